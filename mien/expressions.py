@@ -1,0 +1,186 @@
+"""The vocabulary every room shares: label order, frames, boxes, faces, analyses, errors.
+
+Imports numpy alone, so that any room may import it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+EXPRESSIONS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
+"""The seven expressions in the one order used everywhere (the alphabetical order of FER-2013's folders)."""
+
+SourceState = Literal["live", "file", "demo", "resting", "reconnecting", "ended"]
+"""What a source is doing now; `live` is a webcam or a network camera, `file` a video or an image."""
+
+
+class MienError(Exception):
+    """Anything a user can mend: the message says what was expected and what was found."""
+
+
+class SettingsError(MienError):
+    """A command-line option or MIEN_* variable has a value that can not be used."""
+
+
+class ModelError(MienError):
+    """model.json or the weights are missing, broken, or do not fit each other."""
+
+
+class DetectorError(MienError):
+    """A face detector, or a file it needs, is missing or broken."""
+
+
+class ImageError(MienError):
+    """Bytes that should be an image are not, are broken, or are too large."""
+
+
+class NotAnImageError(ImageError):
+    """The bytes are of no known image format."""
+
+
+class ImageTooLargeError(ImageError):
+    """The image has more bytes or pixels than allowed."""
+
+
+class SourceError(MienError):
+    """A source can not be opened or gives no frame (any more); trying again may help."""
+
+
+class SourceMissingError(SourceError):
+    """The named file does not exist, or is no video or image: trying again will not help."""
+
+
+class SourceEndedError(SourceError):
+    """A file was played to its end and does not loop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A bounding box in pixels of the original frame: left x, top y, width w, height h."""
+
+    x: int
+    y: int
+    w: int
+    h: int
+
+    def __post_init__(self) -> None:
+        if self.w <= 0 or self.h <= 0:
+            raise ValueError(f"a box needs a positive width and height, found w={self.w}, h={self.h}")
+
+    @property
+    def area(self) -> int:
+        """Area in square pixels."""
+        return self.w * self.h
+
+    def iou(self, other: Box) -> float:
+        """Intersection over union with another box, 0..1."""
+        overlap_w = min(self.x + self.w, other.x + other.w) - max(self.x, other.x)
+        overlap_h = min(self.y + self.h, other.y + other.h) - max(self.y, other.y)
+        if overlap_w <= 0 or overlap_h <= 0:
+            return 0.0
+        intersection = overlap_w * overlap_h
+        return intersection / (self.area + other.area - intersection)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One picture from a source.
+
+    pixels_bgr: uint8 (height, width, 3), blue-green-red as OpenCV has it.
+    index: 0, 1, 2, ... as captured. captured_at: seconds since the epoch.
+    media_time_s: position in the file in seconds, None for a live source.
+    truth: the expression shown, known for the demo alone; None while it morphs.
+    """
+
+    pixels_bgr: np.ndarray
+    index: int = 0
+    captured_at: float = 0.0
+    media_time_s: float | None = None
+    truth: str | None = None
+
+    def __post_init__(self) -> None:
+        pixels = self.pixels_bgr
+        if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.size == 0:
+            raise ValueError(
+                f"a frame needs uint8 pixels of shape (height, width, 3), found {pixels.dtype} {pixels.shape}"
+            )
+
+    @property
+    def width(self) -> int:
+        """Width in pixels."""
+        return int(self.pixels_bgr.shape[1])
+
+    @property
+    def height(self) -> int:
+        """Height in pixels."""
+        return int(self.pixels_bgr.shape[0])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Face:
+    """One face of a frame and what its expression looks like.
+
+    box: where it is. id: the same number for the same face over time, None without a tracker.
+    probabilities: float32 (7,) in the order of EXPRESSIONS, smoothed over time where a tracker is used.
+    raw: float32 (7,), as the network said for this frame alone.
+    """
+
+    box: Box
+    probabilities: np.ndarray
+    raw: np.ndarray
+    id: int | None = None
+
+    @property
+    def label(self) -> str:
+        """The most probable of the seven expressions."""
+        return EXPRESSIONS[int(np.argmax(self.probabilities))]
+
+    @property
+    def confidence(self) -> float:
+        """Probability of the label, 0..1."""
+        return float(np.max(self.probabilities))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Analysis:
+    """What was found in one frame; faces from left to right, or by id where they are tracked.
+
+    timing_ms: milliseconds spent in each stage (detect, track, classify, ...).
+    """
+
+    width: int
+    height: int
+    faces: tuple[Face, ...] = ()
+    timing_ms: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Snapshot:
+    """A picture and what was found in it, always of the same frame.
+
+    jpeg: the annotated frame. frame: None for a placeholder ("reconnecting ..."), which has no analysis either.
+    latency_ms: from capture to this snapshot.
+    """
+
+    jpeg: bytes
+    frame: Frame | None = None
+    analysis: Analysis | None = None
+    latency_ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class SourceStatus:
+    """What the source of a stream is doing; `reason` says in one line why it is not flowing, else None.
+
+    fps: analysed frames a second over the last 2 s. retry_in_s: seconds to the next try while reconnecting.
+    """
+
+    name: str
+    state: SourceState
+    reason: str | None = None
+    retry_in_s: float | None = None
+    fps: float = 0.0
