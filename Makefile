@@ -1,0 +1,58 @@
+# make run and make test are all the set-up there is: each builds .venv when needed.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+OPTIONS ?=
+DATA ?= data/fer2013
+
+.PHONY: run test check bench bench-long train evaluate composites screenshot clean help
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+
+run: $(VENV)/.run  ## serve localhost:5000; OPTIONS="--source 0" for a webcam
+	$(BIN)/python main.py $(OPTIONS)
+
+test: $(VENV)/.dev  ## every test
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.dev  ## lint and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.dev  ## speed and memory beside the seed loop, under 5 minutes
+	$(BIN)/python -m benchmarks
+
+bench-long: $(VENV)/.dev  ## memory over ten minutes
+	$(BIN)/python -m benchmarks --long
+
+train: $(VENV)/.train  ## train and export: make train DATA=folder
+	$(BIN)/python -m training --data $(DATA) $(OPTIONS)
+
+evaluate: $(VENV)/.train  ## figures of the exported network: make evaluate DATA=folder
+	$(BIN)/python -m training evaluate --data $(DATA) $(OPTIONS)
+
+screenshot: $(VENV)/.dev  ## the README's picture of the page
+	$(BIN)/python -m docs.screenshot
+
+clean:  ## remove .venv and caches
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11) and "Mien needs Python 3.11 or newer")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: requirements.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@
+
+$(VENV)/.train: requirements-train.txt $(VENV)/.run
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-train.txt
+	touch $@
+
+$(VENV)/.dev: requirements-dev.txt $(VENV)/.train
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps tf_keras==2.21.0
+	touch $@

@@ -1,0 +1,307 @@
+"""The door to the moving picture: VideoCamera owns one source and gives every viewer the same analysed frames.
+
+    with VideoCamera("demo") as camera:
+        jpeg = camera.get_frame()
+
+Two threads: capture reads and keeps only the newest frame; inference takes the newest, analyses it, draws,
+encodes once, and publishes picture and analysis together. There is no queue, so delay can not grow, and the
+number of viewers costs nothing here.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol
+
+import numpy as np
+
+from mien import annotate as drawing
+from mien.broadcast import Latest
+from mien.capture import BACKOFF_S, HANG_AFTER_S, OPEN_WITHIN_S, Capture, Captured
+from mien.clock import Clock
+from mien.expressions import Analysis, Frame, SettingsError, Snapshot, SourceError, SourceStatus
+from mien.imaging import encode_jpeg
+from mien.recorder import VideoWriter
+from mien.sources import Source, open_source, source_kind, source_name
+from mien.tracker import Tracker
+
+FPS_WINDOW_S = 2.0
+PLACEHOLDER_EVERY_S = 0.5
+STOP_WITHIN_S = 2.5
+
+log = logging.getLogger(__name__)
+
+
+class Analyzer(Protocol):
+    """What VideoCamera needs of a pipeline."""
+
+    def analyze(self, frame: Frame, tracker: Any = None) -> Analysis:
+        """Find the faces of a frame and their expressions."""
+
+
+def default_pipeline() -> Analyzer:
+    """The pipeline of `python main.py` without options: Haar cascade and model.json beside this file."""
+    # Imported here: Keras takes seconds to load, and who hands in a pipeline need not wait for it.
+    from mien.detector import create_detector
+    from mien.pipeline import Pipeline
+    from model import FacialExpressionModel
+
+    return Pipeline(create_detector("haar"), FacialExpressionModel())
+
+
+class VideoCamera:
+    """One source, opened once and analysed once, for any number of viewers. Used once: start, then stop.
+
+    source: `auto`, `demo`, webcam index, file or URL, as `mien.sources.open_source` takes it.
+    pipeline: has analyze(frame, tracker) -> Analysis; by default the built-in one.
+    size (pixels), fps: asked of a webcam. loop: play files again and again.
+    save: path of an .mp4 file for the annotated video. jpeg_quality: 1..100.
+    The rest is for tests: how to open, track, draw and tell the time, and how patient to be.
+
+    `snapshots` has the newest annotated picture with its analysis, or a placeholder that says what is amiss.
+    """
+
+    def __init__(
+        self,
+        source: str = "auto",
+        pipeline: Analyzer | None = None,
+        *,
+        size: tuple[int, int] = (1280, 720),
+        fps: float = 30,
+        loop: bool = True,
+        save: Path | str | None = None,
+        jpeg_quality: int = 80,
+        open: Callable[..., Source] = open_source,
+        make_tracker: Callable[[], Any] = Tracker,
+        annotate: Callable[[Frame, Analysis], np.ndarray] = drawing.annotate,
+        placeholder: Callable[[int, int, Sequence[str]], np.ndarray] = drawing.placeholder,
+        clock: Clock | None = None,
+        hang_after_s: float = HANG_AFTER_S,
+        open_within_s: float = OPEN_WITHIN_S,
+        backoff_s: tuple[float, float] = BACKOFF_S,
+        tick_s: float = 0.1,
+    ) -> None:
+        self.snapshots: Latest[Snapshot] = Latest()
+        self._spec = source
+        self._pipeline = pipeline
+        self._fps = fps
+        self._save = None if save is None else Path(save)
+        self._writer: VideoWriter | None = None
+        self._jpeg_quality = jpeg_quality
+        self._make_tracker = make_tracker
+        self._annotate = annotate
+        self._placeholder = placeholder
+        self._clock = clock or Clock()
+        self._hang_after_s = hang_after_s
+        self._tick_s = tick_s
+        self._capture = Capture(
+            source,
+            source_name(source),
+            lambda spec: open(spec, size=size, fps=fps, loop=loop),
+            clock=self._clock,
+            hang_after_s=hang_after_s,
+            open_within_s=open_within_s,
+            backoff_s=backoff_s,
+            tick_s=tick_s,
+        )
+        self._starting = threading.RLock()
+        self._started = False
+        self._stopping = threading.Event()
+        self._inference: threading.Thread | None = None
+        self._seen = threading.local()
+        self._lock = threading.Lock()  # guards the three below, which status() reads
+        self._analysed_at_s: deque[float] = deque()
+        self._busy_since_s: float | None = None
+        self._trouble: str | None = None
+        # The rest belongs to the inference thread.
+        self._picture_size = size
+        self._told_at_s: float | None = None
+        self._tracker: Any = None
+        self._tracked: tuple[int, int, int] | None = None  # stream, width, height the tracker is for
+
+    def start(self) -> None:
+        """Open the source and start; returns when it is open. Does nothing when already started.
+
+        A network camera may come later: for a URL it returns at once and keeps trying.
+        Raises SourceMissingError, SourceError (webcam busy or missing), SettingsError (`save` can not be
+        written), ModelError or DetectorError.
+        """
+        with self._starting:
+            if self._started:
+                return
+            if self._stopping.is_set():
+                raise SourceError("this camera was stopped; make a new one")
+            try:
+                if self._save is not None:
+                    self._writer = _open_writer(self._save, self._spec, self._fps)
+                if self._pipeline is None:
+                    self._pipeline = default_pipeline()
+                self._capture.start(patient=source_kind(self._spec) == "url")
+                if self._stopping.is_set():
+                    raise SourceError("the camera was stopped while it started")
+                self._started = True
+                self._told_at_s = self._clock.monotonic()  # a source that starts at once needs no placeholder
+                self._inference = threading.Thread(target=self._infer, name="inference", daemon=True)
+                self._inference.start()
+            except BaseException:
+                self.stop()
+                raise
+
+    def stop(self) -> None:
+        """End both threads within 3 s, release the device, finish the saved video. May be called twice."""
+        self._stopping.set()
+        deadline_s = time.monotonic() + STOP_WITHIN_S
+        if self._inference is not None and self._inference is not threading.current_thread():
+            self._inference.join(1.0)
+            if self._inference.is_alive():
+                log.warning("the analysis did not end within 1 s")
+        self._capture.stop(timeout_s=0.7)
+        if self._writer is not None:
+            self._writer.close(max(0.1, deadline_s - time.monotonic()))
+        self.snapshots.close()
+
+    def __enter__(self) -> VideoCamera:
+        """Start it."""
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop it."""
+        self.stop()
+
+    def get_frame(self) -> bytes:
+        """The next annotated frame as a JPEG file; starts the camera on first use.
+
+        Each thread that calls gets every frame at most once, but waits no longer than 1 s: then it gets the
+        same again. Raises SourceError once stopped, and what `start` raises.
+        """
+        self.start()
+        while not self.snapshots.closed:
+            sequence, snapshot = self.snapshots.wait(getattr(self._seen, "sequence", 0), timeout_s=1.0)
+            if snapshot is not None:
+                self._seen.sequence = sequence
+                return snapshot.jpeg
+        raise SourceError("the camera is stopped")
+
+    def status(self) -> SourceStatus:
+        """What the source does now, and the analysed frames a second over the last 2 s."""
+        status = self._capture.status()
+        if self._stopping.is_set() or not self._started:
+            return SourceStatus(status.name, "resting", "stopped" if self._stopping.is_set() else "not started yet")
+        now_s = self._clock.monotonic()
+        with self._lock:
+            recent = sum(at_s > now_s - FPS_WINDOW_S for at_s in self._analysed_at_s)
+            trouble = self._trouble
+            if self._busy_since_s is not None and now_s - self._busy_since_s >= self._hang_after_s:
+                trouble = f"the analysis of one frame takes longer than {self._hang_after_s:g} s"
+        if trouble is not None and status.reason is None:
+            return replace(status, state="reconnecting", reason=trouble, fps=0.0)
+        return replace(status, fps=recent / FPS_WINDOW_S)
+
+    # --- in the inference thread
+
+    def _infer(self) -> None:
+        seen = 0
+        try:
+            while not self._stopping.is_set():
+                sequence, captured = self._capture.frames.wait(seen, self._tick_s)
+                if captured is not None and sequence > seen:
+                    seen = sequence
+                    self._set_busy(True)
+                    self._process(captured)
+                    self._set_busy(False)
+                self._capture.watch()
+                self._tell(caught_up=self._capture.frames.peek()[0] == seen)
+        except Exception:  # the stream is over, but must not end without a word
+            log.exception("the analysis ended unexpectedly")
+            with self._lock:
+                self._trouble = "the analysis ended unexpectedly; see the log"
+
+    def _set_busy(self, busy: bool) -> None:
+        with self._lock:
+            self._busy_since_s = self._clock.monotonic() if busy else None
+
+    def _process(self, captured: Captured) -> None:
+        """Analyse, draw, encode and publish one frame; what goes wrong is kept for `status` and the placeholder."""
+        frame = captured.frame
+        try:
+            analysis = self._analyze(captured)
+            picture = self._annotate(frame, analysis)
+            jpeg = encode_jpeg(picture, self._jpeg_quality)
+        except Exception as error:  # whatever a model or detector throws: say so and go on with the next frame
+            if self._trouble is None:
+                log.exception("a frame could not be analysed")
+            with self._lock:
+                self._trouble = f"the analysis failed: {type(error).__name__}: {error}"
+            self._tracked = None  # the tracker may be half way through
+            return
+        latency_ms = max(0.0, (self._clock.wall() - frame.captured_at) * 1000)
+        self.snapshots.publish(Snapshot(jpeg, frame, analysis, latency_ms))
+        self._told_at_s = None  # should frames stop now, viewers learn it at once
+        now_s = self._clock.monotonic()
+        with self._lock:
+            if self._trouble is not None:
+                log.info("frames can be analysed again")
+            self._trouble = None
+            self._analysed_at_s.append(now_s)
+            while self._analysed_at_s[0] <= now_s - FPS_WINDOW_S:
+                self._analysed_at_s.popleft()
+        if self._writer is not None:
+            self._writer.write(picture, frame.captured_at)
+
+    def _analyze(self, captured: Captured) -> Analysis:
+        # Faces are followed within one stream of one size. A source that changes its size while frames
+        # keep flowing is not opened anew, which would only interrupt the picture: the new size is taken as it is.
+        tracked = (captured.stream, captured.frame.width, captured.frame.height)
+        if tracked != self._tracked:
+            self._tracker = self._make_tracker()
+            self._tracked = tracked
+            self._picture_size = tracked[1:]
+        assert self._pipeline is not None
+        return self._pipeline.analyze(captured.frame, self._tracker)
+
+    def _tell(self, caught_up: bool) -> None:
+        """While no analysed frames flow, publish a placeholder that says why, twice a second."""
+        status = self.status()
+        if status.reason is None:
+            self._told_at_s = None
+            return
+        if status.state == "ended":
+            if caught_up and self._writer is not None:
+                self._writer.close()
+            if not caught_up or self.snapshots.peek()[1] is not None:
+                return  # the last picture stays
+        now_s = self._clock.monotonic()
+        if self._told_at_s is not None and now_s - self._told_at_s < PLACEHOLDER_EVERY_S:
+            return
+        self._told_at_s = now_s
+        picture = self._placeholder(*self._picture_size, _lines(status))
+        self.snapshots.publish(Snapshot(encode_jpeg(picture, self._jpeg_quality)))
+
+
+def _lines(status: SourceStatus) -> list[str]:
+    """What the placeholder says."""
+    if status.state == "ended":
+        return [f"{status.name} has ended"]
+    lines = [f"Waiting for {status.name}", status.reason or ""]
+    if status.retry_in_s is not None:
+        lines.append(f"next try in {math.ceil(status.retry_in_s)} s" if status.retry_in_s > 0 else "trying now")
+    return lines
+
+
+def _open_writer(path: Path, spec: str, fps: float) -> VideoWriter:
+    writer = VideoWriter(path, fps)  # writes nothing before the first frame
+    if source_kind(spec) == "file" and path.exists() and Path(spec).exists() and path.samefile(spec):
+        writer.close()
+        raise SettingsError(f"expected another file to save to than the source itself, found {path}")
+    return writer

@@ -1,0 +1,85 @@
+"""Mien's command line: settings -> camera, pipeline, web app; serve; shut down cleanly.
+
+    python main.py --source demo
+
+Then open http://localhost:5000.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from mien.expressions import MienError
+from mien.settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from mien.pipeline import Pipeline
+
+log = logging.getLogger("mien")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run until Ctrl-C or SIGTERM; 0 then, 2 with one line on standard error where the program can not run."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        run(read_settings(sys.argv[1:] if argv is None else argv, os.environ), stop)
+    except MienError as error:
+        print(f"mien: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def run(settings: Settings, stop: threading.Event) -> None:
+    """Put the parts together and serve until `stop` is set. Raises MienError where a part can not start."""
+    from camera import VideoCamera
+    from web import create_app
+    from web.server import Server
+
+    with ExitStack() as parts:
+        pipeline = create_pipeline(settings)
+        if stop.is_set():
+            return
+        camera = parts.enter_context(
+            VideoCamera(
+                settings.source,
+                pipeline,
+                size=settings.size,
+                fps=settings.fps,
+                loop=settings.loop,
+                save=settings.save,
+            )
+        )
+        app = create_app(camera, model_name=settings.model.name, host=settings.host)
+        server = parts.enter_context(Server(app, settings.host, settings.port))
+        log.info("%s: open %s (Ctrl-C stops)", camera.status().name, server.url)
+        while not stop.wait(0.5):  # a wait without limit could not be interrupted on Windows
+            pass
+        log.info("stopping")
+
+
+def create_pipeline(settings: Settings) -> Pipeline:
+    """The detector and the model the settings name, ready to analyse. Raises DetectorError or ModelError."""
+    from mien.detector import create_detector
+    from mien.pipeline import Pipeline
+    from model import FacialExpressionModel
+
+    detector = create_detector(settings.detector)
+    classifier = FacialExpressionModel(
+        settings.model, settings.weights, labels=settings.labels, input_scale=settings.input_scale
+    )
+    classifier.warm_up()
+    return Pipeline(detector, classifier)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

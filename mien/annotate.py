@@ -1,0 +1,85 @@
+"""An analysis drawn on a copy of its frame, and the pictures shown while there is no frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from mien.expressions import Analysis, Face, Frame
+
+COLORS_RGB = {
+    "angry": (0xE8, 0x6A, 0x17),
+    "disgust": (0x1F, 0xB3, 0x86),
+    "fear": (0xD9, 0x8A, 0xB8),
+    "happy": (0xF0, 0xB4, 0x2A),
+    "neutral": (0xA8, 0xAD, 0xB5),
+    "sad": (0x4A, 0x9B, 0xE0),
+    "surprise": (0x6C, 0xC4, 0xF2),
+}
+"""One colour for each expression, from the Okabe-Ito palette, light enough to carry dark text."""
+
+INK_BGR = (24, 20, 16)
+PAPER_BGR = (226, 222, 218)
+STAGE_BGR = (30, 25, 21)
+FONT = cv2.FONT_HERSHEY_DUPLEX
+
+
+def annotate(frame: Frame, analysis: Analysis) -> np.ndarray:
+    """The frame with each face boxed, numbered and labelled: uint8 (height, width, 3); the frame itself stays."""
+    canvas = frame.pixels_bgr.copy()
+    unit = max(0.45, min(canvas.shape[:2]) / 720)
+    for face in analysis.faces:
+        _draw_face(canvas, face, unit)
+    if not analysis.faces:
+        margin = round(16 * unit)
+        _draw_plate(canvas, "No face found", margin, canvas.shape[0] - margin, unit, STAGE_BGR, PAPER_BGR)
+    return canvas
+
+
+def placeholder(width: int, height: int, lines: Sequence[str]) -> np.ndarray:
+    """A calm picture that says in a few lines why there is no video: uint8 (height, width, 3)."""
+    canvas = np.full((height, width, 3), STAGE_BGR, np.uint8)
+    unit = max(0.45, min(width, height) / 720)
+    top = height / 2 - (len(lines) - 1) * 24 * unit
+    for i, line in enumerate(lines):
+        scale = (1.3 if i == 0 else 0.85) * unit
+        (text_w, text_h), _ = cv2.getTextSize(line, FONT, scale, 1)
+        if text_w > width * 0.92:
+            scale *= width * 0.92 / text_w
+            (text_w, text_h), _ = cv2.getTextSize(line, FONT, scale, 1)
+        at = round((width - text_w) / 2), round(top + i * 48 * unit + text_h / 2)
+        cv2.putText(canvas, line, at, FONT, scale, PAPER_BGR, 1, cv2.LINE_AA)
+    return canvas
+
+
+def _draw_face(canvas: np.ndarray, face: Face, unit: float) -> None:
+    red, green, blue = COLORS_RGB[face.label]
+    color = (blue, green, red)
+    box = face.box
+    thickness = max(1, round(2 * unit))
+    cv2.rectangle(canvas, (box.x, box.y), (box.x + box.w, box.y + box.h), color, thickness)
+    number = "" if face.id is None else f"{face.id}  "
+    _draw_plate(canvas, f"{number}{face.label} {face.confidence:.0%}", box.x, box.y, unit, color, INK_BGR)
+
+
+def _draw_plate(
+    canvas: np.ndarray,
+    text: str,
+    left: int,
+    bottom: int,
+    unit: float,
+    plate_bgr: tuple[int, int, int],
+    text_bgr: tuple[int, int, int],
+) -> None:
+    """Text on a filled plate whose lower left corner is at (left, bottom), moved where it would leave the picture."""
+    scale = 0.8 * unit
+    (text_w, text_h), below = cv2.getTextSize(text, FONT, scale, 1)
+    pad = round(7 * unit)
+    width, height = text_w + 2 * pad, text_h + below + pad
+    left = max(0, min(left, canvas.shape[1] - width))
+    top = max(0, min(bottom - height, canvas.shape[0] - height))
+    cv2.rectangle(canvas, (left, top), (left + width, top + height), plate_bgr, cv2.FILLED)
+    at = left + pad, top + height - below
+    cv2.putText(canvas, text, at, FONT, scale, text_bgr, 1, cv2.LINE_AA)

@@ -1,0 +1,246 @@
+"""Keeps a source open: reads it in a thread, and opens it again when it fails or hangs.
+
+Only the newest frame is kept, so delay can not grow. Nothing here looks into the pictures.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mien.broadcast import Latest
+from mien.clock import Clock
+from mien.expressions import Frame, MienError, SourceEndedError, SourceError, SourceState, SourceStatus
+from mien.source_base import Source
+
+HANG_AFTER_S = 5.0
+OPEN_WITHIN_S = 15.0  # some webcams take 10 s on Windows
+BACKOFF_S = (0.5, 10.0)
+MAX_STUCK = 4
+"""So many threads may hang inside a driver; then no more are started until one comes back."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Captured:
+    """A frame and the number of the stream it came from, which is a new one each time the source is opened."""
+
+    stream: int
+    frame: Frame
+
+
+class Capture:
+    """One source, kept flowing; `frames` has the newest.
+
+    spec: what to open; name: what to call it until it is open. open_source: called with the spec in the
+    capture thread, which also reads and closes what it returned.
+    backoff_s: first and longest wait before it is opened again; doubles each time, starts anew after a good frame.
+    tick_s: how often waiting threads look at the clock.
+
+    A read can block for ever inside a driver. Its thread is then abandoned: another takes over, and should
+    the first ever return, it closes its device and its frame is ignored. So each thread carries a number,
+    and only the one whose number is current has a say.
+    """
+
+    def __init__(
+        self,
+        spec: str,
+        name: str,
+        open_source: Callable[[str], Source],
+        *,
+        clock: Clock | None = None,
+        hang_after_s: float = HANG_AFTER_S,
+        open_within_s: float = OPEN_WITHIN_S,
+        backoff_s: tuple[float, float] = BACKOFF_S,
+        tick_s: float = 0.1,
+    ) -> None:
+        self.frames: Latest[Captured] = Latest()
+        self._spec = spec
+        self._name = name
+        self._open_source = open_source
+        self._clock = clock or Clock()
+        self._hang_after_s = hang_after_s
+        self._open_within_s = open_within_s
+        self._backoff_s = backoff_s
+        self._tick_s = tick_s
+        self._stopping = threading.Event()
+        self._change = threading.Condition()  # guards all below
+        self._current = 0  # number of the thread in charge
+        self._thread: threading.Thread | None = None
+        self._stuck: list[threading.Thread] = []
+        self._state: SourceState = "reconnecting"
+        self._reason: str | None = "opening"
+        self._error: MienError | None = None
+        self._opened = 0
+        self._patient = False
+        self._failures = 0
+        self._retry_at_s: float | None = None  # None: nobody waits, the thread opens or reads
+        self._reading = False
+        self._sign_of_life_s = 0.0
+
+    def start(self, *, patient: bool) -> None:
+        """Start the thread. Patient: return at once, whatever comes. Else wait until the source is open.
+
+        Raises, unless patient, what `open_source` raised, or SourceError after `open_within_s`.
+        """
+        with self._change:
+            self._patient = patient
+            self._start_thread()
+            if patient:
+                return
+            deadline_s = self._clock.monotonic() + self._open_within_s
+            while not self._opened and self._error is None and not self._stopping.is_set():
+                if self._clock.monotonic() >= deadline_s:
+                    self._error = SourceError(f"{self._name} did not open within {self._open_within_s:g} s")
+                    break
+                self._change.wait(self._tick_s)
+            if self._error is not None:
+                self._stopping.set()
+                raise self._error
+
+    def stop(self, timeout_s: float = 1.0) -> None:
+        """End the thread, which closes the source; one that hangs in a driver is left behind."""
+        self._stopping.set()
+        with self._change:
+            thread = self._thread
+            self._change.notify_all()
+        if thread is not None:
+            thread.join(timeout_s)
+            if thread.is_alive():
+                log.warning("%s did not close within %g s", self._name, timeout_s)
+        self.frames.close()
+
+    def watch(self) -> None:
+        """Look whether the source hangs, and if so give the work to a new thread. To be called now and then."""
+        with self._change:
+            self._stuck = [thread for thread in self._stuck if thread.is_alive()]
+            if self._stopping.is_set() or self._state == "ended":
+                return
+            if self._thread is None:
+                if len(self._stuck) < MAX_STUCK:
+                    self._start_thread()
+                return
+            if self._retry_at_s is not None:
+                return
+            limit_s = self._hang_after_s if self._reading else self._open_within_s
+            if self._clock.monotonic() - self._sign_of_life_s >= limit_s:
+                self._stuck.append(self._thread)
+                self._thread = None
+                what = "gave no picture" if self._reading else "did not open"
+                self._fail(SourceError(f"{self._name} {what} for {limit_s:g} s"))
+
+    def status(self) -> SourceStatus:
+        """What the source does now (fps is for others to fill in); retry_in_s is 0 while a try is under way."""
+        with self._change:
+            retry_in_s = None
+            if self._state == "reconnecting":
+                retry_in_s = max(0.0, (self._retry_at_s or 0.0) - self._clock.monotonic())
+            return SourceStatus(self._name, self._state, self._reason, retry_in_s)
+
+    # --- with the lock held
+
+    def _start_thread(self) -> None:
+        self._current += 1
+        self._sign_of_life_s = self._clock.monotonic()
+        self._reading = False
+        self._thread = threading.Thread(target=self._run, args=(self._current,), name="capture", daemon=True)
+        self._thread.start()
+
+    def _fail(self, error: MienError) -> None:
+        first_s, longest_s = self._backoff_s
+        wait_s = min(first_s * 2 ** min(self._failures, 30), longest_s)
+        self._failures += 1
+        self._state, self._reason = "reconnecting", str(error)
+        self._retry_at_s = self._clock.monotonic() + wait_s
+        if self._patient or self._opened:
+            log.warning("%s; next try in %g s", error, wait_s)
+        else:
+            self._error = error  # `start` is about to raise it
+        self._change.notify_all()
+
+    # --- in the capture thread
+
+    def _run(self, number: int) -> None:
+        while self._wait_until_due(number):
+            error = self._play(number)
+            if error is None:
+                return
+            with self._change:
+                if not self._in_charge(number):
+                    return
+                self._fail(error)
+
+    def _in_charge(self, number: int) -> bool:
+        return number == self._current and self._thread is not None and not self._stopping.is_set()
+
+    def _wait_until_due(self, number: int) -> bool:
+        """Wait out the back-off; false when the thread has to end."""
+        with self._change:
+            while self._in_charge(number) and self._retry_at_s is not None:
+                remaining_s = self._retry_at_s - self._clock.monotonic()
+                if remaining_s <= 0:
+                    self._retry_at_s = None
+                else:
+                    self._change.wait(min(remaining_s, self._tick_s))
+            self._reading = False
+            self._sign_of_life_s = self._clock.monotonic()
+            return self._in_charge(number)
+
+    def _play(self, number: int) -> MienError | None:
+        """Open the source and read it until it fails (the error), or ends or is not wanted any more (None)."""
+        source: Source | None = None
+        try:
+            source = self._open_source(self._spec)
+            stream = self._note_open(number, source)
+            while stream and self._publish(number, Captured(stream, source.read()), source.state):
+                pass
+        except SourceEndedError as error:
+            self._end(number, str(error))
+        except MienError as error:
+            return error
+        except Exception as error:  # a driver's or library's own error must not end the stream silently
+            log.exception("%s failed unexpectedly", self._name)
+            return SourceError(f"{self._name} failed: {type(error).__name__}: {error}")
+        finally:
+            if source is not None:
+                self._close(source)
+        return None
+
+    def _close(self, source: Source) -> None:
+        try:
+            source.close()
+        except Exception:  # nothing more can be done for it, and the next try is under way
+            log.exception("%s could not be closed", self._name)
+
+    def _note_open(self, number: int, source: Source) -> int:
+        """Remember what was opened; the stream's number, 0 for a thread that was abandoned meanwhile."""
+        with self._change:
+            if not self._in_charge(number):
+                return 0
+            # What `auto` found is what is opened next time: a lost webcam shall not turn into the demo.
+            self._name, self._spec = source.name, source.spec
+            self._opened += 1
+            self._reading = True
+            self._sign_of_life_s = self._clock.monotonic()
+            self._change.notify_all()
+            return self._opened
+
+    def _publish(self, number: int, captured: Captured, state: SourceState) -> bool:
+        with self._change:
+            if not self._in_charge(number):
+                return False
+            self._sign_of_life_s = self._clock.monotonic()
+            self._state, self._reason = state, None
+            self._failures = 0
+            self.frames.publish(captured)
+            return True
+
+    def _end(self, number: int, reason: str) -> None:
+        with self._change:
+            if self._in_charge(number):
+                self._state, self._reason = "ended", reason
+                self._change.notify_all()
+

@@ -1,0 +1,192 @@
+"""Bytes <-> pixels: decoding an image within limits, JPEG and PNG encoding.
+
+The size is read from the header before anything is decoded, so a small file that would unpack to a
+huge picture (a decompression bomb) is refused at no cost.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from mien.expressions import ImageError, ImageTooLargeError, NotAnImageError
+
+MAX_IMAGE_BYTES = 32 * 1024 * 1024
+MAX_IMAGE_PIXELS = 50_000_000
+"""The largest phone cameras in common use store 48 megapixels; decoded that is 150 MB."""
+
+HEADER_BYTES = 32
+"""As many bytes as `image_format` needs."""
+
+FORMATS = "JPEG, PNG, WebP, GIF or BMP"
+
+_JPEG_SIZE_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOF0..SOF15 without DHT, JPG and DAC
+_JPEG_BARE_MARKERS = frozenset((0x01, *range(0xD0, 0xD9)))  # TEM, RST0..RST7, SOI: no length follows
+
+
+def image_format(head: bytes) -> str | None:
+    """The image format that these first bytes of a file announce ("JPEG", "PNG", ...), None if no known one."""
+    if head.startswith(b"\xff\xd8\xff"):
+        return "JPEG"
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "PNG"
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "WebP"
+    if head[:6] in (b"GIF87a", b"GIF89a"):
+        return "GIF"
+    # "BM" alone begins many a text; the next header's size tells a bitmap from those.
+    if head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in (12, 40, 52, 56, 64, 108, 124):
+        return "BMP"
+    return None
+
+
+def image_size(data: bytes) -> tuple[int, int]:
+    """Width and height in pixels as the header has them, before any EXIF rotation; nothing is decoded.
+
+    Raises NotAnImageError for an unknown format, ImageError for a header that is cut off or says zero.
+    """
+    name = image_format(data[:HEADER_BYTES])
+    if name is None:
+        raise NotAnImageError(f"expected a {FORMATS} image, found {_describe(data)}")
+    size = _SIZE_READERS[name](data)
+    if size is None or size[0] <= 0 or size[1] <= 0:
+        raise ImageError(f"the {name} image is broken: its header gives no size")
+    return size
+
+
+def decode_image(
+    data: bytes, *, max_bytes: int = MAX_IMAGE_BYTES, max_pixels: int = MAX_IMAGE_PIXELS
+) -> np.ndarray:
+    """Decode an image file held in memory, turned upright as its EXIF orientation asks.
+
+    Returns uint8 (height, width, 3), blue-green-red; transparency is dropped, an animation gives its first picture.
+    Raises ImageTooLargeError beyond the limits, NotAnImageError for an unknown format, ImageError for a broken file.
+    """
+    if len(data) > max_bytes:
+        raise ImageTooLargeError(f"expected an image of at most {max_bytes} bytes, found {len(data)}")
+    width, height = image_size(data)
+    if width * height > max_pixels:
+        raise ImageTooLargeError(
+            f"expected an image of at most {max_pixels / 1e6:g} megapixels, "
+            f"found {width}x{height}, {width * height / 1e6:.0f} megapixels"
+        )
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error as error:
+        raise ImageError(f"the image can not be decoded: {error.err or error}") from error
+    if pixels is None:
+        raise ImageError(f"the {image_format(data[:HEADER_BYTES])} image is broken or cut off")
+    return pixels
+
+
+def read_image(path: Path, *, max_bytes: int = MAX_IMAGE_BYTES, max_pixels: int = MAX_IMAGE_PIXELS) -> np.ndarray:
+    """Decode an image file on disk; as `decode_image`, and a file that is too large is not even read.
+
+    Raises OSError where the file can not be read.
+    """
+    size_bytes = path.stat().st_size
+    if size_bytes > max_bytes:
+        raise ImageTooLargeError(f"expected an image of at most {max_bytes} bytes, found {size_bytes}")
+    return decode_image(path.read_bytes(), max_bytes=max_bytes, max_pixels=max_pixels)
+
+
+def encode_jpeg(pixels_bgr: np.ndarray, quality: int = 80) -> bytes:
+    """Encode uint8 pixels, (height, width, 3) blue-green-red or (height, width) gray, as a JPEG file.
+
+    quality: 1..100. Raises ImageError where the pixels can not be encoded (over 65,500 on a side).
+    """
+    return _encode(".jpg", pixels_bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
+
+
+def encode_png(pixels_bgr: np.ndarray) -> bytes:
+    """Encode uint8 pixels, (height, width, 3) blue-green-red or (height, width) gray, as a PNG file."""
+    return _encode(".png", pixels_bgr, [])
+
+
+def fit_within(pixels_bgr: np.ndarray, max_side_px: int) -> np.ndarray:
+    """The picture scaled down so that its longer side has at most max_side_px pixels; a smaller one as it is."""
+    height, width = pixels_bgr.shape[:2]
+    scale = max_side_px / max(height, width)
+    if scale >= 1:
+        return pixels_bgr
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return cv2.resize(pixels_bgr, size, interpolation=cv2.INTER_AREA)
+
+
+def _encode(extension: str, pixels: np.ndarray, options: list[int]) -> bytes:
+    try:
+        ok, buffer = cv2.imencode(extension, pixels, options)
+    except cv2.error as error:
+        raise ImageError(f"can not encode {pixels.dtype} pixels of shape {pixels.shape}: {error.err}") from error
+    if not ok:
+        raise ImageError(f"can not encode {pixels.dtype} pixels of shape {pixels.shape} as {extension}")
+    return buffer.tobytes()
+
+
+def _describe(data: bytes) -> str:
+    return f"{len(data)} bytes that begin with {data[:8]!r}" if data else "nothing (0 bytes)"
+
+
+def _png_size(data: bytes) -> tuple[int, int] | None:
+    # https://www.w3.org/TR/png-3/#11IHDR : the first chunk is IHDR, width and height lead it
+    if data[12:16] != b"IHDR" or len(data) < 24:
+        return None
+    return int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
+
+
+def _gif_size(data: bytes) -> tuple[int, int] | None:
+    if len(data) < 10:
+        return None
+    return int.from_bytes(data[6:8], "little"), int.from_bytes(data[8:10], "little")
+
+
+def _bmp_size(data: bytes) -> tuple[int, int] | None:
+    if len(data) < 26:
+        return None
+    if int.from_bytes(data[14:18], "little") == 12:  # OS/2's short header has 16-bit sizes
+        return int.from_bytes(data[18:20], "little"), int.from_bytes(data[20:22], "little")
+    width = int.from_bytes(data[18:22], "little", signed=True)
+    height = int.from_bytes(data[22:26], "little", signed=True)
+    return width, abs(height)  # a negative height means that the top row comes first
+
+
+def _webp_size(data: bytes) -> tuple[int, int] | None:
+    # https://developers.google.com/speed/webp/docs/riff_container : lossy, lossless and extended files differ
+    chunk = data[12:16]
+    if len(data) < 30:
+        return None
+    if chunk == b"VP8X":
+        return int.from_bytes(data[24:27], "little") + 1, int.from_bytes(data[27:30], "little") + 1
+    if chunk == b"VP8L":
+        bits = int.from_bytes(data[21:25], "little")
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    if chunk == b"VP8 ":
+        return int.from_bytes(data[26:28], "little") & 0x3FFF, int.from_bytes(data[28:30], "little") & 0x3FFF
+    return None
+
+
+def _jpeg_size(data: bytes) -> tuple[int, int] | None:
+    # Walk from marker to marker as the decoder does; whole segments are skipped, so that the preview
+    # picture inside an EXIF segment is not taken for the picture itself.
+    position = 2
+    while True:
+        position = data.find(b"\xff", position)
+        while position != -1 and data[position : position + 1] == b"\xff":
+            position += 1
+        if position == -1 or position >= len(data):
+            return None
+        marker = data[position]
+        position += 1
+        if marker == 0x00 or marker in _JPEG_BARE_MARKERS:
+            continue
+        if marker in (0xD9, 0xDA):  # the picture's data begins, or the file ends, without a size
+            return None
+        if marker in _JPEG_SIZE_MARKERS:
+            size = data[position + 3 : position + 7]
+            return (int.from_bytes(size[2:], "big"), int.from_bytes(size[:2], "big")) if len(size) == 4 else None
+        position += max(2, int.from_bytes(data[position : position + 2], "big"))
+
+
+_SIZE_READERS = {"PNG": _png_size, "GIF": _gif_size, "BMP": _bmp_size, "WebP": _webp_size, "JPEG": _jpeg_size}

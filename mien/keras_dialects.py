@@ -1,0 +1,187 @@
+"""Turns the model.json of any Keras since 2.0 into what Keras 3 reads, and refuses what would run code.
+
+Pure dictionaries in and out, no Keras import. Only what is needed to run a trained network is kept: how its
+weights once began (initializers) and how training held them (regularizers, constraints, losses, optimizers)
+differs most between versions, and does not matter any more.
+
+The dialects:
+- Keras 3: every object names its `module`; nodes of a functional network are dictionaries of args and kwargs.
+- tf.keras 2.13 to 2.15 and tf_keras: `module` too, otherwise as the next.
+- tf.keras 2.2 to 2.12 (`"keras_version": "2.2.4-tf"`, ...): no `module`, `batch_input_shape`, nodes are lists.
+- keras 2.0 to 2.2: also, the config of a Sequential is the plain list of its layers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from mien.expressions import ModelError
+
+Config = dict[str, Any]
+
+_ALIASES = {"BatchNormalizationV1": "BatchNormalization", "BatchNormalizationV2": "BatchNormalization"}
+_FUNCTIONAL = ("Model", "Functional")
+_TRAINING_ONLY = ("_initializer", "_regularizer", "_constraint")
+
+# Arguments that some or all layers of Keras 3 no longer have, with the only values under which leaving them out
+# changes nothing: there the layers that still have them do so by default.
+_REMOVED: dict[str, tuple[Any, ...]] = {
+    "adjustment": (None,),
+    "fused": (None, True, False),
+    "groups": (1,),
+    "noise_shape": (None,),
+    "output_padding": (None,),
+    "rng_type": ("stateful", "stateless", "legacy_stateful"),  # of augmentation, which does nothing outside training
+    "time_major": (False,),
+    "virtual_batch_size": (None,),
+}
+
+_RUNS_CODE = "it would run code stored in or named by the file"
+_OLD_OPERATION = "it is a bare TensorFlow operation, which only the Keras that wrote it can rebuild"
+_REFUSED = {
+    "Lambda": _RUNS_CODE,
+    "__lambda__": _RUNS_CODE,
+    "TFSMLayer": _RUNS_CODE,
+    "TorchModuleWrapper": _RUNS_CODE,
+    "JaxLayer": _RUNS_CODE,
+    "FlaxLayer": _RUNS_CODE,
+    "TensorFlowOpLayer": _OLD_OPERATION,
+    "TFOpLambda": _OLD_OPERATION,
+    "SlicingOpLambda": _OLD_OPERATION,
+    "ClassMethod": _OLD_OPERATION,
+    "InstanceMethod": _OLD_OPERATION,
+    "InstanceProperty": _OLD_OPERATION,
+}
+_TRUSTED_PACKAGES = ("keras", "tf_keras", "tensorflow", "builtins", "mien")
+
+
+def upgrade(document: Config) -> Config:
+    """The config of a network (a parsed model.json) as Keras 3 deserializes it; the argument stays as it was.
+
+    A config of Keras 3 comes back the same, less what only training needs. Raises ModelError for a layer that is
+    refused, KeyError, TypeError, ValueError, AttributeError or IndexError where the structure is not that of a network.
+    """
+    for name, module in named_objects(document):
+        if name in _REFUSED:
+            raise ModelError(f"a layer of class {name} is refused: {_REFUSED[name]}")
+        if module.split(".")[0] not in _TRUSTED_PACKAGES:
+            raise ModelError(f"{name} of {module} is refused: {_RUNS_CODE}")
+    is_keras_2 = "keras_version" in document or "module" not in document
+    network = _upgrade_layer(document, is_keras_2)
+    _unwrap_ends(network["config"])
+    return network
+
+
+def named_objects(node: Any) -> Iterator[tuple[str, str]]:
+    """Every (class name, module) below a node of a config."""
+    if isinstance(node, dict):
+        if "class_name" in node:
+            yield str(node["class_name"]), str(node.get("module") or "keras")
+        for value in node.values():
+            yield from named_objects(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from named_objects(value)
+
+
+def _upgrade_layer(layer: Config, is_keras_2: bool) -> Config:
+    """One layer or network, with everything inside it."""
+    name = str(layer["class_name"])
+    name = _ALIASES.get(name, name)
+    config = layer["config"]
+    if isinstance(config, list):
+        config = {"name": name.lower(), "layers": config}
+    config = {key: value for key, value in config.items() if not key.endswith(_TRAINING_ONLY)}
+    upgraded = {key: value for key, value in layer.items() if key not in ("compile_config", "keras_version", "backend")}
+    if is_keras_2:
+        module = "keras" if name in ("Sequential", *_FUNCTIONAL) else "keras.layers"
+        name = "Model" if name in _FUNCTIONAL else name
+        upgraded.update(class_name=name, module=module, registered_name=None)
+        upgraded.pop("build_config", None)  # each layer is built as it is added
+        _upgrade_arguments(name, config)
+    if "dtype" in config:
+        config["dtype"] = _full_precision(config["dtype"])
+    if "layers" in config:
+        config["layers"] = [_upgrade_layer(inner, is_keras_2) for inner in config["layers"]]
+        if is_keras_2 and name == "Sequential":
+            config["layers"] = _with_input_layer(layer, config["layers"])
+        elif is_keras_2:
+            _upgrade_graph(config)
+    for key, value in config.items():  # TimeDistributed and other wrappers
+        if isinstance(value, dict) and key in ("layer", "forward_layer", "backward_layer"):
+            config[key] = _upgrade_layer(value, is_keras_2)
+    upgraded["config"] = config
+    return upgraded
+
+
+def _upgrade_arguments(class_name: str, config: Config) -> None:
+    """Rename, convert and drop arguments of one Keras 2 layer, in place."""
+    batch_shape = config.pop("batch_input_shape", None)
+    if class_name == "InputLayer":
+        config["batch_shape"] = batch_shape or config.get("batch_shape")
+    if class_name == "BatchNormalization" and isinstance(config.get("axis"), list):
+        (config["axis"],) = config["axis"]
+    if class_name == "LeakyReLU" and "alpha" in config:
+        config["negative_slope"] = config.pop("alpha")
+    if class_name.startswith("SpatialDropout"):
+        config.pop("trainable", None)
+    if "hard_sigmoid" in (config.get("activation"), config.get("recurrent_activation")):
+        raise ModelError(f"hard_sigmoid of layer {config.get('name')} is refused: Keras 3 computes another function")
+    for argument, harmless in _REMOVED.items():
+        if argument in config and config[argument] in harmless:
+            del config[argument]
+
+
+def _full_precision(dtype: Any) -> Any:
+    """The data type of a layer, float32 where it was trained in half precision, which is slow and coarse on a CPU."""
+    if isinstance(dtype, dict) and dtype.get("class_name") in ("DTypePolicy", "Policy", "PolicyV1"):
+        dtype = dtype["config"]["name"]
+    half = ("float16", "bfloat16", "mixed_float16", "mixed_bfloat16", "infer", "_infer")
+    return "float32" if dtype in half else dtype
+
+
+def _with_input_layer(network: Config, upgraded_layers: list[Config]) -> list[Config]:
+    """The layers of a Sequential, led by an InputLayer made of the first layer's `batch_input_shape`."""
+    original = network["config"] if isinstance(network["config"], list) else network["config"]["layers"]
+    first = original[0]["config"] if original else {}
+    if "batch_input_shape" not in first or original[0]["class_name"] == "InputLayer":
+        return upgraded_layers
+    config = {"batch_shape": first["batch_input_shape"], "dtype": "float32", "name": f"{first['name']}_input"}
+    entrance = {"module": "keras.layers", "class_name": "InputLayer", "config": config, "registered_name": None}
+    return [entrance, *upgraded_layers]
+
+
+def _upgrade_graph(config: Config) -> None:
+    """The edges of a functional Keras 2 network, in place.
+
+    Keras 2 counts the calls of a network inside a network from 1, as its own definition was call 0; Keras 3 counts
+    them from 0 as for any layer, but for the outputs, where it expects the old count of a functional network.
+    """
+    inner_networks = {layer["name"] for layer in config["layers"] if "layers" in layer["config"]}
+    inner_sequentials = {layer["name"] for layer in config["layers"] if layer["class_name"] == "Sequential"}
+    for layer in config["layers"]:
+        layer["inbound_nodes"] = [
+            [_from_call_0(edge, inner_networks) for edge in node] for node in layer["inbound_nodes"]
+        ]
+    config["output_layers"] = [_from_call_0(edge, inner_sequentials) for edge in _edges(config["output_layers"])]
+    _unwrap_ends(config)
+
+
+def _from_call_0(edge: list[Any], inner_networks: set[str]) -> list[Any]:
+    """[layer, call, output, ...] with the call counted as Keras 3 does."""
+    name, call, *rest = edge
+    return [name, call - 1 if name in inner_networks else call, *rest]
+
+
+def _edges(ends: list[Any]) -> list[Any]:
+    """The inputs or outputs of a network as a list of edges, also where a single one stands bare."""
+    return [ends] if isinstance(ends[0], str) else ends
+
+
+def _unwrap_ends(config: Config) -> None:
+    """A single input or output bare instead of in a list of one, so that the network takes and gives plain arrays."""
+    for end in ("input_layers", "output_layers"):
+        ends = config.get(end)
+        if isinstance(ends, list) and len(ends) == 1:
+            (config[end],) = ends

@@ -1,0 +1,82 @@
+"""From a frame to its analysis: detect, track, crop, classify. No threads, no drawing, no state of its own."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+
+from mien.detector import Detector, clip_box
+from mien.expressions import Analysis, Box, Face, Frame
+from mien.tracker import Tracker
+
+
+class Classifier(Protocol):
+    """Anything that tells expressions of gray faces apart."""
+
+    input_size_px: tuple[int, int]
+
+    def predict(self, faces: np.ndarray) -> np.ndarray:
+        """Probabilities, float32 (n, 7) in the order of EXPRESSIONS, of uint8 (n, height, width)."""
+        ...
+
+
+class Pipeline:
+    """What camera, interface and batch share; may be called from several threads at once."""
+
+    def __init__(self, detector: Detector, classifier: Classifier) -> None:
+        self.detector = detector
+        self.classifier = classifier
+        self._lock = threading.Lock()
+
+    def analyze(self, frame: Frame, tracker: Tracker | None = None) -> Analysis:
+        """Find and classify the faces of a frame.
+
+        With a tracker (one for each stream) faces have numbers, steady boxes and smoothed
+        probabilities; without one the frame stands alone and probabilities equal raw.
+        """
+        timing_ms: dict[str, float] = {}
+        with self._lock:
+            with _timed(timing_ms, "detect"):
+                boxes = self.detector.detect(frame.pixels_bgr)
+            with _timed(timing_ms, "track"):
+                tracks = [] if tracker is None else tracker.update(boxes, frame.captured_at)
+                if tracker is not None:
+                    boxes = [track.box for track in tracks]
+            with _timed(timing_ms, "classify"):
+                raw = self.classifier.predict(crop_faces(frame.pixels_bgr, boxes, self.classifier.input_size_px))
+        if tracker is None:
+            faces = [Face(box, p, p) for box, p in zip(boxes, raw, strict=True)]
+        else:
+            faces = [
+                Face(track.box, track.smooth(p, frame.captured_at), p, track.id)
+                for track, p in zip(tracks, raw, strict=True)
+            ]
+        return Analysis(frame.width, frame.height, tuple(faces), timing_ms)
+
+
+def crop_faces(pixels_bgr: np.ndarray, boxes: Sequence[Box], size_px: tuple[int, int]) -> np.ndarray:
+    """The faces in the boxes as gray uint8 (n, height, width), each scaled to size_px = (height, width)."""
+    height, width = size_px
+    crops = np.zeros((len(boxes), height, width), np.uint8)
+    for crop, box in zip(crops, boxes, strict=True):
+        inside = clip_box(box.x, box.y, box.w, box.h, pixels_bgr.shape[1], pixels_bgr.shape[0])
+        if inside is None:
+            continue
+        face = pixels_bgr[inside.y : inside.y + inside.h, inside.x : inside.x + inside.w]
+        shrinks = inside.w >= width
+        interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        crop[:] = cv2.resize(cv2.cvtColor(face, cv2.COLOR_BGR2GRAY), (width, height), interpolation=interpolation)
+    return crops
+
+
+@contextmanager
+def _timed(timing_ms: dict[str, float], stage: str) -> Any:
+    start_s = time.perf_counter()
+    yield
+    timing_ms[stage] = (time.perf_counter() - start_s) * 1e3

@@ -1,0 +1,199 @@
+"""The session on disk: the annotated video, as H.264 in an MP4 file.
+
+PyAV is used, as its wheels bring FFmpeg with libx264 on every system, which OpenCV's writer lacks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import queue
+import threading
+import time
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import cv2
+import numpy as np
+
+from mien.expressions import SettingsError
+
+QUEUE_FRAMES = 8  # 22 MB at 1280x720; enough to ride out a slow disk for a quarter of a second
+KEYFRAME_EVERY_S = 1.0
+_TIME_BASE = Fraction(1, 1000)
+_BT601 = 5  # the matrix swscale converts with; unsaid, players take another for HD and shift the colours
+
+log = logging.getLogger(__name__)
+
+
+class VideoWriter:
+    """Writes frames to an MP4 file in a thread of its own, each shown as long as it really lasted.
+
+    The file is cut into fragments of about a second, so that all but the last second can be played even
+    after the process was killed; `close` turns it into an ordinary MP4 file. When the encoder can not keep
+    up, frames are dropped and counted rather than slowing the caller.
+
+    path: must end in .mp4; an existing file is replaced. fps: the rate to announce; frames carry their own times.
+    Raises SettingsError where the file can not be written.
+    """
+
+    def __init__(self, path: Path | str, fps: float = 30) -> None:
+        self.path = Path(path)
+        _check_writable(self.path)
+        self.dropped = 0
+        """Frames that came while the encoder was busy with too many before them."""
+        self.written = 0
+        """Frames handed to the encoder."""
+        self.error: str | None = None
+        """Why writing stopped (disk full ...), None while all is well."""
+        self._rate = Fraction(fps).limit_denominator(1001)
+        self._queue: queue.Queue[tuple[np.ndarray, float] | None] = queue.Queue(QUEUE_FRAMES)
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="video-writer", daemon=True)
+        self._thread.start()
+
+    def write(self, pixels_bgr: np.ndarray, captured_at: float) -> bool:
+        """Hand over a frame: uint8 (height, width, 3), not to be changed afterwards; seconds since the epoch.
+
+        Returns at once; false where the frame was dropped. The first frame sets the size of the video
+        (made even, as H.264 needs it); a later one of another size is scaled into it with black bars.
+        """
+        if self._closed or self.error is not None:
+            return False
+        try:
+            self._queue.put_nowait((pixels_bgr, captured_at))
+        except queue.Full:
+            self.dropped += 1
+            return False
+        return True
+
+    def close(self, timeout_s: float = 2.0) -> None:
+        """Encode what waits and finish the file, within about `timeout_s`; may be called twice."""
+        if self._closed:
+            return
+        self._closed = True
+        deadline_s = time.monotonic() + timeout_s
+        with contextlib.suppress(queue.Full):
+            self._queue.put(None, timeout=timeout_s)
+        self._thread.join(max(0.0, deadline_s - time.monotonic()))
+        if self._thread.is_alive():
+            log.warning("%s is not finished within %g s; it plays up to its last fragment", self.path, timeout_s)
+        if self.dropped:
+            log.warning("%s: %d frames written, %d dropped", self.path, self.written, self.dropped)
+
+    def __enter__(self) -> VideoWriter:
+        """The writer itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Finish the file."""
+        self.close()
+
+    def _run(self) -> None:
+        encoder: _Encoder | None = None
+        try:
+            while (item := self._queue.get()) is not None:
+                pixels, captured_at = item
+                if encoder is None:
+                    encoder = _Encoder(self.path, (pixels.shape[1], pixels.shape[0]), self._rate)
+                encoder.add(pixels, captured_at)
+                self.written += 1
+        except Exception as error:  # the thread's last stop: the picture goes on, the reason is kept
+            self.error = f"{self.path} can not be written any more: {error}"
+            log.error("%s", self.error)
+            self._drain()
+        if encoder is not None:
+            encoder.finish()
+
+    def _drain(self) -> None:
+        """Let go of the frames that wait, so that a `close` finds room."""
+        while True:
+            try:
+                self._queue.get_nowait()
+            except queue.Empty:
+                return
+
+
+class _Encoder:
+    """The H.264 stream of one file; belongs to the writer's thread."""
+
+    def __init__(self, path: Path, size: tuple[int, int], rate: Fraction) -> None:
+        # Imported here, as only --save needs it: it brings an FFmpeg of its own.
+        import av
+
+        self._av = av
+        self._path = path
+        self._size = (max(2, size[0] // 2 * 2), max(2, size[1] // 2 * 2))
+        # flush_packets: a finished fragment goes to the system at once, where a kill can not reach it
+        self._container: Any = av.open(
+            str(path), "w", format="mp4", options={"movflags": "hybrid_fragmented", "flush_packets": "1"}
+        )
+        self._stream: Any = self._container.add_stream("libx264", rate=rate)
+        self._stream.width, self._stream.height = self._size
+        self._stream.pix_fmt = "yuv420p"
+        # superfast, no look-ahead, one thread: the analysis needs the processor more than the file does
+        self._stream.options = {"preset": "superfast", "tune": "zerolatency", "crf": "23"}
+        self._stream.codec_context.time_base = _TIME_BASE
+        self._stream.codec_context.thread_count = 1
+        self._stream.codec_context.colorspace = _BT601
+        self._default_step_s = float(1 / rate)
+        self._captured_at: float | None = None
+        self._time_s = 0.0
+        self._pts = -1
+        self._next_key_s = 0.0
+
+    def add(self, pixels_bgr: np.ndarray, captured_at: float) -> None:
+        if self._captured_at is not None:
+            step_s = captured_at - self._captured_at
+            # The computer's clock may be set back; the video's must not.
+            self._time_s += step_s if step_s > 0 else self._default_step_s
+        self._captured_at = captured_at
+        self._pts = max(self._pts + 1, round(self._time_s / _TIME_BASE))
+        frame = self._av.VideoFrame.from_ndarray(letterbox(pixels_bgr, self._size), format="bgr24")
+        frame.pts, frame.time_base = self._pts, _TIME_BASE
+        if self._time_s >= self._next_key_s:
+            frame.pict_type = self._av.video.frame.PictureType.I
+            self._next_key_s = self._time_s + KEYFRAME_EVERY_S
+        self._container.mux(self._stream.encode(frame))
+
+    def finish(self) -> None:
+        try:
+            self._container.mux(self._stream.encode(None))
+            self._container.close()
+        except (self._av.FFmpegError, OSError, ValueError) as error:
+            log.error("%s can not be finished: %s", self._path, error)
+
+
+def letterbox(pixels_bgr: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The picture in exactly this (width, height): an odd last row or column cut off, else scaled, with black bars."""
+    width, height = size
+    found_height, found_width = pixels_bgr.shape[:2]
+    if found_width - width in (0, 1) and found_height - height in (0, 1):
+        return np.ascontiguousarray(pixels_bgr[:height, :width])
+    scale = min(width / found_width, height / found_height)
+    inner = (max(1, round(found_width * scale)), max(1, round(found_height * scale)))
+    left, top = (width - inner[0]) // 2, (height - inner[1]) // 2
+    canvas = np.zeros((height, width, 3), np.uint8)
+    canvas[top : top + inner[1], left : left + inner[0]] = cv2.resize(pixels_bgr, inner, interpolation=cv2.INTER_AREA)
+    return canvas
+
+
+def _check_writable(path: Path) -> None:
+    expected = f"expected an .mp4 file to write the video to, found {path}"
+    if path.suffix.lower() != ".mp4":
+        raise SettingsError(f"{expected}, which ends in {path.suffix or 'nothing'}")
+    try:
+        if path.is_dir():
+            raise SettingsError(f"{expected}, which is a folder")
+        if not path.parent.is_dir():
+            raise SettingsError(f"{expected}, whose folder does not exist")
+        existed = path.exists()
+        path.open("ab").close()  # appending nothing asks for permission and leaves an old file whole
+        if not existed:
+            path.unlink()
+    except OSError as error:
+        raise SettingsError(f"{expected}, which can not be written: {error.strerror}") from error

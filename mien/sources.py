@@ -1,0 +1,94 @@
+"""Where frames come from: webcam, video or image file, network camera, demo, behind one verb.
+
+`open_source(spec)` gives a Source; its `read()` gives a Frame or raises a typed error.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+from mien.clock import Clock
+from mien.demo import DemoSource
+from mien.expressions import SourceError, SourceMissingError
+from mien.live import WebcamSource, masked_url, open_url, webcam_indices
+from mien.media import open_file
+from mien.source_base import Source
+
+__all__ = ["Source", "open_source", "source_kind", "source_name"]
+
+SourceKind = Literal["auto", "demo", "webcam", "url", "file"]
+
+_WEBCAM = re.compile(r"(?:/dev/video)?([0-9]{1,3})", re.ASCII)
+
+log = logging.getLogger(__name__)
+
+
+def source_kind(spec: str) -> SourceKind:
+    """What a --source value asks for: `auto`, `demo`, a webcam index (or /dev/videoN), a URL, else a file."""
+    if spec in ("auto", "demo"):
+        return spec  # type: ignore[return-value]
+    if _WEBCAM.fullmatch(spec):
+        return "webcam"
+    return "url" if "://" in spec else "file"
+
+
+def source_name(spec: str) -> str:
+    """The name to show before the source is open, without passwords; raises SourceMissingError for a bad URL."""
+    kind = source_kind(spec)
+    if kind == "webcam":
+        return f"Webcam {_webcam_index(spec)}"
+    if kind == "url":
+        return masked_url(spec)
+    return Path(spec).name if kind == "file" else kind.capitalize()
+
+
+def open_source(
+    spec: str,
+    *,
+    size: tuple[int, int] = (1280, 720),
+    fps: float = 30,
+    loop: bool = True,
+    paced: bool = True,
+    clock: Clock | None = None,
+) -> Source:
+    """Open what a --source value asks for.
+
+    spec: `auto` (the first webcam that gives a picture, else the demo; the name says which), `demo`, a webcam
+    index, the path of a video or image file, or an http, https or rtsp URL.
+    size, fps: asked of a webcam, in pixels and frames a second. loop: play files again and again.
+    paced: false gives the frames of files and demo as fast as they come, and drops none.
+
+    Raises SourceMissingError where trying again is no use, SourceError where it may be.
+    """
+    kind = source_kind(spec)
+    if not spec.strip():
+        raise SourceMissingError("expected auto, demo, a webcam index, a video or image file, or a URL; found nothing")
+    if kind == "auto":
+        return _first_webcam_or_demo(lambda index: WebcamSource(index, size=size, fps=fps, clock=clock), paced, clock)
+    if kind == "demo":
+        return DemoSource(paced=paced, clock=clock)
+    if kind == "webcam":
+        return WebcamSource(_webcam_index(spec), size=size, fps=fps, clock=clock)
+    if kind == "url":
+        return open_url(spec, loop=loop, paced=paced, clock=clock)
+    return open_file(Path(spec), loop=loop, paced=paced, clock=clock)
+
+
+def _first_webcam_or_demo(open_webcam: Callable[[int], Source], paced: bool, clock: Clock | None) -> Source:
+    for index in webcam_indices():
+        try:
+            return open_webcam(index)
+        except SourceError as error:
+            log.info("not used: %s", error)
+    return DemoSource(name="Demo (no webcam found)", paced=paced, clock=clock)
+
+
+def _webcam_index(spec: str) -> int:
+    match = _WEBCAM.fullmatch(spec)
+    if match is None:
+        raise ValueError(f"expected a webcam index, found {spec!r}")
+    return int(match[1])

@@ -1,0 +1,140 @@
+"""The same face over time: who is who from frame to frame, steady boxes, smoothed probabilities."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from mien.expressions import Box
+
+FORGET_AFTER_S = 0.7
+CONFIRMATIONS = 2
+MIN_OVERLAP_IOU = 0.3
+MAX_STEP = 0.6
+PROBABILITY_TIME_CONSTANT_S = 0.25
+
+
+class OneEuroFilter:
+    """Steadies a vector that changes over time: calm when it rests, quick when it moves.
+
+    Casiez, Roussel and Vogel, "1 euro filter: a simple speed-based low-pass filter for noisy input in
+    interactive systems" (2012). min_cutoff_hz: smoothing at rest. beta: how fast it gives way to movement,
+    in Hz per unit a second.
+    """
+
+    def __init__(self, value: np.ndarray, time_s: float, *, min_cutoff_hz: float = 2.0, beta: float = 8.0) -> None:
+        self.value = np.asarray(value, float)
+        self._speed = np.zeros_like(self.value)
+        self._time_s = time_s
+        self._min_cutoff_hz = min_cutoff_hz
+        self._beta = beta
+
+    def update(self, value: np.ndarray, time_s: float, unit: float = 1.0) -> np.ndarray:
+        """The filtered value at time_s; `unit` is the length that movement is measured by."""
+        elapsed_s = max(1e-3, time_s - self._time_s)
+        self._time_s = time_s
+        speed = (value - self.value) / elapsed_s
+        self._speed += _share(1.0, elapsed_s) * (speed - self._speed)
+        cutoff_hz = self._min_cutoff_hz + self._beta * float(np.abs(self._speed).max()) / unit
+        self.value = self.value + _share(cutoff_hz, elapsed_s) * (value - self.value)
+        return self.value
+
+
+def _share(cutoff_hz: float, elapsed_s: float) -> float:
+    """How much of the way to a new value a first-order low-pass goes in elapsed_s."""
+    return 1 / (1 + 1 / (2 * math.pi * cutoff_hz * elapsed_s))
+
+
+class Track:
+    """One face followed over time; `id` is 1, 2, 3, ... in order of appearance and never used again."""
+
+    def __init__(self, box: Box, time_s: float) -> None:
+        self.id: int | None = None
+        self.hits = 1
+        self.seen_at_s = time_s
+        self._box = box
+        self._filter = OneEuroFilter(_center_and_size(box), time_s)
+        self._probabilities: np.ndarray | None = None
+        self._smoothed_at_s = time_s
+
+    @property
+    def box(self) -> Box:
+        """Where the face is now, steadied."""
+        return self._box
+
+    def see(self, box: Box, time_s: float) -> None:
+        """The face was detected again, here."""
+        self.hits += 1
+        self.seen_at_s = time_s
+        x, y, w, h = self._filter.update(_center_and_size(box), time_s, unit=math.sqrt(box.area))
+        self._box = Box(round(x - w / 2), round(y - h / 2), max(1, round(w)), max(1, round(h)))
+
+    def smooth(self, raw: np.ndarray, time_s: float) -> np.ndarray:
+        """Probabilities (7,) averaged over about the last quarter of a second, whatever the frame rate."""
+        if self._probabilities is None:
+            self._probabilities = raw.copy()
+        else:
+            elapsed_s = max(0.0, time_s - self._smoothed_at_s)
+            share = 1 - math.exp(-elapsed_s / PROBABILITY_TIME_CONSTANT_S)
+            self._probabilities = self._probabilities + np.float32(share) * (raw - self._probabilities)
+        self._smoothed_at_s = time_s
+        return self._probabilities
+
+
+class Tracker:
+    """Follows the faces of one stream; not to be shared between streams or threads.
+
+    A face gets its number with its second detection, so that a single false hit never shows. It keeps
+    number and place through detections missed for up to 0.7 s.
+    """
+
+    def __init__(self) -> None:
+        self._tracks: list[Track] = []
+        self._last_id = 0
+
+    def update(self, boxes: Sequence[Box], time_s: float) -> list[Track]:
+        """Take the boxes detected at time_s (seconds, never falling); return the faces to show, by number."""
+        self._tracks = [track for track in self._tracks if time_s - track.seen_at_s <= FORGET_AFTER_S]
+        for box, track in _pairs(boxes, list(self._tracks)):
+            if track is None:
+                self._tracks.append(Track(box, time_s))
+            else:
+                track.see(box, time_s)
+        for track in self._tracks:
+            if track.id is None and track.hits >= CONFIRMATIONS:
+                self._last_id += 1
+                track.id = self._last_id
+        return sorted((track for track in self._tracks if track.id is not None), key=lambda track: track.id or 0)
+
+
+def _pairs(boxes: Sequence[Box], tracks: Sequence[Track]) -> list[tuple[Box, Track | None]]:
+    """Each box with the track it belongs to, best fits first; a second box on a taken track is dropped."""
+    fits = sorted(
+        ((_fit(box, track.box), i, j) for i, box in enumerate(boxes) for j, track in enumerate(tracks)), reverse=True
+    )
+    chosen: dict[int, int] = {}
+    for fit, i, j in fits:
+        if fit > 0 and i not in chosen and j not in chosen.values():
+            chosen[i] = j
+    pairs: list[tuple[Box, Track | None]] = [(boxes[i], tracks[j]) for i, j in chosen.items()]
+    for i, box in enumerate(boxes):
+        doubles = i not in chosen and any(box.iou(other) > MIN_OVERLAP_IOU for other, _ in pairs)
+        if i not in chosen and not doubles:
+            pairs.append((box, None))
+    return pairs
+
+
+def _fit(box: Box, known: Box) -> float:
+    """How well a box continues a track: above 1 by overlap, 0..1 by nearness of a face of like size, 0 not at all."""
+    overlap = box.iou(known)
+    if overlap >= MIN_OVERLAP_IOU:
+        return 1 + overlap
+    step = np.hypot(*(_center_and_size(box) - _center_and_size(known))[:2]) / math.sqrt(known.area)
+    alike = 0.5 < box.area / known.area < 2
+    return float(max(0.0, 1 - step / MAX_STEP)) if alike else 0.0
+
+
+def _center_and_size(box: Box) -> np.ndarray:
+    return np.array([box.x + box.w / 2, box.y + box.h / 2, box.w, box.h], float)

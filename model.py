@@ -1,0 +1,182 @@
+"""The door to the network: model.json + model_weights.h5 -> seven probabilities for each face."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mien.expressions import EXPRESSIONS, ModelError
+from mien.keras_files import import_keras, load_network
+
+# Above 16 faces a call the time for each face no longer falls, and memory keeps growing.
+_FACES_PER_CALL = 32
+
+_ALIASES = {
+    "anger": "angry",
+    "disgusted": "disgust",
+    "fearful": "fear",
+    "happiness": "happy",
+    "neutrality": "neutral",
+    "sadness": "sad",
+    "surprised": "surprise",
+}
+
+# Behind these layers probabilities are still probabilities, and logits still logits.
+_KEEP_PROBABILITIES = ("Flatten", "Reshape", "Dropout", "AveragePooling2D", "GlobalAveragePooling2D", "Average")
+
+
+class FacialExpressionModel:
+    """A trained network that tells the expression of gray faces; may be shared by threads.
+
+    input_size_px: (height, width) of the faces it takes, as model.json says.
+    network: the Keras network itself, for those who look inside; it takes what the file's own training fed it.
+    """
+
+    EMOTIONS_LIST = [name.capitalize() for name in EXPRESSIONS]  # noqa: RUF012
+
+    def __init__(
+        self,
+        model_json_file: str | Path = "model.json",
+        model_weights_file: str | Path = "model_weights.h5",
+        *,
+        labels: Sequence[str] | None = None,
+        input_scale: int | None = None,
+    ) -> None:
+        """Load both files, of Keras 2 or Keras 3.
+
+        labels: names of the network's outputs in their order, any permutation of EXPRESSIONS (upper or lower case;
+        "anger", "happiness", ... are understood); without it they are in the order of EXPRESSIONS.
+        input_scale: what pixels 0..255 are divided by before the network sees them: 1 (default), or 255 for files
+        trained on 0..1. Raises ModelError, one line naming file and cause.
+        """
+        order = _output_order(labels)
+        if input_scale not in (None, 1, 255):
+            raise ModelError(f"input scale: expected 1 or 255, found {input_scale!r}")
+        self.network = load_network(model_json_file, model_weights_file)
+        height_px, width_px, channels = _input_shape(self.network, model_json_file)
+        _check_outputs(self.network, model_json_file)
+        needs_softmax = not _gives_probabilities(self.network, model_json_file)
+        self.input_size_px = (height_px, width_px)
+        self._forward = _compile(
+            self.network, channels=channels, input_scale=input_scale or 1, needs_softmax=needs_softmax, order=order
+        )
+        self._lock = threading.Lock()
+
+    def predict(self, faces: np.ndarray) -> np.ndarray:
+        """Probabilities of the seven expressions: float32 (n, 7) in the order of EXPRESSIONS, each row sums to 1.
+
+        faces: gray, uint8 or float 0..255, shape (n, height, width) or (n, height, width, 1) with the network's own
+        `input_size_px`; n = 0 gives (0, 7). Raises ValueError for another shape or type.
+        """
+        pixels = np.asarray(faces)
+        if pixels.shape == (0,):  # an empty list
+            pixels = pixels.reshape(0, *self.input_size_px)
+        if pixels.ndim == 4 and pixels.shape[3] == 1:
+            pixels = pixels[..., 0]
+        height_px, width_px = self.input_size_px
+        if pixels.ndim != 3 or pixels.shape[1:] != self.input_size_px:
+            raise ValueError(
+                f"expected gray faces of shape (n, {height_px}, {width_px}) or (n, {height_px}, {width_px}, 1), "
+                f"found {np.shape(faces)}"
+            )
+        if pixels.dtype.kind not in "uif":
+            raise ValueError(f"expected faces of uint8 or float 0..255, found {pixels.dtype}")
+        probabilities = np.empty((len(pixels), len(EXPRESSIONS)), np.float32)
+        with self._lock:  # the frame loop and uploads share the cores: one at a time is no slower, and bounds memory
+            for start in range(0, len(pixels), _FACES_PER_CALL):
+                batch = pixels[start : start + _FACES_PER_CALL, ..., np.newaxis].astype(np.float32)
+                probabilities[start : start + len(batch)] = self._forward(batch)
+        return probabilities
+
+    def predict_emotion(self, img: np.ndarray) -> str:
+        """The most probable expression of one face, as in EMOTIONS_LIST: "Happy".
+
+        img: gray, uint8 or float 0..255, shape (height, width), (height, width, 1) or (1, height, width, 1) with the
+        network's own `input_size_px`. Raises ValueError for another shape or type.
+        """
+        size = self.input_size_px
+        if np.shape(img) not in (size, (*size, 1), (1, *size), (1, *size, 1)):
+            raise ValueError(
+                f"expected one gray face of shape {size}, {(*size, 1)} or {(1, *size, 1)}, found {np.shape(img)}"
+            )
+        probabilities = self.predict(np.reshape(img, (1, *size)))
+        return self.EMOTIONS_LIST[int(np.argmax(probabilities))]
+
+    def warm_up(self) -> None:
+        """Do what the first call would do (trace and optimise the network, some 0.2 s), so that no frame waits."""
+        self.predict(np.zeros((1, *self.input_size_px), np.uint8))
+
+
+def _output_order(labels: Sequence[str] | None) -> list[int]:
+    """For each of EXPRESSIONS, which output of the network tells it; ModelError unless labels name each once."""
+    if labels is None:
+        return list(range(len(EXPRESSIONS)))
+    names = [str(label).strip().lower() for label in labels]
+    names = [_ALIASES.get(name, name) for name in names]
+    if sorted(names) != sorted(EXPRESSIONS):
+        raise ModelError(f"labels: expected {', '.join(EXPRESSIONS)} in any order, found {', '.join(names)!r}")
+    return [names.index(expression) for expression in EXPRESSIONS]
+
+
+def _input_shape(network: Any, file: str | Path) -> tuple[int, int, int]:
+    """(height, width, channels) of the network's input; ModelError unless it takes one gray or colour image."""
+    shape = network.input_shape
+    is_image = isinstance(shape, tuple) and len(shape) == 4 and None not in shape[1:] and shape[3] in (1, 3)
+    if not is_image:
+        raise ModelError(f"{file}: expected an input of (None, height, width, 1 or 3), found {shape}")
+    return int(shape[1]), int(shape[2]), int(shape[3])
+
+
+def _check_outputs(network: Any, file: str | Path) -> None:
+    """ModelError unless the network tells the seven expressions apart."""
+    if network.output_shape != (None, len(EXPRESSIONS)):
+        raise ModelError(
+            f"{file}: expected an output of (None, {len(EXPRESSIONS)}), one for each of {', '.join(EXPRESSIONS)}, "
+            f"found {network.output_shape}"
+        )
+
+
+def _gives_probabilities(network: Any, file: str | Path) -> bool:
+    """Whether the network ends in a softmax, by what its last layers are; False where it gives logits."""
+    for layer in reversed(network.layers):
+        if hasattr(layer, "layers"):
+            return _gives_probabilities(layer, file)
+        kind = type(layer).__name__
+        if kind == "Softmax":
+            return True
+        if kind in _KEEP_PROBABILITIES:
+            continue
+        activation = layer.get_config().get("activation", "linear")
+        if activation in ("softmax", "linear", "log_softmax"):  # a softmax undoes the logarithm of log_softmax
+            return bool(activation == "softmax")
+        raise ModelError(f"{file}: expected softmax, or no activation, in the last layer, found {activation!r}")
+    return False
+
+
+def _compile(
+    network: Any, *, channels: int, input_scale: int, needs_softmax: bool, order: list[int]
+) -> Callable[[np.ndarray], np.ndarray]:
+    """One call from float32 (n, height, width, 1) 0..255 to float32 (n, 7) in the order of EXPRESSIONS.
+
+    With TensorFlow it is compiled once for any n: `network.predict` would cost 37 ms more a call.
+    """
+    keras = import_keras()
+
+    def forward(pixels: Any) -> Any:
+        pixels = pixels / input_scale if input_scale != 1 else pixels
+        pixels = keras.ops.repeat(pixels, channels, axis=-1) if channels != 1 else pixels
+        outputs = keras.ops.cast(network(pixels, training=False), "float32")
+        outputs = keras.ops.softmax(outputs) if needs_softmax else outputs
+        return keras.ops.take(outputs, order, axis=-1)
+
+    if keras.backend.backend() != "tensorflow":
+        return lambda pixels: np.asarray(keras.ops.convert_to_numpy(forward(keras.ops.convert_to_tensor(pixels))))
+    import tensorflow as tf
+
+    signature = [tf.TensorSpec((*network.input_shape[:3], 1), tf.float32)]
+    compiled = tf.function(forward, input_signature=signature, autograph=False)
+    return lambda pixels: np.asarray(compiled(pixels))

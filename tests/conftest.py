@@ -1,0 +1,91 @@
+"""Fixtures that several test files share: a camera without a camera, real servers, streams, a browser."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.web_fakes import FakeCamera, StreamClient, resize
+from web import create_app
+from web.server import Server
+
+CHROMIUM_OPTIONS = (
+    "--headless=new",
+    "--no-sandbox",  # Chromium refuses to start its sandbox as root, and containers often lack what it needs
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
+
+
+@pytest.fixture
+def fake_camera() -> Iterator[FakeCamera]:
+    camera = FakeCamera()
+    yield camera
+    camera.close()
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., Server]]:
+    """Start real servers on free ports: serve(camera, max_streams=..., port=...)."""
+    servers: list[Server] = []
+    cameras: list[FakeCamera] = []
+
+    def start(camera: FakeCamera, port: int = 0, **options: int) -> Server:
+        cameras.append(camera)
+        server = Server(create_app(camera, **options), port=port)
+        server.start()
+        servers.append(server)
+        return server
+
+    yield start
+    for camera in cameras:
+        camera.close()  # first, as the program does: streams that are open end at once
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture
+def watch() -> Iterator[Callable[..., StreamClient]]:
+    """Open picture streams: watch(server)."""
+    clients = []
+
+    def start(server: Server, **options: int) -> StreamClient:
+        clients.append(StreamClient(server.port, **options))
+        return clients[-1]
+
+    yield start
+    for client in clients:
+        client.close()
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """One headless Chromium for all browser tests; skipped where there is none."""
+    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    driver = shutil.which("chromedriver")
+    if not program or not driver:
+        pytest.skip("there is no Chromium with its chromedriver on this computer")
+    options = webdriver.ChromeOptions()
+    options.binary_location = program
+    for option in CHROMIUM_OPTIONS:
+        options.add_argument(option)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    yield browser
+    browser.quit()
+
+
+@pytest.fixture
+def browser(chromium):
+    """The browser as a fresh visitor has it: 1280x800, light, nothing logged."""
+    resize(chromium, 1280, 800)
+    chromium.get_log("browser")
+    yield chromium
+    chromium.get("about:blank")

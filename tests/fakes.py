@@ -1,0 +1,269 @@
+"""Stand-ins that need no hardware and no waiting: a clock, a scripted source, a pipeline, a network camera."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from mien.clock import Clock
+from mien.expressions import Analysis, Frame, SourceError
+from mien.imaging import encode_jpeg
+from mien.source_base import Source
+
+HANG = "hang"
+"""In a script: block inside read() until `release` is set, as a driver does."""
+
+PATIENCE_S = 10.0
+"""A test that waits longer than this has failed."""
+
+
+class FakeClock(Clock):
+    """Stands still until somebody turns it; sleeping turns it, and is remembered."""
+
+    def __init__(self, now_s: float = 100.0) -> None:
+        self.now_s = now_s
+        self.slept_s: list[float] = []
+
+    def monotonic(self) -> float:
+        return self.now_s
+
+    def wall(self) -> float:
+        return 1_700_000_000.0 + self.now_s
+
+    def sleep(self, seconds: float) -> None:
+        if seconds > 0:
+            self.slept_s.append(seconds)
+            self.now_s += seconds
+
+    def advance(self, seconds: float) -> None:
+        self.now_s += seconds
+
+
+class FakeSource(Source):
+    """Plays a script: a (width, height) is a frame of that size, an error is raised, HANG blocks.
+
+    When the script is over it blocks too, until `release` is set. Each frame's pixels all have the value of
+    its index. stepped: each read waits for a `step()` first.
+    """
+
+    state = "live"
+
+    def __init__(
+        self,
+        script: Sequence[tuple[int, int] | Exception | str],
+        *,
+        name: str = "Fake",
+        spec: str = "0",
+        stepped: bool = False,
+    ) -> None:
+        self.script = list(script)
+        self.name = name
+        self.spec = spec
+        self.release = threading.Event()
+        self.hanging = threading.Event()
+        self.closed = threading.Event()
+        self.threads: set[str] = set()
+        self.count = 0
+        self._steps = threading.Semaphore(0) if stepped else None
+
+    def step(self) -> None:
+        assert self._steps is not None
+        self._steps.release()
+
+    def read(self) -> Frame:
+        if self._steps is not None:
+            self._steps.acquire(timeout=PATIENCE_S)
+        self.threads.add(threading.current_thread().name)
+        step = self.script.pop(0) if self.script else HANG
+        if isinstance(step, Exception):
+            raise step
+        if isinstance(step, str):
+            self.hanging.set()
+            self.release.wait(PATIENCE_S)
+            step = (8, 8)
+        width, height = step
+        pixels = np.full((height, width, 3), self.count % 256, np.uint8)
+        self.count += 1
+        return Frame(pixels, index=self.count - 1, captured_at=1_700_000_000.0)
+
+    def close(self) -> None:
+        self.closed.set()
+
+
+class FakeOpener:
+    """Stands in for `open_source`: gives the sources (or raises the errors) of a list, one for each call."""
+
+    def __init__(self, *results: Source | Exception) -> None:
+        self.results = list(results)
+        self.specs: list[str] = []
+        self.options: list[dict[str, Any]] = []
+
+    def __call__(self, spec: str, **options: Any) -> Source:
+        self.specs.append(spec)
+        self.options.append(options)
+        result = self.results.pop(0) if self.results else SourceError("nothing more to open")
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+
+class FakePipeline:
+    """Finds no face; remembers which tracker came with which size, and raises while `error` is set."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[Any, tuple[int, int], int]] = []
+        self.error: Exception | None = None
+        self.threads: set[str] = set()
+
+    def analyze(self, frame: Frame, tracker: Any = None) -> Analysis:
+        self.threads.add(threading.current_thread().name)
+        if self.error is not None:
+            raise self.error
+        self.seen.append((tracker, (frame.width, frame.height), frame.index))
+        return Analysis(frame.width, frame.height)
+
+
+class FakeCapture:
+    """Stands in for `cv2.VideoCapture`; a frame is its gray level, None a failed read.
+
+    times_s: the time stored with each frame. cost_s: what decoding one takes, on the given clock.
+    """
+
+    def __init__(
+        self,
+        levels: Sequence[int | None],
+        *,
+        opened: bool = True,
+        fps: float = 10.0,
+        times_s: Sequence[float] | None = None,
+        clock: FakeClock | None = None,
+        cost_s: float = 0.0,
+    ) -> None:
+        self.levels = list(levels)
+        self.times_s = list(times_s) if times_s is not None else [i / 10 for i in range(len(self.levels))]
+        self.opened = opened
+        self.properties: dict[int, float] = {cv2.CAP_PROP_FPS: fps}
+        self.asked: list[tuple[int, float]] = []
+        self.released = 0
+        self.at = -1
+        self._clock = clock
+        self._cost_s = cost_s
+
+    def isOpened(self) -> bool:  # noqa: N802 - OpenCV's name
+        return self.opened
+
+    def grab(self) -> bool:
+        if self._clock is not None:
+            self._clock.advance(self._cost_s)
+        self.at += 1
+        return self.at < len(self.levels) and self.levels[self.at] is not None
+
+    def retrieve(self) -> tuple[bool, np.ndarray | None]:
+        return True, np.full((6, 8, 3), self.levels[self.at], np.uint8)
+
+    def read(self) -> tuple[bool, np.ndarray | None]:
+        return self.retrieve() if self.grab() else (False, None)
+
+    def get(self, prop: int) -> float:
+        if prop == cv2.CAP_PROP_POS_MSEC:
+            return self.times_s[self.at] * 1000
+        return self.properties.get(prop, 0.0)
+
+    def set(self, prop: int, value: float) -> bool:
+        self.asked.append((prop, value))
+        return True
+
+    def release(self) -> None:
+        self.released += 1
+
+
+def eventually(condition: Callable[[], Any]) -> Any:
+    """The first true value of the condition; fails after PATIENCE_S. For what no event announces."""
+    deadline_s = time.monotonic() + PATIENCE_S
+    pause = threading.Event()
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < deadline_s, "it never came true"
+        pause.wait(0.005)
+
+
+def gray_faces(side: int = 32) -> np.ndarray:
+    """Stand-ins for the demo's composites, each of its own gray level: uint8 (7, side, side)."""
+    levels = np.arange(60, 60 + 7 * 25, 25, dtype=np.uint8)
+    return np.repeat(np.repeat(levels[:, None, None], side, axis=1), side, axis=2)
+
+
+def write_clip(path: Path, levels: Sequence[int], *, size: tuple[int, int] = (64, 48), fps: float = 25) -> Path:
+    """A small Motion-JPEG video, one frame for each gray level."""
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), fps, size)
+    for level in levels:
+        writer.write(np.full((size[1], size[0], 3), level, np.uint8))
+    writer.release()
+    return path
+
+
+class _CameraHandler(BaseHTTPRequestHandler):
+    server: Any
+
+    def do_GET(self) -> None:
+        if self.path == "/missing":
+            self.send_error(404)
+        elif self.path.endswith(".avi"):
+            body = self.server.file.read_bytes()
+            self.send_response(200)
+            self.send_header("Content-Type", "video/x-msvideo")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+        else:
+            self._stream()
+
+    def _stream(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
+        self.end_headers()
+        try:
+            for level in range(0, 250, 10):
+                jpeg = encode_jpeg(np.full((48, 64, 3), level, np.uint8))
+                self.wfile.write(b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(jpeg))
+                self.wfile.write(jpeg + b"\r\n")
+                if self.path.startswith("/silent"):
+                    self.server.stopping.wait(PATIENCE_S)
+                    return
+        except OSError:
+            pass  # the reader left
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@contextmanager
+def network_camera(file: Path | None = None) -> Iterator[str]:
+    """A small HTTP server on this computer; gives its address, "http://127.0.0.1:PORT".
+
+    /video streams 25 pictures and closes, /silent falls silent after the first, /missing is 404, and
+    any .avi path serves `file`.
+    """
+    server: Any = ThreadingHTTPServer(("127.0.0.1", 0), _CameraHandler)
+    server.file = file
+    server.stopping = threading.Event()
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.stopping.set()
+        server.shutdown()
+        server.server_close()
+        thread.join(PATIENCE_S)

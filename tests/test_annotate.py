@@ -1,0 +1,65 @@
+import numpy as np
+import pytest
+
+from mien.annotate import COLORS_RGB, annotate, placeholder
+from mien.expressions import EXPRESSIONS, Analysis, Box, Face, Frame
+
+
+def face(box, label="happy", confidence=0.93, number=1):
+    probabilities = np.full(7, (1 - confidence) / 6, np.float32)
+    probabilities[EXPRESSIONS.index(label)] = confidence
+    return Face(box, probabilities, probabilities, number)
+
+
+def frame(width=320, height=240):
+    return Frame(np.full((height, width, 3), 90, np.uint8))
+
+
+def test_every_expression_has_its_own_colour():
+    assert tuple(COLORS_RGB) == EXPRESSIONS
+    assert len(set(COLORS_RGB.values())) == len(EXPRESSIONS)
+
+
+@pytest.mark.parametrize("label", EXPRESSIONS)
+def test_box_and_label_are_drawn_in_the_colour_of_the_expression_on_a_copy(label):
+    original = frame()
+    before = original.pixels_bgr.copy()
+    drawn = annotate(original, Analysis(320, 240, (face(Box(80, 80, 100, 100), label),)))
+    assert (original.pixels_bgr == before).all()
+    assert drawn.shape == before.shape
+    assert tuple(drawn[180, 130][::-1]) == COLORS_RGB[label], "lower edge of the box"
+    assert (drawn[130, 130] == 90).all(), "the face itself stays free"
+
+
+@pytest.mark.parametrize(
+    "box",
+    [
+        Box(0, 0, 40, 40),
+        Box(280, 0, 40, 40),
+        Box(0, 200, 40, 40),
+        Box(-20, -20, 60, 60),
+        Box(300, 220, 80, 80),
+        Box(0, 0, 320, 240),
+        Box(600, 600, 10, 10),
+    ],
+)
+def test_faces_at_and_over_the_edge_are_drawn(box):
+    drawn = annotate(frame(), Analysis(320, 240, (face(box),)))
+    assert (drawn != 90).any(), "the label stays in the picture"
+
+
+def test_no_face_is_said_on_the_frame():
+    drawn = annotate(frame(), Analysis(320, 240))
+    assert (drawn[200:] != 90).any()
+    assert (drawn[:180] == 90).all()
+
+
+@pytest.mark.parametrize(("width", "height"), [(64, 48), (320, 240), (1920, 1080)])
+def test_placeholder_has_the_size_asked_and_text(width, height):
+    picture = placeholder(width, height, ["Reconnecting", "no frame for 5 s; next try in 2 s " * 3])
+    assert picture.shape == (height, width, 3)
+    assert len(np.unique(picture)) > 3
+
+
+def test_tiny_frames_are_annotated():
+    assert annotate(frame(16, 16), Analysis(16, 16, (face(Box(1, 1, 8, 8)),))).shape == (16, 16, 3)

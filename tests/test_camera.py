@@ -1,0 +1,624 @@
+"""VideoCamera: one source for all viewers, the newest frame, and every fault a source can have."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+
+import camera as door
+from camera import VideoCamera
+from mien.expressions import SettingsError, SourceEndedError, SourceError, SourceMissingError
+from mien.imaging import decode_image
+from mien.sources import open_source
+from tests.fakes import (
+    HANG,
+    PATIENCE_S,
+    FakeClock,
+    FakeOpener,
+    FakePipeline,
+    FakeSource,
+    eventually,
+    network_camera,
+    write_clip,
+)
+from tests.test_recorder import read_back
+
+FRAME = (32, 24)
+DIED = SourceError("it died")
+
+
+class Rig:
+    """A camera with everything around it replaced, and all of it at hand."""
+
+    def __init__(self, *opened, spec="0", **options):
+        self.sources = [source for source in opened if isinstance(source, FakeSource)]
+        self.opener = FakeOpener(*opened)
+        self.pipeline = FakePipeline()
+        self.clock = FakeClock()
+        self.told = []
+        self.trackers = []
+        settings = {
+            "open": self.opener,
+            "clock": self.clock,
+            "annotate": lambda frame, analysis: frame.pixels_bgr.copy(),
+            "placeholder": self.placeholder,
+            "make_tracker": self.make_tracker,
+            "tick_s": 0.01,
+        }
+        self.camera = VideoCamera(spec, self.pipeline, **(settings | options))
+
+    def placeholder(self, width, height, lines):
+        self.told.append(list(lines))
+        return np.full((height, width, 3), 255, np.uint8)
+
+    def make_tracker(self):
+        self.trackers.append(object())
+        return self.trackers[-1]
+
+    def until(self, state):
+        return eventually(lambda: (status := self.camera.status()).state == state and status)
+
+    def until_reason(self, part):
+        """The status as soon as it is reconnecting for this reason."""
+        status = eventually(lambda: part in ((status := self.camera.status()).reason or "") and status)
+        assert status.state == "reconnecting"
+        return status
+
+    def until_analysed(self, count):
+        eventually(lambda: len(self.pipeline.seen) >= count and self.camera._busy_since_s is None)
+
+    def snapshot(self, condition):
+        """The first newest snapshot that fulfils the condition."""
+        return eventually(lambda: (found := self.camera.snapshots.peek()[1]) and condition(found) and found)
+
+
+@pytest.fixture
+def rig():
+    rigs = []
+
+    def make(*opened, **options):
+        rigs.append(Rig(*opened, **options))
+        return rigs[-1]
+
+    yield make
+    for each in rigs:
+        for source in each.sources:
+            source.release.set()
+        each.camera.stop()
+
+
+# --- frames that flow
+
+
+def test_a_snapshot_holds_picture_frame_and_analysis_of_the_same_moment(rig):
+    source = FakeSource([FRAME] * 200, stepped=True)
+    it = rig(source)
+    it.camera.start()
+    for index in range(5):
+        source.step()
+        snapshot = it.snapshot(lambda found, index=index: found.frame and found.frame.index == index)
+        assert abs(int(np.median(decode_image(snapshot.jpeg))) - index) <= 2
+        assert (snapshot.analysis.width, snapshot.analysis.height) == FRAME
+        assert snapshot.latency_ms == pytest.approx(100_000)  # the clocks say so
+    assert it.until("live").name == "Fake"
+    assert it.camera.status().reason is None
+    assert it.camera.status().retry_in_s is None
+
+
+def test_reading_and_analysing_each_have_their_thread(rig):
+    it = rig(FakeSource([FRAME]))
+    it.camera.start()
+    it.until_analysed(1)
+    assert it.sources[0].threads == {"capture"}
+    assert it.pipeline.threads == {"inference"}
+
+
+def test_the_newest_frame_wins_while_the_analysis_is_busy(rig):
+    source = FakeSource([FRAME] * 50, stepped=True)
+    it = rig(source)
+    busy, go_on = threading.Event(), threading.Event()
+    analyze = it.pipeline.analyze
+
+    def slow(frame, tracker=None):
+        if not it.pipeline.seen:
+            busy.set()
+            assert go_on.wait(PATIENCE_S)
+        return analyze(frame, tracker)
+
+    it.pipeline.analyze = slow
+    it.camera.start()
+    source.step()
+    assert busy.wait(PATIENCE_S)
+    for _ in range(49):
+        source.step()
+    eventually(lambda: it.camera._capture.frames.peek()[0] == 50)  # nobody held the source up
+    go_on.set()
+    it.until_analysed(2)
+    assert it.pipeline.seen[0][2] == 0
+    assert it.pipeline.seen[1][2] == 49
+    assert len(it.pipeline.seen) == 2
+
+
+def test_twenty_viewers_share_one_device_and_one_analysis(rig):
+    source = FakeSource([FRAME] * 300, stepped=True)
+    it = rig(source)
+    got = []
+    viewers = [
+        threading.Thread(target=lambda: got.append([it.camera.get_frame() for _ in range(3)])) for _ in range(20)
+    ]
+    for viewer in viewers:
+        viewer.start()
+    while any(viewer.is_alive() for viewer in viewers):
+        source.step()
+        for viewer in viewers:
+            viewer.join(0.002)
+    assert len(got) == 20
+    assert it.opener.specs == ["0"]
+    assert len(it.pipeline.seen) <= source.count
+    assert all(len({len(jpeg) > 100 for jpeg in jpegs}) == 1 for jpegs in got)
+
+
+def test_get_frame_starts_the_camera_and_gives_each_frame_once(rig):
+    source = FakeSource([FRAME] * 9, stepped=True)
+    it = rig(source)
+    levels = []
+    for _ in range(4):
+        source.step()
+        levels.append(int(np.median(decode_image(it.camera.get_frame()))))
+    assert levels == pytest.approx([0, 1, 2, 3], abs=2)
+    assert it.camera.snapshots.peek()[0] == 4
+
+
+def test_the_source_is_asked_for_the_size_and_rate_that_were_set(rig):
+    it = rig(FakeSource([FRAME]), size=(640, 360), fps=15, loop=False)
+    it.camera.start()
+    it.camera.start()
+    assert it.opener.options == [{"size": (640, 360), "fps": 15, "loop": False}]
+
+
+def test_fps_counts_the_last_two_seconds(rig):
+    source = FakeSource([FRAME] * 99, stepped=True)
+    it = rig(source)
+    it.camera.start()
+    for count in range(1, 13):
+        source.step()
+        eventually(lambda count=count: it.camera.snapshots.peek()[0] == count)
+        it.clock.advance(0.25)
+    assert it.camera.status().fps == pytest.approx(3.5)  # 7 of them are younger than 2 s
+    it.clock.advance(1.0)
+    assert it.camera.status().fps == pytest.approx(1.5)
+    it.clock.advance(2.0)
+    assert it.camera.status().fps == 0
+
+
+# --- faults
+
+
+def test_a_source_that_dies_is_opened_again_and_meanwhile_viewers_are_told(rig):
+    it = rig(FakeSource([FRAME, FRAME, DIED]), FakeSource([FRAME], name="Fake again"))
+    it.camera.start()
+    status = it.until_reason("it died")
+    assert (status.name, status.reason, status.retry_in_s) == ("Fake", "it died", 0.5)
+    it.snapshot(lambda found: found.frame is None and found.analysis is None)
+    assert it.told[0] == ["Waiting for Fake", "it died", "next try in 1 s"]
+    assert it.sources[0].closed.is_set()
+    assert it.opener.specs == ["0"]  # not before its time
+    it.clock.advance(0.5)
+    status = it.until("live")
+    assert (status.name, status.reason) == ("Fake again", None)
+    it.snapshot(lambda found: found.frame is not None)
+    assert not it.sources[1].closed.is_set()
+
+
+def test_the_placeholder_has_the_size_of_the_stream_and_comes_twice_a_second(rig):
+    it = rig(FakeSource([FRAME, DIED]), size=(1280, 720), backoff_s=(60, 60))
+    it.camera.start()
+    it.until_analysed(1)
+    picture = it.snapshot(lambda found: found.frame is None)
+    assert decode_image(picture.jpeg).shape == (24, 32, 3)
+    for count in range(2, 6):
+        assert len(it.told) == count - 1
+        it.clock.advance(0.5)
+        eventually(lambda count=count: len(it.told) == count)
+    assert [lines[2] for lines in it.told] == [f"next try in {left} s" for left in (60, 60, 59, 59, 58)]
+    assert it.camera.status().retry_in_s == pytest.approx(58)
+
+
+def test_waits_double_from_half_a_second_to_ten_and_start_anew_after_a_frame(rig):
+    it = rig(FakeSource([FRAME, DIED]), *[DIED] * 7, FakeSource([FRAME, DIED]), FakeSource([FRAME]))
+    it.camera.start()
+    waits = []
+    for tries in range(1, 9):
+        eventually(lambda tries=tries: len(it.opener.specs) == tries and it.camera.status().retry_in_s)
+        waits.append(it.camera.status().retry_in_s)
+        it.clock.advance(waits[-1] - 0.01)
+        assert len(it.opener.specs) == tries
+        it.clock.advance(0.02)
+    assert waits == pytest.approx([0.5, 1, 2, 4, 8, 10, 10, 10], abs=0.001)
+    eventually(lambda: len(it.opener.specs) == 9 and it.camera.status().retry_in_s)
+    assert it.camera.status().retry_in_s == pytest.approx(0.5, abs=0.001)
+
+
+def test_a_source_that_hangs_is_given_up_after_five_seconds(rig):
+    it = rig(FakeSource([FRAME, HANG]), FakeSource([FRAME, FRAME, HANG]))
+    hung = it.sources[0]
+    it.camera.start()
+    it.until_analysed(1)
+    assert hung.hanging.wait(PATIENCE_S)
+    it.clock.advance(4.9)
+    assert it.camera.status().state == "live"
+    it.clock.advance(0.2)
+    it.until_reason("Fake gave no picture for 5 s")
+    assert not hung.closed.is_set()  # its thread is still inside read(): nobody else may close it
+    it.clock.advance(0.5)
+    it.until("live")
+    eventually(lambda: it.pipeline.seen[-1][2] == 1)
+    analysed = len(it.pipeline.seen)
+    hung.release.set()
+    assert hung.closed.wait(PATIENCE_S)
+    assert it.camera.status().state == "live"
+    assert len(it.pipeline.seen) == analysed  # its late frame was ignored
+    assert len(it.opener.specs) == 2
+
+
+def test_opening_that_hangs_is_given_up_too(rig):
+    let_go = threading.Event()
+    opener = FakeOpener(FakeSource([FRAME, DIED]))
+    second, third = FakeSource([FRAME]), FakeSource([FRAME])
+
+    def opening(spec, **options):
+        if not opener.specs:
+            return opener(spec)
+        opener.specs.append(spec)
+        if len(opener.specs) == 2:
+            assert let_go.wait(PATIENCE_S)
+            return second
+        return third
+
+    it = rig(second, third, open=opening, open_within_s=15)
+    it.camera.start()
+    it.until_analysed(1)
+    it.until_reason("it died")
+    it.clock.advance(0.6)
+    eventually(lambda: len(opener.specs) == 2)
+    assert it.camera.status().retry_in_s == 0
+    it.clock.advance(15)
+    it.until_reason("Fake did not open for 15 s")
+    it.clock.advance(1.1)
+    it.until("live")
+    let_go.set()
+    assert second.closed.wait(PATIENCE_S)  # opened too late: closed by the thread that opened it
+    assert second.count == 0
+    assert not third.closed.is_set()
+
+
+def test_a_driver_that_always_hangs_does_not_fill_the_computer_with_threads(rig):
+    it = rig(*[FakeSource([FRAME, HANG]) for _ in range(12)])
+    it.camera.start()
+    before = threading.active_count()
+    for number, source in enumerate(it.sources[:4], 1):
+        assert source.hanging.wait(PATIENCE_S)
+        it.until_analysed(number)
+        it.clock.advance(5)
+        it.until_reason("gave no picture")
+        it.clock.advance(11)
+    for _ in range(20):
+        it.clock.advance(11)
+        it.camera._capture.watch()
+    assert len(it.opener.specs) == 4
+    assert threading.active_count() <= before + 4
+    it.sources[0].release.set()  # one comes back: then a new try is made
+    eventually(lambda: len(it.opener.specs) == 5)
+
+
+def test_a_change_of_size_gets_a_fresh_tracker_and_no_interruption(rig):
+    source = FakeSource([FRAME, FRAME, (48, 16), (48, 16), FRAME], stepped=True)
+    it = rig(source)
+    it.camera.start()
+    for count in range(1, 6):
+        source.step()
+        it.until_analysed(count)
+    trackers = [it.trackers.index(tracker) for tracker, _, _ in it.pipeline.seen]
+    assert trackers == [0, 0, 1, 1, 2]
+    assert it.told == []
+    assert it.opener.specs == ["0"]
+    assert decode_image(it.snapshot(lambda found: found.frame.index == 4).jpeg).shape == (24, 32, 3)
+
+
+def test_a_source_opened_again_gets_a_fresh_tracker(rig):
+    it = rig(FakeSource([FRAME, DIED]), FakeSource([FRAME]))
+    it.camera.start()
+    it.until_analysed(1)
+    it.until_reason("it died")
+    it.clock.advance(0.5)
+    it.until_analysed(2)
+    assert len({id(tracker) for tracker, _, _ in it.pipeline.seen}) == 2
+
+
+def test_what_auto_found_is_what_is_opened_again(rig):
+    it = rig(FakeSource([FRAME, DIED], name="Webcam 2", spec="2"), DIED, FakeSource([FRAME]), spec="auto")
+    it.camera.start()
+    for _ in range(2):
+        it.until_reason("it died")
+        it.clock.advance(eventually(lambda: it.camera.status().retry_in_s))
+    it.until("live")
+    assert it.opener.specs == ["auto", "2", "2"]
+
+
+@pytest.mark.parametrize("error", [ValueError("a bug"), MemoryError(), OSError(5, "driver")])
+def test_an_error_nobody_expected_of_a_source_is_a_fault_like_others(rig, caplog, error):
+    it = rig(FakeSource([FRAME, error]), FakeSource([FRAME]))
+    it.camera.start()
+    it.until_reason(type(error).__name__)
+    assert it.sources[0].closed.wait(PATIENCE_S)
+    it.clock.advance(0.5)
+    it.until("live")
+    assert "failed unexpectedly" in caplog.text
+
+
+def test_a_source_that_can_not_even_be_closed_is_a_fault_like_others(rig, caplog):
+    it = rig(FakeSource([FRAME, DIED]), FakeSource([FRAME]))
+
+    def close():
+        raise OSError("no way")
+
+    it.sources[0].close = close
+    it.camera.start()
+    it.until_reason("it died")
+    it.clock.advance(0.5)
+    it.until("live")
+    assert "could not be closed" in caplog.text
+
+
+def test_a_file_that_ends_keeps_its_last_picture(rig):
+    it = rig(FakeSource([FRAME, FRAME, SourceEndedError("clip.mp4 was played to its end")]))
+    it.camera.start()
+    status = it.until("ended")
+    assert (status.reason, status.retry_in_s) == ("clip.mp4 was played to its end", None)
+    snapshot = it.snapshot(lambda found: found.frame.index == 1)
+    it.clock.advance(60)
+    eventually(lambda: it.camera.status().fps == 0)
+    assert it.camera.snapshots.peek()[1] is snapshot
+    assert it.camera.status().state == "ended"
+    assert it.sources[0].closed.is_set()
+    assert it.opener.specs == ["0"]
+    assert it.camera.get_frame() == snapshot.jpeg
+    assert it.camera.get_frame() == snapshot.jpeg  # waits a second, then gives it again
+
+
+def test_an_error_in_the_pipeline_is_told_logged_once_and_survived(rig, caplog):
+    source = FakeSource([FRAME] * 99, stepped=True)
+    it = rig(source)
+    it.camera.start()
+    source.step()
+    it.until_analysed(1)
+    it.pipeline.error = ValueError("no such layer")
+    for _ in range(3):
+        source.step()
+    status = it.until_reason("the analysis failed: ValueError: no such layer")
+    assert status.fps == 0
+    it.snapshot(lambda found: found.frame is None)
+    assert it.told[-1][1] == status.reason
+    eventually(lambda: it.camera._capture.frames.peek()[0] == 4)
+    it.pipeline.error = None
+    source.step()
+    it.until_analysed(2)
+    assert it.until("live").reason is None
+    assert caplog.text.count("a frame could not be analysed") == 1
+    assert it.pipeline.seen[1][0] is not it.pipeline.seen[0][0]  # the old tracker may be half way through
+
+
+def test_an_analysis_that_hangs_is_told(rig):
+    it = rig(FakeSource([FRAME]))
+    go_on = threading.Event()
+    it.camera._pipeline.analyze = lambda *_: go_on.wait(PATIENCE_S)
+    it.camera.start()
+    eventually(lambda: it.camera._busy_since_s)
+    it.clock.advance(5)
+    assert it.camera.status().reason == "the analysis of one frame takes longer than 5 s"
+    go_on.set()
+
+
+# --- starting
+
+
+@pytest.mark.parametrize("spec", ["0", "auto", "clip.mp4"])
+@pytest.mark.parametrize("error", [SourceMissingError("no such file"), SourceError("webcam 0 is busy")])
+def test_what_can_not_be_opened_at_the_start_is_raised(rig, spec, error, caplog):
+    it = rig(error, spec=spec)
+    before = threading.active_count()
+    with pytest.raises(type(error), match=str(error)):
+        it.camera.start()
+    eventually(lambda: threading.active_count() <= before)
+    assert it.camera.status().state == "resting"
+    assert caplog.text == ""  # whoever catches it says it, once
+
+
+def test_a_network_camera_may_come_later(rig):
+    it = rig(DIED, FakeSource([FRAME], name="rtsp://***@camera/live"), spec="rtsp://me:s3cret@camera/live")
+    it.camera.start()
+    assert it.camera.status().state == "reconnecting"
+    assert it.until_reason("it died").name == "rtsp://***@camera/live"
+    it.clock.advance(0.5)
+    it.until("live")
+
+
+@pytest.mark.parametrize("spec", ["ftp://host/clip", "http://"])
+def test_a_url_that_can_never_work_is_refused_at_once(spec):
+    with pytest.raises(SourceMissingError):
+        VideoCamera(spec, FakePipeline())
+
+
+def test_opening_that_never_comes_back_is_an_error_at_the_start(rig):
+    never = threading.Event()
+    it = rig(open=lambda spec, **_: never.wait(PATIENCE_S), open_within_s=15)
+    turner = threading.Timer(0, lambda: (eventually(lambda: it.camera._capture._thread), it.clock.advance(16)))
+    turner.start()
+    with pytest.raises(SourceError, match="did not open within 15 s"):
+        it.camera.start()
+    turner.join(PATIENCE_S)
+    never.set()
+
+
+def test_a_missing_file_is_refused_for_real(tmp_path):
+    with pytest.raises(SourceMissingError, match="found no file"):
+        VideoCamera(str(tmp_path / "nowhere.mp4"), FakePipeline()).start()
+
+
+def test_without_a_pipeline_the_default_one_is_built_when_it_starts(rig, monkeypatch):
+    monkeypatch.setattr(door, "default_pipeline", FakePipeline)
+    it = rig(FakeSource([FRAME]))
+    it.camera._pipeline = None
+    it.camera.start()
+    eventually(lambda: it.camera._pipeline.seen)
+
+
+# --- stopping
+
+
+def test_stop_ends_the_threads_and_closes_the_device(rig):
+    before = threading.active_count()
+    source = FakeSource([FRAME] * 9, stepped=True)
+    it = rig(source)
+    with it.camera as camera:
+        source.step()
+        it.until_analysed(1)
+        threading.Timer(0.05, source.step).start()
+    assert source.closed.is_set()
+    eventually(lambda: threading.active_count() <= before)
+    assert camera.snapshots.closed
+    assert (camera.status().state, camera.status().reason) == ("resting", "stopped")
+    camera.stop()
+    with pytest.raises(SourceError, match="stopped"):
+        camera.get_frame()
+
+
+def test_stop_is_quick_even_when_the_source_hangs(rig, caplog):
+    it = rig(FakeSource([FRAME, HANG]))
+    it.camera.start()
+    it.until_analysed(1)
+    begun_s = time.monotonic()
+    it.camera.stop()
+    assert time.monotonic() - begun_s < 3
+    assert "did not close within" in caplog.text
+    it.sources[0].release.set()
+    assert it.sources[0].closed.wait(PATIENCE_S)  # and when it comes back it lets go of the device
+
+
+def test_stop_is_quick_while_it_waits_to_try_again(rig):
+    it = rig(FakeSource([FRAME, DIED]), backoff_s=(3600, 3600))
+    it.camera.start()
+    it.until_reason("it died")
+    begun_s = time.monotonic()
+    it.camera.stop()
+    assert time.monotonic() - begun_s < 0.5
+
+
+def test_stop_wakes_those_who_wait_for_a_frame(rig):
+    it = rig(FakeSource([HANG]))
+    it.camera.start()
+    failures = []
+
+    def wait():
+        try:
+            it.camera.get_frame()
+        except SourceError as error:
+            failures.append(str(error))
+
+    viewer = threading.Thread(target=wait)
+    viewer.start()
+    it.sources[0].hanging.wait(PATIENCE_S)
+    it.camera.stop()
+    viewer.join(PATIENCE_S)
+    assert failures == ["the camera is stopped"]
+
+
+def test_a_camera_that_was_never_started_can_be_stopped_and_not_started_after(rig):
+    it = rig(FakeSource([FRAME]))
+    assert it.camera.status().reason == "not started yet"
+    it.camera.stop()
+    it.camera.stop()
+    with pytest.raises(SourceError, match="stopped"):
+        it.camera.start()
+    assert it.opener.specs == []
+
+
+# --- saving
+
+
+def test_the_annotated_video_is_saved_and_finished_when_the_source_ends(rig, tmp_path):
+    source = FakeSource([FRAME, FRAME, FRAME, SourceEndedError("over")], stepped=True)
+    it = rig(
+        source,
+        save=tmp_path / "out.mp4",
+        annotate=lambda frame, analysis: np.full((24, 32, 3), 50 * (frame.index + 1), np.uint8),
+    )
+    it.camera.start()
+    for count in range(1, 4):
+        source.step()
+        eventually(lambda count=count: it.camera._writer.written == count)
+    source.step()
+    it.until("ended")
+    eventually(lambda: not it.camera._writer._thread.is_alive())
+    assert read_back(tmp_path / "out.mp4")[0] == pytest.approx([50, 100, 150], abs=4)
+
+
+def test_placeholders_are_not_saved_and_stop_finishes_the_file(rig, tmp_path):
+    it = rig(FakeSource([FRAME, DIED]), save=tmp_path / "out.mp4")
+    it.camera.start()
+    it.until_analysed(1)
+    it.snapshot(lambda found: found.frame is None)
+    it.camera.stop()
+    assert len(read_back(tmp_path / "out.mp4")[0]) == 1
+
+
+@pytest.mark.parametrize("name", ["out.avi", "none/out.mp4"])
+def test_a_video_that_can_not_be_saved_is_an_error_before_the_device_is_opened(rig, tmp_path, name):
+    it = rig(FakeSource([FRAME]), save=tmp_path / name)
+    with pytest.raises(SettingsError, match="expected an .mp4 file"):
+        it.camera.start()
+    assert it.opener.specs == []
+
+
+def test_the_source_is_never_overwritten_by_its_own_recording(rig, tmp_path):
+    clip = write_clip(tmp_path / "clip.avi", [1, 2]).rename(tmp_path / "clip.mp4")
+    before = clip.read_bytes()
+    it = rig(FakeSource([FRAME]), spec=str(clip), save=tmp_path / "x" / ".." / "clip.mp4")
+    (tmp_path / "x").mkdir()
+    with pytest.raises(SettingsError, match="than the source itself"):
+        it.camera.start()
+    assert clip.read_bytes() == before
+
+
+# --- with real sources, real drawing and the real clock
+
+
+def test_a_real_clip_is_drawn_and_published(tmp_path):
+    clip = write_clip(tmp_path / "clip.avi", [200] * 10, size=(320, 240))
+    with VideoCamera(str(clip), FakePipeline()) as camera:
+        pictures = [decode_image(camera.get_frame()) for _ in range(3)]
+        assert camera.status().state == "file"
+    assert all(picture.shape == (240, 320, 3) for picture in pictures)
+    assert pictures[0].min() < 100  # something is drawn on the flat gray
+
+
+def test_a_network_camera_that_closes_is_opened_again_for_real():
+    with network_camera() as url:
+        camera = VideoCamera(
+            f"{url}/video", FakePipeline(), open=open_source, backoff_s=(0.01, 0.02), tick_s=0.01
+        )
+        with camera:
+            first = eventually(lambda: (found := camera.snapshots.peek()[1]) and found.frame and found)
+            eventually(lambda: camera._capture._opened >= 3)
+            eventually(lambda: camera.snapshots.peek()[1] is not first)
+        assert camera.status().state == "resting"
+
+
+def test_the_drawn_placeholder_can_be_published(rig):
+    from mien.annotate import placeholder
+
+    it = rig(FakeSource([(640, 360), DIED]), placeholder=placeholder)
+    it.camera.start()
+    picture = decode_image(it.snapshot(lambda found: found.frame is None).jpeg)
+    assert picture.std() > 0

@@ -1,0 +1,103 @@
+import numpy as np
+import pytest
+
+from mien.expressions import EXPRESSIONS, ModelError
+from training.dataset import Dataset, Split
+from training.evaluation import (
+    CARD_BEGIN,
+    CARD_END,
+    as_markdown,
+    calibration_error,
+    evaluate,
+    score,
+    wilson_interval,
+    write_into_card,
+)
+
+
+def probabilities_for(predicted, confidence):
+    rows = np.full((len(predicted), 7), (1 - confidence) / 6)
+    rows[np.arange(len(predicted)), predicted] = confidence
+    return rows
+
+
+def test_all_right_and_sure():
+    labels = np.arange(7).repeat(3)
+    s = score(probabilities_for(labels, 1.0), labels)
+    assert (s.n, s.accuracy, s.macro_f1) == (21, 1.0, pytest.approx(1.0))
+    assert s.ece == pytest.approx(0)
+    assert s.nll == pytest.approx(0, abs=1e-9)
+    assert (s.confusion == 3 * np.eye(7)).all()
+
+
+def test_known_counts():
+    labels = np.array([0, 0, 0, 1, 1, 2])
+    predicted = np.array([0, 0, 1, 1, 0, 2])
+    s = score(probabilities_for(predicted, 0.7), labels)
+    assert s.accuracy == pytest.approx(4 / 6)
+    assert s.recall[:3] == pytest.approx((2 / 3, 1 / 2, 1))
+    assert s.precision[:3] == pytest.approx((2 / 3, 1 / 2, 1))
+    assert s.confusion[0, 1] == 1, "rows are true, columns predicted"
+    assert s.ece == pytest.approx(abs(0.7 - 4 / 6))
+    assert s.nll == pytest.approx(-(4 * np.log(0.7) + 2 * np.log(0.05)) / 6)
+
+
+def test_calibration_error_of_boasting():
+    labels = np.zeros(10, int)
+    predicted = np.array([0] * 5 + [1] * 5)
+    assert calibration_error(probabilities_for(predicted, 0.9), labels) == pytest.approx(0.4)
+
+
+@pytest.mark.parametrize(
+    ("successes", "n", "low", "high"), [(5, 10, 0.237, 0.763), (0, 10, 0.0, 0.278), (10, 10, 0.722, 1.0)]
+)
+def test_wilson_interval(successes, n, low, high):
+    assert wilson_interval(successes, n) == (pytest.approx(low, abs=1e-3), pytest.approx(high, abs=1e-3))
+
+
+@pytest.mark.parametrize(("shape", "n"), [((0, 7), 0), ((3, 6), 3), ((2, 7), 3)])
+def test_wrong_shapes_are_told(shape, n):
+    with pytest.raises(ValueError, match="expected probabilities"):
+        score(np.ones(shape), np.zeros(n, int))
+
+
+def split(values, labels):
+    images = np.array(values, np.uint8).reshape(-1, 1, 1, 1)
+    return Split(images, np.array(labels), tuple(f"{v}-{i}" for i, v in enumerate(values)))
+
+
+def test_clean_set_leaves_out_what_stands_in_training():
+    train, public = split([1, 2, 3], [0, 1, 2]), split([7], [3])
+    private = split([2, 8, 9], [1, 4, 5])
+
+    def predict(images):
+        return probabilities_for(np.where(images[:, 0, 0, 0] == 9, 5, 1), 0.8)
+
+    scores = evaluate(predict, Dataset(train, public, private))
+    assert {name: s.n for name, s in scores.items()} == {"PublicTest": 1, "PrivateTest": 3, "PrivateTest clean": 2}
+    assert scores["PrivateTest"].accuracy == pytest.approx(2 / 3)
+    assert scores["PrivateTest clean"].accuracy == pytest.approx(1 / 2)
+    text = as_markdown(scores)
+    assert "| PrivateTest | 3 | 66.67% |" in text
+    assert all(f"| {expression} |" in text for expression in EXPRESSIONS)
+
+
+def test_a_set_that_is_missing_is_left_out():
+    nothing = split([], [])
+    scores = evaluate(
+        lambda images: probabilities_for(np.zeros(len(images), int), 0.9), Dataset(nothing, split([1], [0]), nothing)
+    )
+    assert set(scores) == {"PublicTest"}
+    assert "PublicTest; rows" in as_markdown(scores)
+
+
+def test_the_card_is_filled_between_its_markers(tmp_path):
+    card = tmp_path / "card.md"
+    card.write_text(f"before\n{CARD_BEGIN}\nold\n{CARD_END}\nafter\n")
+    for _ in range(2):
+        write_into_card(card, "new\n")
+    assert card.read_text() == f"before\n{CARD_BEGIN}\nnew\n{CARD_END}\nafter\n"
+    card.write_text("no markers")
+    with pytest.raises(ModelError, match="expected the markers"):
+        write_into_card(card, "new\n")
+    assert card.read_text() == "no markers"

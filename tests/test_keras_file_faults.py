@@ -1,0 +1,204 @@
+"""Files that are broken, do not fit each other or would run code: one line that names file and cause."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+import tiny_networks as tiny
+
+from mien.expressions import ModelError
+from mien.keras_dialects import upgrade
+from mien.keras_files import import_keras, load_network
+
+keras = import_keras()
+
+
+@pytest.fixture(autouse=True)
+def same_layer_names() -> None:
+    """conv2d, not conv2d_17, whatever ran before."""
+    keras.utils.clear_session()
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[Path, Path]:
+    return tiny.write_keras_3(tiny.sequential(keras), tmp_path)
+
+
+def layer(class_name: str, **config: Any) -> dict[str, Any]:
+    return {"class_name": class_name, "config": {"name": "odd", **config}}
+
+
+@pytest.mark.parametrize(
+    ("odd", "cause"),
+    [
+        (layer("Lambda", function=["4wEAAAAA", None, None]), "class Lambda is refused"),
+        (layer("TimeDistributed", layer=layer("Lambda")), "class Lambda is refused"),
+        (
+            layer("Activation", activation={"class_name": "__lambda__", "config": {"value": ""}}),
+            "__lambda__ is refused",
+        ),
+        (layer("TFSMLayer", filepath="folder"), "TFSMLayer is refused"),
+        (layer("TorchModuleWrapper"), "TorchModuleWrapper is refused"),
+        ({"module": "os", **layer("system")}, "system of os is refused"),
+        (layer("TFOpLambda", function="math.add"), "TFOpLambda is refused"),
+        (layer("Attention2000"), "found Attention2000"),
+        (layer("Activation", activation="wonder"), "wonder"),
+        (layer("DepthwiseConv2D", kernel_size=3, groups=2), "groups"),
+        (layer("Dense"), "units"),
+    ],
+)
+@pytest.mark.parametrize("dialect", ["2.2.4-tf", "2.1.6", "3"])
+def test_refused_layers(dialect: str, odd: dict[str, Any], cause: str, tmp_path: Path) -> None:
+    if dialect == "3":
+        document = json.loads(tiny.sequential(keras).to_json())
+        odd = {"module": "keras.layers", "registered_name": None, **odd}
+    else:
+        document = tiny.classic_document(dialect)
+    layers = document["config"] if isinstance(document["config"], list) else document["config"]["layers"]
+    layers.insert(3, odd)
+    path = tmp_path / "model.json"
+    path.write_text(json.dumps(document))
+    error = failure(path, tmp_path / "none.h5")
+    assert cause in error
+    assert str(path) in error
+
+
+def test_hard_sigmoid_of_keras_2_is_refused() -> None:
+    """Its formula changed: the network would load and answer differently."""
+    document = tiny.classic_document("2.2.4-tf")
+    document["config"]["layers"].insert(3, layer("Activation", activation="hard_sigmoid"))
+    with pytest.raises(ModelError, match="hard_sigmoid of layer odd"):
+        upgrade(document)
+
+
+def failure(json_path: Path, weights_path: Path) -> str:
+    """What loading says; one line."""
+    with pytest.raises(ModelError) as caught:
+        load_network(json_path, weights_path)
+    message = str(caught.value)
+    assert message == " ".join(message.split())
+    assert len(message) < 600
+    return message
+
+
+def cut(path: Path, part: float) -> None:
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * part)])
+
+
+def directory(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def document(**changes: Any) -> Any:
+    """A fault that changes keys of model.json."""
+    return lambda path: path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+@pytest.mark.parametrize(
+    ("fault", "cause"),
+    [
+        (Path.unlink, "found no such file"),
+        (directory, "found a directory"),
+        (lambda path: path.write_bytes(b""), "found an empty file"),
+        (lambda path: path.write_bytes(b"\x89HDF\r\n\x1a\n"), "JSON"),
+        (lambda path: path.write_text("{layers: 3}"), "JSON"),
+        (lambda path: path.write_text("[" * 100_000), "JSON"),
+        (lambda path: cut(path, 0.5), "JSON"),
+        (lambda path: path.write_text("[1, 2]"), "found list"),
+        (lambda path: path.write_text("null"), "found NoneType"),
+        (lambda path: path.write_text('{"a": 1}'), "found the keys ['a']"),
+        (document(config={}), "can not build"),
+        (document(config=None), "can not build"),
+        (document(class_name=None), "model.json"),
+        (document(class_name="Dense", config={"units": 3}, module="keras.layers"), "found a Dense"),
+        (
+            document(keras_version="2.2.4-tf", config={"name": "x", "layers": []}),
+            "expected a network with an input shape",
+        ),
+    ],
+)
+def test_broken_json(fault: Any, cause: str, files: tuple[Path, Path]) -> None:
+    fault(files[0])
+    error = failure(*files)
+    assert cause in error
+    assert str(files[0]) in error
+
+
+def hdf5(**groups: Any) -> Any:
+    """A fault that replaces the file by HDF5 with these groups."""
+
+    def write(path: Path) -> None:
+        with h5py.File(path, "w") as file:
+            for name in groups:
+                file.create_group(name)
+
+    return write
+
+
+def spoil(path: Path) -> None:
+    with h5py.File(path, "r+") as file:
+        file["model_weights/dense/sequential/dense/kernel"][0, 0] = np.nan
+
+
+def swap_in(build: Any, native: bool = False) -> Any:
+    """A fault that replaces the weights by those of another network."""
+
+    def write(path: Path) -> None:
+        other = path.with_name("other.weights.h5" if native else "other.h5")
+        (build().save_weights if native else build().save)(other)
+        other.replace(path)
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("fault", "cause"),
+    [
+        (Path.unlink, "found no such file"),
+        (directory, "found a directory"),
+        (lambda path: path.write_bytes(b""), "found an empty file"),
+        (lambda path: path.write_text("version https://git-lfs"), "starts with b'version '"),
+        (lambda path: path.write_bytes(b"PK\x03\x04 and so on"), "a .keras archive?"),
+        (lambda path: path.write_bytes(b"\x89HDF\r\n\x1a\n"), "broken or cut"),
+        (lambda path: cut(path, 0.5), "broken or cut"),
+        (lambda path: cut(path, 0.99), "broken or cut"),
+        (hdf5(), "found HDF5 holding []"),
+        (hdf5(pictures=1), "found HDF5 holding ['pictures']"),
+        (
+            hdf5(model_weights=1),
+            "expected weights for 4 layers (conv2d, batch_normalization, dense, dense_1), found none",
+        ),
+        (hdf5(layers=1), "conv2d"),
+        (spoil, "found NaN or infinity"),
+        (swap_in(lambda: tiny.residual(keras)), "expected weights for 4 layers"),
+        (swap_in(lambda: tiny.residual(keras), native=True), "expected 10 arrays of weights, found 17"),
+        (swap_in(lambda: tiny.sequential(keras, outputs=8)), "(5, 8)"),
+        (swap_in(lambda: tiny.sequential(keras, outputs=8), native=True), "(5, 8)"),
+        (
+            swap_in(lambda: keras.Sequential([keras.layers.InputLayer((3,)), keras.layers.ReLU()]), native=True),
+            "conv2d",
+        ),
+    ],
+)
+def test_broken_weights(fault: Any, cause: str, files: tuple[Path, Path]) -> None:
+    fault(files[1])
+    error = failure(*files)
+    assert cause in error
+    assert str(files[1]) in error
+
+
+def test_a_layer_less_in_json_is_no_fit(files: tuple[Path, Path]) -> None:
+    """Native weights of a longer network would load into a shorter one without a word from Keras."""
+    network = keras.Sequential([keras.layers.InputLayer((tiny.SIZE_PX, tiny.SIZE_PX, 1)), keras.layers.Flatten()])
+    for _ in range(2):
+        network.add(keras.layers.Dense(144, activation="softmax"))
+    weights = files[1].with_name("long.weights.h5")
+    network.save_weights(weights)
+    network.pop()
+    assert "expected 2 arrays of weights, found 4" in failure(tiny.write_json(network, weights.parent), weights)

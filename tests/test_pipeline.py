@@ -1,0 +1,113 @@
+import threading
+
+import numpy as np
+import pytest
+
+from mien.expressions import EXPRESSIONS, Box, Frame
+from mien.pipeline import Pipeline, crop_faces
+from mien.tracker import Tracker
+
+
+class ScriptedDetector:
+    name = "scripted"
+
+    def __init__(self, *rows):
+        self.rows = list(rows)
+
+    def detect(self, pixels_bgr):
+        return self.rows.pop(0) if len(self.rows) > 1 else self.rows[0]
+
+
+class BrightnessClassifier:
+    """Bright faces are happy, dark ones sad."""
+
+    input_size_px = (48, 48)
+
+    def __init__(self):
+        self.calls = []
+        self.busy = threading.Lock()
+
+    def predict(self, faces):
+        assert self.busy.acquire(blocking=False), "two threads at once"
+        self.calls.append(faces.shape)
+        out = np.full((len(faces), 7), 0.01, np.float32)
+        for row, face in zip(out, faces, strict=True):
+            row[EXPRESSIONS.index("happy" if face.mean() > 127 else "sad")] = 0.94
+        self.busy.release()
+        return out
+
+
+def picture(*bright_boxes, width=320, height=240):
+    pixels = np.zeros((height, width, 3), np.uint8)
+    for box in bright_boxes:
+        pixels[box.y : box.y + box.h, box.x : box.x + box.w] = 255
+    return pixels
+
+
+LEFT, RIGHT = Box(20, 30, 60, 60), Box(200, 100, 80, 80)
+
+
+def test_a_frame_alone_has_faces_without_numbers():
+    classifier = BrightnessClassifier()
+    analysis = Pipeline(ScriptedDetector([LEFT, RIGHT]), classifier).analyze(Frame(picture(RIGHT)))
+    assert [(face.box, face.label, face.id) for face in analysis.faces] == [(LEFT, "sad", None), (RIGHT, "happy", None)]
+    assert (analysis.width, analysis.height) == (320, 240)
+    assert classifier.calls == [(2, 48, 48)], "all faces of a frame go in one call"
+    assert set(analysis.timing_ms) == {"detect", "track", "classify"}
+
+
+def test_no_face_gives_an_empty_analysis():
+    assert Pipeline(ScriptedDetector([]), BrightnessClassifier()).analyze(Frame(picture())).faces == ()
+
+
+def test_with_a_tracker_probabilities_are_smoothed_and_raw_stays():
+    pipeline, tracker = Pipeline(ScriptedDetector([LEFT]), BrightnessClassifier()), Tracker()
+    for i in range(10):
+        pipeline.analyze(Frame(picture(LEFT), i, captured_at=i / 30), tracker)
+    (face,) = pipeline.analyze(Frame(picture(), 10, captured_at=10 / 30), tracker).faces
+    assert face.id == 1
+    assert EXPRESSIONS[int(face.raw.argmax())] == "sad"
+    assert face.label == "happy", "one odd frame does not change the label"
+
+
+def test_a_missed_detection_is_bridged():
+    pipeline, tracker = Pipeline(ScriptedDetector([LEFT], [LEFT], [], [LEFT]), BrightnessClassifier()), Tracker()
+    shown = [len(pipeline.analyze(Frame(picture(), i, captured_at=i / 30), tracker).faces) for i in range(4)]
+    assert shown == [0, 1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    "box",
+    [Box(-30, -30, 60, 60), Box(300, 220, 60, 60), Box(0, 0, 320, 240), Box(10, 10, 1, 1), Box(500, 500, 20, 20)],
+)
+def test_boxes_over_the_edge_are_cropped_without_fault(box):
+    crops = crop_faces(picture(), [box], (48, 64))
+    assert crops.shape == (1, 48, 64)
+    assert crops.dtype == np.uint8
+
+
+def test_crops_show_what_the_box_holds():
+    pixels = picture(RIGHT)
+    crops = crop_faces(pixels, [LEFT, RIGHT], (48, 48))
+    assert crops[0].max() == 0
+    assert crops[1].min() == 255
+    assert crop_faces(pixels, [], (48, 48)).shape == (0, 48, 48)
+
+
+def test_threads_take_turns():
+    pipeline = Pipeline(ScriptedDetector([LEFT]), BrightnessClassifier())
+    faults = []
+
+    def work():
+        try:
+            for _ in range(50):
+                pipeline.analyze(Frame(picture(LEFT)))
+        except AssertionError as error:
+            faults.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not faults

@@ -1,0 +1,263 @@
+"""The whole program as its user meets it: `python main.py` in a process of its own, on the real model."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+
+import cv2
+import numpy as np
+import pytest
+
+from mien.expressions import EXPRESSIONS
+from tests.media import GROUP_BOXES, ROOT, SHARED
+from tests.web_fakes import StreamClient, eventually, free_port
+
+START_WITHIN_S = 60
+
+
+class Running:
+    """The program with these options on a free port, its standard error kept."""
+
+    def __init__(self, *options, environ=None):
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        words = [sys.executable, str(ROOT / "main.py"), "--port", str(self.port), *map(str, options)]
+        self.process = subprocess.Popen(
+            words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **(environ or {})}
+        )
+
+    def get(self, path):
+        """(status, body) of one request; (0, b"") while nobody listens."""
+        try:
+            with urllib.request.urlopen(self.url + path, timeout=10) as answer:
+                return answer.status, answer.read()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read()
+        except OSError:
+            return 0, b""
+
+    def state(self):
+        status, body = self.get("/api/state")
+        return json.loads(body) if status == 200 else None
+
+    def wait_for(self, condition):
+        """The first state that fulfils the condition."""
+        found = []
+
+        def look():
+            assert self.process.poll() is None, self.process.stderr.read()
+            state = self.state()
+            if state and condition(state):
+                found.append(state)
+            return bool(found)
+
+        assert eventually(look, START_WITHIN_S), self.state()
+        return found[0]
+
+    def stop(self, number=signal.SIGTERM):
+        """(exit status, seconds, standard error) after the signal."""
+        start_s = time.monotonic()
+        self.process.send_signal(number)
+        try:
+            _, error = self.process.communicate(timeout=20)
+        finally:
+            self.process.kill()
+        return self.process.returncode, time.monotonic() - start_s, error
+
+
+@pytest.fixture
+def run():
+    running = []
+
+    def start(*options, **more):
+        running.append(Running(*options, **more))
+        return running[-1]
+
+    yield start
+    for program in running:
+        program.process.kill()
+        program.process.communicate()
+
+
+def ends(*options, environ=None):
+    """(status, standard error) of a program that should end by itself."""
+    words = [sys.executable, str(ROOT / "main.py"), *map(str, options)]
+    done = subprocess.run(
+        words,
+        capture_output=True,
+        text=True,
+        timeout=START_WITHIN_S,
+        env={**os.environ, **(environ or {})},
+        check=False,
+    )
+    return done.returncode, done.stderr
+
+
+@pytest.fixture(scope="module")
+def demo():
+    """One program on the demo that several tests look at."""
+    program = Running("--source", "demo")
+    program.wait_for(lambda state: state["frame"])
+    yield program
+    program.process.kill()
+    program.process.communicate()
+
+
+def test_the_demo_is_read_right_while_each_expression_is_fully_shown(demo):
+    seen = {expression: [] for expression in EXPRESSIONS}
+    last = -1
+    deadline = time.monotonic() + 40
+    while time.monotonic() < deadline and min(map(len, seen.values())) < 12:
+        state = demo.state()
+        if state["frame"] and state["frame"]["index"] != last and state["source"]["truth"]:
+            last = state["frame"]["index"]
+            labels = [face["label"] for face in state["faces"]]
+            seen[state["source"]["truth"]].append(labels == [state["source"]["truth"]])
+    shares = {expression: float(np.mean(hits)) for expression, hits in seen.items()}
+    assert min(map(len, seen.values())) >= 12
+    assert sum(share >= 0.7 for share in shares.values()) >= 6, shares
+
+
+def test_the_stream_has_different_pictures_and_twenty_viewers_share_them(demo):
+    clients = [StreamClient(demo.port) for _ in range(20)]
+    try:
+        for client in clients:
+            assert len({client.part() for _ in range(5)}) == 5
+        picture = cv2.imdecode(np.frombuffer(clients[0].part(), np.uint8), cv2.IMREAD_COLOR)
+        assert picture.shape == (480, 640, 3)
+        assert demo.state()["viewers"] == 20
+    finally:
+        for client in clients:
+            client.close()
+
+
+def test_page_health_and_state_answer(demo):
+    assert demo.get("/healthz")[0] == 200
+    assert b"<title>" in demo.get("/")[1]
+    state = demo.state()
+    assert state["source"]["state"] == "demo"
+    assert set(state["timing_ms"]) >= {"detect", "track", "classify"}
+
+
+@pytest.mark.browser
+def test_the_real_page_shows_moving_video_and_a_face(demo, browser):
+    browser.get(demo.url)
+    picture = browser.find_element("id", "picture")
+    assert eventually(lambda: picture.get_property("naturalWidth") == 640, 20)
+    assert eventually(
+        lambda: browser.execute_script("return document.querySelectorAll('#faces .face').length") == 1, 20
+    )
+    shots = []
+    assert eventually(lambda: shots.append(picture.screenshot_as_png) or len(set(shots)) >= 3, 20)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_stop_ends_with_status_0_within_3_s_while_someone_watches(run, number):
+    program = run("--source", "demo")
+    program.wait_for(lambda state: state["frame"])
+    viewer = StreamClient(program.port)
+    assert viewer.part()
+    status, seconds, error = program.stop(number)
+    viewer.close()
+    assert status == 0
+    assert seconds <= 3
+    assert "Traceback" not in error
+    assert "WARNING" not in error
+
+
+def test_a_video_file_is_played_saved_and_ends(run, tmp_path):
+    clip = tmp_path / "clip.avi"
+    writer = cv2.VideoWriter(str(clip), cv2.VideoWriter.fourcc(*"MJPG"), 20, (320, 240))
+    for i in range(30):
+        writer.write(np.full((240, 320, 3), 8 * i, np.uint8))
+    writer.release()
+    program = run("--source", clip, "--no-loop", "--save", tmp_path / "out.mp4")
+    state = program.wait_for(lambda state: state["source"]["state"] == "ended")
+    assert state["source"]["name"] == "clip.avi"
+    assert program.get("/healthz")[0] == 503
+    assert program.stop()[0] == 0
+    saved = cv2.VideoCapture(str(tmp_path / "out.mp4"))
+    frames = 0
+    while saved.read()[0]:
+        frames += 1
+    saved.release()
+    assert 5 <= frames <= 30
+
+
+def test_a_camera_that_can_not_be_reached_is_tried_again(run):
+    program = run("--source", f"http://127.0.0.1:{free_port()}/stream.mjpg")
+    state = program.wait_for(lambda state: state["source"]["state"] == "reconnecting")
+    assert state["source"]["reason"]
+    assert program.get("/healthz")[0] == 503
+    viewer = StreamClient(program.port)
+    assert cv2.imdecode(np.frombuffer(viewer.part(), np.uint8), cv2.IMREAD_COLOR) is not None, "a placeholder"
+    viewer.close()
+    status, seconds, _ = program.stop()
+    assert (status, seconds <= 3) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("options", "environ", "message"),
+    [
+        (["--source", "missing.mp4"], {}, "missing.mp4"),
+        (["--source", ROOT], {}, "expected"),
+        (["--source", ROOT / "README.md"], {}, "README.md"),
+        (["--source", "ftp://example.org/a"], {}, "ftp"),
+        (["--source", "77"], {}, "77"),
+        (["--model", "missing.json"], {}, "missing.json"),
+        (["--weights", ROOT / "README.md"], {}, "README.md"),
+        (["--labels", "a,b,c,d,e,f,g"], {}, "labels"),
+        (["--port", "http"], {}, "--port: expected a whole number 1 to 65535, found 'http'"),
+        (["--save", "no/such/folder/out.mp4"], {}, "out.mp4"),
+        ([], {"MIEN_COLOUR": "1"}, "MIEN_COLOUR"),
+    ],
+)
+def test_what_can_not_run_is_one_line_and_status_2(options, environ, message):
+    status, error = ends(*options, environ=environ)
+    assert status == 2
+    assert message in error
+    assert "Traceback" not in error
+    assert len(error.strip().splitlines()) == 1, error
+
+
+def test_a_taken_port_is_one_line_and_status_2():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        status, error = ends("--source", "demo", "--port", port)
+    assert status == 2
+    assert f"port {port}" in error
+    assert "Traceback" not in error
+
+
+@pytest.mark.shared
+@pytest.mark.skipif(not (SHARED / "media").is_dir(), reason="../shared/media is not here")
+def test_the_real_clip_shows_one_labelled_face(run):
+    program = run("--source", SHARED / "media" / "expressions.mp4")
+    state = program.wait_for(lambda state: state["faces"])
+    assert state["source"]["state"] == "file"
+    assert len(state["faces"]) == 1
+    assert sum(state["faces"][0]["probabilities"].values()) == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.shared
+@pytest.mark.skipif(not (SHARED / "media").is_dir(), reason="../shared/media is not here")
+def test_the_group_photo_shows_four_of_five_faces(run):
+    from mien.expressions import Box
+
+    program = run("--source", SHARED / "media" / "group.jpg")
+    state = program.wait_for(lambda state: len(state["faces"]) >= 4)
+    boxes = [Box(**face["box"]) for face in state["faces"]]
+    found = sum(any(box.iou(truth) >= 0.4 for box in boxes) for truth in GROUP_BOXES)
+    extra = sum(all(box.iou(truth) < 0.4 for truth in GROUP_BOXES) for box in boxes)
+    assert found >= 4
+    assert extra <= 1
+    assert [face["label"] for face in state["faces"]].count("happy") >= 3, "five people smile"

@@ -1,0 +1,249 @@
+"""The annotated video on disk: playable whatever happens, and never a brake."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from mien import recorder
+from mien.expressions import SettingsError
+from mien.recorder import QUEUE_FRAMES, VideoWriter, letterbox
+from tests.fakes import PATIENCE_S, eventually
+
+ROOT = Path(__file__).resolve().parents[1]
+START = 1_700_000_000.0
+
+
+def flat(level, size=(64, 48)):
+    return np.full((size[1], size[0], 3), level, np.uint8)
+
+
+def write_all(writer, frames):
+    """Hand over (pixels, captured_at) pairs no faster than they are encoded, so that none is dropped."""
+    for number, (pixels, captured_at) in enumerate(frames, 1):
+        assert writer.write(pixels, captured_at)
+        eventually(lambda number=number: writer.written == number or writer.error)
+
+
+def read_back(path):
+    """Gray levels, times in seconds and (width, height) of what was written."""
+    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+    levels, times_s, size = [], [], None
+    while True:
+        ok, pixels = capture.read()
+        if not ok:
+            break
+        levels.append(float(np.median(pixels)))
+        times_s.append(capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
+        size = (pixels.shape[1], pixels.shape[0])
+    capture.release()
+    return levels, times_s, size
+
+
+def test_what_is_written_can_be_played_and_is_h264(tmp_path):
+    path = tmp_path / "out.mp4"
+    with VideoWriter(path, fps=25) as writer:
+        write_all(writer, [(flat(level), START + level / 250) for level in range(0, 250, 10)])
+    assert (writer.written, writer.dropped, writer.error) == (25, 0, None)
+    levels, times_s, size = read_back(path)
+    assert size == (64, 48)
+    assert levels == pytest.approx(range(0, 250, 10), abs=4.9)
+    assert times_s == pytest.approx([i / 25 for i in range(25)], abs=0.002)
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        assert stream.codec_context.name == "h264"
+        assert stream.codec_context.pix_fmt == "yuv420p"  # the only kind every browser plays
+        assert float(stream.duration * stream.time_base) == pytest.approx(1.0, abs=0.05)
+
+
+def test_each_frame_is_shown_as_long_as_it_lasted(tmp_path):
+    times_s = [0.0, 0.1, 0.15, 1.9, 2.0]
+    with VideoWriter(tmp_path / "out.mp4") as writer:
+        write_all(writer, [(flat(100), START + at_s) for at_s in times_s])
+    assert read_back(tmp_path / "out.mp4")[1] == pytest.approx(times_s, abs=0.002)
+
+
+@pytest.mark.parametrize(
+    ("captured_s", "expected_s"),
+    [
+        ([0.0, 0.1, -3600.0, -3599.9], [0.0, 0.1, 0.133, 0.233]),
+        ([0.0, 0.0, 0.0], [0.0, 0.033, 0.067]),
+        ([0.0, 0.0001, 0.0002], [0.0, 0.001, 0.002]),
+    ],
+    ids=["clock set back", "same time", "faster than the file can say"],
+)
+def test_time_only_ever_moves_forward(tmp_path, captured_s, expected_s):
+    with VideoWriter(tmp_path / "out.mp4", fps=30) as writer:
+        write_all(writer, [(flat(100), START + at_s) for at_s in captured_s])
+    assert read_back(tmp_path / "out.mp4")[1] == pytest.approx(expected_s, abs=0.002)
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [((64, 48), (64, 48)), ((65, 49), (64, 48)), ((641, 360), (640, 360)), ((3, 3), (2, 2)), ((1, 1), (2, 2))],
+)
+def test_odd_sizes_are_made_even(tmp_path, size, expected):
+    with VideoWriter(tmp_path / "out.mp4") as writer:
+        write_all(writer, [(flat(100, size), START + i / 10) for i in range(3)])
+    levels, _, found = read_back(tmp_path / "out.mp4")
+    assert (len(levels), found) == (3, expected)
+
+
+def test_a_change_of_size_keeps_the_video_going_in_its_first_size(tmp_path):
+    sizes = [(64, 48), (128, 96), (320, 48), (65, 49), (10, 200)]
+    with VideoWriter(tmp_path / "out.mp4") as writer:
+        write_all(writer, [(flat(200, size), START + i / 10) for i, size in enumerate(sizes)])
+    levels, _, size = read_back(tmp_path / "out.mp4")
+    assert (len(levels), size) == (5, (64, 48))
+
+
+@pytest.mark.parametrize(
+    ("size", "bright"),
+    [((64, 48), (0, 48, 0, 64)), ((128, 96), (0, 48, 0, 64)), ((64, 24), (12, 36, 0, 64)), ((24, 48), (0, 48, 20, 44))],
+)
+def test_letterbox_scales_and_adds_black_bars(size, bright):
+    found = letterbox(flat(200, size), (64, 48))
+    expected = np.zeros((48, 64, 3), np.uint8)
+    top, bottom, left, right = bright
+    expected[top:bottom, left:right] = 200
+    assert np.array_equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("out.avi", r"ends in \.avi"),
+        ("out", "ends in nothing"),
+        ("folder.mp4", "is a folder"),
+        ("none/out.mp4", "whose folder does not exist"),
+        ("x" * 300 + ".mp4", "can not be written|too long"),
+    ],
+)
+def test_a_path_that_can_not_be_written_is_a_clear_error_at_once(tmp_path, name, says):
+    (tmp_path / "folder.mp4").mkdir()
+    before = threading.active_count()
+    with pytest.raises(SettingsError, match=says):
+        VideoWriter(tmp_path / name)
+    assert threading.active_count() == before
+
+
+def test_a_folder_without_permission_is_a_clear_error(tmp_path, monkeypatch):
+    def no_permission(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(recorder.Path, "open", no_permission)
+    with pytest.raises(SettingsError, match="Permission denied"):
+        VideoWriter(tmp_path / "out.mp4")
+
+
+def test_an_old_file_is_replaced_but_not_before_there_is_a_frame(tmp_path):
+    path = tmp_path / "out.mp4"
+    path.write_bytes(b"old")
+    VideoWriter(path).close()
+    assert path.read_bytes() == b"old"
+    with VideoWriter(path) as writer:
+        write_all(writer, [(flat(10), START)])
+    assert len(read_back(path)[0]) == 1
+
+
+def test_nothing_written_leaves_no_file(tmp_path):
+    VideoWriter(tmp_path / "out.mp4").close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_after_closing_nothing_more_is_taken(tmp_path):
+    writer = VideoWriter(tmp_path / "out.mp4")
+    write_all(writer, [(flat(10), START)])
+    writer.close()
+    writer.close()
+    assert not writer.write(flat(10), START + 1)
+    assert writer.dropped == 0
+    assert len(read_back(writer.path)[0]) == 1
+
+
+class SlowEncoder:
+    """Takes the first frame and does not let go of it."""
+
+    def __init__(self, *_):
+        self.added = 0
+
+    let_go = threading.Event()
+
+    def add(self, *_):
+        self.added += 1
+        self.let_go.wait(PATIENCE_S)
+
+    def finish(self):
+        pass
+
+
+def test_a_slow_encoder_drops_and_counts_frames_and_never_blocks(tmp_path, monkeypatch):
+    SlowEncoder.let_go.clear()
+    monkeypatch.setattr(recorder, "_Encoder", SlowEncoder)
+    writer = VideoWriter(tmp_path / "out.mp4")
+    writer.write(flat(0), START)
+    eventually(lambda: writer._queue.empty())
+    taken = [writer.write(flat(0), START + i) for i in range(QUEUE_FRAMES + 5)]
+    assert taken == [True] * QUEUE_FRAMES + [False] * 5
+    assert writer.dropped == 5
+    writer.close(timeout_s=0.05)  # gives up in time although the queue is full
+    SlowEncoder.let_go.set()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, a disk that is always full")
+def test_a_full_disk_is_told_once_and_stops_nothing(tmp_path, caplog):
+    path = tmp_path / "out.mp4"
+    path.symlink_to("/dev/full")
+    writer = VideoWriter(path)
+    noise = np.random.default_rng(0)
+    for i in range(200):
+        writer.write(noise.integers(0, 256, (240, 320, 3), dtype=np.uint8), START + i / 5)
+        if writer.error:
+            break
+        eventually(lambda: writer._queue.empty() or writer.error)
+    assert "can not be written any more" in eventually(lambda: writer.error)
+    assert not writer.write(flat(0), START + 999)
+    writer.close()
+    assert sum("can not be written any more" in record.message for record in caplog.records) == 1
+
+
+CHILD = """
+    import sys, numpy as np
+    from mien.recorder import VideoWriter
+    from tests.fakes import eventually
+    writer = VideoWriter(sys.argv[1], fps=10)
+    for number in range(45):
+        writer.write(np.full((48, 64, 3), 10 * number % 250, np.uint8), 1.7e9 + number / 10)
+        eventually(lambda: writer.written > number)
+    print("ready", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+def test_after_kill_9_all_but_the_last_second_can_be_played(tmp_path):
+    path = tmp_path / "out.mp4"
+    child = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(CHILD), str(path)],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n"
+        os.kill(child.pid, signal.SIGKILL)
+    assert child.returncode == -signal.SIGKILL
+    levels, times_s, _ = read_back(path)
+    assert 35 <= len(levels) <= 45
+    assert levels == pytest.approx([10 * i % 250 for i in range(len(levels))], abs=4.9)
+    assert times_s == pytest.approx([i / 10 for i in range(len(levels))], abs=0.002)

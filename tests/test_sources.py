@@ -1,0 +1,668 @@
+"""Every kind of source: what it gives, how it keeps time, and how it says that it can not."""
+
+import logging
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from mien import demo, live, source_base, sources
+from mien.demo import CYCLE_S, HEIGHT_PX, WIDTH_PX, DemoSource, face_place, load_faces
+from mien.expressions import EXPRESSIONS, SourceEndedError, SourceError, SourceMissingError
+from mien.imaging import encode_jpeg, encode_png
+from mien.live import StreamSource, WebcamSource, masked_url, webcam_indices
+from mien.media import MAX_IMAGE_SIDE_PX, STILL_S, ImageSource, VideoSource, open_file
+from mien.sources import open_source, source_kind, source_name
+from tests.fakes import FakeCapture, FakeClock, gray_faces, network_camera, write_clip
+
+SHARED_CLIP = Path(__file__).resolve().parents[2] / "shared" / "media" / "expressions.mp4"
+LEVELS = list(range(0, 250, 10))
+
+
+def level(frame):
+    """The gray level of a frame of one colour, rounded to tens as the clips have them."""
+    return round(float(np.median(frame.pixels_bgr)) / 10) * 10
+
+
+# --- what a --source value means
+
+
+@pytest.mark.parametrize(
+    ("spec", "kind"),
+    [
+        ("auto", "auto"),
+        ("demo", "demo"),
+        ("0", "webcam"),
+        ("12", "webcam"),
+        ("/dev/video3", "webcam"),
+        ("-1", "file"),
+        ("1234", "file"),
+        ("²", "file"),
+        ("", "file"),
+        ("demo.mp4", "file"),
+        ("C:\\clips\\a.mp4", "file"),
+        ("rtsp://camera/stream", "url"),
+        ("ftp://host/a.mp4", "url"),
+    ],
+)
+def test_source_kind(spec, kind):
+    assert source_kind(spec) == kind
+
+
+@pytest.mark.parametrize(
+    ("spec", "name"),
+    [
+        ("auto", "Auto"),
+        ("demo", "Demo"),
+        ("0", "Webcam 0"),
+        ("/dev/video3", "Webcam 3"),
+        ("some/where/clip.mp4", "clip.mp4"),
+        ("http://host:81/video", "http://host:81/video"),
+        ("rtsp://me:s3cret@host/live", "rtsp://***@host/live"),
+        ("rtsp://me@host:554/live", "rtsp://***@host:554/live"),
+        ("HTTPS://host/cgi?user=me&pwd=s3cret", "https://host/cgi?***"),
+        ("rtsp://host/user=me&password=s3cret&channel=1", "rtsp://host/user=me&password=***&channel=1"),
+        ("rtsp://me:s3cret@[::1]:554/live", "rtsp://***@[::1]:554/live"),
+        ("rtsp://me:s3cret#x@host/", None),
+    ],
+)
+def test_a_name_tells_the_source_and_no_secret(spec, name):
+    if name is None:
+        with pytest.raises(SourceMissingError) as caught:
+            source_name(spec)
+        assert "s3cret" not in str(caught.value)
+    else:
+        assert source_name(spec) == name
+
+
+@pytest.mark.parametrize(
+    "url", ["ftp://host/a", "file:///etc/passwd", "rtsp://", "http:///x", "http://[::1", "http://host:port/", "://x"]
+)
+def test_urls_that_are_not_accepted(url):
+    with pytest.raises(SourceMissingError, match="http, https, rtsp"):
+        masked_url(url)
+    with pytest.raises(SourceMissingError):
+        open_source(url)
+
+
+# --- files
+
+
+def missing_files(folder):
+    (folder / "empty.mp4").write_bytes(b"")
+    (folder / "text.mp4").write_text("this is no video " * 100)
+    (folder / "zeros.mp4").write_bytes(bytes(5000))
+    (folder / "cut.png").write_bytes(encode_png(np.zeros((50, 50, 3), np.uint8))[:60])
+    bomb = bytearray(encode_png(np.zeros((1, 1, 3), np.uint8)))
+    bomb[16:24] = (20_000).to_bytes(4, "big") * 2
+    (folder / "bomb.png").write_bytes(bomb)
+    (folder / "folder.mp4").mkdir()
+    clip = write_clip(folder / "whole.avi", LEVELS).read_bytes()
+    (folder / "cut.avi").write_bytes(clip[:100])
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("nowhere.mp4", "found no file"),
+        ("empty.mp4", "is empty"),
+        ("text.mp4", "is neither: it begins with b'this is "),
+        ("zeros.mp4", "is neither"),
+        ("cut.avi", "neither|no picture"),
+        ("cut.png", "broken or cut off"),
+        ("bomb.png", "400 megapixels"),
+        ("folder.mp4", "found the folder"),
+        ("nul\0.mp4", "can not be read|found no file"),
+    ],
+)
+def test_a_file_that_can_not_be_played_is_one_clear_line(tmp_path, name, says, capfd):
+    missing_files(tmp_path)
+    with pytest.raises(SourceMissingError, match=says) as caught:
+        open_source(str(tmp_path / name))
+    assert "\n" not in str(caught.value)
+    assert "Traceback" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["text.mp4", "cut.avi", "empty.mp4"])
+def test_opencv_adds_no_noise_of_its_own(tmp_path, name, capfd):
+    missing_files(tmp_path)
+    with pytest.raises(SourceMissingError):
+        open_source(str(tmp_path / name))
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("spec", ["", "  "])
+def test_no_source_at_all_is_a_clear_error(spec):
+    with pytest.raises(SourceMissingError, match="found nothing"):
+        open_source(spec)
+
+
+def test_every_frame_of_a_clip_comes_in_order_and_then_it_ends(tmp_path):
+    write_clip(tmp_path / "clip.avi", LEVELS, fps=25)
+    with open_source(str(tmp_path / "clip.avi"), loop=False, paced=False) as source:
+        assert (source.name, source.state, source.spec) == ("clip.avi", "file", str(tmp_path / "clip.avi"))
+        frames = [source.read() for _ in LEVELS]
+        with pytest.raises(SourceEndedError, match="played to its end"):
+            source.read()
+        with pytest.raises(SourceEndedError):
+            source.read()
+    assert [level(frame) for frame in frames] == LEVELS
+    assert [frame.index for frame in frames] == list(range(len(LEVELS)))
+    assert [frame.media_time_s for frame in frames] == pytest.approx([i / 25 for i in range(len(LEVELS))], abs=0.002)
+    assert all(frame.truth is None for frame in frames)
+    assert abs(frames[-1].captured_at - time.time()) < 60
+
+
+def test_a_clip_that_loops_starts_again_while_the_index_goes_on(tmp_path):
+    write_clip(tmp_path / "clip.avi", LEVELS[:3], fps=25)
+    with open_source(str(tmp_path / "clip.avi"), paced=False) as source:
+        frames = [source.read() for _ in range(8)]
+    assert [level(frame) for frame in frames] == [0, 10, 20, 0, 10, 20, 0, 10]
+    assert [frame.index for frame in frames] == list(range(8))
+    assert [frame.media_time_s for frame in frames][3] == 0.0
+
+
+def test_a_clip_deleted_while_it_plays_is_a_source_error_at_its_next_loop(tmp_path):
+    path = write_clip(tmp_path / "clip.avi", LEVELS[:2])
+    with open_source(str(path), paced=False) as source:
+        source.read()
+        source.read()
+        path.unlink()
+        with pytest.raises(SourceError, match="again from its start"):
+            source.read()
+
+
+def test_a_closed_clip_gives_an_error_and_closes_twice(tmp_path):
+    source = open_file(write_clip(tmp_path / "clip.avi", LEVELS))
+    source.close()
+    source.close()
+    with pytest.raises(SourceError, match="closed"):
+        source.read()
+
+
+def test_a_moving_gif_plays_as_a_video(tmp_path):
+    animation = cv2.Animation()
+    animation.frames = [np.full((20, 30, 4), value, np.uint8) for value in (10, 110, 210)]
+    animation.durations = np.array([100, 100, 100])
+    assert cv2.imwriteanimation(str(tmp_path / "moving.gif"), animation)
+    with open_file(tmp_path / "moving.gif", loop=False, paced=False) as source:
+        assert [round(source.read().pixels_bgr.mean(), -1) for _ in range(3)] == [10, 110, 210]
+
+
+def test_a_name_that_looks_like_a_pattern_is_just_a_name(tmp_path):
+    with open_file(write_clip(tmp_path / "a%02d.avi", LEVELS[:2]), paced=False) as source:
+        assert level(source.read()) == 0
+
+
+# --- keeping time, with a clock of our own
+
+
+def video(capture, clock, **options):
+    return VideoSource("clip", "clip", capture, lambda: capture, clock=clock, **options)
+
+
+def test_frames_come_when_their_time_has_come():
+    clock = FakeClock()
+    source = video(FakeCapture(range(5), times_s=[0, 0.1, 0.25, 0.3, 0.4]), clock)
+    begun_s = clock.now_s
+    at_s = []
+    for _ in range(5):
+        source.read()
+        at_s.append(clock.now_s - begun_s)
+    assert at_s == pytest.approx([0, 0.1, 0.25, 0.3, 0.4])
+
+
+def test_loops_follow_without_a_pause_or_a_jump():
+    clock = FakeClock()
+    captures = [FakeCapture(range(3)) for _ in range(3)]
+    source = VideoSource("clip", "clip", captures[0], lambda: captures.pop(1), clock=clock)
+    begun_s = clock.now_s
+    at_s = []
+    for _ in range(7):
+        source.read()
+        at_s.append(clock.now_s - begun_s)
+    assert at_s == pytest.approx([0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
+
+
+def test_late_frames_are_dropped_so_that_the_speed_is_kept():
+    clock = FakeClock()
+    source = video(FakeCapture(range(20)), clock)
+    source.read()
+    clock.advance(0.45)  # whoever reads was busy
+    frame = source.read()
+    assert frame.media_time_s == pytest.approx(0.4)
+    assert frame.index == 4  # the dropped ones are counted
+    assert source.read().index == 5
+
+
+def test_unpaced_drops_nothing_and_never_sleeps():
+    clock = FakeClock()
+    source = video(FakeCapture(range(20)), clock, paced=False)
+    indices = []
+    for _ in range(20):
+        clock.advance(3)
+        indices.append(source.read().index)
+    assert indices == list(range(20))
+    assert clock.slept_s == []
+
+
+def test_after_a_long_stop_it_goes_on_where_it_was():
+    clock = FakeClock()
+    source = video(FakeCapture(range(20)), clock)
+    source.read()
+    clock.advance(3600)  # the lid was closed
+    assert source.read().index == 1
+    assert source.read().index == 2
+    assert sum(clock.slept_s) == pytest.approx(0.1)
+
+
+def test_a_video_that_decodes_slower_than_it_plays_still_moves():
+    clock = FakeClock()
+    source = video(FakeCapture(range(100), clock=clock, cost_s=0.15), clock)
+    begun_s = clock.now_s
+    indices = [source.read().index for _ in range(12)]
+    assert indices == sorted(set(indices))
+    assert clock.now_s - begun_s < 12 * 0.15 * 6  # a picture at least every few frames
+
+
+def test_a_long_still_is_given_again_so_that_it_does_not_look_like_a_hang():
+    clock = FakeClock()
+    source = video(FakeCapture([10, 20], times_s=[0, 3.2]), clock)
+    begun_s = clock.now_s
+    first = source.read()
+    frames = []
+    while not frames or frames[-1].index == 0:
+        frames.append(source.read())
+    assert max(clock.slept_s) <= STILL_S
+    assert len(frames) == 7
+    assert frames[0].pixels_bgr is first.pixels_bgr
+    assert frames[0].captured_at > first.captured_at
+    assert clock.now_s - begun_s == pytest.approx(3.2)
+
+
+@pytest.mark.parametrize(
+    "times_s", [[0, 0, 0, 0], [5, 5.1, 5.2, 5.3], [0, float("nan"), 0.2, 0.3], [0, 0.1, 0.05, 0.3], [-1, -0.9, -0.8, -0.7]]
+)
+def test_strange_times_in_the_file_still_move_forward(times_s):
+    source = video(FakeCapture(range(4), times_s=times_s), FakeClock(), paced=False)
+    found = [source.read().media_time_s for _ in range(4)]
+    assert found[0] == 0
+    assert all(later > earlier for earlier, later in zip(found, found[1:], strict=False))
+    assert found[-1] == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize("fps", [0.0, -1.0, float("nan"), float("inf"), 90_000.0])
+def test_a_strange_rate_is_replaced(fps):
+    source = video(FakeCapture(range(2), fps=fps, times_s=[0, 0]), FakeClock(), paced=False)
+    source.read()
+    assert source.read().media_time_s == pytest.approx(1 / 25)
+
+
+def test_a_video_without_a_picture_is_missing_and_closed():
+    capture = FakeCapture([None])
+    with pytest.raises(SourceMissingError, match="no picture"):
+        video(capture, FakeClock())
+    assert capture.released == 1
+
+
+# --- pictures
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.mp4"])
+def test_a_picture_is_given_ten_times_a_second_whatever_it_is_called(tmp_path, name):
+    pixels = np.full((30, 40, 3), 77, np.uint8)
+    (tmp_path / name).write_bytes(encode_jpeg(pixels) if name == "a.jpg" else encode_png(pixels))
+    clock = FakeClock()
+    begun_s = clock.now_s
+    with open_source(str(tmp_path / name), clock=clock) as source:
+        frames = [source.read() for _ in range(4)]
+    assert isinstance(source, ImageSource)
+    assert (source.name, source.state) == (name, "file")
+    assert clock.now_s - begun_s == pytest.approx(0.3)
+    assert [frame.index for frame in frames] == [0, 1, 2, 3]
+    assert all(abs(frame.pixels_bgr.astype(int) - 77).max() <= 1 for frame in frames)
+
+
+def test_a_picture_without_loop_is_shown_once(tmp_path):
+    (tmp_path / "a.png").write_bytes(encode_png(np.zeros((5, 5, 3), np.uint8)))
+    with open_file(tmp_path / "a.png", loop=False) as source:
+        source.read()
+        with pytest.raises(SourceEndedError):
+            source.read()
+
+
+def test_a_very_large_picture_is_scaled_down(tmp_path):
+    (tmp_path / "a.png").write_bytes(encode_png(np.zeros((1000, 4000, 3), np.uint8)))
+    frame = open_file(tmp_path / "a.png").read()
+    assert (frame.width, frame.height) == (MAX_IMAGE_SIDE_PX, 480)
+
+
+# --- webcams, with a stand-in for OpenCV
+
+
+@pytest.fixture
+def devices(monkeypatch):
+    """Pretend that any webcam asked for exists."""
+    monkeypatch.setattr(live, "_check_device", lambda device: None)
+
+
+def webcam(capture, **options):
+    return WebcamSource(0, open_capture=lambda index, backend: capture, clock=FakeClock(), **options)
+
+
+def test_a_webcam_is_asked_for_mjpg_first_then_size_and_rate_and_the_answer_is_logged(devices, caplog):
+    caplog.set_level(logging.INFO)
+    capture = FakeCapture([10, 20], fps=15)
+    capture.properties |= {
+        cv2.CAP_PROP_FRAME_WIDTH: 640,
+        cv2.CAP_PROP_FRAME_HEIGHT: 480,
+        cv2.CAP_PROP_FOURCC: cv2.VideoWriter.fourcc(*"YUYV"),
+    }
+    source = webcam(capture, size=(1920, 1080), fps=60)
+    assert capture.asked == [
+        (cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG")),
+        (cv2.CAP_PROP_FRAME_WIDTH, 1920),
+        (cv2.CAP_PROP_FRAME_HEIGHT, 1080),
+        (cv2.CAP_PROP_FPS, 60),
+    ]
+    assert "asked for 1920x1080 at 60 frames a second in MJPG, granted 640x480 at 15 in YUYV" in caplog.text
+    assert (source.name, source.state, source.spec) == ("Webcam 0", "live", "0")
+
+
+def test_a_webcam_gives_its_frames_then_an_error_when_it_is_unplugged(devices):
+    capture = FakeCapture([10, 20, None])
+    source = webcam(capture)
+    frames = [source.read(), source.read()]
+    assert [int(frame.pixels_bgr[0, 0, 0]) for frame in frames] == [10, 20]
+    assert [frame.index for frame in frames] == [0, 1]
+    assert [frame.media_time_s for frame in frames] == [None, None]
+    with pytest.raises(SourceError, match="unplugged"):
+        source.read()
+    source.close()
+    source.close()
+    assert capture.released == 1
+    with pytest.raises(SourceError):
+        source.read()
+
+
+def test_a_webcam_may_need_a_moment_to_wake(devices):
+    assert int(webcam(FakeCapture([None, None, 30])).read().pixels_bgr[0, 0, 0]) == 30
+
+
+def test_a_webcam_that_opens_but_shows_nothing_is_released(devices):
+    capture = FakeCapture([None] * 20)
+    with pytest.raises(SourceError, match="gives no picture"):
+        webcam(capture)
+    assert capture.released == 1
+
+
+def test_a_busy_webcam_is_a_clear_error(devices):
+    capture = FakeCapture([], opened=False)
+    with pytest.raises(SourceError, match="busy, missing") as caught:
+        webcam(capture)
+    assert not isinstance(caught.value, SourceMissingError)
+    assert capture.released == 1
+
+
+def test_a_gray_webcam_gives_three_channels(devices):
+    capture = FakeCapture([50])
+    capture.retrieve = lambda: (True, np.full((6, 8), 50, np.uint8))  # type: ignore[method-assign]
+    assert webcam(capture).read().pixels_bgr.shape == (6, 8, 3)
+
+
+@pytest.mark.parametrize(("platform", "backends"), [("win32", [700, 1400]), ("darwin", [0])])
+def test_each_system_has_its_own_way_to_open(monkeypatch, platform, backends):
+    monkeypatch.setattr(live.sys, "platform", platform)
+    tried = []
+
+    def open_capture(index, backend):
+        tried.append(backend)
+        return FakeCapture([], opened=False)
+
+    with pytest.raises(SourceError):
+        WebcamSource(1, open_capture=open_capture)
+    assert tried == backends
+    assert webcam_indices() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("exists", "allowed", "says"), [(False, False, "no such device"), (True, False, "join the group")]
+)
+def test_linux_devices_are_checked_before_opencv_is_asked(monkeypatch, tmp_path, exists, allowed, says):
+    monkeypatch.setattr(live.sys, "platform", "linux")
+    monkeypatch.setattr(live.Path, "exists", lambda self: exists)
+    monkeypatch.setattr(live.os, "access", lambda *_: allowed)
+    with pytest.raises(SourceError, match=says):
+        WebcamSource(7, open_capture=lambda *_: pytest.fail("opened"))
+
+
+# --- auto
+
+
+@pytest.fixture
+def stand_in_faces(monkeypatch):
+    monkeypatch.setattr(demo, "load_faces", gray_faces)
+
+
+@pytest.mark.parametrize(
+    ("webcams", "working", "name", "spec"),
+    [
+        ([], [], "Demo (no webcam found)", "demo"),
+        ([0, 2], [], "Demo (no webcam found)", "demo"),
+        ([0, 2], [2], "Webcam 2", "2"),
+        ([0, 2], [0, 2], "Webcam 0", "0"),
+    ],
+)
+def test_auto_is_the_first_webcam_that_gives_a_frame_else_the_demo(
+    monkeypatch, devices, stand_in_faces, webcams, working, name, spec
+):
+    monkeypatch.setattr(sources, "webcam_indices", lambda: webcams)
+
+    def open_webcam(index, **options):
+        return WebcamSource(
+            index, open_capture=lambda *_: FakeCapture([40] * 3 if index in working else [None] * 9), **options
+        )
+
+    monkeypatch.setattr(sources, "WebcamSource", open_webcam)
+    with open_source("auto") as source:
+        assert (source.name, source.spec) == (name, spec)
+        assert source.read().index == 0
+
+
+# --- network cameras
+
+
+def test_an_http_camera_gives_its_pictures_and_then_an_error():
+    with network_camera() as url, open_source(f"{url}/video") as source:
+        assert isinstance(source, StreamSource)
+        assert (source.state, source.name) == ("live", f"{url}/video")
+        frames = []
+        with pytest.raises(SourceError, match="stopped"):
+            while len(frames) < 100:
+                frames.append(source.read())
+    levels = [level(frame) for frame in frames]
+    assert levels == list(range(0, 10 * len(levels), 10))
+    assert len(levels) >= 24
+    assert frames[0].media_time_s is None
+
+
+def test_a_file_on_a_web_server_is_played_as_a_file(tmp_path):
+    clip = write_clip(tmp_path / "clip.avi", LEVELS[:5])
+    with network_camera(clip) as url, open_source(f"{url}/clip.avi", loop=False, paced=False) as source:
+        assert isinstance(source, VideoSource)
+        assert source.state == "file"
+        assert [level(source.read()) for _ in range(5)] == LEVELS[:5]
+        with pytest.raises(SourceEndedError):
+            source.read()
+
+
+def test_a_camera_that_falls_silent_times_out(monkeypatch):
+    monkeypatch.setattr(source_base, "URL_TIMEOUT_S", 0.5)
+    with network_camera() as url:
+        begun_s = time.monotonic()
+        with pytest.raises(SourceError), open_source(f"{url}/silent") as source:
+            for _ in range(3):
+                source.read()
+        assert time.monotonic() - begun_s < 5
+
+
+def test_no_camera_at_the_address_is_a_source_error_without_the_password(capfd):
+    with network_camera() as url:
+        address = url.replace("http://", "http://me:s3cret@")
+        with pytest.raises(SourceError, match="expected a video stream") as caught:
+            open_source(f"{address}/missing")
+    with pytest.raises(SourceError, match=r"http://\*\*\*@127.0.0.1:\d+/gone"):
+        open_source(f"{address}/gone")
+    assert not isinstance(caught.value, SourceMissingError)
+    assert "s3cret" not in str(caught.value)
+    assert capfd.readouterr().err == ""
+
+
+# --- the demo
+
+
+@pytest.fixture(scope="module")
+def faces_demo():
+    return DemoSource(gray_faces(), paced=False)
+
+
+@pytest.mark.parametrize("index", range(7))
+@pytest.mark.parametrize("cycle", [0, 3])
+def test_each_expression_is_fully_shown_for_its_time(faces_demo, index, cycle):
+    begin_s = cycle * CYCLE_S + index * 1.6
+    for within_s, truth in [(0.01, True), (0.6, True), (1.19, True), (1.22, False), (1.4, False), (1.59, False)]:
+        pixels, found = faces_demo.render(begin_s + within_s)
+        assert found == (EXPRESSIONS[index] if truth else None)
+        assert (pixels.dtype, pixels.shape) == (np.uint8, (HEIGHT_PX, WIDTH_PX, 3))
+
+
+def test_the_middle_of_the_face_is_the_face_of_the_moment_and_morphs_gently(faces_demo):
+    def red_in_the_middle(time_s):
+        x, y, side = face_place(time_s)
+        return int(faces_demo.render(time_s)[0][round(y + side / 2), round(x + side / 2), 2])
+
+    for index in range(7):
+        assert abs(red_in_the_middle(index * 1.6 + 0.6) - (60 + 25 * index)) <= 1
+    morph = [red_in_the_middle(1.6 + 1.2 + 0.04 * step) for step in range(11)]
+    assert morph == sorted(morph)
+    assert 2 < morph[5] - morph[0] < 23
+
+
+def test_rendering_is_a_function_of_time_alone(faces_demo):
+    first = faces_demo.render(4.321)[0]
+    first_copy = first.copy()
+    first[:] = 0  # whoever gets a frame may spoil it
+    faces_demo.render(9.9)
+    assert np.array_equal(faces_demo.render(4.321)[0], first_copy)
+    assert np.array_equal(DemoSource(gray_faces()).render(4.321)[0], first_copy)
+
+
+def test_the_face_stays_inside_at_a_good_size_and_moves_gently():
+    places = np.array([face_place(i / 30) for i in range(30 * 600)])
+    x, y, side = places.T
+    assert x.min() >= 0
+    assert y.min() >= 0
+    assert (x + side).max() <= WIDTH_PX - 1
+    assert (y + side).max() <= HEIGHT_PX - 1
+    assert side.min() >= 200
+    assert side.max() <= 260
+    steps = np.abs(np.diff(places, axis=0))
+    assert steps.max() < 4  # pixels a frame
+    assert steps.max(axis=1).min() > 0  # never still
+
+
+def test_the_face_has_no_hard_border(faces_demo):
+    pixels, _ = faces_demo.render(9.8)  # the brightest stand-in on the dark ground
+    gray = pixels.max(axis=2).astype(int)
+    assert max(np.abs(np.diff(gray, axis=0)).max(), np.abs(np.diff(gray, axis=1)).max()) < 25
+
+
+def test_the_demo_gives_thirty_frames_a_second_and_skips_late_ones():
+    clock = FakeClock()
+    source = DemoSource(gray_faces(), clock=clock)
+    begun_s = clock.now_s
+    frames = [source.read() for _ in range(31)]
+    assert clock.now_s - begun_s == pytest.approx(1.0)
+    assert [frame.index for frame in frames] == list(range(31))
+    clock.advance(1.0)
+    late = source.read()
+    assert late.index == 60
+    assert late.media_time_s == pytest.approx(2.0)
+    assert late.truth == "disgust"
+    assert np.array_equal(late.pixels_bgr, source.render(2.0)[0])
+
+
+def test_unpaced_the_demo_gives_every_frame_of_a_cycle():
+    clock = FakeClock()
+    source = DemoSource(gray_faces(), paced=False, clock=clock)
+    truths = [source.read().truth for _ in range(336)]
+    assert {truth: truths.count(truth) for truth in EXPRESSIONS} == dict.fromkeys(EXPRESSIONS, 37)
+    assert truths.count(None) == 336 - 7 * 37
+    assert clock.slept_s == []
+
+
+def test_a_demo_frame_is_cheap(faces_demo):
+    costs_s = []
+    for i in range(60):
+        begun_s = time.perf_counter()
+        faces_demo.render(i / 10)
+        costs_s.append(time.perf_counter() - begun_s)
+    assert np.median(costs_s) < 0.010  # 3 ms on an idle computer; this one may be busy
+
+
+def test_faces_are_read_from_a_sheet(tmp_path):
+    sheet = np.hstack(list(gray_faces(24)))
+    (tmp_path / "faces.png").write_bytes(encode_png(sheet))
+    assert np.array_equal(load_faces(tmp_path / "faces.png"), gray_faces(24))
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (None, "No such file"),
+        (b"", "nothing"),
+        (encode_png(np.zeros((10, 60, 3), np.uint8)), "found a picture of 60x10"),
+        (encode_png(np.zeros((10, 70, 3), np.uint8))[:40], "broken"),
+    ],
+)
+def test_a_wrong_sheet_is_a_clear_error(tmp_path, content, says):
+    path = tmp_path / "faces.png"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(SourceMissingError, match=says):
+        load_faces(path)
+
+
+@pytest.mark.parametrize(
+    "faces", [np.zeros((6, 9, 9), np.uint8), np.zeros((7, 9, 9), np.float32), np.zeros((9, 9), np.uint8)]
+)
+def test_wrong_faces_are_refused(faces):
+    with pytest.raises(ValueError, match="expected uint8 faces"):
+        DemoSource(faces)
+
+
+@pytest.mark.skipif(not demo.FACES_FILE.exists(), reason="mien/demo_faces.png is not there")
+def test_the_faces_that_come_with_the_program_can_be_read():
+    faces = load_faces()
+    assert faces.shape[0] == 7
+    assert all(not np.array_equal(faces[0], other) for other in faces[1:])
+
+
+@pytest.mark.shared
+@pytest.mark.skipif(not SHARED_CLIP.exists(), reason="../shared/media/expressions.mp4 is not there")
+def test_a_real_clip_is_played_whole():
+    with open_file(SHARED_CLIP, loop=False, paced=False) as source:
+        frames = 0
+        last = None
+        while True:
+            try:
+                last = source.read()
+            except SourceEndedError:
+                break
+            frames += 1
+    assert frames == 472
+    assert last is not None
+    assert (last.width, last.height, last.index) == (640, 360, 471)
+    assert last.media_time_s == pytest.approx(471 / 23.976, abs=0.01)

@@ -1,0 +1,291 @@
+"""The picture stream: its form, its viewers, and the server below it, over real connections."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+import web.server
+from mien.broadcast import Latest
+from mien.expressions import Snapshot
+from tests.web_fakes import eventually, free_port
+from web import create_app
+from web.server import Server, ServerError
+from web.streams import BOUNDARY, Viewers, parts
+
+LARGE = 150_000  # bytes; a few of these fill the buffers between server and viewer
+
+
+def get(server: Server, path: str, timeout_s: float = 4, method: str = "GET") -> tuple[int, dict[str, str], bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=timeout_s)
+    try:
+        connection.request(method, path)
+        answer = connection.getresponse()
+        return answer.status, dict(answer.getheaders()), answer.read()
+    finally:
+        connection.close()
+
+
+def viewers(server: Server) -> int:
+    return json.loads(get(server, "/api/state")[2])["viewers"]
+
+
+def large(number: int) -> bytes:
+    return number.to_bytes(4, "big") * (LARGE // 4)
+
+
+# ---- the pieces of a stream
+
+
+def test_a_part_is_a_jpeg_with_its_length_and_the_next_boundary_at_once() -> None:
+    snapshots: Latest[Snapshot] = Latest()
+    stream = parts(snapshots)
+    snapshots.publish(Snapshot(b"picture"))
+    assert next(stream) == b"--frame\r\n"
+    assert next(stream) == b"Content-Type: image/jpeg\r\nContent-Length: 7\r\n\r\npicture\r\n--frame\r\n"
+
+
+def test_a_reader_that_comes_back_late_gets_the_newest_picture() -> None:
+    snapshots: Latest[Snapshot] = Latest()
+    stream = parts(snapshots)
+    snapshots.publish(Snapshot(b"one"))
+    assert b"one" in next(stream) + next(stream)
+    for jpeg in (b"two", b"three", b"four"):
+        snapshots.publish(Snapshot(jpeg))
+    assert b"four" in next(stream)
+    snapshots.publish(Snapshot(b"five"))
+    assert b"five" in next(stream)
+
+
+def test_without_a_new_picture_the_last_one_is_sent_again() -> None:
+    snapshots: Latest[Snapshot] = Latest()
+    stream = parts(snapshots, resend_s=0.01)
+    snapshots.publish(Snapshot(b"still"))
+    assert next(stream) == BOUNDARY
+    assert next(stream) == next(stream)
+
+
+def test_before_the_first_picture_there_is_something_to_write_that_means_nothing() -> None:
+    snapshots: Latest[Snapshot] = Latest()
+    stream = parts(snapshots, resend_s=0.01)
+    assert [next(stream) for _ in range(3)] == [b"\r\n"] * 3
+    snapshots.publish(Snapshot(b"first"))
+    assert next(stream) == BOUNDARY
+    assert b"first" in next(stream)
+
+
+def test_the_stream_ends_when_the_camera_closes() -> None:
+    snapshots: Latest[Snapshot] = Latest()
+    stream = parts(snapshots)
+    snapshots.publish(Snapshot(b"last"))
+    assert len([next(stream), next(stream)]) == 2
+    snapshots.close()
+    assert list(stream) == []
+    assert list(parts(snapshots)) == []
+
+
+# ---- places
+
+
+def test_places_are_limited_and_come_back() -> None:
+    places = Viewers(2)
+    assert places.enter("a")
+    assert places.enter("a")
+    assert not places.enter("b")
+    assert places.count == 2
+    places.leave("a")
+    assert "a" in places  # the other one of that name
+    assert places.enter("b")
+    places.leave("a")
+    assert "a" not in places
+
+
+def test_places_are_never_oversold_by_threads() -> None:
+    places = Viewers(10)
+    with ThreadPoolExecutor(20) as pool:
+        taken = list(pool.map(lambda _: places.enter(), range(200)))
+    assert sum(taken) == places.count == 10
+
+
+def test_a_limit_below_one_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least one"):
+        Viewers(0)
+
+
+# ---- over the wire
+
+
+def test_the_answer_announces_what_it_is(fake_camera, serve, watch) -> None:
+    snapshot = fake_camera.publish()
+    client = watch(serve(fake_camera))
+    assert client.response.headers["Content-Type"] == "multipart/x-mixed-replace; boundary=frame"
+    assert client.response.headers["Cache-Control"] == "no-store"
+    assert client.part() == snapshot.jpeg
+
+
+def test_twenty_viewers_each_see_every_picture_when_they_keep_up(fake_camera, serve, watch) -> None:
+    server = serve(fake_camera)
+    clients = [watch(server) for _ in range(20)]
+    for _ in range(10):
+        jpeg = fake_camera.publish().jpeg
+        assert [client.part() == jpeg for client in clients] == [True] * 20
+    assert viewers(server) == 20
+
+
+def test_a_viewer_that_stops_reading_delays_nobody(fake_camera, serve, watch) -> None:
+    server = serve(fake_camera)
+    watch(server, receive_bytes=4096)  # never reads
+    readers = [watch(server) for _ in range(3)]
+    for number in range(60):  # far more than the buffers of the stalled one hold
+        fake_camera.publish(large(number))
+        assert [reader.part()[:4] for reader in readers] == [large(number)[:4]] * 3
+
+
+def test_a_slow_viewer_skips_to_the_newest_picture(fake_camera, serve, watch) -> None:
+    server = serve(fake_camera)
+    slow, fast = watch(server, receive_bytes=4096), watch(server)
+    last = 80
+    for number in range(last + 1):
+        fake_camera.publish(large(number))
+        fast.part()  # so that the server has had the time to send each
+    seen = []
+    while last not in seen:
+        seen.append(int.from_bytes(slow.part()[:4], "big"))
+    assert seen == sorted(set(seen))
+    assert len(seen) < last / 4
+
+
+def test_a_viewer_that_leaves_gives_its_place_back(fake_camera, serve, watch) -> None:
+    server = serve(fake_camera)
+    fake_camera.publish()
+    client = watch(server)
+    client.part()
+    assert viewers(server) == 1
+    client.close()
+    assert eventually(lambda: viewers(server) == 0)  # nothing new is published: only sending again can tell
+
+
+def test_a_viewer_that_stalls_loses_its_place(fake_camera, serve, watch, monkeypatch) -> None:
+    monkeypatch.setattr(web.server, "SOCKET_TIMEOUT_S", 0.3)
+    server = serve(fake_camera)
+    watch(server, receive_bytes=4096)
+    assert eventually(lambda: viewers(server) == 1)
+
+    def lost_while_pictures_come() -> bool:
+        fake_camera.publish(large(1))
+        return viewers(server) == 0
+
+    assert eventually(lost_while_pictures_come)
+
+
+def test_beyond_the_limit_the_answer_is_503_and_the_rest_still_answers(fake_camera, serve, watch) -> None:
+    fake_camera.publish()
+    server = serve(fake_camera, max_streams=3)
+    clients = [watch(server) for _ in range(3)]
+    status, headers, text = get(server, "/video_feed")
+    assert status == 503
+    assert int(headers["Retry-After"]) > 0
+    assert b"3 places are taken" in text
+    for path in ("/healthz", "/", "/api/state", "/static/app.js"):
+        assert get(server, path, timeout_s=1)[0] == 200
+    clients[0].close()
+    assert eventually(lambda: viewers(server) == 2)
+    assert watch(server).response.status == 200
+
+
+def test_asking_for_the_head_alone_takes_no_place(fake_camera, serve, watch) -> None:
+    server = serve(fake_camera, max_streams=1)
+    assert [get(server, "/video_feed", method="HEAD")[0] for _ in range(3)] == [200] * 3
+    assert viewers(server) == 0
+    watch(server)
+    assert get(server, "/video_feed", method="HEAD")[0] == 503
+
+
+def test_a_page_can_ask_whether_its_own_stream_is_open(fake_camera, serve, watch) -> None:
+    server = serve(fake_camera)
+    watch(server, path="/video_feed?viewer=mine")
+
+    def watching(name: str) -> bool:
+        return json.loads(get(server, f"/api/state?viewer={name}")[2])["watching"]
+
+    assert watching("mine")
+    assert not watching("other")
+
+
+# ---- the server
+
+
+def test_connections_that_say_nothing_hold_no_worker(fake_camera, serve) -> None:
+    fake_camera.publish()
+    server = serve(fake_camera, max_streams=1)
+    silent = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(5 * web.server.SPARE_WORKERS)]
+    assert get(server, "/healthz", timeout_s=1)[0] == 200
+    for connection in silent:
+        connection.close()
+
+
+def test_it_stops_in_time_with_streams_open_and_one_stalled(fake_camera, serve, watch) -> None:
+    server = serve(fake_camera, port=free_port())
+    clients = [watch(server) for _ in range(5)]
+    watch(server, receive_bytes=4096)
+    for number in range(30):
+        fake_camera.publish(large(number))
+        for client in clients:
+            client.part()
+    stopping = threading.Thread(target=server.stop)
+    stopping.start()
+    stopping.join(2.5)
+    assert not stopping.is_alive()
+    assert eventually(lambda: not [t for t in threading.enumerate() if t.name.startswith("CP Server")], within_s=1)
+    assert get(serve(fake_camera, port=server.port), "/")[0] == 200  # the port is free again at once
+
+
+def test_stopping_twice_or_before_the_start_does_no_harm(fake_camera) -> None:
+    server = Server(create_app(fake_camera), port=0)
+    server.stop()
+    with server:
+        assert get(server, "/")[0] == 200
+    server.stop()
+
+
+def test_a_port_that_another_server_has_is_named_with_the_way_out(fake_camera, serve) -> None:
+    port = serve(fake_camera).port
+    with pytest.raises(ServerError, match=rf"port {port} is already in use.*--port"):
+        Server(create_app(fake_camera), port=port).start()
+
+
+def test_a_port_that_is_bound_but_silent_is_taken_too(fake_camera) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        with pytest.raises(ServerError, match=r"already in use.*--port"):
+            Server(create_app(fake_camera), port=other.getsockname()[1]).start()
+
+
+def test_port_5000_names_the_usual_suspect(fake_camera, monkeypatch) -> None:
+    monkeypatch.setattr(web.server, "_answers", lambda host, port: True)
+    with pytest.raises(ServerError, match="AirPlay"):
+        Server(create_app(fake_camera), port=5000).start()
+
+
+def test_a_host_that_is_not_ours_is_named(fake_camera) -> None:
+    with pytest.raises(ServerError, match=r"192\.0\.2\.1"):
+        Server(create_app(fake_camera), host="192.0.2.1", port=0).start()
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("127.0.0.1", "http://localhost:81"),
+        ("0.0.0.0", "http://localhost:81"),
+        ("::1", "http://localhost:81"),
+        ("192.0.2.7", "http://192.0.2.7:81"),
+        ("fd00::7", "http://[fd00::7]:81"),
+    ],
+)
+def test_the_url_is_what_one_types_into_a_browser(fake_camera, host: str, url: str) -> None:
+    assert Server(create_app(fake_camera), host=host, port=81).url == url

@@ -1,0 +1,99 @@
+import numpy as np
+import pytest
+
+from mien.expressions import Box
+from mien.tracker import FORGET_AFTER_S, OneEuroFilter, Tracker
+
+FRAME_S = 1 / 30
+
+
+def follow(tracker, rows, start_s=0.0):
+    """Feed one list of boxes a frame; return the ids shown after each."""
+    return [[t.id for t in tracker.update(boxes, start_s + i * FRAME_S)] for i, boxes in enumerate(rows)]
+
+
+def test_no_boxes_no_faces():
+    assert follow(Tracker(), [[], [], []]) == [[], [], []]
+
+
+def test_a_face_shows_with_its_second_detection_and_keeps_its_number():
+    rows = [[Box(100 + 4 * i, 80, 60, 60)] for i in range(20)]
+    assert follow(Tracker(), rows) == [[]] + [[1]] * 19
+
+
+def test_a_single_false_hit_never_shows():
+    face, ghost = Box(10, 10, 60, 60), Box(300, 200, 60, 60)
+    rows = [[face], [face, ghost]] + [[face]] * 40
+    assert follow(Tracker(), rows)[1:] == [[1]] * 41
+
+
+@pytest.mark.parametrize(("missed_s", "expected"), [(FORGET_AFTER_S - 0.1, [1]), (FORGET_AFTER_S + 0.1, [])])
+def test_missed_detections_are_bridged_for_a_while(missed_s, expected):
+    tracker = Tracker()
+    follow(tracker, [[Box(50, 50, 80, 80)]] * 3)
+    assert [t.id for t in tracker.update([], 2 * FRAME_S + missed_s)] == expected
+
+
+def test_a_forgotten_number_is_not_used_again():
+    tracker = Tracker()
+    box = Box(50, 50, 80, 80)
+    assert follow(tracker, [[box]] * 3)[-1] == [1]
+    assert follow(tracker, [[box]] * 3, start_s=5.0)[-1] == [2]
+
+
+def test_two_faces_keep_their_numbers_whatever_the_order_of_boxes():
+    left, right = Box(20, 50, 70, 70), Box(300, 60, 90, 90)
+    tracker = Tracker()
+    rows = [[left, right], [right, left], [left, right]]
+    follow(tracker, rows)
+    tracks = tracker.update([right, left], 1.0 * FRAME_S * 3)
+    assert {t.id: t.box.x < 150 for t in tracks} in ({1: True, 2: False}, {1: False, 2: True})
+    first = {t.id: t.box.x < 150 for t in tracks}
+    assert {t.id: t.box.x < 150 for t in tracker.update([left, right], FRAME_S * 4)} == first
+
+
+def test_a_fast_face_is_followed_by_nearness():
+    rows = [[Box(100, 80, 60, 60)]] * 2 + [[Box(132, 80, 60, 60)], [Box(164, 80, 60, 60)]]
+    assert follow(Tracker(), rows)[-1] == [1]
+
+
+def test_two_boxes_on_one_face_count_once():
+    rows = [[Box(100, 80, 60, 60), Box(106, 84, 60, 60)]] * 5
+    assert follow(Tracker(), rows)[-1] == [1]
+
+
+def test_boxes_are_steadied_at_rest_and_keep_up_in_motion():
+    rng = np.random.default_rng(0)
+    tracker = Tracker()
+    noisy = [Box(200 + int(rng.integers(-4, 5)), 150 + int(rng.integers(-4, 5)), 100, 100) for _ in range(90)]
+    shown = [tracker.update([box], i * FRAME_S) for i, box in enumerate(noisy)]
+    xs = [tracks[0].box.x for tracks in shown[30:]]
+    assert np.std(xs) < 0.7 * np.std([box.x for box in noisy[30:]])
+    moving = Tracker()
+    overlaps = []
+    for i in range(60):
+        box = Box(100 + 6 * i, 100, 100, 100)
+        tracks = moving.update([box], i * FRAME_S)
+        if tracks:
+            overlaps.append(tracks[0].box.iou(box))
+    assert min(overlaps) > 0.6
+
+
+@pytest.mark.parametrize("fps", [10, 30, 60])
+def test_probabilities_are_smoothed_in_time_not_in_frames(fps):
+    tracker = Tracker()
+    box = Box(10, 10, 50, 50)
+    tracker.update([box], 0)
+    (track,) = tracker.update([box], 0.01)
+    calm, joy = np.eye(7, dtype=np.float32)[4], np.eye(7, dtype=np.float32)[3]
+    track.smooth(calm, 0.0)
+    for i in range(1, fps // 2 + 1):
+        smoothed = track.smooth(joy, i / fps)
+    assert smoothed.dtype == np.float32
+    assert smoothed.sum() == pytest.approx(1, abs=1e-5)
+    assert smoothed[3] == pytest.approx(1 - np.exp(-0.5 / 0.25), abs=0.01)
+
+
+def test_the_filter_survives_a_clock_that_stands_still():
+    steady = OneEuroFilter(np.zeros(2), 1.0)
+    assert np.isfinite(steady.update(np.ones(2), 1.0)).all()

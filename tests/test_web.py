@@ -1,0 +1,310 @@
+"""The page, the interface, the errors and the headers, asked through Flask's own client."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mien.expressions import EXPRESSIONS, Frame, Snapshot, SourceStatus
+from tests.web_fakes import FakeCamera, face_showing
+from web import api, create_app, security
+
+ROOT = Path(__file__).resolve().parent.parent
+STYLE = (ROOT / "static" / "style.css").read_text()
+
+
+@pytest.fixture
+def app(fake_camera: FakeCamera):
+    return create_app(fake_camera, model_name="my <model>.json")
+
+
+@pytest.fixture
+def client(app):
+    return app.test_client()
+
+
+# ---- the page
+
+
+def test_the_page_names_the_model_and_lists_the_seven_in_order(client) -> None:
+    page = client.get("/").text
+    assert "my &lt;model&gt;.json" in page
+    assert re.findall(r'data-expression="(\w+)"', page) == list(EXPRESSIONS)
+    assert "are not stored" in page
+
+
+def test_everything_the_page_refers_to_is_served_from_here(client) -> None:
+    page = client.get("/").text
+    addresses = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert len(addresses) == 3
+    for address in addresses:
+        assert address.startswith("/static/")
+        with client.get(address) as answer:
+            assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("name", ["templates/index.html", "static/app.js", "static/style.css", "static/favicon.svg"])
+def test_nothing_names_another_host(name: str) -> None:
+    text = (ROOT / name).read_text().replace('xmlns="http://www.w3.org/2000/svg"', "")
+    assert not re.search(r"(https?:)?//[\w-]+\.\w", text)
+
+
+def test_the_page_has_no_inline_script_or_style(client) -> None:
+    page = client.get("/").text
+    assert not re.search(r"<script(?![^>]*src=)|<style|\sstyle=|\son\w+=", page)
+
+
+def test_it_works_from_any_working_directory(fake_camera, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert create_app(fake_camera).test_client().get("/").status_code == 200
+
+
+def test_two_apps_share_nothing(fake_camera) -> None:
+    other = FakeCamera()
+    other.current = replace(other.current, name="Other")
+    names = [
+        create_app(camera).test_client().get("/api/state").json["source"]["name"] for camera in (fake_camera, other)
+    ]
+    assert names == ["Fake camera", "Other"]
+
+
+# ---- the state
+
+
+def test_the_state_is_that_of_the_newest_picture(client, fake_camera) -> None:
+    fake_camera.publish()
+    fake_camera.current = SourceStatus("Webcam 0", "live", fps=np.float32(29.97))  # type: ignore[arg-type]
+    frame = fake_camera.publish().frame
+    state = client.get("/api/state").json
+    faces = state.pop("faces")
+    assert state == {
+        "source": {"name": "Webcam 0", "state": "live", "truth": "happy", "reason": None, "retry_in_s": None},
+        "fps": 30.0,
+        "latency_ms": 12.3,
+        "timing_ms": {"detect": 2.5},
+        "viewers": 0,
+        "frame": {
+            "index": 1,
+            "captured_at": frame.captured_at,
+            "media_time_s": None,
+            "width": 320,
+            "height": 240,
+        },
+    }
+    assert [face["id"] for face in faces] == [1, 2]
+    assert faces[0] | {"probabilities": None, "raw": None} == {
+        "id": 1,
+        "box": {"x": 40, "y": 50, "w": 100, "h": 110},
+        "label": "happy",
+        "confidence": 0.82,
+        "unsure": False,
+        "probabilities": None,
+        "raw": None,
+    }
+    for kind in ("probabilities", "raw"):
+        assert list(faces[0][kind]) == list(EXPRESSIONS)
+        assert faces[0][kind]["happy"] == 0.82
+        assert sum(faces[0][kind].values()) == pytest.approx(1, abs=1e-4)
+
+
+def test_the_order_of_the_seven_is_kept_on_the_wire(client, fake_camera) -> None:
+    fake_camera.publish()
+    text = client.get("/api/state").text
+    assert text.index('"source"') < text.index('"fps"') < text.index('"faces"')
+
+
+def test_smoothed_and_raw_are_told_apart(client, fake_camera) -> None:
+    smoothed, raw = face_showing("sad"), face_showing("fear")
+    fake_camera.faces = (replace(smoothed, raw=raw.probabilities),)
+    fake_camera.publish()
+    (face,) = client.get("/api/state").json["faces"]
+    assert (face["label"], face["id"]) == ("sad", None)
+    assert face["probabilities"]["sad"] == face["raw"]["fear"] == 0.82
+
+
+def test_before_the_first_picture_there_is_a_state_too(client) -> None:
+    state = client.get("/api/state").json
+    assert state["frame"] is None
+    assert state["latency_ms"] is None
+    assert (state["faces"], state["timing_ms"]) == ([], {})
+
+
+def test_a_placeholder_has_no_frame_and_no_faces(client, fake_camera) -> None:
+    fake_camera.publish()
+    fake_camera.snapshots.publish(Snapshot(b"placeholder"))
+    fake_camera.current = SourceStatus("Webcam 0", "reconnecting", "no frame for 5 s", retry_in_s=1.26)
+    state = client.get("/api/state").json
+    assert state["source"] == {
+        "name": "Webcam 0",
+        "state": "reconnecting",
+        "truth": None,
+        "reason": "no frame for 5 s",
+        "retry_in_s": 1.3,
+    }
+    assert (state["frame"], state["faces"]) == (None, [])
+
+
+def test_without_faces_the_list_is_empty(client, fake_camera) -> None:
+    fake_camera.faces = ()
+    fake_camera.publish()
+    assert client.get("/api/state").json["faces"] == []
+
+
+# ---- health
+
+
+def picture(captured_at: float) -> Snapshot:
+    return Snapshot(b"jpeg", Frame(np.zeros((2, 2, 3), np.uint8), captured_at=captured_at))
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "status", "trouble"),
+    [
+        (picture(99), SourceStatus("x", "live"), None),
+        (picture(99), SourceStatus("x", "file"), None),
+        (picture(99), SourceStatus("x", "demo"), None),
+        (picture(96), SourceStatus("x", "live"), None),
+        (picture(93), SourceStatus("x", "live"), "no new frame for 7 s"),
+        (None, SourceStatus("x", "live"), "no frame has come yet"),
+        (Snapshot(b"placeholder"), SourceStatus("x", "live"), "no frame has come yet"),
+        (picture(99), SourceStatus("x", "reconnecting", "camera unplugged"), "camera unplugged"),
+        (picture(99), SourceStatus("x", "ended"), "the source is ended"),
+    ],
+)
+def test_trouble_is_named(snapshot, status, trouble) -> None:
+    assert api.trouble(snapshot, status, now_s=100) == trouble
+
+
+def test_healthz_answers_200_while_frames_flow(client, fake_camera) -> None:
+    assert client.get("/healthz").status_code == 503
+    fake_camera.publish()
+    answer = client.get("/healthz")
+    assert (answer.status_code, answer.json) == (200, {"ok": True, "state": "live", "reason": None})
+
+
+def test_healthz_answers_503_with_the_reason(client, fake_camera) -> None:
+    fake_camera.publish()
+    fake_camera.current = SourceStatus("x", "reconnecting", "camera unplugged")
+    answer = client.get("/healthz")
+    assert (answer.status_code, answer.json["reason"]) == (503, "camera unplugged")
+
+
+# ---- errors
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "code"), [("GET", "/nothing", 404), ("POST", "/", 405), ("GET", "/static/none.js", 404)]
+)
+def test_people_get_a_small_page(client, method: str, path: str, code: int) -> None:
+    answer = client.open(path, method=method)
+    assert answer.status_code == code
+    assert answer.mimetype == "text/html"
+    assert "Back to the picture" in answer.text
+
+
+@pytest.mark.parametrize(("method", "path", "code"), [("GET", "/api/nothing", 404), ("POST", "/api/state", 405)])
+def test_programs_get_json(client, method: str, path: str, code: int) -> None:
+    answer = client.open(path, method=method)
+    assert answer.status_code == code
+    assert answer.json["error"]
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+def test_a_405_says_what_is_allowed(client) -> None:
+    assert "GET" in client.post("/api/state").headers["Allow"]
+
+
+@pytest.mark.parametrize("path", ["/api/state", "/healthz"])
+def test_a_fault_of_ours_is_a_500_that_tells_nothing_of_the_inside(app, fake_camera, path: str, caplog) -> None:
+    def broken() -> SourceStatus:
+        raise RuntimeError("secret path")
+
+    fake_camera.status = broken
+    answer = app.test_client().get(path)
+    assert answer.status_code == 500
+    assert "secret" not in answer.text
+    assert "secret path" in caplog.text
+
+
+# ---- headers and hosts
+
+
+@pytest.mark.parametrize("path", ["/", "/api/state", "/healthz", "/nothing", "/static/app.js"])
+def test_every_answer_carries_the_headers(client, path: str) -> None:
+    with client.get(path) as answer:
+        headers = answer.headers
+    for name, value in security.HEADERS.items():
+        assert headers[name] == value
+    assert "unsafe" not in headers["Content-Security-Policy"]
+    assert headers["Content-Security-Policy"].startswith("default-src 'self';")
+
+
+def test_live_answers_are_never_stored_and_static_files_are_checked_anew(client) -> None:
+    for path in ("/", "/api/state", "/healthz"):
+        assert client.get(path).headers["Cache-Control"] == "no-store"
+    with client.get("/static/app.js") as script:
+        assert script.headers["Cache-Control"] == "no-cache"
+        known = {"If-None-Match": script.headers["ETag"]}
+    with client.get("/static/app.js", headers=known) as again:
+        assert again.status_code == 304
+
+
+@pytest.mark.parametrize(
+    ("host", "named", "code"),
+    [
+        ("127.0.0.1", "localhost", 200),
+        ("127.0.0.1", "localhost:8080", 200),
+        ("127.0.0.1", "127.0.0.1:5000", 200),
+        ("localhost", "LOCALHOST:5000", 200),
+        ("::1", "[::1]:5000", 200),
+        ("127.0.0.1", "evil.example:5000", 403),
+        ("127.0.0.1", "localhost.evil.example", 403),
+        ("127.0.0.1", "127.0.0.1.evil.example", 403),
+        ("127.0.0.1", "localhost@evil.example", 403),
+        ("0.0.0.0", "camera.example:5000", 200),
+        ("192.168.1.4", "192.168.1.4:5000", 200),
+    ],
+)
+def test_on_loopback_only_local_names_are_answered(fake_camera, host: str, named: str, code: int) -> None:
+    client = create_app(fake_camera, host=host).test_client()
+    for path in ("/", "/api/state"):
+        assert client.get(path, headers={"Host": named}).status_code == code
+
+
+# ---- colours
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance, https://www.w3.org/TR/WCAG22/#dfn-relative-luminance ."""
+    shares = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    red, green, blue = (s / 12.92 if s <= 0.04045 else ((s + 0.055) / 1.055) ** 2.4 for s in shares)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(one: str, other: str) -> float:
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
+def test_colours_stand_out_in_both_themes(theme: int) -> None:
+    block = STYLE.split("prefers-color-scheme: dark")[theme]
+    colours = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", block))
+    for name in EXPRESSIONS:  # bars: 3:1
+        assert min(contrast(colours[name], colours[ground]) for ground in ("track", "panel")) >= 3, name
+    assert len({colours[name] for name in EXPRESSIONS}) == 7
+    texts = [("text", "page"), ("text", "panel"), ("muted", "page"), ("muted", "panel"), ("muted", "stage")]
+    for text, ground in [*texts, ("warn", "warn-page")]:  # text: AA
+        assert contrast(colours[text], colours[ground]) >= 4.5, (text, ground)
+
+
+def test_a_fresh_picture_is_healthy_by_the_real_clock(client, fake_camera) -> None:
+    fake_camera.snapshots.publish(picture(time.time() - 1))
+    assert client.get("/healthz").status_code == 200
+    fake_camera.snapshots.publish(picture(time.time() - 60))
+    assert client.get("/healthz").status_code == 503

@@ -1,0 +1,129 @@
+"""A camera without a camera and a client of picture streams, for the tests of the web."""
+
+from __future__ import annotations
+
+import http.client
+import itertools
+import socket
+import threading
+import time
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+
+from mien.broadcast import Latest
+from mien.expressions import EXPRESSIONS, Analysis, Box, Face, Frame, Snapshot, SourceStatus
+
+
+def face_showing(label: str, number: int | None = None, x: int = 40) -> Face:
+    """A face that shows an expression with a probability of 0.82, each other with 0.03."""
+    probabilities = np.full(7, 0.03, np.float32)
+    probabilities[EXPRESSIONS.index(label)] = 0.82
+    return Face(Box(x, 50, 100, 110), probabilities, probabilities, id=number)
+
+
+class FakeCamera:
+    """What the web needs of a camera; a test publishes the pictures and sets the status."""
+
+    def __init__(self) -> None:
+        self.snapshots: Latest[Snapshot] = Latest()
+        self.current = SourceStatus("Fake camera", "live", fps=29.97)
+        self.faces = (face_showing("happy", 1), face_showing("sad", 2, x=200))
+        self._numbers = itertools.count()
+        self._stop = threading.Event()
+        self._player: threading.Thread | None = None
+
+    def status(self) -> SourceStatus:
+        return self.current
+
+    def publish(self, jpeg: bytes | None = None) -> Snapshot:
+        """The next picture, one shade lighter than the one before it."""
+        index = next(self._numbers)
+        pixels = np.full((240, 320, 3), index % 256, np.uint8)
+        if jpeg is None:
+            jpeg = cv2.imencode(".jpg", pixels)[1].tobytes()
+        frame = Frame(pixels, index, captured_at=time.time(), truth="happy")
+        snapshot = Snapshot(jpeg, frame, Analysis(320, 240, self.faces, {"detect": 2.5}), latency_ms=12.34)
+        self.snapshots.publish(snapshot)
+        return snapshot
+
+    def play(self, fps: float = 20) -> None:
+        """Publish from a thread until closed."""
+
+        def run() -> None:
+            while not self._stop.wait(1 / fps):
+                self.publish()
+
+        self._player = threading.Thread(target=run, daemon=True)
+        self._player.start()
+
+    def pause(self) -> None:
+        """Stop playing; the last picture stays."""
+        self._stop.set()
+        if self._player:
+            self._player.join()
+
+    def close(self) -> None:
+        self.pause()
+        self.snapshots.close()
+
+
+class StreamClient:
+    """Reads /video_feed part by part over a real connection."""
+
+    def __init__(self, port: int, receive_bytes: int | None = None, path: str = "/video_feed") -> None:
+        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        sock = socket.socket()
+        if receive_bytes:  # a small window, so that a viewer that does not read is soon felt by the server
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
+        sock.settimeout(10)
+        sock.connect(("127.0.0.1", port))
+        self.connection.sock = sock
+        self.connection.request("GET", path)
+        self.response = self.connection.getresponse()
+        self._opened = False
+
+    def part(self) -> bytes:
+        """The next picture, read together with the boundary that follows it."""
+        while not self._opened:
+            line = self.response.readline()
+            assert line in (b"\r\n", b"--frame\r\n")
+            self._opened = line == b"--frame\r\n"
+        headers = {}
+        while line := self.response.readline().strip():
+            name, value = line.decode().split(": ")
+            headers[name] = value
+        body = self.response.read(int(headers["Content-Length"]))
+        assert self.response.readline() == b"\r\n"
+        assert self.response.readline() == b"--frame\r\n"
+        assert headers["Content-Type"] == "image/jpeg"
+        return body
+
+    def close(self) -> None:
+        self.response.close()
+        self.connection.close()
+
+
+def eventually(true: Callable[[], bool], within_s: float = 8) -> bool:
+    """Whether something becomes true in time."""
+    deadline = time.monotonic() + within_s
+    while not true():
+        if time.monotonic() > deadline:
+            return False
+        threading.Event().wait(0.02)
+    return True
+
+
+def free_port() -> int:
+    """A port nobody has at this moment; unlike port 0 it can be used again by a second server."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def resize(browser, width: int, height: int, scheme: str = "light") -> None:
+    metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})

@@ -1,0 +1,143 @@
+"""`python -m training`: train, evaluate and export from the command line."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+from mien.expressions import MienError
+
+if TYPE_CHECKING:
+    from training.dataset import Dataset
+
+RECIPE_HELP = {
+    "network": "name of the network",
+    "side_px": "side of the square input in pixels",
+    "shift": "largest shift as a share of the side",
+    "erase": "share of images that lose a rectangle",
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; 0 when it went well, 2 with one line of explanation for a user's mistake."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words or (words[0] not in COMMANDS and words[0] not in ("-h", "--help")):
+        words.insert(0, "train")
+    parser = argparse.ArgumentParser(prog="python -m training", description="Train and measure Mien's networks.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, (add_options, _) in COMMANDS.items():
+        add_options(commands.add_parser(name, help=COMMANDS[name][1].__doc__))
+    options = parser.parse_args(words)
+    try:
+        COMMANDS[options.command][1](options)
+    except MienError as error:
+        print(f"training: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from the last finished epoch", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _train_options(parser: argparse.ArgumentParser) -> None:
+    from training.recipe import Recipe
+
+    parser.add_argument("--data", type=Path, required=True, help="folder with train/ and test/, or a Kaggle CSV")
+    parser.add_argument("--run", type=Path, default=Path("runs/default"), help="checkpoints; the same folder resumes")
+    parser.add_argument(
+        "--export", type=Path, help="where model.json and model_weights.h5 go (default: the run's folder)"
+    )
+    for setting in dataclasses.fields(Recipe):
+        option = "--" + setting.name.replace("_", "-")
+        if setting.type == "bool":
+            parser.add_argument(option, action=argparse.BooleanOptionalAction, default=setting.default)
+        else:
+            kind = {"int": int, "float": float, "str": str}[str(setting.type)]
+            text = RECIPE_HELP.get(setting.name, setting.name.replace("_", " "))
+            parser.add_argument(option, type=kind, default=setting.default, help=f"{text} (%(default)s)")
+
+
+def _train(options: argparse.Namespace) -> None:
+    """fit a network, keep the best on the validation images, export it"""
+    from training.dataset import load_dataset
+    from training.export import export
+    from training.recipe import Recipe, fit
+
+    recipe = Recipe(**{setting.name: getattr(options, setting.name) for setting in dataclasses.fields(Recipe)})
+    dataset = load_dataset(options.data, side_px=recipe.side_px, seed=recipe.seed)
+    _report_data(dataset)
+    network = fit(recipe, dataset, options.run)
+    model_file, weights_file = export(network, options.export or options.run)
+    print(f"wrote {model_file} and {weights_file}")
+
+
+def _report_data(dataset: Dataset) -> None:
+    print(f"{len(dataset.train)} images to train, {len(dataset.validation)} to validate, {len(dataset.test)} to test")
+    if dataset.skipped:
+        print(f"skipped {len(dataset.skipped)} that can not be read:")
+        for line in dataset.skipped[:20]:
+            print(f"  {line}")
+        if len(dataset.skipped) > 20:
+            print(f"  and {len(dataset.skipped) - 20} more")
+
+
+def _evaluate_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", type=Path, required=True, help="folder with train/ and test/, or a Kaggle CSV")
+    parser.add_argument("--model", type=Path, default=Path("model.json"))
+    parser.add_argument("--weights", type=Path, default=Path("model_weights.h5"))
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    parser.add_argument("--card", type=Path, help="put the figures into this model card, between its markers")
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    """print accuracy, macro-F1, calibration and confusion of an exported network"""
+    from model import FacialExpressionModel
+    from training.dataset import load_dataset
+    from training.evaluation import as_markdown, evaluate, write_into_card
+
+    network = FacialExpressionModel(options.model, options.weights)
+    dataset = load_dataset(options.data, side_px=network.input_size_px[0])
+    _report_data(dataset)
+    scores = evaluate(network.predict, dataset)
+    text = as_markdown(scores)
+    print(text)
+    if options.json:
+        options.json.write_text(json.dumps({name: s.as_dict() for name, s in scores.items()}, indent=1) + "\n")
+    if options.card:
+        write_into_card(options.card, text)
+
+
+def _composites_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", type=Path, required=True, help="folder with train/ and test/, or a Kaggle CSV")
+    parser.add_argument("--model", type=Path, default=Path("model.json"))
+    parser.add_argument("--weights", type=Path, default=Path("model_weights.h5"))
+    parser.add_argument("--out", type=Path, default=Path("mien/demo_faces.png"))
+
+
+def _composites(options: argparse.Namespace) -> None:
+    """compute the seven average faces of the built-in demo from the training images"""
+    from model import FacialExpressionModel
+    from training.composites import composite_sheet, write_sheet
+    from training.dataset import load_dataset
+
+    network = FacialExpressionModel(options.model, options.weights)
+    dataset = load_dataset(options.data, side_px=network.input_size_px[0])
+    write_sheet(composite_sheet(dataset.train, network.predict), options.out)
+    print(f"wrote {options.out}")
+
+
+COMMANDS = {
+    "train": (_train_options, _train),
+    "evaluate": (_evaluate_options, _evaluate),
+    "composites": (_composites_options, _composites),
+}
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,100 @@
+"""Random changes of training images, as one Keras layer that runs on the device; it does nothing outside training."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+
+class Augment(keras.layers.Layer):
+    """Flip, rotate, shift, scale, change contrast and brightness, erase a rectangle: each image in its own way.
+
+    Input and output: float32 (n, h, w, 1), 0..255. All of flip, rotation, shift and scale are one affine map,
+    so an image is interpolated once; pixels from outside repeat the border.
+
+    flip: mirror half of the images. rotation_deg, shift (share of the side), scale (0.1: 0.9 to 1.1 times as
+    large), contrast (0.2: 0.8 to 1.2 times): drawn evenly from -value to value. erase: share of the images
+    that lose a rectangle of 2 to 20 % of their area (Zhong et al., "Random erasing data augmentation", 2017).
+    """
+
+    def __init__(
+        self,
+        *,
+        flip: bool = True,
+        rotation_deg: float = 10.0,
+        shift: float = 0.06,
+        scale: float = 0.1,
+        contrast: float = 0.2,
+        erase: float = 0.0,
+        seed: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.flip = flip
+        self.rotation_deg = rotation_deg
+        self.shift = shift
+        self.scale = scale
+        self.contrast = contrast
+        self.erase = erase
+        self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def call(self, images: Any, training: bool = False) -> Any:
+        """Changed images while training, the same images otherwise."""
+        images = ops.cast(images, "float32")
+        if not training:
+            return images
+        images = ops.image.affine_transform(
+            images, self._affine_maps(images), interpolation="bilinear", fill_mode="nearest"
+        )
+        images = self._change_contrast(images)
+        if self.erase > 0:
+            images = self._erase_rectangle(images)
+        return images
+
+    def _uniform(self, n: Any, low: float, high: float) -> Any:
+        return keras.random.uniform((n,), low, high, seed=self.seed_generator)
+
+    def _affine_maps(self, images: Any) -> Any:
+        """(n, 8): for each image the map from an output pixel to the input pixel it is read from."""
+        n = ops.shape(images)[0]
+        height, width = images.shape[1:3]
+        center_x, center_y = (width - 1) / 2, (height - 1) / 2
+        angle = self._uniform(n, -self.rotation_deg, self.rotation_deg) * (3.14159265 / 180)
+        zoom = 1 / self._uniform(n, 1 - self.scale, 1 + self.scale)
+        mirror = ops.where(self._uniform(n, 0, 1) < (0.5 if self.flip else 0.0), -1.0, 1.0)
+        shift_x = self._uniform(n, -self.shift, self.shift) * width
+        shift_y = self._uniform(n, -self.shift, self.shift) * height
+        a, b = ops.cos(angle) * zoom * mirror, -ops.sin(angle) * zoom * mirror
+        c, d = ops.sin(angle) * zoom, ops.cos(angle) * zoom
+        offset_x = center_x + shift_x - a * center_x - b * center_y
+        offset_y = center_y + shift_y - c * center_x - d * center_y
+        zero = ops.zeros_like(a)
+        return ops.stack([a, b, offset_x, c, d, offset_y, zero, zero], axis=1)
+
+    def _change_contrast(self, images: Any) -> Any:
+        n = ops.shape(images)[0]
+        gain = ops.reshape(self._uniform(n, 1 - self.contrast, 1 + self.contrast), (-1, 1, 1, 1))
+        brightness = ops.reshape(self._uniform(n, -self.contrast, self.contrast), (-1, 1, 1, 1)) * 64
+        mean = ops.mean(images, axis=(1, 2, 3), keepdims=True)
+        return ops.clip((images - mean) * gain + mean + brightness, 0, 255)
+
+    def _erase_rectangle(self, images: Any) -> Any:
+        n = ops.shape(images)[0]
+        height, width = images.shape[1:3]
+        area = self._uniform(n, 0.02, 0.2)
+        aspect = ops.exp(self._uniform(n, -1.0, 1.0))
+        half_h, half_w = ops.sqrt(area * aspect) * height / 2, ops.sqrt(area / aspect) * width / 2
+        at_y, at_x = self._uniform(n, 0, height), self._uniform(n, 0, width)
+        chosen = self._uniform(n, 0, 1) < self.erase
+        rows = ops.abs(ops.arange(height, dtype="float32")[None, :] - at_y[:, None]) < half_h[:, None]
+        columns = ops.abs(ops.arange(width, dtype="float32")[None, :] - at_x[:, None]) < half_w[:, None]
+        hole = chosen[:, None, None] & rows[:, :, None] & columns[:, None, :]
+        fill = ops.reshape(self._uniform(n, 0, 255), (-1, 1, 1, 1))
+        return ops.where(hole[..., None], fill, images)
+
+    def get_config(self) -> dict[str, Any]:
+        """What a checkpoint needs to build the layer again."""
+        names = ("flip", "rotation_deg", "shift", "scale", "contrast", "erase")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}

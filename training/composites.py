@@ -1,0 +1,96 @@
+"""The demo's faces: for each expression the average of the training images most typical of it.
+
+Nobody's face: each is the mean of dozens of aligned images and of their mirror images, after Galton's
+"Composite portraits" (1878).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from mien.expressions import EXPRESSIONS
+from training.dataset import Split
+
+SIDE_PX = 96
+CANDIDATES = 300
+AVERAGED = 60
+ROUNDS = 2
+SELECTIONS = 3
+
+
+def composite_sheet(split: Split, predict: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """The seven composites side by side in the order of EXPRESSIONS: uint8 (96, 7 * 96), gray.
+
+    predict: faces uint8 (n, side, side, 1) -> probabilities (n, 7).
+    """
+    anybody = _enlarge(split.images.mean(axis=0)[:, :, 0])
+    faces = []
+    for label in range(len(EXPRESSIONS)):
+        members = split.take(np.flatnonzero(split.labels == label))
+        faces.append(composite(members.images, predict(members.images)[:, label], anybody))
+    return np.concatenate(faces, axis=1)
+
+
+def composite(images: np.ndarray, typicality: np.ndarray, anybody: np.ndarray) -> np.ndarray:
+    """One face, uint8 (96, 96), from images uint8 (n, side, side, 1) and how typical each is, (n,).
+
+    The most typical images are moved, turned and scaled onto the mean of all faces, `anybody` (enhanced
+    correlation coefficient: Evangelidis and Psarakis, 2008); those that then come nearest to their common
+    mean are averaged, and aligned once more with that average.
+    """
+    chosen = np.unique(images[np.argsort(-typicality)[:CANDIDATES], :, :, 0], axis=0)
+    faces = [_enlarge(face) for face in chosen]
+    target = _symmetric(anybody)
+    for _ in range(ROUNDS):
+        moved = [face for face in (_onto(target, face) for face in faces) if face is not None]
+        mean = _symmetric(np.mean(moved, axis=0))
+        for _ in range(SELECTIONS):
+            fits = np.array([_correlation(mean, face) for face in moved])
+            mean = _symmetric(np.mean([moved[i] for i in np.argsort(-fits)[:AVERAGED]], axis=0))
+        target = mean + _symmetric(anybody)  # keeps the eyes where everybody's are
+    low, high = np.percentile(mean, (1, 99))
+    return np.clip(40 + (mean - low) / (high - low) * 180, 0, 255).astype(np.uint8)
+
+
+def write_sheet(sheet: np.ndarray, path: Path) -> None:
+    """Write the composites as a PNG file."""
+    path.write_bytes(cv2.imencode(".png", sheet)[1].tobytes())
+
+
+def _enlarge(face: np.ndarray) -> np.ndarray:
+    """A face as float32 (96, 96) with mean 0 and deviation 1."""
+    face = cv2.resize(face.astype(np.float32), (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_CUBIC)
+    return (face - face.mean()) / (face.std() + 1)
+
+
+def _symmetric(face: np.ndarray) -> np.ndarray:
+    return ((face + face[:, ::-1]) / 2).astype(np.float32)
+
+
+def _correlation(mean: np.ndarray, face: np.ndarray) -> float:
+    return float(np.corrcoef(mean.ravel() * _WINDOW.ravel(), face.ravel() * _WINDOW.ravel())[0, 1])
+
+
+def _onto(target: np.ndarray, face: np.ndarray) -> np.ndarray | None:
+    """The face moved, turned and scaled onto the target; None where only a far-fetched map would do."""
+    warp = np.eye(2, 3, dtype=np.float32)
+    criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 40, 1e-4)
+    try:
+        _, warp = cv2.findTransformECC(target, face, warp, cv2.MOTION_AFFINE, criteria, _MASK, 5)
+    except cv2.error:
+        return None
+    center = SIDE_PX / 2
+    moved_px = np.abs(warp @ (center, center, 1) - center).max()
+    if moved_px > 0.12 * SIDE_PX or np.abs(warp[:, :2] - np.eye(2)).max() > 0.25:
+        return None
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return cv2.warpAffine(face, warp, (SIDE_PX, SIDE_PX), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+
+
+_ACROSS = np.linspace(-1, 1, SIDE_PX, dtype=np.float32)
+_WINDOW = np.exp(-2 * (_ACROSS[:, None] ** 2 + _ACROSS[None, :] ** 2))
+_MASK = (_WINDOW > 0.15).astype(np.uint8)

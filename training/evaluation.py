@@ -1,0 +1,159 @@
+"""How good a network is: the figures of the field, computed from probabilities and labels."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mien.expressions import EXPRESSIONS, ModelError
+from training.dataset import Dataset, Split, not_in
+
+CALIBRATION_BINS = 15
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scores:
+    """Figures of one network on one set of n images.
+
+    accuracy: share labelled right, with its 95 % interval (Wilson, 1927). macro_f1: mean of the seven F1.
+    ece: expected calibration error in 15 bins (Guo et al., "On calibration of modern neural networks", 2017).
+    nll: mean negative log-likelihood of the true label. confusion: int (7, 7), rows true, columns predicted.
+    """
+
+    n: int
+    accuracy: float
+    interval: tuple[float, float]
+    macro_f1: float
+    ece: float
+    nll: float
+    precision: tuple[float, ...]
+    recall: tuple[float, ...]
+    f1: tuple[float, ...]
+    confusion: np.ndarray
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same as plain numbers, lists and names, for JSON."""
+        return {
+            "n": self.n,
+            "accuracy": self.accuracy,
+            "interval": list(self.interval),
+            "macro_f1": self.macro_f1,
+            "ece": self.ece,
+            "nll": self.nll,
+            "classes": {
+                expression: {"precision": self.precision[i], "recall": self.recall[i], "f1": self.f1[i]}
+                for i, expression in enumerate(EXPRESSIONS)
+            },
+            "confusion": self.confusion.tolist(),
+        }
+
+
+def score(probabilities: np.ndarray, labels: np.ndarray) -> Scores:
+    """Scores of probabilities (n, 7) against labels (n,), indices into EXPRESSIONS. Raises ValueError for n = 0."""
+    n = len(labels)
+    if n == 0 or probabilities.shape != (n, len(EXPRESSIONS)):
+        raise ValueError(f"expected probabilities (n, 7) for n > 0 labels, found {probabilities.shape} for {n}")
+    predicted = probabilities.argmax(axis=1)
+    confusion = np.zeros((len(EXPRESSIONS), len(EXPRESSIONS)), int)
+    np.add.at(confusion, (labels, predicted), 1)
+    right = np.diag(confusion)
+    precision = right / np.maximum(confusion.sum(axis=0), 1)
+    recall = right / np.maximum(confusion.sum(axis=1), 1)
+    f1 = 2 * right / np.maximum(confusion.sum(axis=0) + confusion.sum(axis=1), 1)
+    correct = int(right.sum())
+    true_probability = np.clip(probabilities[np.arange(n), labels], 1e-12, 1)
+    return Scores(
+        n=n,
+        accuracy=correct / n,
+        interval=wilson_interval(correct, n),
+        macro_f1=float(f1.mean()),
+        ece=calibration_error(probabilities, labels),
+        nll=float(-np.log(true_probability).mean()),
+        precision=tuple(map(float, precision)),
+        recall=tuple(map(float, recall)),
+        f1=tuple(map(float, f1)),
+        confusion=confusion,
+    )
+
+
+def wilson_interval(successes: int, n: int, z: float = 1.96) -> tuple[float, float]:
+    """95 % interval of a share (Wilson, 1927)."""
+    share = successes / n
+    center = share + z * z / (2 * n)
+    half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    scale = 1 + z * z / n
+    return (center - half) / scale, (center + half) / scale
+
+
+def calibration_error(probabilities: np.ndarray, labels: np.ndarray, bins: int = CALIBRATION_BINS) -> float:
+    """Mean gap between confidence and accuracy over equal bins of confidence, weighted by their images."""
+    confidence = probabilities.max(axis=1)
+    hit = probabilities.argmax(axis=1) == labels
+    index = np.minimum((confidence * bins).astype(int), bins - 1)
+    gaps = [abs(confidence[index == b].sum() - hit[index == b].sum()) for b in range(bins)]
+    return float(sum(gaps) / len(labels))
+
+
+def evaluate(predict: Callable[[np.ndarray], np.ndarray], dataset: Dataset) -> dict[str, Scores]:
+    """Scores by name: PublicTest, PrivateTest, and PrivateTest without the images that also stand in Training.
+
+    predict: faces uint8 (n, side, side, 1) -> probabilities (n, 7).
+    """
+    sets: dict[str, Split] = {"PublicTest": dataset.validation, "PrivateTest": dataset.test}
+    scores: dict[str, Scores] = {}
+    for name, split in sets.items():
+        if not len(split):
+            continue
+        probabilities = predict(split.images)
+        scores[name] = score(probabilities, split.labels)
+        if name == "PrivateTest":
+            clean = not_in(split, dataset.train)
+            positions = {image_name: i for i, image_name in enumerate(split.names)}
+            kept = [positions[image_name] for image_name in clean.names]
+            if kept:
+                scores["PrivateTest clean"] = score(probabilities[kept], split.labels[kept])
+    return scores
+
+
+def as_markdown(scores: dict[str, Scores]) -> str:
+    """The figures as two Markdown tables: one row for each set, and for PrivateTest one for each expression."""
+    lines = [
+        "| set | images | accuracy | 95 % interval | macro-F1 | ECE | NLL |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, s in scores.items():
+        low, high = s.interval
+        lines.append(
+            f"| {name} | {s.n} | {s.accuracy:.2%} | {low:.1%} to {high:.1%} "
+            f"| {s.macro_f1:.3f} | {s.ece:.3f} | {s.nll:.3f} |"
+        )
+    detailed = "PrivateTest" if "PrivateTest" in scores else next(iter(scores))
+    s = scores[detailed]
+    lines += [
+        "",
+        f"{detailed}; rows are the true expression, the last seven columns what it was taken for:",
+        "",
+        "| expression | precision | recall | F1 | " + " | ".join(EXPRESSIONS) + " |",
+        "|---|---|---|---|" + "---|" * len(EXPRESSIONS),
+    ]
+    for i, expression in enumerate(EXPRESSIONS):
+        counts = " | ".join(str(n) for n in s.confusion[i])
+        lines.append(f"| {expression} | {s.precision[i]:.3f} | {s.recall[i]:.3f} | {s.f1[i]:.3f} | {counts} |")
+    return "\n".join(lines) + "\n"
+
+
+CARD_BEGIN, CARD_END = "<!-- figures: begin -->", "<!-- figures: end -->"
+
+
+def write_into_card(card: Path, text: str) -> None:
+    """Replace what stands between the markers of a model card. Raises ModelError where the markers are missing."""
+    before, begin, rest = card.read_text(encoding="utf-8").partition(CARD_BEGIN)
+    _, end, after = rest.partition(CARD_END)
+    if not begin or not end:
+        raise ModelError(f"{card}: expected the markers {CARD_BEGIN} and {CARD_END}, found no such pair")
+    card.write_text(f"{before}{begin}\n{text}{end}{after}", encoding="utf-8")

@@ -1,0 +1,101 @@
+"""What programs, the page among them, ask: the state of things as JSON."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from flask import Blueprint, Response, jsonify, request
+
+from mien.expressions import EXPRESSIONS, Face, Snapshot, SourceStatus
+
+if TYPE_CHECKING:
+    from web.app import Camera
+    from web.streams import Viewers
+
+STALE_S = 5.0
+"""A picture older than this does not flow any more, whatever the source says."""
+
+FLOWING = frozenset({"live", "file", "demo"})
+
+
+def describe(snapshot: Snapshot | None, status: SourceStatus, viewers: int) -> dict[str, Any]:
+    """Everything known about one snapshot; boxes in pixels of the original frame, probabilities 0..1, plain types."""
+    frame = snapshot.frame if snapshot else None
+    analysis = snapshot.analysis if snapshot else None
+    return {
+        "source": {
+            "name": status.name,
+            "state": status.state,
+            "truth": frame.truth if frame else None,
+            "reason": status.reason,
+            "retry_in_s": None if status.retry_in_s is None else round(float(status.retry_in_s), 1),
+        },
+        "fps": round(float(status.fps), 1),
+        "latency_ms": round(float(snapshot.latency_ms), 1) if snapshot else None,
+        "timing_ms": {stage: round(float(ms), 2) for stage, ms in analysis.timing_ms.items()} if analysis else {},
+        "viewers": viewers,
+        "frame": frame
+        and {
+            "index": frame.index,
+            "captured_at": float(frame.captured_at),
+            "media_time_s": None if frame.media_time_s is None else float(frame.media_time_s),
+            "width": frame.width,
+            "height": frame.height,
+        },
+        "faces": [describe_face(face) for face in analysis.faces] if analysis else [],
+    }
+
+
+def describe_face(face: Face) -> dict[str, Any]:
+    """One face as plain types: NumPy's numbers are not JSON."""
+    box = face.box
+    return {
+        "id": face.id,
+        "box": {"x": int(box.x), "y": int(box.y), "w": int(box.w), "h": int(box.h)},
+        "label": face.label,
+        "confidence": round(float(face.confidence), 5),
+        "unsure": bool(getattr(face, "unsure", False)),
+        "probabilities": _by_name(face.probabilities),
+        "raw": _by_name(face.raw),
+    }
+
+
+def _by_name(probabilities: Iterable[float]) -> dict[str, float]:
+    return {name: round(float(p), 5) for name, p in zip(EXPRESSIONS, probabilities, strict=True)}
+
+
+def trouble(snapshot: Snapshot | None, status: SourceStatus, now_s: float) -> str | None:
+    """Why no frames flow at `now_s` seconds since the epoch; None while they do."""
+    if status.state not in FLOWING:
+        return status.reason or f"the source is {status.state}"
+    if snapshot is None or snapshot.frame is None:
+        return status.reason or "no frame has come yet"
+    age_s = now_s - snapshot.frame.captured_at
+    if age_s > STALE_S:
+        return status.reason or f"no new frame for {age_s:.0f} s"
+    return None
+
+
+def blueprint(camera: Camera, viewers: Viewers) -> Blueprint:
+    """Routes of the interface."""
+    routes = Blueprint("api", __name__)
+
+    @routes.get("/api/state")
+    def state() -> Response:
+        _, snapshot = camera.snapshots.peek()
+        answer = describe(snapshot, camera.status(), viewers.count)
+        if name := request.args.get("viewer"):  # a page asks whether its own stream is still open
+            answer["watching"] = name in viewers
+        return jsonify(answer)
+
+    @routes.get("/healthz")
+    def healthz() -> tuple[Response, int]:
+        _, snapshot = camera.snapshots.peek()
+        status = camera.status()
+        reason = trouble(snapshot, status, time.time())
+        answer = jsonify(ok=reason is None, state=status.state, reason=reason)
+        return answer, 200 if reason is None else 503
+
+    return routes

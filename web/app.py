@@ -1,0 +1,83 @@
+"""The app factory: one fresh Flask app around one camera, with its page and its errors."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from pathlib import Path
+from typing import Protocol
+
+from flask import Flask, Response, jsonify, render_template, request
+from markupsafe import Markup
+from werkzeug.exceptions import HTTPException
+
+from mien.broadcast import Latest
+from mien.expressions import EXPRESSIONS, Snapshot, SourceStatus
+from web import api, security, streams
+
+ROOT = Path(__file__).resolve().parent.parent  # so that the program runs from any working directory
+
+MAX_STREAMS = 64
+"""Pictures streamed at the same time; each holds a worker of the server and one socket."""
+
+ERROR_PAGE = Markup(
+    '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+    '<title>{name} · Mien</title><link rel="stylesheet" href="{style}">'
+    '<main class="error"><h1>{name}</h1><p>{text}</p><p><a href="/">Back to the picture</a></p></main></html>'
+)
+
+
+class Camera(Protocol):
+    """All the web needs of a camera."""
+
+    @property
+    def snapshots(self) -> Latest[Snapshot]:
+        """The newest picture with its analysis; closed when the camera is."""
+
+    def status(self) -> SourceStatus:
+        """What the source is doing at this moment."""
+
+
+def create_app(
+    camera: Camera,
+    *,
+    model_name: str = "model.json",
+    max_streams: int = MAX_STREAMS,
+    host: str = "127.0.0.1",
+) -> Flask:
+    """Build the web app that shows one camera.
+
+    model_name: shown at the foot of the page. max_streams: pictures streamed at once, more answer 503.
+    host: the address the server binds; where that is loopback, requests that name another host are refused.
+    """
+    app = Flask(__name__, template_folder=str(ROOT / "templates"), static_folder=str(ROOT / "static"))
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # keep the order of the seven and of the interface
+    app.config["MAX_STREAMS"] = max_streams  # the server makes its pool of workers larger than this
+
+    viewers = streams.Viewers(max_streams)
+    app.register_blueprint(streams.blueprint(camera, viewers))
+    app.register_blueprint(api.blueprint(camera, viewers))
+    security.protect(app, host)
+    app.register_error_handler(HTTPException, _error)
+
+    @app.get("/")
+    def index() -> str:
+        return render_template("index.html", expressions=EXPRESSIONS, model_name=model_name)
+
+    return app
+
+
+def _error(error: HTTPException) -> Response:
+    """Answer an error in the manner of its address: JSON for programs, a small page for people."""
+    code = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
+    text = error.description or HTTPStatus(code).description
+    response: Response
+    if request.path.startswith("/api/"):
+        response = jsonify(error=text)
+    else:
+        page = ERROR_PAGE.format(name=error.name, text=text, style="/static/style.css")
+        response = Response(page, mimetype="text/html")
+    response.status_code = code
+    for name, value in error.get_headers():
+        if name.lower() != "content-type":  # e.g. Allow of a 405
+            response.headers[name] = value
+    return response

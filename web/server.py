@@ -1,0 +1,174 @@
+"""The web server: a pool of threads with a place for each stream, that stops quickly and lets stalled viewers go.
+
+Cheroot, chosen by measurement: see benchmarks/servers.py.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import socket
+import threading
+import time
+from concurrent.futures import Future
+from typing import Any
+
+from cheroot import wsgi
+from cheroot.server import HTTPConnection
+from flask import Flask
+
+from mien.expressions import MienError
+from web.security import is_loopback
+
+log = logging.getLogger(__name__)
+
+SPARE_WORKERS = 16
+"""Workers beyond the streams, so that page, state and health answer when every stream is taken."""
+
+SOCKET_TIMEOUT_S = 5
+"""A viewer that takes no byte for so long has stalled: its connection is closed and its worker is free again."""
+
+SEND_BUFFER_BYTES = 64 * 1024
+"""The kernel would let a slow viewer's buffer grow to megabytes, which is seconds of stale pictures."""
+
+STOP_S = 2
+
+
+class ServerError(MienError):
+    """The web server can not listen where it was told to."""
+
+
+class _Connection(HTTPConnection):
+    """A connection the server keeps track of, so that it can end it from outside."""
+
+    def __init__(self, server: _Cheroot, sock: socket.socket, *args: Any) -> None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+        super().__init__(server, sock, *args)
+        self._open = server.open_connections
+        self._open.add(self)
+
+    def close(self) -> None:
+        self._open.discard(self)
+        super().close()
+
+    def hang_up(self) -> None:
+        """Make a worker that waits in this connection's send or receive return at once."""
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)
+
+
+class _Cheroot(wsgi.Server):
+    ConnectionClass = _Connection
+    expiration_interval = 0.25  # seconds; stopping waits for the end of one such interval
+
+    def __init__(self, address: tuple[str, int], app: Flask, workers: int) -> None:
+        super().__init__(
+            address,
+            app,
+            numthreads=workers,
+            server_name="Mien",
+            request_queue_size=128,
+            timeout=SOCKET_TIMEOUT_S,
+            shutdown_timeout=STOP_S,
+        )
+        self.keep_alive_conn_limit = 4 * workers
+        self.open_connections: set[_Connection] = set()
+        self.bind_error: OSError | None = None
+
+    def bind(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().bind(*args, **kwargs)
+        except OSError as error:  # Cheroot passes on the text alone
+            self.bind_error = error
+            raise
+
+    def process_conn(self, conn: Any) -> None:
+        """Let a new connection wait for its first byte without a worker: browsers open some that they never use."""
+        if conn.last_used is None:
+            self.put_conn(conn)
+        else:
+            super().process_conn(conn)
+
+    def error_log(self, msg: str = "", level: int = logging.INFO, traceback: bool = False) -> None:
+        log.log(level, "%s", msg, exc_info=traceback)
+
+
+class Server:
+    """Serves one app from threads of its own between `start` and `stop`, or as a context manager."""
+
+    def __init__(self, app: Flask, host: str = "127.0.0.1", port: int = 5000) -> None:
+        self.host = host
+        self.port = port
+        self._cheroot = _Cheroot((host, port), app, app.config["MAX_STREAMS"] + SPARE_WORKERS)
+
+    @property
+    def url(self) -> str:
+        """Where the page is found, as a browser on this computer would write it."""
+        local = is_loopback(self.host) or self.host in {"0.0.0.0", "::"}
+        host = "localhost" if local else f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+    def start(self) -> None:
+        """Bind and serve in the background; port 0 takes a free one. Raises ServerError."""
+        if self.port and _answers("localhost", self.port):
+            # macOS lets a program bind 127.0.0.1 beside another that holds all addresses, then
+            # "localhost" reaches the other one.
+            raise ServerError(self._taken())
+        bound: Future[None] = Future()
+        # The workers inherit `daemon`, so that none of them can keep the program from ending.
+        threading.Thread(target=self._serve, args=(bound,), name="web server", daemon=True).start()
+        bound.result()
+        self.port = self._cheroot.bind_addr[1]
+
+    def _serve(self, bound: Future[None]) -> None:
+        try:
+            self._cheroot.prepare()
+        except OSError as error:
+            bound.set_exception(ServerError(self._explain(self._cheroot.bind_error or error)))
+            return
+        bound.set_result(None)
+        self._cheroot.serve()
+
+    def stop(self) -> None:
+        """End every request and free the port, within two seconds; streams that are open are cut off."""
+        stopping = threading.Thread(target=self._cheroot.stop, name="web server stop", daemon=True)
+        stopping.start()
+        deadline = time.monotonic() + STOP_S
+        while stopping.is_alive() and time.monotonic() < deadline:
+            self.hang_up()  # again and again: some may just be coming in
+            stopping.join(0.05)
+        if stopping.is_alive():
+            log.warning("a request did not end within %d s", STOP_S)
+
+    def hang_up(self) -> None:
+        """End every connection; the clients may come again."""
+        for connection in self._cheroot.open_connections.copy():
+            connection.hang_up()
+
+    def __enter__(self) -> Server:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _taken(self) -> str:
+        airplay = " (on macOS often by AirPlay Receiver)" if self.port == 5000 else ""
+        return f"port {self.port} is already in use by another program{airplay}: choose another with --port"
+
+    def _explain(self, error: OSError) -> str:
+        if error.errno == errno.EADDRINUSE:
+            return self._taken()
+        if error.errno in {errno.EACCES, errno.EPERM}:
+            return f"port {self.port} may not be used by this account: choose one above 1023 with --port"
+        return f"can not listen on {self.host}, port {self.port}: {error.strerror or error}"
+
+
+def _answers(host: str, port: int) -> bool:
+    """Whether some program accepts connections there already."""
+    try:
+        socket.create_connection((host, port), timeout=0.3).close()
+    except OSError:
+        return False
+    return True
