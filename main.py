@@ -61,6 +61,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
         )
         app = create_app(camera, model_name=settings.model.name, host=settings.host)
         server = parts.enter_context(Server(app, settings.host, settings.port))
+        parts.callback(camera.stop)  # before the server: its streams end with the camera
         log.info("%s: open %s (Ctrl-C stops)", camera.status().name, server.url)
         while not stop.wait(0.5):  # a wait without limit could not be interrupted on Windows
             pass

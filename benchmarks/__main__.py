@@ -22,6 +22,7 @@ def main() -> None:
     """Measure, print, and write the same to benchmarks/results.json."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--long", action="store_true", help=f"watch memory for {LONG_S // 60} minutes instead")
+    results: dict[str, object]
     if parser.parse_args().long:
         results = {"memory": measure_memory(LONG_S)}
     else:

@@ -50,12 +50,12 @@ def clip_frames(width: int, height: int, count: int) -> tuple[str, list[np.ndarr
     """(where from, frames): the first `count` frames of the real clip, or of the demo where there is no clip."""
     size = (width, height)
     if not CLIP.is_file():
-        from mien.demo import Demo
+        from mien.demo import DemoSource
 
-        demo = Demo()
+        demo = DemoSource()
         return "demo", [cv2.resize(demo.render(i / FRAME_RATE)[0], size) for i in range(count)]
     clip = cv2.VideoCapture(str(CLIP))
-    frames = []
+    frames: list[np.ndarray] = []
     while len(frames) < count:
         ok, pixels = clip.read()
         if not ok:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -15,7 +16,9 @@ class SeedLoop:
 
     def __init__(self, network: Any) -> None:
         self.network = network
-        self.cascade = cv2.CascadeClassifier(cv2.data.haarcascades + "haarcascade_frontalface_default.xml")
+        self.cascade = cv2.CascadeClassifier(
+            str(Path(cv2.__file__).parent / "data" / "haarcascade_frontalface_default.xml")
+        )
 
     def frame(self, pixels_bgr: np.ndarray) -> bytes:
         """The annotated JPEG of one frame; draws on the frame itself, as those programs do."""

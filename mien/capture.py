@@ -88,10 +88,10 @@ class Capture:
         """
         with self._change:
             self._patient = patient
+            deadline_s = self._clock.monotonic() + self._open_within_s
             self._start_thread()
             if patient:
                 return
-            deadline_s = self._clock.monotonic() + self._open_within_s
             while not self._opened and self._error is None and not self._stopping.is_set():
                 if self._clock.monotonic() >= deadline_s:
                     self._error = SourceError(f"{self._name} did not open within {self._open_within_s:g} s")
@@ -243,4 +243,3 @@ class Capture:
             if self._in_charge(number):
                 self._state, self._reason = "ended", reason
                 self._change.notify_all()
-

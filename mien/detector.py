@@ -44,7 +44,7 @@ class HaarDetector:
         scale_step: float = 1.1,
         min_neighbors: int = 4,
     ) -> None:
-        path = Path(cascade_file or Path(cv2.data.haarcascades) / "haarcascade_frontalface_default.xml")
+        path = Path(cascade_file or Path(cv2.__file__).parent / "data" / "haarcascade_frontalface_default.xml")
         if not path.is_file():
             raise DetectorError(f"{path}: expected the Haar cascade that OpenCV 4 brings along, found no such file")
         self._cascade = cv2.CascadeClassifier()
@@ -69,7 +69,7 @@ class HaarDetector:
         smallest = (self.smallest_window_px, self.smallest_window_px)
         with self._lock:
             found = self._cascade.detectMultiScale(gray, self.scale_step, self.min_neighbors, minSize=smallest)
-        boxes = [clip_box(*(value / reduction for value in box), width, height) for box in found]
+        boxes = [clip_box(*[value / reduction for value in box], width=width, height=height) for box in found]
         return sorted((box for box in boxes if box is not None), key=lambda box: box.x)
 
 

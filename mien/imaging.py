@@ -56,9 +56,7 @@ def image_size(data: bytes) -> tuple[int, int]:
     return size
 
 
-def decode_image(
-    data: bytes, *, max_bytes: int = MAX_IMAGE_BYTES, max_pixels: int = MAX_IMAGE_PIXELS
-) -> np.ndarray:
+def decode_image(data: bytes, *, max_bytes: int = MAX_IMAGE_BYTES, max_pixels: int = MAX_IMAGE_PIXELS) -> np.ndarray:
     """Decode an image file held in memory, turned upright as its EXIF orientation asks.
 
     Returns uint8 (height, width, 3), blue-green-red; transparency is dropped, an animation gives its first picture.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,10 +26,31 @@ _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 def import_keras() -> Any:
     """The keras package, with TensorFlow's notes on its start-up turned off unless the user asked for them."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    import keras
+    if "keras" in sys.modules or "TF_CPP_MIN_LOG_LEVEL" in os.environ:
+        import keras
 
+        return keras
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
+    with _quiet_standard_error():
+        import keras
+
+        keras.backend.backend()
     return keras
+
+
+@contextmanager
+def _quiet_standard_error() -> Iterator[None]:
+    """TensorFlow notes its use of oneDNN on file descriptor 2 before any of its log levels holds."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nothing, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nothing)
 
 
 def load_network(model_json_file: str | Path, model_weights_file: str | Path) -> Any:

@@ -200,9 +200,7 @@ def open_file(path: Path, *, loop: bool = True, paced: bool = True, clock: Clock
     location = str(path.absolute())
     capture = open_ffmpeg(location)
     if not capture.isOpened():
-        raise SourceMissingError(
-            f"{expected} ({FORMATS}), found {path}, which is neither: it begins with {head[:8]!r}"
-        )
+        raise SourceMissingError(f"{expected} ({FORMATS}), found {path}, which is neither: it begins with {head[:8]!r}")
     return VideoSource(
         str(path), path.name, capture, lambda: open_ffmpeg(location), loop=loop, paced=paced, clock=clock
     )

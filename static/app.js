@@ -30,11 +30,11 @@ const TEXT = {
     `${word}. ${faces.length === 0 ? "No face" : faces.map((face) => face.label).join(", ")}`,
 };
 
-const POLL_MS = 125;
+const POLL_MS = 150;
 const POLL_LOST_MS = 500;
 const ANSWER_MS = 2000; // an answer later than this counts as none
 const PICTURE_RETRY_MS = 2000; // between two tries to get a stream
-const ANNOUNCE_MS = 3000; // a screen reader can not follow eight changes a second
+const ANNOUNCE_MS = 3000; // a screen reader can not follow every change
 
 let lost = false; // whether the server has gone silent
 

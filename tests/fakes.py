@@ -78,6 +78,12 @@ class FakeSource(Source):
         assert self._steps is not None
         self._steps.release()
 
+    def let_go(self) -> None:
+        """Block nobody any more, now or later: the test is over."""
+        self.release.set()
+        if self._steps is not None:
+            self._steps.release(1000)
+
     def read(self) -> Frame:
         if self._steps is not None:
             self._steps.acquire(timeout=PATIENCE_S)

@@ -1,5 +1,6 @@
 """Bytes to pixels and back: every format, every limit, every way to be broken."""
 
+import contextlib
 import random
 import struct
 import time
@@ -119,7 +120,7 @@ def test_dialects_of_a_format_give_the_same_picture(data):
         (5, lambda p: p.transpose(1, 0, 2)),
         (6, lambda p: np.rot90(p, -1)),
         (7, lambda p: p.transpose(1, 0, 2)[::-1, ::-1]),
-        (8, lambda p: np.rot90(p)),
+        (8, np.rot90),
     ],
 )
 def test_exif_orientation_is_honoured(orientation, upright):
@@ -194,10 +195,8 @@ def test_damaged_bytes_give_a_picture_or_an_image_error_and_nothing_else(extensi
         damaged = bytearray(data)
         for _ in range(chance.randint(1, 8)):
             damaged[chance.randrange(len(damaged))] = chance.randrange(256)
-        try:
+        with contextlib.suppress(ImageError):
             assert decode_image(bytes(damaged), max_pixels=1_000_000).ndim == 3
-        except ImageError:
-            pass
 
 
 @pytest.mark.parametrize("data", [forged_png(0, 5), forged_gif(5, 0), forged_jpeg(0, 5), forged_bmp(-5, 5)])

@@ -140,6 +140,16 @@ def test_upgrade_leaves_its_argument_alone() -> None:
     assert [layer["class_name"] for layer in upgraded["config"]["layers"][:2]] == ["InputLayer", "Conv2D"]
 
 
+def test_seeds_of_dropout_are_no_weights(tmp_path: Path) -> None:
+    """Some versions of Keras save them beside the weights."""
+    network, weights_path = tiny.sequential(keras), tmp_path / "model.weights.h5"
+    network.save_weights(weights_path)
+    with h5py.File(weights_path, "r+") as file:
+        file["layers/dropout/seed_generator/vars/0"] = np.array([1, 2], np.uint32)
+    loaded = load_network(tiny.write_json(network, tmp_path), weights_path)
+    np.testing.assert_allclose(answers(loaded), answers(network), atol=1e-6)
+
+
 def test_weights_are_matched_by_name_whatever_their_order(tmp_path: Path) -> None:
     """Layers of equal shape in another order, as another Keras may sort parallel branches."""
     network = tiny.residual(keras)

@@ -267,6 +267,15 @@ def test_four_threads_get_their_own_answers(model: FacialExpressionModel) -> Non
         np.testing.assert_allclose(probabilities, expected[index], atol=1e-6)
 
 
+def test_one_call_at_a_time(model: FacialExpressionModel) -> None:
+    with ThreadPoolExecutor(1) as threads:
+        with model._lock:
+            other = threads.submit(model.predict, tiny.faces())
+            with pytest.raises(TimeoutError):
+                other.result(timeout=0.2)
+        assert other.result(timeout=30).shape == (3, 7)
+
+
 @pytest.mark.parametrize("dialect", ["2.2.4-tf", "2.1.6"])
 def test_the_classic_files(dialect: str, tmp_path: Path) -> None:
     network = tiny.classic_network(keras)

@@ -190,7 +190,7 @@ def test_a_slow_encoder_drops_and_counts_frames_and_never_blocks(tmp_path, monke
     monkeypatch.setattr(recorder, "_Encoder", SlowEncoder)
     writer = VideoWriter(tmp_path / "out.mp4")
     writer.write(flat(0), START)
-    eventually(lambda: writer._queue.empty())
+    eventually(writer._queue.empty)
     taken = [writer.write(flat(0), START + i) for i in range(QUEUE_FRAMES + 5)]
     assert taken == [True] * QUEUE_FRAMES + [False] * 5
     assert writer.dropped == 5

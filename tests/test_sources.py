@@ -1,5 +1,6 @@
 """Every kind of source: what it gives, how it keeps time, and how it says that it can not."""
 
+import itertools
 import logging
 import time
 from pathlib import Path
@@ -283,13 +284,14 @@ def test_a_long_still_is_given_again_so_that_it_does_not_look_like_a_hang():
 
 
 @pytest.mark.parametrize(
-    "times_s", [[0, 0, 0, 0], [5, 5.1, 5.2, 5.3], [0, float("nan"), 0.2, 0.3], [0, 0.1, 0.05, 0.3], [-1, -0.9, -0.8, -0.7]]
+    "times_s",
+    [[0, 0, 0, 0], [5, 5.1, 5.2, 5.3], [0, float("nan"), 0.2, 0.3], [0, 0.1, 0.05, 0.3], [-1, -0.9, -0.8, -0.7]],
 )
 def test_strange_times_in_the_file_still_move_forward(times_s):
     source = video(FakeCapture(range(4), times_s=times_s), FakeClock(), paced=False)
     found = [source.read().media_time_s for _ in range(4)]
     assert found[0] == 0
-    assert all(later > earlier for earlier, later in zip(found, found[1:], strict=False))
+    assert all(later > earlier for earlier, later in itertools.pairwise(found))
     assert found[-1] == pytest.approx(0.3)
 
 
@@ -604,12 +606,10 @@ def test_unpaced_the_demo_gives_every_frame_of_a_cycle():
 
 
 def test_a_demo_frame_is_cheap(faces_demo):
-    costs_s = []
-    for i in range(60):
-        begun_s = time.perf_counter()
+    begun_s = time.process_time()  # not the clock on the wall: this computer may be busy with other things
+    for i in range(100):
         faces_demo.render(i / 10)
-        costs_s.append(time.perf_counter() - begun_s)
-    assert np.median(costs_s) < 0.010  # 3 ms on an idle computer; this one may be busy
+    assert (time.process_time() - begun_s) / 100 < 0.003
 
 
 def test_faces_are_read_from_a_sheet(tmp_path):

@@ -266,6 +266,7 @@ def test_live_answers_are_never_stored_and_static_files_are_checked_anew(client)
         ("127.0.0.1", "localhost.evil.example", 403),
         ("127.0.0.1", "127.0.0.1.evil.example", 403),
         ("127.0.0.1", "localhost@evil.example", 403),
+        ("127.0.0.1", "local host", 403),
         ("0.0.0.0", "camera.example:5000", 200),
         ("192.168.1.4", "192.168.1.4:5000", 200),
     ],

@@ -20,6 +20,7 @@ CANDIDATES = 300
 AVERAGED = 60
 ROUNDS = 2
 SELECTIONS = 3
+EXAGGERATION = 0.35
 
 
 def composite_sheet(split: Split, predict: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
@@ -44,14 +45,15 @@ def composite(images: np.ndarray, typicality: np.ndarray, anybody: np.ndarray) -
     """
     chosen = np.unique(images[np.argsort(-typicality)[:CANDIDATES], :, :, 0], axis=0)
     faces = [_enlarge(face) for face in chosen]
-    target = _symmetric(anybody)
+    target = target_of_all = _symmetric(anybody)
     for _ in range(ROUNDS):
         moved = [face for face in (_onto(target, face) for face in faces) if face is not None]
         mean = _symmetric(np.mean(moved, axis=0))
         for _ in range(SELECTIONS):
             fits = np.array([_correlation(mean, face) for face in moved])
             mean = _symmetric(np.mean([moved[i] for i in np.argsort(-fits)[:AVERAGED]], axis=0))
-        target = mean + _symmetric(anybody)  # keeps the eyes where everybody's are
+        target = mean + target_of_all  # keeps the eyes where everybody's are
+    mean += EXAGGERATION * (mean - target_of_all)
     low, high = np.percentile(mean, (1, 99))
     return np.clip(40 + (mean - low) / (high - low) * 180, 0, 255).astype(np.uint8)
 

@@ -175,6 +175,7 @@ def fit(
         metrics=["accuracy"],
         jit_compile="auto" if keras.backend.backend() == "jax" else False,
     )
+    trainer.optimizer.build(trainer.trainable_variables)  # checkpoints hold its state too
     best_file = run_folder / "best.weights.h5"
     history = read_history(run_folder)
     if len(history) >= recipe.epochs and best_file.is_file():
@@ -185,6 +186,7 @@ def fit(
         trainer.fit(
             batches,
             epochs=recipe.epochs,
+            shuffle=False,  # Batches does, in an order that can be repeated
             validation_data=(dataset.validation.images, one_hot(dataset.validation.labels)),
             validation_batch_size=256,
             callbacks=[
@@ -212,7 +214,7 @@ def read_history(run_folder: Path) -> list[dict[str, float]]:
         return []
     with path.open(newline="") as file:
         rows = {row["epoch"]: row for row in csv.DictReader(file)}
-    return [{name: float(value) for name, value in row.items()} for row in rows.values()]
+    return [{name: float(value or 0) for name, value in row.items()} for row in rows.values()]
 
 
 def _claim(run_folder: Path, recipe: Recipe) -> None:

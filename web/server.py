@@ -105,13 +105,16 @@ class Server:
     @property
     def url(self) -> str:
         """Where the page is found, as a browser on this computer would write it."""
-        local = is_loopback(self.host) or self.host in {"0.0.0.0", "::"}
-        host = "localhost" if local else f"[{self.host}]" if ":" in self.host else self.host
+        host = "localhost" if self._is_local else f"[{self.host}]" if ":" in self.host else self.host
         return f"http://{host}:{self.port}"
+
+    @property
+    def _is_local(self) -> bool:
+        return is_loopback(self.host) or self.host in {"0.0.0.0", "::"}
 
     def start(self) -> None:
         """Bind and serve in the background; port 0 takes a free one. Raises ServerError."""
-        if self.port and _answers("localhost", self.port):
+        if self.port and self._is_local and _answers("localhost", self.port):
             # macOS lets a program bind 127.0.0.1 beside another that holds all addresses, then
             # "localhost" reaches the other one.
             raise ServerError(self._taken())
@@ -126,6 +129,9 @@ class Server:
             self._cheroot.prepare()
         except OSError as error:
             bound.set_exception(ServerError(self._explain(self._cheroot.bind_error or error)))
+            return
+        except Exception as error:  # whatever it is, `start` waits for it
+            bound.set_exception(error)
             return
         bound.set_result(None)
         self._cheroot.serve()

@@ -1,0 +1,32 @@
+import cv2
+import numpy as np
+
+from mien.demo import load_faces
+from mien.expressions import EXPRESSIONS
+from training.composites import SIDE_PX, composite_sheet, write_sheet
+from training.dataset import Split
+
+
+def drawn_face(mouth_px, rng):
+    """A face of ellipses at a slightly different place each time: uint8 (48, 48)."""
+    face = np.full((48, 48), 60, np.uint8)
+    x, y = 24 + int(rng.integers(-2, 3)), 24 + int(rng.integers(-2, 3))
+    cv2.ellipse(face, (x, y), (15, 20), 0, 0, 360, 180, cv2.FILLED)
+    for side in (-6, 6):
+        cv2.circle(face, (x + side, y - 5), 2, 30, cv2.FILLED)
+    cv2.ellipse(face, (x, y + 9), (6, mouth_px), 0, 0, 360, 20, cv2.FILLED)
+    return cv2.add(face, rng.integers(0, 12, face.shape, dtype=np.uint8))
+
+
+def test_composites_are_symmetric_faces_that_differ_and_the_demo_can_load_them(tmp_path):
+    rng = np.random.default_rng(0)
+    labels = np.arange(len(EXPRESSIONS)).repeat(20)
+    images = np.stack([drawn_face(1 + label, rng) for label in labels])[..., np.newaxis]
+    split = Split(images, labels, tuple(map(str, range(len(labels)))))
+    sheet = composite_sheet(split, lambda faces: rng.random((len(faces), 7)))
+    write_sheet(sheet, tmp_path / "faces.png")
+    faces = load_faces(tmp_path / "faces.png")
+    assert faces.shape == (7, SIDE_PX, SIDE_PX)
+    assert np.abs(faces.astype(int) - faces[:, :, ::-1]).max() <= 1, "a face and its mirror image are averaged"
+    dark_mouth = [(face[SIDE_PX // 2 :] < 90).sum() for face in faces[:, :, SIDE_PX // 3 : -SIDE_PX // 3]]
+    assert dark_mouth[-1] > dark_mouth[0], "the widest mouth stays the widest"
