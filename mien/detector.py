@@ -69,7 +69,8 @@ class HaarDetector:
         smallest = (self.smallest_window_px, self.smallest_window_px)
         with self._lock:
             found = self._cascade.detectMultiScale(gray, self.scale_step, self.min_neighbors, minSize=smallest)
-        boxes = [clip_box(*[value / reduction for value in box], width=width, height=height) for box in found]
+        scaled = (np.asarray(box, float) / reduction for box in found)
+        boxes = [clip_box(x, y, w, h, width, height) for x, y, w, h in scaled]
         return sorted((box for box in boxes if box is not None), key=lambda box: box.x)
 
 

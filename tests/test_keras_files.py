@@ -56,13 +56,21 @@ def with_augmentation(keras: Any) -> Any:
     return tiny.scatter_weights(keras.Sequential([image, *augmentation, *body]))
 
 
+def network_last(keras: Any) -> Any:
+    """A functional network whose output is that of a Sequential inside."""
+    layers = keras.layers
+    head = keras.Sequential([layers.Dense(5), layers.Dense(7, activation="softmax")])
+    image = layers.Input((tiny.SIZE_PX, tiny.SIZE_PX, 1))
+    return tiny.scatter_weights(keras.Model(image, head(layers.Flatten()(layers.Rescaling(1 / 255)(image)))))
+
+
 def compiled(keras: Any) -> Any:
     network = tiny.sequential(keras)
     network.compile("adam", "categorical_crossentropy", metrics=["accuracy"])
     return network
 
 
-NETWORKS = [tiny.sequential, tiny.residual, with_augmentation, compiled]
+NETWORKS = [tiny.sequential, tiny.residual, network_last, with_augmentation, compiled]
 
 
 @pytest.mark.parametrize("name", ["model_weights.h5", "w.weights.h5", "renamed.h5", "renamed.weights.h5", "renamed"])

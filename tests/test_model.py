@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -267,13 +268,15 @@ def test_four_threads_get_their_own_answers(model: FacialExpressionModel) -> Non
         np.testing.assert_allclose(probabilities, expected[index], atol=1e-6)
 
 
-def test_one_call_at_a_time(model: FacialExpressionModel) -> None:
+def test_one_call_at_a_time(model: FacialExpressionModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    entered = threading.Event()
+    monkeypatch.setattr(model, "_forward", lambda batch: entered.set() or np.ones((len(batch), 7)))
     with ThreadPoolExecutor(1) as threads:
         with model._lock:
             other = threads.submit(model.predict, tiny.faces())
-            with pytest.raises(TimeoutError):
-                other.result(timeout=0.2)
+            assert not entered.wait(0.2)
         assert other.result(timeout=30).shape == (3, 7)
+    assert entered.is_set()
 
 
 @pytest.mark.parametrize("dialect", ["2.2.4-tf", "2.1.6"])
