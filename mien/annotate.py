@@ -61,7 +61,7 @@ def _draw_face(canvas: np.ndarray, face: Face, unit: float) -> None:
     thickness = max(1, round(2 * unit))
     cv2.rectangle(canvas, (box.x, box.y), (box.x + box.w, box.y + box.h), color, thickness)
     number = "" if face.id is None else f"{face.id}  "
-    _draw_plate(canvas, f"{number}{face.label} {face.confidence:.0%}", box.x, box.y, unit, color, INK_BGR)
+    _draw_plate(canvas, f"{number}{face.label} {face.confidence * 100:.0f} %", box.x, box.y, unit, color, INK_BGR)
 
 
 def _draw_plate(

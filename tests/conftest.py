@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.chromium import missing, start_chromium
 from tests.web_fakes import FakeCamera, StreamClient, resize
 from web import create_app
 from web.server import Server
-
-CHROMIUM_OPTIONS = (
-    "--headless=new",
-    "--no-sandbox",  # Chromium refuses to start its sandbox as root, and containers often lack what it needs
-    "--disable-gpu",
-    "--disable-dev-shm-usage",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-)
 
 
 @pytest.fixture
@@ -67,17 +56,10 @@ def watch() -> Iterator[Callable[..., StreamClient]]:
 @pytest.fixture(scope="session")
 def chromium():
     """One headless Chromium for all browser tests; skipped where there is none."""
-    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    driver = shutil.which("chromedriver")
-    if not program or not driver:
-        pytest.skip("there is no Chromium with its chromedriver on this computer")
-    options = webdriver.ChromeOptions()
-    options.binary_location = program
-    for option in CHROMIUM_OPTIONS:
-        options.add_argument(option)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    pytest.importorskip("selenium", reason="selenium is not installed")
+    if reason := missing():
+        pytest.skip(reason)
+    browser = start_chromium()
     yield browser
     browser.quit()
 
