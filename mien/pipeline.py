@@ -13,7 +13,7 @@ import numpy as np
 
 from mien.detector import Detector, clip_box
 from mien.expressions import Analysis, Box, Face, Frame
-from mien.tracker import Tracker
+from mien.tracker import Track, Tracker
 
 
 class Classifier(Protocol):
@@ -42,12 +42,16 @@ class Pipeline:
         """
         timing_ms: dict[str, float] = {}
         with self._lock:
-            with _timed(timing_ms, "detect"):
-                boxes = self.detector.detect(frame.pixels_bgr)
             with _timed(timing_ms, "track"):
-                tracks = [] if tracker is None else tracker.update(boxes, frame.captured_at)
                 if tracker is not None:
-                    boxes = [track.box for track in tracks]
+                    tracker.follow(frame.pixels_bgr)
+            with _timed(timing_ms, "detect"):
+                search = tracker is None or tracker.wants_detection(frame.captured_at)
+                boxes = self.detector.detect(frame.pixels_bgr) if search else []
+            tracks: list[Track] = []
+            if tracker is not None:
+                tracks = tracker.update(boxes, frame.captured_at) if search else tracker.faces()
+                boxes = [track.box for track in tracks]
             with _timed(timing_ms, "classify"):
                 raw = self.classifier.predict(crop_faces(frame.pixels_bgr, boxes, self.classifier.input_size_px))
         if tracker is None:

@@ -1,4 +1,4 @@
-"""The same face over time: who is who from frame to frame, steady boxes, smoothed probabilities."""
+"""The same face over time: who is who, where between detections, steady boxes, smoothed probabilities."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ from collections.abc import Sequence
 import numpy as np
 
 from mien.expressions import Box
+from mien.follower import Follower, Motion
 
 FORGET_AFTER_S = 0.7
+DETECT_EVERY_S = 0.2
+SEARCH_EVERY_S = 0.1
 CONFIRMATIONS = 2
 MIN_OVERLAP_IOU = 0.3
 MAX_STEP = 0.6
+DOUBLE_IOU = 0.45
 PROBABILITY_TIME_CONSTANT_S = 0.25
 
 
@@ -68,7 +72,21 @@ class Track:
         """The face was detected again, here."""
         self.hits += 1
         self.seen_at_s = time_s
-        x, y, w, h = self._filter.update(_center_and_size(box), time_s, unit=math.sqrt(box.area))
+        self._place(self._filter.update(_center_and_size(box), time_s, unit=math.sqrt(box.area)))
+
+    @property
+    def center_and_size(self) -> np.ndarray:
+        """Where the face is now: (center x, center y, width, height), to fractions of a pixel."""
+        return self._filter.value
+
+    def move(self, motion: Motion) -> None:
+        """The face went on from here without being detected."""
+        x, y, w, h = self._filter.value
+        self._place(np.array([x + motion.dx, y + motion.dy, w * motion.scale, h * motion.scale]))
+
+    def _place(self, center_and_size: np.ndarray) -> None:
+        self._filter.value = center_and_size
+        x, y, w, h = center_and_size
         self._box = Box(round(x - w / 2), round(y - h / 2), max(1, round(w)), max(1, round(h)))
 
     def smooth(self, raw: np.ndarray, time_s: float) -> np.ndarray:
@@ -87,26 +105,66 @@ class Tracker:
     """Follows the faces of one stream; not to be shared between streams or threads.
 
     A face gets its number with its second detection, so that a single false hit never shows. It keeps
-    number and place through detections missed for up to 0.7 s.
+    number through detections missed for up to 0.7 s, and between detections it is followed by the movement
+    of its pixels. `follow` comes first in each frame; detection only where `wants_detection` says so:
+    every 0.2 s, every 0.1 s while there is no face, and at once where a face was lost, is not yet confirmed,
+    or the scene changed.
     """
 
     def __init__(self) -> None:
         self._tracks: list[Track] = []
         self._last_id = 0
+        self._follower = Follower()
+        self._lost = True
+        self._detected_at_s = -math.inf
+
+    def follow(self, pixels_bgr: np.ndarray) -> None:
+        """Take the next frame, uint8 (height, width, 3), and carry every face into it; a new scene has none yet."""
+        motions = self._follower.step(pixels_bgr, [track.center_and_size for track in self._tracks])
+        if motions is None:
+            self._tracks = []
+            self._lost = True
+            return
+        for track, motion in zip(self._tracks, motions, strict=True):
+            if motion is None:
+                self._lost = True
+            else:
+                track.move(motion)
+
+    def wants_detection(self, time_s: float) -> bool:
+        """Whether the frame at time_s should be searched for faces."""
+        unconfirmed = any(track.id is None and track.seen_at_s == self._detected_at_s for track in self._tracks)
+        every_s = DETECT_EVERY_S if self._tracks else SEARCH_EVERY_S
+        return self._lost or unconfirmed or not 0 <= time_s - self._detected_at_s < every_s - 1e-6
+
+    def faces(self) -> list[Track]:
+        """The faces to show, by number."""
+        return sorted((track for track in self._tracks if track.id is not None), key=lambda track: track.id or 0)
 
     def update(self, boxes: Sequence[Box], time_s: float) -> list[Track]:
         """Take the boxes detected at time_s (seconds, never falling); return the faces to show, by number."""
+        self._lost = False
+        self._detected_at_s = time_s
         self._tracks = [track for track in self._tracks if time_s - track.seen_at_s <= FORGET_AFTER_S]
         for box, track in _pairs(boxes, list(self._tracks)):
             if track is None:
                 self._tracks.append(Track(box, time_s))
             else:
                 track.see(box, time_s)
+        self._drop_doubles()
         for track in self._tracks:
             if track.id is None and track.hits >= CONFIRMATIONS:
                 self._last_id += 1
                 track.id = self._last_id
-        return sorted((track for track in self._tracks if track.id is not None), key=lambda track: track.id or 0)
+        return self.faces()
+
+    def _drop_doubles(self) -> None:
+        """Two tracks that came to lie on one face: the older stays."""
+        kept: list[Track] = []
+        for track in self._tracks:
+            if all(track.box.iou(other.box) < DOUBLE_IOU for other in kept):
+                kept.append(track)
+        self._tracks = kept
 
 
 def _pairs(boxes: Sequence[Box], tracks: Sequence[Track]) -> list[tuple[Box, Track | None]]:

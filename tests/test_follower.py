@@ -1,0 +1,109 @@
+import cv2
+import numpy as np
+import pytest
+
+from mien.expressions import Box, Frame
+from mien.follower import Follower
+from mien.tracker import DETECT_EVERY_S, SEARCH_EVERY_S, Tracker
+
+FRAME_S = 1 / 30
+
+
+def texture(seed, width, height):
+    """Smooth blobs, uint8 (height, width, 3)."""
+    coarse = np.random.default_rng(seed).integers(30, 220, (height // 12, width // 12, 3), dtype=np.uint8)
+    return cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+
+
+BACKGROUND, FACE = texture(0, 640, 480), texture(1, 120, 120)
+
+
+def scene(x, y, side=120):
+    picture = BACKGROUND.copy()
+    picture[y : y + side, x : x + side] = cv2.resize(FACE, (side, side), interpolation=cv2.INTER_LINEAR)
+    return picture
+
+
+def middle(x, y, side=120):
+    return np.array([x + side / 2, y + side / 2, side, side], float)
+
+
+@pytest.mark.parametrize(("dx", "dy"), [(0, 0), (5, 0), (-8, 6), (12, -12)])
+def test_a_moved_face_is_followed(dx, dy):
+    follower = Follower()
+    assert follower.step(scene(200, 150), [middle(200, 150)]) is None, "there was no picture before"
+    (motion,) = follower.step(scene(200 + dx, 150 + dy), [middle(200, 150)])
+    assert (motion.dx, motion.dy) == (pytest.approx(dx, abs=1), pytest.approx(dy, abs=1))
+    assert motion.scale == pytest.approx(1, abs=0.02)
+
+
+def test_a_face_that_comes_nearer_grows():
+    follower = Follower()
+    follower.step(scene(200, 150, 120), [])
+    (motion,) = follower.step(scene(196, 146, 128), [middle(200, 150)])
+    assert motion.scale == pytest.approx(128 / 120, abs=0.02)
+
+
+def test_a_face_that_vanished_is_lost():
+    follower = Follower()
+    follower.step(scene(200, 150), [])
+    noise = scene(200, 150)
+    noise[140:280, 190:330] = np.random.default_rng(3).integers(0, 255, (140, 140, 3), dtype=np.uint8)
+    assert follower.step(noise, [middle(200, 150)]) == [None]
+
+
+@pytest.mark.parametrize("after", [texture(7, 640, 480), texture(7, 320, 240)])
+def test_another_scene_or_size_is_noticed(after):
+    follower = Follower()
+    follower.step(scene(200, 150), [])
+    assert follower.step(after, [middle(200, 150)]) is None
+
+
+@pytest.mark.parametrize("picture", [np.zeros((240, 320, 3), np.uint8), np.full((24, 24, 3), 90, np.uint8)])
+def test_plain_pictures_are_the_same_scene_without_motion(picture):
+    follower = Follower()
+    follower.step(picture, [])
+    assert follower.step(picture, [np.array([12, 12, 10, 10.0])]) == [None]
+    assert follower.step(picture, []) == []
+
+
+class CountingDetector:
+    def __init__(self):
+        self.searched = []
+
+    def run(self, tracker, frames):
+        """Detect the true place where the tracker asks for it; the boxes shown for each frame."""
+        shown = []
+        for i, (pixels, box) in enumerate(frames):
+            time_s = i * FRAME_S
+            frame = Frame(pixels, i, time_s)
+            tracker.follow(frame.pixels_bgr)
+            if tracker.wants_detection(time_s):
+                self.searched.append(i)
+                tracker.update([box] if box else [], time_s)
+            shown.append([track.box for track in tracker.faces()])
+        return shown
+
+
+def test_detection_is_rare_and_boxes_stay_right_between():
+    frames = [(scene(100 + 4 * i, 100 + 2 * i), Box(100 + 4 * i, 100 + 2 * i, 120, 120)) for i in range(60)]
+    detector = CountingDetector()
+    shown = detector.run(Tracker(), frames)
+    assert len(detector.searched) <= 2 + len(frames) * FRAME_S / DETECT_EVERY_S + 1
+    overlaps = [boxes[0].iou(truth) for boxes, (_, truth) in zip(shown[1:], frames[1:], strict=True)]
+    assert min(overlaps) > 0.8
+
+
+def test_without_a_face_the_search_is_paced():
+    detector = CountingDetector()
+    detector.run(Tracker(), [(BACKGROUND, None)] * 30)
+    assert len(detector.searched) == pytest.approx(30 * FRAME_S / SEARCH_EVERY_S, abs=2)
+
+
+def test_a_new_scene_has_none_of_the_old_faces_and_is_searched_at_once():
+    detector = CountingDetector()
+    frames = [(scene(100, 100), Box(100, 100, 120, 120))] * 8 + [(texture(9, 640, 480), None)] * 2
+    shown = detector.run(Tracker(), frames)
+    assert len(shown[7]) == 1
+    assert shown[8] == []
+    assert 8 in detector.searched
