@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mien.expressions import EXPRESSIONS, ModelError
-from mien.keras_files import import_keras, load_network
+from mien.keras_files import import_keras, load_network, stored_labels
 
 # Above 16 faces a call the time for each face no longer falls, and memory keeps growing.
 _FACES_PER_CALL = 32
@@ -49,11 +49,11 @@ class FacialExpressionModel:
         """Load both files, of Keras 2 or Keras 3.
 
         labels: names of the network's outputs in their order, any permutation of EXPRESSIONS (upper or lower case;
-        "anger", "happiness", ... are understood); without it they are in the order of EXPRESSIONS.
+        "anger", "happiness", ... are understood); without it the order model.json names, else that of EXPRESSIONS.
         input_scale: what pixels 0..255 are divided by before the network sees them: 1 (default), or 255 for files
         trained on 0..1. Raises ModelError, one line naming file and cause.
         """
-        order = _output_order(labels)
+        order = _output_order(stored_labels(model_json_file) if labels is None else labels)
         if input_scale not in (None, 1, 255):
             raise ModelError(f"input scale: expected 1 or 255, found {input_scale!r}")
         self.network = load_network(model_json_file, model_weights_file)

@@ -29,7 +29,7 @@ class HaarDetector:
     Viola and Jones, "Rapid object detection using a boosted cascade of simple features" (2001).
     The cascade sees faces from 24 px upwards, so a picture whose longer side is reduced to
     `search_side_px` = 320 shows it every face that is at least 7.5 % of that side (48 px in 640x480),
-    at a cost that does not grow with the picture. scale_step and min_neighbors: chosen with `python -m benchmarks.faces`.
+    at a cost that does not grow with the picture. scale_step and min_neighbors: see `python -m benchmarks.faces`.
     Raises DetectorError where the cascade file is missing or broken.
     """
 

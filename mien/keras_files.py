@@ -68,8 +68,14 @@ def load_network(model_json_file: str | Path, model_weights_file: str | Path) ->
     return network
 
 
-def _read_architecture(path: Path) -> Any:
-    """The untrained network that model.json describes."""
+def stored_labels(model_json_file: str | Path) -> list[str] | None:
+    """The order of the outputs that `training` wrote into model.json under "expressions"; None where it has none."""
+    labels = _read_document(Path(model_json_file)).get("expressions")
+    return [str(label) for label in labels] if isinstance(labels, list) else None
+
+
+def _read_document(path: Path) -> dict[str, Any]:
+    """What model.json says, checked to be of a network."""
     try:
         document = json.loads(_read_bytes(path).decode("utf-8-sig"))
         if isinstance(document, str):  # json.dump(model.to_json(), file) writes JSON in JSON
@@ -79,6 +85,12 @@ def _read_architecture(path: Path) -> Any:
     if not isinstance(document, dict) or not {"class_name", "config"} <= document.keys():
         found = f"the keys {sorted(document)[:5]}" if isinstance(document, dict) else type(document).__name__
         raise ModelError(f"{path}: expected class_name and config of a network, as model.to_json() has, found {found}")
+    return document
+
+
+def _read_architecture(path: Path) -> Any:
+    """The untrained network that model.json describes."""
+    document = _read_document(path)
     keras = import_keras()
     try:
         config = upgrade(document)

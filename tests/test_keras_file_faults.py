@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +19,17 @@ from mien.keras_files import import_keras, load_network
 keras = import_keras()
 
 
-@pytest.fixture(autouse=True)
-def same_layer_names() -> None:
-    """conv2d, not conv2d_17, whatever ran before."""
-    keras.utils.clear_session()
+@pytest.fixture(scope="module")
+def whole_files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    keras.utils.clear_session()  # conv2d, not conv2d_17, whatever ran before
+    return tiny.write_keras_3(tiny.sequential(keras), tmp_path_factory.mktemp("whole"))
 
 
 @pytest.fixture
-def files(tmp_path: Path) -> tuple[Path, Path]:
-    return tiny.write_keras_3(tiny.sequential(keras), tmp_path)
+def files(whole_files: tuple[Path, Path], tmp_path: Path) -> tuple[Path, Path]:
+    """A copy to break."""
+    json_path, weights_path = (Path(shutil.copy(path, tmp_path)) for path in whole_files)
+    return json_path, weights_path
 
 
 def layer(class_name: str, **config: Any) -> dict[str, Any]:

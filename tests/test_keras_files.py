@@ -19,12 +19,6 @@ from mien.keras_files import import_keras, load_network
 keras = import_keras()
 
 
-@pytest.fixture(autouse=True)
-def same_layer_names() -> None:
-    """conv2d, not conv2d_17, whatever ran before."""
-    keras.utils.clear_session()
-
-
 @pytest.fixture(scope="module")
 def tf_keras() -> Any:
     return pytest.importorskip("tf_keras", reason="writes files of Keras 2; in requirements for development")

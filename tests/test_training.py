@@ -110,6 +110,10 @@ def test_training_learns_keeps_the_best_and_exports_what_the_program_loads(datas
     assert json.loads(model_file.read_text())["expressions"] == list(EXPRESSIONS)
     loaded = FacialExpressionModel(model_file, weights_file)
     np.testing.assert_allclose(loaded.predict(faces), outputs, atol=1e-5)
+    text = model_file.read_text()
+    model_file.write_text(json.dumps({**json.loads(text), "expressions": list(reversed(EXPRESSIONS))}))
+    reordered = FacialExpressionModel(model_file, weights_file)
+    np.testing.assert_allclose(reordered.predict(faces), outputs[:, ::-1], atol=1e-5, err_msg="the file's order counts")
 
 
 def test_a_finished_run_is_not_run_again(dataset, tmp_path):
