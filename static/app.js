@@ -1,4 +1,4 @@
-// The page: shows the stream, asks for the state a few times a second, and comes back when the server does.
+// The page: shows the stream of pictures and that of events, and comes back when the server does.
 
 const TEXT = {
   states: {
@@ -30,8 +30,10 @@ const TEXT = {
     `${word}. ${faces.length === 0 ? "No face" : faces.map((face) => face.label).join(", ")}`,
 };
 
-const POLL_MS = 150;
+const QUIET_MS = 2500; // without an event for so long the page asks by itself
+const POLL_MS = 150; // between two questions while there are no events
 const POLL_LOST_MS = 500;
+const EVENTS_RETRY_MS = 3000; // between two tries to get events after a refusal
 const ANSWER_MS = 2000; // an answer later than this counts as none
 const PICTURE_RETRY_MS = 2000; // between two tries to get a stream
 const ANNOUNCE_MS = 3000; // a screen reader can not follow every change
@@ -47,11 +49,6 @@ const tab = Math.random().toString(36).slice(2);
 let streams = 0;
 let startedAt = 0;
 
-/** The name of the stream this page holds; a new one each time, or the browser would not ask again. */
-function viewer() {
-  return `${tab}-${streams}`;
-}
-
 /** Until there is a picture, its place says why. */
 function waitForPicture(text) {
   picture.hidden = true;
@@ -63,7 +60,7 @@ function startPicture() {
   if (!picture.hidden) waitForPicture(TEXT.waiting);
   streams += 1;
   startedAt = performance.now();
-  picture.src = `/video_feed?viewer=${viewer()}`;
+  picture.src = `/video_feed?viewer=${tab}&n=${streams}`; // the same address again would not be asked for
 }
 
 /** Give the stream up, so that the server has its place and the network its rest. */
@@ -193,6 +190,12 @@ function connectionLost() {
   waitForPicture(TEXT.away);
 }
 
+function found(state) {
+  failures = 0;
+  if (lost) connectionFound();
+  show(state);
+}
+
 function connectionFound() {
   lost = false;
   $("banner").hidden = true;
@@ -200,11 +203,54 @@ function connectionFound() {
   startPicture();
 }
 
-// ---- the clock of it all
+// ---- the events: one for each analysed frame
+
+let events = null; // an EventSource; the browser itself takes it up again when it is cut off
+let listenAt = 0; // not before
+let newest = null;
+
+function listen() {
+  if (events || document.hidden || performance.now() < listenAt) return;
+  const source = new EventSource(`/api/events?viewer=${tab}`);
+  source.onmessage = (event) => {
+    if (newest === null) requestAnimationFrame(showNewest); // once for each repaint is enough
+    newest = event.data;
+    askIn(QUIET_MS);
+  };
+  source.onerror = () => {
+    if (source !== events) return;
+    if (source.readyState === EventSource.CLOSED) {
+      events = null;
+      listenAt = performance.now() + EVENTS_RETRY_MS;
+    }
+    askIn(0);
+  };
+  events = source;
+}
+
+function showNewest() {
+  const text = newest;
+  newest = null;
+  if (text !== null && events) found(JSON.parse(text));
+}
+
+/** Give the stream up, as with the picture. */
+function stopListening() {
+  events?.close();
+  events = null;
+  newest = null;
+}
+
+// ---- the questions: while events are refused or silent
 
 let timer = 0;
 let asking = false;
 let failures = 0;
+
+function askIn(ms) {
+  clearTimeout(timer);
+  timer = setTimeout(ask, ms);
+}
 
 async function ask() {
   if (asking || document.hidden) return;
@@ -213,19 +259,20 @@ async function ask() {
   const state = await fetchState();
   asking = false;
   if (document.hidden) return;
-  clearTimeout(timer);
-  timer = setTimeout(ask, lost ? POLL_LOST_MS : Math.max(0, POLL_MS - (performance.now() - began)));
-  failures = state ? 0 : failures + 1;
+  failures = state ? failures : failures + 1;
   if (failures >= 2) connectionLost(); // one lost answer is no lost connection
-  if (!state) return;
-  if (lost) connectionFound();
-  show(state);
+  if (state) {
+    found(state);
+    listen();
+  }
+  const heard = state && events?.readyState === EventSource.OPEN;
+  askIn(heard ? QUIET_MS : lost ? POLL_LOST_MS : Math.max(0, POLL_MS - (performance.now() - began)));
 }
 
 /** The state, or null when no proper answer comes in time. */
 async function fetchState() {
   try {
-    const answer = await fetch(`/api/state?viewer=${viewer()}`, {
+    const answer = await fetch(`/api/state?viewer=${tab}`, {
       cache: "no-store",
       signal: AbortSignal.timeout(ANSWER_MS),
     });
@@ -239,9 +286,11 @@ function awake() {
   if (document.hidden) {
     clearTimeout(timer);
     stopPicture();
+    stopListening();
   } else {
     startPicture();
-    ask();
+    listen();
+    askIn(0);
   }
 }
 

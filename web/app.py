@@ -12,12 +12,12 @@ from werkzeug.exceptions import HTTPException
 
 from mien.broadcast import Latest
 from mien.expressions import EXPRESSIONS, Snapshot, SourceStatus
-from web import api, security, streams
+from web import api, events, security, streams
 
 ROOT = Path(__file__).resolve().parent.parent  # so that the program runs from any working directory
 
 MAX_STREAMS = 64
-"""Pictures streamed at the same time; each holds a worker of the server and one socket."""
+"""Streams of pictures open at the same time, and as many of events; each holds a worker of the server and a socket."""
 
 ERROR_PAGE = Markup(
     '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
@@ -46,15 +46,16 @@ def create_app(
 ) -> Flask:
     """Build the web app that shows one camera.
 
-    model_name: shown at the foot of the page. max_streams: pictures streamed at once, more answer 503.
+    model_name: shown at the foot of the page. max_streams: picture streams at once, and event streams; more answer 503.
     host: the address the server binds; where that is loopback, requests that name another host are refused.
     """
     app = Flask(__name__, template_folder=str(ROOT / "templates"), static_folder=str(ROOT / "static"))
     app.json.sort_keys = False  # type: ignore[attr-defined]  # keep the order of the seven and of the interface
-    app.config["MAX_STREAMS"] = max_streams  # the server makes its pool of workers larger than this
+    app.config["MAX_STREAMS"] = 2 * max_streams  # pictures and events; the server makes its pool of workers larger
 
     viewers = streams.Viewers(max_streams)
     app.register_blueprint(streams.blueprint(camera, viewers))
+    app.register_blueprint(events.blueprint(camera, viewers, readers=streams.Viewers(max_streams)))
     app.register_blueprint(api.blueprint(camera, viewers))
     security.protect(app, host)
     app.register_error_handler(HTTPException, _error)
