@@ -42,6 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run(settings: Settings, stop: threading.Event) -> None:
     """Put the parts together and serve until `stop` is set. Raises MienError where a part can not start."""
     from camera import VideoCamera
+    from mien.still import analyze_image
     from web import create_app
     from web.server import Server
 
@@ -59,7 +60,12 @@ def run(settings: Settings, stop: threading.Event) -> None:
                 save=settings.save,
             )
         )
-        app = create_app(camera, model_name=settings.model.name, host=settings.host)
+        app = create_app(
+            camera,
+            analyze=lambda data: analyze_image(data, pipeline),
+            model_name=settings.model.name,
+            host=settings.host,
+        )
         server = parts.enter_context(Server(app, settings.host, settings.port))
         parts.callback(camera.stop)  # before the server: its streams end with the camera
         log.info("%s: open %s (Ctrl-C stops)", camera.status().name, server.url)

@@ -12,6 +12,7 @@ from werkzeug.exceptions import HTTPException
 
 from mien.broadcast import Latest
 from mien.expressions import EXPRESSIONS, Snapshot, SourceStatus
+from web import analyze as images
 from web import api, events, security, streams
 
 ROOT = Path(__file__).resolve().parent.parent  # so that the program runs from any working directory
@@ -42,21 +43,27 @@ def create_app(
     *,
     model_name: str = "model.json",
     max_streams: int = MAX_STREAMS,
+    analyze: images.Analyze | None = None,
+    max_analyses: int = images.MAX_ANALYSES,
     host: str = "127.0.0.1",
 ) -> Flask:
     """Build the web app that shows one camera.
 
     model_name: shown at the foot of the page. max_streams: picture streams at once, and event streams; more answer 503.
+    analyze: finds the faces of an image file, for /api/analyze. max_analyses: at once, more answer 429.
     host: the address the server binds; where that is loopback, requests that name another host are refused.
     """
     app = Flask(__name__, template_folder=str(ROOT / "templates"), static_folder=str(ROOT / "static"))
     app.json.sort_keys = False  # type: ignore[attr-defined]  # keep the order of the seven and of the interface
+    app.request_class = images.InMemoryRequest
+    app.config["MAX_CONTENT_LENGTH"] = images.MAX_BODY_BYTES
     app.config["MAX_STREAMS"] = 2 * max_streams  # pictures and events; the server makes its pool of workers larger
 
     viewers = streams.Viewers(max_streams)
     app.register_blueprint(streams.blueprint(camera, viewers))
     app.register_blueprint(events.blueprint(camera, viewers, readers=streams.Viewers(max_streams)))
     app.register_blueprint(api.blueprint(camera, viewers))
+    app.register_blueprint(images.blueprint(analyze, max_analyses))
     security.protect(app, host)
     app.register_error_handler(HTTPException, _error)
 

@@ -27,10 +27,25 @@ def is_loopback(host: str) -> bool:
         return host.lower() == "localhost"
 
 
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+def is_foreign(origin: str | None, fetch_site: str | None, host: str) -> bool:
+    """Whether a browser sends this request for the page of another site.
+
+    origin, fetch_site: the headers Origin and Sec-Fetch-Site, which pages can not forge and programs do not send.
+    host: the header Host. The scheme is left out: a proxy may have taken HTTPS off.
+    """
+    if fetch_site not in (None, "same-origin", "none"):
+        return True
+    return origin is not None and origin.lower().partition("://")[2] != host.lower()
+
+
 def protect(app: Flask, host: str) -> None:
     """Add the headers to each answer and, on loopback, refuse requests that name another host.
 
     A site whose name is made to point at 127.0.0.1 (DNS rebinding) would otherwise count as this page's own origin.
+    What is sent for another site's page is refused too, though it change nothing: an analysis costs the processor.
     """
 
     @app.before_request
@@ -38,6 +53,14 @@ def protect(app: Flask, host: str) -> None:
         named = urlsplit(f"//{request.host}").hostname or ""
         if is_loopback(host) and not is_loopback(named):
             abort(403, f"This program answers to localhost alone, not to {named}.")
+
+    @app.before_request
+    def check_origin() -> None:
+        headers = request.headers
+        if request.method not in SAFE_METHODS and is_foreign(
+            headers.get("Origin"), headers.get("Sec-Fetch-Site"), request.host
+        ):
+            abort(403, "Another site's page may not send this.")
 
     @app.after_request
     def add_headers(response: Response) -> Response:
