@@ -294,6 +294,9 @@ function awake() {
   }
 }
 
+// A token in the address has done its work: it need not be seen, copied or kept in the history.
+if (new URLSearchParams(location.search).has("token")) history.replaceState(null, "", location.pathname);
+
 document.addEventListener("visibilitychange", awake);
 // Not before the page is loaded: a stream without a picture yet would keep it "loading".
 if (document.readyState === "complete") awake();

@@ -291,3 +291,20 @@ def test_a_hidden_tab_gives_its_events_up_too(browser, fake_camera, serve) -> No
     browser.close()
     browser.switch_to.window(tab)
     assert eventually(lambda: not event_places(server))
+
+
+def test_with_a_token_the_page_works_and_hides_it(browser, fake_camera, serve) -> None:
+    fake_camera.play()
+    server = serve(fake_camera, token="correct-horse-battery")
+    browser.get(server.url)
+    assert find(browser, "h1").text == "Unauthorized"
+    browser.get_log("browser")  # says 401
+    find(browser, "[name=token]").send_keys("correct-horse-battery\n")
+    assert eventually(lambda: texts(browser, "#faces .label") == ["happy", "sad"])
+    assert changes(browser)
+    assert browser.current_url == f"{server.url}/"
+    assert browser.execute_script("return document.cookie") == ""
+    browser.get(server.url)
+    assert eventually(lambda: texts(browser, "#faces .label") == ["happy", "sad"])
+    assert browser.get_log("browser") == []
+    browser.delete_all_cookies()

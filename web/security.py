@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, abort, request
 
 HEADERS = {
-    # No inline script or style, nothing from another host, no framing by another site.
+    # Nothing but what is named; no inline script or style, nothing from another host, no framing.
     "Content-Security-Policy": (
-        "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'; object-src 'none'"
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
+        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     ),
+    "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     # Another site's page may not show the picture of this computer's camera in an <img>.
@@ -30,6 +34,14 @@ def is_loopback(host: str) -> bool:
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
+def _host_name(host: str) -> str:
+    """The header Host without its port; nothing where it can not be read."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:  # e.g. a bracket that is not closed
+        return ""
+
+
 def is_foreign(origin: str | None, fetch_site: str | None, host: str) -> bool:
     """Whether a browser sends this request for the page of another site.
 
@@ -41,8 +53,8 @@ def is_foreign(origin: str | None, fetch_site: str | None, host: str) -> bool:
     return origin is not None and origin.lower().partition("://")[2] != host.lower()
 
 
-def protect(app: Flask, host: str) -> None:
-    """Add the headers to each answer and, on loopback, refuse requests that name another host.
+def protect(app: Flask, is_known_name: Callable[[str], bool]) -> None:
+    """Add the headers to each answer and refuse requests that name another host.
 
     A site whose name is made to point at 127.0.0.1 (DNS rebinding) would otherwise count as this page's own origin.
     What is sent for another site's page is refused too, though it change nothing: an analysis costs the processor.
@@ -50,9 +62,9 @@ def protect(app: Flask, host: str) -> None:
 
     @app.before_request
     def check_host() -> None:
-        named = urlsplit(f"//{request.host}").hostname or ""
-        if is_loopback(host) and not is_loopback(named):
-            abort(403, f"This program answers to localhost alone, not to {named}.")
+        named = _host_name(request.host)
+        if not is_known_name(named):
+            abort(403, f"This program does not answer to the name {named!r}; --names adds one.")
 
     @app.before_request
     def check_origin() -> None:
