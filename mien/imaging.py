@@ -107,6 +107,11 @@ def encode_png(pixels_bgr: np.ndarray) -> bytes:
     return _encode(".png", pixels_bgr, [])
 
 
+def jpeg_to_png(jpeg: bytes) -> bytes:
+    """The same picture as a PNG file. Raises ImageError as `decode_image` does."""
+    return encode_png(decode_image(jpeg))
+
+
 def fit_within(pixels_bgr: np.ndarray, max_side_px: int) -> np.ndarray:
     """The picture scaled down so that its longer side has at most max_side_px pixels; a smaller one as it is."""
     height, width = pixels_bgr.shape[:2]

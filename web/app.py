@@ -13,7 +13,7 @@ from werkzeug.exceptions import HTTPException
 
 from mien.broadcast import Latest
 from mien.expressions import EXPRESSIONS, Snapshot, SourceStatus
-from web import access, api, events, security, streams
+from web import access, api, docs, events, security, snapshot, streams
 from web import analyze as images
 from web.security import is_loopback
 
@@ -52,6 +52,7 @@ def create_app(
     max_streams: int = MAX_STREAMS,
     analyze: images.Analyze | None = None,
     max_analyses: int = images.MAX_ANALYSES,
+    to_png: snapshot.ToPng | None = None,
     host: str = "127.0.0.1",
     token: str | None = None,
     names: Collection[str] = (),
@@ -60,6 +61,7 @@ def create_app(
 
     model_name: shown at the foot of the page. max_streams: picture streams at once, and event streams; more answer 503.
     analyze: finds the faces of an image file, for /api/analyze. max_analyses: at once, more answer 429.
+    to_png: makes a PNG file of a snapshot, for /api/snapshot.png.
     host: the address the server binds; requests that name a host that can not be meant by it are refused.
     token: what every request must bring along; needed where the network can reach the host.
     names: further names this computer is reached by.
@@ -77,6 +79,8 @@ def create_app(
     app.register_blueprint(events.blueprint(camera, viewers, readers=streams.Viewers(max_streams)))
     app.register_blueprint(api.blueprint(camera, viewers))
     app.register_blueprint(images.blueprint(analyze, max_analyses))
+    app.register_blueprint(snapshot.blueprint(camera, to_png))
+    app.register_blueprint(docs.blueprint())
     security.protect(app, lambda named: access.is_known_name(named, host, names))
     access.ask_for(app, token)
     app.register_error_handler(HTTPException, _error)
