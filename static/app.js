@@ -1,5 +1,7 @@
 // The page: shows the stream of pictures and that of events, and comes back when the server does.
 
+import { actions, bindActions } from "./actions.js";
+
 const TEXT = {
   states: {
     live: "LIVE",
@@ -40,6 +42,9 @@ const ANNOUNCE_MS = 3000; // a screen reader can not follow every change
 
 let lost = false; // whether the server has gone silent
 
+/** Whether nobody looks at what is new: the server is not asked for anything then. */
+const idle = () => document.hidden || actions.paused;
+
 const $ = (id) => document.getElementById(id);
 
 // ---- the picture
@@ -52,6 +57,7 @@ let startedAt = 0;
 /** Until there is a picture, its place says why. */
 function waitForPicture(text) {
   picture.hidden = true;
+  $("still").hidden = true;
   $("notice").hidden = false;
   setText($("notice"), text);
 }
@@ -74,15 +80,17 @@ function keepPicture(watching) {
 }
 
 picture.addEventListener("load", () => {
+  if (actions.paused) return;
   picture.hidden = false;
+  $("still").hidden = true;
   $("notice").hidden = true;
 });
 
 picture.addEventListener("error", async () => {
-  if (document.hidden || lost) return;
+  if (idle() || lost) return;
   try {
     const { status } = await fetch("/video_feed", { method: "HEAD" });
-    waitForPicture(status === 503 ? TEXT.full : TEXT.waiting);
+    if (!idle()) waitForPicture(status === 503 ? TEXT.full : TEXT.waiting);
   } catch {
     waitForPicture(TEXT.waiting);
   }
@@ -210,7 +218,7 @@ let listenAt = 0; // not before
 let newest = null;
 
 function listen() {
-  if (events || document.hidden || performance.now() < listenAt) return;
+  if (events || idle() || performance.now() < listenAt) return;
   const source = new EventSource(`/api/events?viewer=${tab}`);
   source.onmessage = (event) => {
     if (newest === null) requestAnimationFrame(showNewest); // once for each repaint is enough
@@ -253,12 +261,12 @@ function askIn(ms) {
 }
 
 async function ask() {
-  if (asking || document.hidden) return;
+  if (asking || idle()) return;
   asking = true;
   const began = performance.now();
   const state = await fetchState();
   asking = false;
-  if (document.hidden) return;
+  if (idle()) return;
   failures = state ? failures : failures + 1;
   if (failures >= 2) connectionLost(); // one lost answer is no lost connection
   if (state) {
@@ -283,7 +291,7 @@ async function fetchState() {
 }
 
 function awake() {
-  if (document.hidden) {
+  if (idle()) {
     clearTimeout(timer);
     stopPicture();
     stopListening();
@@ -297,6 +305,7 @@ function awake() {
 // A token in the address has done its work: it need not be seen, copied or kept in the history.
 if (new URLSearchParams(location.search).has("token")) history.replaceState(null, "", location.pathname);
 
+bindActions(awake);
 document.addEventListener("visibilitychange", awake);
 // Not before the page is loaded: a stream without a picture yet would keep it "loading".
 if (document.readyState === "complete") awake();

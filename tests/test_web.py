@@ -49,7 +49,9 @@ def test_everything_the_page_refers_to_is_served_from_here(client) -> None:
             assert answer.status_code == 200
 
 
-@pytest.mark.parametrize("name", ["templates/index.html", "static/app.js", "static/style.css", "static/favicon.svg"])
+@pytest.mark.parametrize(
+    "name", ["templates/index.html", "static/app.js", "static/actions.js", "static/style.css", "static/favicon.svg"]
+)
 def test_nothing_names_another_host(name: str) -> None:
     text = (ROOT / name).read_text().replace('xmlns="http://www.w3.org/2000/svg"', "")
     assert not re.search(r"(https?:)?//[\w-]+\.\w", text)
