@@ -42,7 +42,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run(settings: Settings, stop: threading.Event) -> None:
     """Put the parts together and serve until `stop` is set. Raises MienError where a part can not start."""
     from camera import VideoCamera
+    from mien.imaging import jpeg_to_png
+    from mien.still import analyze_image
     from web import create_app
+    from web.access import token_for
+    from web.security import is_loopback
     from web.server import Server
 
     with ExitStack() as parts:
@@ -59,10 +63,22 @@ def run(settings: Settings, stop: threading.Event) -> None:
                 save=settings.save,
             )
         )
-        app = create_app(camera, model_name=settings.model.name, host=settings.host)
+        token = token_for(settings.host, settings.token)
+        app = create_app(
+            camera,
+            analyze=lambda data: analyze_image(data, pipeline),
+            to_png=lambda snapshot: jpeg_to_png(snapshot.jpeg),
+            model_name=settings.model.name,
+            host=settings.host,
+            token=token,
+            names=settings.names,
+        )
         server = parts.enter_context(Server(app, settings.host, settings.port))
         parts.callback(camera.stop)  # before the server: its streams end with the camera
-        log.info("%s: open %s (Ctrl-C stops)", camera.status().name, server.url)
+        query = f"/?token={token}" if token else ""
+        log.info("%s: open %s%s (Ctrl-C stops)", camera.status().name, server.url, query)
+        if not is_loopback(settings.host):
+            log.info("open to the network: on another computer put this one's name or address in place of the host")
         while not stop.wait(0.5):  # a wait without limit could not be interrupted on Windows
             pass
         log.info("stopping")

@@ -22,6 +22,8 @@ HEADER_BYTES = 32
 
 FORMATS = "JPEG, PNG, WebP, GIF or BMP"
 
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
 _JPEG_SIZE_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOF0..SOF15 without DHT, JPG and DAC
 _JPEG_BARE_MARKERS = frozenset((0x01, *range(0xD0, 0xD9)))  # TEM, RST0..RST7, SOI: no length follows
 
@@ -30,7 +32,7 @@ def image_format(head: bytes) -> str | None:
     """The image format that these first bytes of a file announce ("JPEG", "PNG", ...), None if no known one."""
     if head.startswith(b"\xff\xd8\xff"):
         return "JPEG"
-    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+    if head.startswith(PNG_SIGNATURE):
         return "PNG"
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "WebP"
@@ -70,6 +72,8 @@ def decode_image(data: bytes, *, max_bytes: int = MAX_IMAGE_BYTES, max_pixels: i
             f"expected an image of at most {max_pixels / 1e6:g} megapixels, "
             f"found {width}x{height}, {width * height / 1e6:.0f} megapixels"
         )
+    if data.startswith(PNG_SIGNATURE) and not _png_is_whole(data):
+        raise ImageError("the PNG image is broken or cut off")
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error as error:
@@ -103,6 +107,11 @@ def encode_png(pixels_bgr: np.ndarray) -> bytes:
     return _encode(".png", pixels_bgr, [])
 
 
+def jpeg_to_png(jpeg: bytes) -> bytes:
+    """The same picture as a PNG file. Raises ImageError as `decode_image` does."""
+    return encode_png(decode_image(jpeg))
+
+
 def fit_within(pixels_bgr: np.ndarray, max_side_px: int) -> np.ndarray:
     """The picture scaled down so that its longer side has at most max_side_px pixels; a smaller one as it is."""
     height, width = pixels_bgr.shape[:2]
@@ -132,6 +141,19 @@ def _png_size(data: bytes) -> tuple[int, int] | None:
     if data[12:16] != b"IHDR" or len(data) < 24:
         return None
     return int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
+
+
+def _png_is_whole(data: bytes) -> bool:
+    """Whether each chunk is as long as it says, up to IEND.
+
+    OpenCV makes room for as much as a chunk claims, up to 2 GB, before it looks whether so much is there.
+    """
+    position = len(PNG_SIGNATURE)
+    kind = b""
+    while kind != b"IEND" and position + 12 <= len(data):
+        kind = data[position + 4 : position + 8]
+        position += 12 + int.from_bytes(data[position : position + 4], "big")  # length, type, data, checksum
+    return kind == b"IEND" and position <= len(data)
 
 
 def _gif_size(data: bytes) -> tuple[int, int] | None:

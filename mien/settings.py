@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,8 @@ class Settings:
     fps: int = 30
     loop: bool = True
     save: Path | None = None
+    token: str | None = field(default=None, repr=False)
+    names: tuple[str, ...] = ()
 
 
 def read_settings(argv: Sequence[str], environ: Mapping[str, str]) -> Settings:
@@ -64,6 +66,8 @@ def _parser() -> argparse.ArgumentParser:
     option("--fps", help="pictures a second asked of a webcam (30)")
     option("--no-loop", dest="loop", action="store_const", const=False, help="play a video file once")
     option("--save", metavar="OUT.mp4", help="also write the annotated video to a file")
+    option("--token", help="what every request must bring along (made and shown where --host is open to the network)")
+    option("--names", metavar="A,B,...", help="further names this computer is reached by, e.g. camera.local")
     return parser
 
 
@@ -119,6 +123,19 @@ def _labels(value: str, field: str) -> tuple[str, ...]:
     return names
 
 
+def _token(value: str, field: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._~-]{16,200}", value):
+        raise SettingsError("--token: expected 16 to 200 letters, digits or . _ ~ -")  # not said aloud what was found
+    return value
+
+
+def _names(value: str, field: str) -> tuple[str, ...]:
+    names = tuple(name.strip().lower() for name in value.split(","))
+    if not all(re.fullmatch(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", name) for name in names):
+        raise _wrong(field, "host names with commas between them, without port", value)
+    return names
+
+
 def _size(value: str, field: str) -> tuple[int, int]:
     match = re.fullmatch(r"(\d{2,5})[xX](\d{2,5})", value.strip())
     if not match or not all(16 <= int(side) <= 7680 for side in match.groups()):
@@ -151,4 +168,6 @@ _CHECKS: dict[str, Any] = {
     "fps": _integer(1, 240),
     "loop": _loop,
     "save": _path,
+    "token": _token,
+    "names": _names,
 }

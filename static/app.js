@@ -1,4 +1,6 @@
-// The page: shows the stream, asks for the state a few times a second, and comes back when the server does.
+// The page: shows the stream of pictures and that of events, and comes back when the server does.
+
+import { actions, bindActions } from "./actions.js";
 
 const TEXT = {
   states: {
@@ -30,13 +32,18 @@ const TEXT = {
     `${word}. ${faces.length === 0 ? "No face" : faces.map((face) => face.label).join(", ")}`,
 };
 
-const POLL_MS = 150;
+const QUIET_MS = 2500; // without an event for so long the page asks by itself
+const POLL_MS = 150; // between two questions while there are no events
 const POLL_LOST_MS = 500;
+const EVENTS_RETRY_MS = 3000; // between two tries to get events after a refusal
 const ANSWER_MS = 2000; // an answer later than this counts as none
 const PICTURE_RETRY_MS = 2000; // between two tries to get a stream
 const ANNOUNCE_MS = 3000; // a screen reader can not follow every change
 
 let lost = false; // whether the server has gone silent
+
+/** Whether nobody looks at what is new: the server is not asked for anything then. */
+const idle = () => document.hidden || actions.paused;
 
 const $ = (id) => document.getElementById(id);
 
@@ -47,14 +54,10 @@ const tab = Math.random().toString(36).slice(2);
 let streams = 0;
 let startedAt = 0;
 
-/** The name of the stream this page holds; a new one each time, or the browser would not ask again. */
-function viewer() {
-  return `${tab}-${streams}`;
-}
-
 /** Until there is a picture, its place says why. */
 function waitForPicture(text) {
   picture.hidden = true;
+  $("still").hidden = true;
   $("notice").hidden = false;
   setText($("notice"), text);
 }
@@ -63,7 +66,7 @@ function startPicture() {
   if (!picture.hidden) waitForPicture(TEXT.waiting);
   streams += 1;
   startedAt = performance.now();
-  picture.src = `/video_feed?viewer=${viewer()}`;
+  picture.src = `/video_feed?viewer=${tab}&n=${streams}`; // the same address again would not be asked for
 }
 
 /** Give the stream up, so that the server has its place and the network its rest. */
@@ -77,15 +80,17 @@ function keepPicture(watching) {
 }
 
 picture.addEventListener("load", () => {
+  if (actions.paused) return;
   picture.hidden = false;
+  $("still").hidden = true;
   $("notice").hidden = true;
 });
 
 picture.addEventListener("error", async () => {
-  if (document.hidden || lost) return;
+  if (idle() || lost) return;
   try {
     const { status } = await fetch("/video_feed", { method: "HEAD" });
-    waitForPicture(status === 503 ? TEXT.full : TEXT.waiting);
+    if (!idle()) waitForPicture(status === 503 ? TEXT.full : TEXT.waiting);
   } catch {
     waitForPicture(TEXT.waiting);
   }
@@ -193,6 +198,12 @@ function connectionLost() {
   waitForPicture(TEXT.away);
 }
 
+function found(state) {
+  failures = 0;
+  if (lost) connectionFound();
+  show(state);
+}
+
 function connectionFound() {
   lost = false;
   $("banner").hidden = true;
@@ -200,32 +211,76 @@ function connectionFound() {
   startPicture();
 }
 
-// ---- the clock of it all
+// ---- the events: one for each analysed frame
+
+let events = null; // an EventSource; the browser itself takes it up again when it is cut off
+let listenAt = 0; // not before
+let newest = null;
+
+function listen() {
+  if (events || idle() || performance.now() < listenAt) return;
+  const source = new EventSource(`/api/events?viewer=${tab}`);
+  source.onmessage = (event) => {
+    if (newest === null) requestAnimationFrame(showNewest); // once for each repaint is enough
+    newest = event.data;
+    askIn(QUIET_MS);
+  };
+  source.onerror = () => {
+    if (source !== events) return;
+    if (source.readyState === EventSource.CLOSED) {
+      events = null;
+      listenAt = performance.now() + EVENTS_RETRY_MS;
+    }
+    askIn(0);
+  };
+  events = source;
+}
+
+function showNewest() {
+  const text = newest;
+  newest = null;
+  if (text !== null && events) found(JSON.parse(text));
+}
+
+/** Give the stream up, as with the picture. */
+function stopListening() {
+  events?.close();
+  events = null;
+  newest = null;
+}
+
+// ---- the questions: while events are refused or silent
 
 let timer = 0;
 let asking = false;
 let failures = 0;
 
+function askIn(ms) {
+  clearTimeout(timer);
+  timer = setTimeout(ask, ms);
+}
+
 async function ask() {
-  if (asking || document.hidden) return;
+  if (asking || idle()) return;
   asking = true;
   const began = performance.now();
   const state = await fetchState();
   asking = false;
-  if (document.hidden) return;
-  clearTimeout(timer);
-  timer = setTimeout(ask, lost ? POLL_LOST_MS : Math.max(0, POLL_MS - (performance.now() - began)));
-  failures = state ? 0 : failures + 1;
+  if (idle()) return;
+  failures = state ? failures : failures + 1;
   if (failures >= 2) connectionLost(); // one lost answer is no lost connection
-  if (!state) return;
-  if (lost) connectionFound();
-  show(state);
+  if (state) {
+    found(state);
+    listen();
+  }
+  const heard = state && events?.readyState === EventSource.OPEN;
+  askIn(heard ? QUIET_MS : lost ? POLL_LOST_MS : Math.max(0, POLL_MS - (performance.now() - began)));
 }
 
 /** The state, or null when no proper answer comes in time. */
 async function fetchState() {
   try {
-    const answer = await fetch(`/api/state?viewer=${viewer()}`, {
+    const answer = await fetch(`/api/state?viewer=${tab}`, {
       cache: "no-store",
       signal: AbortSignal.timeout(ANSWER_MS),
     });
@@ -236,15 +291,21 @@ async function fetchState() {
 }
 
 function awake() {
-  if (document.hidden) {
+  if (idle()) {
     clearTimeout(timer);
     stopPicture();
+    stopListening();
   } else {
     startPicture();
-    ask();
+    listen();
+    askIn(0);
   }
 }
 
+// A token in the address has done its work: it need not be seen, copied or kept in the history.
+if (new URLSearchParams(location.search).has("token")) history.replaceState(null, "", location.pathname);
+
+bindActions(awake);
 document.addEventListener("visibilitychange", awake);
 // Not before the page is loaded: a stream without a picture yet would keep it "loading".
 if (document.readyState === "complete") awake();

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from urllib.request import urlopen
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -236,3 +237,74 @@ def test_a_placeholder_is_shown_as_any_picture(browser, fake_camera, page) -> No
     fake_camera.snapshots.publish(Snapshot(jpeg))
     assert eventually(lambda: texts(browser, "#faces .face") == [])
     assert not find(browser, "#no-face").is_displayed()  # nobody looked for one
+
+
+ASKED = """
+return performance.getEntriesByType('resource').filter((entry) => entry.name.includes(arguments[0])).length
+"""
+
+
+def event_places(server) -> bool:
+    """Whether there is a place for one more reader of events."""
+    try:
+        with urlopen(Request(f"{server.url}/api/events", method="HEAD")):
+            return True
+    except HTTPError as refused:
+        refused.close()
+        return False
+
+
+def test_the_page_listens_instead_of_asking_again_and_again(browser, fake_camera, page) -> None:
+    asked = browser.execute_script(ASKED, "/api/state")
+    seen = set()
+
+    def ten_states() -> bool:
+        fake_camera.faces = (face_showing(EXPRESSIONS[len(seen) % 7], 1),)
+        seen.add(fake_camera.snapshots.peek()[0])
+        return len(seen) > 30
+
+    assert eventually(ten_states)
+    assert eventually(lambda: texts(browser, "#faces .label") == [fake_camera.faces[0].label])
+    assert browser.execute_script(ASKED, "/api/state") <= asked + 1  # 30 pictures are 1.5 s: ten questions
+
+
+def test_without_events_the_page_asks_and_takes_them_when_there_is_a_place(browser, fake_camera, serve) -> None:
+    fake_camera.play()
+    server = serve(fake_camera, max_streams=1)
+    with urlopen(f"{server.url}/api/events"):
+        browser.get(server.url)
+        assert eventually(lambda: texts(browser, "#faces .label") == ["happy", "sad"])
+        asked = browser.execute_script(ASKED, "/api/state")
+        assert eventually(lambda: browser.execute_script(ASKED, "/api/state") > asked + 3)
+    assert eventually(lambda: event_places(server))
+    assert eventually(lambda: not event_places(server))  # the page has taken it
+
+
+def test_a_hidden_tab_gives_its_events_up_too(browser, fake_camera, serve) -> None:
+    fake_camera.play()
+    server = serve(fake_camera, max_streams=1)
+    browser.get(server.url)
+    assert eventually(lambda: not event_places(server))
+    tab = browser.current_window_handle
+    browser.switch_to.new_window("tab")
+    assert eventually(lambda: event_places(server))
+    browser.close()
+    browser.switch_to.window(tab)
+    assert eventually(lambda: not event_places(server))
+
+
+def test_with_a_token_the_page_works_and_hides_it(browser, fake_camera, serve) -> None:
+    fake_camera.play()
+    server = serve(fake_camera, token="correct-horse-battery")
+    browser.get(server.url)
+    assert find(browser, "h1").text == "Unauthorized"
+    browser.get_log("browser")  # says 401
+    find(browser, "[name=token]").send_keys("correct-horse-battery\n")
+    assert eventually(lambda: texts(browser, "#faces .label") == ["happy", "sad"])
+    assert changes(browser)
+    assert browser.current_url == f"{server.url}/"
+    assert browser.execute_script("return document.cookie") == ""
+    browser.get(server.url)
+    assert eventually(lambda: texts(browser, "#faces .label") == ["happy", "sad"])
+    assert browser.get_log("browser") == []
+    browser.delete_all_cookies()

@@ -239,3 +239,19 @@ def test_pixels_that_no_jpeg_can_hold_are_an_image_error():
 def test_fit_within_only_ever_shrinks(size, expected):
     found = fit_within(np.zeros((size[1], size[0], 3), np.uint8), 100)
     assert (found.shape[1], found.shape[0]) == expected
+
+
+def png_with_a_chunk_that_claims(length, at):
+    """A whole PNG of which one chunk says another length."""
+    data = bytearray(encode_png(np.zeros((8, 8, 3), np.uint8)))
+    position = data.index(at) - 4
+    data[position : position + 4] = length.to_bytes(4, "big")
+    return bytes(data)
+
+
+@pytest.mark.parametrize("at", [b"IDAT", b"IEND"])
+@pytest.mark.parametrize("length", [2**31 - 1, 2**32 - 1, 10_000])
+def test_a_png_chunk_that_claims_more_than_there_is_is_never_made_room_for(at, length, monkeypatch):
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("it was decoded"))
+    with pytest.raises(ImageError, match="broken or cut off"):
+        decode_image(png_with_a_chunk_that_claims(length, at))

@@ -33,6 +33,8 @@ def test_command_line_beats_environment_beats_default():
         ),
         (["--input-scale", "255"], "input_scale", 255),
         (["--save", "out.mp4"], "save", Path("out.mp4")),
+        (["--token", "sixteen-letters."], "token", "sixteen-letters."),
+        (["--names", "Camera.local, mine.example"], "names", ("camera.local", "mine.example")),
     ],
 )
 def test_options_are_parsed(words, field, value):
@@ -53,6 +55,9 @@ def test_options_are_parsed(words, field, value):
         (["--labels", "a,b"], "--labels: expected seven"),
         (["--labels", "a,a,b,c,d,e,f"], "--labels: expected seven"),
         (["--input-scale", "2"], "--input-scale: expected 1 or 255, found '2'"),
+        (["--names", "camera.local:5000"], "--names: expected host names"),
+        (["--names", "a,,b"], "--names: expected host names"),
+        (["--token", "short"], "--token: expected 16"),
         (["--source", " "], "--source: expected some text"),
     ],
 )
@@ -78,3 +83,10 @@ def test_every_setting_is_in_the_readme():
     missing = [field.name for field in fields(Settings) if option_name(field.name) not in readme]
     assert not missing
     assert ENVIRONMENT_PREFIX in readme
+
+
+def test_the_token_is_never_shown():
+    assert "sixteen-letters." not in repr(read_settings(["--token", "sixteen-letters."], {}))
+    with pytest.raises(SettingsError) as error:
+        read_settings(["--token", "secret with spaces"], {})
+    assert "secret" not in str(error.value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -48,7 +49,9 @@ def test_everything_the_page_refers_to_is_served_from_here(client) -> None:
             assert answer.status_code == 200
 
 
-@pytest.mark.parametrize("name", ["templates/index.html", "static/app.js", "static/style.css", "static/favicon.svg"])
+@pytest.mark.parametrize(
+    "name", ["templates/index.html", "static/app.js", "static/actions.js", "static/style.css", "static/favicon.svg"]
+)
 def test_nothing_names_another_host(name: str) -> None:
     text = (ROOT / name).read_text().replace('xmlns="http://www.w3.org/2000/svg"', "")
     assert not re.search(r"(https?:)?//[\w-]+\.\w", text)
@@ -241,7 +244,7 @@ def test_every_answer_carries_the_headers(client, path: str) -> None:
     for name, value in security.HEADERS.items():
         assert headers[name] == value
     assert "unsafe" not in headers["Content-Security-Policy"]
-    assert headers["Content-Security-Policy"].startswith("default-src 'self';")
+    assert headers["Content-Security-Policy"].startswith("default-src 'none';")
 
 
 def test_live_answers_are_never_stored_and_static_files_are_checked_anew(client) -> None:
@@ -267,14 +270,27 @@ def test_live_answers_are_never_stored_and_static_files_are_checked_anew(client)
         ("127.0.0.1", "127.0.0.1.evil.example", 403),
         ("127.0.0.1", "localhost@evil.example", 403),
         ("127.0.0.1", "local host", 403),
-        ("0.0.0.0", "camera.example:5000", 200),
+        ("127.0.0.1", "[::1", 403),
+        ("127.0.0.1", "192.168.1.4:5000", 403),
+        ("127.0.0.1", "mine.example", 200),
+        ("0.0.0.0", "mine.example:5000", 200),
+        ("0.0.0.0", "camera.example:5000", 403),
+        ("0.0.0.0", "192.168.1.4:5000", 200),
+        ("0.0.0.0", "[fd00::7]:5000", 200),
+        ("0.0.0.0", "localhost:5000", 200),
+        ("0.0.0.0", "[::1", 403),
+        ("0.0.0.0", "192.168.1.4.evil.example", 403),
+        ("0.0.0.0", socket.gethostname() + ":5000", 200),
+        ("0.0.0.0", socket.gethostname() + ".evil.example", 403),
         ("192.168.1.4", "192.168.1.4:5000", 200),
+        ("camera.example", "camera.example:5000", 200),
     ],
 )
-def test_on_loopback_only_local_names_are_answered(fake_camera, host: str, named: str, code: int) -> None:
-    client = create_app(fake_camera, host=host).test_client()
+def test_only_names_that_can_be_meant_are_answered(fake_camera, host: str, named: str, code: int) -> None:
+    client = create_app(fake_camera, host=host, token="t" * 16, names=("mine.example",)).test_client()
+    headers = {"Host": named, "Authorization": f"Bearer {'t' * 16}"}
     for path in ("/", "/api/state"):
-        assert client.get(path, headers={"Host": named}).status_code == code
+        assert client.get(path, headers=headers).status_code == code
 
 
 # ---- colours

@@ -20,11 +20,16 @@ STALE_S = 5.0
 FLOWING = frozenset({"live", "file", "demo"})
 
 
-def describe(snapshot: Snapshot | None, status: SourceStatus, viewers: int) -> dict[str, Any]:
-    """Everything known about one snapshot; boxes in pixels of the original frame, probabilities 0..1, plain types."""
+def describe(
+    snapshot: Snapshot | None, status: SourceStatus, viewers: Viewers, viewer: str | None = None
+) -> dict[str, Any]:
+    """Everything known about one snapshot; boxes in pixels of the original frame, probabilities 0..1, plain types.
+
+    viewer: a page asks by this name whether its own picture stream is still open, told as `watching`.
+    """
     frame = snapshot.frame if snapshot else None
     analysis = snapshot.analysis if snapshot else None
-    return {
+    state = {
         "source": {
             "name": status.name,
             "state": status.state,
@@ -35,7 +40,7 @@ def describe(snapshot: Snapshot | None, status: SourceStatus, viewers: int) -> d
         "fps": round(float(status.fps), 1),
         "latency_ms": round(float(snapshot.latency_ms), 1) if snapshot else None,
         "timing_ms": {stage: round(float(ms), 2) for stage, ms in analysis.timing_ms.items()} if analysis else {},
-        "viewers": viewers,
+        "viewers": viewers.count,
         "frame": frame
         and {
             "index": frame.index,
@@ -46,6 +51,7 @@ def describe(snapshot: Snapshot | None, status: SourceStatus, viewers: int) -> d
         },
         "faces": [describe_face(face) for face in analysis.faces] if analysis else [],
     }
+    return state if not viewer else state | {"watching": viewer in viewers}
 
 
 def describe_face(face: Face) -> dict[str, Any]:
@@ -85,10 +91,7 @@ def blueprint(camera: Camera, viewers: Viewers) -> Blueprint:
     @routes.get("/api/state")
     def state() -> Response:
         _, snapshot = camera.snapshots.peek()
-        answer = describe(snapshot, camera.status(), viewers.count)
-        if name := request.args.get("viewer"):  # a page asks whether its own stream is still open
-            answer["watching"] = name in viewers
-        return jsonify(answer)
+        return jsonify(describe(snapshot, camera.status(), viewers, request.args.get("viewer")))
 
     @routes.get("/healthz")
     def healthz() -> tuple[Response, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from http import HTTPStatus
 from pathlib import Path
 from typing import Protocol
@@ -12,17 +13,24 @@ from werkzeug.exceptions import HTTPException
 
 from mien.broadcast import Latest
 from mien.expressions import EXPRESSIONS, Snapshot, SourceStatus
-from web import api, security, streams
+from web import access, api, docs, events, security, snapshot, streams
+from web import analyze as images
+from web.security import is_loopback
 
 ROOT = Path(__file__).resolve().parent.parent  # so that the program runs from any working directory
 
 MAX_STREAMS = 64
-"""Pictures streamed at the same time; each holds a worker of the server and one socket."""
+"""Streams of pictures open at the same time, and as many of events; each holds a worker of the server and a socket."""
 
 ERROR_PAGE = Markup(
     '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
     '<title>{name} · Mien</title><link rel="stylesheet" href="{style}">'
-    '<main class="error"><h1>{name}</h1><p>{text}</p><p><a href="/">Back to the picture</a></p></main></html>'
+    '<main class="error"><h1>{name}</h1><p>{text}</p>{way_out}</main></html>'
+)
+BACK = Markup('<p><a href="/">Back to the picture</a></p>')
+TOKEN_FORM = Markup(
+    '<form action="/"><label>Token <input name="token" type="password" autocomplete="off" required></label> '
+    "<button>Open</button></form>"
 )
 
 
@@ -42,21 +50,39 @@ def create_app(
     *,
     model_name: str = "model.json",
     max_streams: int = MAX_STREAMS,
+    analyze: images.Analyze | None = None,
+    max_analyses: int = images.MAX_ANALYSES,
+    to_png: snapshot.ToPng | None = None,
     host: str = "127.0.0.1",
+    token: str | None = None,
+    names: Collection[str] = (),
 ) -> Flask:
     """Build the web app that shows one camera.
 
-    model_name: shown at the foot of the page. max_streams: pictures streamed at once, more answer 503.
-    host: the address the server binds; where that is loopback, requests that name another host are refused.
+    model_name: shown at the foot of the page. max_streams: picture streams at once, and event streams; more answer 503.
+    analyze: finds the faces of an image file, for /api/analyze. max_analyses: at once, more answer 429.
+    to_png: makes a PNG file of a snapshot, for /api/snapshot.png.
+    host: the address the server binds; requests that name a host that can not be meant by it are refused.
+    token: what every request must bring along; needed where the network can reach the host.
+    names: further names this computer is reached by.
     """
+    if token is None and not is_loopback(host):
+        raise ValueError(f"an app on {host}, which the network can reach, needs a token")
     app = Flask(__name__, template_folder=str(ROOT / "templates"), static_folder=str(ROOT / "static"))
     app.json.sort_keys = False  # type: ignore[attr-defined]  # keep the order of the seven and of the interface
-    app.config["MAX_STREAMS"] = max_streams  # the server makes its pool of workers larger than this
+    app.request_class = images.InMemoryRequest
+    app.config["MAX_CONTENT_LENGTH"] = images.MAX_BODY_BYTES
+    app.config["MAX_STREAMS"] = 2 * max_streams  # pictures and events; the server makes its pool of workers larger
 
     viewers = streams.Viewers(max_streams)
     app.register_blueprint(streams.blueprint(camera, viewers))
+    app.register_blueprint(events.blueprint(camera, viewers, readers=streams.Viewers(max_streams)))
     app.register_blueprint(api.blueprint(camera, viewers))
-    security.protect(app, host)
+    app.register_blueprint(images.blueprint(analyze, max_analyses))
+    app.register_blueprint(snapshot.blueprint(camera, to_png))
+    app.register_blueprint(docs.blueprint())
+    security.protect(app, lambda named: access.is_known_name(named, host, names))
+    access.ask_for(app, token)
     app.register_error_handler(HTTPException, _error)
 
     @app.get("/")
@@ -74,7 +100,8 @@ def _error(error: HTTPException) -> Response:
     if request.path.startswith("/api/"):
         response = jsonify(error=text)
     else:
-        page = ERROR_PAGE.format(name=error.name, text=text, style="/static/style.css")
+        way_out = TOKEN_FORM if code == HTTPStatus.UNAUTHORIZED else BACK
+        page = ERROR_PAGE.format(name=error.name, text=text, style="/static/style.css", way_out=way_out)
         response = Response(page, mimetype="text/html")
     response.status_code = code
     for name, value in error.get_headers():

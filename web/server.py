@@ -15,7 +15,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from cheroot import wsgi
-from cheroot.server import HTTPConnection
+from cheroot.server import HTTPConnection, HTTPRequest
 from flask import Flask
 
 from mien.expressions import MienError
@@ -34,13 +34,32 @@ SEND_BUFFER_BYTES = 64 * 1024
 
 STOP_S = 2
 
+DRAIN_BYTES = 128 * 1024 * 1024
+"""So much of a body nobody wants is still received, or the client, busy sending, would not see why it is refused."""
+
 
 class ServerError(MienError):
     """The web server can not listen where it was told to."""
 
 
+class _Request(HTTPRequest):
+    """A request whose body, where the app has not read it, is thrown away piece by piece, or not received at all.
+
+    Cheroot would read the rest into memory at once, however long it is.
+    """
+
+    def send_headers(self) -> None:
+        if self.chunked_read or self.rfile.remaining > DRAIN_BYTES:
+            self.close_connection = True
+        while not self.close_connection and self.rfile.remaining:
+            self.close_connection = not self.rfile.read(64 * 1024)
+        super().send_headers()
+
+
 class _Connection(HTTPConnection):
     """A connection the server keeps track of, so that it can end it from outside."""
+
+    RequestHandlerClass = _Request
 
     def __init__(self, server: _Cheroot, sock: socket.socket, *args: Any) -> None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)

@@ -1,0 +1,189 @@
+"""A program open to the network: every way in without the token is tried."""
+
+from __future__ import annotations
+
+import hmac
+import threading
+import urllib.error
+import urllib.request
+
+import pytest
+
+import main
+from mien.settings import Settings
+from tests.fakes import FakePipeline
+from tests.web_fakes import eventually, free_port
+from web import access, create_app
+
+TOKEN = "correct-horse-battery"
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
+
+
+@pytest.fixture
+def app(fake_camera):
+    fake_camera.publish()
+    return create_app(fake_camera, host="0.0.0.0", token=TOKEN, analyze=lambda _: 1 / 0)
+
+
+@pytest.fixture
+def client(app):
+    return app.test_client()
+
+
+def addresses(app) -> list[tuple[str, str]]:
+    """Every method and address of the app, and some that are none."""
+    found = [
+        (method, rule.rule.replace("<path:filename>", "app.js"))
+        for rule in app.url_map.iter_rules()
+        for method in rule.methods
+    ]
+    return [*found, ("GET", "/nothing"), ("GET", "/api/nothing"), ("POST", "/"), ("DELETE", "/api/state")]
+
+
+def test_every_route_needs_the_token(app, client) -> None:
+    tried = addresses(app)
+    assert len(tried) > 15
+    for method, path in tried:
+        answer = client.open(path, method=method)
+        assert answer.status_code == 401, (method, path)
+        assert answer.headers["WWW-Authenticate"].lower().startswith("bearer")
+        assert answer.headers["Content-Security-Policy"]
+        assert "Set-Cookie" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    [
+        "",
+        "Bearer",
+        "Bearer ",
+        f"Basic {TOKEN}",
+        TOKEN,
+        f"Bearer {TOKEN[:-1]}",
+        f"Bearer {TOKEN}x",
+        f"Bearer {TOKEN.upper()}",
+        f"Bearer {TOKEN} {TOKEN}",
+        f"Bearer {TOKEN}\u00e9",
+        "Bearer " + "x" * 10_000,
+    ],
+)
+def test_a_header_that_is_not_right_is_wrong(client, authorization: str) -> None:
+    assert client.get("/api/state", headers={"Authorization": authorization}).status_code == 401
+
+
+@pytest.mark.parametrize("query", ["token=", "token=x", f"token={TOKEN}x", f"Token={TOKEN}", f"token=&token={TOKEN}"])
+def test_a_query_that_is_not_right_is_wrong_and_leaves_no_cookie(client, query: str) -> None:
+    answer = client.get(f"/?{query}")
+    assert answer.status_code == 401
+    assert "Set-Cookie" not in answer.headers
+    assert client.get("/").status_code == 401
+
+
+def test_the_header_opens_every_route(client) -> None:
+    for path in ("/", "/api/state", "/healthz", "/static/app.js"):
+        with client.get(path, headers=BEARER) as answer:
+            assert answer.status_code == 200
+            assert "Set-Cookie" not in answer.headers
+
+
+def test_the_query_is_needed_once(client) -> None:
+    answer = client.get(f"/?token={TOKEN}")
+    assert answer.status_code == 200
+    cookie = answer.headers["Set-Cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=Strict" in cookie
+    assert "Secure" not in cookie  # this request came without HTTPS
+    assert TOKEN not in cookie
+    assert client.get("/api/state").status_code == 200
+    assert "Secure" in client.get(f"/?token={TOKEN}", base_url="https://localhost").headers["Set-Cookie"]
+
+
+def test_a_cookie_that_is_made_up_is_worth_nothing(app, client) -> None:
+    name, _, value = client.get(f"/?token={TOKEN}").headers["Set-Cookie"].partition(";")[0].partition("=")
+    for forged in ("", TOKEN, value[:-1], value.upper() + "0", hmac.digest(b"", b"cookie", "sha256").hex()):
+        stranger = app.test_client()
+        stranger.set_cookie(name, forged)
+        assert stranger.get("/").status_code == 401, forged
+
+
+def test_the_cookie_of_another_token_is_worth_nothing(fake_camera, client) -> None:
+    client.get(f"/?token={TOKEN}")
+    changed = create_app(fake_camera, host="0.0.0.0", token=TOKEN + "2").test_client()
+    cookie = client.get(f"/?token={TOKEN}").headers["Set-Cookie"].partition(";")[0]
+    assert changed.get("/", headers={"Cookie": cookie}).status_code == 401
+
+
+def test_the_token_does_not_help_a_foreign_name_or_origin(client) -> None:
+    assert client.get("/", headers={**BEARER, "Host": "evil.example"}).status_code == 403
+    assert client.post("/api/analyze", headers={**BEARER, "Origin": "http://evil.example"}).status_code == 403
+
+
+def test_people_can_type_the_token_and_programs_read_json(client) -> None:
+    page = client.get("/")
+    assert 'name="token"' in page.text
+    assert "Bearer" in client.get("/api/state").json["error"]
+
+
+def test_every_comparison_takes_a_constant_time(client, monkeypatch) -> None:
+    compared = []
+    compare = hmac.compare_digest
+    monkeypatch.setattr(access.hmac, "compare_digest", lambda a, b: compared.append(a) or compare(a, b))
+    client.get("/?token=one", headers={"Authorization": "Bearer two"})
+    assert {b"one", b"two"} <= set(compared)
+
+
+@pytest.mark.parametrize(
+    ("host", "given", "asks"),
+    [
+        ("127.0.0.1", None, False),
+        ("::1", None, False),
+        ("localhost", None, False),
+        ("127.0.0.1", TOKEN, True),
+        ("0.0.0.0", None, True),
+        ("::", None, True),
+        ("192.168.1.4", None, True),
+        ("camera.example", None, True),
+    ],
+)
+def test_a_token_is_made_where_the_network_can_reach(host: str, given: str | None, asks: bool) -> None:
+    made = access.token_for(host, given)
+    assert (made is not None) == asks
+    if given:
+        assert made == given
+    elif made:
+        assert len(made) >= 24
+        assert made != access.token_for(host, None)
+
+
+@pytest.mark.parametrize(
+    ("host", "token"), [("0.0.0.0", None), ("192.168.1.4", None), ("0.0.0.0", ""), ("::1", "short")]
+)
+def test_an_app_that_strangers_could_use_is_not_built(fake_camera, host: str, token: str | None) -> None:
+    with pytest.raises(ValueError, match="token"):
+        create_app(fake_camera, host=host, token=token)
+
+
+def status(url: str) -> int:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code
+
+
+def test_the_program_prints_the_address_with_the_token_it_made(monkeypatch, caplog) -> None:
+    monkeypatch.setattr(main, "create_pipeline", lambda _: FakePipeline())
+    stop, port = threading.Event(), free_port()
+    caplog.set_level("INFO", "mien")
+    running = threading.Thread(target=main.run, args=(Settings(source="demo", host="0.0.0.0", port=port), stop))
+    running.start()
+    try:
+        assert eventually(lambda: "/?token=" in caplog.text)
+        url = next(word for word in caplog.text.split() if "/?token=" in word)
+        assert url.startswith(f"http://localhost:{port}/?token=")
+        assert status(url) == 200
+        assert status(url[:-1]) == status(url.partition("?")[0]) == 401
+    finally:
+        stop.set()
+        running.join(10)

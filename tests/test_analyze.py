@@ -1,0 +1,296 @@
+"""Images that programs send: every kind of answer, and attempts to break it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import random
+import socket
+import struct
+import threading
+import zlib
+from io import BytesIO
+
+import numpy as np
+import pytest
+
+from mien import imaging
+from mien.expressions import EXPRESSIONS, Analysis
+from mien.imaging import decode_image, encode_jpeg, encode_png
+from tests.web_fakes import eventually, face_showing
+from web import create_app
+from web.analyze import MAX_BODY_BYTES
+from web.security import is_foreign
+
+IMAGE = encode_png(np.full((240, 320, 3), 90, np.uint8))
+TEXT = b"this is no image at all, whatever it is called"
+
+
+def analyze(data: bytes) -> Analysis:
+    """As the program does it, with one face in each image, and a limit that keeps mutated ones small."""
+    height, width = decode_image(data, max_pixels=1_000_000).shape[:2]
+    return Analysis(width, height, (face_showing("happy"),))
+
+
+@pytest.fixture
+def client(fake_camera):
+    return create_app(fake_camera, analyze=analyze).test_client()
+
+
+def files(*images: bytes) -> dict:
+    return {"image": [(BytesIO(image), f"{number}.png") for number, image in enumerate(images)]}
+
+
+def form(image: bytes) -> bytes:
+    """A multipart body written by hand: Flask's own client puts large files on the disk itself."""
+    head = b'--b\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n\r\n'
+    return head + image + b"\r\n--b--\r\n"
+
+
+def png_that_claims(width: int, height: int) -> bytes:
+    """A few bytes that say they unpack to a picture of any size."""
+    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header)) + b"IDAT" * 9
+
+
+# ---- answers
+
+
+def check_answer(answer: dict) -> None:
+    assert (answer["width"], answer["height"]) == (320, 240)
+    (face,) = answer["faces"]
+    assert face["label"] == "happy"
+    assert face["id"] is None
+    assert list(face["probabilities"]) == list(EXPRESSIONS)
+    assert face["box"] == {"x": 40, "y": 50, "w": 100, "h": 110}
+
+
+@pytest.mark.parametrize("mimetype", ["image/png", "image/jpeg", "image/x-whatever"])
+def test_a_raw_body_is_taken_for_what_it_is_not_for_what_it_is_called(client, mimetype: str) -> None:
+    answer = client.post("/api/analyze", data=IMAGE, content_type=mimetype)
+    assert answer.status_code == 200
+    check_answer(answer.json)
+
+
+def test_a_multipart_field_gives_the_same(client) -> None:
+    check_answer(client.post("/api/analyze", data=files(IMAGE)).json)
+
+
+@pytest.mark.parametrize("count", [2, 16])
+def test_several_images_are_answered_in_their_order(client, count: int) -> None:
+    images = [encode_png(np.zeros((10 + number, 20, 3), np.uint8)) for number in range(count)]
+    answer = client.post("/api/analyze", data=files(*images)).json
+    assert [image["height"] for image in answer["images"]] == [10 + number for number in range(count)]
+
+
+def test_one_broken_image_of_several_does_not_cost_the_others(client) -> None:
+    images = (IMAGE, TEXT, IMAGE[:60], png_that_claims(9999, 9999), IMAGE)
+    first, *broken, last = client.post("/api/analyze", data=files(*images)).json["images"]
+    check_answer(first)
+    check_answer(last)
+    assert [image["status"] for image in broken] == [415, 422, 413]
+    assert all(image["error"] for image in broken)
+
+
+@pytest.mark.parametrize(
+    ("data", "mimetype", "code", "words"),
+    [
+        (TEXT, "image/png", 415, "Expected a JPEG, PNG"),
+        (b"", "image/png", 415, "nothing"),
+        (IMAGE, "application/octet-stream", 415, "image/*"),
+        (IMAGE, "text/plain", 415, "image/*"),
+        (IMAGE, None, 415, "no type"),
+        (IMAGE[:60], "image/png", 422, "broken"),
+        (png_that_claims(0, 5), "image/png", 422, "no size"),
+        (png_that_claims(10_000, 10_000), "image/png", 413, "megapixels"),
+        (png_that_claims(2**31 - 1, 2**31 - 1), "image/png", 413, "megapixels"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(imaging.MAX_IMAGE_BYTES), "image/png", 413, "bytes"),
+        (b"x", "multipart/form-data", 400, "found none"),
+        (b"x", "multipart/form-data; boundary=b", 400, "found none"),
+        (b"--b\r\nContent-Disposition: form-data\r\n\r\n", "multipart/form-data; boundary=b", 400, ""),
+    ],
+)
+def test_what_can_not_be_analysed_is_refused_as_json(client, data, mimetype, code: int, words: str) -> None:
+    answer = client.post("/api/analyze", data=data, content_type=mimetype)
+    assert answer.status_code == code
+    assert answer.mimetype == "application/json"
+    assert words in answer.json["error"]
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        ({}, 400),
+        ({"image": "text in a field"}, 400),
+        ({"picture": (BytesIO(IMAGE), "a.png")}, 400),
+        (files(TEXT), 415),
+        (files(b""), 415),
+        (files(IMAGE[:60]), 422),
+        (files(*[IMAGE] * 17), 413),
+    ],
+    ids=str,
+)
+def test_forms_that_do_not_fit_are_refused(client, data: dict, code: int) -> None:
+    answer = client.post("/api/analyze", data=data, content_type="multipart/form-data")
+    assert answer.status_code == code
+    assert answer.json["error"]
+
+
+def test_a_bomb_is_refused_before_it_is_unpacked(client, monkeypatch) -> None:
+    monkeypatch.setattr(imaging.cv2, "imdecode", lambda *_: pytest.fail("it was decoded"))
+    answer = client.post("/api/analyze", data=png_that_claims(10_000, 10_000), content_type="image/png")
+    assert answer.status_code == 413
+
+
+def test_mutated_images_never_give_a_fault_of_ours(client) -> None:
+    dice = random.Random(5)
+    originals = [IMAGE, encode_jpeg(np.full((64, 64, 3), 90, np.uint8))]
+    codes = set()
+    for _ in range(200):
+        data = bytearray(dice.choice(originals))
+        for _ in range(dice.randint(1, 8)):
+            data[dice.randrange(len(data))] = dice.randrange(256)
+        del data[dice.choice([dice.randrange(8, len(data)), len(data)]) :]
+        codes.add(client.post("/api/analyze", data=bytes(data), content_type="image/png").status_code)
+    assert codes <= {200, 413, 415, 422}
+    assert len(codes) >= 3
+
+
+def test_without_an_analysis_there_is_no_such_route(fake_camera) -> None:
+    answer = create_app(fake_camera).test_client().post("/api/analyze", data=IMAGE, content_type="image/png")
+    assert answer.status_code == 404
+
+
+def test_large_files_are_not_written_to_the_disk(client, monkeypatch) -> None:
+    monkeypatch.setattr("tempfile.SpooledTemporaryFile", lambda *_, **__: pytest.fail("a temporary file"))
+    monkeypatch.setattr("tempfile.TemporaryFile", lambda *_, **__: pytest.fail("a temporary file"))
+    noise = np.random.default_rng(1).integers(0, 256, (600, 600, 3), np.uint8)
+    image = encode_png(noise)
+    assert len(image) > 1_000_000
+    answer = client.post("/api/analyze", data=form(image), content_type="multipart/form-data; boundary=b")
+    assert answer.json["width"] == 600
+
+
+def test_text_where_a_file_should_be_is_not_collected_without_end(client) -> None:
+    text = form(b"x" * 600_000).replace(b'; filename="a"', b"")
+    assert client.post("/api/analyze", data=text, content_type="multipart/form-data; boundary=b").status_code == 413
+
+
+# ---- who may send
+
+
+@pytest.mark.parametrize(
+    ("origin", "fetch_site", "foreign"),
+    [
+        (None, None, False),  # a program
+        ("http://localhost:5000", "same-origin", False),
+        ("https://LOCALHOST:5000", None, False),
+        (None, "none", False),
+        ("http://localhost:5001", None, True),  # another program of this computer
+        ("http://localhost", None, True),
+        ("https://evil.example", None, True),
+        ("https://evil.example", "cross-site", True),
+        (None, "cross-site", True),
+        (None, "same-site", True),
+        ("null", None, True),
+        ("", None, True),
+        ("http://localhost:5000.evil.example", None, True),
+        ("http://localhost:5000@evil.example", None, True),
+        ("http://[", None, True),
+    ],
+)
+def test_other_sites_may_not_send(client, origin, fetch_site, foreign: bool) -> None:
+    assert is_foreign(origin, fetch_site, "localhost:5000") == foreign
+    headers = {"Host": "localhost:5000"}
+    headers |= {} if origin is None else {"Origin": origin}
+    headers |= {} if fetch_site is None else {"Sec-Fetch-Site": fetch_site}
+    answer = client.post("/api/analyze", data=IMAGE, content_type="image/png", headers=headers)
+    assert answer.status_code == (403 if foreign else 200)
+    assert client.get("/api/state", headers=headers).status_code == 200
+
+
+# ---- over the wire
+
+
+def post(server, body: bytes = IMAGE, **headers: str) -> tuple[int, dict[str, str], dict]:
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    try:
+        connection.request("POST", "/api/analyze", body, {"Content-Type": "image/png", **headers})
+        answer = connection.getresponse()
+        return answer.status, dict(answer.getheaders()), json.load(answer)
+    finally:
+        connection.close()
+
+
+def test_beyond_the_limit_the_answer_is_429_and_says_when_to_come_again(fake_camera, serve) -> None:
+    entered, leave = threading.Semaphore(0), threading.Event()
+
+    def slow(data: bytes) -> Analysis:
+        entered.release()
+        assert leave.wait(10)
+        return analyze(data)
+
+    fake_camera.publish()
+    server = serve(fake_camera, analyze=slow, max_analyses=2)
+    codes: list[int] = []
+    threads = [threading.Thread(target=lambda: codes.append(post(server)[0])) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    assert [entered.acquire(timeout=10) for _ in threads] == [True, True]
+    status, headers, answer = post(server)
+    assert status == 429
+    assert int(headers["Retry-After"]) > 0
+    assert "2 images" in answer["error"]
+    leave.set()
+    for thread in threads:
+        thread.join(10)
+    assert codes == [200, 200]
+    assert post(server)[0] == 200
+
+
+def test_a_place_comes_back_when_the_analysis_fails(fake_camera, serve) -> None:
+    server = serve(fake_camera, analyze=lambda _: 1 / 0, max_analyses=1)
+    assert [post(server)[0] for _ in range(3)] == [500] * 3
+
+
+def test_a_client_that_goes_away_half_way_gives_its_place_back(fake_camera, serve) -> None:
+    server = serve(fake_camera, analyze=analyze, max_analyses=1)
+    with socket.create_connection(("127.0.0.1", server.port)) as half:
+        half.sendall(b"POST /api/analyze HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\n")
+        half.sendall(b"Content-Length: 1000\r\n\r\nhalf")
+        assert eventually(lambda: post(server)[0] == 429)
+    assert eventually(lambda: post(server)[0] == 200)
+
+
+def test_more_than_the_limit_is_refused_and_the_client_learns_why(fake_camera, serve) -> None:
+    server = serve(fake_camera, analyze=analyze)
+    status, _, answer = post(server, bytes(MAX_BODY_BYTES + 1))
+    assert status == 413
+    assert answer["error"]
+
+
+@pytest.mark.parametrize("path", ["/api/analyze", "/api/state", "/"])
+def test_a_body_without_end_is_not_awaited(fake_camera, serve, path: str) -> None:
+    server = serve(fake_camera, analyze=analyze)
+    with socket.create_connection(("127.0.0.1", server.port), timeout=3) as endless:
+        endless.sendall(f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {10**12}\r\n".encode())
+        endless.sendall(b"Content-Type: image/png\r\n\r\n")
+        answer = endless.makefile("rb").read()  # to its end: the connection is closed
+    assert answer.split()[1] in (b"413", b"405")
+
+
+def test_a_body_in_chunks_is_taken_up_to_the_limit(fake_camera, serve) -> None:
+    server = serve(fake_camera, analyze=analyze)
+
+    def send(chunks: list[bytes]) -> int:
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+        try:
+            connection.request("POST", "/api/analyze", iter(chunks), {"Content-Type": "image/png"}, encode_chunked=True)
+            return connection.getresponse().status
+        except (ConnectionError, TimeoutError):
+            return 0
+        finally:
+            connection.close()
+
+    assert send([IMAGE[:50], IMAGE[50:]]) == 200
+    assert send([bytes(2**20)] * (MAX_BODY_BYTES // 2**20 + 1)) in (413, 0)
