@@ -80,6 +80,8 @@ def _read_architecture(path: Path) -> Any:
         found = f"the keys {sorted(document)[:5]}" if isinstance(document, dict) else type(document).__name__
         raise ModelError(f"{path}: expected class_name and config of a network, as model.to_json() has, found {found}")
     keras = import_keras()
+    import mien.layers  # noqa: F401  so that Keras knows the layers of this project
+
     try:
         config = upgrade(document)
         unknown = {name for name, module in named_objects(config) if module == "keras.layers"} - set(dir(keras.layers))
