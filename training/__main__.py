@@ -18,9 +18,20 @@ if TYPE_CHECKING:
     from training.dataset import Dataset
 
 RECIPE_HELP = {
-    "network": "name of the network",
-    "side_px": "side of the square input in pixels",
+    "network": "six_layer, elu, shallow or hybrid_lbp",
+    "side_px": "side of the square input in pixels, 32 to 350",
+    "optimizer": "adamw, adam, sgd (with Nesterov momentum) or rmsprop",
+    "schedule": "of the learning rate: cosine, plateau or constant",
+    "early_stop": "end after so many epochs without a better validation accuracy, 0 for never",
+    "weight_decay": "of adamw and sgd",
+    "l2": "weight of the squared weights in the loss",
+    "pixels": "what the network does to pixels first: scale, mean_image (subtract it) or standardize (each image)",
+    "balance": "help for rare expressions: none, weights (in the loss) or sampling (draw all as often)",
+    "rotation_deg": "largest rotation in degrees",
     "shift": "largest shift as a share of the side",
+    "scale": "largest zoom in or out as a share",
+    "shear": "largest slide of top against bottom as a share of the height",
+    "contrast": "largest change of contrast as a share",
     "erase": "share of images that lose a rectangle",
 }
 
@@ -57,7 +68,8 @@ def _train_options(parser: argparse.ArgumentParser) -> None:
     for setting in dataclasses.fields(Recipe):
         option = "--" + setting.name.replace("_", "-")
         if setting.type == "bool":
-            parser.add_argument(option, action=argparse.BooleanOptionalAction, default=setting.default)
+            text = f"{setting.name.replace('_', ' ')} (%(default)s)"
+            parser.add_argument(option, action=argparse.BooleanOptionalAction, default=setting.default, help=text)
         else:
             kind = {"int": int, "float": float, "str": str}[str(setting.type)]
             text = RECIPE_HELP.get(setting.name, setting.name.replace("_", " "))
