@@ -313,9 +313,26 @@ def test_command_line_trains_and_evaluates(tmp_path, capsys):
     assert "broken.jpg" in out
     figures = tmp_path / "figures.json"
     files = ["--model", str(run / "model.json"), "--weights", str(run / "model_weights.h5")]
-    assert main(["evaluate", "--data", str(data), *files, "--json", str(figures)]) == 0
-    assert "| PrivateTest clean |" in capsys.readouterr().out
-    assert json.loads(figures.read_text())["PrivateTest"]["n"] == 14
+    card = tmp_path / "CARD.md"
+    markers = "<!-- figures: begin -->\n<!-- figures: end -->\n<!-- networks: begin -->\n<!-- networks: end -->\n"
+    card.write_text(markers)
+    results = ["--out", str(tmp_path / "results"), "--json", str(figures), "--card", str(card)]
+    assert main(["evaluate", "--data", str(data), *files, *results]) == 0
+    said = capsys.readouterr().out
+    assert "| PrivateTest clean |" in said
+    assert "| PrivateTest, flip averaged |" in said
+    document = json.loads(figures.read_text())
+    assert document["sets"]["PrivateTest"]["n"] == 14
+    assert document["network"]["epochs"] == 2
+    written = {path.name: path.stat().st_size for path in (tmp_path / "results").iterdir()}
+    assert set(written) == {"evaluation.json", "evaluation.md", "confusion.png", "reliability.png"}
+    assert min(written.values()) > 500
+    filled = card.read_text()
+    assert "| PublicTest | 14 |" in filled
+    assert main(["card", str(figures), "--card", str(card)]) == 0
+    assert card.read_text() == filled, "the same figures from JSON"
+    assert main(["card", str(figures), str(figures), "--card", str(card)]) == 0
+    assert card.read_text().count("| 2 | 2,503 |") == 2, "epochs and parameters of both"
 
 
 @pytest.mark.parametrize(
