@@ -32,7 +32,7 @@ class GradCam:
         before_last, dense = _end_of(network, keras)
         last = _last_maps(network, keras)
         self.layer_name: str = last.name
-        inside = keras.Model(network.inputs, [last.output, before_last])
+        inside = keras.Model(network.inputs[0], [last.output, before_last])
 
         def explain(pixels: Any, labels: Any) -> Any:
             with tf.GradientTape() as tape:
