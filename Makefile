@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 OPTIONS ?=
 DATA ?= data/fer2013
 
-.PHONY: run test check bench bench-long train evaluate composites screenshot clean help
+.PHONY: run test check bench bench-long train evaluate notebook composites screenshot clean help
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -34,6 +34,9 @@ train: $(VENV)/.train  ## train and export: make train DATA=folder
 evaluate: $(VENV)/.train  ## figures of the exported network: make evaluate DATA=folder
 	$(BIN)/python -m training evaluate --data $(DATA) $(OPTIONS)
 
+notebook: $(VENV)/.notebook  ## the training story, cell by cell, in the browser
+	$(BIN)/jupyter lab train.ipynb
+
 screenshot: $(VENV)/.dev  ## the README's picture of the page
 	$(BIN)/python -m docs.screenshot
 
@@ -52,7 +55,11 @@ $(VENV)/.train: requirements-train.txt $(VENV)/.run
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-train.txt
 	touch $@
 
-$(VENV)/.dev: requirements-dev.txt $(VENV)/.train
+$(VENV)/.notebook: requirements-notebook.txt $(VENV)/.train
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-notebook.txt
+	touch $@
+
+$(VENV)/.dev: requirements-dev.txt $(VENV)/.notebook
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps tf_keras==2.21.0
 	touch $@

@@ -92,6 +92,8 @@ def _read_architecture(path: Path) -> Any:
     """The untrained network that model.json describes."""
     document = _read_document(path)
     keras = import_keras()
+    import mien.layers  # noqa: F401  so that Keras knows the layers of this project
+
     try:
         config = upgrade(document)
         unknown = {name for name, module in named_objects(config) if module == "keras.layers"} - set(dir(keras.layers))

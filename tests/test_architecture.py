@@ -51,8 +51,8 @@ def test_nothing_imports_main():
 
 
 def test_requirements_are_pinned_and_say_why():
-    for name in ("requirements.txt", "requirements-train.txt", "requirements-dev.txt"):
-        for line in (ROOT / name).read_text(encoding="utf-8").splitlines():
+    for path in ROOT.glob("requirements*.txt"):
+        for line in path.read_text(encoding="utf-8").splitlines():
             if line and not line.startswith(("#", "-r")):
                 assert "==" in line.split("#")[0], line
                 assert line.partition("  #")[2].strip(), f"{line}: says not why"

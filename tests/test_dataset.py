@@ -3,7 +3,17 @@ import pytest
 
 from mien.expressions import EXPRESSIONS
 from tests.synthetic import picture, write_csv, write_folders
-from training.dataset import CSV_CODES, DataError, Split, hold_out, load_dataset, not_in, parse_pixels
+from training.dataset import (
+    CSV_CODES,
+    DataError,
+    Dataset,
+    Split,
+    duplicates,
+    hold_out,
+    load_dataset,
+    not_in,
+    parse_pixels,
+)
 
 
 def rows_of(count, usage, rng):
@@ -50,6 +60,21 @@ def test_without_usage_a_tenth_validates_and_duplicates_stay_together(tmp_path):
     assert not set(first.train.hashes()) & set(first.validation.hashes())
     assert first.validation.names == again.validation.names
     assert first.validation.names != load_dataset(path, seed=4).validation.names
+
+
+def test_duplicates_between_splits_are_counted():
+    def split(values, labels):
+        images = np.array(values, np.uint8).reshape(-1, 1, 1, 1)
+        return Split(images, np.array(labels), tuple(map(str, range(len(values)))))
+
+    data = Dataset(split([1, 1, 2, 3], [0, 0, 1, 2]), split([4, 5], [0, 1]), split([1, 2, 9], [0, 5, 1]))
+    assert duplicates(data) == {
+        "distinct images in Training": 3,
+        "PublicTest images also in Training": 0,
+        "PublicTest images also in Training, with another label": 0,
+        "PrivateTest images also in Training": 2,
+        "PrivateTest images also in Training, with another label": 1,
+    }
 
 
 def test_what_can_not_be_read_is_named_and_skipped(tmp_path):

@@ -1,18 +1,12 @@
+import json
+
 import numpy as np
 import pytest
 
-from mien.expressions import EXPRESSIONS, ModelError
+from mien.expressions import EXPRESSIONS
 from training.dataset import Dataset, Split
-from training.evaluation import (
-    CARD_BEGIN,
-    CARD_END,
-    as_markdown,
-    calibration_error,
-    evaluate,
-    score,
-    wilson_interval,
-    write_into_card,
-)
+from training.evaluation import FLIPPED, Scores, calibration_bins, calibration_error, evaluate, score, wilson_interval
+from training.report import as_markdown
 
 
 def probabilities_for(predicted, confidence):
@@ -91,13 +85,41 @@ def test_a_set_that_is_missing_is_left_out():
     assert "PublicTest; rows" in as_markdown(scores)
 
 
-def test_the_card_is_filled_between_its_markers(tmp_path):
-    card = tmp_path / "card.md"
-    card.write_text(f"before\n{CARD_BEGIN}\nold\n{CARD_END}\nafter\n")
-    for _ in range(2):
-        write_into_card(card, "new\n")
-    assert card.read_text() == f"before\n{CARD_BEGIN}\nnew\n{CARD_END}\nafter\n"
-    card.write_text("no markers")
-    with pytest.raises(ModelError, match="expected the markers"):
-        write_into_card(card, "new\n")
-    assert card.read_text() == "no markers"
+def test_flip_averaging_is_reported_apart():
+    """A network that sees a bright left edge as angry, one on the right as sad, with more or less certainty."""
+    images = np.zeros((2, 2, 2, 1), np.uint8)
+    images[0, :, 0] = 255
+    images[1, :, 1] = 255
+    private = Split(images, np.array([0, 0]), ("a", "b"))
+
+    def predict(faces):
+        left = faces[:, 0, 0, 0] > 0
+        probabilities = np.zeros((len(faces), 7))
+        probabilities[:, 0] = np.where(left, 0.9, 0.2)
+        probabilities[:, 5] = 1 - probabilities[:, 0]
+        return probabilities
+
+    scores = evaluate(predict, Dataset(split([3], [0]), split([], []), private), flip=True)
+    assert list(scores) == ["PrivateTest", "PrivateTest clean", f"PrivateTest{FLIPPED}", f"PrivateTest clean{FLIPPED}"]
+    assert scores["PrivateTest"].accuracy == 0.5
+    assert scores[f"PrivateTest{FLIPPED}"].accuracy == 1.0
+
+
+def test_bins_hold_every_image_once_and_give_the_error():
+    rng = np.random.default_rng(0)
+    probabilities = rng.dirichlet(np.ones(7), 200)
+    labels = rng.integers(0, 7, 200)
+    bins = calibration_bins(probabilities, labels)
+    assert len(bins) == 15
+    assert sum(n for n, _, _ in bins) == 200
+    assert bins[0] == (0, 0.0, 0.0), "the largest of seven is never below 1/7"
+    assert all(i / 15 <= confidence <= (i + 1) / 15 for i, (n, confidence, _) in enumerate(bins) if n)
+    gaps = sum(n * abs(confidence - accuracy) for n, confidence, accuracy in bins) / 200
+    assert calibration_error(probabilities, labels) == pytest.approx(gaps)
+
+
+def test_scores_survive_json():
+    labels = np.arange(7).repeat(2)
+    s = score(probabilities_for(labels[::-1], 0.6), labels)
+    back = Scores.from_dict(json.loads(json.dumps(s.as_dict())))
+    assert back.as_dict() == s.as_dict()

@@ -1,3 +1,5 @@
+import csv
+import dataclasses
 import json
 
 import keras
@@ -5,17 +7,20 @@ import numpy as np
 import pytest
 
 from mien.expressions import EXPRESSIONS
+from mien.layers import MeanImage
 from model import FacialExpressionModel
 from tests.synthetic import write_csv, write_folders
 from training import networks, recipe
 from training.__main__ import main
 from training.augment import Augment
-from training.dataset import load_dataset
+from training.batches import Batches, class_weights
+from training.callbacks import count_plateaus, read_history
+from training.dataset import Split, load_dataset
 from training.export import export
-from training.recipe import Batches, Recipe, RunError, build, fit, read_history
+from training.recipe import Recipe, RunError, build, fit, make_optimizer, prepare
 
 
-def tiny_network(side_px=48, *, conv_dropout=0.2, dense_dropout=0.3):
+def tiny_network(side_px=48, *, conv_dropout=0.2, **style):
     layers = keras.layers
     return keras.Sequential(
         [
@@ -60,23 +65,6 @@ class KillAt(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         if (self.epoch, batch) == self.at:
             raise Killed
-
-
-def test_six_layer_is_the_network_it_says():
-    network = networks.six_layer()
-    convolutions = [layer for layer in network.layers if isinstance(layer, keras.layers.Conv2D)]
-    dense = [layer for layer in network.layers if isinstance(layer, keras.layers.Dense)]
-    assert [(c.filters, c.kernel_size) for c in convolutions] == [
-        (64, (3, 3)),
-        (128, (5, 5)),
-        (512, (3, 3)),
-        (512, (3, 3)),
-    ]
-    assert [d.units for d in dense] == [256, 512, 7]
-    assert isinstance(network.layers[0], keras.layers.Rescaling), "scaling is part of the network"
-    assert network.count_params() == pytest.approx(4.48e6, rel=0.01)
-    untrained = network(np.zeros((2, 48, 48, 1), np.uint8)).shape
-    assert untrained == (2, 7)
 
 
 def test_a_resumed_run_equals_an_unbroken_one(dataset, tmp_path):
@@ -133,7 +121,81 @@ def test_a_folder_with_another_recipe_is_refused_and_left_alone(dataset, tmp_pat
     assert (tmp_path / "recipe.json").read_text() == before
 
 
-@pytest.mark.parametrize("wrong", [{"network": "magic"}, {"epochs": 0}, {"batch_size": 1}])
+def test_an_older_recipe_that_lacks_new_fields_had_their_defaults(dataset, tmp_path):
+    plan = Recipe(**SMALL, epochs=1)
+    fit(plan, dataset, tmp_path)
+    path = tmp_path / "recipe.json"
+    old = json.loads(path.read_text())
+    for name in ("optimizer", "schedule", "l2", "pixels", "balance"):
+        del old[name]
+    path.write_text(json.dumps(old))
+    with pytest.raises(RunError, match="optimizer adamw there, sgd asked"):
+        fit(dataclasses.replace(plan, optimizer="sgd"), dataset, tmp_path)
+    said = []
+    fit(plan, dataset, tmp_path, report=said.append)
+    assert "has finished" in said[0]
+    assert json.loads(path.read_text())["optimizer"] == "adamw"
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("adamw", "AdamW"), ("adam", "Adam"), ("sgd", "SGD"), ("rmsprop", "RMSprop")]
+)
+def test_optimizers_by_name(name, kind):
+    optimizer = make_optimizer(Recipe(optimizer=name, schedule="constant", learning_rate=0.25), 10)
+    assert type(optimizer).__name__ == kind
+    assert float(optimizer.learning_rate) == 0.25
+    assert optimizer.get_config().get("nesterov", True), "momentum is Nesterov's"
+
+
+def test_the_cosine_rises_and_falls():
+    rate = make_optimizer(Recipe(epochs=5, warmup_epochs=1, learning_rate=0.5), 10)._learning_rate
+    assert [float(rate(step)) for step in (0, 10, 50)] == pytest.approx([0, 0.5, 0], abs=1e-6)
+    assert float(rate(30)) == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize(
+    ("losses", "plateaus"),
+    [([], 0), ([3, 2, 1], 0), ([1, 2, 2, 2], 0), ([1, 2, 2, 2, 2], 1), ([1] * 9, 2), ([5, 5, 5, 5, 4, 4, 4, 4], 0)],
+)
+def test_plateaus_are_counted(losses, plateaus):
+    assert count_plateaus(losses) == plateaus
+
+
+def test_plateau_and_early_end_follow_the_history_across_a_resume(dataset, tmp_path):
+    plan = Recipe(**{**SMALL, "learning_rate": 1e-7}, epochs=30, schedule="plateau", early_stop=6)
+    with pytest.raises(Killed):
+        fit(plan, dataset, tmp_path, callbacks=(KillAt(2, 0),))
+    rates = {}
+    watch = keras.callbacks.LambdaCallback(
+        on_epoch_begin=lambda epoch, logs: rates.update({epoch: float(run.trainer.optimizer.learning_rate)})
+    )
+    rows = read_history(tmp_path)
+    with (tmp_path / "history.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows({**rows[0], "epoch": epoch, "val_loss": 0.01, "val_accuracy": 0.99} for epoch in range(2))
+    run = prepare(plan, dataset, tmp_path, callbacks=[watch])
+    assert not run.finished
+    run.trainer.fit(**run.arguments)
+    assert list(rates) == [2, 3, 4, 5, 6], "six epochs behind the best, the first of them before the kill"
+    assert [rates[epoch] for epoch in (2, 4, 5, 6)] == pytest.approx([1e-7, 1e-7, 5e-8, 5e-8])
+    assert prepare(plan, dataset, tmp_path).finished
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"network": "magic"},
+        {"epochs": 0},
+        {"batch_size": 1},
+        {"optimizer": "adagrad"},
+        {"schedule": "stairs"},
+        {"pixels": "raw"},
+        {"balance": "luck"},
+        {"side_px": 31},
+        {"side_px": 351},
+    ],
+)
 def test_a_recipe_that_can_not_be_is_told(wrong):
     with pytest.raises(RunError, match="expected"):
         Recipe(**wrong)
@@ -150,6 +212,46 @@ def test_batches_hold_every_image_once_in_an_order_of_seed_and_epoch(dataset):
     assert sorted(first) == sorted(dataset.train.labels)
     assert (first != labels(1)).any()
     assert (first == labels(0)).all()
+
+
+def uneven(dataset):
+    """12 images: angry nine, disgust one, fear two."""
+    labels = np.array([0] * 9 + [1] + [2] * 2)
+    return Split(dataset.train.images[:12], labels, dataset.train.names[:12])
+
+
+def test_balanced_sampling_draws_every_expression_as_often(dataset):
+    batches = Batches(uneven(dataset), 5, seed=1, balance="sampling")
+    drawn = np.concatenate([batches[i][1].argmax(axis=1) for i in range(len(batches))])
+    assert np.bincount(drawn).tolist() == [4, 4, 4]
+    first = batches.order.copy()
+    assert len(set(first[drawn == 0])) == 4, "no image twice before all were drawn"
+    batches.start_epoch(1)
+    assert (batches.order != first).any()
+    batches.start_epoch(0)
+    assert (batches.order == first).all()
+
+
+def test_class_weights_make_every_expression_weigh_the_same(dataset):
+    split = uneven(dataset)
+    batches = Batches(split, 5, seed=1, balance="weights")
+    weights = np.concatenate([batches[i][2] for i in range(len(batches))])
+    labels = split.labels[batches.order]
+    assert [weights[labels == label].sum() for label in range(3)] == pytest.approx([4, 4, 4])
+    assert class_weights(labels)[3:].tolist() == [0, 0, 0, 0]
+    assert len(Batches(split, 5, seed=1)[0]) == 2, "no weights unless asked"
+
+
+def test_mean_image_is_that_of_the_training_images(dataset, tmp_path):
+    run = prepare(Recipe(network="shallow", pixels="mean_image"), dataset, tmp_path)
+    (layer,) = [layer for layer in run.network.layers if isinstance(layer, MeanImage)]
+    np.testing.assert_allclose(np.asarray(layer.mean), dataset.train.images.mean(axis=0), rtol=1e-5)
+
+
+def test_options_train_together(dataset, tmp_path):
+    plan = Recipe(**SMALL, epochs=1, balance="weights", optimizer="sgd", vertical_flip=True, shear=0.1, erase=0.5)
+    fit(plan, dataset, tmp_path)
+    assert np.isfinite(read_history(tmp_path)[0]["loss"])
 
 
 def test_augmentation_changes_images_in_training_alone():
@@ -172,6 +274,31 @@ def test_augmentation_of_strength_zero_changes_nothing():
     np.testing.assert_allclose(np.asarray(layer(images, training=True)), images, atol=1e-2)
 
 
+def ramp():
+    """Brightness rises from top to bottom."""
+    return np.tile(np.linspace(0, 255, 48, dtype=np.float32)[None, :, None, None], (16, 1, 48, 1))
+
+
+STILL = {"flip": False, "rotation_deg": 0, "shift": 0, "scale": 0, "contrast": 0}
+
+
+def test_vertical_flip_turns_some_images_upside_down():
+    changed = np.asarray(Augment(**STILL, vertical_flip=True)(ramp(), training=True))
+    upside_down = [image[0, 0, 0] > image[-1, 0, 0] for image in changed]
+    assert 1 <= sum(upside_down) <= 15
+    np.testing.assert_allclose(changed[upside_down.index(True)], ramp()[0, ::-1], atol=1e-2)
+
+
+def test_shear_slides_rows_and_moves_no_pixel_up_or_down():
+    np.testing.assert_allclose(np.asarray(Augment(**STILL, shear=0.3)(ramp(), training=True)), ramp(), atol=1e-2)
+    sideways = ramp().transpose(0, 2, 1, 3)
+    changed = np.asarray(Augment(**STILL, shear=0.3)(sideways, training=True))
+    slides = changed[:, 4, 24, 0] - changed[:, 44, 24, 0]
+    assert slides.min() < -5, "some one way"
+    assert slides.max() > 5, "some the other"
+    np.testing.assert_allclose((changed[:, 4, 24, 0] + changed[:, 43, 24, 0]) / 2, sideways[0, 0, 24, 0], atol=0.1)
+
+
 def test_build_puts_the_augmentation_outside_the_network():
     network, trainer = build(Recipe(**SMALL))
     assert not any(isinstance(layer, Augment) for layer in network.layers)
@@ -190,9 +317,26 @@ def test_command_line_trains_and_evaluates(tmp_path, capsys):
     assert "broken.jpg" in out
     figures = tmp_path / "figures.json"
     files = ["--model", str(run / "model.json"), "--weights", str(run / "model_weights.h5")]
-    assert main(["evaluate", "--data", str(data), *files, "--json", str(figures)]) == 0
-    assert "| PrivateTest clean |" in capsys.readouterr().out
-    assert json.loads(figures.read_text())["PrivateTest"]["n"] == 14
+    card = tmp_path / "CARD.md"
+    markers = "<!-- figures: begin -->\n<!-- figures: end -->\n<!-- networks: begin -->\n<!-- networks: end -->\n"
+    card.write_text(markers)
+    results = ["--out", str(tmp_path / "results"), "--json", str(figures), "--card", str(card)]
+    assert main(["evaluate", "--data", str(data), *files, *results]) == 0
+    said = capsys.readouterr().out
+    assert "| PrivateTest clean |" in said
+    assert "| PrivateTest, flip averaged |" in said
+    document = json.loads(figures.read_text())
+    assert document["sets"]["PrivateTest"]["n"] == 14
+    assert document["network"]["epochs"] == 2
+    written = {path.name: path.stat().st_size for path in (tmp_path / "results").iterdir()}
+    assert set(written) == {"evaluation.json", "evaluation.md", "confusion.png", "reliability.png"}
+    assert min(written.values()) > 500
+    filled = card.read_text()
+    assert "| PublicTest | 14 |" in filled
+    assert main(["card", str(figures), "--card", str(card)]) == 0
+    assert card.read_text() == filled, "the same figures from JSON"
+    assert main(["card", str(figures), str(figures), "--card", str(card)]) == 0
+    assert card.read_text().count("| 2 | 2,503 |") == 2, "epochs and parameters of both"
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import os
 import sys
 from pathlib import Path
@@ -18,9 +17,20 @@ if TYPE_CHECKING:
     from training.dataset import Dataset
 
 RECIPE_HELP = {
-    "network": "name of the network",
-    "side_px": "side of the square input in pixels",
+    "network": "six_layer, elu, shallow or hybrid_lbp",
+    "side_px": "side of the square input in pixels, 32 to 350",
+    "optimizer": "adamw, adam, sgd (with Nesterov momentum) or rmsprop",
+    "schedule": "of the learning rate: cosine, plateau or constant",
+    "early_stop": "end after so many epochs without a better validation accuracy, 0 for never",
+    "weight_decay": "of adamw and sgd",
+    "l2": "weight of the squared weights in the loss",
+    "pixels": "what the network does to pixels first: scale, mean_image (subtract it) or standardize (each image)",
+    "balance": "help for rare expressions: none, weights (in the loss) or sampling (draw all as often)",
+    "rotation_deg": "largest rotation in degrees",
     "shift": "largest shift as a share of the side",
+    "scale": "largest zoom in or out as a share",
+    "shear": "largest slide of top against bottom as a share of the height",
+    "contrast": "largest change of contrast as a share",
     "erase": "share of images that lose a rectangle",
 }
 
@@ -57,7 +67,8 @@ def _train_options(parser: argparse.ArgumentParser) -> None:
     for setting in dataclasses.fields(Recipe):
         option = "--" + setting.name.replace("_", "-")
         if setting.type == "bool":
-            parser.add_argument(option, action=argparse.BooleanOptionalAction, default=setting.default)
+            text = f"{setting.name.replace('_', ' ')} (%(default)s)"
+            parser.add_argument(option, action=argparse.BooleanOptionalAction, default=setting.default, help=text)
         else:
             kind = {"int": int, "float": float, "str": str}[str(setting.type)]
             text = RECIPE_HELP.get(setting.name, setting.name.replace("_", " "))
@@ -92,26 +103,50 @@ def _evaluate_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder with train/ and test/, or a Kaggle CSV")
     parser.add_argument("--model", type=Path, default=Path("model.json"))
     parser.add_argument("--weights", type=Path, default=Path("model_weights.h5"))
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs/evaluation"), help="folder for JSON, Markdown and plots (%(default)s)"
+    )
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     parser.add_argument("--card", type=Path, help="put the figures into this model card, between its markers")
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    """print accuracy, macro-F1, calibration and confusion of an exported network"""
+    """print and save accuracy, macro-F1, calibration, confusion and costs of an exported network"""
     from model import FacialExpressionModel
+    from training.costs import measure
     from training.dataset import load_dataset
-    from training.evaluation import as_markdown, evaluate, write_into_card
+    from training.evaluation import evaluate
+    from training.report import Report, trained_epochs, write_into_card
 
-    network = FacialExpressionModel(options.model, options.weights)
-    dataset = load_dataset(options.data, side_px=network.input_size_px[0])
+    model = FacialExpressionModel(options.model, options.weights)
+    dataset = load_dataset(options.data, side_px=model.input_size_px[0])
     _report_data(dataset)
-    scores = evaluate(network.predict, dataset)
-    text = as_markdown(scores)
-    print(text)
+    report = Report(
+        evaluate(model.predict, dataset, flip=True), costs=measure(model), epochs=trained_epochs(options.model)
+    )
+    print(report.as_markdown())
+    print("wrote " + ", ".join(str(path) for path in report.write(options.out)))
     if options.json:
-        options.json.write_text(json.dumps({name: s.as_dict() for name, s in scores.items()}, indent=1) + "\n")
+        report.write_json(options.json)
     if options.card:
-        write_into_card(options.card, text)
+        write_into_card(options.card, report.as_markdown())
+
+
+def _card_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("figures", type=Path, nargs="+", help="evaluation.json of one network, or of several")
+    parser.add_argument("--card", type=Path, help="put the text into this model card, between its markers")
+
+
+def _card(options: argparse.Namespace) -> None:
+    """print the figures of one evaluation.json, or several networks in one table, for the model card"""
+    from training.report import CARD_BEGIN, CARD_END, TABLE_BEGIN, TABLE_END, Report, comparison, write_into_card
+
+    reports = [Report.read_json(path) for path in options.figures]
+    alone = len(reports) == 1
+    text = reports[0].as_markdown() if alone else comparison(reports)
+    print(text)
+    if options.card:
+        write_into_card(options.card, text, *((CARD_BEGIN, CARD_END) if alone else (TABLE_BEGIN, TABLE_END)))
 
 
 def _composites_options(parser: argparse.ArgumentParser) -> None:
@@ -136,6 +171,7 @@ def _composites(options: argparse.Namespace) -> None:
 COMMANDS = {
     "train": (_train_options, _train),
     "evaluate": (_evaluate_options, _evaluate),
+    "card": (_card_options, _card),
     "composites": (_composites_options, _composites),
 }
 

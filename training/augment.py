@@ -14,10 +14,13 @@ class Augment(keras.layers.Layer):
     Input and output: float32 (n, h, w, 1), 0..255. All of flip, rotation, shift and scale are one affine map,
     so an image is interpolated once; pixels from outside repeat the border.
 
-    flip: mirror half of the images. rotation_deg, shift (share of the side), scale (0.1: 0.9 to 1.1 times as
-    large), contrast (0.2: 0.8 to 1.2 times): drawn evenly from -value to value. erase: share of the images
+    flip, vertical_flip: mirror half of the images, left to right or top to bottom. rotation_deg, shift (share of the
+    side), scale (0.1: 0.9 to 1.1 times as large), shear (0.1: the top slides by 0.1 of the height against the
+    bottom), contrast (0.2: 0.8 to 1.2 times): drawn evenly from -value to value. erase: share of the images
     that lose a rectangle of 2 to 20 % of their area (Zhong et al., "Random erasing data augmentation", 2017).
     """
+
+    STRENGTHS = ("flip", "vertical_flip", "rotation_deg", "shift", "scale", "shear", "contrast", "erase")
 
     def __init__(
         self,
@@ -28,6 +31,8 @@ class Augment(keras.layers.Layer):
         scale: float = 0.1,
         contrast: float = 0.2,
         erase: float = 0.0,
+        vertical_flip: bool = False,
+        shear: float = 0.0,
         seed: int = 0,
         **kwargs: Any,
     ) -> None:
@@ -38,6 +43,8 @@ class Augment(keras.layers.Layer):
         self.scale = scale
         self.contrast = contrast
         self.erase = erase
+        self.vertical_flip = vertical_flip
+        self.shear = shear
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     def call(self, images: Any, training: bool = False) -> Any:
@@ -68,6 +75,12 @@ class Augment(keras.layers.Layer):
         shift_y = self._uniform(n, -self.shift, self.shift) * height
         a, b = ops.cos(angle) * zoom * mirror, -ops.sin(angle) * zoom * mirror
         c, d = ops.sin(angle) * zoom, ops.cos(angle) * zoom
+        if self.shear > 0:
+            slide = self._uniform(n, -self.shear, self.shear)
+            b, d = b + a * slide, d + c * slide
+        if self.vertical_flip:
+            upside_down = ops.where(self._uniform(n, 0, 1) < 0.5, -1.0, 1.0)
+            c, d = c * upside_down, d * upside_down
         offset_x = center_x + shift_x - a * center_x - b * center_y
         offset_y = center_y + shift_y - c * center_x - d * center_y
         zero = ops.zeros_like(a)
@@ -96,5 +109,4 @@ class Augment(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """What a checkpoint needs to build the layer again."""
-        names = ("flip", "rotation_deg", "shift", "scale", "contrast", "erase")
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+        return {**super().get_config(), **{name: getattr(self, name) for name in self.STRENGTHS}}

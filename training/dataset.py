@@ -142,6 +142,18 @@ def not_in(split: Split, others: Split) -> Split:
     return split.take(np.array([i for i, digest in enumerate(split.hashes()) if digest not in known], np.int64))
 
 
+def duplicates(dataset: Dataset) -> dict[str, int]:
+    """How far the splits overlap, counted by exact pixels: what is counted -> images."""
+    label_of = dict(zip(dataset.train.hashes(), dataset.train.labels, strict=True))
+    counts = {"distinct images in Training": len(label_of)}
+    for name, split in (("PublicTest", dataset.validation), ("PrivateTest", dataset.test)):
+        images = zip(split.hashes(), split.labels, strict=True)
+        also = [(digest, label) for digest, label in images if digest in label_of]
+        counts[f"{name} images also in Training"] = len(also)
+        counts[f"{name} images also in Training, with another label"] = sum(label_of[d] != label for d, label in also)
+    return counts
+
+
 def _read_folders(root: Path, collector: _Collector) -> None:
     folders = {entry.name.lower(): entry for entry in root.iterdir() if entry.is_dir()}
     if "train" not in folders:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mien.expressions import EXPRESSIONS, ModelError
+from mien.expressions import EXPRESSIONS
 from training.dataset import Dataset, Split, not_in
 
 CALIBRATION_BINS = 15
@@ -23,6 +22,7 @@ class Scores:
     accuracy: share labelled right, with its 95 % interval (Wilson, 1927). macro_f1: mean of the seven F1.
     ece: expected calibration error in 15 bins (Guo et al., "On calibration of modern neural networks", 2017).
     nll: mean negative log-likelihood of the true label. confusion: int (7, 7), rows true, columns predicted.
+    bins: for each of the 15 bins of confidence (images, their mean confidence, their accuracy); 0, 0, 0 where empty.
     """
 
     n: int
@@ -35,6 +35,7 @@ class Scores:
     recall: tuple[float, ...]
     f1: tuple[float, ...]
     confusion: np.ndarray
+    bins: tuple[tuple[int, float, float], ...]
 
     def as_dict(self) -> dict[str, Any]:
         """The same as plain numbers, lists and names, for JSON."""
@@ -50,7 +51,23 @@ class Scores:
                 for i, expression in enumerate(EXPRESSIONS)
             },
             "confusion": self.confusion.tolist(),
+            "bins": [list(row) for row in self.bins],
         }
+
+    @classmethod
+    def from_dict(cls, figures: dict[str, Any]) -> Scores:
+        """Scores as `as_dict` wrote them. Raises KeyError or TypeError for anything else."""
+        by_class = [figures["classes"][expression] for expression in EXPRESSIONS]
+        low, high = figures["interval"]
+        return cls(
+            **{name: figures[name] for name in ("n", "accuracy", "macro_f1", "ece", "nll")},
+            interval=(low, high),
+            precision=tuple(row["precision"] for row in by_class),
+            recall=tuple(row["recall"] for row in by_class),
+            f1=tuple(row["f1"] for row in by_class),
+            confusion=np.array(figures["confusion"], int),
+            bins=tuple((n, confidence, accuracy) for n, confidence, accuracy in figures["bins"]),
+        )
 
 
 def score(probabilities: np.ndarray, labels: np.ndarray) -> Scores:
@@ -78,6 +95,7 @@ def score(probabilities: np.ndarray, labels: np.ndarray) -> Scores:
         recall=tuple(map(float, recall)),
         f1=tuple(map(float, f1)),
         confusion=confusion,
+        bins=calibration_bins(probabilities, labels),
     )
 
 
@@ -90,33 +108,58 @@ def wilson_interval(successes: int, n: int, z: float = 1.96) -> tuple[float, flo
     return (center - half) / scale, (center + half) / scale
 
 
-def calibration_error(probabilities: np.ndarray, labels: np.ndarray, bins: int = CALIBRATION_BINS) -> float:
-    """Mean gap between confidence and accuracy over equal bins of confidence, weighted by their images."""
+def calibration_bins(
+    probabilities: np.ndarray, labels: np.ndarray, bins: int = CALIBRATION_BINS
+) -> tuple[tuple[int, float, float], ...]:
+    """(images, mean confidence, accuracy) for each of so many equal bins of confidence; 0, 0, 0 where empty."""
     confidence = probabilities.max(axis=1)
     hit = probabilities.argmax(axis=1) == labels
     index = np.minimum((confidence * bins).astype(int), bins - 1)
-    gaps = [abs(confidence[index == b].sum() - hit[index == b].sum()) for b in range(bins)]
-    return float(sum(gaps) / len(labels))
+    inside = [index == b for b in range(bins)]
+    return tuple(
+        (int(i.sum()), float(confidence[i].mean()), float(hit[i].mean())) if i.any() else (0, 0.0, 0.0) for i in inside
+    )
 
 
-def evaluate(predict: Callable[[np.ndarray], np.ndarray], dataset: Dataset) -> dict[str, Scores]:
+def calibration_error(probabilities: np.ndarray, labels: np.ndarray, bins: int = CALIBRATION_BINS) -> float:
+    """Mean gap between confidence and accuracy over equal bins of confidence, weighted by their images."""
+    rows = calibration_bins(probabilities, labels, bins)
+    return sum(n * abs(confidence - accuracy) for n, confidence, accuracy in rows) / len(labels)
+
+
+FLIPPED = ", flip averaged"
+
+
+def evaluate(predict: Callable[[np.ndarray], np.ndarray], dataset: Dataset, *, flip: bool = False) -> dict[str, Scores]:
     """Scores by name: PublicTest, PrivateTest, and PrivateTest without the images that also stand in Training.
 
     predict: faces uint8 (n, side, side, 1) -> probabilities (n, 7).
+    flip: each set once more with FLIPPED behind its name: the mean of the probabilities of an image and its mirror
+    image (an old habit of image classification, as in Krizhevsky, Sutskever and Hinton, 2012).
     """
     sets: dict[str, Split] = {"PublicTest": dataset.validation, "PrivateTest": dataset.test}
     scores: dict[str, Scores] = {}
+    averaged: dict[str, Scores] = {}
     for name, split in sets.items():
         if not len(split):
             continue
         probabilities = predict(split.images)
-        scores[name] = score(probabilities, split.labels)
-        if name == "PrivateTest":
-            clean = not_in(split, dataset.train)
-            positions = {image_name: i for i, image_name in enumerate(split.names)}
-            kept = [positions[image_name] for image_name in clean.names]
-            if kept:
-                scores["PrivateTest clean"] = score(probabilities[kept], split.labels[kept])
+        scores.update(_with_clean(name, split, probabilities, dataset.train))
+        if flip:
+            mirrored = predict(np.ascontiguousarray(split.images[:, :, ::-1]))
+            found = _with_clean(name, split, (probabilities + mirrored) / 2, dataset.train)
+            averaged.update({f"{set_name}{FLIPPED}": s for set_name, s in found.items()})
+    return scores | averaged
+
+
+def _with_clean(name: str, split: Split, probabilities: np.ndarray, train: Split) -> dict[str, Scores]:
+    """The scores of one set, and for PrivateTest those of its clean part."""
+    scores = {name: score(probabilities, split.labels)}
+    if name == "PrivateTest":
+        clean = set(not_in(split, train).names)
+        kept = [i for i, image_name in enumerate(split.names) if image_name in clean]
+        if kept:
+            scores["PrivateTest clean"] = score(probabilities[kept], split.labels[kept])
     return scores
 
 
@@ -145,15 +188,3 @@ def as_markdown(scores: dict[str, Scores]) -> str:
         counts = " | ".join(str(n) for n in s.confusion[i])
         lines.append(f"| {expression} | {s.precision[i]:.3f} | {s.recall[i]:.3f} | {s.f1[i]:.3f} | {counts} |")
     return "\n".join(lines) + "\n"
-
-
-CARD_BEGIN, CARD_END = "<!-- figures: begin -->", "<!-- figures: end -->"
-
-
-def write_into_card(card: Path, text: str) -> None:
-    """Replace what stands between the markers of a model card. Raises ModelError where the markers are missing."""
-    before, begin, rest = card.read_text(encoding="utf-8").partition(CARD_BEGIN)
-    _, end, after = rest.partition(CARD_END)
-    if not begin or not end:
-        raise ModelError(f"{card}: expected the markers {CARD_BEGIN} and {CARD_END}, found no such pair")
-    card.write_text(f"{before}{begin}\n{text}{end}{after}", encoding="utf-8")

@@ -1,0 +1,115 @@
+import numpy as np
+import pytest
+
+from mien.expressions import ModelError
+from mien.keras_files import import_keras
+from model import FacialExpressionModel
+from tests.test_evaluation import probabilities_for
+from training import plots
+from training.costs import Costs, measure, multiply_adds
+from training.evaluation import FLIPPED, score
+from training.export import export
+from training.report import CARD_BEGIN, CARD_END, Report, comparison, trained_epochs, write_into_card
+
+keras = import_keras()
+
+
+@pytest.fixture
+def report():
+    labels = np.arange(7).repeat(4)
+    right, wrong = (
+        score(probabilities_for(labels, 0.8), labels),
+        score(probabilities_for(np.roll(labels, 1), 0.8), labels),
+    )
+    sets = {"PublicTest": right, "PrivateTest": wrong, f"PrivateTest{FLIPPED}": right}
+    return Report(sets, Costs("tiny", 1234, 5_000_000, 1.25, "2 processor cores, tensorflow"), 3)
+
+
+def test_arithmetic_is_counted_from_shapes():
+    layers = keras.layers
+    inner = keras.Sequential([layers.Input((8, 8, 6)), layers.DepthwiseConv2D(3, padding="same")])
+    network = keras.Sequential(
+        [
+            layers.Input((8, 8, 1)),
+            layers.Conv2D(6, 3, padding="same"),  # 9 * 1 * 6 weights at 64 places
+            inner,  # 9 * 6 weights at 64 places
+            layers.MaxPooling2D(2),
+            layers.SeparableConv2D(4, 3, strides=2, padding="same"),  # (9 * 6 + 6 * 4) weights at 4 places
+            layers.BatchNormalization(),
+            layers.Flatten(),
+            layers.Dense(7),  # 16 * 7
+        ]
+    )
+    assert multiply_adds(network) == 54 * 64 + 54 * 64 + 78 * 4 + 112
+
+
+def test_costs_of_a_loaded_network(tmp_path):
+    layers = keras.layers
+    network = keras.Sequential([layers.Input((8, 8, 1)), layers.Flatten(), layers.Dense(7, activation="softmax")])
+    costs = measure(FacialExpressionModel(*export(network, tmp_path)), calls=3)
+    assert (costs.parameters, costs.multiply_adds, costs.flops) == (65 * 7, 64 * 7, 2 * 64 * 7)
+    assert costs.ms_per_face > 0
+
+
+def test_a_report_survives_its_json(report, tmp_path):
+    report.write_json(tmp_path / "a.json")
+    assert Report.read_json(tmp_path / "a.json").as_markdown() == report.as_markdown()
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[1]", '{"network": {}, "sets": {}}'])
+def test_another_file_is_told(text, tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text(text)
+    with pytest.raises(ModelError, match="expected the figures that evaluate wrote"):
+        Report.read_json(path)
+    with pytest.raises(ModelError, match="No such file"):
+        Report.read_json(tmp_path / "missing.json")
+
+
+def test_markdown_reports_flip_averaging_apart_and_names_the_convention(report):
+    text = report.as_markdown()
+    headline, apart = text.split("mirror image", 1)
+    assert FLIPPED not in headline
+    assert f"| PrivateTest{FLIPPED} | 28 | 100.00% |" in apart
+    assert "5.0 million multiply-adds" in text
+    assert "10.0 MFLOPs where each counts as two" in text
+
+
+def test_networks_stand_side_by_side(report):
+    rows = comparison([report, report]).splitlines()
+    assert rows[2].startswith("| tiny | 3 | 1,234 | ")
+    assert len(rows) == 4
+    assert len({row.count("|") for row in rows}) == 1
+
+
+def test_the_card_is_filled_between_its_markers(tmp_path):
+    card = tmp_path / "card.md"
+    card.write_text(f"before\n{CARD_BEGIN}\nold\n{CARD_END}\nafter\n")
+    for _ in range(2):
+        write_into_card(card, "new\n")
+    assert card.read_text() == f"before\n{CARD_BEGIN}\nnew\n{CARD_END}\nafter\n"
+    card.write_text("no markers")
+    with pytest.raises(ModelError, match="expected the markers"):
+        write_into_card(card, "new\n")
+    assert card.read_text() == "no markers"
+
+
+def test_epochs_are_those_beside_the_model(tmp_path):
+    assert trained_epochs(tmp_path / "model.json") is None
+    (tmp_path / "history.csv").write_text("epoch,loss\n0,2\n1,1\n1,1\n")
+    assert trained_epochs(tmp_path / "model.json") == 2
+
+
+def test_confusion_shows_share_and_count():
+    counts = np.zeros((7, 7), int)
+    counts[0, 1], counts[0, 0] = 1, 3
+    texts = [text.get_text() for text in plots.confusion(counts, "PrivateTest").axes[0].texts]
+    assert texts[:2] == ["75%\n3", "25%\n1"]
+
+
+def test_reliability_shows_the_accuracy_of_each_bin(report):
+    scores = report.sets["PrivateTest"]
+    upper, lower = plots.reliability(scores, "PrivateTest").axes
+    assert [bar.get_height() for bar in upper.patches] == [accuracy for n, _, accuracy in scores.bins if n]
+    assert [bar.get_height() for bar in lower.patches] == [n for n, _, _ in scores.bins]
+    assert "ECE" in upper.get_title()

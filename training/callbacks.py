@@ -1,0 +1,118 @@
+"""What happens between the epochs of a run. Each depends on history.csv and the epoch alone: a kill loses nothing."""
+
+from __future__ import annotations
+
+import csv
+import time
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from training.batches import Batches
+
+PLATEAU_PATIENCE = 4
+PLATEAU_FACTOR = 0.5
+
+
+class StartEpoch(keras.callbacks.Callback):
+    """Ties shuffling, augmentation and dropout to (seed, epoch), so that a resumed run equals an unbroken one."""
+
+    def __init__(self, batches: Batches) -> None:
+        super().__init__()
+        self.batches = batches
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Set the order of the images and the state of every random generator in the model."""
+        self.batches.start_epoch(epoch)
+        generators = [
+            layer.seed_generator
+            for layer in self.model._flatten_layers()
+            if getattr(layer, "seed_generator", None) is not None
+        ]
+        states = np.random.default_rng((self.batches.seed, epoch, 1)).integers(0, 2**31, (len(generators), 2))
+        for generator, state in zip(generators, states, strict=True):
+            generator.state.assign(state.astype(str(generator.state.dtype)))
+
+
+class History(keras.callbacks.Callback):
+    """Adds one row an epoch to history.csv. Keras' CSVLogger does the same but keeps the file open for ever."""
+
+    def __init__(self, run_folder: Path) -> None:
+        super().__init__()
+        self.path = run_folder / "history.csv"
+        self._start_s = 0.0
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Start the clock."""
+        self._start_s = time.perf_counter()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Write epoch, accuracy, loss, val_accuracy, val_loss, seconds."""
+        row = {"epoch": epoch, **(logs or {}), "seconds": round(time.perf_counter() - self._start_s, 1)}
+        new = not self.path.is_file()
+        with self.path.open("a", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(row))
+            if new:
+                writer.writeheader()
+            writer.writerow(row)
+
+
+class Plateau(keras.callbacks.Callback):
+    """Halves the learning rate each time the validation loss has not fallen for four epochs.
+
+    As Keras' ReduceLROnPlateau, but computed anew from history.csv at each epoch.
+    """
+
+    def __init__(self, run_folder: Path, learning_rate: float) -> None:
+        super().__init__()
+        self.run_folder = run_folder
+        self.learning_rate = learning_rate
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Set the learning rate of this epoch."""
+        losses = [row["val_loss"] for row in read_history(self.run_folder) if row["epoch"] < epoch]
+        self.model.optimizer.learning_rate = self.learning_rate * PLATEAU_FACTOR ** count_plateaus(losses)
+
+
+class EarlyEnd(keras.callbacks.Callback):
+    """Ends the run when the validation accuracy has not risen for `patience` epochs. Stands behind History."""
+
+    def __init__(self, run_folder: Path, patience: int) -> None:
+        super().__init__()
+        self.run_folder = run_folder
+        self.patience = patience
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Stop where it is time."""
+        self.model.stop_training = epochs_since_best(read_history(self.run_folder)) >= self.patience
+
+
+def count_plateaus(losses: list[float], patience: int = PLATEAU_PATIENCE) -> int:
+    """How often in this course of losses `patience` epochs in a row brought no loss smaller by 0.0001."""
+    best, waited, plateaus = float("inf"), 0, 0
+    for loss in losses:
+        if loss < best - 1e-4:
+            best, waited = loss, 0
+            continue
+        waited += 1
+        if waited == patience:
+            plateaus, waited = plateaus + 1, 0
+    return plateaus
+
+
+def epochs_since_best(history: list[dict[str, float]]) -> int:
+    """Epochs behind the first one with the best validation accuracy; 0 for an empty history."""
+    accuracies = [row["val_accuracy"] for row in history]
+    return len(accuracies) - 1 - accuracies.index(max(accuracies)) if accuracies else 0
+
+
+def read_history(run_folder: Path) -> list[dict[str, float]]:
+    """One dict for each finished epoch: epoch, accuracy, loss, val_accuracy, val_loss; its last row counts."""
+    path = run_folder / "history.csv"
+    if not path.is_file():
+        return []
+    with path.open(newline="") as file:
+        rows = {row["epoch"]: row for row in csv.DictReader(file)}
+    return [{name: float(value or 0) for name, value in row.items()} for row in rows.values()]

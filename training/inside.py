@@ -1,0 +1,78 @@
+"""A look into a network: its text diagram, its first filters, what each block sees, and checks before training."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from training.batches import one_hot
+from training.dataset import Split
+from training.recipe import Recipe, build
+
+
+def diagram(network: keras.Model) -> str:
+    """The network as text: one line a layer with the shape it gives and its parameters."""
+    lines = [f"{'input':<32} {_shape(network.input_shape):>14}"]
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.InputLayer):
+            continue
+        count = f"{layer.count_params():,}" if layer.count_params() else ""
+        lines.append(f"{layer.name:<32} {_shape(layer.output.shape):>14} {count:>12}")
+    return "\n".join(lines)
+
+
+def draw(network: keras.Model, path: Path) -> Path | None:
+    """Keras' diagram as a PNG file; None where pydot or the program Graphviz is missing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        keras.utils.plot_model(network, str(path), show_shapes=True, rankdir="TB", dpi=60)
+    except (ImportError, OSError):
+        return None
+    return path if path.is_file() else None
+
+
+def block_outputs(network: keras.Model, images: np.ndarray) -> dict[str, np.ndarray]:
+    """What each convolution block makes of images (n, h, w, 1): by its pooling layer, float32 (n, h', w', channels)."""
+    pools = [layer for layer in network.layers if isinstance(layer, keras.layers.MaxPooling2D)]
+    outputs = keras.Model(network.inputs[0], [layer.output for layer in pools])(
+        images.astype(np.float32), training=False
+    )
+    values = outputs if isinstance(outputs, (list, tuple)) else [outputs]
+    return {layer.name: keras.ops.convert_to_numpy(value) for layer, value in zip(pools, values, strict=True)}
+
+
+def first_filters(network: keras.Model) -> np.ndarray:
+    """The kernels of the first convolution: float32 (height, width, filters)."""
+    first = next(layer for layer in network.layers if isinstance(layer, keras.layers.Conv2D))
+    return keras.ops.convert_to_numpy(first.kernel)[:, :, 0]
+
+
+def initial_loss(network: keras.Model, split: Split) -> float:
+    """Mean cross-entropy of an untrained network: near ln 7 = 1.95, as it can not know anything yet."""
+    probabilities = network.predict(split.images, batch_size=256, verbose=0)
+    return float(-np.log(np.clip(probabilities[np.arange(len(split)), split.labels], 1e-7, 1)).mean())
+
+
+def overfit(recipe: Recipe, split: Split, *, images: int = 56, epochs: int = 30) -> list[float]:
+    """Training accuracy after each epoch on so few images, unchanged and without dropout.
+
+    A network that can not learn them by heart is broken, or what it is fed is.
+    """
+    rng = np.random.default_rng(recipe.seed)
+    few = split.take(rng.permutation(len(split))[:images])
+    network, _ = build(_calm(recipe), few.images.mean(axis=0))
+    network.compile(keras.optimizers.Adam(1e-3), "categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
+    result = network.fit(few.images, one_hot(few.labels), batch_size=28, epochs=epochs, verbose=0)
+    return [float(accuracy) for accuracy in result.history["accuracy"]]
+
+
+def _calm(recipe: Recipe) -> Recipe:
+    return dataclasses.replace(recipe, conv_dropout=0.0, dense_dropout=0.0, l2=0.0)
+
+
+def _shape(shape: tuple[Any, ...]) -> str:
+    return "x".join(map(str, shape[1:]))

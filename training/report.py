@@ -1,0 +1,146 @@
+"""The figures of a network as files: JSON for programs, Markdown and plots for people, and lines of the model card."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mien.expressions import EXPRESSIONS, ModelError
+from training import plots
+from training.costs import Costs
+from training.evaluation import FLIPPED, Scores
+
+CARD_BEGIN, CARD_END = "<!-- figures: begin -->", "<!-- figures: end -->"
+TABLE_BEGIN, TABLE_END = "<!-- networks: begin -->", "<!-- networks: end -->"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Report:
+    """Everything `evaluate` found. sets: scores by name. costs: of the network. epochs: trained, None if unknown."""
+
+    sets: dict[str, Scores]
+    costs: Costs
+    epochs: int | None = None
+
+    @property
+    def main_set(self) -> str:
+        """The set that is shown in detail: PrivateTest where there is one."""
+        return main_set(self.sets)
+
+    def write(self, folder: Path) -> list[Path]:
+        """Write evaluation.json, evaluation.md, confusion.png and reliability.png; returns their paths."""
+        folder.mkdir(parents=True, exist_ok=True)
+        files = [folder / name for name in ("evaluation.json", "evaluation.md", "confusion.png", "reliability.png")]
+        self.write_json(files[0])
+        files[1].write_text(self.as_markdown(), encoding="utf-8")
+        name = self.main_set
+        plots.confusion(self.sets[name].confusion, title=name).savefig(files[2])
+        plots.reliability(self.sets[name], title=name).savefig(files[3])
+        return files
+
+    def write_json(self, path: Path) -> None:
+        """Write the figures as JSON."""
+        network = {**dataclasses.asdict(self.costs), "flops": self.costs.flops, "epochs": self.epochs}
+        document = {"network": network, "sets": {name: s.as_dict() for name, s in self.sets.items()}}
+        path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+
+    @classmethod
+    def read_json(cls, path: Path) -> Report:
+        """The report that `write_json` wrote. Raises ModelError for a missing file or another one."""
+        try:
+            document = json.loads(path.read_text(encoding="utf-8"))
+            network = document["network"]
+            costs = Costs(**{field.name: network[field.name] for field in dataclasses.fields(Costs)})
+            sets = {name: Scores.from_dict(figures) for name, figures in document["sets"].items()}
+            return cls(sets, costs, network["epochs"])
+        except OSError as error:
+            raise ModelError(f"{path}: expected the figures that evaluate wrote, found {error.strerror}") from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise ModelError(f"{path}: expected the figures that evaluate wrote, found other text ({error})") from error
+
+    def as_markdown(self) -> str:
+        """All figures: scores, scores with flip averaging apart, and what the network costs."""
+        plain = {name: s for name, s in self.sets.items() if not name.endswith(FLIPPED)}
+        averaged = {name: s for name, s in self.sets.items() if name.endswith(FLIPPED)}
+        text = as_markdown(plain)
+        if averaged:
+            text += "\nThe same, averaged over each image and its mirror image (twice the work):\n\n"
+            text += "\n".join(_set_table(averaged)) + "\n"
+        costs = self.costs
+        return text + (
+            f"\n`{costs.network}`: {costs.parameters:,} parameters; {costs.multiply_adds / 1e6:,.1f} million "
+            f"multiply-adds a face in convolutions and dense layers, {costs.flops / 1e6:,.1f} MFLOPs where each counts "
+            f"as two; {costs.ms_per_face:.1f} ms for one face (median; {costs.measured_on}).\n"
+        )
+
+
+def main_set(sets: dict[str, Any]) -> str:
+    """PrivateTest, or the first set where there is none."""
+    return "PrivateTest" if "PrivateTest" in sets else next(iter(sets))
+
+
+def as_markdown(scores: dict[str, Scores]) -> str:
+    """The figures as two Markdown tables: one row for each set, and for PrivateTest one for each expression."""
+    detailed = main_set(scores)
+    s = scores[detailed]
+    lines = [
+        *_set_table(scores),
+        "",
+        f"{detailed}; rows are the true expression, the last seven columns what it was taken for:",
+        "",
+        "| expression | precision | recall | F1 | " + " | ".join(EXPRESSIONS) + " |",
+        "|---|---|---|---|" + "---|" * len(EXPRESSIONS),
+    ]
+    for i, expression in enumerate(EXPRESSIONS):
+        counts = " | ".join(str(n) for n in s.confusion[i])
+        lines.append(f"| {expression} | {s.precision[i]:.3f} | {s.recall[i]:.3f} | {s.f1[i]:.3f} | {counts} |")
+    return "\n".join(lines) + "\n"
+
+
+def _set_table(scores: dict[str, Scores]) -> list[str]:
+    lines = ["| set | images | accuracy | 95 % interval | macro-F1 | ECE | NLL |", "|---|---|---|---|---|---|---|"]
+    for name, s in scores.items():
+        low, high = s.interval
+        lines.append(
+            f"| {name} | {s.n} | {s.accuracy:.2%} | {low:.1%} to {high:.1%} "
+            f"| {s.macro_f1:.3f} | {s.ece:.3f} | {s.nll:.3f} |"
+        )
+    return lines
+
+
+def comparison(reports: list[Report]) -> str:
+    """Networks side by side as a Markdown table, one row for each report."""
+    lines = [
+        "| network | epochs | parameters | PrivateTest | clean | macro-F1 | ECE | ms a face |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for report in reports:
+        s, clean = report.sets[report.main_set], report.sets.get("PrivateTest clean")
+        lines.append(
+            f"| {report.costs.network} | {report.epochs or '?'} | {report.costs.parameters:,} | {s.accuracy:.2%} "
+            f"| {f'{clean.accuracy:.2%}' if clean else ''} | {s.macro_f1:.3f} | {s.ece:.3f} "
+            f"| {report.costs.ms_per_face:.1f} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def write_into_card(card: Path, text: str, begin: str = CARD_BEGIN, end: str = CARD_END) -> None:
+    """Replace what stands between the markers of a model card. Raises ModelError where the markers are missing."""
+    before, found_begin, rest = card.read_text(encoding="utf-8").partition(begin)
+    _, found_end, after = rest.partition(end)
+    if not found_begin or not found_end:
+        raise ModelError(f"{card}: expected the markers {begin} and {end}, found no such pair")
+    card.write_text(f"{before}{begin}\n{text}{end}{after}", encoding="utf-8")
+
+
+def trained_epochs(model_file: Path) -> int | None:
+    """Epochs in the history.csv beside an exported model.json; None where there is none."""
+    history = model_file.parent / "history.csv"
+    if not history.is_file():
+        return None
+    with history.open(newline="", encoding="utf-8") as file:
+        return len({row["epoch"] for row in csv.DictReader(file)})
