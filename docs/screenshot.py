@@ -6,9 +6,8 @@ import argparse
 import time
 from pathlib import Path
 
-from tests.chromium import start_chromium
-
 from benchmarks.program import Program
+from tests.chromium import start_chromium
 from tests.web_fakes import resize
 
 HERE = Path(__file__).parent
