@@ -206,7 +206,30 @@ def test_other_sites_may_not_send(client, origin, fetch_site, foreign: bool) -> 
     headers |= {} if fetch_site is None else {"Sec-Fetch-Site": fetch_site}
     answer = client.post("/api/analyze", data=IMAGE, content_type="image/png", headers=headers)
     assert answer.status_code == (403 if foreign else 200)
-    assert client.get("/api/state", headers=headers).status_code == 200
+    if fetch_site != "cross-site":
+        assert client.get("/api/state", headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("site", "mode", "code"),
+    [
+        ("cross-site", "no-cors", 403),  # <img src="http://localhost:5000/video_feed">
+        ("cross-site", "cors", 403),
+        ("cross-site", "websocket", 403),
+        ("cross-site", None, 403),
+        ("cross-site", "navigate", 200),  # a link
+        ("same-site", "no-cors", 200),  # a page of another program on this computer
+        ("same-origin", "cors", 200),
+        ("none", "navigate", 200),
+        (None, None, 200),
+    ],
+)
+@pytest.mark.parametrize("path", ["/", "/video_feed", "/api/events", "/api/state", "/static/app.js"])
+def test_pages_of_other_sites_can_not_load_anything(client, fake_camera, path, site, mode, code: int) -> None:
+    fake_camera.publish()
+    headers = {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": mode}
+    with client.get(path, headers={name: value for name, value in headers.items() if value}) as answer:
+        assert answer.status_code == code
 
 
 # ---- over the wire

@@ -73,6 +73,8 @@ def protect(app: Flask, is_known_name: Callable[[str], bool]) -> None:
             headers.get("Origin"), headers.get("Sec-Fetch-Site"), request.host
         ):
             abort(403, "Another site's page may not send this.")
+        if headers.get("Sec-Fetch-Site") == "cross-site" and headers.get("Sec-Fetch-Mode") != "navigate":
+            abort(403, "Another site's page may not load this.")  # it could take every place of the streams
 
     @app.after_request
     def add_headers(response: Response) -> Response:
