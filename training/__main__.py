@@ -15,6 +15,7 @@ from mien.expressions import MienError
 
 if TYPE_CHECKING:
     from training.dataset import Dataset
+    from training.recipe import Recipe
 
 RECIPE_HELP = {
     "network": "six_layer, elu, shallow or hybrid_lbp",
@@ -57,13 +58,17 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _train_options(parser: argparse.ArgumentParser) -> None:
-    from training.recipe import Recipe
-
     parser.add_argument("--data", type=Path, required=True, help="folder with train/ and test/, or a Kaggle CSV")
     parser.add_argument("--run", type=Path, default=Path("runs/default"), help="checkpoints; the same folder resumes")
     parser.add_argument(
         "--export", type=Path, help="where model.json and model_weights.h5 go (default: the run's folder)"
     )
+    _recipe_options(parser)
+
+
+def _recipe_options(parser: argparse.ArgumentParser) -> None:
+    from training.recipe import Recipe
+
     for setting in dataclasses.fields(Recipe):
         option = "--" + setting.name.replace("_", "-")
         if setting.type == "bool":
@@ -79,14 +84,43 @@ def _train(options: argparse.Namespace) -> None:
     """fit a network, keep the best on the validation images, export it"""
     from training.dataset import load_dataset
     from training.export import export
-    from training.recipe import Recipe, fit
+    from training.recipe import fit
 
-    recipe = Recipe(**{setting.name: getattr(options, setting.name) for setting in dataclasses.fields(Recipe)})
+    recipe = _recipe_of(options)
     dataset = load_dataset(options.data, side_px=recipe.side_px, seed=recipe.seed)
     _report_data(dataset)
     network = fit(recipe, dataset, options.run)
     model_file, weights_file = export(network, options.export or options.run)
     print(f"wrote {model_file} and {weights_file}")
+
+
+def _recipe_of(options: argparse.Namespace) -> Recipe:
+    from training.recipe import Recipe
+
+    return Recipe(**{setting.name: getattr(options, setting.name) for setting in dataclasses.fields(Recipe)})
+
+
+def _search_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", type=Path, required=True, help="folder with train/, or a Kaggle CSV")
+    parser.add_argument("--run", type=Path, default=Path("runs/search"), help="results; the same folder resumes")
+    parser.add_argument("--folds", type=int, default=3, help="parts of the training images (%(default)s)")
+    parser.add_argument(
+        "--grid", nargs="+", required=True, metavar="NAME=VALUE,...", help="fields of the recipe with their values"
+    )
+    _recipe_options(parser)
+
+
+def _search(options: argparse.Namespace) -> None:
+    """compare recipes by cross-validation over the training images; prints a table, saves it and a plot"""
+    from training.dataset import load_dataset
+    from training.search import as_table, parse_grid, search
+
+    base, grid = _recipe_of(options), parse_grid(options.grid)
+    dataset = load_dataset(options.data, side_px=base.side_px, seed=base.seed)
+    _report_data(dataset)
+    results = search(base, grid, dataset.train, options.run, count=options.folds)
+    print(as_table(results))
+    print(f"wrote search.json, search.md and search.png in {options.run}")
 
 
 def _report_data(dataset: Dataset) -> None:
@@ -172,6 +206,7 @@ COMMANDS = {
     "train": (_train_options, _train),
     "evaluate": (_evaluate_options, _evaluate),
     "card": (_card_options, _card),
+    "search": (_search_options, _search),
     "composites": (_composites_options, _composites),
 }
 

@@ -123,10 +123,15 @@ def load_dataset(source: str | Path, *, side_px: int = CSV_SIDE_PX, seed: int = 
     return Dataset(train, validation, test, tuple(collector.skipped))
 
 
+def groups(split: Split) -> np.ndarray:
+    """For each image the position of the first one with the same pixels: int (n,)."""
+    first_with_hash: dict[str, int] = {}
+    return np.array([first_with_hash.setdefault(digest, i) for i, digest in enumerate(split.hashes())], int)
+
+
 def hold_out(split: Split, share: float, seed: int) -> tuple[Split, Split]:
     """(rest, held out): about `share` of each expression; exact duplicates stay together on one side."""
-    first_with_hash: dict[str, int] = {}
-    group = np.array([first_with_hash.setdefault(digest, i) for i, digest in enumerate(split.hashes())])
+    group = groups(split)
     rng = np.random.default_rng(seed)
     held = np.zeros(len(split), bool)
     for label in range(len(EXPRESSIONS)):

@@ -1,0 +1,153 @@
+"""Comparing recipes: every combination of a small grid, each in k-fold cross-validation over Training alone."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from matplotlib.figure import Figure
+
+from mien.expressions import EXPRESSIONS
+from training.callbacks import read_history
+from training.dataset import Dataset, Split, groups
+from training.plots import BLUE, ORANGE, figure, plain
+from training.recipe import Recipe, RunError, fit
+
+KINDS: dict[str, Callable[[str], Any]] = {"int": int, "float": float, "str": str}
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One combination. choices: what it changes in the recipe. accuracies: the best of each fold, 0 to 1."""
+
+    choices: dict[str, Any]
+    accuracies: tuple[float, ...]
+
+    @property
+    def name(self) -> str:
+        """The choices in words: "learning_rate=0.001, optimizer=sgd"."""
+        return ", ".join(f"{name}={value}" for name, value in self.choices.items())
+
+    @property
+    def mean(self) -> float:
+        """Mean accuracy of the folds."""
+        return float(np.mean(self.accuracies))
+
+    @property
+    def deviation(self) -> float:
+        """Standard deviation between the folds; 0 for a single one."""
+        return float(np.std(self.accuracies, ddof=1)) if len(self.accuracies) > 1 else 0.0
+
+
+def parse_grid(words: Sequence[str]) -> list[dict[str, Any]]:
+    """Every combination of lines such as "learning_rate=1e-3,5e-4". Raises RunError for an unknown field or value."""
+    types = {setting.name: str(setting.type) for setting in dataclasses.fields(Recipe)}
+    axes: dict[str, list[Any]] = {}
+    for word in words:
+        name, _, values = word.partition("=")
+        name = name.strip().replace("-", "_")
+        if name not in types or name == "side_px" or not values:
+            raise RunError(f"grid: expected name=value,value,... with a field of the recipe, found {word!r}")
+        try:
+            axes[name] = [_value(types[name], value.strip()) for value in values.split(",")]
+        except ValueError:
+            raise RunError(f"grid: expected values of type {types[name]} for {name}, found {values!r}") from None
+    return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+
+
+def folds(split: Split, count: int, seed: int) -> Iterator[tuple[Split, Split]]:
+    """`count` times (what fits, what validates): each image validates once; exact duplicates stay on one side.
+
+    Stratified by expression, the same for a seed. Raises RunError for fewer than 2 folds or fewer distinct images
+    of an expression than folds.
+    """
+    group = groups(split)
+    fold_of_group = np.full(len(split), -1)
+    rng = np.random.default_rng(seed)
+    for label, expression in enumerate(EXPRESSIONS):
+        leaders = rng.permutation(np.flatnonzero((split.labels == label) & (group == np.arange(len(split)))))
+        if not 2 <= count <= len(leaders):
+            raise RunError(f"folds: expected 2 to {len(leaders)}, the distinct images of {expression}; found {count}")
+        fold_of_group[leaders] = np.arange(len(leaders)) % count
+    fold = fold_of_group[group]
+    for i in range(count):
+        yield split.take(np.flatnonzero(fold != i)), split.take(np.flatnonzero(fold == i))
+
+
+def search(
+    base: Recipe,
+    grid: list[dict[str, Any]],
+    split: Split,
+    folder: Path,
+    *,
+    count: int = 3,
+    report: Callable[[str], None] = print,
+) -> list[Result]:
+    """Fit every combination on every fold, best mean first. The same call goes on where it was stopped.
+
+    Each run has a folder of its own in `folder`, which also gets search.json, search.md and search.png. The
+    accuracy is that of the best epoch on the fold's own validation images, so a little flattering, alike for all.
+    """
+    recipes = [dataclasses.replace(base, **choices) for choices in grid]  # complains before anything is fitted
+    results = []
+    for choices, recipe in zip(grid, recipes, strict=True):
+        accuracies = []
+        for i, (train, validation) in enumerate(folds(split, count, base.seed)):
+            keras.utils.clear_session()
+            name = ",".join(f"{key}={value}" for key, value in choices.items()) or "base"
+            run = folder / name / f"fold{i}"
+            report(f"{name}, fold {i + 1} of {count}")
+            fit(recipe, Dataset(train, validation, split.take(np.arange(0))), run, report=report)
+            accuracies.append(max(row["val_accuracy"] for row in read_history(run)))
+        results.append(Result(choices, tuple(accuracies)))
+        results.sort(key=lambda result: -result.mean)
+        _write(results, folder)
+    return results
+
+
+def as_table(results: Sequence[Result]) -> str:
+    """The results as a Markdown table."""
+    names = list(results[0].choices)
+    lines = [
+        "| " + " | ".join([*names, "mean accuracy", "deviation", "folds"]) + " |",
+        "|---" * (len(names) + 3) + "|",
+    ]
+    for result in results:
+        each = ", ".join(f"{accuracy:.1%}" for accuracy in result.accuracies)
+        cells = [*map(str, result.choices.values()), f"{result.mean:.2%}", f"{result.deviation:.2%}", each]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def plot(results: Sequence[Result]) -> Figure:
+    """A point for each fold and a bar at the mean, best combination on top."""
+    drawing = figure(7, 0.8 + 0.4 * len(results))
+    axes = plain(drawing.subplots())
+    for row, result in enumerate(reversed(results)):
+        axes.scatter(result.accuracies, [row] * len(result.accuracies), color=BLUE, alpha=0.7, zorder=2)
+        axes.scatter(result.mean, row, marker="|", s=300, color=ORANGE, zorder=3)
+    axes.set_yticks(range(len(results)), [result.name or "base" for result in reversed(results)])
+    axes.set(xlabel="accuracy on the held-out fold (bar: mean)", ylim=(-0.6, len(results) - 0.4))
+    return drawing
+
+
+def _write(results: list[Result], folder: Path) -> None:
+    document = [{**dataclasses.asdict(r), "mean": r.mean, "deviation": r.deviation} for r in results]
+    (folder / "search.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    (folder / "search.md").write_text(as_table(results), encoding="utf-8")
+    plot(results).savefig(folder / "search.png")
+
+
+def _value(kind: str, text: str) -> Any:
+    if kind == "bool":
+        if text.lower() not in ("true", "false"):
+            raise ValueError(text)
+        return text.lower() == "true"
+    return KINDS[kind](text)
