@@ -16,11 +16,11 @@ from mien.expressions import EXPRESSIONS
 from training.dataset import Split
 
 SIDE_PX = 96
-CANDIDATES = 300
-AVERAGED = 60
+CANDIDATES = 500
+AVERAGED = 70
 ROUNDS = 2
-SELECTIONS = 3
-EXAGGERATION = 0.35
+NEARLY_ALIKE = 0.9
+EXAGGERATION = 0.45
 
 
 def composite_sheet(split: Split, predict: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
@@ -40,18 +40,16 @@ def composite(images: np.ndarray, typicality: np.ndarray, anybody: np.ndarray) -
     """One face, uint8 (96, 96), from images uint8 (n, side, side, 1) and how typical each is, (n,).
 
     The most typical images are moved, turned and scaled onto the mean of all faces, `anybody` (enhanced
-    correlation coefficient: Evangelidis and Psarakis, 2008); those that then come nearest to their common
-    mean are averaged, and aligned once more with that average.
+    correlation coefficient: Evangelidis and Psarakis, 2008); those whose eyes come to lie best are averaged, and
+    aligned once more with that average. Of images that are nearly alike only one counts, so that the result is
+    nobody's face.
     """
     chosen = np.unique(images[np.argsort(-typicality)[:CANDIDATES], :, :, 0], axis=0)
     faces = [_enlarge(face) for face in chosen]
     target = target_of_all = _symmetric(anybody)
     for _ in range(ROUNDS):
         moved = [face for face in (_onto(target, face) for face in faces) if face is not None]
-        mean = _symmetric(np.mean(moved, axis=0))
-        for _ in range(SELECTIONS):
-            fits = np.array([_correlation(mean, face) for face in moved])
-            mean = _symmetric(np.mean([moved[i] for i in np.argsort(-fits)[:AVERAGED]], axis=0))
+        mean = _symmetric(np.mean(_different(target, moved), axis=0))
         target = mean + target_of_all  # keeps the eyes where everybody's are
     mean += EXAGGERATION * (mean - target_of_all)
     low, high = np.percentile(mean, (1, 99))
@@ -73,8 +71,23 @@ def _symmetric(face: np.ndarray) -> np.ndarray:
     return ((face + face[:, ::-1]) / 2).astype(np.float32)
 
 
-def _correlation(mean: np.ndarray, face: np.ndarray) -> float:
-    return float(np.corrcoef(mean.ravel() * _WINDOW.ravel(), face.ravel() * _WINDOW.ravel())[0, 1])
+def _different(target: np.ndarray, faces: list[np.ndarray]) -> list[np.ndarray]:
+    """The faces whose eyes fit the target best, up to AVERAGED, no two of them nearly alike."""
+    eyes = np.argsort([-_correlation(target, face, _EYES) for face in faces])
+    chosen: list[np.ndarray] = []
+    for face in (faces[i] for i in eyes):
+        if all(_correlation(face, other, _WINDOW) < NEARLY_ALIKE for other in chosen):
+            chosen.append(face)
+        if len(chosen) == AVERAGED:
+            break
+    return chosen
+
+
+def _correlation(one: np.ndarray, other: np.ndarray, window: np.ndarray) -> float:
+    """Correlation of two faces, -1..1, where the window (weights 0..1) looks."""
+    total = window.sum()
+    a, b = (face - (face * window).sum() / total for face in (one, other))
+    return float((a * b * window).sum() / np.sqrt((a * a * window).sum() * (b * b * window).sum()))
 
 
 def _onto(target: np.ndarray, face: np.ndarray) -> np.ndarray | None:
@@ -95,4 +108,5 @@ def _onto(target: np.ndarray, face: np.ndarray) -> np.ndarray | None:
 
 _ACROSS = np.linspace(-1, 1, SIDE_PX, dtype=np.float32)
 _WINDOW = np.exp(-2 * (_ACROSS[:, None] ** 2 + _ACROSS[None, :] ** 2))
-_MASK = (_WINDOW > 0.15).astype(np.uint8)
+_EYES = np.exp(-8 * (_ACROSS[:, None] + 0.28) ** 2 - 1.5 * _ACROSS[None, :] ** 2)
+_MASK = (_EYES > 0.25).astype(np.uint8)
