@@ -187,7 +187,7 @@ def _masking_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder with train/ and test/, or a Kaggle CSV")
     parser.add_argument("--model", type=Path, default=Path("model.json"))
     parser.add_argument("--weights", type=Path, default=Path("model_weights.h5"))
-    parser.add_argument("--images", type=int, default=200, help="how many validation images (%(default)s)")
+    parser.add_argument("--images", type=int, default=1500, help="how many validation images (%(default)s)")
 
 
 def _masking(options: argparse.Namespace) -> None:
