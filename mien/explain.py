@@ -30,9 +30,9 @@ class GradCam:
         import tensorflow as tf
 
         before_last, dense = _end_of(network, keras)
-        last = _last_maps(network, keras)
-        self.layer_name: str = last.name
-        inside = keras.Model(network.inputs[0], [last.output, before_last])
+        last_maps, layer_name = _last_maps(network, keras)
+        self.layer_name: str = layer_name
+        inside = keras.Model(network.inputs[0], [last_maps, before_last])
 
         def explain(pixels: Any, labels: Any) -> Any:
             with tf.GradientTape() as tape:
@@ -72,22 +72,36 @@ def overlay(face: np.ndarray, heat: np.ndarray, opacity: float = 0.5) -> np.ndar
 
 
 def _end_of(network: Any, keras: Any) -> tuple[Any, Any]:
-    """(what the last dense layer sees, that layer)."""
-    dense = network.layers[-1]
-    if not isinstance(dense, keras.layers.Dense):  # a softmax of its own
-        dense = network.layers[-2]
-    if not isinstance(dense, keras.layers.Dense):
-        raise ModelError(f"Grad-CAM: expected a dense layer at the end, found {type(dense).__name__}")
-    return dense.input, dense
+    """(the tensor that the last dense layer sees, that layer)."""
+    layer, before = _made_by(network.outputs[0])
+    if not isinstance(layer, keras.layers.Dense) and before:  # a softmax of its own
+        layer, before = _made_by(before[0])
+    if not isinstance(layer, keras.layers.Dense):
+        raise ModelError(f"Grad-CAM: expected a dense layer at the end, found {type(layer).__name__}")
+    return before[0], layer
 
 
-def _last_maps(network: Any, keras: Any) -> Any:
-    """The last convolution, or what normalises and activates it."""
-    convolutions = [layer for layer in network.layers if isinstance(layer, keras.layers.Conv2D)]
-    if not convolutions:
+def _last_maps(network: Any, keras: Any) -> tuple[Any, str]:
+    """(the last feature maps, who made them): of the last convolution, or of what normalises and activates it."""
+    kinds = keras.layers
+    makers = (kinds.Conv2D, kinds.BatchNormalization, kinds.Activation, kinds.ReLU, kinds.LeakyReLU, kinds.ELU)
+    if not any(isinstance(layer, kinds.Conv2D) for layer in network.layers):
         raise ModelError(f"Grad-CAM: expected a network with a convolution, found none in {network.name}")
-    last = convolutions[-1]
-    same = (keras.layers.BatchNormalization, keras.layers.Activation, keras.layers.ReLU, keras.layers.LeakyReLU)
-    while followers := [x for x in network.layers if isinstance(x, same) and x.input is last.output]:
-        last = followers[0]
-    return last
+    waiting = list(network.outputs)
+    while waiting:  # from the end, as near to it as can be
+        tensor = waiting.pop(0)
+        layer, before = _made_by(tensor)
+        if isinstance(layer, makers) and len(tensor.shape) == 4:
+            return tensor, layer.name
+        waiting += before
+    raise ModelError(f"Grad-CAM: expected feature maps in {network.name}, found none")
+
+
+def _made_by(tensor: Any) -> tuple[Any, list[Any]]:
+    """(the layer that made a tensor of a network, the tensors it made it of).
+
+    By the tensor's history, as `layer.input` is that of the layer's first call, and Keras calls the layers of a
+    Sequential anew for each that it adds.
+    """
+    layer, call, _ = tensor._keras_history
+    return layer, list(layer._inbound_nodes[call].input_tensors)

@@ -5,6 +5,8 @@ from mien import explain
 from mien.explain import GradCam, overlay
 from mien.expressions import ModelError
 from mien.keras_files import import_keras
+from model import FacialExpressionModel
+from training.export import export
 from training.networks import NETWORKS
 
 keras = import_keras()
@@ -50,14 +52,16 @@ def test_no_faces_give_no_maps(network):
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_every_network_can_be_explained(name):
+def test_every_network_can_be_explained_also_when_loaded_from_its_files(name, tmp_path):
     network = NETWORKS[name](32)
+    loaded = FacialExpressionModel(*export(network, tmp_path)).network
     faces = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 1))
     cam = GradCam(network)
     heat = cam(faces, np.array([0, 6]))
     assert np.isfinite(heat).all()
     assert heat.min() >= 0
     assert heat.max() <= 1
+    np.testing.assert_allclose(GradCam(loaded)(faces, np.array([0, 6])), heat, atol=1e-3)
     expected = "batch_normalization" if name == "elu" else "activation"
     assert cam.layer_name.startswith(expected)
 

@@ -183,6 +183,28 @@ def _card(options: argparse.Namespace) -> None:
         write_into_card(options.card, text, *((CARD_BEGIN, CARD_END) if alone else (TABLE_BEGIN, TABLE_END)))
 
 
+def _masking_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", type=Path, required=True, help="folder with train/ and test/, or a Kaggle CSV")
+    parser.add_argument("--model", type=Path, default=Path("model.json"))
+    parser.add_argument("--weights", type=Path, default=Path("model_weights.h5"))
+    parser.add_argument("--images", type=int, default=1500, help="how many validation images (%(default)s)")
+
+
+def _masking(options: argparse.Namespace) -> None:
+    """test Grad-CAM: hide the pixels it rates highest, or others, and print what the label loses"""
+    import numpy as np
+
+    from mien.explain import GradCam
+    from model import FacialExpressionModel
+    from training.dataset import load_dataset
+    from training.masking import as_text, masking_drops
+
+    model = FacialExpressionModel(options.model, options.weights)
+    validation = load_dataset(options.data, side_px=model.input_size_px[0]).validation
+    chosen = np.random.default_rng(0).permutation(len(validation))[: options.images]
+    print(as_text(masking_drops(model.predict, GradCam(model.network), validation.images[chosen])))
+
+
 def _composites_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder with train/ and test/, or a Kaggle CSV")
     parser.add_argument("--model", type=Path, default=Path("model.json"))
@@ -207,6 +229,7 @@ COMMANDS = {
     "evaluate": (_evaluate_options, _evaluate),
     "card": (_card_options, _card),
     "search": (_search_options, _search),
+    "masking": (_masking_options, _masking),
     "composites": (_composites_options, _composites),
 }
 

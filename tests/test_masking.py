@@ -1,0 +1,68 @@
+import numpy as np
+import pytest
+
+from mien.keras_files import import_keras
+from tests.synthetic import write_folders
+from training.__main__ import main
+from training.export import export
+from training.masking import WAYS, as_text, highest, masking_drops, mean_with_interval
+from training.networks import NETWORKS
+
+import_keras()
+
+
+def left_edge(images):
+    """Probabilities of a network that calls angry what is bright on the left fifth, and nothing else matters."""
+    brightness = images[:, :, :2].mean(axis=(1, 2, 3)) / 255
+    probabilities = np.zeros((len(images), 7))
+    probabilities[:, 0], probabilities[:, 1] = 0.5 + brightness / 2, 0.5 - brightness / 2
+    return probabilities
+
+
+def edge_faces(n):
+    images = np.zeros((n, 10, 10, 1), np.uint8)
+    images[:, :, :2] = 255
+    return images
+
+
+def test_hiding_what_matters_costs_most():
+    heat = np.zeros((10, 10))
+    heat[:, :2] = 1
+    drops = masking_drops(left_edge, lambda images, labels: np.repeat(heat[None], len(images), 0), edge_faces(30))
+    assert tuple(drops) == WAYS
+    assert drops[WAYS[0]] == pytest.approx(0.4, abs=0.01), "from 1 to 0.5 + 0.2 / 2"
+    assert drops[WAYS[1]].mean() == pytest.approx(0.08, abs=0.03), "a fifth of that"
+    assert drops[WAYS[2]].mean() < 0.3
+
+
+def test_a_map_that_points_elsewhere_is_found_out():
+    heat = np.zeros((10, 10))
+    heat[:, 5:7] = 1
+    drops = masking_drops(left_edge, lambda images, labels: np.repeat(heat[None], len(images), 0), edge_faces(30))
+    assert drops[WAYS[0]] == pytest.approx(0, abs=1e-9)
+    assert drops[WAYS[1]].mean() > 0.05
+
+
+@pytest.mark.parametrize("heat", [np.zeros((5, 4)), np.arange(20.0).reshape(5, 4)])
+def test_a_fifth_is_a_fifth_even_of_equal_values(heat):
+    mask = highest(heat)
+    assert mask.sum() == 4
+    assert heat[mask].min() >= heat[~mask].max()
+
+
+def test_mean_with_interval_and_its_text():
+    assert mean_with_interval(np.array([0.0, 1.0] * 50)) == (0.5, pytest.approx(0.0985, abs=1e-3))
+    values = np.array([0.1, 0.3])
+    text = as_text({WAYS[0]: values + 0.2, WAYS[1]: values, WAYS[2]: values})
+    assert "2 images, 20% of the pixels" in text
+    assert f"{WAYS[0]} more than {WAYS[1]}: 0.200 (0.200 to 0.200)" in text
+
+
+def test_the_command_prints_all_ways(tmp_path, capsys):
+    data = write_folders(tmp_path / "data", train=1)
+    model_file, weights_file = export(NETWORKS["shallow"](32), tmp_path)
+    words = ["masking", "--data", str(data), "--model", str(model_file), "--weights", str(weights_file)]
+    assert main([*words, "--images", "5"]) == 0
+    said = capsys.readouterr().out
+    assert "5 images" in said
+    assert all(way in said for way in WAYS)
