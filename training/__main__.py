@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-
 from mien.expressions import MienError
+from mien.keras_files import import_keras
 
 if TYPE_CHECKING:
     from training.dataset import Dataset
@@ -38,6 +36,7 @@ RECIPE_HELP = {
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; 0 when it went well, 2 with one line of explanation for a user's mistake."""
+    import_keras()  # first, so that its backend starts without notes
     words = list(sys.argv[1:] if argv is None else argv)
     if not words or (words[0] not in COMMANDS and words[0] not in ("-h", "--help")):
         words.insert(0, "train")
