@@ -63,3 +63,11 @@ def test_placeholder_has_the_size_asked_and_text(width, height):
 
 def test_tiny_frames_are_annotated():
     assert annotate(frame(16, 16), Analysis(16, 16, (face(Box(1, 1, 8, 8)),))).shape == (16, 16, 3)
+
+
+def test_labels_of_neighbours_leave_each_other_free():
+    left, right = face(Box(200, 300, 190, 190)), face(Box(400, 300, 190, 190), "sad", number=2)
+    drawn = annotate(frame(1280, 720), Analysis(1280, 720, (left, right)))
+    plates = (drawn[280:299] != 90).any(axis=(0, 2))
+    assert plates[205:380].all()
+    assert not plates[391:399].any(), "a gap stays between the two"
