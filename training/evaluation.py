@@ -161,30 +161,3 @@ def _with_clean(name: str, split: Split, probabilities: np.ndarray, train: Split
         if kept:
             scores["PrivateTest clean"] = score(probabilities[kept], split.labels[kept])
     return scores
-
-
-def as_markdown(scores: dict[str, Scores]) -> str:
-    """The figures as two Markdown tables: one row for each set, and for PrivateTest one for each expression."""
-    lines = [
-        "| set | images | accuracy | 95 % interval | macro-F1 | ECE | NLL |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for name, s in scores.items():
-        low, high = s.interval
-        lines.append(
-            f"| {name} | {s.n} | {s.accuracy:.2%} | {low:.1%} to {high:.1%} "
-            f"| {s.macro_f1:.3f} | {s.ece:.3f} | {s.nll:.3f} |"
-        )
-    detailed = "PrivateTest" if "PrivateTest" in scores else next(iter(scores))
-    s = scores[detailed]
-    lines += [
-        "",
-        f"{detailed}; rows are the true expression, the last seven columns what it was taken for:",
-        "",
-        "| expression | precision | recall | F1 | " + " | ".join(EXPRESSIONS) + " |",
-        "|---|---|---|---|" + "---|" * len(EXPRESSIONS),
-    ]
-    for i, expression in enumerate(EXPRESSIONS):
-        counts = " | ".join(str(n) for n in s.confusion[i])
-        lines.append(f"| {expression} | {s.precision[i]:.3f} | {s.recall[i]:.3f} | {s.f1[i]:.3f} | {counts} |")
-    return "\n".join(lines) + "\n"
