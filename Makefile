@@ -37,6 +37,9 @@ evaluate: $(VENV)/.train  ## figures of the exported network: make evaluate DATA
 notebook: $(VENV)/.notebook  ## the training story, cell by cell, in the browser
 	$(BIN)/jupyter lab train.ipynb
 
+composites: $(VENV)/.train  ## the demo's faces, computed anew: make composites DATA=folder
+	$(BIN)/python -m training composites --data $(DATA) $(OPTIONS)
+
 screenshot: $(VENV)/.dev  ## the README's picture of the page
 	$(BIN)/python -m docs.screenshot
 

@@ -1,7 +1,8 @@
 """The demo's faces: for each expression the average of the training images most typical of it.
 
 Nobody's face: each is the mean of dozens of aligned images and of their mirror images, after Galton's
-"Composite portraits" (1878).
+"Composite portraits" (1878). The network chooses the images and how strongly an expression is drawn, so that it
+reads these faces well says that the program works, and nothing of how good the network is.
 """
 
 from __future__ import annotations
