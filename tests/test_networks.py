@@ -33,7 +33,7 @@ def test_six_layer_is_the_network_it_says():
 
 def test_elu_is_the_network_it_says():
     network = NETWORKS["elu"](32)
-    assert [c.filters for c in convolutions(network)] == [32, 32, 64, 64, 128, 128, 256, 256]
+    assert [c.filters for c in convolutions(network)] == [32, 64, 128, 256]
     assert {c.kernel_size for c in convolutions(network)} == {(3, 3)}
     assert [layer.units for layer in network.layers if isinstance(layer, keras.layers.Dense)] == [64, 64, 7]
     activations = [layer.activation for layer in network.layers if isinstance(layer, keras.layers.Activation)]

@@ -51,21 +51,14 @@ def six_layer(side_px: int = 48, **style: Any) -> keras.Model:
 
 
 def elu(side_px: int = 48, **style: Any) -> keras.Model:
-    """Four blocks of two 3x3 convolutions, 32, 64, 128, 256 wide, with ELU; then dense 64 and 64.
+    """Four 3x3 convolutions, 32, 64, 128, 256 wide, with ELU; then dense 64 and 64: small and quick to train.
 
-    ELU after Clevert, Unterthiner and Hochreiter, "Fast and accurate deep network learning by exponential linear
-    units" (2016), and before batch normalisation, as in the "little VGG" notebooks for FER-2013; pairs of 3x3 after
-    Simonyan and Zisserman, "Very deep convolutional networks" (2015); starts from He et al. (2015).
-    Input, output and style as in `six_layer`.
+    Each convolution with ELU before batch normalisation, 2x2 max pooling and dropout. ELU after Clevert, Unterthiner
+    and Hochreiter, "Fast and accurate deep network learning by exponential linear units" (2016); starts from
+    He et al. (2015). Input, output and style as in `six_layer`.
     """
     wanted = Style(**style)
-    network = _entrance(side_px, wanted)
-    for filters in (32, 64, 128, 256):
-        network += [layer for _ in (1, 2) for layer in _convolution(wanted, filters, 3, "elu", norm_last=True)]
-        network += _pool(wanted)
-    network.append(layers.Flatten())
-    for units in (64, 64):
-        network += _dense(wanted, units, "elu", norm_last=True)
+    network = [*_entrance(side_px, wanted), *_elu_convolutions(wanted), layers.Flatten(), *_elu_dense(wanted)]
     return keras.Sequential([*network, _exit(wanted)], name="elu")
 
 
@@ -82,24 +75,31 @@ def shallow(side_px: int = 48, **style: Any) -> keras.Model:
 
 
 def hybrid_lbp(side_px: int = 48, **style: Any) -> keras.Model:
-    """Raw pixels through convolutions, joined with histograms of local binary patterns, then dense 256.
+    """The network `elu` with histograms of local binary patterns beside its convolutions: what do they add?
 
-    One branch: convolutions 64, 128, 256 3x3, each with batch normalisation, ReLU, pooling and dropout, then dense
-    256. The other: uniform patterns over 6x6 cells (`mien.layers.LocalBinaryPatterns`; Ojala et al., 2002; Ahonen
-    et al., 2006), then dense 128. Hand-made features beside learned ones after Alizadeh and Fazel (2017), who joined
-    gradient histograms; binary patterns for expressions after Shan, Gong and McOwan (2009).
+    Raw pixels go through the convolutions of `elu`; uniform patterns are counted over 6x6 cells
+    (`mien.layers.LocalBinaryPatterns`; Ojala et al., 2002; Ahonen et al., 2006) and go through dense 128; both are
+    joined before the dense 64 and 64. Hand-made features beside learned ones after Alizadeh and Fazel (2017), who
+    joined gradient histograms; binary patterns for expressions after Shan, Gong and McOwan (2009).
     Input, output and style as in `six_layer`.
     """
     wanted = Style(**style)
     pixels, *scaled = _entrance(side_px, wanted)
-    learned: list[Any] = list(scaled)
-    for filters in (64, 128, 256):
-        learned += [*_convolution(wanted, filters, 3, "relu"), *_pool(wanted)]
-    learned += [layers.Flatten(), *_dense(wanted, 256, "relu")]
-    texture = [LocalBinaryPatterns(name="lbp"), *_dense(wanted, 128, "relu")]
-    joined = layers.Concatenate()([_chain(pixels, learned), _chain(pixels, texture)])
-    outputs = _chain(joined, [*_dense(wanted, 256, "relu"), _exit(wanted)])
+    learned = _chain(pixels, [*scaled, *_elu_convolutions(wanted), layers.Flatten()])
+    texture = _chain(pixels, [LocalBinaryPatterns(name="lbp"), *_dense(wanted, 128, "elu", norm_last=True)])
+    outputs = _chain(layers.Concatenate()([learned, texture]), [*_elu_dense(wanted), _exit(wanted)])
     return keras.Model(pixels, outputs, name="hybrid_lbp")
+
+
+def _elu_convolutions(style: Style) -> list[Any]:
+    blocks = (
+        (*_convolution(style, filters, 3, "elu", norm_last=True), *_pool(style)) for filters in (32, 64, 128, 256)
+    )
+    return [layer for block in blocks for layer in block]
+
+
+def _elu_dense(style: Style) -> list[Any]:
+    return [layer for units in (64, 64) for layer in _dense(style, units, "elu", norm_last=True)]
 
 
 def _entrance(side_px: int, style: Style) -> list[Any]:
