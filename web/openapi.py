@@ -63,7 +63,7 @@ SCHEMAS: Json = {
                 "The same number for the same face over time; null for an image that stands alone.", null=True
             ),
             "box": _ref("Box"),
-            "label": {**_LABEL, "description": "The most probable expression."},
+            "label": {**_LABEL, "description": "The most probable expression, steadied where faces are followed."},
             "confidence": {**_PROBABILITY, "description": "Probability of the label."},
             "unsure": {"type": "boolean", "description": "Whether the confidence is too low to rely on the label."},
             "probabilities": {**_ref("Probabilities"), "description": "Smoothed over time where faces are followed."},
