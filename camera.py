@@ -3,9 +3,9 @@
     with VideoCamera("demo") as camera:
         jpeg = camera.get_frame()
 
-Two threads: capture reads and keeps only the newest frame; inference takes the newest, analyses it, draws,
-encodes once, and publishes picture and analysis together. There is no queue, so delay can not grow, and the
-number of viewers costs nothing here.
+Two threads: capture reads and keeps only the newest frame; inference takes the newest, analyses it and publishes
+picture and analysis together. There is no queue, so delay can not grow. A picture is drawn and encoded when somebody
+looks, once for all who do.
 """
 
 from __future__ import annotations
@@ -19,16 +19,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
 from mien import annotate as drawing
 from mien.broadcast import Latest
-from mien.capture import BACKOFF_S, HANG_AFTER_S, OPEN_WITHIN_S, Capture, Captured
+from mien.capture import BACKOFF_S, HANG_AFTER_S, OPEN_WITHIN_S, Capture
 from mien.clock import Clock
 from mien.expressions import Analysis, Frame, SettingsError, Snapshot, SourceError, SourceStatus
 from mien.imaging import encode_jpeg
+from mien.once import Once
 from mien.recorder import VideoWriter
 from mien.sources import Source, open_source, source_kind, source_name
 from mien.tracker import Tracker
@@ -38,6 +39,8 @@ PLACEHOLDER_EVERY_S = 0.5
 STOP_WITHIN_S = 2.5
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 class Analyzer(Protocol):
@@ -64,6 +67,9 @@ class VideoCamera:
     pipeline: has analyze(frame, tracker) -> Analysis; by default the built-in one.
     size (pixels), fps: asked of a webcam. loop: play files again and again.
     save: path of an .mp4 file for the annotated video. jpeg_quality: 1..100.
+    prepare: called with each frame and its analysis, gives the frame as it may be shown and saved; where it raises,
+    nothing of the frame is shown. record: called with each frame as it is shown and its analysis, once it is.
+    Both run in the inference thread.
     The rest is for tests: how to open, track, draw and tell the time, and how patient to be.
 
     `snapshots` has the newest annotated picture with its analysis, or a placeholder that says what is amiss.
@@ -79,6 +85,8 @@ class VideoCamera:
         loop: bool = True,
         save: Path | str | None = None,
         jpeg_quality: int = 80,
+        prepare: Callable[[Frame, Analysis], Frame] | None = None,
+        record: Callable[[Frame, Analysis], None] | None = None,
         open: Callable[..., Source] = open_source,
         make_tracker: Callable[[], Any] = Tracker,
         annotate: Callable[[Frame, Analysis], np.ndarray] = drawing.annotate,
@@ -96,6 +104,8 @@ class VideoCamera:
         self._save = None if save is None else Path(save)
         self._writer: VideoWriter | None = None
         self._jpeg_quality = jpeg_quality
+        self._prepare = prepare
+        self._record = record
         self._make_tracker = make_tracker
         self._annotate = annotate
         self._placeholder = placeholder
@@ -214,11 +224,11 @@ class VideoCamera:
         seen = 0
         try:
             while not self._stopping.is_set():
-                sequence, captured = self._capture.frames.wait(seen, self._tick_s)
-                if captured is not None and sequence > seen:
+                sequence, frame = self._capture.frames.wait(seen, self._tick_s)
+                if frame is not None and sequence > seen:
                     seen = sequence
                     self._set_busy(True)
-                    self._process(captured)
+                    self._process(frame)
                     self._set_busy(False)
                 self._capture.watch()
                 self._tell(caught_up=self._capture.frames.peek()[0] == seen)
@@ -231,13 +241,10 @@ class VideoCamera:
         with self._lock:
             self._busy_since_s = self._clock.monotonic() if busy else None
 
-    def _process(self, captured: Captured) -> None:
-        """Analyse, draw, encode and publish one frame; what goes wrong is kept for `status` and the placeholder."""
-        frame = captured.frame
+    def _process(self, frame: Frame) -> None:
+        """Analyse and publish one frame; what goes wrong is kept for `status` and the placeholder."""
         try:
-            analysis = self._analyze(captured)
-            picture = self._annotate(frame, analysis)
-            jpeg = encode_jpeg(picture, self._jpeg_quality)
+            self._show(frame, self._analyze(frame))
         except Exception as error:  # whatever a model or detector throws: say so and go on with the next frame
             if self._trouble is None:
                 log.exception("a frame could not be analysed")
@@ -245,8 +252,6 @@ class VideoCamera:
                 self._trouble = f"the analysis failed: {type(error).__name__}: {error}"
             self._tracked = None  # the tracker may be half way through
             return
-        latency_ms = max(0.0, (self._clock.wall() - frame.captured_at) * 1000)
-        self.snapshots.publish(Snapshot(jpeg, frame, analysis, latency_ms))
         self._told_at_s = None  # should frames stop now, viewers learn it at once
         now_s = self._clock.monotonic()
         with self._lock:
@@ -256,19 +261,34 @@ class VideoCamera:
             self._analysed_at_s.append(now_s)
             while self._analysed_at_s[0] <= now_s - FPS_WINDOW_S:
                 self._analysed_at_s.popleft()
-        if self._writer is not None:
-            self._writer.write(picture, frame.captured_at)
 
-    def _analyze(self, captured: Captured) -> Analysis:
+    def _show(self, frame: Frame, analysis: Analysis) -> None:
+        """Publish a frame. It is drawn and encoded only where somebody looks, and once for all who do."""
+        if self._prepare is not None:
+            frame = self._prepare(frame, analysis)
+        drawn = self._once(lambda: self._annotate(frame, analysis))
+        annotated = self._once(lambda: encode_jpeg(drawn(), self._jpeg_quality))
+        plain = self._once(lambda: encode_jpeg(frame.pixels_bgr, self._jpeg_quality))
+        latency_ms = max(0.0, (self._clock.wall() - frame.captured_at) * 1000)
+        self.snapshots.publish(Snapshot(annotated, frame, analysis, latency_ms, plain))
+        if self._record is not None:
+            self._record(frame, analysis)
+        if self._writer is not None:
+            self._writer.write(drawn(), frame.captured_at)
+
+    def _once(self, make: Callable[[], T]) -> Once[T]:
+        return Once(make, self._clock.monotonic)
+
+    def _analyze(self, frame: Frame) -> Analysis:
         # Faces are followed within one stream of one size. A source that changes its size while frames
         # keep flowing is not opened anew, which would only interrupt the picture: the new size is taken as it is.
-        tracked = (captured.stream, captured.frame.width, captured.frame.height)
+        tracked = (frame.stream, frame.width, frame.height)
         if tracked != self._tracked:
             self._tracker = self._make_tracker()
             self._tracked = tracked
             self._picture_size = tracked[1:]
         assert self._pipeline is not None
-        return self._pipeline.analyze(captured.frame, self._tracker)
+        return self._pipeline.analyze(frame, self._tracker)
 
     def _tell(self, caught_up: bool) -> None:
         """While no analysed frames flow, publish a placeholder that says why, twice a second."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 
 from mien.broadcast import Latest
 from mien.clock import Clock
@@ -22,14 +22,6 @@ MAX_STUCK = 4
 """So many threads may hang inside a driver; then no more are started until one comes back."""
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Captured:
-    """A frame and the number of the stream it came from, which is a new one each time the source is opened."""
-
-    stream: int
-    frame: Frame
 
 
 class Capture:
@@ -57,7 +49,7 @@ class Capture:
         backoff_s: tuple[float, float] = BACKOFF_S,
         tick_s: float = 0.1,
     ) -> None:
-        self.frames: Latest[Captured] = Latest()
+        self.frames: Latest[Frame] = Latest()
         self._spec = spec
         self._name = name
         self._open_source = open_source
@@ -195,7 +187,7 @@ class Capture:
         try:
             source = self._open_source(self._spec)
             stream = self._note_open(number, source)
-            while stream and self._publish(number, Captured(stream, source.read()), source.state):
+            while stream and self._publish(number, replace(source.read(), stream=stream), source.state):
                 pass
         except SourceEndedError as error:
             self._end(number, str(error))
@@ -228,14 +220,14 @@ class Capture:
             self._change.notify_all()
             return self._opened
 
-    def _publish(self, number: int, captured: Captured, state: SourceState) -> bool:
+    def _publish(self, number: int, frame: Frame, state: SourceState) -> bool:
         with self._change:
             if not self._in_charge(number):
                 return False
             self._sign_of_life_s = self._clock.monotonic()
             self._state, self._reason = state, None
             self._failures = 0
-            self.frames.publish(captured)
+            self.frames.publish(frame)
             return True
 
     def _end(self, number: int, reason: str) -> None:

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -189,6 +190,52 @@ def test_fps_counts_the_last_two_seconds(rig):
     assert it.camera.status().fps == pytest.approx(1.5)
     it.clock.advance(2.0)
     assert it.camera.status().fps == 0
+
+
+def test_a_frame_is_drawn_and_encoded_when_somebody_looks(rig):
+    drawn = []
+
+    def annotate(frame, analysis):
+        drawn.append(frame.index)
+        return np.full((24, 32, 3), 200, np.uint8)
+
+    it = rig(FakeSource([FRAME, FRAME]), annotate=annotate)
+    it.camera.start()
+    snapshot = it.snapshot(lambda found: found.frame and found.frame.index == 1)
+    assert abs(int(np.median(decode_image(snapshot.plain_jpeg))) - 1) <= 2
+    assert drawn == []
+    assert abs(int(np.median(decode_image(snapshot.jpeg))) - 200) <= 2
+    assert it.camera.get_frame() == snapshot.jpeg
+    assert drawn == [1]
+
+
+def test_what_is_prepared_is_what_is_shown_and_recorded(rig):
+    source = FakeSource([FRAME] * 9, stepped=True)
+    recorded = []
+
+    def prepare(frame, analysis):
+        assert (analysis.width, analysis.height) == FRAME
+        if frame.index == 1:
+            raise ValueError("no cover")
+        return replace(frame, pixels_bgr=np.full((24, 32, 3), 100 + frame.index, np.uint8))
+
+    it = rig(source, prepare=prepare, record=lambda frame, analysis: recorded.append((frame, analysis)))
+    it.camera.start()
+    source.step()
+    shown = it.snapshot(lambda found: found.frame)
+    for jpeg in (shown.jpeg, shown.plain_jpeg):
+        assert abs(int(np.median(decode_image(jpeg))) - 100) <= 2
+    assert shown.frame.pixels_bgr[0, 0, 0] == 100  # nothing else of the frame is kept
+    eventually(lambda: recorded)
+    source.step()
+    it.until_reason("the analysis failed: ValueError: no cover")
+    it.snapshot(lambda found: found.frame is None)
+    source.step()
+    it.until("live")
+    assert it.snapshot(lambda found: found.frame and found.frame.index == 2)
+    eventually(lambda: len(recorded) == 2)
+    assert [(frame.index, frame.pixels_bgr[0, 0, 0]) for frame, _ in recorded] == [(0, 100), (2, 102)]
+    assert recorded[0][1] is shown.analysis
 
 
 # --- faults

@@ -122,7 +122,7 @@ def test_answers_while_none_flow(client, fake_camera, path: str, picture) -> Non
     check(answer, path)
 
 
-@pytest.mark.parametrize("path", ["/video_feed", "/api/events"])
+@pytest.mark.parametrize("path", ["/video_feed", "/api/frames", "/api/events"])
 def test_streams_and_their_refusal(fake_camera, path: str) -> None:
     fake_camera.publish()
     client = build(fake_camera, max_streams=1).test_client()
