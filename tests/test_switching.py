@@ -323,7 +323,8 @@ def test_a_source_that_ended_has_nothing_to_let_go(rig):
 
 
 def test_a_source_that_does_not_come_back_is_not_tried_while_nobody_watches(rig):
-    it = resting(rig, FakeSource([FRAME, DIED]), DIED, backoff_s=(3600, 3600))
+    it = rig(FakeSource([FRAME, DIED]), DIED, rest_after_s=10, backoff_s=(3600, 3600))
+    it.camera.start()
     it.until_reason("it died")
     it.clock.advance(11)
     it.until("resting")
