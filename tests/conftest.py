@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.chromium import missing, start_chromium
-from tests.web_fakes import FakeCamera, StreamClient, resize
+from tests.web_fakes import FakeCamera, StreamClient, add_stand_ins, resize
 from web import create_app
 from web.server import Server
 
@@ -27,7 +27,9 @@ def serve() -> Iterator[Callable[..., Server]]:
 
     def start(camera: FakeCamera, port: int = 0, **options: int) -> Server:
         cameras.append(camera)
-        server = Server(create_app(camera, **options), port=port)
+        app = create_app(camera, **options)
+        add_stand_ins(app, camera)
+        server = Server(app, port=port)
         server.start()
         servers.append(server)
         return server
