@@ -136,7 +136,7 @@ import("/static/history.js").then(({ History, BIN_S }) => {
     const probabilities = Object.fromEntries(arguments[1].map((name) => [name, Number(name === label)]));
     history.add(id === null ? [] : [{ id, label, probabilities }], now);
   }
-  const faces = [...history.faces].map(([id, { total, seconds, bins }]) => [id, total, seconds, bins.map(({ at }) => at)]);
+  const faces = [...history.faces].map(([id, face]) => [id, face.total, face.seconds, face.bins.map(({ at }) => at)]);
   const probe = arguments[2] === null ? null : history.at(1, arguments[2]);
   done({ faces, all: history.all(), probe });
 });
