@@ -22,6 +22,9 @@ ROOT = Path(__file__).resolve().parent.parent  # so that the program runs from a
 MAX_STREAMS = 64
 """Streams of pictures open at the same time, and as many of events; each holds a worker of the server and a socket."""
 
+MODULES = sorted(path.name for path in (ROOT / "static").glob("*.js"))
+"""Named in the page, so that the browser fetches all at once instead of one import after the other."""
+
 ERROR_PAGE = Markup(
     '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
     '<title>{name} · Mien</title><link rel="stylesheet" href="{style}">'
@@ -87,7 +90,7 @@ def create_app(
 
     @app.get("/")
     def index() -> str:
-        return render_template("index.html", expressions=EXPRESSIONS, model_name=model_name)
+        return render_template("index.html", expressions=EXPRESSIONS, model_name=model_name, modules=MODULES)
 
     return app
 

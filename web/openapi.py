@@ -76,6 +76,13 @@ PATHS: Json = {
         )
     },
     "/api": {"get": _route("This description, to be read.", (200, _answer("HTML.", kind="text/html")), api=False)},
+    "/model-card": {
+        "get": _route(
+            "What the network was trained on, its figures and limits.",
+            (200, _answer("HTML.", kind="text/html")),
+            api=False,
+        )
+    },
     "/api/openapi.json": {
         "get": _route("This description, for programs.", (200, _answer("OpenAPI 3.1.", {"type": "object"})))
     },
