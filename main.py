@@ -95,7 +95,7 @@ def create_pipeline(settings: Settings) -> Pipeline:
         settings.model, settings.weights, labels=settings.labels, input_scale=settings.input_scale
     )
     classifier.warm_up()
-    return Pipeline(detector, classifier)
+    return Pipeline(detector, classifier, unsure_below=settings.unsure)
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ class Settings:
     save: Path | None = None
     token: str | None = field(default=None, repr=False)
     names: tuple[str, ...] = ()
+    unsure: float = 0.5
 
 
 def read_settings(argv: Sequence[str], environ: Mapping[str, str]) -> Settings:
@@ -67,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     option("--no-loop", dest="loop", action="store_const", const=False, help="play a video file once")
     option("--save", metavar="OUT.mp4", help="also write the annotated video to a file")
     option("--token", help="what every request must bring along (made and shown where --host is open to the network)")
+    option("--unsure", metavar="P", help="a label less probable than this counts as unsure (0.5; 0: none does)")
     option("--names", metavar="A,B,...", help="further names this computer is reached by, e.g. camera.local")
     return parser
 
@@ -102,6 +104,16 @@ def _integer(low: int, high: int) -> Any:
         return int(value)
 
     return check
+
+
+def _share(value: str, field: str) -> float:
+    try:
+        share = float(value)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise _wrong(field, "a number 0 to 1", value)
+    return share
 
 
 def _detector(value: str, field: str) -> str:
@@ -170,4 +182,5 @@ _CHECKS: dict[str, Any] = {
     "save": _path,
     "token": _token,
     "names": _names,
+    "unsure": _share,
 }

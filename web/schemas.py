@@ -66,7 +66,7 @@ SCHEMAS: Json = {
         {
             "id": whole("The same number for the same face over time; null for an image that stands alone.", null=True),
             "box": ref("Box"),
-            "label": {**_LABEL, "description": "The most probable expression."},
+            "label": {**_LABEL, "description": "The most probable expression, steadied where faces are followed."},
             "confidence": {**_PROBABILITY, "description": "Probability of the label."},
             "unsure": {"type": "boolean", "description": "Whether the confidence is too low to rely on the label."},
             "probabilities": {**ref("Probabilities"), "description": "Smoothed over time where faces are followed."},
