@@ -127,6 +127,8 @@ class VideoCamera:
         self._stopping = threading.Event()
         self._inference: threading.Thread | None = None
         self._seen = threading.local()
+        self._showing = threading.Lock()  # guards the one below, and that frames are published as `prepare` gives them
+        self._shown: tuple[Frame, Analysis] | None = None  # as captured
         self._lock = threading.Lock()  # guards the three below, which status() reads
         self._analysed_at_s: deque[float] = deque()
         self._busy_since_s: float | None = None
@@ -218,6 +220,19 @@ class VideoCamera:
             return replace(status, state="reconnecting", reason=trouble, fps=0.0)
         return replace(status, fps=recent / FPS_WINDOW_S)
 
+    def show_again(self) -> None:
+        """Publish the newest frame anew, after `prepare` was told to do otherwise; returns when it is published."""
+        with self._showing:
+            _, newest = self.snapshots.peek()
+            if self._shown is None or newest is None or newest.frame is None:
+                return
+            try:
+                self._publish(*self._shown)
+            except BaseException:  # whatever it is: what `prepare` would not let pass may not stay
+                picture = self._placeholder(*self._picture_size, ["The picture can not be prepared"])
+                self.snapshots.publish(Snapshot(encode_jpeg(picture, self._jpeg_quality)))
+                raise
+
     # --- in the inference thread
 
     def _infer(self) -> None:
@@ -263,7 +278,19 @@ class VideoCamera:
                 self._analysed_at_s.popleft()
 
     def _show(self, frame: Frame, analysis: Analysis) -> None:
-        """Publish a frame. It is drawn and encoded only where somebody looks, and once for all who do."""
+        with self._showing:
+            self._shown = (frame, analysis)
+            frame, drawn = self._publish(frame, analysis)
+        if self._record is not None:
+            self._record(frame, analysis)
+        if self._writer is not None:
+            self._writer.write(drawn(), frame.captured_at)
+
+    def _publish(self, frame: Frame, analysis: Analysis) -> tuple[Frame, Once[np.ndarray]]:
+        """Publish a frame, drawn and encoded only where somebody looks, and once for all who do.
+
+        Gives the frame as it may be shown, and that drawn upon.
+        """
         if self._prepare is not None:
             frame = self._prepare(frame, analysis)
         drawn = self._once(lambda: self._annotate(frame, analysis))
@@ -271,10 +298,7 @@ class VideoCamera:
         plain = self._once(lambda: encode_jpeg(frame.pixels_bgr, self._jpeg_quality))
         latency_ms = max(0.0, (self._clock.wall() - frame.captured_at) * 1000)
         self.snapshots.publish(Snapshot(annotated, frame, analysis, latency_ms, plain))
-        if self._record is not None:
-            self._record(frame, analysis)
-        if self._writer is not None:
-            self._writer.write(drawn(), frame.captured_at)
+        return frame, drawn
 
     def _once(self, make: Callable[[], T]) -> Once[T]:
         return Once(make, self._clock.monotonic)
