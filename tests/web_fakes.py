@@ -30,12 +30,16 @@ class FakeCamera:
         self.snapshots: Latest[Snapshot] = Latest()
         self.current = SourceStatus("Fake camera", "live", fps=29.97)
         self.faces = (face_showing("happy", 1), face_showing("sad", 2, x=200))
+        self.shown_again = 0
         self._numbers = itertools.count()
         self._stop = threading.Event()
         self._player: threading.Thread | None = None
 
     def status(self) -> SourceStatus:
         return self.current
+
+    def show_again(self) -> None:
+        self.shown_again += 1
 
     def publish(self, jpeg: bytes | None = None) -> Snapshot:
         """The next picture, one shade lighter than the one before it."""

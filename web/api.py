@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, Response, jsonify, request
@@ -13,6 +13,9 @@ from mien.expressions import EXPRESSIONS, Face, Snapshot, SourceStatus
 if TYPE_CHECKING:
     from web.app import Camera
     from web.streams import Viewers
+
+StateOf = Callable[[Snapshot | None, str | None], dict[str, Any]]
+"""The state of a snapshot, for a viewer of this name."""
 
 STALE_S = 5.0
 """A picture older than this does not flow any more, whatever the source says."""
@@ -84,14 +87,14 @@ def trouble(snapshot: Snapshot | None, status: SourceStatus, now_s: float) -> st
     return None
 
 
-def blueprint(camera: Camera, viewers: Viewers) -> Blueprint:
+def blueprint(camera: Camera, state_of: StateOf) -> Blueprint:
     """Routes of the interface."""
     routes = Blueprint("api", __name__)
 
     @routes.get("/api/state")
     def state() -> Response:
         _, snapshot = camera.snapshots.peek()
-        return jsonify(describe(snapshot, camera.status(), viewers, request.args.get("viewer")))
+        return jsonify(state_of(snapshot, request.args.get("viewer")))
 
     @routes.get("/healthz")
     def healthz() -> tuple[Response, int]:
