@@ -14,7 +14,7 @@ from training import networks
 from training.__main__ import main
 from training.augment import Augment
 from training.batches import Batches, class_weights
-from training.callbacks import count_plateaus, read_history
+from training.callbacks import TimeLeft, count_plateaus, read_history
 from training.dataset import Split, load_dataset
 from training.export import export
 from training.fitting import build, fit, make_optimizer, prepare
@@ -167,6 +167,18 @@ def test_the_cosine_rises_and_falls():
 )
 def test_plateaus_are_counted(losses, plateaus):
     assert count_plateaus(losses) == plateaus
+
+
+def test_the_time_left_is_told_by_the_epochs_done_in_this_run():
+    said, times = [], iter([100.0, 160.0, 280.0])
+    left = TimeLeft(65, said.append, lambda: next(times))
+    left.on_train_begin()
+    for epoch in (3, 4, 5):
+        left.on_epoch_begin(epoch)
+    assert said == [
+        "4 of 65 epochs done, about 1:01:00 left",
+        "5 of 65 epochs done, about 1:30:00 left",
+    ]
 
 
 def test_plateau_and_early_end_follow_the_history_across_a_resume(dataset, tmp_path):

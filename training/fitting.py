@@ -14,7 +14,7 @@ import numpy as np
 from mien.layers import MeanImage
 from training.augment import Augment
 from training.batches import Batches, one_hot
-from training.callbacks import EarlyEnd, History, Plateau, StartEpoch, epochs_since_best, read_history
+from training.callbacks import EarlyEnd, History, Plateau, StartEpoch, TimeLeft, epochs_since_best, read_history
 from training.dataset import Dataset
 from training.devices import device_count
 from training.networks import NETWORKS, Style
@@ -117,6 +117,7 @@ def prepare(
             *([EarlyEnd(run_folder, recipe.early_stop)] if recipe.early_stop else []),
             keras.callbacks.BackupAndRestore(str(run_folder / "backup"), double_checkpoint=True),
             *callbacks,
+            TimeLeft(recipe.epochs),
         ],
     }
     finished = (len(history) >= recipe.epochs or stopped) and best_file.is_file()
