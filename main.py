@@ -42,6 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run(settings: Settings, stop: threading.Event) -> None:
     """Put the parts together and serve until `stop` is set. Raises MienError where a part can not start."""
     from camera import VideoCamera
+    from mien.explain import Explainer
     from mien.imaging import jpeg_to_png
     from mien.still import analyze_image
     from web import create_app
@@ -67,6 +68,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
         app = create_app(
             camera,
             analyze=lambda data: analyze_image(data, pipeline),
+            explain=Explainer(pipeline.classifier),
             to_png=lambda snapshot: jpeg_to_png(snapshot.jpeg),
             model_name=settings.model.name,
             host=settings.host,

@@ -15,6 +15,7 @@ from mien.broadcast import Latest
 from mien.expressions import EXPRESSIONS, Snapshot, SourceStatus
 from web import access, api, docs, events, security, snapshot, streams
 from web import analyze as images
+from web import explain as explanations
 from web.security import is_loopback
 
 ROOT = Path(__file__).resolve().parent.parent  # so that the program runs from any working directory
@@ -53,6 +54,7 @@ def create_app(
     analyze: images.Analyze | None = None,
     max_analyses: int = images.MAX_ANALYSES,
     to_png: snapshot.ToPng | None = None,
+    explain: explanations.Explain | None = None,
     host: str = "127.0.0.1",
     token: str | None = None,
     names: Collection[str] = (),
@@ -62,6 +64,7 @@ def create_app(
     model_name: shown at the foot of the page. max_streams: picture streams at once, and event streams; more answer 503.
     analyze: finds the faces of an image file, for /api/analyze. max_analyses: at once, more answer 429.
     to_png: makes a PNG file of a snapshot, for /api/snapshot.png.
+    explain: shows what speaks for the label of each face, for /api/explain.
     host: the address the server binds; requests that name a host that can not be meant by it are refused.
     token: what every request must bring along; needed where the network can reach the host.
     names: further names this computer is reached by.
@@ -80,6 +83,7 @@ def create_app(
     app.register_blueprint(api.blueprint(camera, viewers))
     app.register_blueprint(images.blueprint(analyze, max_analyses))
     app.register_blueprint(snapshot.blueprint(camera, to_png))
+    app.register_blueprint(explanations.blueprint(camera, explain))
     app.register_blueprint(docs.blueprint())
     security.protect(app, lambda named: access.is_known_name(named, host, names))
     access.ask_for(app, token)

@@ -105,6 +105,26 @@ SCHEMAS: Json = {
     "Images": _object(
         {"images": _list({"anyOf": [_ref("Image"), _ref("ImageError")]}, minItems=2, maxItems=MAX_IMAGES)}
     ),
+    "Explanation": _object(
+        {
+            "frame": _whole("Index of the frame.", minimum=0),
+            "faces": _list(
+                _object(
+                    {
+                        "id": _whole("The number of the face.", null=True),
+                        "label": {**_LABEL, "description": "What the heat speaks for."},
+                        "box": _ref("Box"),
+                        "heat": {
+                            "type": "string",
+                            "contentEncoding": "base64",
+                            "contentMediaType": "image/png",
+                            "description": "To be laid over the box: RGBA, 48x48; where nothing speaks for it, clear.",
+                        },
+                    }
+                )
+            ),
+        }
+    ),
     "Health": _object(
         {
             "ok": {"type": "boolean"},
@@ -192,6 +212,14 @@ PATHS: Json = {
             "The newest annotated picture.",
             (200, _answer("PNG.", kind="image/png")),
             (503, _error("No picture flows.", headers=_RETRY)),
+        )
+    },
+    "/api/explain": {
+        "get": _route(
+            "Which parts of each face speak for its label (Layer-CAM), computed when asked, at most 4 times a second.",
+            (200, _answer("Of the newest picture.", _ref("Explanation"))),
+            (429, _error("Too many wait for it already.", headers=_RETRY)),
+            (503, _error("No picture flows, or this network can not be explained; the reason is told.")),
         )
     },
     "/api/analyze": {
