@@ -106,7 +106,9 @@ def test_it_is_served_as_it_is_and_as_a_page(client) -> None:
 # ---- the answers
 
 
-@pytest.mark.parametrize("path", ["/", "/healthz", "/api/state", "/api/state?viewer=me", "/api/snapshot.png", "/api/explain"])
+@pytest.mark.parametrize(
+    "path", ["/", "/healthz", "/api/state", "/api/state?viewer=me", "/api/snapshot.png", "/api/explain"]
+)
 def test_answers_while_pictures_flow(client, fake_camera, path: str) -> None:
     fake_camera.publish()
     answer = client.get(path)
@@ -126,7 +128,7 @@ def test_answers_while_none_flow(client, fake_camera, path: str, picture) -> Non
     check(answer, path)
 
 
-@pytest.mark.parametrize("path", ["/video_feed", "/api/events"])
+@pytest.mark.parametrize("path", ["/video_feed", "/api/frames", "/api/events"])
 def test_streams_and_their_refusal(fake_camera, path: str) -> None:
     fake_camera.publish()
     client = build(fake_camera, max_streams=1).test_client()

@@ -82,6 +82,8 @@ class StreamClient:
         self.connection.sock = sock
         self.connection.request("GET", path)
         self.response = self.connection.getresponse()
+        self.headers: dict[str, str] = {}
+        """Those of the newest part."""
         self._opened = False
 
     def part(self) -> bytes:
@@ -90,9 +92,9 @@ class StreamClient:
             line = self.response.readline()
             assert line in (b"\r\n", b"--frame\r\n")
             self._opened = line == b"--frame\r\n"
-        headers = {}
+        headers = self.headers = {}
         while line := self.response.readline().strip():
-            name, value = line.decode().split(": ")
+            name, value = line.decode("ascii").split(": ", 1)
             headers[name] = value
         body = self.response.read(int(headers["Content-Length"]))
         assert self.response.readline() == b"\r\n"

@@ -38,7 +38,7 @@ def describe(
             "retry_in_s": None if status.retry_in_s is None else round(float(status.retry_in_s), 1),
         },
         "fps": round(float(status.fps), 1),
-        "latency_ms": round(float(snapshot.latency_ms), 1) if snapshot else None,
+        "latency_ms": round(float(snapshot.latency_ms + snapshot.encoding_ms), 1) if snapshot else None,
         "timing_ms": {stage: round(float(ms), 2) for stage, ms in analysis.timing_ms.items()} if analysis else {},
         "viewers": viewers.count,
         "frame": frame
