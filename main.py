@@ -42,6 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run(settings: Settings, stop: threading.Event) -> None:
     """Put the parts together and serve until `stop` is set. Raises MienError where a part can not start."""
     from camera import VideoCamera
+    from mien.explain import Explainer
     from mien.imaging import jpeg_to_png
     from mien.privacy import Privacy
     from mien.session import SessionRecorder
@@ -76,6 +77,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
             camera,
             analyze=lambda data: analyze_image(data, pipeline),
             follow=Visitors(pipeline).analyze,
+            explain=Explainer(pipeline.classifier),
             to_png=lambda snapshot: jpeg_to_png(snapshot.jpeg),
             session=session,
             privacy=privacy,
