@@ -129,6 +129,8 @@ class VideoCamera:
         self._stopping = threading.Event()
         self._inference: threading.Thread | None = None
         self._seen = threading.local()
+        self._showing = threading.Lock()  # guards the one below, and that frames are published as `prepare` gives them
+        self._shown: tuple[Frame, Analysis] | None = None  # as captured
         # The rest belongs to the inference thread.
         self._notices = Notices(self._clock)
         self._picture_size = size
@@ -231,6 +233,19 @@ class VideoCamera:
             return SourceStatus(status.name, "resting", "not started yet")
         return self._pulse.complete(status)
 
+    def show_again(self) -> None:
+        """Publish the newest frame anew, after `prepare` was told to do otherwise; returns when it is published."""
+        with self._showing:
+            _, newest = self.snapshots.peek()
+            if self._shown is None or newest is None or newest.frame is None:
+                return
+            try:
+                self._publish(*self._shown)
+            except BaseException:  # whatever it is: what `prepare` would not let pass may not stay
+                picture = self._placeholder(*self._picture_size, ["The picture can not be prepared"])
+                self.snapshots.publish(Snapshot(encode_jpeg(picture, self._jpeg_quality)))
+                raise
+
     # --- in the inference thread
 
     def _infer(self) -> None:
@@ -262,16 +277,25 @@ class VideoCamera:
             log.info("frames can be analysed again")
 
     def _show(self, frame: Frame, analysis: Analysis) -> None:
-        """Publish a frame. It is drawn and encoded only where somebody looks, and once for all who do."""
+        with self._showing:
+            self._shown = (frame, analysis)
+            frame, drawn = self._publish(frame, analysis)
+        if self._record is not None:
+            self._record(frame, analysis)
+        if self._writer is not None:
+            self._writer.write(drawn(), frame.captured_at)
+
+    def _publish(self, frame: Frame, analysis: Analysis) -> tuple[Frame, Callable[[], np.ndarray]]:
+        """Publish a frame, drawn and encoded only where somebody looks, and once for all who do.
+
+        Gives the frame as it may be shown, and that drawn upon.
+        """
         if self._prepare is not None:
             frame = self._prepare(frame, analysis)
         latency_ms = max(0.0, (self._clock.wall() - frame.captured_at) * 1000)
         pictures = Pictures(frame, analysis, self._annotate, self._jpeg_quality, self._clock)
         self.snapshots.publish(Snapshot(pictures.annotated, frame, analysis, latency_ms, pictures.plain))
-        if self._record is not None:
-            self._record(frame, analysis)
-        if self._writer is not None:
-            self._writer.write(pictures.drawn(), frame.captured_at)
+        return frame, pictures.drawn
 
     def _analyze(self, frame: Frame) -> Analysis:
         # Faces are followed within one stream of one size. A source that changes its size while frames

@@ -46,6 +46,18 @@ class ImageTooLargeError(ImageError):
     """The image has more bytes or pixels than allowed."""
 
 
+class RecordingError(MienError):
+    """The session can not be recorded: folder missing, no permission, disk full."""
+
+
+class BusyError(MienError):
+    """Too many ask at once; `retry_in_s` is when it is worth asking again, in seconds."""
+
+    def __init__(self, message: str, retry_in_s: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_in_s = retry_in_s
+
+
 class SourceError(MienError):
     """A source can not be opened or gives no frame (any more); trying again may help."""
 

@@ -9,14 +9,14 @@ import queue
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 
 from mien.clock import Clock
-from mien.expressions import EXPRESSIONS, Analysis, Face, Frame, MienError
+from mien.expressions import EXPRESSIONS, Analysis, Face, Frame, RecordingError
 
 COLUMNS = ("frame", "time", "media_time_s", "face", "x", "y", "w", "h", *EXPRESSIONS, "label")
 HEADER = (",".join(COLUMNS) + "\n").encode()
@@ -26,10 +26,6 @@ SYNC_EVERY_S = 1.0
 CHUNK_BYTES = 64 * 1024
 
 log = logging.getLogger(__name__)
-
-
-class RecordingError(MienError):
-    """The session can not be recorded: folder missing, no permission, disk full."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +87,10 @@ class SessionRecorder:
             return None
         size = writer.size
         try:
-            file = writer.path.open("rb")
+            whole = writer.path.stat().st_size >= size
         except OSError:  # the user moved or deleted it
             return None
-        if os.fstat(file.fileno()).st_size < size:
-            file.close()
-            return None
-        return writer.path.name, size, _pieces(file, size)
+        return (writer.path.name, size, _pieces(writer.path, size)) if whole else None
 
 
 class _CsvWriter:
@@ -194,17 +187,16 @@ class _Numbers:
     def __init__(self) -> None:
         self._frame_shift = self._face_shift = 0
         self._last_frame = self._last_face = 0
-        self._before: tuple[int, int, int] | None = None  # index, width and height of the frame before
+        self._before: tuple[int, int, int] | None = None  # stream, width and height of the frame before
 
     def rows(self, frame: Frame, analysis: Analysis) -> list[str]:
         """A line for each face."""
-        if self._before is not None and (
-            frame.index < self._before[0] or (analysis.width, analysis.height) != self._before[1:]
-        ):
+        now = (frame.stream, analysis.width, analysis.height)
+        if self._before is not None and now != self._before:  # faces are followed within a stream of one size
             self._face_shift = self._last_face
-            if frame.index < self._before[0]:
+            if frame.stream != self._before[0]:
                 self._frame_shift = self._last_frame + 1
-        self._before = (frame.index, analysis.width, analysis.height)
+        self._before = now
         self._last_frame = frame.index + self._frame_shift
         return [self._row(frame, face) for face in analysis.faces]
 
@@ -256,14 +248,14 @@ def _write_all(file: IO[bytes], data: bytes) -> None:
 
 def _without_pixels(frame: Frame) -> Frame:
     """The frame's numbers alone: pictures that wait would fill the memory."""
-    return Frame(_NO_PIXELS, frame.index, frame.captured_at, frame.media_time_s)
+    return replace(frame, pixels_bgr=_NO_PIXELS)
 
 
 _NO_PIXELS = np.zeros((1, 1, 3), np.uint8)
 
 
-def _pieces(file: IO[bytes], size: int) -> Iterator[bytes]:
-    with file:
+def _pieces(path: Path, size: int) -> Iterator[bytes]:
+    with path.open("rb") as file:
         while size > 0 and (piece := file.read(min(size, CHUNK_BYTES))):
             size -= len(piece)
             yield piece

@@ -31,8 +31,9 @@ def face(number: int | None = 1, label: str = "happy", x: int = 10) -> Face:
     return Face(Box(x, -3, 30, 40), shares, shares, id=number)
 
 
-def frame(index: int, at_s: float | None = None, media_time_s: float | None = None) -> Frame:
-    return Frame(PIXELS, index, 1_700_000_000.0 + (index / 10 if at_s is None else at_s), media_time_s)
+def frame(index: int, at_s: float | None = None, media_time_s: float | None = None, stream: int = 1) -> Frame:
+    at_s = index / 10 if at_s is None else at_s
+    return Frame(PIXELS, index, 1_700_000_000.0 + at_s, media_time_s, stream=stream)
 
 
 def analysis(*faces: Face, size: tuple[int, int] = (320, 240)) -> Analysis:
@@ -113,18 +114,19 @@ def test_starting_and_stopping_twice_changes_nothing(recorder) -> None:
 @pytest.mark.parametrize(
     ("frames", "numbers", "faces"),
     [
-        ([(0, 320), (1, 320), (7, 320)], [0, 1, 7], [1, 1, 1]),
-        ([(7, 320), (0, 320), (1, 320)], [7, 8, 9], [1, 2, 2]),
-        ([(7, 320), (7, 320)], [7, 7], [1, 1]),
-        ([(7, 320), (8, 640), (9, 640)], [7, 8, 9], [1, 2, 2]),
-        ([(7, 320), (3, 640), (1, 320)], [7, 11, 13], [1, 2, 3]),
+        ([(1, 0, 320), (1, 1, 320), (1, 7, 320)], [0, 1, 7], [1, 1, 1]),
+        ([(1, 7, 320), (2, 0, 320), (2, 1, 320)], [7, 8, 9], [1, 2, 2]),
+        ([(1, 0, 320), (2, 5, 320)], [0, 6], [1, 2]),
+        ([(1, 7, 320), (1, 7, 320)], [7, 7], [1, 1]),
+        ([(1, 7, 320), (1, 8, 640), (1, 9, 640)], [7, 8, 9], [1, 2, 2]),
+        ([(1, 7, 320), (2, 3, 640), (3, 1, 320)], [7, 11, 13], [1, 2, 3]),
     ],
-    ids=["one stream", "opened again", "a still picture", "another size", "changed twice"],
+    ids=["one stream", "opened again", "opened again and late", "a still picture", "another size", "changed twice"],
 )
 def test_after_a_change_of_source_frames_and_faces_count_on(recorder, frames, numbers, faces) -> None:
     recorder.start()
-    for index, width in frames:
-        recorder.record(frame(index), analysis(face(1), size=(width, 240)))
+    for stream, index, width in frames:
+        recorder.record(frame(index, stream=stream), analysis(face(1), size=(width, 240)))
     recorder.stop()
     rows = read(file_of(recorder))
     assert [int(row["face"]) for row in rows] == faces

@@ -100,13 +100,45 @@ SCHEMAS: Json = {
             "viewers": whole("Picture streams that are open.", minimum=0),
             "frame": {"anyOf": [ref("Frame"), {"type": "null"}]},
             "faces": list_of(ref("Face")),
+            "recording": ref("Recording"),
+            "privacy": {"type": "boolean", "description": "Whether faces are covered, in pictures and saved video."},
         },
         {"watching": {"type": "boolean", "description": "Whether the stream named by viewer is open."}},
     ),
+    "Recording": record(
+        {
+            "on": {"type": "boolean"},
+            "since": number("When it was started, seconds since the epoch.", null=True),
+            "rows": whole("Written so far.", minimum=0),
+            "name": text("Of the file; null before the first recording.", null=True),
+            "error": text("Why it ended by itself; null where it did not.", null=True),
+        }
+    ),
+    "Switch": record({"on": {"type": "boolean"}}),
     "Image": record({"width": whole("Pixels."), "height": whole("Pixels."), "faces": list_of(ref("Face"))}),
     "ImageError": record({"error": text("Why this image has no answer."), "status": {"enum": [413, 415, 422]}}),
     "Images": record(
         {"images": list_of({"anyOf": [ref("Image"), ref("ImageError")]}, minItems=2, maxItems=MAX_IMAGES)}
+    ),
+    "Explanation": record(
+        {
+            "frame": whole("Index of the frame.", minimum=0),
+            "faces": list_of(
+                record(
+                    {
+                        "id": whole("The number of the face.", null=True),
+                        "label": {**_LABEL, "description": "What the heat speaks for."},
+                        "box": ref("Box"),
+                        "heat": {
+                            "type": "string",
+                            "contentEncoding": "base64",
+                            "contentMediaType": "image/png",
+                            "description": "To be laid over the box: RGBA, 48x48; where nothing speaks for it, clear.",
+                        },
+                    }
+                )
+            ),
+        }
     ),
     "Health": record(
         {

@@ -14,7 +14,7 @@ from flask import Blueprint, Response, jsonify, request
 
 from mien.broadcast import Latest
 from mien.expressions import Snapshot
-from web.api import describe
+from web.api import StateOf
 
 if TYPE_CHECKING:
     from web.app import Camera
@@ -108,7 +108,7 @@ def parts(snapshots: Latest[Snapshot], part: Part = annotated, resend_s: float =
         snapshot = newest or snapshot
 
 
-def blueprint(camera: Camera, viewers: Viewers) -> Blueprint:
+def blueprint(camera: Camera, viewers: Viewers, state_of: StateOf) -> Blueprint:
     """Routes of the picture streams, which share their places."""
     routes = Blueprint("streams", __name__)
 
@@ -130,7 +130,7 @@ def blueprint(camera: Camera, viewers: Viewers) -> Blueprint:
     @routes.get("/api/frames")
     def frames() -> Response:
         viewer = request.args.get("viewer")
-        return answer(plain(lambda snapshot: describe(snapshot, camera.status(), viewers, viewer)))
+        return answer(plain(lambda snapshot: state_of(snapshot, viewer)))
 
     return routes
 
