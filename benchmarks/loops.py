@@ -2,7 +2,7 @@
 
 Every counted frame is detected or tracked, classified, drawn and encoded, unpaced. In the same run the boxes are
 compared with those of detection at full resolution on every frame. The frames carry the times of a clip of 24 frames a
-second, so Mien detects on every fifth of them and follows the face on the others, as it does live. As in the program,
+second, so Mien detects on every eighth of them and follows the face on the others, as it does live. As in the program,
 one thread analyses while a viewer's draws and encodes the frame before; here no frame may be left out.
 """
 
