@@ -10,7 +10,7 @@ from flask import Blueprint, Request, Response, abort, jsonify, request
 from werkzeug.exceptions import TooManyRequests
 
 from mien.expressions import Analysis, ImageError, ImageTooLargeError, NotAnImageError
-from web.api import describe_face
+from web.api import describe_face, sentence
 from web.streams import Viewers
 
 Analyze = Callable[[bytes], Analysis]
@@ -69,7 +69,7 @@ def _one(analyze: Analyze, data: bytes) -> dict[str, Any]:
     try:
         return _describe(analyze(data))
     except ImageError as error:
-        abort(_status_of(error), _sentence(error))
+        abort(_status_of(error), sentence(error))
 
 
 def _one_of_many(analyze: Analyze, data: bytes) -> dict[str, Any]:
@@ -77,7 +77,7 @@ def _one_of_many(analyze: Analyze, data: bytes) -> dict[str, Any]:
     try:
         return _describe(analyze(data))
     except ImageError as error:
-        return {"error": _sentence(error), "status": _status_of(error)}
+        return {"error": sentence(error), "status": _status_of(error)}
 
 
 def _describe(analysis: Analysis) -> dict[str, Any]:
@@ -87,8 +87,3 @@ def _describe(analysis: Analysis) -> dict[str, Any]:
 
 def _status_of(error: ImageError) -> int:
     return 413 if isinstance(error, ImageTooLargeError) else 415 if isinstance(error, NotAnImageError) else 422
-
-
-def _sentence(error: ImageError) -> str:
-    text = str(error)
-    return f"{text[:1].upper()}{text[1:]}."

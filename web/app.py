@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from http import HTTPStatus
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from flask import Flask, Response, jsonify, render_template, request
 from markupsafe import Markup
@@ -13,7 +13,7 @@ from werkzeug.exceptions import HTTPException
 
 from mien.broadcast import Latest
 from mien.expressions import EXPRESSIONS, Snapshot, SourceStatus
-from web import access, api, docs, events, security, snapshot, streams
+from web import access, api, docs, events, security, snapshot, sources, streams
 from web import analyze as images
 from web.security import is_loopback
 
@@ -41,8 +41,18 @@ class Camera(Protocol):
     def snapshots(self) -> Latest[Snapshot]:
         """The newest picture with its analysis; closed when the camera is."""
 
+    @property
+    def in_use(self) -> str | None:
+        """The source that is open; None while it rests."""
+
     def status(self) -> SourceStatus:
         """What the source is doing at this moment."""
+
+    def keep_awake(self) -> None:
+        """Somebody wants frames: wake a source that rests, put off the next rest."""
+
+    def switch(self, source: str) -> SourceStatus:
+        """Show another source to all. Raises SourceError where it can not be opened."""
 
 
 def create_app(
@@ -53,6 +63,7 @@ def create_app(
     analyze: images.Analyze | None = None,
     max_analyses: int = images.MAX_ANALYSES,
     to_png: snapshot.ToPng | None = None,
+    choices: sources.Choices | None = None,
     host: str = "127.0.0.1",
     token: str | None = None,
     names: Collection[str] = (),
@@ -62,6 +73,7 @@ def create_app(
     model_name: shown at the foot of the page. max_streams: picture streams at once, and event streams; more answer 503.
     analyze: finds the faces of an image file, for /api/analyze. max_analyses: at once, more answer 429.
     to_png: makes a PNG file of a snapshot, for /api/snapshot.png.
+    choices: the sources that may be chosen, for /api/sources and /api/source.
     host: the address the server binds; requests that name a host that can not be meant by it are refused.
     token: what every request must bring along; needed where the network can reach the host.
     names: further names this computer is reached by.
@@ -75,9 +87,15 @@ def create_app(
     app.config["MAX_STREAMS"] = 2 * max_streams  # pictures and events; the server makes its pool of workers larger
 
     viewers = streams.Viewers(max_streams)
-    app.register_blueprint(streams.blueprint(camera, viewers))
-    app.register_blueprint(events.blueprint(camera, viewers, readers=streams.Viewers(max_streams)))
-    app.register_blueprint(api.blueprint(camera, viewers))
+
+    def state_of(snapshot: Snapshot | None, viewer: str | None) -> dict[str, Any]:
+        camera.keep_awake()  # who asks what is seen wants frames
+        return api.describe(snapshot, camera.status(), viewers, viewer)
+
+    app.register_blueprint(streams.blueprint(camera, viewers, state_of))
+    app.register_blueprint(events.blueprint(camera, streams.Viewers(max_streams), state_of))
+    app.register_blueprint(api.blueprint(camera, state_of))
+    app.register_blueprint(sources.blueprint(camera, choices))
     app.register_blueprint(images.blueprint(analyze, max_analyses))
     app.register_blueprint(snapshot.blueprint(camera, to_png))
     app.register_blueprint(docs.blueprint())
@@ -87,6 +105,7 @@ def create_app(
 
     @app.get("/")
     def index() -> str:
+        camera.keep_awake()  # the page asks for pictures as soon as it is read
         return render_template("index.html", expressions=EXPRESSIONS, model_name=model_name)
 
     return app

@@ -16,7 +16,7 @@ from flask import Blueprint, Response, request
 
 from mien.broadcast import Latest
 from mien.expressions import Snapshot
-from web.api import describe
+from web.api import StateOf
 from web.streams import Viewers, refusal
 
 if TYPE_CHECKING:
@@ -64,8 +64,8 @@ def messages(
         sequence, snapshot = snapshots.wait(seen, heartbeat_s)
 
 
-def blueprint(camera: Camera, viewers: Viewers, readers: Viewers) -> Blueprint:
-    """Route of the events. viewers: who holds a picture stream; readers: who holds one of these."""
+def blueprint(camera: Camera, readers: Viewers, state_of: StateOf) -> Blueprint:
+    """Route of the events. readers: who holds one of these streams."""
     routes = Blueprint("events", __name__)
     run = secrets.token_hex(4)  # another run of the program counts anew: its ids must not be mistaken for ours
 
@@ -79,7 +79,7 @@ def blueprint(camera: Camera, viewers: Viewers, readers: Viewers) -> Blueprint:
         after = seen_before(request.headers.get("Last-Event-ID", ""), run, camera.snapshots.peek()[0])
         stream = messages(
             camera.snapshots,
-            lambda snapshot: describe(snapshot, camera.status(), viewers, viewer),
+            lambda snapshot: state_of(snapshot, viewer),
             run=run,
             after=after,
         )

@@ -14,7 +14,7 @@ from flask import Blueprint, Response, jsonify, request
 
 from mien.broadcast import Latest
 from mien.expressions import Snapshot
-from web.api import describe
+from web.api import StateOf
 
 if TYPE_CHECKING:
     from web.app import Camera
@@ -108,7 +108,7 @@ def parts(snapshots: Latest[Snapshot], part: Part = annotated, resend_s: float =
         snapshot = newest or snapshot
 
 
-def blueprint(camera: Camera, viewers: Viewers) -> Blueprint:
+def blueprint(camera: Camera, viewers: Viewers, state_of: StateOf) -> Blueprint:
     """Routes of the picture streams, which share their places."""
     routes = Blueprint("streams", __name__)
 
@@ -118,7 +118,12 @@ def blueprint(camera: Camera, viewers: Viewers) -> Blueprint:
             return Response(status=503 if viewers.count >= viewers.limit else 200, content_type=CONTENT_TYPE)
         if not viewers.enter(name):
             return refusal(f"All {viewers.limit} places are taken. The picture comes as soon as a viewer leaves.")
-        response = Response(parts(camera.snapshots, part), content_type=CONTENT_TYPE)
+
+        def wanted(snapshot: Snapshot) -> bytes:
+            camera.keep_awake()  # with each part, so as long as somebody takes them
+            return part(snapshot)
+
+        response = Response(parts(camera.snapshots, wanted), content_type=CONTENT_TYPE)
         # Not in the generator's `finally`: a generator that was never started is closed without running it.
         response.call_on_close(lambda: viewers.leave(name))
         return response
@@ -130,7 +135,7 @@ def blueprint(camera: Camera, viewers: Viewers) -> Blueprint:
     @routes.get("/api/frames")
     def frames() -> Response:
         viewer = request.args.get("viewer")
-        return answer(plain(lambda snapshot: describe(snapshot, camera.status(), viewers, viewer)))
+        return answer(plain(lambda snapshot: state_of(snapshot, viewer)))
 
     return routes
 
