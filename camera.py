@@ -240,8 +240,9 @@ class VideoCamera:
                 sequence, frame = self._feed.frames.wait(seen, self._tick_s)
                 if frame is not None and sequence > seen:
                     seen = sequence
-                    with self._pulse.busy():
-                        self._process(frame)
+                    if not self._feed.resting:  # captured just before it went to rest: its time is over
+                        with self._pulse.busy():
+                            self._process(frame)
                 self._feed.watch()
                 self._tell(caught_up=self._feed.frames.peek()[0] == seen)
         except Exception:  # the stream is over, but must not end without a word

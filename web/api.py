@@ -83,7 +83,8 @@ def _by_name(probabilities: Iterable[float]) -> dict[str, float]:
 def sentence(error: MienError) -> str:
     """What is wrong, as a sentence."""
     text = str(error)
-    return f"{text[:1].upper()}{text[1:]}."
+    is_word = text.partition(" ")[0].isalpha()  # and neither a file's name nor an address
+    return f"{text[:1].upper() if is_word else text[:1]}{text[1:]}."
 
 
 def trouble(snapshot: Snapshot | None, status: SourceStatus, now_s: float) -> str | None:
