@@ -46,7 +46,10 @@ def run(settings: Settings, stop: threading.Event) -> None:
     from camera import VideoCamera
     from mien.choices import Choices
     from mien.imaging import jpeg_to_png
+    from mien.privacy import Privacy
+    from mien.session import SessionRecorder
     from mien.still import analyze_image
+    from mien.visitors import Visitors
     from web import create_app
     from web.access import token_for
     from web.security import is_loopback
@@ -57,6 +60,9 @@ def run(settings: Settings, stop: threading.Event) -> None:
         pipeline = create_pipeline(settings)
         if stop.is_set():
             return
+        session = SessionRecorder(settings.sessions)
+        parts.callback(session.stop)  # after the camera, which comes later
+        privacy = Privacy(settings.privacy)
         camera = parts.enter_context(
             VideoCamera(
                 settings.source,
@@ -67,14 +73,20 @@ def run(settings: Settings, stop: threading.Event) -> None:
                 save=settings.save,
                 rest_after_s=REST_AFTER_S if settings.rest else None,
                 open=choices.open,
+                prepare=privacy.prepare,
+                record=session.record,
+                needed=lambda: session.status().on,
             )
         )
         token = token_for(settings.host, settings.token)
         app = create_app(
             camera,
             analyze=lambda data: analyze_image(data, pipeline),
+            follow=Visitors(pipeline).analyze,
             to_png=lambda snapshot: jpeg_to_png(snapshot.jpeg),
             choices=choices,
+            session=session,
+            privacy=privacy,
             model_name=settings.model.name,
             host=settings.host,
             token=token,
@@ -102,7 +114,7 @@ def create_pipeline(settings: Settings) -> Pipeline:
         settings.model, settings.weights, labels=settings.labels, input_scale=settings.input_scale
     )
     classifier.warm_up()
-    return Pipeline(detector, classifier)
+    return Pipeline(detector, classifier, unsure_below=settings.unsure)
 
 
 if __name__ == "__main__":

@@ -60,6 +60,9 @@ class FakeCamera:
         """There is no other source."""
         return self.status()
 
+    def show_again(self) -> None:
+        """The next picture comes soon enough."""
+
 
 Stop = Callable[[], None]
 

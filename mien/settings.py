@@ -33,8 +33,11 @@ class Settings:
     rest: bool = True
     media: Path | None = None
     save: Path | None = None
+    sessions: Path = Path("sessions")
+    privacy: bool = False
     token: str | None = field(default=None, repr=False)
     names: tuple[str, ...] = ()
+    unsure: float = 0.5
 
 
 def read_settings(argv: Sequence[str], environ: Mapping[str, str]) -> Settings:
@@ -71,7 +74,12 @@ def _parser() -> argparse.ArgumentParser:
     option("--no-rest", dest="rest", action="store_const", const=False, help="keep the camera open, watched or not")
     option("--media", metavar="DIR", help="folder whose videos and images may be chosen on the page")
     option("--save", metavar="OUT.mp4", help="also write the annotated video to a file")
+    option("--sessions", metavar="DIR", help="folder for the CSV files of recorded sessions (sessions)")
+    option(
+        "--privacy", dest="privacy", action="store_const", const=True, help="start with every face covered, see README"
+    )
     option("--token", help="what every request must bring along (made and shown where --host is open to the network)")
+    option("--unsure", metavar="P", help="a label less probable than this counts as unsure (0.5; 0: none does)")
     option("--names", metavar="A,B,...", help="further names this computer is reached by, e.g. camera.local")
     return parser
 
@@ -107,6 +115,16 @@ def _integer(low: int, high: int) -> Any:
         return int(value)
 
     return check
+
+
+def _share(value: str, field: str) -> float:
+    try:
+        share = float(value)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise _wrong(field, "a number 0 to 1", value)
+    return share
 
 
 def _detector(value: str, field: str) -> str:
@@ -175,6 +193,9 @@ _CHECKS: dict[str, Any] = {
     "rest": _switch,
     "media": _path,
     "save": _path,
+    "sessions": _path,
+    "privacy": _switch,
     "token": _token,
     "names": _names,
+    "unsure": _share,
 }

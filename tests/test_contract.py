@@ -98,6 +98,7 @@ def test_it_is_served_as_it_is_and_as_a_page(client) -> None:
     answer = client.get("/api/openapi.json")
     assert answer.json == DOCUMENT
     check(answer, "/api/openapi.json")
+    check(client.get("/model-card"), "/model-card")
     page = client.get("/api")
     check(page, "/api")
     for name in itertools.chain(PATHS, SCHEMAS):

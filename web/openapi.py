@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from web.analyze import MAX_BODY_BYTES, MAX_IMAGES
+from web.analyze import KEY, MAX_BODY_BYTES, MAX_IMAGES
 from web.events import EVENTS_PER_S
 from web.schemas import SCHEMAS, Json, list_of, record, ref
 
@@ -23,6 +23,16 @@ _LAST_ID = {
     "schema": {"type": "string"},
     "description": "The id of the last event seen: it is not sent again.",
 }
+_TRACK = {
+    "name": "track",
+    "in": "query",
+    "schema": {"type": "string", "pattern": f"^{KEY}$"},
+    "description": (
+        "A key of your own, for one image after another: faces keep their numbers and are smoothed. "
+        "One request of a key at a time, at most 8 keys; forgotten after 10 s of silence."
+    ),
+}
+_SWITCH = {"required": True, "content": {"application/json": {"schema": ref("Switch")}}}
 _RETRY = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}}
 
 
@@ -50,6 +60,17 @@ def _route(summary: str, *answers: tuple[int, Json], api: bool = True, **more: A
 
 def _error(description: str, **more: Any) -> Json:
     return _answer(description, ref("Error"), **more)
+
+
+def _switch_route(summary: str, *answers: tuple[int, Json]) -> Json:
+    return _route(
+        summary,
+        *answers,
+        (400, _error("The body is not as it should be.")),
+        (413, _error("The body is too long.")),
+        (415, _error("The body is not JSON.")),
+        requestBody=_SWITCH,
+    )
 
 
 PATHS: Json = {
@@ -80,6 +101,13 @@ PATHS: Json = {
         )
     },
     "/api": {"get": _route("This description, to be read.", (200, _answer("HTML.", kind="text/html")), api=False)},
+    "/model-card": {
+        "get": _route(
+            "What the network was trained on, its figures and limits.",
+            (200, _answer("HTML.", kind="text/html")),
+            api=False,
+        )
+    },
     "/api/openapi.json": {
         "get": _route("This description, for programs.", (200, _answer("OpenAPI 3.1.", {"type": "object"})))
     },
@@ -121,15 +149,36 @@ PATHS: Json = {
             (503, _error("No picture flows.", headers=_RETRY)),
         )
     },
+    "/api/session.csv": {
+        "get": _route(
+            "The running recording so far, or the last: a row for each face of each frame.",
+            (200, _answer("CSV with a header.", kind="text/csv")),
+            (404, _error("Nothing was recorded since the program started.")),
+        )
+    },
+    "/api/record": {
+        "post": _switch_route(
+            "Start or stop recording a session, for all.",
+            (200, _answer("The recording.", record({"recording": ref("Recording")}))),
+            (409, _error("The file can not be written.")),
+        )
+    },
+    "/api/privacy": {
+        "post": _switch_route(
+            "Cover faces, or show them again, for all.",
+            (200, _answer("What is so now.", record({"privacy": {"type": "boolean"}}))),
+        )
+    },
     "/api/analyze": {
         "post": _route(
             f"The faces of an image, or of up to {MAX_IMAGES}.",
             (200, _answer("Of one image, or of each in its order.", {"anyOf": [ref("Image"), ref("Images")]})),
-            (400, _error("There is no file in the field image.")),
+            (400, _error("There is no file in the field image, or track is no key.")),
             (413, _error(f"More than {MAX_BODY_BYTES >> 20} MB, too many pixels, or too many images.")),
             (415, _error("Not an image.")),
             (422, _error("A broken image.")),
             (429, _error("Too many at once.", headers=_RETRY)),
+            parameters=[_TRACK],
             requestBody={
                 "required": True,
                 "content": {

@@ -66,7 +66,7 @@ SCHEMAS: Json = {
         {
             "id": whole("The same number for the same face over time; null for an image that stands alone.", null=True),
             "box": ref("Box"),
-            "label": {**_LABEL, "description": "The most probable expression."},
+            "label": {**_LABEL, "description": "The most probable expression, steadied where faces are followed."},
             "confidence": {**_PROBABILITY, "description": "Probability of the label."},
             "unsure": {"type": "boolean", "description": "Whether the confidence is too low to rely on the label."},
             "probabilities": {**ref("Probabilities"), "description": "Smoothed over time where faces are followed."},
@@ -124,9 +124,21 @@ SCHEMAS: Json = {
             "viewers": whole("Picture streams that are open.", minimum=0),
             "frame": {"anyOf": [ref("Frame"), {"type": "null"}]},
             "faces": list_of(ref("Face")),
+            "recording": ref("Recording"),
+            "privacy": {"type": "boolean", "description": "Whether faces are covered, in pictures and saved video."},
         },
         {"watching": {"type": "boolean", "description": "Whether the stream named by viewer is open."}},
     ),
+    "Recording": record(
+        {
+            "on": {"type": "boolean"},
+            "since": number("When it was started, seconds since the epoch.", null=True),
+            "rows": whole("Written so far.", minimum=0),
+            "name": text("Of the file; null before the first recording.", null=True),
+            "error": text("Why it ended by itself; null where it did not.", null=True),
+        }
+    ),
+    "Switch": record({"on": {"type": "boolean"}}),
     "Image": record({"width": whole("Pixels."), "height": whole("Pixels."), "faces": list_of(ref("Face"))}),
     "ImageError": record({"error": text("Why this image has no answer."), "status": {"enum": [413, 415, 422]}}),
     "Images": record(
