@@ -14,13 +14,14 @@ import sys
 import threading
 from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from mien.expressions import MienError
 from mien.settings import Settings, read_settings
 
 if TYPE_CHECKING:
     from mien.pipeline import Pipeline
+    from model import FacialExpressionModel
 
 REST_AFTER_S = 10.0
 
@@ -45,6 +46,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
     """Put the parts together and serve until `stop` is set. Raises MienError where a part can not start."""
     from camera import VideoCamera
     from mien.choices import Choices
+    from mien.explain import Explainer
     from mien.imaging import jpeg_to_png
     from mien.privacy import Privacy
     from mien.session import SessionRecorder
@@ -83,6 +85,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
             camera,
             analyze=lambda data: analyze_image(data, pipeline),
             follow=Visitors(pipeline).analyze,
+            explain=Explainer(cast("FacialExpressionModel", pipeline.classifier)),
             to_png=lambda snapshot: jpeg_to_png(snapshot.jpeg),
             choices=choices,
             session=session,

@@ -36,7 +36,8 @@ class FacialExpressionModel:
     """A trained network that tells the expression of gray faces; may be shared by threads.
 
     input_size_px: (height, width) of the faces it takes, as model.json says.
-    network: the Keras network itself, for those who look inside; it takes what the file's own training fed it.
+    network: the Keras network itself, for those who look inside; it takes what `as_input` makes of faces.
+    output_order: for each of EXPRESSIONS, which output of the network tells it.
     """
 
     EMOTIONS_LIST = [name.capitalize() for name in EXPRESSIONS]  # noqa: RUF012
@@ -56,7 +57,7 @@ class FacialExpressionModel:
         input_scale: what pixels 0..255 are divided by before the network sees them: 1 (default), or 255 for files
         trained on 0..1. Raises ModelError, one line naming file and cause.
         """
-        order = _output_order(stored_labels(model_json_file) if labels is None else labels)
+        self.output_order = _output_order(stored_labels(model_json_file) if labels is None else labels)
         if input_scale not in (None, 1, 255):
             raise ModelError(f"input scale: expected 1 or 255, found {input_scale!r}")
         self.network = load_network(model_json_file, model_weights_file)
@@ -64,8 +65,14 @@ class FacialExpressionModel:
         _check_outputs(self.network, model_json_file)
         needs_softmax = not _gives_probabilities(self.network, model_json_file)
         self.input_size_px = (height_px, width_px)
+        self._channels = channels
+        self._input_scale = input_scale or 1
         self._forward = _compile(
-            self.network, channels=channels, input_scale=input_scale or 1, needs_softmax=needs_softmax, order=order
+            self.network,
+            channels=channels,
+            input_scale=self._input_scale,
+            needs_softmax=needs_softmax,
+            order=self.output_order,
         )
         self._lock = threading.Lock()
 
@@ -108,6 +115,11 @@ class FacialExpressionModel:
             )
         probabilities = self.predict(np.reshape(img, (1, *size)))
         return self.EMOTIONS_LIST[int(np.argmax(probabilities))]
+
+    def as_input(self, faces: np.ndarray) -> np.ndarray:
+        """Gray faces (n, height, width), 0..255, as the file's own training fed them: float32 (n, height, width, c)."""
+        pixels = np.asarray(faces, np.float32)[..., np.newaxis] / self._input_scale
+        return np.repeat(pixels, self._channels, axis=-1)
 
     def warm_up(self) -> None:
         """Do what the first call would do (trace and optimise the network, some 0.2 s), so that no frame waits."""

@@ -34,7 +34,7 @@ def media(tmp_path):
 
 @pytest.fixture
 def client(fake_camera, media):
-    return create_app(fake_camera, choices=Choices(media, TwoWebcams())).test_client()
+    return create_app(fake_camera, choices=Choices(media, TwoWebcams()), explain=lambda *_: []).test_client()
 
 
 def choose(client, source, **options):
@@ -254,6 +254,7 @@ def test_without_choices_there_are_none(fake_camera) -> None:
         ("/", True),
         ("/api/state", True),
         ("/api/snapshot.png", True),
+        ("/api/explain", True),
         ("/healthz", False),
         ("/api/sources", False),
         ("/api", False),

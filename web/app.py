@@ -15,6 +15,7 @@ from mien.broadcast import Latest
 from mien.expressions import EXPRESSIONS, Snapshot, SourceStatus
 from web import access, api, controls, docs, events, security, snapshot, sources, streams
 from web import analyze as images
+from web import explain as explanations
 from web.security import is_loopback
 
 ROOT = Path(__file__).resolve().parent.parent  # so that the program runs from any working directory
@@ -73,6 +74,7 @@ def create_app(
     choices: sources.Choices | None = None,
     session: controls.Session | None = None,
     privacy: controls.Privacy | None = None,
+    explain: explanations.Explain | None = None,
     host: str = "127.0.0.1",
     token: str | None = None,
     names: Collection[str] = (),
@@ -85,6 +87,7 @@ def create_app(
     to_png: makes a PNG file of a snapshot, for /api/snapshot.png.
     choices: the sources that may be chosen, for /api/sources and /api/source.
     session: records sessions, for /api/record. privacy: covers faces, for /api/privacy.
+    explain: shows what speaks for the label of each face, for /api/explain.
     host: the address the server binds; requests that name a host that can not be meant by it are refused.
     token: what every request must bring along; needed where the network can reach the host.
     names: further names this computer is reached by.
@@ -110,6 +113,7 @@ def create_app(
     app.register_blueprint(controls.blueprint(camera, session, privacy))
     app.register_blueprint(images.blueprint(analyze, follow, max_analyses))
     app.register_blueprint(snapshot.blueprint(camera, to_png))
+    app.register_blueprint(explanations.blueprint(camera, explain))
     app.register_blueprint(docs.blueprint())
     security.protect(app, lambda named: access.is_known_name(named, host, names))
     access.ask_for(app, token)

@@ -169,6 +169,14 @@ PATHS: Json = {
             (200, _answer("What is so now.", record({"privacy": {"type": "boolean"}}))),
         )
     },
+    "/api/explain": {
+        "get": _route(
+            "Which parts of each face speak for its label (Layer-CAM), computed when asked, at most 4 times a second.",
+            (200, _answer("Of the newest picture.", ref("Explanation"))),
+            (429, _error("Too many wait for it already.", headers=_RETRY)),
+            (503, _error("No picture flows, or this network can not be explained; the reason is told.")),
+        )
+    },
     "/api/analyze": {
         "post": _route(
             f"The faces of an image, or of up to {MAX_IMAGES}.",

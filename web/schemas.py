@@ -144,6 +144,26 @@ SCHEMAS: Json = {
     "Images": record(
         {"images": list_of({"anyOf": [ref("Image"), ref("ImageError")]}, minItems=2, maxItems=MAX_IMAGES)}
     ),
+    "Explanation": record(
+        {
+            "frame": whole("Index of the frame.", minimum=0),
+            "faces": list_of(
+                record(
+                    {
+                        "id": whole("The number of the face.", null=True),
+                        "label": {**_LABEL, "description": "What the heat speaks for."},
+                        "box": ref("Box"),
+                        "heat": {
+                            "type": "string",
+                            "contentEncoding": "base64",
+                            "contentMediaType": "image/png",
+                            "description": "To be laid over the box: RGBA, 48x48; where nothing speaks for it, clear.",
+                        },
+                    }
+                )
+            ),
+        }
+    ),
     "Health": record(
         {
             "ok": {"type": "boolean"},
