@@ -14,13 +14,16 @@ import sys
 import threading
 from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from mien.expressions import MienError
 from mien.settings import Settings, read_settings
 
 if TYPE_CHECKING:
     from mien.pipeline import Pipeline
+    from model import FacialExpressionModel
+
+REST_AFTER_S = 10.0
 
 log = logging.getLogger("mien")
 
@@ -42,6 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run(settings: Settings, stop: threading.Event) -> None:
     """Put the parts together and serve until `stop` is set. Raises MienError where a part can not start."""
     from camera import VideoCamera
+    from mien.choices import Choices
     from mien.explain import Explainer
     from mien.imaging import jpeg_to_png
     from mien.privacy import Privacy
@@ -54,6 +58,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
     from web.server import Server
 
     with ExitStack() as parts:
+        choices = Choices(settings.media)
         pipeline = create_pipeline(settings)
         if stop.is_set():
             return
@@ -68,8 +73,11 @@ def run(settings: Settings, stop: threading.Event) -> None:
                 fps=settings.fps,
                 loop=settings.loop,
                 save=settings.save,
+                rest_after_s=REST_AFTER_S if settings.rest else None,
+                open=choices.open,
                 prepare=privacy.prepare,
                 record=session.record,
+                needed=lambda: session.status().on,
             )
         )
         token = token_for(settings.host, settings.token)
@@ -77,8 +85,9 @@ def run(settings: Settings, stop: threading.Event) -> None:
             camera,
             analyze=lambda data: analyze_image(data, pipeline),
             follow=Visitors(pipeline).analyze,
-            explain=Explainer(pipeline.classifier),
+            explain=Explainer(cast("FacialExpressionModel", pipeline.classifier)),
             to_png=lambda snapshot: jpeg_to_png(snapshot.jpeg),
+            choices=choices,
             session=session,
             privacy=privacy,
             model_name=settings.model.name,

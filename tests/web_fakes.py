@@ -30,12 +30,28 @@ class FakeCamera:
         self.snapshots: Latest[Snapshot] = Latest()
         self.current = SourceStatus("Fake camera", "live", fps=29.97)
         self.faces = (face_showing("happy", 1), face_showing("sad", 2, x=200))
+        self.in_use: str | None = "0"
+        self.asked = 0
+        """How often somebody wanted frames."""
+        self.switched: list[str] = []
+        self.error: Exception | None = None
+        """What `switch` raises."""
         self.shown_again = 0
         self._numbers = itertools.count()
         self._stop = threading.Event()
         self._player: threading.Thread | None = None
 
     def status(self) -> SourceStatus:
+        return self.current
+
+    def keep_awake(self) -> None:
+        self.asked += 1
+
+    def switch(self, source: str) -> SourceStatus:
+        if self.error is not None:
+            raise self.error
+        self.switched.append(source)
+        self.current = SourceStatus(source, "live")
         return self.current
 
     def show_again(self) -> None:
@@ -122,7 +138,9 @@ def add_stand_ins(app, camera) -> None:
 
     have = {rule.rule for rule in app.url_map.iter_rules()}
     feed = app.view_functions["streams.video_feed"]
-    viewers = dict(zip(feed.__code__.co_freevars, (c.cell_contents for c in feed.__closure__), strict=True))["viewers"]
+    viewers = dict(zip(feed.__code__.co_freevars, (c.cell_contents for c in feed.__closure__), strict=True)).get(
+        "viewers"
+    )
     program = {"recording": {"on": False, "since": None, "rows": 0, "name": None}, "privacy": False}
     camera.program = program
     route = app.route if "/api/frames" not in have else lambda *_, **__: lambda f: f

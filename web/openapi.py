@@ -49,7 +49,11 @@ def _route(summary: str, *answers: tuple[int, Json], api: bool = True, **more: A
         "responses": {
             **{str(code): answer for code, answer in answers},
             "401": _answer("The token is missing or wrong.", refusal.get("Error"), kind),
-            "403": _answer("The request names a foreign host or origin.", refusal.get("Error"), kind),
+            "403": _answer(
+                "It names a foreign host or origin, or asks for what is not allowed.",
+                refusal.get("Error"),
+                kind,
+            ),
         },
     }
 
@@ -118,6 +122,24 @@ PATHS: Json = {
             (200, _answer("Server-sent events; the data of each is a State.", kind="text/event-stream")),
             (503, _error("All places are taken.", headers=_RETRY)),
             parameters=[_VIEWER, _LAST_ID],
+        )
+    },
+    "/api/sources": {
+        "get": _route(
+            "The sources that may be chosen.",
+            (200, _answer("Demo and webcams by name, and files below --media.", ref("Sources"))),
+        )
+    },
+    "/api/source": {
+        "post": _route(
+            "Choose the source, for all. A webcam is let go of before it, or another, is opened.",
+            (200, _answer("The new source; it is open.", record({"source": ref("Source")}))),
+            (400, _error("The body is not as it should be.")),
+            (413, _error("The body is too long.")),
+            (415, _error("The body is not JSON.")),
+            (422, _error("It can not be opened; the old source goes on.")),
+            (429, _error("Another source is being opened already.", headers=_RETRY)),
+            requestBody={"required": True, "content": {"application/json": {"schema": ref("Choice")}}},
         )
     },
     "/api/snapshot.png": {
