@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.camera_rig import Rig
 from tests.chromium import missing, start_chromium
 from tests.web_fakes import FakeCamera, StreamClient, resize
 from web import create_app
@@ -17,6 +19,21 @@ def fake_camera() -> Iterator[FakeCamera]:
     camera = FakeCamera()
     yield camera
     camera.close()
+
+
+@pytest.fixture
+def rig() -> Iterator[Callable[..., Rig]]:
+    """Real cameras with everything around them replaced: rig(source, ..., rest_after_s=...)."""
+    rigs: list[Rig] = []
+
+    def make(*opened, **options) -> Rig:
+        rigs.append(Rig(*opened, **options))
+        return rigs[-1]
+
+    yield make
+    for each in rigs:
+        threading.Timer(0.02, lambda each=each: [source.let_go() for source in each.sources]).start()
+        each.camera.stop()
 
 
 @pytest.fixture
