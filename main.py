@@ -22,6 +22,8 @@ from mien.settings import Settings, read_settings
 if TYPE_CHECKING:
     from mien.pipeline import Pipeline
 
+REST_AFTER_S = 10.0
+
 log = logging.getLogger("mien")
 
 
@@ -42,6 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run(settings: Settings, stop: threading.Event) -> None:
     """Put the parts together and serve until `stop` is set. Raises MienError where a part can not start."""
     from camera import VideoCamera
+    from mien.choices import Choices
     from mien.imaging import jpeg_to_png
     from mien.privacy import Privacy
     from mien.session import SessionRecorder
@@ -53,6 +56,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
     from web.server import Server
 
     with ExitStack() as parts:
+        choices = Choices(settings.media)
         pipeline = create_pipeline(settings)
         if stop.is_set():
             return
@@ -69,6 +73,9 @@ def run(settings: Settings, stop: threading.Event) -> None:
                 save=settings.save,
                 prepare=privacy.prepare,
                 record=session.record,
+                rest_after_s=REST_AFTER_S if settings.rest else None,
+                needed=lambda: session.status().on,
+                open=choices.open,
             )
         )
         token = token_for(settings.host, settings.token)
@@ -79,6 +86,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
             to_png=lambda snapshot: jpeg_to_png(snapshot.jpeg),
             session=session,
             privacy=privacy,
+            choices=choices,
             model_name=settings.model.name,
             host=settings.host,
             token=token,

@@ -13,7 +13,7 @@ from werkzeug.exceptions import HTTPException
 
 from mien.broadcast import Latest
 from mien.expressions import EXPRESSIONS, Snapshot, SourceStatus
-from web import access, api, controls, docs, events, security, snapshot, streams
+from web import access, api, controls, docs, events, security, snapshot, sources, streams
 from web import analyze as images
 from web.security import is_loopback
 
@@ -41,11 +41,21 @@ class Camera(Protocol):
     def snapshots(self) -> Latest[Snapshot]:
         """The newest picture with its analysis; closed when the camera is."""
 
+    @property
+    def in_use(self) -> str | None:
+        """The source that is open; None while it rests."""
+
     def status(self) -> SourceStatus:
         """What the source is doing at this moment."""
 
     def show_again(self) -> None:
         """Publish the newest picture anew, after privacy mode was switched."""
+
+    def keep_awake(self) -> None:
+        """Somebody wants frames: wake a source that rests, put off the next rest."""
+
+    def switch(self, source: str) -> SourceStatus:
+        """Show another source to all. Raises SourceError where it can not be opened."""
 
 
 def create_app(
@@ -59,6 +69,7 @@ def create_app(
     to_png: snapshot.ToPng | None = None,
     session: controls.Session | None = None,
     privacy: controls.Privacy | None = None,
+    choices: sources.Choices | None = None,
     host: str = "127.0.0.1",
     token: str | None = None,
     names: Collection[str] = (),
@@ -70,6 +81,7 @@ def create_app(
     max_analyses: at once, more answer 429.
     to_png: makes a PNG file of a snapshot, for /api/snapshot.png.
     session: records sessions, for /api/record. privacy: covers faces, for /api/privacy.
+    choices: the sources that may be chosen, for /api/sources and /api/source.
     host: the address the server binds; requests that name a host that can not be meant by it are refused.
     token: what every request must bring along; needed where the network can reach the host.
     names: further names this computer is reached by.
@@ -85,11 +97,13 @@ def create_app(
     viewers = streams.Viewers(max_streams)
 
     def state_of(snapshot: Snapshot | None, viewer: str | None) -> dict[str, Any]:
+        camera.keep_awake()  # who asks what is seen wants frames
         return api.describe(snapshot, camera.status(), viewers, viewer) | controls.describe(session, privacy)
 
     app.register_blueprint(streams.blueprint(camera, viewers, state_of))
     app.register_blueprint(events.blueprint(camera, streams.Viewers(max_streams), state_of))
     app.register_blueprint(api.blueprint(camera, state_of))
+    app.register_blueprint(sources.blueprint(camera, choices))
     app.register_blueprint(controls.blueprint(camera, session, privacy))
     app.register_blueprint(images.blueprint(analyze, follow, max_analyses))
     app.register_blueprint(snapshot.blueprint(camera, to_png))
@@ -100,6 +114,7 @@ def create_app(
 
     @app.get("/")
     def index() -> str:
+        camera.keep_awake()  # the page asks for pictures as soon as it is read
         return render_template("index.html", expressions=EXPRESSIONS, model_name=model_name)
 
     return app
