@@ -93,4 +93,3 @@ def blueprint(camera: Camera, session: Session | None, privacy: Privacy | None) 
         return jsonify(privacy=privacy.on)
 
     return routes
-
