@@ -37,6 +37,8 @@ def serve() -> Iterator[Callable[..., Server]]:
         def refuse() -> None:
             if request.path == "/api/analyze" and crowded():
                 abort(429)
+            if request.method == "POST" and camera.refuses:
+                abort(503, "The disk is full.")
 
         server = Server(app, port=port)
         server.start()

@@ -30,6 +30,7 @@ class FakeCamera:
         self.snapshots: Latest[Snapshot] = Latest()
         self.current = SourceStatus("Fake camera", "live", fps=29.97)
         self.faces = (face_showing("happy", 1), face_showing("sad", 2, x=200))
+        self.refuses = False
         self._numbers = itertools.count()
         self._stop = threading.Event()
         self._player: threading.Thread | None = None
