@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from flask import abort, request
 
+from tests.camera_rig import Rig
 from tests.chromium import missing, start_chromium
 from tests.web_fakes import FakeCamera, StreamClient, add_stand_ins, resize
 from web import create_app
@@ -19,6 +21,21 @@ def fake_camera() -> Iterator[FakeCamera]:
     camera = FakeCamera()
     yield camera
     camera.close()
+
+
+@pytest.fixture
+def rig() -> Iterator[Callable[..., Rig]]:
+    """Real cameras with everything around them replaced: rig(source, ..., rest_after_s=...)."""
+    rigs: list[Rig] = []
+
+    def make(*opened, **options) -> Rig:
+        rigs.append(Rig(*opened, **options))
+        return rigs[-1]
+
+    yield make
+    for each in rigs:
+        threading.Timer(0.02, lambda each=each: [source.let_go() for source in each.sources]).start()
+        each.camera.stop()
 
 
 @pytest.fixture

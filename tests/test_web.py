@@ -112,6 +112,8 @@ def test_the_state_is_that_of_the_newest_picture(client, fake_camera) -> None:
             "width": 320,
             "height": 240,
         },
+        "recording": {"on": False, "since": None, "rows": 0, "name": None, "error": None},
+        "privacy": False,
     }
     assert [face["id"] for face in faces] == [1, 2]
     assert faces[0] | {"probabilities": None, "raw": None} == {

@@ -31,12 +31,16 @@ class FakeCamera:
         self.current = SourceStatus("Fake camera", "live", fps=29.97)
         self.faces = (face_showing("happy", 1), face_showing("sad", 2, x=200))
         self.refuses = False
+        self.shown_again = 0
         self._numbers = itertools.count()
         self._stop = threading.Event()
         self._player: threading.Thread | None = None
 
     def status(self) -> SourceStatus:
         return self.current
+
+    def show_again(self) -> None:
+        self.shown_again += 1
 
     def publish(self, jpeg: bytes | None = None) -> Snapshot:
         """The next picture, one shade lighter than the one before it."""
@@ -83,6 +87,8 @@ class StreamClient:
         self.connection.sock = sock
         self.connection.request("GET", path)
         self.response = self.connection.getresponse()
+        self.headers: dict[str, str] = {}
+        """Those of the newest part."""
         self._opened = False
 
     def part(self) -> bytes:
@@ -91,9 +97,9 @@ class StreamClient:
             line = self.response.readline()
             assert line in (b"\r\n", b"--frame\r\n")
             self._opened = line == b"--frame\r\n"
-        headers = {}
+        headers = self.headers = {}
         while line := self.response.readline().strip():
-            name, value = line.decode().split(": ")
+            name, value = line.decode("ascii").split(": ", 1)
             headers[name] = value
         body = self.response.read(int(headers["Content-Length"]))
         assert self.response.readline() == b"\r\n"

@@ -17,8 +17,9 @@ from matplotlib.figure import Figure
 from mien.expressions import EXPRESSIONS
 from training.callbacks import read_history
 from training.dataset import Dataset, Split, groups
+from training.fitting import fit
 from training.plots import BLUE, ORANGE, figure, plain
-from training.recipe import Recipe, RunError, fit
+from training.recipe import Recipe, RunError
 
 KINDS: dict[str, Callable[[str], Any]] = {"int": int, "float": float, "str": str}
 
