@@ -9,21 +9,40 @@ import cv2
 import numpy as np
 import pytest
 
-from mien.imaging import jpeg_to_png
+from mien.privacy import Privacy
+from mien.session import SessionRecorder
 from tests.page import SHADE, asked, changes, find, press, texts, viewers
 from tests.web_fakes import eventually, face_showing, free_port, resize
 
 pytestmark = pytest.mark.browser
 
 
+def explain(pixels_bgr, faces) -> list[bytes]:
+    heat = np.zeros((48, 48, 4), np.uint8)
+    heat[12:36, 12:36] = (0, 0, 255, 160)
+    return [cv2.imencode(".png", heat)[1].tobytes() for _ in faces]
+
+
+REFUSED = {"error": "The disk is full."}, 503
+
+
 @pytest.fixture
-def page(browser, fake_camera, serve):
+def refusals() -> dict:
+    """What the program refuses, by path; a test fills it."""
+    return {}
+
+
+@pytest.fixture
+def page(browser, fake_camera, serve, tmp_path, refusals):
     fake_camera.play()
-    server = serve(fake_camera, port=free_port(), to_png=lambda snapshot: jpeg_to_png(snapshot.jpeg))
+    session = SessionRecorder(tmp_path / "sessions")
+    parts = {"session": session, "privacy": Privacy(), "explain": explain, "answers": refusals}
+    server = serve(fake_camera, port=free_port(), **parts)
     browser.get(server.url)
     assert eventually(lambda: len(texts(browser, "#faces .face")) == 2)
     assert changes(browser)
-    return server
+    yield server
+    session.stop()
 
 
 def test_pause_holds_the_picture_and_gives_the_stream_up(browser, fake_camera, page) -> None:
@@ -186,10 +205,10 @@ def test_a_picture_that_is_saved_is_as_it_is_seen(browser, fake_camera, page, tm
 
 
 @pytest.mark.parametrize("key", ["r", "b"])
-def test_a_refusal_is_said_in_words(browser, fake_camera, page, key) -> None:
-    fake_camera.refuses = True
+def test_a_refusal_is_said_in_words(browser, page, refusals, key) -> None:
+    refusals |= {"/api/record": lambda: REFUSED, "/api/privacy": lambda: REFUSED}
     press(browser, key)
-    assert eventually(lambda: "That did not work." in find(browser, "#note").text)
+    assert eventually(lambda: find(browser, "#note").text == "That did not work. The disk is full.")
     assert not pressed(browser, "record")
     assert not pressed(browser, "privacy")
     browser.get_log("browser")  # says 503
