@@ -42,8 +42,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run(settings: Settings, stop: threading.Event) -> None:
     """Put the parts together and serve until `stop` is set. Raises MienError where a part can not start."""
     from camera import VideoCamera
+    from mien.explain import Explainer
     from mien.imaging import jpeg_to_png
+    from mien.privacy import Privacy
+    from mien.session import SessionRecorder
     from mien.still import analyze_image
+    from mien.visitors import Visitors
     from web import create_app
     from web.access import token_for
     from web.security import is_loopback
@@ -53,6 +57,9 @@ def run(settings: Settings, stop: threading.Event) -> None:
         pipeline = create_pipeline(settings)
         if stop.is_set():
             return
+        session = SessionRecorder(settings.sessions)
+        parts.callback(session.stop)  # after the camera, which comes later
+        privacy = Privacy(settings.privacy)
         camera = parts.enter_context(
             VideoCamera(
                 settings.source,
@@ -61,13 +68,19 @@ def run(settings: Settings, stop: threading.Event) -> None:
                 fps=settings.fps,
                 loop=settings.loop,
                 save=settings.save,
+                prepare=privacy.prepare,
+                record=session.record,
             )
         )
         token = token_for(settings.host, settings.token)
         app = create_app(
             camera,
             analyze=lambda data: analyze_image(data, pipeline),
+            follow=Visitors(pipeline).analyze,
+            explain=Explainer(pipeline.classifier),
             to_png=lambda snapshot: jpeg_to_png(snapshot.jpeg),
+            session=session,
+            privacy=privacy,
             model_name=settings.model.name,
             host=settings.host,
             token=token,
@@ -95,7 +108,7 @@ def create_pipeline(settings: Settings) -> Pipeline:
         settings.model, settings.weights, labels=settings.labels, input_scale=settings.input_scale
     )
     classifier.warm_up()
-    return Pipeline(detector, classifier)
+    return Pipeline(detector, classifier, unsure_below=settings.unsure)
 
 
 if __name__ == "__main__":

@@ -51,6 +51,9 @@ class FakeCamera:
         """Always live."""
         return SourceStatus("benchmark", "live", fps=FPS)
 
+    def show_again(self) -> None:
+        """The next picture comes soon enough."""
+
 
 Stop = Callable[[], None]
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
+from flask import abort, request
 
+from tests.camera_rig import Rig
 from tests.chromium import missing, start_chromium
-from tests.web_fakes import FakeCamera, StreamClient, resize
+from tests.web_fakes import FakeCamera, StreamClient, add_stand_ins, resize
 from web import create_app
 from web.server import Server
 
@@ -20,14 +24,38 @@ def fake_camera() -> Iterator[FakeCamera]:
 
 
 @pytest.fixture
+def rig() -> Iterator[Callable[..., Rig]]:
+    """Real cameras with everything around them replaced: rig(source, ..., rest_after_s=...)."""
+    rigs: list[Rig] = []
+
+    def make(*opened, **options) -> Rig:
+        rigs.append(Rig(*opened, **options))
+        return rigs[-1]
+
+    yield make
+    for each in rigs:
+        threading.Timer(0.02, lambda each=each: [source.let_go() for source in each.sources]).start()
+        each.camera.stop()
+
+
+@pytest.fixture
 def serve() -> Iterator[Callable[..., Server]]:
     """Start real servers on free ports: serve(camera, max_streams=..., port=...)."""
     servers: list[Server] = []
     cameras: list[FakeCamera] = []
 
-    def start(camera: FakeCamera, port: int = 0, **options: int) -> Server:
+    def start(camera: FakeCamera, port: int = 0, crowded: Callable[[], bool] = lambda: False, **options: Any) -> Server:
+        """crowded: whether an analysis is refused for now."""
         cameras.append(camera)
-        server = Server(create_app(camera, **options), port=port)
+        app = create_app(camera, **options)
+        add_stand_ins(app, camera)
+
+        @app.before_request
+        def refuse() -> None:
+            if request.path == "/api/analyze" and crowded():
+                abort(429)
+
+        server = Server(app, port=port)
         server.start()
         servers.append(server)
         return server

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, Response, jsonify, request
 
-from mien.expressions import EXPRESSIONS, Face, Snapshot, SourceStatus
+from mien.expressions import EXPRESSIONS, Box, Face, Snapshot, SourceStatus
 
 if TYPE_CHECKING:
     from web.app import Camera
     from web.streams import Viewers
+
+StateOf = Callable[[Snapshot | None, str | None], dict[str, Any]]
+"""The state of a snapshot, for a viewer of this name."""
 
 STALE_S = 5.0
 """A picture older than this does not flow any more, whatever the source says."""
@@ -38,7 +41,7 @@ def describe(
             "retry_in_s": None if status.retry_in_s is None else round(float(status.retry_in_s), 1),
         },
         "fps": round(float(status.fps), 1),
-        "latency_ms": round(float(snapshot.latency_ms), 1) if snapshot else None,
+        "latency_ms": round(float(snapshot.latency_ms + snapshot.encoding_ms), 1) if snapshot else None,
         "timing_ms": {stage: round(float(ms), 2) for stage, ms in analysis.timing_ms.items()} if analysis else {},
         "viewers": viewers.count,
         "frame": frame
@@ -56,16 +59,20 @@ def describe(
 
 def describe_face(face: Face) -> dict[str, Any]:
     """One face as plain types: NumPy's numbers are not JSON."""
-    box = face.box
     return {
         "id": face.id,
-        "box": {"x": int(box.x), "y": int(box.y), "w": int(box.w), "h": int(box.h)},
+        "box": describe_box(face.box),
         "label": face.label,
         "confidence": round(float(face.confidence), 5),
         "unsure": bool(getattr(face, "unsure", False)),
         "probabilities": _by_name(face.probabilities),
         "raw": _by_name(face.raw),
     }
+
+
+def describe_box(box: Box) -> dict[str, int]:
+    """A box in pixels of the original frame."""
+    return {"x": int(box.x), "y": int(box.y), "w": int(box.w), "h": int(box.h)}
 
 
 def _by_name(probabilities: Iterable[float]) -> dict[str, float]:
@@ -84,14 +91,14 @@ def trouble(snapshot: Snapshot | None, status: SourceStatus, now_s: float) -> st
     return None
 
 
-def blueprint(camera: Camera, viewers: Viewers) -> Blueprint:
+def blueprint(camera: Camera, state_of: StateOf) -> Blueprint:
     """Routes of the interface."""
     routes = Blueprint("api", __name__)
 
     @routes.get("/api/state")
     def state() -> Response:
         _, snapshot = camera.snapshots.peek()
-        return jsonify(describe(snapshot, camera.status(), viewers, request.args.get("viewer")))
+        return jsonify(state_of(snapshot, request.args.get("viewer")))
 
     @routes.get("/healthz")
     def healthz() -> tuple[Response, int]:

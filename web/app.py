@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from http import HTTPStatus
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from flask import Flask, Response, jsonify, render_template, request
 from markupsafe import Markup
@@ -13,14 +13,18 @@ from werkzeug.exceptions import HTTPException
 
 from mien.broadcast import Latest
 from mien.expressions import EXPRESSIONS, Snapshot, SourceStatus
-from web import access, api, docs, events, security, snapshot, streams
+from web import access, api, controls, docs, events, security, snapshot, streams
 from web import analyze as images
+from web import explain as explanations
 from web.security import is_loopback
 
 ROOT = Path(__file__).resolve().parent.parent  # so that the program runs from any working directory
 
 MAX_STREAMS = 64
 """Streams of pictures open at the same time, and as many of events; each holds a worker of the server and a socket."""
+
+MODULES = sorted(path.name for path in (ROOT / "static").glob("*.js"))
+"""Named in the page, so that the browser fetches all at once instead of one import after the other."""
 
 ERROR_PAGE = Markup(
     '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
@@ -44,6 +48,9 @@ class Camera(Protocol):
     def status(self) -> SourceStatus:
         """What the source is doing at this moment."""
 
+    def show_again(self) -> None:
+        """Publish the newest picture anew, after privacy mode was switched."""
+
 
 def create_app(
     camera: Camera,
@@ -51,8 +58,12 @@ def create_app(
     model_name: str = "model.json",
     max_streams: int = MAX_STREAMS,
     analyze: images.Analyze | None = None,
+    follow: images.Follow | None = None,
     max_analyses: int = images.MAX_ANALYSES,
     to_png: snapshot.ToPng | None = None,
+    session: controls.Session | None = None,
+    privacy: controls.Privacy | None = None,
+    explain: explanations.Explain | None = None,
     host: str = "127.0.0.1",
     token: str | None = None,
     names: Collection[str] = (),
@@ -60,8 +71,11 @@ def create_app(
     """Build the web app that shows one camera.
 
     model_name: shown at the foot of the page. max_streams: picture streams at once, and event streams; more answer 503.
-    analyze: finds the faces of an image file, for /api/analyze. max_analyses: at once, more answer 429.
+    analyze: finds the faces of an image file, for /api/analyze; follow: of one in a sequence.
+    max_analyses: at once, more answer 429.
     to_png: makes a PNG file of a snapshot, for /api/snapshot.png.
+    session: records sessions, for /api/record. privacy: covers faces, for /api/privacy.
+    explain: shows what speaks for the label of each face, for /api/explain.
     host: the address the server binds; requests that name a host that can not be meant by it are refused.
     token: what every request must bring along; needed where the network can reach the host.
     names: further names this computer is reached by.
@@ -75,11 +89,17 @@ def create_app(
     app.config["MAX_STREAMS"] = 2 * max_streams  # pictures and events; the server makes its pool of workers larger
 
     viewers = streams.Viewers(max_streams)
-    app.register_blueprint(streams.blueprint(camera, viewers))
-    app.register_blueprint(events.blueprint(camera, viewers, readers=streams.Viewers(max_streams)))
-    app.register_blueprint(api.blueprint(camera, viewers))
-    app.register_blueprint(images.blueprint(analyze, max_analyses))
+
+    def state_of(snapshot: Snapshot | None, viewer: str | None) -> dict[str, Any]:
+        return api.describe(snapshot, camera.status(), viewers, viewer) | controls.describe(session, privacy)
+
+    app.register_blueprint(streams.blueprint(camera, viewers, state_of))
+    app.register_blueprint(events.blueprint(camera, streams.Viewers(max_streams), state_of))
+    app.register_blueprint(api.blueprint(camera, state_of))
+    app.register_blueprint(controls.blueprint(camera, session, privacy))
+    app.register_blueprint(images.blueprint(analyze, follow, max_analyses))
     app.register_blueprint(snapshot.blueprint(camera, to_png))
+    app.register_blueprint(explanations.blueprint(camera, explain))
     app.register_blueprint(docs.blueprint())
     security.protect(app, lambda named: access.is_known_name(named, host, names))
     access.ask_for(app, token)
@@ -87,7 +107,7 @@ def create_app(
 
     @app.get("/")
     def index() -> str:
-        return render_template("index.html", expressions=EXPRESSIONS, model_name=model_name)
+        return render_template("index.html", expressions=EXPRESSIONS, model_name=model_name, modules=MODULES)
 
     return app
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 
 import numpy as np
 
@@ -25,4 +26,9 @@ def run(options: argparse.Namespace) -> None:
     model = FacialExpressionModel(options.model, options.weights)
     validation = load_dataset(options.data, side_px=model.input_size_px[0]).validation
     chosen = np.random.default_rng(0).permutation(len(validation))[: options.images]
-    print(as_text(masking_drops(model.predict, GradCam(model.network), validation.images[chosen])))
+
+    def explain(cam: GradCam, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        return cam(model.as_input(images[..., 0]), np.take(model.output_order, labels))
+
+    cam, plain = (partial(explain, GradCam(model.network, plain=plain)) for plain in (False, True))
+    print(as_text(masking_drops(model.predict, cam, validation.images[chosen], plain=plain)))
