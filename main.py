@@ -77,7 +77,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
             camera,
             analyze=lambda data: analyze_image(data, pipeline),
             follow=Visitors(pipeline).analyze,
-            explain=Explainer(pipeline.classifier),
+            explain=Explainer(pipeline),
             to_png=lambda snapshot: jpeg_to_png(snapshot.jpeg),
             session=session,
             privacy=privacy,
