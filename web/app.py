@@ -115,7 +115,7 @@ def create_app(
     app.register_blueprint(controls.blueprint(camera, session, privacy))
     app.register_blueprint(images.blueprint(analyze, follow, max_analyses))
     app.register_blueprint(snapshot.blueprint(camera, to_png))
-    app.register_blueprint(explanations.blueprint(camera, explain))
+    app.register_blueprint(explanations.blueprint(camera, explain, lambda: privacy is not None and privacy.on))
     app.register_blueprint(docs.blueprint())
     security.protect(app, lambda named: access.is_known_name(named, host, names))
     access.ask_for(app, token)
