@@ -135,7 +135,12 @@ def blueprint(camera: Camera, viewers: Viewers, state_of: StateOf) -> Blueprint:
             return Response(status=503 if viewers.count >= viewers.limit else 200, content_type=CONTENT_TYPE)
         if not viewers.enter(name):
             return refusal(f"All {viewers.limit} places are taken. The picture comes as soon as a viewer leaves.")
-        response = Response(parts(camera.snapshots, part, pause_s=lambda: viewers.pause_s), content_type=CONTENT_TYPE)
+
+        def wanted(snapshot: Snapshot) -> bytes:
+            camera.keep_awake()  # with each part, so as long as somebody takes them
+            return part(snapshot)
+
+        response = Response(parts(camera.snapshots, wanted, pause_s=lambda: viewers.pause_s), content_type=CONTENT_TYPE)
         # Not in the generator's `finally`: a generator that was never started is closed without running it.
         response.call_on_close(lambda: viewers.leave(name))
         return response
