@@ -21,11 +21,17 @@ FLOWING = frozenset({"live", "file", "demo"})
 
 
 def describe(
-    snapshot: Snapshot | None, status: SourceStatus, viewers: Viewers, viewer: str | None = None
+    snapshot: Snapshot | None,
+    status: SourceStatus,
+    viewers: Viewers,
+    viewer: str | None = None,
+    *,
+    detector: str,
 ) -> dict[str, Any]:
     """Everything known about one snapshot; boxes in pixels of the original frame, probabilities 0..1, plain types.
 
     viewer: a page asks by this name whether its own picture stream is still open, told as `watching`.
+    detector: the name of what finds the faces.
     """
     frame = snapshot.frame if snapshot else None
     analysis = snapshot.analysis if snapshot else None
@@ -41,6 +47,7 @@ def describe(
         "latency_ms": round(float(snapshot.latency_ms), 1) if snapshot else None,
         "timing_ms": {stage: round(float(ms), 2) for stage, ms in analysis.timing_ms.items()} if analysis else {},
         "viewers": viewers.count,
+        "detector": detector,
         "frame": frame
         and {
             "index": frame.index,
@@ -84,14 +91,15 @@ def trouble(snapshot: Snapshot | None, status: SourceStatus, now_s: float) -> st
     return None
 
 
-def blueprint(camera: Camera, viewers: Viewers) -> Blueprint:
+def blueprint(camera: Camera, viewers: Viewers, detector_name: str) -> Blueprint:
     """Routes of the interface."""
     routes = Blueprint("api", __name__)
 
     @routes.get("/api/state")
     def state() -> Response:
         _, snapshot = camera.snapshots.peek()
-        return jsonify(describe(snapshot, camera.status(), viewers, request.args.get("viewer")))
+        viewer = request.args.get("viewer")
+        return jsonify(describe(snapshot, camera.status(), viewers, viewer, detector=detector_name))
 
     @routes.get("/healthz")
     def healthz() -> tuple[Response, int]:

@@ -49,6 +49,7 @@ def create_app(
     camera: Camera,
     *,
     model_name: str = "model.json",
+    detector_name: str = "haar",
     max_streams: int = MAX_STREAMS,
     analyze: images.Analyze | None = None,
     max_analyses: int = images.MAX_ANALYSES,
@@ -59,7 +60,8 @@ def create_app(
 ) -> Flask:
     """Build the web app that shows one camera.
 
-    model_name: shown at the foot of the page. max_streams: picture streams at once, and event streams; more answer 503.
+    model_name, detector_name: shown at the foot of the page; /api/state tells the detector too.
+    max_streams: picture streams at once, and event streams; more answer 503.
     analyze: finds the faces of an image file, for /api/analyze. max_analyses: at once, more answer 429.
     to_png: makes a PNG file of a snapshot, for /api/snapshot.png.
     host: the address the server binds; requests that name a host that can not be meant by it are refused.
@@ -76,8 +78,8 @@ def create_app(
 
     viewers = streams.Viewers(max_streams)
     app.register_blueprint(streams.blueprint(camera, viewers))
-    app.register_blueprint(events.blueprint(camera, viewers, readers=streams.Viewers(max_streams)))
-    app.register_blueprint(api.blueprint(camera, viewers))
+    app.register_blueprint(events.blueprint(camera, viewers, streams.Viewers(max_streams), detector_name))
+    app.register_blueprint(api.blueprint(camera, viewers, detector_name))
     app.register_blueprint(images.blueprint(analyze, max_analyses))
     app.register_blueprint(snapshot.blueprint(camera, to_png))
     app.register_blueprint(docs.blueprint())
@@ -87,7 +89,9 @@ def create_app(
 
     @app.get("/")
     def index() -> str:
-        return render_template("index.html", expressions=EXPRESSIONS, model_name=model_name)
+        return render_template(
+            "index.html", expressions=EXPRESSIONS, model_name=model_name, detector_name=detector_name
+        )
 
     return app
 

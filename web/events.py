@@ -64,7 +64,7 @@ def messages(
         sequence, snapshot = snapshots.wait(seen, heartbeat_s)
 
 
-def blueprint(camera: Camera, viewers: Viewers, readers: Viewers) -> Blueprint:
+def blueprint(camera: Camera, viewers: Viewers, readers: Viewers, detector_name: str) -> Blueprint:
     """Route of the events. viewers: who holds a picture stream; readers: who holds one of these."""
     routes = Blueprint("events", __name__)
     run = secrets.token_hex(4)  # another run of the program counts anew: its ids must not be mistaken for ours
@@ -82,7 +82,7 @@ def blueprint(camera: Camera, viewers: Viewers, readers: Viewers) -> Blueprint:
         after = seen_before(request.headers.get("Last-Event-ID", ""), run, camera.snapshots.peek()[0])
         stream = messages(
             camera.snapshots,
-            lambda snapshot: describe(snapshot, camera.status(), viewers, viewer),
+            lambda snapshot: describe(snapshot, camera.status(), viewers, viewer, detector=detector_name),
             run=run,
             after=after,
         )

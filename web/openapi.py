@@ -95,6 +95,7 @@ SCHEMAS: Json = {
             "latency_ms": _number("From capture to picture.", null=True),
             "timing_ms": {"type": "object", "additionalProperties": {"type": "number"}},
             "viewers": _whole("Picture streams that are open.", minimum=0),
+            "detector": _text("What finds the faces: haar, dlib, mtcnn or yunet."),
             "frame": {"anyOf": [_ref("Frame"), {"type": "null"}]},
             "faces": _list(_ref("Face")),
         },
