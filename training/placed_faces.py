@@ -54,7 +54,9 @@ def frames_without_faces(paths: Sequence[Path], count: int, rng: np.random.Gener
     for i in range(count):
         pixels = _background(i % 4, rng)
         if i % 4 == 3:
-            face = cv2.resize(read_gray(paths[rng.integers(len(paths))]), (480, 480), interpolation=cv2.INTER_CUBIC)
+            face = cv2.resize(
+                read_gray(paths[int(rng.integers(len(paths)))]), (480, 480), interpolation=cv2.INTER_CUBIC
+            )
             parts = face.reshape(8, 60, 8, 60).swapaxes(1, 2).reshape(64, 60, 60)[rng.permutation(64)]
             pixels[:, 80:560, :] = parts.reshape(8, 8, 60, 60).swapaxes(1, 2).reshape(480, 480, 1)
         yield pixels

@@ -67,7 +67,11 @@ class HaarDetector:
             windows, _, weights = self._cascade.detectMultiScale3(
                 gray, SCALE_STEP, 0, minSize=(smallest_px, smallest_px), outputRejectLevels=True
             )
-            found = [box for box, score in grouped(windows, weights) if self._is_face(gray, box, score)]
+            found = [
+                box
+                for box, score in grouped(np.asarray(windows), np.asarray(weights))
+                if self._is_face(gray, box, score)
+            ]
         return boxes_inside((as_square(*(v / scale for v in box), grow=GROW, down=DOWN) for box in found), pixels_bgr)
 
     def _is_face(self, gray: np.ndarray, box: tuple[int, ...], score: float) -> bool:
