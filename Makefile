@@ -62,7 +62,7 @@ $(VENV)/.notebook: requirements-notebook.txt $(VENV)/.train
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-notebook.txt
 	touch $@
 
-$(VENV)/.dev: requirements-dev.txt $(VENV)/.notebook
+$(VENV)/.dev: requirements-dev.txt requirements-detectors.txt $(VENV)/.notebook
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps tf_keras==2.21.0
 	touch $@

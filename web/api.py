@@ -24,11 +24,17 @@ FLOWING = frozenset({"live", "file", "demo"})
 
 
 def describe(
-    snapshot: Snapshot | None, status: SourceStatus, viewers: Viewers, viewer: str | None = None
+    snapshot: Snapshot | None,
+    status: SourceStatus,
+    viewers: Viewers,
+    viewer: str | None = None,
+    *,
+    detector: str,
 ) -> dict[str, Any]:
     """Everything known about one snapshot; boxes in pixels of the original frame, probabilities 0..1, plain types.
 
     viewer: a page asks by this name whether its own picture stream is still open, told as `watching`.
+    detector: the name of what finds the faces.
     """
     frame = snapshot.frame if snapshot else None
     analysis = snapshot.analysis if snapshot else None
@@ -38,6 +44,7 @@ def describe(
         "latency_ms": round(float(snapshot.latency_ms + snapshot.encoding_ms), 1) if snapshot else None,
         "timing_ms": _timing_ms(snapshot) if snapshot else {},
         "viewers": viewers.count,
+        "detector": detector,
         "frame": frame
         and {
             "index": frame.index,

@@ -70,6 +70,7 @@ def create_app(
     *,
     model_name: str = "model.json",
     unsure: float = 0.5,
+    detector_name: str = "haar",
     max_streams: int = MAX_STREAMS,
     analyze: images.Analyze | None = None,
     follow: images.Follow | None = None,
@@ -85,7 +86,8 @@ def create_app(
 ) -> Flask:
     """Build the web app that shows one camera.
 
-    model_name: shown at the foot of the page. unsure: confidence under which the page, at first, calls a face unsure.
+    model_name, detector_name: shown at the foot of the page; /api/state tells the detector too.
+    unsure: confidence under which the page, at first, calls a face unsure.
     max_streams: picture streams at once, and event streams up to MAX_EVENT_STREAMS; more answer 503.
     analyze: finds the faces of an image file, for /api/analyze; follow: of one in a sequence.
     max_analyses: at once, more answer 429.
@@ -110,7 +112,9 @@ def create_app(
 
     def state_of(snapshot: Snapshot | None, viewer: str | None) -> dict[str, Any]:
         camera.keep_awake()  # who asks what is seen wants frames
-        return api.describe(snapshot, camera.status(), viewers, viewer) | controls.describe(session, privacy)
+        return api.describe(snapshot, camera.status(), viewers, viewer, detector=detector_name) | controls.describe(
+            session, privacy
+        )
 
     app.register_blueprint(streams.blueprint(camera, viewers, state_of))
     app.register_blueprint(events.blueprint(camera, streams.Viewers(max_readers), state_of))
@@ -129,7 +133,12 @@ def create_app(
     def index() -> str:
         camera.keep_awake()  # the page asks for pictures as soon as it is read
         return render_template(
-            "index.html", expressions=EXPRESSIONS, model_name=model_name, unsure=unsure, modules=MODULES
+            "index.html",
+            expressions=EXPRESSIONS,
+            model_name=model_name,
+            detector_name=detector_name,
+            unsure=unsure,
+            modules=MODULES,
         )
 
     return app
