@@ -134,7 +134,7 @@ class Explainable(Protocol):
 
     network: Any
     input_size_px: tuple[int, int]
-    output_order: Sequence[int]
+    output_order: list[int]
 
     def as_input(self, faces: np.ndarray) -> np.ndarray:
         """Gray faces (n, height, width) as the network itself takes them."""
