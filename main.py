@@ -91,6 +91,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
             session=session,
             privacy=privacy,
             model_name=settings.model.name,
+            unsure=settings.unsure,
             host=settings.host,
             token=token,
             names=settings.names,

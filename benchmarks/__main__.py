@@ -46,8 +46,13 @@ def measure_loops(classifier: FacialExpressionModel) -> list[dict[str, object]]:
     print("| case | seed loop | Mien | ratio | boxes right | milliseconds of a frame |")
     print("|---|---|---|---|---|---|")
     cases: list[dict[str, object]] = []
-    for name, (width, height) in SIZES.items():
-        case = loops.measure(name, width, height, classifier)
+    inputs = {name: loops.clip_frames(*size) for name, size in SIZES.items()}
+    inputs["1280x720 five faces, panned"] = loops.group_frames(1280, 720)
+    for name, frames in inputs.items():
+        if not frames:
+            print(f"| {name} | skipped: there is no {loops.GROUP.name} |")
+            continue
+        case = loops.measure(name, frames, classifier)
         stages = ", ".join(f"{stage} {spent_ms:.1f}" for stage, spent_ms in case.stages_ms.items())
         rates = f"{case.seed_fps:.1f} | {case.mien_fps:.1f} | {case.ratio:.1f}"
         print(f"| {name} | {rates} | {case.boxes_right:.1%} | {stages} |")

@@ -66,6 +66,7 @@ def create_app(
     camera: Camera,
     *,
     model_name: str = "model.json",
+    unsure: float = 0.5,
     max_streams: int = MAX_STREAMS,
     analyze: images.Analyze | None = None,
     follow: images.Follow | None = None,
@@ -81,7 +82,8 @@ def create_app(
 ) -> Flask:
     """Build the web app that shows one camera.
 
-    model_name: shown at the foot of the page. max_streams: picture streams at once, and event streams; more answer 503.
+    model_name: shown at the foot of the page. unsure: confidence under which the page, at first, calls a face unsure.
+    max_streams: picture streams at once, and event streams; more answer 503.
     analyze: finds the faces of an image file, for /api/analyze; follow: of one in a sequence.
     max_analyses: at once, more answer 429.
     to_png: makes a PNG file of a snapshot, for /api/snapshot.png.
@@ -122,7 +124,9 @@ def create_app(
     @app.get("/")
     def index() -> str:
         camera.keep_awake()  # the page asks for pictures as soon as it is read
-        return render_template("index.html", expressions=EXPRESSIONS, model_name=model_name, modules=MODULES)
+        return render_template(
+            "index.html", expressions=EXPRESSIONS, model_name=model_name, unsure=unsure, modules=MODULES
+        )
 
     return app
 

@@ -32,7 +32,6 @@ _TRACK = {
         "One request of a key at a time, at most 8 keys; forgotten after 10 s of silence."
     ),
 }
-_SWITCH = {"required": True, "content": {"application/json": {"schema": ref("Switch")}}}
 _RETRY = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}}
 
 
@@ -62,14 +61,15 @@ def _error(description: str, **more: Any) -> Json:
     return _answer(description, ref("Error"), **more)
 
 
-def _switch_route(summary: str, *answers: tuple[int, Json]) -> Json:
+def _change(summary: str, body: str, *answers: tuple[int, Json]) -> Json:
+    """A route that changes something; body: the schema of what it is sent."""
     return _route(
         summary,
         *answers,
         (400, _error("The body is not as it should be.")),
         (413, _error("The body is too long.")),
         (415, _error("The body is not JSON.")),
-        requestBody=_SWITCH,
+        requestBody={"required": True, "content": {"application/json": {"schema": ref(body)}}},
     )
 
 
@@ -131,15 +131,12 @@ PATHS: Json = {
         )
     },
     "/api/source": {
-        "post": _route(
+        "post": _change(
             "Choose the source, for all. A webcam is let go of before it, or another, is opened.",
+            "Choice",
             (200, _answer("The new source; it is open.", record({"source": ref("Source")}))),
-            (400, _error("The body is not as it should be.")),
-            (413, _error("The body is too long.")),
-            (415, _error("The body is not JSON.")),
             (422, _error("It can not be opened; the old source goes on.")),
             (429, _error("Another source is being opened already.", headers=_RETRY)),
-            requestBody={"required": True, "content": {"application/json": {"schema": ref("Choice")}}},
         )
     },
     "/api/snapshot.png": {
@@ -157,15 +154,17 @@ PATHS: Json = {
         )
     },
     "/api/record": {
-        "post": _switch_route(
+        "post": _change(
             "Start or stop recording a session, for all.",
+            "Switch",
             (200, _answer("The recording.", record({"recording": ref("Recording")}))),
             (409, _error("The file can not be written.")),
         )
     },
     "/api/privacy": {
-        "post": _switch_route(
+        "post": _change(
             "Cover faces, or show them again, for all.",
+            "Switch",
             (200, _answer("What is so now.", record({"privacy": {"type": "boolean"}}))),
         )
     },
