@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Protocol
 
-from flask import Flask, Response, jsonify, render_template, request
-from markupsafe import Markup
+from flask import Flask, render_template
 from werkzeug.exceptions import HTTPException
 
 from mien.broadcast import Latest
 from mien.expressions import EXPRESSIONS, Snapshot, SourceStatus
-from web import access, api, controls, docs, events, security, snapshot, sources, streams
+from web import access, api, controls, docs, errors, events, security, snapshot, sources, streams
 from web import analyze as images
 from web import explain as explanations
 from web.security import is_loopback
@@ -28,17 +26,6 @@ MAX_EVENT_STREAMS = 64
 
 MODULES = sorted(path.name for path in (ROOT / "static").glob("*.js"))
 """Named in the page, so that the browser fetches all at once instead of one import after the other."""
-
-ERROR_PAGE = Markup(
-    '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-    '<title>{name} · Mien</title><link rel="stylesheet" href="{style}">'
-    '<main class="error"><h1>{name}</h1><p>{text}</p>{way_out}</main></html>'
-)
-BACK = Markup('<p><a href="/">Back to the picture</a></p>')
-TOKEN_FORM = Markup(
-    '<form action="/"><label>Token <input name="token" type="password" autocomplete="off" required></label> '
-    "<button>Open</button></form>"
-)
 
 
 class Camera(Protocol):
@@ -127,7 +114,7 @@ def create_app(
     app.register_blueprint(docs.blueprint())
     security.protect(app, lambda named: access.is_known_name(named, host, names))
     access.ask_for(app, token)
-    app.register_error_handler(HTTPException, _error)
+    app.register_error_handler(HTTPException, errors.answer)
 
     @app.get("/")
     def index() -> str:
@@ -142,21 +129,3 @@ def create_app(
         )
 
     return app
-
-
-def _error(error: HTTPException) -> Response:
-    """Answer an error in the manner of its address: JSON for programs, a small page for people."""
-    code = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
-    text = error.description or HTTPStatus(code).description
-    response: Response
-    if request.path.startswith("/api/"):
-        response = jsonify(error=text)
-    else:
-        way_out = TOKEN_FORM if code == HTTPStatus.UNAUTHORIZED else BACK
-        page = ERROR_PAGE.format(name=error.name, text=text, style="/static/style.css", way_out=way_out)
-        response = Response(page, mimetype="text/html")
-    response.status_code = code
-    for name, value in error.get_headers():
-        if name.lower() != "content-type":  # e.g. Allow of a 405
-            response.headers[name] = value
-    return response
