@@ -45,6 +45,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
     """Put the parts together and serve until `stop` is set. Raises MienError where a part can not start."""
     from camera import VideoCamera
     from mien.choices import Choices
+    from mien.explain import Explainer
     from mien.imaging import jpeg_to_png
     from mien.privacy import Privacy
     from mien.session import SessionRecorder
@@ -71,11 +72,11 @@ def run(settings: Settings, stop: threading.Event) -> None:
                 fps=settings.fps,
                 loop=settings.loop,
                 save=settings.save,
+                rest_after_s=REST_AFTER_S if settings.rest else None,
+                open=choices.open,
                 prepare=privacy.prepare,
                 record=session.record,
-                rest_after_s=REST_AFTER_S if settings.rest else None,
                 needed=lambda: session.status().on,
-                open=choices.open,
             )
         )
         token = token_for(settings.host, settings.token)
@@ -83,11 +84,13 @@ def run(settings: Settings, stop: threading.Event) -> None:
             camera,
             analyze=lambda data: analyze_image(data, pipeline),
             follow=Visitors(pipeline).analyze,
+            explain=Explainer(pipeline),
             to_png=lambda snapshot: jpeg_to_png(snapshot.jpeg),
+            choices=choices,
             session=session,
             privacy=privacy,
-            choices=choices,
             model_name=settings.model.name,
+            unsure=settings.unsure,
             host=settings.host,
             token=token,
             names=settings.names,
@@ -114,7 +117,7 @@ def create_pipeline(settings: Settings) -> Pipeline:
         settings.model, settings.weights, labels=settings.labels, input_scale=settings.input_scale
     )
     classifier.warm_up()
-    return Pipeline(detector, classifier)
+    return Pipeline(detector, classifier, unsure_below=settings.unsure)
 
 
 if __name__ == "__main__":

@@ -53,15 +53,15 @@ class FakeCamera:
         """Always live."""
         return SourceStatus("benchmark", "live", fps=FPS)
 
-    def show_again(self) -> None:
-        """The next picture comes soon enough."""
-
     def keep_awake(self) -> None:
         """It never rests."""
 
     def switch(self, source: str) -> SourceStatus:
         """There is no other source."""
         return self.status()
+
+    def show_again(self) -> None:
+        """The next picture comes soon enough."""
 
 
 Stop = Callable[[], None]

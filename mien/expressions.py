@@ -145,22 +145,26 @@ class Face:
     box: where it is. id: the same number for the same face over time, None without a tracker.
     probabilities: float32 (7,) in the order of EXPRESSIONS, smoothed over time where a tracker is used.
     raw: float32 (7,), as the network said for this frame alone.
+    steady_label: the label where it is followed over time; it may trail the most probable expression a little.
+    unsure: the confidence is too low to rely on the label.
     """
 
     box: Box
     probabilities: np.ndarray
     raw: np.ndarray
     id: int | None = None
+    steady_label: str | None = None
+    unsure: bool = False
 
     @property
     def label(self) -> str:
-        """The most probable of the seven expressions."""
-        return EXPRESSIONS[int(np.argmax(self.probabilities))]
+        """What the face is taken to show: the steady label, else the most probable of the seven expressions."""
+        return self.steady_label or EXPRESSIONS[int(np.argmax(self.probabilities))]
 
     @property
     def confidence(self) -> float:
         """Probability of the label, 0..1."""
-        return float(np.max(self.probabilities))
+        return float(self.probabilities[EXPRESSIONS.index(self.label)])
 
 
 @dataclass(frozen=True, slots=True, eq=False)

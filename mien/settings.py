@@ -37,6 +37,7 @@ class Settings:
     privacy: bool = False
     token: str | None = field(default=None, repr=False)
     names: tuple[str, ...] = ()
+    unsure: float = 0.5
 
 
 def read_settings(argv: Sequence[str], environ: Mapping[str, str]) -> Settings:
@@ -78,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
         "--privacy", dest="privacy", action="store_const", const=True, help="start with every face covered, see README"
     )
     option("--token", help="what every request must bring along (made and shown where --host is open to the network)")
+    option("--unsure", metavar="P", help="a label less probable than this counts as unsure (0.5; 0: none does)")
     option("--names", metavar="A,B,...", help="further names this computer is reached by, e.g. camera.local")
     return parser
 
@@ -113,6 +115,16 @@ def _integer(low: int, high: int) -> Any:
         return int(value)
 
     return check
+
+
+def _share(value: str, field: str) -> float:
+    try:
+        share = float(value)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise _wrong(field, "a number 0 to 1", value)
+    return share
 
 
 def _detector(value: str, field: str) -> str:
@@ -185,4 +197,5 @@ _CHECKS: dict[str, Any] = {
     "privacy": _switch,
     "token": _token,
     "names": _names,
+    "unsure": _share,
 }

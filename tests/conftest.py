@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
+from flask import request
 
 from tests.camera_rig import Rig
 from tests.chromium import missing, start_chromium
@@ -53,9 +55,14 @@ def serve() -> Iterator[Callable[..., Server]]:
     servers: list[Server] = []
     cameras: list[FakeCamera] = []
 
-    def start(camera: FakeCamera, port: int = 0, **options: int) -> Server:
+    def start(
+        camera: FakeCamera, port: int = 0, answers: dict[str, Callable[[], Any]] | None = None, **options: Any
+    ) -> Server:
+        """answers: by path, what is answered in place of the app's own answer; None leaves it to the app."""
         cameras.append(camera)
-        server = Server(create_app(camera, **options), port=port)
+        app = create_app(camera, **options)
+        app.before_request(lambda: answers[request.path]() if answers and request.path in answers else None)
+        server = Server(app, port=port)
         server.start()
         servers.append(server)
         return server

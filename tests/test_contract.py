@@ -40,9 +40,13 @@ def png(snapshot: Snapshot) -> bytes:
     return jpeg_to_png(snapshot.jpeg)
 
 
+def explain(pixels, faces) -> list[bytes]:
+    return [encode_png(np.zeros((48, 48, 4), np.uint8)) for _ in faces]
+
+
 def build(camera: FakeCamera, **options):
     options.setdefault("choices", Choices(webcams=NoWebcams()))
-    return create_app(camera, analyze=analyze, to_png=png, **options)
+    return create_app(camera, analyze=analyze, to_png=png, explain=explain, **options)
 
 
 @pytest.fixture
@@ -98,6 +102,7 @@ def test_it_is_served_as_it_is_and_as_a_page(client) -> None:
     answer = client.get("/api/openapi.json")
     assert answer.json == DOCUMENT
     check(answer, "/api/openapi.json")
+    check(client.get("/model-card"), "/model-card")
     page = client.get("/api")
     check(page, "/api")
     for name in itertools.chain(PATHS, SCHEMAS):
@@ -110,7 +115,9 @@ def test_it_is_served_as_it_is_and_as_a_page(client) -> None:
 # ---- the answers
 
 
-@pytest.mark.parametrize("path", ["/", "/healthz", "/api/state", "/api/state?viewer=me", "/api/snapshot.png"])
+@pytest.mark.parametrize(
+    "path", ["/", "/healthz", "/api/state", "/api/state?viewer=me", "/api/snapshot.png", "/api/explain"]
+)
 def test_answers_while_pictures_flow(client, fake_camera, path: str) -> None:
     fake_camera.publish()
     answer = client.get(path)
@@ -118,7 +125,7 @@ def test_answers_while_pictures_flow(client, fake_camera, path: str) -> None:
     check(answer, path.partition("?")[0])
 
 
-@pytest.mark.parametrize("path", ["/healthz", "/api/state", "/api/snapshot.png"])
+@pytest.mark.parametrize("path", ["/healthz", "/api/state", "/api/snapshot.png", "/api/explain"])
 @pytest.mark.parametrize("picture", [None, Snapshot(b"placeholder")])
 def test_answers_while_none_flow(client, fake_camera, path: str, picture) -> None:
     if picture:

@@ -39,6 +39,8 @@ def test_command_line_beats_environment_beats_default():
         (["--sessions", "records"], "sessions", Path("records")),
         (["--privacy"], "privacy", True),
         (["--token", "sixteen-letters."], "token", "sixteen-letters."),
+        (["--unsure", "0.35"], "unsure", 0.35),
+        (["--unsure", "0"], "unsure", 0.0),
         (["--names", "Camera.local, mine.example"], "names", ("camera.local", "mine.example")),
     ],
 )
@@ -63,6 +65,10 @@ def test_options_are_parsed(words, field, value):
         (["--names", "camera.local:5000"], "--names: expected host names"),
         (["--names", "a,,b"], "--names: expected host names"),
         (["--token", "short"], "--token: expected 16"),
+        (["--unsure", "1.5"], "--unsure: expected a number 0 to 1, found '1.5'"),
+        (["--unsure", "-0.1"], "--unsure: expected a number 0 to 1"),
+        (["--unsure", "nan"], "--unsure: expected a number 0 to 1"),
+        (["--unsure", "half"], "--unsure: expected a number 0 to 1"),
         (["--source", " "], "--source: expected some text"),
     ],
 )

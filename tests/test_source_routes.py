@@ -34,7 +34,7 @@ def media(tmp_path):
 
 @pytest.fixture
 def client(fake_camera, media):
-    return create_app(fake_camera, choices=Choices(media, TwoWebcams())).test_client()
+    return create_app(fake_camera, choices=Choices(media, TwoWebcams()), explain=lambda *_: []).test_client()
 
 
 def choose(client, source, **options):
@@ -113,9 +113,10 @@ def test_what_is_not_there_is_422_and_touches_nothing(client, fake_camera, sourc
 
 
 def test_what_can_not_be_opened_is_422_with_the_reason(client, fake_camera) -> None:
-    fake_camera.error = SourceError("webcam 1 is busy")
-    answer = choose(client, "1")
-    assert (answer.status_code, answer.json) == (422, {"error": "Webcam 1 is busy."})
+    for reason, sentence in (("webcam 1 is busy", "Webcam 1 is busy."), ("http://a: no video", "http://a: no video.")):
+        fake_camera.error = SourceError(reason)
+        answer = choose(client, "1")
+        assert (answer.status_code, answer.json) == (422, {"error": sentence})
 
 
 @pytest.mark.parametrize(
@@ -253,6 +254,7 @@ def test_without_choices_there_are_none(fake_camera) -> None:
         ("/", True),
         ("/api/state", True),
         ("/api/snapshot.png", True),
+        ("/api/explain", True),
         ("/healthz", False),
         ("/api/sources", False),
         ("/api", False),

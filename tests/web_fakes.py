@@ -30,22 +30,19 @@ class FakeCamera:
         self.snapshots: Latest[Snapshot] = Latest()
         self.current = SourceStatus("Fake camera", "live", fps=29.97)
         self.faces = (face_showing("happy", 1), face_showing("sad", 2, x=200))
-        self.shown_again = 0
         self.in_use: str | None = "0"
         self.asked = 0
         """How often somebody wanted frames."""
         self.switched: list[str] = []
         self.error: Exception | None = None
         """What `switch` raises."""
+        self.shown_again = 0
         self._numbers = itertools.count()
         self._stop = threading.Event()
         self._player: threading.Thread | None = None
 
     def status(self) -> SourceStatus:
         return self.current
-
-    def show_again(self) -> None:
-        self.shown_again += 1
 
     def keep_awake(self) -> None:
         self.asked += 1
@@ -56,6 +53,9 @@ class FakeCamera:
         self.switched.append(source)
         self.current = SourceStatus(source, "live")
         return self.current
+
+    def show_again(self) -> None:
+        self.shown_again += 1
 
     def publish(self, jpeg: bytes | None = None) -> Snapshot:
         """The next picture, one shade lighter than the one before it."""

@@ -11,7 +11,8 @@ import numpy as np
 
 from training.batches import one_hot
 from training.dataset import Split
-from training.recipe import Recipe, build
+from training.fitting import build
+from training.recipe import Recipe
 
 
 def diagram(network: keras.Model) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, Response, jsonify, request
 
-from mien.expressions import EXPRESSIONS, Face, MienError, Snapshot, SourceStatus
+from mien.expressions import EXPRESSIONS, Box, Face, MienError, Snapshot, SourceStatus
 
 if TYPE_CHECKING:
     from web.app import Camera
@@ -64,16 +64,20 @@ def describe_source(snapshot: Snapshot | None, status: SourceStatus) -> dict[str
 
 def describe_face(face: Face) -> dict[str, Any]:
     """One face as plain types: NumPy's numbers are not JSON."""
-    box = face.box
     return {
         "id": face.id,
-        "box": {"x": int(box.x), "y": int(box.y), "w": int(box.w), "h": int(box.h)},
+        "box": describe_box(face.box),
         "label": face.label,
         "confidence": round(float(face.confidence), 5),
         "unsure": bool(getattr(face, "unsure", False)),
         "probabilities": _by_name(face.probabilities),
         "raw": _by_name(face.raw),
     }
+
+
+def describe_box(box: Box) -> dict[str, int]:
+    """A box in pixels of the original frame."""
+    return {"x": int(box.x), "y": int(box.y), "w": int(box.w), "h": int(box.h)}
 
 
 def _by_name(probabilities: Iterable[float]) -> dict[str, float]:
@@ -83,7 +87,8 @@ def _by_name(probabilities: Iterable[float]) -> dict[str, float]:
 def sentence(error: MienError) -> str:
     """What is wrong, as a sentence."""
     text = str(error)
-    return f"{text[:1].upper()}{text[1:]}."
+    is_word = text.partition(" ")[0].isalpha()  # and neither a file's name nor an address
+    return f"{text[:1].upper() if is_word else text[:1]}{text[1:]}."
 
 
 def trouble(snapshot: Snapshot | None, status: SourceStatus, now_s: float) -> str | None:

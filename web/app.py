@@ -15,12 +15,16 @@ from mien.broadcast import Latest
 from mien.expressions import EXPRESSIONS, Snapshot, SourceStatus
 from web import access, api, controls, docs, events, security, snapshot, sources, streams
 from web import analyze as images
+from web import explain as explanations
 from web.security import is_loopback
 
 ROOT = Path(__file__).resolve().parent.parent  # so that the program runs from any working directory
 
 MAX_STREAMS = 64
 """Streams of pictures open at the same time, and as many of events; each holds a worker of the server and a socket."""
+
+MODULES = sorted(path.name for path in (ROOT / "static").glob("*.js"))
+"""Named in the page, so that the browser fetches all at once instead of one import after the other."""
 
 ERROR_PAGE = Markup(
     '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
@@ -48,40 +52,44 @@ class Camera(Protocol):
     def status(self) -> SourceStatus:
         """What the source is doing at this moment."""
 
-    def show_again(self) -> None:
-        """Publish the newest picture anew, after privacy mode was switched."""
-
     def keep_awake(self) -> None:
         """Somebody wants frames: wake a source that rests, put off the next rest."""
 
     def switch(self, source: str) -> SourceStatus:
         """Show another source to all. Raises SourceError where it can not be opened."""
 
+    def show_again(self) -> None:
+        """Publish the newest picture anew, after privacy mode was switched."""
+
 
 def create_app(
     camera: Camera,
     *,
     model_name: str = "model.json",
+    unsure: float = 0.5,
     max_streams: int = MAX_STREAMS,
     analyze: images.Analyze | None = None,
     follow: images.Follow | None = None,
     max_analyses: int = images.MAX_ANALYSES,
     to_png: snapshot.ToPng | None = None,
+    choices: sources.Choices | None = None,
     session: controls.Session | None = None,
     privacy: controls.Privacy | None = None,
-    choices: sources.Choices | None = None,
+    explain: explanations.Explain | None = None,
     host: str = "127.0.0.1",
     token: str | None = None,
     names: Collection[str] = (),
 ) -> Flask:
     """Build the web app that shows one camera.
 
-    model_name: shown at the foot of the page. max_streams: picture streams at once, and event streams; more answer 503.
+    model_name: shown at the foot of the page. unsure: confidence under which the page, at first, calls a face unsure.
+    max_streams: picture streams at once, and event streams; more answer 503.
     analyze: finds the faces of an image file, for /api/analyze; follow: of one in a sequence.
     max_analyses: at once, more answer 429.
     to_png: makes a PNG file of a snapshot, for /api/snapshot.png.
-    session: records sessions, for /api/record. privacy: covers faces, for /api/privacy.
     choices: the sources that may be chosen, for /api/sources and /api/source.
+    session: records sessions, for /api/record. privacy: covers faces, for /api/privacy.
+    explain: shows what speaks for the label of each face, for /api/explain.
     host: the address the server binds; requests that name a host that can not be meant by it are refused.
     token: what every request must bring along; needed where the network can reach the host.
     names: further names this computer is reached by.
@@ -107,6 +115,7 @@ def create_app(
     app.register_blueprint(controls.blueprint(camera, session, privacy))
     app.register_blueprint(images.blueprint(analyze, follow, max_analyses))
     app.register_blueprint(snapshot.blueprint(camera, to_png))
+    app.register_blueprint(explanations.blueprint(camera, explain, lambda: privacy is not None and privacy.on))
     app.register_blueprint(docs.blueprint())
     security.protect(app, lambda named: access.is_known_name(named, host, names))
     access.ask_for(app, token)
@@ -115,7 +124,9 @@ def create_app(
     @app.get("/")
     def index() -> str:
         camera.keep_awake()  # the page asks for pictures as soon as it is read
-        return render_template("index.html", expressions=EXPRESSIONS, model_name=model_name)
+        return render_template(
+            "index.html", expressions=EXPRESSIONS, model_name=model_name, unsure=unsure, modules=MODULES
+        )
 
     return app
 

@@ -101,6 +101,13 @@ PATHS: Json = {
         )
     },
     "/api": {"get": _route("This description, to be read.", (200, _answer("HTML.", kind="text/html")), api=False)},
+    "/model-card": {
+        "get": _route(
+            "What the network was trained on, its figures and limits.",
+            (200, _answer("HTML.", kind="text/html")),
+            api=False,
+        )
+    },
     "/api/openapi.json": {
         "get": _route("This description, for programs.", (200, _answer("OpenAPI 3.1.", {"type": "object"})))
     },
@@ -159,6 +166,14 @@ PATHS: Json = {
             "Cover faces, or show them again, for all.",
             "Switch",
             (200, _answer("What is so now.", record({"privacy": {"type": "boolean"}}))),
+        )
+    },
+    "/api/explain": {
+        "get": _route(
+            "Which parts of each face speak for its label (Layer-CAM), computed when asked, at most 4 times a second.",
+            (200, _answer("Of the newest picture.", ref("Explanation"))),
+            (429, _error("Too many wait for it already.", headers=_RETRY)),
+            (503, _error("No picture flows, or this network can not be explained; the reason is told.")),
         )
     },
     "/api/analyze": {

@@ -66,7 +66,7 @@ SCHEMAS: Json = {
         {
             "id": whole("The same number for the same face over time; null for an image that stands alone.", null=True),
             "box": ref("Box"),
-            "label": {**_LABEL, "description": "The most probable expression."},
+            "label": {**_LABEL, "description": "The most probable expression, steadied where faces are followed."},
             "confidence": {**_PROBABILITY, "description": "Probability of the label."},
             "unsure": {"type": "boolean", "description": "Whether the confidence is too low to rely on the label."},
             "probabilities": {**ref("Probabilities"), "description": "Smoothed over time where faces are followed."},
@@ -143,6 +143,26 @@ SCHEMAS: Json = {
     "ImageError": record({"error": text("Why this image has no answer."), "status": {"enum": [413, 415, 422]}}),
     "Images": record(
         {"images": list_of({"anyOf": [ref("Image"), ref("ImageError")]}, minItems=2, maxItems=MAX_IMAGES)}
+    ),
+    "Explanation": record(
+        {
+            "frame": whole("Index of the frame.", minimum=0),
+            "faces": list_of(
+                record(
+                    {
+                        "id": whole("The number of the face.", null=True),
+                        "label": {**_LABEL, "description": "What the heat speaks for."},
+                        "box": ref("Box"),
+                        "heat": {
+                            "type": "string",
+                            "contentEncoding": "base64",
+                            "contentMediaType": "image/png",
+                            "description": "To be laid over the box: RGBA, 48x48; where nothing speaks for it, clear.",
+                        },
+                    }
+                )
+            ),
+        }
     ),
     "Health": record(
         {

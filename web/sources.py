@@ -61,7 +61,7 @@ def blueprint(camera: Camera, choices: Choices | None) -> Blueprint:
             abort(422, sentence(error))
         finally:
             places.leave()
-        return jsonify(source=describe_source(camera.snapshots.peek()[1], status))
+        return jsonify(source=describe_source(None, status))
 
     return routes
 
