@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 OPTIONS ?=
 DATA ?= data/fer2013
 
-.PHONY: run test check bench bench-long train evaluate notebook composites screenshot clean help
+.PHONY: run test fuzz check bench bench-long train evaluate notebook composites screenshot clean help
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -16,6 +16,9 @@ run: $(VENV)/.run  ## serve localhost:5000; OPTIONS="--source 0" for a webcam
 
 test: $(VENV)/.dev  ## every test
 	$(BIN)/python -m pytest
+
+fuzz: $(VENV)/.dev  ## 2,000 cases against the description of the interface, 2,000 broken images
+	$(BIN)/python -m pytest -s tests/test_fuzz.py --fuzz 2000
 
 check: $(VENV)/.dev  ## lint and types
 	$(BIN)/ruff check .
