@@ -22,6 +22,8 @@ from mien.settings import Settings, read_settings
 if TYPE_CHECKING:
     from mien.pipeline import Pipeline
 
+REST_AFTER_S = 10.0
+
 log = logging.getLogger("mien")
 
 
@@ -42,6 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run(settings: Settings, stop: threading.Event) -> None:
     """Put the parts together and serve until `stop` is set. Raises MienError where a part can not start."""
     from camera import VideoCamera
+    from mien.choices import Choices
     from mien.explain import Explainer
     from mien.imaging import jpeg_to_png
     from mien.privacy import Privacy
@@ -54,6 +57,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
     from web.server import Server
 
     with ExitStack() as parts:
+        choices = Choices(settings.media)
         pipeline = create_pipeline(settings)
         if stop.is_set():
             return
@@ -68,8 +72,11 @@ def run(settings: Settings, stop: threading.Event) -> None:
                 fps=settings.fps,
                 loop=settings.loop,
                 save=settings.save,
+                rest_after_s=REST_AFTER_S if settings.rest else None,
+                open=choices.open,
                 prepare=privacy.prepare,
                 record=session.record,
+                needed=lambda: session.status().on,
             )
         )
         token = token_for(settings.host, settings.token)
@@ -77,11 +84,13 @@ def run(settings: Settings, stop: threading.Event) -> None:
             camera,
             analyze=lambda data: analyze_image(data, pipeline),
             follow=Visitors(pipeline).analyze,
-            explain=Explainer(pipeline.classifier),
+            explain=Explainer(pipeline),
             to_png=lambda snapshot: jpeg_to_png(snapshot.jpeg),
+            choices=choices,
             session=session,
             privacy=privacy,
             model_name=settings.model.name,
+            unsure=settings.unsure,
             host=settings.host,
             token=token,
             names=settings.names,

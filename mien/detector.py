@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from mien.expressions import Box, DetectorError
+from mien.reduced import reduced_gray
 
 
 class Detector(Protocol):
@@ -60,12 +61,9 @@ class HaarDetector:
     def detect(self, pixels_bgr: np.ndarray) -> list[Box]:
         """Boxes of the faces, from left to right."""
         height, width = pixels_bgr.shape[:2]
-        reduction = min(1.0, self.search_side_px / max(height, width))
-        small_size = max(1, round(width * reduction)), max(1, round(height * reduction))
-        if min(small_size) < self.smallest_window_px:
+        gray, reduction = reduced_gray(pixels_bgr, self.search_side_px)
+        if min(gray.shape) < self.smallest_window_px:
             return []
-        small = cv2.resize(pixels_bgr, small_size, interpolation=cv2.INTER_AREA) if reduction < 1 else pixels_bgr
-        gray = cv2.cvtColor(small, cv2.COLOR_BGR2GRAY)
         smallest = (self.smallest_window_px, self.smallest_window_px)
         with self._lock:
             found = self._cascade.detectMultiScale(gray, self.scale_step, self.min_neighbors, minSize=smallest)

@@ -30,6 +30,8 @@ class Settings:
     size: tuple[int, int] = (1280, 720)
     fps: int = 30
     loop: bool = True
+    rest: bool = True
+    media: Path | None = None
     save: Path | None = None
     sessions: Path = Path("sessions")
     privacy: bool = False
@@ -68,6 +70,9 @@ def _parser() -> argparse.ArgumentParser:
     option("--size", metavar="WxH", help="picture size asked of a webcam (1280x720)")
     option("--fps", help="pictures a second asked of a webcam (30)")
     option("--no-loop", dest="loop", action="store_const", const=False, help="play a video file once")
+    option("--rest", dest="rest", action="store_const", const=True, help="let go of the camera while nobody watches")
+    option("--no-rest", dest="rest", action="store_const", const=False, help="keep the camera open, watched or not")
+    option("--media", metavar="DIR", help="folder whose videos and images may be chosen on the page")
     option("--save", metavar="OUT.mp4", help="also write the annotated video to a file")
     option("--sessions", metavar="DIR", help="folder for the CSV files of recorded sessions (sessions)")
     option(
@@ -185,6 +190,8 @@ _CHECKS: dict[str, Any] = {
     "size": _size,
     "fps": _integer(1, 240),
     "loop": _switch,
+    "rest": _switch,
+    "media": _path,
     "save": _path,
     "sessions": _path,
     "privacy": _switch,

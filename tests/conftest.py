@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from flask import abort, request
+from flask import request
 
 from tests.camera_rig import Rig
 from tests.chromium import missing, start_chromium
-from tests.web_fakes import FakeCamera, StreamClient, add_stand_ins, resize
+from tests.web_fakes import FakeCamera, StreamClient, resize
 from web import create_app
 from web.server import Server
 
@@ -44,17 +44,13 @@ def serve() -> Iterator[Callable[..., Server]]:
     servers: list[Server] = []
     cameras: list[FakeCamera] = []
 
-    def start(camera: FakeCamera, port: int = 0, crowded: Callable[[], bool] = lambda: False, **options: Any) -> Server:
-        """crowded: whether an analysis is refused for now."""
+    def start(
+        camera: FakeCamera, port: int = 0, answers: dict[str, Callable[[], Any]] | None = None, **options: Any
+    ) -> Server:
+        """answers: by path, what is answered in place of the app's own answer; None leaves it to the app."""
         cameras.append(camera)
         app = create_app(camera, **options)
-        add_stand_ins(app, camera)
-
-        @app.before_request
-        def refuse() -> None:
-            if request.path == "/api/analyze" and crowded():
-                abort(429)
-
+        app.before_request(lambda: answers[request.path]() if answers and request.path in answers else None)
         server = Server(app, port=port)
         server.start()
         servers.append(server)

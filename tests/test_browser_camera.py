@@ -12,6 +12,7 @@ import pytest
 from mien.demo import DemoSource
 from mien.expressions import Analysis, Box
 from mien.imaging import decode_image, encode_jpeg
+from mien.privacy import Privacy
 from tests.chromium import missing, start_chromium
 from tests.page import SHADE, find, press, texts, viewers
 from tests.web_fakes import eventually, face_showing, free_port, resize
@@ -55,6 +56,13 @@ FACE = replace(face_showing("happy", 1), box=Box(270, 190, 100, 100))
 """In the middle of the demo's, which moves."""
 
 
+CHOOSE = {
+    "/api/sources": lambda: {"sources": [{"source": "0", "name": "Fake camera"}], "files": None},
+    "/api/source": lambda: {"source": {"name": "Fake camera", "state": "live"}},
+}
+"""Answers of a program with one source."""
+
+
 class Program:
     """Stands for the program: remembers what it was sent, answers as it is told."""
 
@@ -62,9 +70,18 @@ class Program:
         self.sizes: list[tuple[int, int]] = []
         self.at_once = self.most_at_once = 0
         self.faces = (FACE,)
+        self.keys: set[str] = set()
+        self.privacy = Privacy()
         self._lock = threading.Lock()
 
-    def analyze(self, data: bytes) -> Analysis:
+    @property
+    def parts(self) -> dict[str, object]:
+        """What the app is built with."""
+        return {"follow": self.follow, "privacy": self.privacy}
+
+    def follow(self, data: bytes, key: str) -> Analysis:
+        assert len(key) >= 8
+        self.keys.add(key)
         with self._lock:
             self.at_once += 1
             self.most_at_once = max(self.most_at_once, self.at_once)
@@ -90,7 +107,7 @@ def choose_camera(browser) -> None:
 @pytest.fixture
 def page(with_camera, fake_camera, serve, program):
     fake_camera.play()
-    server = serve(fake_camera, port=free_port(), analyze=program.analyze)
+    server = serve(fake_camera, port=free_port(), answers=CHOOSE, **program.parts)
     lend(with_camera, server)
     with_camera.get(server.url)
     assert eventually(lambda: find(with_camera, "#status").text == "LIVE")
@@ -104,6 +121,7 @@ def test_frames_go_to_the_program_one_at_a_time_and_are_shown_with_their_answers
     assert eventually(lambda: len(program.sizes) > 10)
     assert set(program.sizes) == {(640, 480)}
     assert program.most_at_once == 1
+    assert len(program.keys) == 1
     assert eventually(lambda: texts(with_camera, "#faces .label") == ["happy"])
     assert find(with_camera, "#status").text == "LIVE"
     assert with_camera.execute_script(SHADE) > 0
@@ -181,7 +199,10 @@ def test_a_program_that_is_busy_is_asked_again(with_camera, fake_camera, serve, 
     fake_camera.play()
     busy = threading.Event()
     busy.set()
-    server = serve(fake_camera, analyze=program.analyze, crowded=busy.is_set)
+    too_many = {
+        "/api/analyze": lambda: ({"error": "4 images are being analysed already."}, 429) if busy.is_set() else None
+    }
+    server = serve(fake_camera, answers=too_many, **program.parts)
     lend(with_camera, server)
     with_camera.get(server.url)
     choose_camera(with_camera)
@@ -206,7 +227,7 @@ def test_a_program_that_is_busy_is_asked_again(with_camera, fake_camera, serve, 
 )
 def test_without_a_camera_it_is_said_what_to_do(browser, with_camera, fake_camera, serve, camera, badge, words) -> None:
     fake_camera.play()
-    server = serve(fake_camera)
+    server = serve(fake_camera, answers=CHOOSE)
     if camera == "denied":
         browser = with_camera
     lend(browser, server, "denied" if camera == "denied" else "granted")

@@ -540,10 +540,10 @@ def test_the_annotated_video_is_saved_and_finished_when_the_source_ends(rig, tmp
     it.camera.start()
     for count in range(1, 4):
         source.step()
-        eventually(lambda count=count: it.camera._writer.written == count)
+        eventually(lambda count=count: it.camera._screen.writer.written == count)
     source.step()
     it.until("ended")
-    eventually(lambda: not it.camera._writer._thread.is_alive())
+    eventually(lambda: not it.camera._screen.writer._thread.is_alive())
     assert read_back(tmp_path / "out.mp4")[0] == pytest.approx([50, 100, 150], abs=4)
 
 

@@ -26,6 +26,9 @@ def test_command_line_beats_environment_beats_default():
     [
         (["--size", "640x480"], "size", (640, 480)),
         (["--no-loop"], "loop", False),
+        (["--no-rest"], "rest", False),
+        (["--no-rest", "--rest"], "rest", True),
+        (["--media", "clips"], "media", Path("clips")),
         (
             ["--labels", "Angry, disgust,fear,happy,sad,surprise,neutral"],
             "labels",

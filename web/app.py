@@ -13,15 +13,18 @@ from werkzeug.exceptions import HTTPException
 
 from mien.broadcast import Latest
 from mien.expressions import EXPRESSIONS, Snapshot, SourceStatus
-from web import access, api, controls, docs, events, security, snapshot, streams
+from web import access, api, controls, docs, events, security, snapshot, sources, streams
 from web import analyze as images
 from web import explain as explanations
 from web.security import is_loopback
 
 ROOT = Path(__file__).resolve().parent.parent  # so that the program runs from any working directory
 
-MAX_STREAMS = 64
-"""Streams of pictures open at the same time, and as many of events; each holds a worker of the server and a socket."""
+MAX_STREAMS = 256
+"""Streams of pictures open at the same time; each holds a worker of the server and a socket."""
+
+MAX_EVENT_STREAMS = 64
+"""The same for streams of events."""
 
 MODULES = sorted(path.name for path in (ROOT / "static").glob("*.js"))
 """Named in the page, so that the browser fetches all at once instead of one import after the other."""
@@ -45,8 +48,18 @@ class Camera(Protocol):
     def snapshots(self) -> Latest[Snapshot]:
         """The newest picture with its analysis; closed when the camera is."""
 
+    @property
+    def in_use(self) -> str | None:
+        """The source that is open; None while it rests."""
+
     def status(self) -> SourceStatus:
         """What the source is doing at this moment."""
+
+    def keep_awake(self) -> None:
+        """Somebody wants frames: wake a source that rests, put off the next rest."""
+
+    def switch(self, source: str) -> SourceStatus:
+        """Show another source to all. Raises SourceError where it can not be opened."""
 
     def show_again(self) -> None:
         """Publish the newest picture anew, after privacy mode was switched."""
@@ -56,11 +69,13 @@ def create_app(
     camera: Camera,
     *,
     model_name: str = "model.json",
+    unsure: float = 0.5,
     max_streams: int = MAX_STREAMS,
     analyze: images.Analyze | None = None,
     follow: images.Follow | None = None,
     max_analyses: int = images.MAX_ANALYSES,
     to_png: snapshot.ToPng | None = None,
+    choices: sources.Choices | None = None,
     session: controls.Session | None = None,
     privacy: controls.Privacy | None = None,
     explain: explanations.Explain | None = None,
@@ -70,10 +85,12 @@ def create_app(
 ) -> Flask:
     """Build the web app that shows one camera.
 
-    model_name: shown at the foot of the page. max_streams: picture streams at once, and event streams; more answer 503.
+    model_name: shown at the foot of the page. unsure: confidence under which the page, at first, calls a face unsure.
+    max_streams: picture streams at once, and event streams up to MAX_EVENT_STREAMS; more answer 503.
     analyze: finds the faces of an image file, for /api/analyze; follow: of one in a sequence.
     max_analyses: at once, more answer 429.
     to_png: makes a PNG file of a snapshot, for /api/snapshot.png.
+    choices: the sources that may be chosen, for /api/sources and /api/source.
     session: records sessions, for /api/record. privacy: covers faces, for /api/privacy.
     explain: shows what speaks for the label of each face, for /api/explain.
     host: the address the server binds; requests that name a host that can not be meant by it are refused.
@@ -86,20 +103,23 @@ def create_app(
     app.json.sort_keys = False  # type: ignore[attr-defined]  # keep the order of the seven and of the interface
     app.request_class = images.InMemoryRequest
     app.config["MAX_CONTENT_LENGTH"] = images.MAX_BODY_BYTES
-    app.config["MAX_STREAMS"] = 2 * max_streams  # pictures and events; the server makes its pool of workers larger
+    max_readers = min(max_streams, MAX_EVENT_STREAMS)
+    app.config["MAX_STREAMS"] = max_streams + max_readers  # the server makes its pool of workers larger
 
     viewers = streams.Viewers(max_streams)
 
     def state_of(snapshot: Snapshot | None, viewer: str | None) -> dict[str, Any]:
+        camera.keep_awake()  # who asks what is seen wants frames
         return api.describe(snapshot, camera.status(), viewers, viewer) | controls.describe(session, privacy)
 
     app.register_blueprint(streams.blueprint(camera, viewers, state_of))
-    app.register_blueprint(events.blueprint(camera, streams.Viewers(max_streams), state_of))
+    app.register_blueprint(events.blueprint(camera, streams.Viewers(max_readers), state_of))
     app.register_blueprint(api.blueprint(camera, state_of))
+    app.register_blueprint(sources.blueprint(camera, choices))
     app.register_blueprint(controls.blueprint(camera, session, privacy))
     app.register_blueprint(images.blueprint(analyze, follow, max_analyses))
     app.register_blueprint(snapshot.blueprint(camera, to_png))
-    app.register_blueprint(explanations.blueprint(camera, explain))
+    app.register_blueprint(explanations.blueprint(camera, explain, lambda: privacy is not None and privacy.on))
     app.register_blueprint(docs.blueprint())
     security.protect(app, lambda named: access.is_known_name(named, host, names))
     access.ask_for(app, token)
@@ -107,7 +127,10 @@ def create_app(
 
     @app.get("/")
     def index() -> str:
-        return render_template("index.html", expressions=EXPRESSIONS, model_name=model_name, modules=MODULES)
+        camera.keep_awake()  # the page asks for pictures as soon as it is read
+        return render_template(
+            "index.html", expressions=EXPRESSIONS, model_name=model_name, unsure=unsure, modules=MODULES
+        )
 
     return app
 
