@@ -107,7 +107,7 @@ def measure_camera(jpegs: list[bytes], seconds: float) -> None:
             f"--use-file-for-fake-video-capture={file}",
         )
         try:
-            program.wait_for_first_picture()
+            program.wait_for_first_picture(limit_s=240)
             resize(browser, 1280, 800)
             browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": WATCH})
             browser.get(f"http://127.0.0.1:{program.port}")
