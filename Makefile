@@ -22,10 +22,10 @@ check: $(VENV)/.dev  ## lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(VENV)/.dev  ## speed and memory beside the seed loop, under 5 minutes
+bench: $(VENV)/.dev  ## speed, delay, viewers, memory beside the seed loop, under 5 minutes
 	$(BIN)/python -m benchmarks
 
-bench-long: $(VENV)/.dev  ## memory over ten minutes
+bench-long: $(VENV)/.dev  ## memory over ten minutes, delay over five and under load
 	$(BIN)/python -m benchmarks --long
 
 train: $(VENV)/.train  ## train and export: make train DATA=folder

@@ -14,14 +14,13 @@ import sys
 import threading
 from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from mien.expressions import MienError
 from mien.settings import Settings, read_settings
 
 if TYPE_CHECKING:
     from mien.pipeline import Pipeline
-    from model import FacialExpressionModel
 
 REST_AFTER_S = 10.0
 
@@ -85,7 +84,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
             camera,
             analyze=lambda data: analyze_image(data, pipeline),
             follow=Visitors(pipeline).analyze,
-            explain=Explainer(cast("FacialExpressionModel", pipeline.classifier)),
+            explain=Explainer(pipeline),
             to_png=lambda snapshot: jpeg_to_png(snapshot.jpeg),
             choices=choices,
             session=session,

@@ -129,16 +129,10 @@ def _compile(
     raise ModelError(f"Grad-CAM: expected Keras on tensorflow, jax or torch, found it on {backend}")
 
 
-class Explainable(Protocol):
-    """What an Explainer needs of a classifier, as `FacialExpressionModel` has it."""
+class HasClassifier(Protocol):
+    """What an Explainer needs of a pipeline: a classifier with all that `FacialExpressionModel` tells of itself."""
 
-    network: Any
-    input_size_px: tuple[int, int]
-    output_order: list[int]
-
-    def as_input(self, faces: np.ndarray) -> np.ndarray:
-        """Gray faces (n, height, width) as the network itself takes them."""
-        ...
+    classifier: Any
 
 
 class Explainer:
@@ -147,8 +141,8 @@ class Explainer:
     The network is prepared on first use: who never asks pays nothing.
     """
 
-    def __init__(self, classifier: Explainable) -> None:
-        self._classifier = classifier
+    def __init__(self, pipeline: HasClassifier) -> None:
+        self._pipeline = pipeline
         self._lock = threading.Lock()
         self._cam: GradCam | None = None
         self._trouble: ModelError | None = None
@@ -158,18 +152,18 @@ class Explainer:
 
         pixels_bgr: the frame, uint8 (height, width, 3). Raises ModelError where this network can not be explained.
         """
-        size_px = self._classifier.input_size_px
-        crops = crop_faces(pixels_bgr, [face.box for face in faces], size_px)
-        labels = [self._classifier.output_order[EXPRESSIONS.index(face.label)] for face in faces]
+        classifier = self._pipeline.classifier
+        crops = crop_faces(pixels_bgr, [face.box for face in faces], classifier.input_size_px)
+        labels = [classifier.output_order[EXPRESSIONS.index(face.label)] for face in faces]
         with self._lock:
-            heat = self._prepared()(self._classifier.as_input(crops), np.array(labels, int))
+            heat = self._prepared()(classifier.as_input(crops), np.array(labels, int))
         return [heat_png(one) for one in heat]
 
     def _prepared(self) -> GradCam:
         if self._trouble is not None:
             raise self._trouble
         try:
-            self._cam = self._cam or GradCam(self._classifier.network)
+            self._cam = self._cam or GradCam(self._pipeline.classifier.network)
         except ModelError as error:
             self._trouble = error  # it would be the same each time
             raise

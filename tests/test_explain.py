@@ -1,5 +1,6 @@
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -154,6 +155,7 @@ class Classifier:
     """Explains as if its outputs were in another order, and saw pixels 0..1."""
 
     def __init__(self, network, order=tuple(range(7))):
+        self.classifier = self  # it stands for the pipeline, too
         self.network = network
         self.input_size_px = (12, 12)
         self.output_order = order
@@ -214,7 +216,9 @@ def test_labels_scale_and_colour_of_a_file_are_taken_into_account(tmp_path):
     assert seen.shape == (1, 12, 12, 3)
     said = np.asarray(model.network(seen, training=False))[:, model.output_order]
     np.testing.assert_allclose(model.predict(face), said, atol=1e-6)
-    png = Explainer(model)(np.repeat(face[0][..., np.newaxis], 3, -1), [_face_of("sad", Box(0, 0, 12, 12))])[0]
+    png = Explainer(SimpleNamespace(classifier=model))(
+        np.repeat(face[0][..., np.newaxis], 3, -1), [_face_of("sad", Box(0, 0, 12, 12))]
+    )[0]
     assert png == heat_png(GradCam(model.network)(seen, np.array([1]))[0])
 
 

@@ -11,6 +11,7 @@ from flask import Flask
 
 from mien.explain import heat_png
 from mien.expressions import ModelError, Snapshot
+from mien.privacy import Privacy
 from tests.fakes import FakeClock
 from web import create_app
 from web import explain as explanations
@@ -82,9 +83,15 @@ def test_a_network_that_can_not_be_explained_says_why(fake_camera):
 
 def test_covered_faces_are_not_explained(fake_camera):
     fake_camera.publish()
-    answer = get(fake_camera, lambda *_: pytest.fail("covered"), is_covered=lambda: True)
+    privacy = Privacy(on=True)
+    asked = []
+    app = create_app(fake_camera, explain=lambda *_: asked.append(1) or [PNG] * 2, privacy=privacy)
+    answer = app.test_client().get("/api/explain")
     assert answer.status_code == 503
-    assert "privacy mode is on" in answer.text
+    assert "privacy mode is on" in answer.json["error"]
+    assert not asked
+    privacy.switch(False)
+    assert app.test_client().get("/api/explain").status_code == 200
 
 
 def test_an_explanation_begun_before_privacy_mode_is_not_sent(fake_camera):

@@ -100,6 +100,11 @@ def test_networks_stand_side_by_side(report):
     assert len({row.count("|") for row in rows}) == 1
 
 
+def test_a_network_without_private_test_says_which_set_its_figures_are_of(report):
+    alone = Report({"PublicTest": report.sets["PublicTest"]}, report.costs)
+    assert "| 100.00% (PublicTest) |  | 1.000 |" in comparison([alone])
+
+
 def test_the_card_is_filled_between_its_markers(tmp_path):
     card = tmp_path / "card.md"
     card.write_text(f"before\n{CARD_BEGIN}\nold\n{CARD_END}\nafter\n")

@@ -36,7 +36,7 @@ def describe(
         "source": describe_source(snapshot, status),
         "fps": round(float(status.fps), 1),
         "latency_ms": round(float(snapshot.latency_ms + snapshot.encoding_ms), 1) if snapshot else None,
-        "timing_ms": {stage: round(float(ms), 2) for stage, ms in analysis.timing_ms.items()} if analysis else {},
+        "timing_ms": _timing_ms(snapshot) if snapshot else {},
         "viewers": viewers.count,
         "frame": frame
         and {
@@ -49,6 +49,14 @@ def describe(
         "faces": [describe_face(face) for face in analysis.faces] if analysis else [],
     }
     return state if not viewer else state | {"watching": viewer in viewers}
+
+
+def _timing_ms(snapshot: Snapshot) -> dict[str, float]:
+    """What each stage took; `encode`, drawing included, once somebody has looked."""
+    timing_ms = dict(snapshot.analysis.timing_ms) if snapshot.analysis else {}
+    if snapshot.encoding_ms:
+        timing_ms["encode"] = snapshot.encoding_ms
+    return {stage: round(float(ms), 2) for stage, ms in timing_ms.items()}
 
 
 def describe_source(snapshot: Snapshot | None, status: SourceStatus) -> dict[str, Any]:

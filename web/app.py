@@ -18,8 +18,11 @@ from web.security import is_loopback
 
 ROOT = Path(__file__).resolve().parent.parent  # so that the program runs from any working directory
 
-MAX_STREAMS = 64
-"""Streams of pictures open at the same time, and as many of events; each holds a worker of the server and a socket."""
+MAX_STREAMS = 256
+"""Streams of pictures open at the same time; each holds a worker of the server and a socket."""
+
+MAX_EVENT_STREAMS = 64
+"""The same for streams of events."""
 
 MODULES = sorted(path.name for path in (ROOT / "static").glob("*.js"))
 """Named in the page, so that the browser fetches all at once instead of one import after the other."""
@@ -70,7 +73,7 @@ def create_app(
     """Build the web app that shows one camera.
 
     model_name: shown at the foot of the page. unsure: confidence under which the page, at first, calls a face unsure.
-    max_streams: picture streams at once, and event streams; more answer 503.
+    max_streams: picture streams at once, and event streams up to MAX_EVENT_STREAMS; more answer 503.
     analyze: finds the faces of an image file, for /api/analyze; follow: of one in a sequence.
     max_analyses: at once, more answer 429.
     to_png: makes a PNG file of a snapshot, for /api/snapshot.png.
@@ -87,7 +90,8 @@ def create_app(
     app.json.sort_keys = False  # type: ignore[attr-defined]  # keep the order of the seven and of the interface
     app.request_class = images.InMemoryRequest
     app.config["MAX_CONTENT_LENGTH"] = images.MAX_BODY_BYTES
-    app.config["MAX_STREAMS"] = 2 * max_streams  # pictures and events; the server makes its pool of workers larger
+    max_readers = min(max_streams, MAX_EVENT_STREAMS)
+    app.config["MAX_STREAMS"] = max_streams + max_readers  # the server makes its pool of workers larger
 
     viewers = streams.Viewers(max_streams)
 
@@ -96,13 +100,13 @@ def create_app(
         return api.describe(snapshot, camera.status(), viewers, viewer) | controls.describe(session, privacy)
 
     app.register_blueprint(streams.blueprint(camera, viewers, state_of))
-    app.register_blueprint(events.blueprint(camera, streams.Viewers(max_streams), state_of))
+    app.register_blueprint(events.blueprint(camera, streams.Viewers(max_readers), state_of))
     app.register_blueprint(api.blueprint(camera, state_of))
     app.register_blueprint(sources.blueprint(camera, choices))
     app.register_blueprint(controls.blueprint(camera, session, privacy))
     app.register_blueprint(images.blueprint(analyze, follow, max_analyses))
     app.register_blueprint(snapshot.blueprint(camera, to_png))
-    app.register_blueprint(explanations.blueprint(camera, explain))
+    app.register_blueprint(explanations.blueprint(camera, explain, lambda: privacy is not None and privacy.on))
     app.register_blueprint(docs.blueprint())
     security.protect(app, lambda named: access.is_known_name(named, host, names))
     access.ask_for(app, token)
