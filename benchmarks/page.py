@@ -70,7 +70,7 @@ def measure_page(jpegs: list[bytes], seconds: float) -> None:
     camera.faces = tuple(replace(face, box=Box(10 + 125 * i, 180, 110, 110)) for i, face in enumerate(faces))
     publish: Callable[..., Any] = camera.publish
     turn = iter(range(10**9))
-    camera.publish = lambda: publish(jpegs[next(turn) % len(jpegs)])  # type: ignore[method-assign]
+    camera.publish = lambda: publish(jpegs[next(turn) % len(jpegs)])  # type: ignore[method-assign,assignment,misc]
     server = Server(create_app(camera), port=0)
     server.start()
     camera.play(fps=30)

@@ -30,7 +30,7 @@ class FakeCamera:
     def __init__(self) -> None:
         self.snapshots: Latest[Snapshot] = Latest()
         self.current = SourceStatus("Fake camera", "live", fps=29.97)
-        self.faces = (face_showing("happy", 1), face_showing("sad", 2, x=200))
+        self.faces: tuple[Face, ...] = (face_showing("happy", 1), face_showing("sad", 2, x=200))
         self.in_use: str | None = "0"
         self.asked = 0
         """How often somebody wanted frames."""
