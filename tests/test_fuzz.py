@@ -78,6 +78,8 @@ def check(case, answer, told: Counter) -> None:
     excluded = [not_a_server_error]
     if case.operation.path in ("/api/analyze", "/api/source"):
         excluded.append(positive_data_acceptance)  # not every string is an image, or a source that exists
+    if case.operation.path == "/api/analyze":
+        excluded.append(negative_data_rejection)  # a form may hold an image beside what is wrong with it
     if answer.status_code == 413:  # too much is refused as well, though schemathesis does not count it
         excluded.append(negative_data_rejection)
     case.validate_response(answer, excluded_checks=excluded)
@@ -201,18 +203,18 @@ def test_no_image_breaks_the_analysis(fake_camera, fuzz: int) -> None:
     assert len(kinds) == 5
     told: Counter = Counter()
     process = psutil.Process()
-    before_mb = most_mb = 0.0
+    used_mb = []
     for number in range(fuzz + 50):
-        if number == 50:  # libraries and caches are loaded
-            before_mb = process.memory_info().rss / MB
+        if number >= 50 and (number - 50) % (fuzz // 5) == 0:  # after 50, libraries and caches are loaded
+            used_mb.append(round(process.memory_info().rss / MB))
         data = mutated(dice, files) if number >= 5 else files[number]
         query = "?track=fuzz-fuzz" if number >= 5 and number % 3 == 0 else ""
         answer = client.post(f"/api/analyze{query}", data=data, content_type="image/png")
         assert answer.status_code in (200, 413, 415, 422), (answer.status_code, data[:64])
         assert number >= 5 or (answer.status_code, len(answer.json["faces"])) == (200, 1), number
         told[answer.status_code] += 1
-        most_mb = max(most_mb, process.memory_info().rss / MB)
-    after_mb = process.memory_info().rss / MB
-    print(f"\n{fuzz} images: {dict(told)}; {before_mb:.0f} MB before, {after_mb:.0f} after, {most_mb:.0f} at most")
+    used_mb.append(round(process.memory_info().rss / MB))
+    print(f"\n{fuzz} images: {dict(told)}; MB before, and after each fifth: {used_mb}")
     assert set(told) == {200, 413, 415, 422}
-    assert after_mb - before_mb < 50
+    assert used_mb[-1] - used_mb[0] < 60
+    assert used_mb[-1] - used_mb[len(used_mb) // 2] < 20, "it goes on growing"

@@ -191,9 +191,15 @@ PATHS: Json = {
                 "content": {
                     "image/*": {"schema": {"type": "string", "format": "binary"}},
                     "multipart/form-data": {
-                        "schema": record(
-                            {"image": list_of({"type": "string", "format": "binary"}, minItems=1, maxItems=MAX_IMAGES)}
-                        )
+                        "schema": {
+                            "type": "object",  # fields of other names are ignored
+                            "properties": {
+                                "image": list_of(
+                                    {"type": "string", "format": "binary"}, minItems=1, maxItems=MAX_IMAGES
+                                )
+                            },
+                            "required": ["image"],
+                        }
                     },
                 },
             },
