@@ -21,16 +21,14 @@ from typing import Any, Protocol
 import numpy as np
 
 from mien import annotate as drawing
-from mien.broadcast import Latest
 from mien.capture import BACKOFF_S, HANG_AFTER_S, OPEN_WITHIN_S
 from mien.clock import Clock
-from mien.expressions import Analysis, Frame, Snapshot, SourceError, SourceStatus
+from mien.expressions import Analysis, Frame, SourceError, SourceStatus
 from mien.feed import Feed
-from mien.imaging import encode_jpeg
 from mien.notices import Notices
-from mien.pictures import Pictures
 from mien.pulse import Pulse
-from mien.recorder import VideoWriter, is_same_file, open_writer
+from mien.recorder import is_same_file, open_writer
+from mien.screen import Prepare, Record, Screen
 from mien.sources import Source, open_source
 from mien.tracker import Tracker
 
@@ -83,8 +81,8 @@ class VideoCamera:
         loop: bool = True,
         save: Path | str | None = None,
         jpeg_quality: int = 80,
-        prepare: Callable[[Frame, Analysis], Frame] | None = None,
-        record: Callable[[Frame, Analysis], None] | None = None,
+        prepare: Prepare | None = None,
+        record: Record | None = None,
         rest_after_s: float | None = None,
         needed: Callable[[], bool] = lambda: False,
         open: Callable[..., Source] = open_source,
@@ -97,20 +95,23 @@ class VideoCamera:
         backoff_s: tuple[float, float] = BACKOFF_S,
         tick_s: float = 0.1,
     ) -> None:
-        self.snapshots: Latest[Snapshot] = Latest()
         self._spec = source
         self._pipeline = pipeline
         self._fps = fps
         self._save = None if save is None else Path(save)
-        self._writer: VideoWriter | None = None
-        self._jpeg_quality = jpeg_quality
-        self._prepare = prepare
-        self._record = record
         self._make_tracker = make_tracker
-        self._annotate = annotate
-        self._placeholder = placeholder
         self._clock = clock or Clock()
         self._tick_s = tick_s
+        self._screen = Screen(
+            prepare=prepare,
+            record=record,
+            annotate=annotate,
+            placeholder=placeholder,
+            size=size,
+            quality=jpeg_quality,
+            clock=self._clock,
+        )
+        self.snapshots = self._screen.snapshots
         self._feed = Feed(
             source,
             lambda spec: open(spec, size=size, fps=fps, loop=loop),
@@ -129,11 +130,8 @@ class VideoCamera:
         self._stopping = threading.Event()
         self._inference: threading.Thread | None = None
         self._seen = threading.local()
-        self._showing = threading.Lock()  # guards the one below, and that frames are published as `prepare` gives them
-        self._shown: tuple[Frame, Analysis] | None = None  # as captured
         # The rest belongs to the inference thread.
         self._notices = Notices(self._clock)
-        self._picture_size = size
         self._tracker: Any = None
         self._tracked: tuple[int, int, int] | None = None  # stream, width, height the tracker is for
 
@@ -151,7 +149,7 @@ class VideoCamera:
                 raise SourceError("this camera was stopped; make a new one")
             try:
                 if self._save is not None:
-                    self._writer = open_writer(self._save, self._spec, self._fps)
+                    self._screen.writer = open_writer(self._save, self._spec, self._fps)
                 if self._pipeline is None:
                     self._pipeline = default_pipeline()
                 self._feed.start()
@@ -174,8 +172,8 @@ class VideoCamera:
             if self._inference.is_alive():
                 log.warning("the analysis did not end within 1 s")
         self._feed.stop(timeout_s=0.7)
-        if self._writer is not None:
-            self._writer.close(max(0.1, deadline_s - time.monotonic()))
+        if self._screen.writer is not None:
+            self._screen.writer.close(max(0.1, deadline_s - time.monotonic()))
         self.snapshots.close()
 
     def __enter__(self) -> VideoCamera:
@@ -235,16 +233,7 @@ class VideoCamera:
 
     def show_again(self) -> None:
         """Publish the newest frame anew, after `prepare` was told to do otherwise; returns when it is published."""
-        with self._showing:
-            _, newest = self.snapshots.peek()
-            if self._shown is None or newest is None or newest.frame is None:
-                return
-            try:
-                self._publish(*self._shown)
-            except BaseException:  # whatever it is: what `prepare` would not let pass may not stay
-                picture = self._placeholder(*self._picture_size, ["The picture can not be prepared"])
-                self.snapshots.publish(Snapshot(encode_jpeg(picture, self._jpeg_quality)))
-                raise
+        self._screen.show_again()
 
     # --- in the inference thread
 
@@ -255,8 +244,9 @@ class VideoCamera:
                 sequence, frame = self._feed.frames.wait(seen, self._tick_s)
                 if frame is not None and sequence > seen:
                     seen = sequence
-                    with self._pulse.busy():
-                        self._process(frame)
+                    if not self._feed.resting:  # captured just before it went to rest: its time is over
+                        with self._pulse.busy():
+                            self._process(frame)
                 self._feed.watch()
                 self._tell(caught_up=self._feed.frames.peek()[0] == seen)
         except Exception:  # the stream is over, but must not end without a word
@@ -266,7 +256,7 @@ class VideoCamera:
     def _process(self, frame: Frame) -> None:
         """Analyse and publish one frame; what goes wrong is kept for `status` and the placeholder."""
         try:
-            self._show(frame, self._analyze(frame))
+            self._screen.show(frame, self._analyze(frame))
         except Exception as error:  # whatever a model or detector throws: say so and go on with the next frame
             if self._pulse.fail(f"the analysis failed: {type(error).__name__}: {error}"):
                 log.exception("a frame could not be analysed")
@@ -276,27 +266,6 @@ class VideoCamera:
         if self._pulse.beat():
             log.info("frames can be analysed again")
 
-    def _show(self, frame: Frame, analysis: Analysis) -> None:
-        with self._showing:
-            self._shown = (frame, analysis)
-            frame, drawn = self._publish(frame, analysis)
-        if self._record is not None:
-            self._record(frame, analysis)
-        if self._writer is not None:
-            self._writer.write(drawn(), frame.captured_at)
-
-    def _publish(self, frame: Frame, analysis: Analysis) -> tuple[Frame, Callable[[], np.ndarray]]:
-        """Publish a frame, drawn and encoded only where somebody looks, and once for all who do.
-
-        Gives the frame as it may be shown, and that drawn upon.
-        """
-        if self._prepare is not None:
-            frame = self._prepare(frame, analysis)
-        latency_ms = max(0.0, (self._clock.wall() - frame.captured_at) * 1000)
-        pictures = Pictures(frame, analysis, self._annotate, self._jpeg_quality, self._clock)
-        self.snapshots.publish(Snapshot(pictures.annotated, frame, analysis, latency_ms, pictures.plain))
-        return frame, pictures.drawn
-
     def _analyze(self, frame: Frame) -> Analysis:
         # Faces are followed within one stream of one size. A source that changes its size while frames
         # keep flowing is not opened anew, which would only interrupt the picture: the new size is taken as it is.
@@ -304,7 +273,6 @@ class VideoCamera:
         if tracked != self._tracked:
             self._tracker = self._make_tracker()
             self._tracked = tracked
-            self._picture_size = tracked[1:]
         assert self._pipeline is not None
         return self._pipeline.analyze(frame, self._tracker)
 
@@ -312,10 +280,9 @@ class VideoCamera:
         """While no analysed frames flow, publish a placeholder that says why."""
         status = self.status()
         if status.state == "ended":
-            if caught_up and self._writer is not None:
-                self._writer.close()
+            if caught_up and self._screen.writer is not None:
+                self._screen.writer.close()
             if not caught_up or self.snapshots.peek()[1] is not None:
                 return  # the last picture stays
         if lines := self._notices.due(status):
-            picture = self._placeholder(*self._picture_size, lines)
-            self.snapshots.publish(Snapshot(encode_jpeg(picture, self._jpeg_quality)))
+            self._screen.tell(lines)

@@ -22,6 +22,8 @@ from mien.settings import Settings, read_settings
 if TYPE_CHECKING:
     from mien.pipeline import Pipeline
 
+REST_AFTER_S = 10.0
+
 log = logging.getLogger("mien")
 
 
@@ -42,6 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run(settings: Settings, stop: threading.Event) -> None:
     """Put the parts together and serve until `stop` is set. Raises MienError where a part can not start."""
     from camera import VideoCamera
+    from mien.choices import Choices
     from mien.explain import Explainer
     from mien.imaging import jpeg_to_png
     from mien.privacy import Privacy
@@ -54,6 +57,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
     from web.server import Server
 
     with ExitStack() as parts:
+        choices = Choices(settings.media)
         pipeline = create_pipeline(settings)
         if stop.is_set():
             return
@@ -68,8 +72,11 @@ def run(settings: Settings, stop: threading.Event) -> None:
                 fps=settings.fps,
                 loop=settings.loop,
                 save=settings.save,
+                rest_after_s=REST_AFTER_S if settings.rest else None,
+                open=choices.open,
                 prepare=privacy.prepare,
                 record=session.record,
+                needed=lambda: session.status().on,
             )
         )
         token = token_for(settings.host, settings.token)
@@ -79,9 +86,12 @@ def run(settings: Settings, stop: threading.Event) -> None:
             follow=Visitors(pipeline).analyze,
             explain=Explainer(pipeline),
             to_png=lambda snapshot: jpeg_to_png(snapshot.jpeg),
+            choices=choices,
             session=session,
             privacy=privacy,
             model_name=settings.model.name,
+            unsure=settings.unsure,
+            detector_name=pipeline.detector.name,
             host=settings.host,
             token=token,
             names=settings.names,
@@ -103,7 +113,8 @@ def create_pipeline(settings: Settings) -> Pipeline:
     from mien.pipeline import Pipeline
     from model import FacialExpressionModel
 
-    detector = create_detector(settings.detector)
+    detector = create_detector(settings.detector, min_face_px=settings.min_face, model_file=settings.detector_model)
+    log.info("faces are found by %s%s", detector.name, " (auto)" if settings.detector == "auto" else "")
     classifier = FacialExpressionModel(
         settings.model, settings.weights, labels=settings.labels, input_scale=settings.input_scale
     )

@@ -66,6 +66,10 @@ class SourceMissingError(SourceError):
     """The named file does not exist, or is no video or image: trying again will not help."""
 
 
+class SourceForbiddenError(SourceError):
+    """A source that may not be chosen from outside."""
+
+
 class SourceEndedError(SourceError):
     """A file was played to its end and does not loop."""
 

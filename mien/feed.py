@@ -118,6 +118,11 @@ class Feed:
             self._changing.release()
 
     @property
+    def resting(self) -> bool:
+        """Whether the source is closed because nobody wants it."""
+        return self._resting
+
+    @property
     def spec(self) -> str | None:
         """What is open, so not for anybody else to open; None while it rests."""
         return None if self._resting else self._capture.spec

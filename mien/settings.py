@@ -23,6 +23,8 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 5000
     detector: str = "haar"
+    detector_model: Path | None = None
+    min_face: int | None = None
     model: Path = Path(__file__).parent.parent / "model.json"
     weights: Path = Path(__file__).parent.parent / "model_weights.h5"
     labels: tuple[str, ...] | None = None
@@ -30,6 +32,8 @@ class Settings:
     size: tuple[int, int] = (1280, 720)
     fps: int = 30
     loop: bool = True
+    rest: bool = True
+    media: Path | None = None
     save: Path | None = None
     sessions: Path = Path("sessions")
     privacy: bool = False
@@ -61,6 +65,8 @@ def _parser() -> argparse.ArgumentParser:
     option("--host", help="address to listen on (127.0.0.1: this computer alone)")
     option("--port", help="port to listen on (5000)")
     option("--detector", help=f"what finds faces: {', '.join(DETECTORS)} (haar)")
+    option("--detector-model", metavar="FILE", help="the network of --detector yunet; auto takes it too")
+    option("--min-face", metavar="PX", help="smallest face to look for, in pixels of the picture (a share of its size)")
     option("--model", metavar="FILE", help="the network (model.json)")
     option("--weights", metavar="FILE", help="its weights (model_weights.h5)")
     option("--labels", metavar="A,B,...", help="order of the network's seven outputs, where it is not Mien's")
@@ -68,6 +74,9 @@ def _parser() -> argparse.ArgumentParser:
     option("--size", metavar="WxH", help="picture size asked of a webcam (1280x720)")
     option("--fps", help="pictures a second asked of a webcam (30)")
     option("--no-loop", dest="loop", action="store_const", const=False, help="play a video file once")
+    option("--rest", dest="rest", action="store_const", const=True, help="let go of the camera while nobody watches")
+    option("--no-rest", dest="rest", action="store_const", const=False, help="keep the camera open, watched or not")
+    option("--media", metavar="DIR", help="folder whose videos and images may be chosen on the page")
     option("--save", metavar="OUT.mp4", help="also write the annotated video to a file")
     option("--sessions", metavar="DIR", help="folder for the CSV files of recorded sessions (sessions)")
     option(
@@ -178,6 +187,8 @@ _CHECKS: dict[str, Any] = {
     "host": _text,
     "port": _integer(1, 65535),
     "detector": _detector,
+    "detector_model": _path,
+    "min_face": _integer(16, 2000),
     "model": _path,
     "weights": _path,
     "labels": _labels,
@@ -185,6 +196,8 @@ _CHECKS: dict[str, Any] = {
     "size": _size,
     "fps": _integer(1, 240),
     "loop": _switch,
+    "rest": _switch,
+    "media": _path,
     "save": _path,
     "sessions": _path,
     "privacy": _switch,

@@ -69,6 +69,7 @@ export function showProgram({ recording, privacy }) {
     page.onPrivacy();
   }
   if (recording === undefined) return;
+  if (recording.error && actions.recording?.on) note(TEXT.recordingBroke(recording.error));
   actions.recording = recording;
   press("record", recording.on);
   $("recording").hidden = !recording.on;

@@ -125,6 +125,9 @@ async function openCamera() {
   showNotice(TEXT.camera.asking);
   try {
     await camera.start();
+    if (view !== "camera") return;
+    show({ source: { name: TEXT.camera.name, state: "live" }, fps: null, latency_ms: null, frame: null, faces: [] });
+    showNotice(TEXT.waiting);
   } catch (error) {
     if (view === "camera") cameraFailed(error);
   }

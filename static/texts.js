@@ -39,7 +39,6 @@ export const TEXT = {
     ended: "The file has been played to its end. Choose it again above to see it once more.",
     resting: "The camera rests while nobody watches. It wakes within a second.",
     noPicture: "The first picture is on its way.",
-    covered: "Privacy mode covers the whole picture until a face has been found.",
   },
 
   waiting: "Waiting for the picture …",
@@ -57,8 +56,9 @@ export const TEXT = {
   recording: (s) => `REC ${minutes(s)}`,
   recordingOn: (name) => `Recording numbers, no pictures, to ${name}.`,
   recordingOff: (rows) => `Recorded ${rows} rows. CSV in the session panel saves them.`,
+  recordingBroke: (reason) => `The recording has ended: ${reason}.`,
   recordsSource: "What is recorded is the program's own source, not what only this browser shows.",
-  privacyOn: "Privacy mode: faces are pixelated for everybody and in everything that is saved.",
+  privacyOn: "Privacy mode: faces are pixelated for everybody and in everything that is saved. Without a face, all is.",
   privacyOff: "Privacy mode is off: faces are shown.",
   heatSource: "Grad-CAM works for the program's own source.",
   heatNone: (reason) => `No Grad-CAM: ${reason}`,

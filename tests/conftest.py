@@ -7,13 +7,24 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from flask import abort, request
+from flask import request
 
 from tests.camera_rig import Rig
 from tests.chromium import missing, start_chromium
-from tests.web_fakes import FakeCamera, StreamClient, add_stand_ins, resize
+from tests.web_fakes import FakeCamera, StreamClient, resize
 from web import create_app
 from web.server import Server
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--fuzz 2000`: how many cases tests/test_fuzz.py tries."""
+    parser.addoption("--fuzz", type=int, default=150, help="cases of each kind in tests/test_fuzz.py")
+
+
+@pytest.fixture
+def fuzz(request: pytest.FixtureRequest) -> int:
+    """How many cases to try."""
+    return request.config.getoption("--fuzz")
 
 
 @pytest.fixture
@@ -44,17 +55,13 @@ def serve() -> Iterator[Callable[..., Server]]:
     servers: list[Server] = []
     cameras: list[FakeCamera] = []
 
-    def start(camera: FakeCamera, port: int = 0, crowded: Callable[[], bool] = lambda: False, **options: Any) -> Server:
-        """crowded: whether an analysis is refused for now."""
+    def start(
+        camera: FakeCamera, port: int = 0, answers: dict[str, Callable[[], Any]] | None = None, **options: Any
+    ) -> Server:
+        """answers: by path, what is answered in place of the app's own answer; None leaves it to the app."""
         cameras.append(camera)
         app = create_app(camera, **options)
-        add_stand_ins(app, camera)
-
-        @app.before_request
-        def refuse() -> None:
-            if request.path == "/api/analyze" and crowded():
-                abort(429)
-
+        app.before_request(lambda: answers[request.path]() if answers and request.path in answers else None)
         server = Server(app, port=port)
         server.start()
         servers.append(server)

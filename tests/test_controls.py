@@ -106,8 +106,8 @@ def test_privacy_is_switched_and_told_and_the_newest_picture_replaced(client, fa
         (b'{"on": "true"}', "application/json", 400),
         (b'{"on": null}', "application/json", 400),
         (b'{"on": true, "more": 1}', "application/json", 400),
-        (b"[" * 900, "application/json", 400),
-        (b'{"on": true' + b" " * 2000 + b"}", "application/json", 413),
+        (b"[" * 8000, "application/json", 400),
+        (b'{"on": true' + b" " * 9000 + b"}", "application/json", 413),
     ],
     ids=str,
 )

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
+from flask import request
 
 from mien.expressions import Analysis
 from mien.imaging import decode_image, encode_jpeg
+from mien.privacy import Privacy
 from tests.page import changes, find, press, texts, viewers
 from tests.web_fakes import eventually, face_showing, free_port
 
@@ -23,10 +26,22 @@ def analyze(data: bytes) -> Analysis:
     return Analysis(width, height, faces)
 
 
+SOURCES = [{"source": "demo", "name": "Demo"}, {"source": "0", "name": "Fake camera"}]
+
+
 @pytest.fixture
 def page(browser, fake_camera, serve):
+    def switch():
+        wanted = request.get_json()["source"]
+        if wanted.startswith("rtsp:"):
+            return {"error": f"{wanted} can not be opened."}, 422
+        names = {one["source"]: one["name"] for one in SOURCES}
+        fake_camera.current = replace(fake_camera.current, name=names.get(wanted, wanted))
+        return {"source": {"name": fake_camera.current.name, "state": "live"}}
+
     fake_camera.play()
-    server = serve(fake_camera, port=free_port(), analyze=analyze)
+    answers = {"/api/sources": lambda: {"sources": SOURCES, "files": ["a.mp4"]}, "/api/source": switch}
+    server = serve(fake_camera, port=free_port(), analyze=analyze, privacy=Privacy(), answers=answers)
     browser.get(server.url)
     assert eventually(lambda: len(texts(browser, "#faces .face")) == 2)
     return server

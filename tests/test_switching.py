@@ -266,6 +266,30 @@ def test_nobody_watches_so_it_rests_and_wakes_when_somebody_does(rig):
     assert len({id(tracker) for tracker, _, _ in it.pipeline.seen}) == 2
 
 
+def test_a_frame_from_before_the_rest_is_not_shown_in_it(rig):
+    it = rig(Flowing(), rest_after_s=10, hang_after_s=1e9)
+    entered, go_on = threading.Semaphore(0), threading.Semaphore(0)
+    analyze = it.pipeline.analyze
+
+    def slow(frame, tracker=None):
+        entered.release()
+        assert go_on.acquire(timeout=PATIENCE_S)
+        return analyze(frame, tracker)
+
+    it.pipeline.analyze = slow
+    it.camera.start()
+    assert entered.acquire(timeout=PATIENCE_S)
+    seen = it.sources[0].count
+    eventually(lambda: it.sources[0].count > seen + 3)  # there is a newer frame when this one is done
+    it.clock.advance(11)
+    go_on.release()
+    it.until("resting")
+    it.snapshot(lambda found: found.frame is None)
+    assert not entered.acquire(timeout=0.1)
+    go_on.release(9)
+    assert len(it.pipeline.seen) == 1
+
+
 def test_it_rests_again_and_again(rig):
     sources = [Flowing() for _ in range(4)]
     it = resting(rig, *sources)

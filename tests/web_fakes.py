@@ -30,12 +30,28 @@ class FakeCamera:
         self.snapshots: Latest[Snapshot] = Latest()
         self.current = SourceStatus("Fake camera", "live", fps=29.97)
         self.faces = (face_showing("happy", 1), face_showing("sad", 2, x=200))
+        self.in_use: str | None = "0"
+        self.asked = 0
+        """How often somebody wanted frames."""
+        self.switched: list[str] = []
+        self.error: Exception | None = None
+        """What `switch` raises."""
         self.shown_again = 0
         self._numbers = itertools.count()
         self._stop = threading.Event()
         self._player: threading.Thread | None = None
 
     def status(self) -> SourceStatus:
+        return self.current
+
+    def keep_awake(self) -> None:
+        self.asked += 1
+
+    def switch(self, source: str) -> SourceStatus:
+        if self.error is not None:
+            raise self.error
+        self.switched.append(source)
+        self.current = SourceStatus(source, "live")
         return self.current
 
     def show_again(self) -> None:
@@ -109,110 +125,6 @@ class StreamClient:
     def close(self) -> None:
         self.response.close()
         self.connection.close()
-
-
-def add_stand_ins(app, camera) -> None:
-    """Routes that the page needs and the app has not yet."""
-    import base64
-    import json
-
-    from flask import Response, jsonify, request
-
-    from web.api import describe
-
-    have = {rule.rule for rule in app.url_map.iter_rules()}
-    feed = app.view_functions["streams.video_feed"]
-    viewers = dict(zip(feed.__code__.co_freevars, (c.cell_contents for c in feed.__closure__), strict=True))["viewers"]
-    program = {"recording": {"on": False, "since": None, "rows": 0, "name": None}, "privacy": False}
-    camera.program = program
-    route = app.route if "/api/frames" not in have else lambda *_, **__: lambda f: f
-
-    @route("/api/frames")
-    def frames():
-        name = request.args.get("viewer", "")
-        if not viewers.enter(name):
-            return jsonify(error="full"), 503
-
-        def stream():
-            seen, snapshot = camera.snapshots.peek()
-            while not camera.snapshots.closed:
-                if snapshot is None:
-                    yield b"\r\n"
-                else:
-                    state = json.dumps(describe(snapshot, camera.status(), viewers) | program)
-                    jpeg = getattr(snapshot, "plain", None) or snapshot.jpeg
-                    yield (
-                        (
-                            b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\nX-Mien-State: %s\r\n\r\n"
-                            % (len(jpeg), state.encode())
-                        )
-                        + jpeg
-                        + b"\r\n"
-                    )
-                seen, newest = camera.snapshots.wait(seen, 1.0)
-                snapshot = newest or snapshot
-
-        answer = Response(stream(), content_type="multipart/x-mixed-replace; boundary=frame")
-        answer.call_on_close(lambda: viewers.leave(name))
-        return answer
-
-    route = app.route if "/api/record" not in have else lambda *_, **__: lambda f: f
-
-    @route("/api/record", methods=["POST"])
-    def record():
-        on = request.json["on"]
-        name = "mien-session.csv"
-        program["recording"] = {"on": on, "since": time.time() if on else None, "rows": 3, "name": name}
-        return jsonify(recording=program["recording"])
-
-    @route("/api/session.csv")
-    def session():
-        return Response("frame,time\n1,2\n", mimetype="text/csv")
-
-    route = app.route if "/api/privacy" not in have else lambda *_, **__: lambda f: f
-
-    @route("/api/privacy", methods=["POST"])
-    def privacy():
-        program["privacy"] = request.json["on"]
-        return jsonify(privacy=program["privacy"])
-
-    route = app.route if "/api/sources" not in have else lambda *_, **__: lambda f: f
-
-    @route("/api/sources")
-    def sources():
-        return jsonify(
-            sources=[{"source": "demo", "name": "Demo"}, {"source": "0", "name": "Fake camera"}], files=["a.mp4"]
-        )
-
-    @route("/api/source", methods=["POST"])
-    def source():
-        from dataclasses import replace
-
-        wanted = request.json["source"]
-        if wanted.startswith("rtsp"):
-            return jsonify(error=f"{wanted} can not be opened."), 422
-        camera.current = replace(camera.current, name={"demo": "Demo", "0": "Fake camera"}.get(wanted, wanted))
-        return jsonify(source={"name": camera.current.name, "state": "live"})
-
-    route = app.route if "/api/explain" not in have else lambda *_, **__: lambda f: f
-
-    @route("/api/explain")
-    def explain():
-        heat = np.zeros((48, 48, 4), np.uint8)
-        heat[12:36, 12:36] = (0, 0, 255, 160)
-        png = base64.b64encode(cv2.imencode(".png", heat)[1].tobytes()).decode()
-        return jsonify(
-            frame=0,
-            faces=[
-                {
-                    "id": f.id,
-                    "label": f.label,
-                    "box": {"x": f.box.x, "y": f.box.y, "w": f.box.w, "h": f.box.h},
-                    "heat": png,
-                }
-                for f in camera.faces
-            ],
-        )
 
 
 def eventually(true: Callable[[], bool], within_s: float = 8) -> bool:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import keras
@@ -28,9 +31,22 @@ def export(
     description["expressions"] = list(EXPRESSIONS)
     if recipe is not None:
         description["training"] = {"recipe": dataclasses.asdict(recipe), "epochs": epochs}
-    network.save(weights_file, include_optimizer=False)
+    with _without_advice():
+        network.save(weights_file, include_optimizer=False)
     model_file.write_text(json.dumps(description, indent=1) + "\n")
     return model_file, weights_file
+
+
+@contextmanager
+def _without_advice() -> Iterator[None]:
+    """Keras advises against HDF5 each time it writes one; here it is wanted."""
+    log = logging.getLogger("absl")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
 
 
 def read_origin(model_file: Path) -> tuple[Recipe | None, int | None]:

@@ -130,9 +130,10 @@ def comparison(reports: list[Report]) -> str:
     for report in reports:
         costs, recipe = report.costs, report.recipe
         s, clean = report.sets[report.main_set], report.sets.get("PrivateTest clean")
+        other = f" ({report.main_set})" if report.main_set != "PrivateTest" else ""
         lines.append(
             f"| {costs.network} | {recipe.in_words() if recipe else '?'} | {report.epochs or '?'} "
-            f"| {costs.parameters:,} | {s.accuracy:.2%} | {f'{clean.accuracy:.2%}' if clean else ''} "
+            f"| {costs.parameters:,} | {s.accuracy:.2%}{other} | {f'{clean.accuracy:.2%}' if clean else ''} "
             f"| {s.macro_f1:.3f} | {s.ece:.3f} | {costs.ms_per_face:.1f} | {costs.multiply_adds / 1e6:,.1f} |"
         )
     return "\n".join(lines) + "\n"

@@ -13,7 +13,7 @@ from flask import Blueprint, Request, Response, abort, jsonify, request
 from werkzeug.exceptions import TooManyRequests
 
 from mien.expressions import Analysis, BusyError, ImageError, ImageTooLargeError, NotAnImageError
-from web.api import describe_face
+from web.api import describe_face, sentence
 from web.streams import Viewers
 
 Analyze = Callable[[bytes], Analysis]
@@ -60,7 +60,7 @@ def blueprint(analyze: Analyze | None, follow: Follow | None, max_analyses: int)
                 return jsonify(_answer(analyze))
             return jsonify(_answer(partial(follow, key), max_images=1))
         except BusyError as error:
-            raise TooManyRequests(_sentence(error), retry_after=math.ceil(error.retry_in_s)) from error
+            raise TooManyRequests(sentence(error), retry_after=math.ceil(error.retry_in_s)) from error
         finally:
             places.leave()
 
@@ -86,7 +86,7 @@ def _one(analyze: Analyze, data: bytes) -> dict[str, Any]:
     try:
         return _describe(analyze(data))
     except ImageError as error:
-        abort(_status_of(error), _sentence(error))
+        abort(_status_of(error), sentence(error))
 
 
 def _one_of_many(analyze: Analyze, data: bytes) -> dict[str, Any]:
@@ -94,7 +94,7 @@ def _one_of_many(analyze: Analyze, data: bytes) -> dict[str, Any]:
     try:
         return _describe(analyze(data))
     except ImageError as error:
-        return {"error": _sentence(error), "status": _status_of(error)}
+        return {"error": sentence(error), "status": _status_of(error)}
 
 
 def _describe(analysis: Analysis) -> dict[str, Any]:
@@ -104,8 +104,3 @@ def _describe(analysis: Analysis) -> dict[str, Any]:
 
 def _status_of(error: ImageError) -> int:
     return 413 if isinstance(error, ImageTooLargeError) else 415 if isinstance(error, NotAnImageError) else 422
-
-
-def _sentence(error: Exception) -> str:
-    text = str(error)
-    return f"{text[:1].upper()}{text[1:]}."

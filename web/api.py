@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, Response, jsonify, request
 
-from mien.expressions import EXPRESSIONS, Box, Face, Snapshot, SourceStatus
+from mien.expressions import EXPRESSIONS, Box, Face, MienError, Snapshot, SourceStatus
 
 if TYPE_CHECKING:
     from web.app import Camera
@@ -24,26 +24,27 @@ FLOWING = frozenset({"live", "file", "demo"})
 
 
 def describe(
-    snapshot: Snapshot | None, status: SourceStatus, viewers: Viewers, viewer: str | None = None
+    snapshot: Snapshot | None,
+    status: SourceStatus,
+    viewers: Viewers,
+    viewer: str | None = None,
+    *,
+    detector: str,
 ) -> dict[str, Any]:
     """Everything known about one snapshot; boxes in pixels of the original frame, probabilities 0..1, plain types.
 
     viewer: a page asks by this name whether its own picture stream is still open, told as `watching`.
+    detector: the name of what finds the faces.
     """
     frame = snapshot.frame if snapshot else None
     analysis = snapshot.analysis if snapshot else None
     state = {
-        "source": {
-            "name": status.name,
-            "state": status.state,
-            "truth": frame.truth if frame else None,
-            "reason": status.reason,
-            "retry_in_s": None if status.retry_in_s is None else round(float(status.retry_in_s), 1),
-        },
+        "source": describe_source(snapshot, status),
         "fps": round(float(status.fps), 1),
         "latency_ms": round(float(snapshot.latency_ms + snapshot.encoding_ms), 1) if snapshot else None,
-        "timing_ms": {stage: round(float(ms), 2) for stage, ms in analysis.timing_ms.items()} if analysis else {},
+        "timing_ms": _timing_ms(snapshot) if snapshot else {},
         "viewers": viewers.count,
+        "detector": detector,
         "frame": frame
         and {
             "index": frame.index,
@@ -55,6 +56,25 @@ def describe(
         "faces": [describe_face(face) for face in analysis.faces] if analysis else [],
     }
     return state if not viewer else state | {"watching": viewer in viewers}
+
+
+def _timing_ms(snapshot: Snapshot) -> dict[str, float]:
+    """What each stage took; `encode`, drawing included, once somebody has looked."""
+    timing_ms = dict(snapshot.analysis.timing_ms) if snapshot.analysis else {}
+    if snapshot.encoding_ms:
+        timing_ms["encode"] = snapshot.encoding_ms
+    return {stage: round(float(ms), 2) for stage, ms in timing_ms.items()}
+
+
+def describe_source(snapshot: Snapshot | None, status: SourceStatus) -> dict[str, Any]:
+    """What the source does."""
+    return {
+        "name": status.name,
+        "state": status.state,
+        "truth": snapshot.frame.truth if snapshot and snapshot.frame else None,
+        "reason": status.reason,
+        "retry_in_s": None if status.retry_in_s is None else round(float(status.retry_in_s), 1),
+    }
 
 
 def describe_face(face: Face) -> dict[str, Any]:
@@ -79,8 +99,17 @@ def _by_name(probabilities: Iterable[float]) -> dict[str, float]:
     return {name: round(float(p), 5) for name, p in zip(EXPRESSIONS, probabilities, strict=True)}
 
 
+def sentence(error: MienError) -> str:
+    """What is wrong, as a sentence."""
+    text = str(error)
+    is_word = text.partition(" ")[0].isalpha()  # and neither a file's name nor an address
+    return f"{text[:1].upper() if is_word else text[:1]}{text[1:]}."
+
+
 def trouble(snapshot: Snapshot | None, status: SourceStatus, now_s: float) -> str | None:
-    """Why no frames flow at `now_s` seconds since the epoch; None while they do."""
+    """Why no frames flow at `now_s` seconds since the epoch; None while they do, or will when somebody watches."""
+    if status.state == "resting":
+        return None
     if status.state not in FLOWING:
         return status.reason or f"the source is {status.state}"
     if snapshot is None or snapshot.frame is None:

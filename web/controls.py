@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
-from flask import Blueprint, Response, abort, jsonify, request
-from werkzeug.exceptions import HTTPException
+from flask import Blueprint, Response, abort, jsonify
 
 from mien.expressions import RecordingError
+from web.api import sentence
+from web.jsonbody import json_field
 
 if TYPE_CHECKING:
     from mien.session import Recording
     from web.app import Camera
 
-MAX_BODY_BYTES = 1024
+EXAMPLE = '{"on": true}'
 
 NO_RECORDING = {"on": False, "since": None, "rows": 0, "name": None, "error": None}
 
@@ -67,11 +68,11 @@ def blueprint(camera: Camera, session: Session | None, privacy: Privacy | None) 
     def record() -> Response:
         if session is None:
             abort(404, "This program records no sessions.")
-        on = _wanted()
+        on = json_field("on", bool, EXAMPLE)
         try:
             recording = session.start() if on else session.stop()
         except RecordingError as error:
-            abort(409, f"{error}"[:1].upper() + f"{error}."[1:])
+            abort(409, sentence(error))
         return jsonify(recording=describe_recording(recording))
 
     @routes.get("/api/session.csv")
@@ -87,21 +88,8 @@ def blueprint(camera: Camera, session: Session | None, privacy: Privacy | None) 
     def switch_privacy() -> Response:
         if privacy is None:
             abort(404, "This program has no privacy mode.")
-        privacy.switch(_wanted())
+        privacy.switch(json_field("on", bool, EXAMPLE))
         camera.show_again()  # the newest picture may stay for long, e.g. at the end of a file
         return jsonify(privacy=privacy.on)
 
     return routes
-
-
-def _wanted() -> bool:
-    """The body `{"on": true}` or `{"on": false}`; 400, 413 or 415 for any other."""
-    request.max_content_length = MAX_BODY_BYTES
-    expected = 'Expected JSON, {"on": true} or {"on": false}'
-    try:
-        body = request.get_json()
-    except HTTPException as error:
-        abort(error.code or 400, f"{expected}." if error.code in (400, 415) else None)
-    if not isinstance(body, dict) or set(body) != {"on"} or not isinstance(body["on"], bool):
-        abort(400, f"{expected}, found something else.")
-    return body["on"]

@@ -78,6 +78,7 @@ def blueprint(
             raise _refusal("this program has none", wait=False)
         if is_covered():
             raise _refusal("privacy mode is on")
+        camera.keep_awake()
         _, snapshot = camera.snapshots.peek()
         if snapshot is None or snapshot.frame is None or snapshot.analysis is None:
             raise _refusal(camera.status().reason or "no frame has come yet")

@@ -32,7 +32,6 @@ _TRACK = {
         "One request of a key at a time, at most 8 keys; forgotten after 10 s of silence."
     ),
 }
-_SWITCH = {"required": True, "content": {"application/json": {"schema": ref("Switch")}}}
 _RETRY = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}}
 
 
@@ -49,7 +48,11 @@ def _route(summary: str, *answers: tuple[int, Json], api: bool = True, **more: A
         "responses": {
             **{str(code): answer for code, answer in answers},
             "401": _answer("The token is missing or wrong.", refusal.get("Error"), kind),
-            "403": _answer("The request names a foreign host or origin.", refusal.get("Error"), kind),
+            "403": _answer(
+                "It names a foreign host or origin, or asks for what is not allowed.",
+                refusal.get("Error"),
+                kind,
+            ),
         },
     }
 
@@ -58,14 +61,15 @@ def _error(description: str, **more: Any) -> Json:
     return _answer(description, ref("Error"), **more)
 
 
-def _switch_route(summary: str, *answers: tuple[int, Json]) -> Json:
+def _change(summary: str, body: str, *answers: tuple[int, Json]) -> Json:
+    """A route that changes something; body: the schema of what it is sent."""
     return _route(
         summary,
         *answers,
         (400, _error("The body is not as it should be.")),
         (413, _error("The body is too long.")),
         (415, _error("The body is not JSON.")),
-        requestBody=_SWITCH,
+        requestBody={"required": True, "content": {"application/json": {"schema": ref(body)}}},
     )
 
 
@@ -120,6 +124,21 @@ PATHS: Json = {
             parameters=[_VIEWER, _LAST_ID],
         )
     },
+    "/api/sources": {
+        "get": _route(
+            "The sources that may be chosen.",
+            (200, _answer("Demo and webcams by name, and files below --media.", ref("Sources"))),
+        )
+    },
+    "/api/source": {
+        "post": _change(
+            "Choose the source, for all. A webcam is let go of before it, or another, is opened.",
+            "Choice",
+            (200, _answer("The new source; it is open.", record({"source": ref("Source")}))),
+            (422, _error("It can not be opened; the old source goes on.")),
+            (429, _error("Another source is being opened already.", headers=_RETRY)),
+        )
+    },
     "/api/snapshot.png": {
         "get": _route(
             "The newest annotated picture.",
@@ -135,15 +154,17 @@ PATHS: Json = {
         )
     },
     "/api/record": {
-        "post": _switch_route(
+        "post": _change(
             "Start or stop recording a session, for all.",
+            "Switch",
             (200, _answer("The recording.", record({"recording": ref("Recording")}))),
             (409, _error("The file can not be written.")),
         )
     },
     "/api/privacy": {
-        "post": _switch_route(
+        "post": _change(
             "Cover faces, or show them again, for all.",
+            "Switch",
             (200, _answer("What is so now.", record({"privacy": {"type": "boolean"}}))),
         )
     },

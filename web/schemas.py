@@ -91,6 +91,30 @@ SCHEMAS: Json = {
             "retry_in_s": number("Seconds to the next try.", null=True),
         }
     ),
+    "Sources": record(
+        {
+            "sources": list_of(
+                record(
+                    {"source": text("What to choose: demo, or the number of a webcam."), "name": text("For people.")}
+                )
+            ),
+            "files": {
+                "type": ["array", "null"],
+                "items": {"type": "string"},
+                "description": "Names below the folder named at start with --media; null without it.",
+            },
+        }
+    ),
+    "Choice": record(
+        {
+            "source": {
+                "type": "string",
+                "minLength": 1,
+                "maxLength": 2048,
+                "description": "demo, the number of a webcam, a URL (http, https, rtsp, rtsps), or the name of a file.",
+            }
+        }
+    ),
     "State": record(
         {
             "source": ref("Source"),
@@ -98,6 +122,7 @@ SCHEMAS: Json = {
             "latency_ms": number("From capture to picture.", null=True),
             "timing_ms": {"type": "object", "additionalProperties": {"type": "number"}},
             "viewers": whole("Picture streams that are open.", minimum=0),
+            "detector": text("What finds the faces."),
             "frame": {"anyOf": [ref("Frame"), {"type": "null"}]},
             "faces": list_of(ref("Face")),
             "recording": ref("Recording"),
