@@ -113,7 +113,7 @@ def measure_camera(jpegs: list[bytes], seconds: float) -> None:
             browser.get(f"http://127.0.0.1:{program.port}")
             browser.find_element("css selector", "#source").click()
             browser.find_element("css selector", "#own-camera").click()
-            time.sleep(3)
+            time.sleep(13)  # after 10 s unwatched the program's own source rests
             browser.execute_script("drawn.length = 0")
             time.sleep(seconds)
             drawn = browser.execute_script("return drawn")
