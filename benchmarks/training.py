@@ -107,7 +107,7 @@ def measure_speed(recipe: Recipe, steps: int, blocks: int, folder: Path) -> tupl
 def measure_memory(recipe: Recipe, folder: Path) -> tuple[float, float]:
     """Resident memory in MB after the second and the sixth of six small epochs, checkpoints and all."""
     memory = Memory()
-    run = prepare(recipe, random_data(10 * recipe.batch_size, recipe.side_px), folder, callbacks=[memory])
+    run = prepare(recipe, random_data(4 * recipe.batch_size, recipe.side_px), folder, callbacks=[memory])
     run.trainer.fit(**run.arguments, verbose=0)
     return memory.after_epoch_mb[EARLY_EPOCH - 1], memory.after_epoch_mb[LATE_EPOCH - 1]
 

@@ -6,7 +6,7 @@ A detector that finds no face has not proved that there is none. So nothing is e
 - else the places where faces were seen within the last second are covered, and all the rest is a mosaic too, fine
   enough to tell what is going on, and too coarse to find a face in that the detector missed (see BACKGROUND_BLOCKS).
 
-How coarse is enough was measured with YuNet, which finds 98 of 100 faces: `python -m benchmarks.privacy`.
+How coarse is enough was measured with YuNet, which finds 98 of 100 faces: see tests/test_privacy.py.
 """
 
 from __future__ import annotations

@@ -16,6 +16,17 @@ from web import create_app
 from web.server import Server
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--fuzz 2000`: how many cases tests/test_fuzz.py tries."""
+    parser.addoption("--fuzz", type=int, default=150, help="cases of each kind in tests/test_fuzz.py")
+
+
+@pytest.fixture
+def fuzz(request: pytest.FixtureRequest) -> int:
+    """How many cases to try."""
+    return request.config.getoption("--fuzz")
+
+
 @pytest.fixture
 def fake_camera() -> Iterator[FakeCamera]:
     camera = FakeCamera()

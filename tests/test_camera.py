@@ -603,3 +603,61 @@ def test_the_drawn_placeholder_can_be_published(rig):
     it.camera.start()
     picture = decode_image(it.snapshot(lambda found: found.frame is None).jpeg)
     assert picture.std() > 0
+
+
+# --- privacy mode and the record
+
+
+class Cover:
+    """Stands in for privacy mode: covered frames are white."""
+
+    def __init__(self):
+        self.on = False
+        self.error = None
+
+    def prepare(self, frame, analysis):
+        if self.error is not None:
+            raise self.error
+        return replace(frame, pixels_bgr=np.full_like(frame.pixels_bgr, 255)) if self.on else frame
+
+
+def brightness(jpeg):
+    return decode_image(jpeg).mean()
+
+
+def test_what_is_shown_again_replaces_what_may_not_be_seen_any_more(rig):
+    cover, recorded = Cover(), []
+    it = rig(FakeSource([FRAME]), prepare=cover.prepare, record=lambda frame, _: recorded.append(frame.index))
+    it.camera.start()
+    it.until_analysed(1)
+    clear = it.snapshot(lambda found: found.frame is not None)
+    assert max(brightness(clear.jpeg), brightness(clear.plain_jpeg)) < 10
+    cover.on = True
+    it.camera.show_again()
+    _, covered = it.camera.snapshots.peek()
+    assert covered is not clear
+    assert min(brightness(covered.jpeg), brightness(covered.plain_jpeg), covered.frame.pixels_bgr.mean()) > 250
+    cover.on = False
+    it.camera.show_again()
+    assert brightness(it.camera.snapshots.peek()[1].jpeg) < 10
+    assert recorded == [0], "the frame is recorded once, however often it is shown"
+
+
+def test_what_can_not_be_covered_does_not_stay(rig):
+    cover = Cover()
+    it = rig(FakeSource([FRAME]), prepare=cover.prepare)
+    it.camera.start()
+    it.until_analysed(1)
+    it.snapshot(lambda found: found.frame is not None)
+    cover.error = RuntimeError("boom")
+    with pytest.raises(RuntimeError):
+        it.camera.show_again()
+    left = it.camera.snapshots.peek()[1]
+    assert left.frame is None
+    assert brightness(left.jpeg) > 250, "the placeholder"
+
+
+def test_with_nothing_shown_yet_there_is_nothing_to_show_again(rig):
+    it = rig(FakeSource([]))
+    it.camera.show_again()
+    assert it.camera.snapshots.peek() == (0, None)

@@ -247,6 +247,19 @@ def test_yunet_finds_no_face(pictures, at_least: int) -> None:
 
 @pytest.mark.shared
 @pytest.mark.skipif(not YUNET.is_file(), reason="../shared/models is not here")
+def test_yunet_finds_no_face_of_twelve_blocks_or_less() -> None:
+    """So a missed face in the background is found only where it takes more than 12 / BACKGROUND_BLOCKS of the side."""
+    pictures = [*clip()[::40], *(cv2.resize(picture, (640, 360)) for picture in demo()[::4])]
+    detector = cv2.FaceDetectorYN.create(str(YUNET), "", (640, 360), 0.6)
+    widths = [detector.detect(picture)[1][0][2] for picture in pictures]
+    for blocks in (3, 5, 8, 12):
+        shown = [mosaic(picture, width / blocks) for picture, width in zip(pictures, widths, strict=True)]
+        assert yunet(shown) == 0, blocks
+    assert yunet([mosaic(picture, width / 40) for picture, width in zip(pictures, widths, strict=True)]) > 0
+
+
+@pytest.mark.shared
+@pytest.mark.skipif(not YUNET.is_file(), reason="../shared/models is not here")
 @pytest.mark.parametrize("seen", range(len(GROUP_BOXES)))
 def test_yunet_finds_none_of_the_faces_that_were_missed_beside_one(seen: int) -> None:
     group = cv2.imread(str(SHARED / "media" / "group.jpg"))
