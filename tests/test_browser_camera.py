@@ -16,7 +16,7 @@ from mien.expressions import Analysis, Box
 from mien.imaging import decode_image, encode_jpeg
 from mien.privacy import Privacy
 from tests.chromium import missing, start_chromium
-from tests.page import SHADE, find, press, texts, viewers
+from tests.page import SHADE, asked, find, press, texts, viewers
 from tests.web_fakes import eventually, face_showing, free_port, resize
 
 pytestmark = pytest.mark.browser
@@ -134,6 +134,15 @@ def test_frames_go_to_the_program_one_at_a_time_and_are_shown_with_their_answers
     assert eventually(lambda: float(texts(with_camera, "#fps")[0]) > 0)
     assert eventually(lambda: viewers(page) == 0)  # the program's own picture is not pulled meanwhile
     assert eventually(lambda: texts(with_camera, "#timeline-face") == ["Face 1"])
+
+
+def test_meanwhile_the_program_s_own_source_may_rest_and_what_it_does_is_still_seen(with_camera, page, program) -> None:
+    choose_camera(with_camera)
+    assert eventually(lambda: len(program.sizes) > 3)
+    with_camera.execute_script("performance.clearResourceTimings()")
+    program.privacy.switch(True)
+    assert eventually(lambda: find(with_camera, "#privacy-badge").is_displayed())
+    assert asked(with_camera, "/api/state") == asked(with_camera, "/api/frames") == 0
 
 
 def test_paused_nothing_is_sent(with_camera, page, program) -> None:
