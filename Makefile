@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 OPTIONS ?=
 DATA ?= data/fer2013
 
-.PHONY: run test check bench bench-long train evaluate notebook composites screenshot clean help
+.PHONY: run test fuzz check bench bench-long train evaluate notebook composites screenshot clean help
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -17,15 +17,18 @@ run: $(VENV)/.run  ## serve localhost:5000; OPTIONS="--source 0" for a webcam
 test: $(VENV)/.dev  ## every test
 	$(BIN)/python -m pytest
 
+fuzz: $(VENV)/.dev  ## 2,000 cases against the description of the interface, 2,000 broken images
+	$(BIN)/python -m pytest -s tests/test_fuzz.py --fuzz 2000
+
 check: $(VENV)/.dev  ## lint and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(VENV)/.dev  ## speed and memory beside the seed loop, under 5 minutes
+bench: $(VENV)/.dev  ## speed, delay, viewers, memory beside the seed loop, under 5 minutes
 	$(BIN)/python -m benchmarks
 
-bench-long: $(VENV)/.dev  ## memory over ten minutes
+bench-long: $(VENV)/.dev  ## memory over ten minutes, delay over five and under load
 	$(BIN)/python -m benchmarks --long
 
 train: $(VENV)/.train  ## train and export: make train DATA=folder

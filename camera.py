@@ -3,20 +3,17 @@
     with VideoCamera("demo") as camera:
         jpeg = camera.get_frame()
 
-Two threads: capture reads and keeps only the newest frame; inference takes the newest, analyses it, draws,
-encodes once, and publishes picture and analysis together. There is no queue, so delay can not grow, and the
-number of viewers costs nothing here.
+Two threads: capture reads and keeps only the newest frame; inference takes the newest, analyses it and publishes
+picture and analysis together. There is no queue, so delay can not grow. A picture is drawn and encoded when somebody
+looks, once for all who do.
 """
 
 from __future__ import annotations
 
 import logging
-import math
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
@@ -24,17 +21,17 @@ from typing import Any, Protocol
 import numpy as np
 
 from mien import annotate as drawing
-from mien.broadcast import Latest
-from mien.capture import BACKOFF_S, HANG_AFTER_S, OPEN_WITHIN_S, Capture, Captured
+from mien.capture import BACKOFF_S, HANG_AFTER_S, OPEN_WITHIN_S
 from mien.clock import Clock
-from mien.expressions import Analysis, Frame, SettingsError, Snapshot, SourceError, SourceStatus
-from mien.imaging import encode_jpeg
-from mien.recorder import VideoWriter
-from mien.sources import Source, open_source, source_kind, source_name
+from mien.expressions import Analysis, Frame, SourceError, SourceStatus
+from mien.feed import Feed
+from mien.notices import Notices
+from mien.pulse import Pulse
+from mien.recorder import is_same_file, open_writer
+from mien.screen import Prepare, Record, Screen
+from mien.sources import Source, open_source
 from mien.tracker import Tracker
 
-FPS_WINDOW_S = 2.0
-PLACEHOLDER_EVERY_S = 0.5
 STOP_WITHIN_S = 2.5
 
 log = logging.getLogger(__name__)
@@ -64,6 +61,11 @@ class VideoCamera:
     pipeline: has analyze(frame, tracker) -> Analysis; by default the built-in one.
     size (pixels), fps: asked of a webcam. loop: play files again and again.
     save: path of an .mp4 file for the annotated video. jpeg_quality: 1..100.
+    prepare: called with each frame and its analysis, gives the frame as it may be shown and saved; where it raises,
+    nothing of the frame is shown. record: called with each frame as it is shown and its analysis, once it is.
+    Both run in the inference thread.
+    rest_after_s: when nobody wants frames (`get_frame`, `keep_awake`) for so long, the device is let go of until
+    somebody does; not while `needed` says so, with `save`, or without `loop`. None: never.
     The rest is for tests: how to open, track, draw and tell the time, and how patient to be.
 
     `snapshots` has the newest annotated picture with its analysis, or a placeholder that says what is amiss.
@@ -79,6 +81,10 @@ class VideoCamera:
         loop: bool = True,
         save: Path | str | None = None,
         jpeg_quality: int = 80,
+        prepare: Prepare | None = None,
+        record: Record | None = None,
+        rest_after_s: float | None = None,
+        needed: Callable[[], bool] = lambda: False,
         open: Callable[..., Source] = open_source,
         make_tracker: Callable[[], Any] = Tracker,
         annotate: Callable[[Frame, Analysis], np.ndarray] = drawing.annotate,
@@ -89,41 +95,43 @@ class VideoCamera:
         backoff_s: tuple[float, float] = BACKOFF_S,
         tick_s: float = 0.1,
     ) -> None:
-        self.snapshots: Latest[Snapshot] = Latest()
         self._spec = source
         self._pipeline = pipeline
         self._fps = fps
         self._save = None if save is None else Path(save)
-        self._writer: VideoWriter | None = None
-        self._jpeg_quality = jpeg_quality
         self._make_tracker = make_tracker
-        self._annotate = annotate
-        self._placeholder = placeholder
         self._clock = clock or Clock()
-        self._hang_after_s = hang_after_s
         self._tick_s = tick_s
-        self._capture = Capture(
+        self._screen = Screen(
+            prepare=prepare,
+            record=record,
+            annotate=annotate,
+            placeholder=placeholder,
+            size=size,
+            quality=jpeg_quality,
+            clock=self._clock,
+        )
+        self.snapshots = self._screen.snapshots
+        self._feed = Feed(
             source,
-            source_name(source),
             lambda spec: open(spec, size=size, fps=fps, loop=loop),
             clock=self._clock,
+            # What is being saved, or played to its end, goes on without viewers.
+            rest_after_s=rest_after_s if save is None and loop else None,
+            needed=needed,
             hang_after_s=hang_after_s,
             open_within_s=open_within_s,
             backoff_s=backoff_s,
             tick_s=tick_s,
         )
+        self._pulse = Pulse(self._clock, hang_after_s)
         self._starting = threading.RLock()
         self._started = False
         self._stopping = threading.Event()
         self._inference: threading.Thread | None = None
         self._seen = threading.local()
-        self._lock = threading.Lock()  # guards the three below, which status() reads
-        self._analysed_at_s: deque[float] = deque()
-        self._busy_since_s: float | None = None
-        self._trouble: str | None = None
         # The rest belongs to the inference thread.
-        self._picture_size = size
-        self._told_at_s: float | None = None
+        self._notices = Notices(self._clock)
         self._tracker: Any = None
         self._tracked: tuple[int, int, int] | None = None  # stream, width, height the tracker is for
 
@@ -141,14 +149,14 @@ class VideoCamera:
                 raise SourceError("this camera was stopped; make a new one")
             try:
                 if self._save is not None:
-                    self._writer = _open_writer(self._save, self._spec, self._fps)
+                    self._screen.writer = open_writer(self._save, self._spec, self._fps)
                 if self._pipeline is None:
                     self._pipeline = default_pipeline()
-                self._capture.start(patient=source_kind(self._spec) == "url")
+                self._feed.start()
                 if self._stopping.is_set():
                     raise SourceError("the camera was stopped while it started")
                 self._started = True
-                self._told_at_s = self._clock.monotonic()  # a source that starts at once needs no placeholder
+                self._notices.starting()
                 self._inference = threading.Thread(target=self._infer, name="inference", daemon=True)
                 self._inference.start()
             except BaseException:
@@ -163,9 +171,9 @@ class VideoCamera:
             self._inference.join(1.0)
             if self._inference.is_alive():
                 log.warning("the analysis did not end within 1 s")
-        self._capture.stop(timeout_s=0.7)
-        if self._writer is not None:
-            self._writer.close(max(0.1, deadline_s - time.monotonic()))
+        self._feed.stop(timeout_s=0.7)
+        if self._screen.writer is not None:
+            self._screen.writer.close(max(0.1, deadline_s - time.monotonic()))
         self.snapshots.close()
 
     def __enter__(self) -> VideoCamera:
@@ -187,26 +195,45 @@ class VideoCamera:
         """
         self.start()
         while not self.snapshots.closed:
+            self.keep_awake()
             sequence, snapshot = self.snapshots.wait(getattr(self._seen, "sequence", 0), timeout_s=1.0)
             if snapshot is not None:
                 self._seen.sequence = sequence
                 return snapshot.jpeg
         raise SourceError("the camera is stopped")
 
+    def keep_awake(self) -> None:
+        """Somebody wants frames: a source that rests wakes, the next rest is put off. Returns at once."""
+        self._feed.keep_awake()
+
+    def switch(self, source: str) -> SourceStatus:
+        """Show another source to all viewers from now on; returns when it is open, with its status.
+
+        source: as for the camera itself. Where it can not be opened, raises SourceMissingError or SourceError, and the
+        present one goes on (see mien.feed.Feed.switch).
+        """
+        if self._save is not None and is_same_file(self._save, source):
+            raise SourceError(f"{self._save.name} is being written: it can not be played")
+        self._feed.switch(source)
+        return self.status()
+
+    @property
+    def in_use(self) -> str | None:
+        """The source that is open, such as "0"; None while it rests."""
+        return self._feed.spec
+
     def status(self) -> SourceStatus:
         """What the source does now, and the analysed frames a second over the last 2 s."""
-        status = self._capture.status()
-        if self._stopping.is_set() or not self._started:
-            return SourceStatus(status.name, "resting", "stopped" if self._stopping.is_set() else "not started yet")
-        now_s = self._clock.monotonic()
-        with self._lock:
-            recent = sum(at_s > now_s - FPS_WINDOW_S for at_s in self._analysed_at_s)
-            trouble = self._trouble
-            if self._busy_since_s is not None and now_s - self._busy_since_s >= self._hang_after_s:
-                trouble = f"the analysis of one frame takes longer than {self._hang_after_s:g} s"
-        if trouble is not None and status.reason is None:
-            return replace(status, state="reconnecting", reason=trouble, fps=0.0)
-        return replace(status, fps=recent / FPS_WINDOW_S)
+        status = self._feed.status()
+        if self._stopping.is_set():
+            return SourceStatus(status.name, "ended", "stopped")
+        if not self._started:
+            return SourceStatus(status.name, "resting", "not started yet")
+        return self._pulse.complete(status)
+
+    def show_again(self) -> None:
+        """Publish the newest frame anew, after `prepare` was told to do otherwise; returns when it is published."""
+        self._screen.show_again()
 
     # --- in the inference thread
 
@@ -214,94 +241,48 @@ class VideoCamera:
         seen = 0
         try:
             while not self._stopping.is_set():
-                sequence, captured = self._capture.frames.wait(seen, self._tick_s)
-                if captured is not None and sequence > seen:
+                sequence, frame = self._feed.frames.wait(seen, self._tick_s)
+                if frame is not None and sequence > seen:
                     seen = sequence
-                    self._set_busy(True)
-                    self._process(captured)
-                    self._set_busy(False)
-                self._capture.watch()
-                self._tell(caught_up=self._capture.frames.peek()[0] == seen)
+                    if not self._feed.resting:  # captured just before it went to rest: its time is over
+                        with self._pulse.busy():
+                            self._process(frame)
+                self._feed.watch()
+                self._tell(caught_up=self._feed.frames.peek()[0] == seen)
         except Exception:  # the stream is over, but must not end without a word
             log.exception("the analysis ended unexpectedly")
-            with self._lock:
-                self._trouble = "the analysis ended unexpectedly; see the log"
+            self._pulse.fail("the analysis ended unexpectedly; see the log")
 
-    def _set_busy(self, busy: bool) -> None:
-        with self._lock:
-            self._busy_since_s = self._clock.monotonic() if busy else None
-
-    def _process(self, captured: Captured) -> None:
-        """Analyse, draw, encode and publish one frame; what goes wrong is kept for `status` and the placeholder."""
-        frame = captured.frame
+    def _process(self, frame: Frame) -> None:
+        """Analyse and publish one frame; what goes wrong is kept for `status` and the placeholder."""
         try:
-            analysis = self._analyze(captured)
-            picture = self._annotate(frame, analysis)
-            jpeg = encode_jpeg(picture, self._jpeg_quality)
+            self._screen.show(frame, self._analyze(frame))
         except Exception as error:  # whatever a model or detector throws: say so and go on with the next frame
-            if self._trouble is None:
+            if self._pulse.fail(f"the analysis failed: {type(error).__name__}: {error}"):
                 log.exception("a frame could not be analysed")
-            with self._lock:
-                self._trouble = f"the analysis failed: {type(error).__name__}: {error}"
             self._tracked = None  # the tracker may be half way through
             return
-        latency_ms = max(0.0, (self._clock.wall() - frame.captured_at) * 1000)
-        self.snapshots.publish(Snapshot(jpeg, frame, analysis, latency_ms))
-        self._told_at_s = None  # should frames stop now, viewers learn it at once
-        now_s = self._clock.monotonic()
-        with self._lock:
-            if self._trouble is not None:
-                log.info("frames can be analysed again")
-            self._trouble = None
-            self._analysed_at_s.append(now_s)
-            while self._analysed_at_s[0] <= now_s - FPS_WINDOW_S:
-                self._analysed_at_s.popleft()
-        if self._writer is not None:
-            self._writer.write(picture, frame.captured_at)
+        self._notices.flowing()
+        if self._pulse.beat():
+            log.info("frames can be analysed again")
 
-    def _analyze(self, captured: Captured) -> Analysis:
+    def _analyze(self, frame: Frame) -> Analysis:
         # Faces are followed within one stream of one size. A source that changes its size while frames
         # keep flowing is not opened anew, which would only interrupt the picture: the new size is taken as it is.
-        tracked = (captured.stream, captured.frame.width, captured.frame.height)
+        tracked = (frame.stream, frame.width, frame.height)
         if tracked != self._tracked:
             self._tracker = self._make_tracker()
             self._tracked = tracked
-            self._picture_size = tracked[1:]
         assert self._pipeline is not None
-        return self._pipeline.analyze(captured.frame, self._tracker)
+        return self._pipeline.analyze(frame, self._tracker)
 
     def _tell(self, caught_up: bool) -> None:
-        """While no analysed frames flow, publish a placeholder that says why, twice a second."""
+        """While no analysed frames flow, publish a placeholder that says why."""
         status = self.status()
-        if status.reason is None:
-            self._told_at_s = None
-            return
         if status.state == "ended":
-            if caught_up and self._writer is not None:
-                self._writer.close()
+            if caught_up and self._screen.writer is not None:
+                self._screen.writer.close()
             if not caught_up or self.snapshots.peek()[1] is not None:
                 return  # the last picture stays
-        now_s = self._clock.monotonic()
-        if self._told_at_s is not None and now_s - self._told_at_s < PLACEHOLDER_EVERY_S:
-            return
-        self._told_at_s = now_s
-        picture = self._placeholder(*self._picture_size, _lines(status))
-        self.snapshots.publish(Snapshot(encode_jpeg(picture, self._jpeg_quality)))
-
-
-def _lines(status: SourceStatus) -> list[str]:
-    """What the placeholder says."""
-    if status.state == "ended":
-        return [f"{status.name} has ended"]
-    lines = [f"Waiting for {status.name}", status.reason or ""]
-    if status.retry_in_s is not None:
-        lines.append(f"next try in {math.ceil(status.retry_in_s)} s" if status.retry_in_s > 0 else "trying now")
-    return lines
-
-
-def _open_writer(path: Path, spec: str, fps: float) -> VideoWriter:
-    writer = VideoWriter(path, fps)  # writes nothing before the first frame
-    if source_kind(spec) == "file" and path.exists() and Path(spec).exists() and path.samefile(spec):
-        writer.close()
-        raise SettingsError(f"expected another file to save to than the source itself, found {path}")
-    return writer
+        if lines := self._notices.due(status):
+            self._screen.tell(lines)

@@ -22,6 +22,8 @@ from mien.settings import Settings, read_settings
 if TYPE_CHECKING:
     from mien.pipeline import Pipeline
 
+REST_AFTER_S = 10.0
+
 log = logging.getLogger("mien")
 
 
@@ -42,17 +44,26 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run(settings: Settings, stop: threading.Event) -> None:
     """Put the parts together and serve until `stop` is set. Raises MienError where a part can not start."""
     from camera import VideoCamera
+    from mien.choices import Choices
+    from mien.explain import Explainer
     from mien.imaging import jpeg_to_png
+    from mien.privacy import Privacy
+    from mien.session import SessionRecorder
     from mien.still import analyze_image
+    from mien.visitors import Visitors
     from web import create_app
     from web.access import token_for
     from web.security import is_loopback
     from web.server import Server
 
     with ExitStack() as parts:
+        choices = Choices(settings.media)
         pipeline = create_pipeline(settings)
         if stop.is_set():
             return
+        session = SessionRecorder(settings.sessions)
+        parts.callback(session.stop)  # after the camera, which comes later
+        privacy = Privacy(settings.privacy)
         camera = parts.enter_context(
             VideoCamera(
                 settings.source,
@@ -61,14 +72,25 @@ def run(settings: Settings, stop: threading.Event) -> None:
                 fps=settings.fps,
                 loop=settings.loop,
                 save=settings.save,
+                rest_after_s=REST_AFTER_S if settings.rest else None,
+                open=choices.open,
+                prepare=privacy.prepare,
+                record=session.record,
+                needed=lambda: session.status().on,
             )
         )
         token = token_for(settings.host, settings.token)
         app = create_app(
             camera,
             analyze=lambda data: analyze_image(data, pipeline),
+            follow=Visitors(pipeline).analyze,
+            explain=Explainer(pipeline),
             to_png=lambda snapshot: jpeg_to_png(snapshot.jpeg),
+            choices=choices,
+            session=session,
+            privacy=privacy,
             model_name=settings.model.name,
+            unsure=settings.unsure,
             detector_name=pipeline.detector.name,
             host=settings.host,
             token=token,
@@ -97,7 +119,7 @@ def create_pipeline(settings: Settings) -> Pipeline:
         settings.model, settings.weights, labels=settings.labels, input_scale=settings.input_scale
     )
     classifier.warm_up()
-    return Pipeline(detector, classifier)
+    return Pipeline(detector, classifier, unsure_below=settings.unsure)
 
 
 if __name__ == "__main__":

@@ -10,8 +10,11 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from benchmarks import loops
+from benchmarks import live, loops, steadiness
 from benchmarks.program import Program, Viewer, viewers
+from mien.detector import HaarDetector
+from mien.pipeline import Pipeline
+from model import FacialExpressionModel
 
 RESULTS = Path(__file__).parent / "results.json"
 SIZES = {"640x360 one face": (640, 360), "1280x720 one face": (1280, 720)}
@@ -21,28 +24,39 @@ LONG_S = 600
 def main() -> None:
     """Measure, print, and write the same to benchmarks/results.json."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--long", action="store_true", help=f"watch memory for {LONG_S // 60} minutes instead")
+    parser.add_argument(
+        "--long", action="store_true", help=f"watch memory for {LONG_S // 60} minutes, and the delay, instead"
+    )
     results: dict[str, object]
     if parser.parse_args().long:
-        results = {"memory": measure_memory(LONG_S)}
+        results = {"memory": measure_memory(LONG_S), "live_long": show("Delay", live.measure_long())}
     else:
-        results = {"cases": measure_loops(), "program": measure_program()}
+        classifier = FacialExpressionModel()
+        results = {
+            "cases": measure_loops(classifier),
+            "steadiness": steadiness.report(Pipeline(HaarDetector(), classifier)),
+            "program": measure_program(),
+            "live": show("At a camera's pace", {**live.measure_delay(), **live.measure_processor()}),
+            "crowd": show("Many viewers of the demo", live.measure_crowd()),
+        }
     kept = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
     RESULTS.write_text(json.dumps({**kept, **results}, indent=1) + "\n")
 
 
-def measure_loops() -> list[dict[str, object]]:
+def measure_loops(classifier: FacialExpressionModel) -> list[dict[str, object]]:
     """The seed loop and Mien side by side."""
-    from model import FacialExpressionModel
-
-    classifier = FacialExpressionModel()
     source = "the real clip" if loops.CLIP.is_file() else "the demo"
     print(f"Frames a second on {source}, one process, alternating blocks, unpaced\n")
     print("| case | seed loop | Mien | ratio | boxes right | milliseconds of a frame |")
     print("|---|---|---|---|---|---|")
     cases: list[dict[str, object]] = []
-    for name, (width, height) in SIZES.items():
-        case = loops.measure(name, width, height, classifier)
+    inputs = {name: loops.clip_frames(*size) for name, size in SIZES.items()}
+    inputs["1280x720 five faces, panned"] = loops.group_frames(1280, 720)
+    for name, frames in inputs.items():
+        if not frames:
+            print(f"| {name} | skipped: there is no {loops.GROUP.name} |")
+            continue
+        case = loops.measure(name, frames, classifier)
         stages = ", ".join(f"{stage} {spent_ms:.1f}" for stage, spent_ms in case.stages_ms.items())
         rates = f"{case.seed_fps:.1f} | {case.mien_fps:.1f} | {case.ratio:.1f}"
         print(f"| {name} | {rates} | {case.boxes_right:.1%} | {stages} |")
@@ -78,9 +92,14 @@ def measure_program() -> dict[str, float]:
         status, figures["stop_s"] = program.stop()
     figures["exit_status"] = status
     figures["rate_20_viewers"] = figures["fps_20_viewers"] / figures["fps_1_viewer"]
-    print("\nThe program on the demo\n\n| figure | value |\n|---|---|")
+    return show("The program on the demo", figures)
+
+
+def show(title: str, figures: dict[str, float]) -> dict[str, float]:
+    """Print the figures as a table, and return them."""
+    print(f"\n{title}\n\n| figure | value |\n|---|---|")
     for name, value in figures.items():
-        print(f"| {name} | {value:.2f} |")
+        print(f"| {name} | {value:.2f} |", flush=True)
     return figures
 
 

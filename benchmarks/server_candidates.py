@@ -47,9 +47,21 @@ class FakeCamera:
             due += 1 / FPS
             time.sleep(max(0.0, due - time.monotonic()))
 
+    in_use = None
+
     def status(self) -> SourceStatus:
         """Always live."""
         return SourceStatus("benchmark", "live", fps=FPS)
+
+    def keep_awake(self) -> None:
+        """It never rests."""
+
+    def switch(self, source: str) -> SourceStatus:
+        """There is no other source."""
+        return self.status()
+
+    def show_again(self) -> None:
+        """The next picture comes soon enough."""
 
 
 Stop = Callable[[], None]

@@ -61,11 +61,12 @@ def _draw_face(canvas: np.ndarray, face: Face, unit: float) -> None:
     thickness = max(1, round(2 * unit))
     cv2.rectangle(canvas, (box.x, box.y), (box.x + box.w, box.y + box.h), color, thickness)
     number = "" if face.id is None else f"{face.id}  "
-    text = f"{number}{face.label} {face.confidence * 100:.0f} %"
+    text = f"{number}{face.label}{'?' if face.unsure else ''} {face.confidence * 100:.0f} %"
+    plate, ink = (STAGE_BGR, PAPER_BGR) if face.unsure else (color, INK_BGR)
     (text_w, _), _ = cv2.getTextSize(text, FONT, 1.0, 1)
     # No wider than the box, so that neighbours do not cover each other, but never too small to read.
     unit = max(0.45, min(unit, box.w / (0.8 * text_w + 14)))
-    _draw_plate(canvas, text, box.x, box.y, unit, color, INK_BGR)
+    _draw_plate(canvas, text, box.x, box.y, unit, plate, ink)
 
 
 def _draw_plate(

@@ -8,9 +8,8 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 
-from mien.broadcast import Latest
 from mien.clock import Clock
 from mien.expressions import Frame, MienError, SourceEndedError, SourceError, SourceState, SourceStatus
 from mien.source_base import Source
@@ -24,19 +23,13 @@ MAX_STUCK = 4
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Captured:
-    """A frame and the number of the stream it came from, which is a new one each time the source is opened."""
-
-    stream: int
-    frame: Frame
-
-
 class Capture:
-    """One source, kept flowing; `frames` has the newest.
+    """One source, kept flowing from `start` to `stop`.
 
     spec: what to open; name: what to call it until it is open. open_source: called with the spec in the
     capture thread, which also reads and closes what it returned.
+    begin: called with this object each time the source was opened, gives the number of the stream; 0 where it is not
+    wanted any more. deliver: called with this object and each frame. Both are quick, and raise nothing.
     backoff_s: first and longest wait before it is opened again; doubles each time, starts anew after a good frame.
     tick_s: how often waiting threads look at the clock.
 
@@ -50,6 +43,8 @@ class Capture:
         spec: str,
         name: str,
         open_source: Callable[[str], Source],
+        begin: Callable[[Capture], int],
+        deliver: Callable[[Capture, Frame], object],
         *,
         clock: Clock | None = None,
         hang_after_s: float = HANG_AFTER_S,
@@ -57,7 +52,8 @@ class Capture:
         backoff_s: tuple[float, float] = BACKOFF_S,
         tick_s: float = 0.1,
     ) -> None:
-        self.frames: Latest[Captured] = Latest()
+        self._begin = begin
+        self._deliver = deliver
         self._spec = spec
         self._name = name
         self._open_source = open_source
@@ -111,13 +107,17 @@ class Capture:
             thread.join(timeout_s)
             if thread.is_alive():
                 log.warning("%s did not close within %g s", self._name, timeout_s)
-        self.frames.close()
+
+    @property
+    def spec(self) -> str:
+        """What is opened: once it was open, what was found for `auto`."""
+        return self._spec
 
     def watch(self) -> None:
         """Look whether the source hangs, and if so give the work to a new thread. To be called now and then."""
         with self._change:
             self._stuck = [thread for thread in self._stuck if thread.is_alive()]
-            if self._stopping.is_set() or self._state == "ended":
+            if self._current == 0 or self._stopping.is_set() or self._state == "ended":
                 return
             if self._thread is None:
                 if len(self._stuck) < MAX_STUCK:
@@ -195,7 +195,7 @@ class Capture:
         try:
             source = self._open_source(self._spec)
             stream = self._note_open(number, source)
-            while stream and self._publish(number, Captured(stream, source.read()), source.state):
+            while stream and self._publish(number, replace(source.read(), stream=stream), source.state):
                 pass
         except SourceEndedError as error:
             self._end(number, str(error))
@@ -218,24 +218,27 @@ class Capture:
     def _note_open(self, number: int, source: Source) -> int:
         """Remember what was opened; the stream's number, 0 for a thread that was abandoned meanwhile."""
         with self._change:
-            if not self._in_charge(number):
+            stream = self._begin(self) if self._in_charge(number) else 0
+            if stream == 0:
                 return 0
             # What `auto` found is what is opened next time: a lost webcam shall not turn into the demo.
             self._name, self._spec = source.name, source.spec
             self._opened += 1
+            if self._opened == 1:
+                self._state, self._reason = source.state, None  # opened again, it has yet to show that it works
             self._reading = True
             self._sign_of_life_s = self._clock.monotonic()
             self._change.notify_all()
-            return self._opened
+            return stream
 
-    def _publish(self, number: int, captured: Captured, state: SourceState) -> bool:
+    def _publish(self, number: int, frame: Frame, state: SourceState) -> bool:
         with self._change:
             if not self._in_charge(number):
                 return False
             self._sign_of_life_s = self._clock.monotonic()
             self._state, self._reason = state, None
             self._failures = 0
-            self.frames.publish(captured)
+            self._deliver(self, frame)
             return True
 
     def _end(self, number: int, reason: str) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -46,12 +46,28 @@ class ImageTooLargeError(ImageError):
     """The image has more bytes or pixels than allowed."""
 
 
+class RecordingError(MienError):
+    """The session can not be recorded: folder missing, no permission, disk full."""
+
+
+class BusyError(MienError):
+    """Too many ask at once; `retry_in_s` is when it is worth asking again, in seconds."""
+
+    def __init__(self, message: str, retry_in_s: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_in_s = retry_in_s
+
+
 class SourceError(MienError):
     """A source can not be opened or gives no frame (any more); trying again may help."""
 
 
 class SourceMissingError(SourceError):
     """The named file does not exist, or is no video or image: trying again will not help."""
+
+
+class SourceForbiddenError(SourceError):
+    """A source that may not be chosen from outside."""
 
 
 class SourceEndedError(SourceError):
@@ -94,6 +110,7 @@ class Frame:
     index: 0, 1, 2, ... as captured. captured_at: seconds since the epoch.
     media_time_s: position in the file in seconds, None for a live source.
     truth: the expression shown, known for the demo alone; None while it morphs.
+    stream: 1, 2, ... another each time a source is opened; 0 where there is one only.
     """
 
     pixels_bgr: np.ndarray
@@ -101,6 +118,7 @@ class Frame:
     captured_at: float = 0.0
     media_time_s: float | None = None
     truth: str | None = None
+    stream: int = 0
 
     def __post_init__(self) -> None:
         pixels = self.pixels_bgr
@@ -127,22 +145,26 @@ class Face:
     box: where it is. id: the same number for the same face over time, None without a tracker.
     probabilities: float32 (7,) in the order of EXPRESSIONS, smoothed over time where a tracker is used.
     raw: float32 (7,), as the network said for this frame alone.
+    steady_label: the label where it is followed over time; it may trail the most probable expression a little.
+    unsure: the confidence is too low to rely on the label.
     """
 
     box: Box
     probabilities: np.ndarray
     raw: np.ndarray
     id: int | None = None
+    steady_label: str | None = None
+    unsure: bool = False
 
     @property
     def label(self) -> str:
-        """The most probable of the seven expressions."""
-        return EXPRESSIONS[int(np.argmax(self.probabilities))]
+        """What the face is taken to show: the steady label, else the most probable of the seven expressions."""
+        return self.steady_label or EXPRESSIONS[int(np.argmax(self.probabilities))]
 
     @property
     def confidence(self) -> float:
         """Probability of the label, 0..1."""
-        return float(np.max(self.probabilities))
+        return float(self.probabilities[EXPRESSIONS.index(self.label)])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -158,18 +180,47 @@ class Analysis:
     timing_ms: Mapping[str, float] = field(default_factory=dict)
 
 
+class Encoded(Protocol):
+    """An image file that is made when somebody first asks for it; `took_ms` is what that took, 0 until then."""
+
+    took_ms: float
+
+    def __call__(self) -> bytes:
+        """The file."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Snapshot:
     """A picture and what was found in it, always of the same frame.
 
-    jpeg: the annotated frame. frame: None for a placeholder ("reconnecting ..."), which has no analysis either.
-    latency_ms: from capture to this snapshot.
+    annotated, plain: the frame as JPEG, with boxes and labels and without; a placeholder ("reconnecting ...") has one
+    picture for both. Pictures nobody looks at need not be encoded: hand in an `Encoded`, for which see mien.once.
+    frame: as it may be shown, so with faces covered where that is asked for; None for a placeholder, which has no
+    analysis either. latency_ms: from capture to this snapshot, without what is encoded later.
     """
 
-    jpeg: bytes
+    annotated: bytes | Encoded
     frame: Frame | None = None
     analysis: Analysis | None = None
     latency_ms: float = 0.0
+    plain: bytes | Encoded | None = None
+
+    @property
+    def jpeg(self) -> bytes:
+        """The annotated picture."""
+        return self.annotated if isinstance(self.annotated, bytes) else self.annotated()
+
+    @property
+    def plain_jpeg(self) -> bytes:
+        """The picture without boxes and labels."""
+        if self.plain is None:
+            return self.jpeg
+        return self.plain if isinstance(self.plain, bytes) else self.plain()
+
+    @property
+    def encoding_ms(self) -> float:
+        """What encoding took, of the slower of the two; 0 while nobody has looked."""
+        return max(0.0 if isinstance(each, bytes | None) else each.took_ms for each in (self.annotated, self.plain))
 
 
 @dataclass(frozen=True, slots=True)

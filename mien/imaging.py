@@ -103,7 +103,7 @@ def encode_jpeg(pixels_bgr: np.ndarray, quality: int = 80) -> bytes:
 
 
 def encode_png(pixels_bgr: np.ndarray) -> bytes:
-    """Encode uint8 pixels, (height, width, 3) blue-green-red or (height, width) gray, as a PNG file."""
+    """Encode uint8 pixels as a PNG file: (height, width, 3) blue-green-red, with a fourth for opacity, or gray."""
     return _encode(".png", pixels_bgr, [])
 
 

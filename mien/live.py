@@ -19,7 +19,7 @@ from mien.expressions import Frame, SourceError, SourceMissingError, SourceState
 from mien.media import VideoSource
 from mien.source_base import URL_TIMEOUT_S, Source, as_bgr, open_ffmpeg, quiet_opencv
 
-URL_SCHEMES = ("http", "https", "rtsp")
+URL_SCHEMES = ("http", "https", "rtsp", "rtsps")
 FIRST_FRAME_TRIES = 5
 """Some webcams give nothing for their first few reads, while they wake."""
 PROBED_WEBCAMS = 3
@@ -52,7 +52,7 @@ class WebcamSource(Source):
         self.spec = str(index)
         self._clock = clock or Clock()
         self._count = 0
-        self._capture = _open_webcam(index, open_capture)
+        self._capture = open_webcam(index, open_capture)
         try:
             self._ask_for(size, fps)
             self._first = self._wake()
@@ -139,7 +139,7 @@ class StreamSource(Source):
 
 
 def open_url(url: str, *, loop: bool = True, paced: bool = True, clock: Clock | None = None) -> Source:
-    """The source for an http, https or rtsp URL: a network camera, or a video file on a web server.
+    """The source for an http, https, rtsp or rtsps URL: a network camera, or a video file on a web server.
 
     Raises SourceMissingError for another scheme or no host, SourceError where nothing answers with video.
     """
@@ -156,7 +156,7 @@ def open_url(url: str, *, loop: bool = True, paced: bool = True, clock: Clock | 
 def masked_url(url: str) -> str:
     """The URL as it may be shown and logged: without user, password and query, which often holds a key.
 
-    Raises SourceMissingError where it is not an http, https or rtsp URL with a host.
+    Raises SourceMissingError where it is not an http, https, rtsp or rtsps URL with a host.
     """
     expected = f"expected a URL such as rtsp://host/path with {', '.join(URL_SCHEMES)}"
     try:
@@ -184,7 +184,8 @@ def webcam_indices() -> list[int]:
     return sorted(int(match[1]) for match in names if match)
 
 
-def _open_webcam(index: int, open_capture: Callable[[int, int], Any]) -> Any:
+def open_webcam(index: int, open_capture: Callable[[int, int], Any] = cv2.VideoCapture) -> Any:
+    """A `cv2.VideoCapture` of a webcam by the backend that suits the system. Raises SourceError."""
     quiet_opencv()
     if sys.platform.startswith("linux"):
         _check_device(Path(f"/dev/video{index}"))

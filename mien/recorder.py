@@ -19,6 +19,7 @@ import cv2
 import numpy as np
 
 from mien.expressions import SettingsError
+from mien.sources import source_kind
 
 QUEUE_FRAMES = 8  # 22 MB at 1280x720; enough to ride out a slow disk for a quarter of a second
 KEYFRAME_EVERY_S = 1.0
@@ -166,6 +167,20 @@ class _Encoder:
             self._container.close()
         except (self._av.FFmpegError, OSError, ValueError) as error:
             log.error("%s can not be finished: %s", self._path, error)
+
+
+def open_writer(path: Path, spec: str, fps: float) -> VideoWriter:
+    """A writer for the video of a source; raises SettingsError also where that source is the very file."""
+    writer = VideoWriter(path, fps)  # writes nothing before the first frame
+    if is_same_file(path, spec):
+        writer.close()
+        raise SettingsError(f"expected another file to save to than the source itself, found {path}")
+    return writer
+
+
+def is_same_file(path: Path, spec: str) -> bool:
+    """Whether a --source value names this file."""
+    return source_kind(spec) == "file" and path.exists() and Path(spec).exists() and path.samefile(spec)
 
 
 def letterbox(pixels_bgr: np.ndarray, size: tuple[int, int]) -> np.ndarray:

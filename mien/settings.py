@@ -32,9 +32,14 @@ class Settings:
     size: tuple[int, int] = (1280, 720)
     fps: int = 30
     loop: bool = True
+    rest: bool = True
+    media: Path | None = None
     save: Path | None = None
+    sessions: Path = Path("sessions")
+    privacy: bool = False
     token: str | None = field(default=None, repr=False)
     names: tuple[str, ...] = ()
+    unsure: float = 0.5
 
 
 def read_settings(argv: Sequence[str], environ: Mapping[str, str]) -> Settings:
@@ -69,8 +74,16 @@ def _parser() -> argparse.ArgumentParser:
     option("--size", metavar="WxH", help="picture size asked of a webcam (1280x720)")
     option("--fps", help="pictures a second asked of a webcam (30)")
     option("--no-loop", dest="loop", action="store_const", const=False, help="play a video file once")
+    option("--rest", dest="rest", action="store_const", const=True, help="let go of the camera while nobody watches")
+    option("--no-rest", dest="rest", action="store_const", const=False, help="keep the camera open, watched or not")
+    option("--media", metavar="DIR", help="folder whose videos and images may be chosen on the page")
     option("--save", metavar="OUT.mp4", help="also write the annotated video to a file")
+    option("--sessions", metavar="DIR", help="folder for the CSV files of recorded sessions (sessions)")
+    option(
+        "--privacy", dest="privacy", action="store_const", const=True, help="start with every face covered, see README"
+    )
     option("--token", help="what every request must bring along (made and shown where --host is open to the network)")
+    option("--unsure", metavar="P", help="a label less probable than this counts as unsure (0.5; 0: none does)")
     option("--names", metavar="A,B,...", help="further names this computer is reached by, e.g. camera.local")
     return parser
 
@@ -106,6 +119,16 @@ def _integer(low: int, high: int) -> Any:
         return int(value)
 
     return check
+
+
+def _share(value: str, field: str) -> float:
+    try:
+        share = float(value)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise _wrong(field, "a number 0 to 1", value)
+    return share
 
 
 def _detector(value: str, field: str) -> str:
@@ -147,11 +170,11 @@ def _size(value: str, field: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-def _loop(value: str | bool, field: str) -> bool:
+def _switch(value: str | bool, field: str) -> bool:
     if isinstance(value, bool):
         return value
     if value not in ("0", "1"):
-        raise SettingsError(f"{ENVIRONMENT_PREFIX}LOOP: expected 0 or 1, found {value!r}")
+        raise SettingsError(f"{ENVIRONMENT_PREFIX}{field.upper()}: expected 0 or 1, found {value!r}")
     return value == "1"
 
 
@@ -172,8 +195,13 @@ _CHECKS: dict[str, Any] = {
     "input_scale": _input_scale,
     "size": _size,
     "fps": _integer(1, 240),
-    "loop": _loop,
+    "loop": _switch,
+    "rest": _switch,
+    "media": _path,
     "save": _path,
+    "sessions": _path,
+    "privacy": _switch,
     "token": _token,
     "names": _names,
+    "unsure": _share,
 }

@@ -40,7 +40,7 @@ def source_name(spec: str) -> str:
     """The name to show before the source is open, without passwords; raises SourceMissingError for a bad URL."""
     kind = source_kind(spec)
     if kind == "webcam":
-        return f"Webcam {_webcam_index(spec)}"
+        return f"Webcam {webcam_index(spec)}"
     if kind == "url":
         return masked_url(spec)
     return Path(spec).name if kind == "file" else kind.capitalize()
@@ -58,7 +58,7 @@ def open_source(
     """Open what a --source value asks for.
 
     spec: `auto` (the first webcam that gives a picture, else the demo; the name says which), `demo`, a webcam
-    index, the path of a video or image file, or an http, https or rtsp URL.
+    index, the path of a video or image file, or an http, https, rtsp or rtsps URL.
     size, fps: asked of a webcam, in pixels and frames a second. loop: play files again and again.
     paced: false gives the frames of files and demo as fast as they come, and drops none.
 
@@ -72,7 +72,7 @@ def open_source(
     if kind == "demo":
         return DemoSource(paced=paced, clock=clock)
     if kind == "webcam":
-        return WebcamSource(_webcam_index(spec), size=size, fps=fps, clock=clock)
+        return WebcamSource(webcam_index(spec), size=size, fps=fps, clock=clock)
     if kind == "url":
         return open_url(spec, loop=loop, paced=paced, clock=clock)
     return open_file(Path(spec), loop=loop, paced=paced, clock=clock)
@@ -87,7 +87,8 @@ def _first_webcam_or_demo(open_webcam: Callable[[int], Source], paced: bool, clo
     return DemoSource(name="Demo (no webcam found)", paced=paced, clock=clock)
 
 
-def _webcam_index(spec: str) -> int:
+def webcam_index(spec: str) -> int:
+    """The index in `0` or `/dev/video0`; raises ValueError for anything else."""
     match = _WEBCAM.fullmatch(spec)
     if match is None:
         raise ValueError(f"expected a webcam index, found {spec!r}")

@@ -1,4 +1,4 @@
-"""The same face over time: who is who, where between detections, steady boxes, smoothed probabilities."""
+"""The same face over time: who is who, where between detections, steady boxes."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import numpy as np
 
 from mien.expressions import Box
 from mien.follower import Follower, Motion
+from mien.steady import SteadyExpression
 
 FORGET_AFTER_S = 0.7
-DETECT_EVERY_S = 0.2
+DETECT_EVERY_S = 0.3
 SEARCH_EVERY_S = 0.1
 CONFIRMATIONS = 2
 MIN_OVERLAP_IOU = 0.3
 MAX_STEP = 0.6
 DOUBLE_IOU = 0.45
-PROBABILITY_TIME_CONSTANT_S = 0.25
 
 
 class OneEuroFilter:
@@ -60,8 +60,7 @@ class Track:
         self.seen_at_s = time_s
         self._box = box
         self._filter = OneEuroFilter(_center_and_size(box), time_s)
-        self._probabilities: np.ndarray | None = None
-        self._smoothed_at_s = time_s
+        self.expression = SteadyExpression()
 
     @property
     def box(self) -> Box:
@@ -89,17 +88,6 @@ class Track:
         x, y, w, h = center_and_size
         self._box = Box(round(x - w / 2), round(y - h / 2), max(1, round(w)), max(1, round(h)))
 
-    def smooth(self, raw: np.ndarray, time_s: float) -> np.ndarray:
-        """Probabilities (7,) averaged over about the last quarter of a second, whatever the frame rate."""
-        if self._probabilities is None:
-            self._probabilities = raw.copy()
-        else:
-            elapsed_s = max(0.0, time_s - self._smoothed_at_s)
-            share = 1 - math.exp(-elapsed_s / PROBABILITY_TIME_CONSTANT_S)
-            self._probabilities = self._probabilities + np.float32(share) * (raw - self._probabilities)
-        self._smoothed_at_s = time_s
-        return self._probabilities
-
 
 class Tracker:
     """Follows the faces of one stream; not to be shared between streams or threads.
@@ -107,7 +95,7 @@ class Tracker:
     A face gets its number with its second detection, so that a single false hit never shows. It keeps
     number through detections missed for up to 0.7 s, and between detections it is followed by the movement
     of its pixels. `follow` comes first in each frame; detection only where `wants_detection` says so:
-    every 0.2 s, every 0.1 s while there is no face, and at once where a face was lost, is not yet confirmed,
+    every 0.3 s, every 0.1 s while there is no face, and at once where a face was lost, is not yet confirmed,
     or the scene changed.
     """
 

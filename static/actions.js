@@ -1,100 +1,132 @@
-// What the user can do in this browser alone: pause, save the picture, and the sheet of keys.
+// The bar of actions and its keys. Some act on this browser alone, some on the program for everybody: the sheet says which.
 
-const TEXT = {
-  paused: "PAUSED",
-  pause: "Pause (p)",
-  resume: "Go on (p)",
-  notPaused: "There is no picture to hold at this moment.",
-  saved: (name) => `Saved as ${name}`,
-  notSaved: "There is no picture to save at this moment.",
+import { $, nameControl, note, saveFile, setText, stamp } from "./dom.js";
+import { startHeat, stopHeat } from "./heat.js";
+import { tell } from "./server.js";
+import { hasPicture, pictureFile, setMirrored } from "./stage.js";
+import { TEXT } from "./texts.js";
+
+/** What the user has set, and what the program said last. */
+export const actions = { paused: false, mirrored: false, heat: false, privacy: false, recording: null };
+
+let page = null; // {onPause, onPrivacy, isLive, isWatched}
+
+const press = (id, on) => {
+  if ($(id).getAttribute("aria-pressed") !== String(on)) $(id).setAttribute("aria-pressed", String(on));
 };
 
-const NOTE_MS = 3000;
+// ---- in this browser alone
 
-const $ = (id) => document.getElementById(id);
-
-export const actions = { paused: false };
-
-/** Keep the picture that is shown on a canvas, as the stream itself is given up; false without a picture. */
-function keepStill() {
-  const picture = $("picture");
-  const still = $("still");
-  if (picture.hidden || !picture.naturalWidth) return false;
-  still.width = picture.naturalWidth;
-  still.height = picture.naturalHeight;
-  still.getContext("2d").drawImage(picture, 0, 0);
-  still.hidden = false;
-  picture.hidden = true;
-  return true;
+export function setPaused(paused) {
+  actions.paused = paused;
+  press("pause", paused);
+  nameControl($("pause"), paused ? TEXT.resume : TEXT.pause);
 }
 
-function togglePause(onChange) {
-  if (!actions.paused && !keepStill()) return note(TEXT.notPaused);
-  actions.paused = !actions.paused;
-  const button = $("pause");
-  button.setAttribute("aria-pressed", String(actions.paused));
-  button.title = actions.paused ? TEXT.resume : TEXT.pause;
-  if (actions.paused) {
-    $("status").textContent = TEXT.paused;
-    $("status").dataset.state = "paused";
-  }
-  return onChange();
-}
-
-/** The picture as it is seen: the one that is paused, or the newest. */
-async function pictureFile() {
-  if (actions.paused && !$("still").hidden) {
-    return new Promise((resolve) => $("still").toBlob(resolve, "image/png"));
-  }
-  try {
-    const answer = await fetch("/api/snapshot.png", { cache: "no-store" });
-    return answer.ok ? await answer.blob() : null;
-  } catch {
-    return null;
-  }
+function togglePause() {
+  if (!actions.paused && !hasPicture()) return note(TEXT.notPaused);
+  setPaused(!actions.paused);
+  return page.onPause();
 }
 
 async function save() {
   const file = await pictureFile();
-  if (!file) return note(TEXT.notSaved);
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(file);
-  link.download = `mien-${new Date().toISOString().slice(0, 19).replaceAll(":", "-")}.png`;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), NOTE_MS);
-  return note(TEXT.saved(link.download));
+  return file ? saveFile(file, `mien-${stamp()}.png`) : note(TEXT.notSaved);
 }
 
-let noteTimer = 0;
+function toggleMirror() {
+  actions.mirrored = !actions.mirrored;
+  press("mirror", actions.mirrored);
+  setMirrored(actions.mirrored);
+}
 
-function note(text) {
-  $("note").textContent = text;
-  $("note").hidden = false;
-  clearTimeout(noteTimer);
-  noteTimer = setTimeout(() => ($("note").hidden = true), NOTE_MS);
+function toggleHeat() {
+  if (!actions.heat && !page.isLive()) return note(TEXT.heatSource);
+  return setHeat(!actions.heat);
+}
+
+export function setHeat(on) {
+  if (on === actions.heat) return;
+  actions.heat = on;
+  press("heat", on);
+  if (on) startHeat(page.isWatched);
+  else stopHeat();
 }
 
 function toggleHelp() {
-  const help = $("help");
-  if (help.open) help.close();
-  else help.showModal();
+  if ($("help").open) $("help").close();
+  else $("help").showModal();
 }
 
-/** Buttons and keys; onPause is called after each change of `actions.paused`. */
-export function bindActions(onPause) {
-  const keys = { p: () => togglePause(onPause), s: save, "?": toggleHelp };
-  keys[" "] = keys.p;
-  $("pause").addEventListener("click", keys.p);
-  $("save").addEventListener("click", keys.s);
-  $("keys").addEventListener("click", toggleHelp);
-  $("help-close").addEventListener("click", toggleHelp);
+// ---- in the program, for everybody who watches
+
+/** What the program does now, as a state or the answer to a request says; without a word nothing has changed. */
+export function showProgram({ recording, privacy }) {
+  if (privacy !== undefined && privacy !== actions.privacy) {
+    actions.privacy = privacy;
+    press("privacy", privacy);
+    $("privacy-badge").hidden = !privacy;
+    page.onPrivacy();
+  }
+  if (recording === undefined) return;
+  if (recording.error && actions.recording?.on) note(TEXT.recordingBroke(recording.error));
+  actions.recording = recording;
+  press("record", recording.on);
+  $("recording").hidden = !recording.on;
+  if (recording.on) setText($("recording"), TEXT.recording(Math.max(0, Date.now() / 1000 - recording.since)));
+  $("csv").hidden = !recording.name;
+}
+
+async function toggleRecord() {
+  const on = !actions.recording?.on;
+  if (on && !page.isLive()) note(TEXT.recordsSource);
+  const rows = actions.recording?.rows ?? 0;
+  try {
+    const answer = await tell("/api/record", { on });
+    showProgram(answer);
+    if (page.isLive()) note(on ? TEXT.recordingOn(answer.recording.name) : TEXT.recordingOff(answer.recording.rows ?? rows));
+  } catch (error) {
+    note(TEXT.notDone(error.message));
+  }
+}
+
+async function togglePrivacy() {
+  try {
+    showProgram(await tell("/api/privacy", { on: !actions.privacy }));
+    note(actions.privacy ? TEXT.privacyOn : TEXT.privacyOff);
+  } catch (error) {
+    note(TEXT.notDone(error.message));
+  }
+}
+
+// ---- buttons and keys
+
+const BUTTONS = {
+  pause: togglePause,
+  save,
+  record: toggleRecord,
+  privacy: togglePrivacy,
+  mirror: toggleMirror,
+  heat: toggleHeat,
+  keys: toggleHelp,
+  "help-close": toggleHelp,
+};
+
+/** Buttons and keys; each button's key is in its data-key. */
+export function bindActions(callbacks) {
+  page = callbacks;
+  const keys = new Map([[" ", togglePause]]);
+  for (const [id, run] of Object.entries(BUTTONS)) {
+    $(id).addEventListener("click", run);
+    if ($(id).dataset.key) keys.set($(id).dataset.key, run);
+  }
   document.addEventListener("keydown", (event) => {
     const key = event.key.length === 1 ? event.key.toLowerCase() : "";
-    if (!keys[key] || event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.target.closest("input, textarea, select")) return;
-    if (key === " " && event.target.closest("button, a, [tabindex]")) return; // there the space bar has its own use
+    if (!keys.has(key) || event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.target.closest("input:not([type=range]), textarea, select")) return;
+    if (key === " " && event.target.closest("button, a, [tabindex], input")) return; // there the space bar has its own use
     if ($("help").open && key !== "?") return;
     event.preventDefault();
-    keys[key]();
+    keys.get(key)();
   });
 }

@@ -24,13 +24,13 @@ def missing() -> str | None:
     return None
 
 
-def start_chromium() -> Any:
-    """A new browser that keeps its console's log."""
+def start_chromium(*more: str) -> Any:
+    """A new browser that keeps its console's log; more: further options of its command line."""
     from selenium import webdriver
 
     options = webdriver.ChromeOptions()
     options.binary_location = _program() or ""
-    for option in OPTIONS:
+    for option in (*OPTIONS, *more):
         options.add_argument(option)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     return webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver")))

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
+from flask import request
 
+from tests.camera_rig import Rig
 from tests.chromium import missing, start_chromium
 from tests.web_fakes import FakeCamera, StreamClient, resize
 from web import create_app
 from web.server import Server
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--fuzz 2000`: how many cases tests/test_fuzz.py tries."""
+    parser.addoption("--fuzz", type=int, default=150, help="cases of each kind in tests/test_fuzz.py")
+
+
+@pytest.fixture
+def fuzz(request: pytest.FixtureRequest) -> int:
+    """How many cases to try."""
+    return request.config.getoption("--fuzz")
 
 
 @pytest.fixture
@@ -20,14 +35,34 @@ def fake_camera() -> Iterator[FakeCamera]:
 
 
 @pytest.fixture
+def rig() -> Iterator[Callable[..., Rig]]:
+    """Real cameras with everything around them replaced: rig(source, ..., rest_after_s=...)."""
+    rigs: list[Rig] = []
+
+    def make(*opened, **options) -> Rig:
+        rigs.append(Rig(*opened, **options))
+        return rigs[-1]
+
+    yield make
+    for each in rigs:
+        threading.Timer(0.02, lambda each=each: [source.let_go() for source in each.sources]).start()
+        each.camera.stop()
+
+
+@pytest.fixture
 def serve() -> Iterator[Callable[..., Server]]:
     """Start real servers on free ports: serve(camera, max_streams=..., port=...)."""
     servers: list[Server] = []
     cameras: list[FakeCamera] = []
 
-    def start(camera: FakeCamera, port: int = 0, **options: int) -> Server:
+    def start(
+        camera: FakeCamera, port: int = 0, answers: dict[str, Callable[[], Any]] | None = None, **options: Any
+    ) -> Server:
+        """answers: by path, what is answered in place of the app's own answer; None leaves it to the app."""
         cameras.append(camera)
-        server = Server(create_app(camera, **options), port=port)
+        app = create_app(camera, **options)
+        app.before_request(lambda: answers[request.path]() if answers and request.path in answers else None)
+        server = Server(app, port=port)
         server.start()
         servers.append(server)
         return server

@@ -126,6 +126,7 @@ class FakePipeline:
 
     def __init__(self) -> None:
         self.seen: list[tuple[Any, tuple[int, int], int]] = []
+        self.classifier: Any = None
         self.error: Exception | None = None
         self.threads: set[str] = set()
 

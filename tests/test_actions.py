@@ -1,38 +1,53 @@
-"""What a person does with the page in a browser: pause, save, keys. None of it touches the program."""
+"""What a person does with the page in a browser: actions, their buttons and their keys."""
 
 from __future__ import annotations
 
+import json
+from urllib.request import Request, urlopen
+
 import cv2
+import numpy as np
 import pytest
 
-from mien.imaging import jpeg_to_png
-from tests.test_browser import SHADE, changes, find, texts, viewers
-from tests.web_fakes import eventually, free_port, resize
+from mien.privacy import Privacy
+from mien.session import SessionRecorder
+from tests.page import SHADE, asked, changes, find, press, texts, viewers
+from tests.web_fakes import eventually, face_showing, free_port, resize
 
 pytestmark = pytest.mark.browser
 
-STILL = SHADE.replace('getElementById("picture")', 'getElementById("still")').replace(
-    "if (!picture.complete || !picture.naturalWidth) return null;", "if (picture.hidden) return null;"
-)
+
+def explain(pixels_bgr, faces) -> list[bytes]:
+    heat = np.zeros((48, 48, 4), np.uint8)
+    heat[12:36, 12:36] = (0, 0, 255, 160)
+    return [cv2.imencode(".png", heat)[1].tobytes() for _ in faces]
+
+
+REFUSED = {"error": "The disk is full."}, 503
 
 
 @pytest.fixture
-def page(browser, fake_camera, serve):
+def refusals() -> dict:
+    """What the program refuses, by path; a test fills it."""
+    return {}
+
+
+@pytest.fixture
+def page(browser, fake_camera, serve, tmp_path, refusals):
     fake_camera.play()
-    server = serve(fake_camera, port=free_port(), to_png=lambda snapshot: jpeg_to_png(snapshot.jpeg))
+    session = SessionRecorder(tmp_path / "sessions")
+    parts = {"session": session, "privacy": Privacy(), "explain": explain, "answers": refusals}
+    server = serve(fake_camera, port=free_port(), **parts)
     browser.get(server.url)
     assert eventually(lambda: len(texts(browser, "#faces .face")) == 2)
     assert changes(browser)
-    return server
-
-
-def press(browser, key: str) -> None:
-    find(browser, "body").send_keys(key)
+    yield server
+    session.stop()
 
 
 def test_pause_holds_the_picture_and_gives_the_stream_up(browser, fake_camera, page) -> None:
     press(browser, "p")
-    shade = browser.execute_script(STILL)
+    shade = browser.execute_script(SHADE)
     assert shade is not None
     assert find(browser, "#status").text == "PAUSED"
     assert find(browser, "#pause").get_attribute("aria-pressed") == "true"
@@ -40,12 +55,11 @@ def test_pause_holds_the_picture_and_gives_the_stream_up(browser, fake_camera, p
     fake_camera.faces = ()
     published = fake_camera.snapshots.peek()[0]
     assert eventually(lambda: fake_camera.snapshots.peek()[0] > published + 20)
-    assert browser.execute_script(STILL) == shade
+    assert browser.execute_script(SHADE) == shade
     assert texts(browser, "#faces .label") == ["happy", "sad"]
     find(browser, "#pause").click()
     assert eventually(lambda: texts(browser, "#faces .label") == [])
     assert changes(browser)
-    assert not find(browser, "#still").is_displayed()
     assert find(browser, "#status").text == "LIVE"
 
 
@@ -56,7 +70,7 @@ def test_a_paused_page_stays_paused_while_it_is_hidden(browser, page) -> None:
     browser.close()
     browser.switch_to.window(tab)
     assert find(browser, "#status").text == "PAUSED"
-    assert find(browser, "#still").is_displayed()
+    assert find(browser, "#picture").is_displayed()
     assert eventually(lambda: viewers(page) == 0)
 
 
@@ -78,7 +92,7 @@ def test_the_newest_picture_is_saved(browser, page, tmp_path) -> None:
 
 def test_while_paused_the_picture_that_is_shown_is_saved(browser, page, tmp_path) -> None:
     press(browser, "p")
-    shade = browser.execute_script(STILL)
+    shade = browser.execute_script(SHADE)
     picture = saved(browser, tmp_path, find(browser, "#save").click)
     assert abs(int(picture[120, 160, 0]) - shade) <= 2
 
@@ -98,7 +112,6 @@ def test_the_sheet_of_keys_opens_and_closes_and_keeps_the_keys_to_itself(browser
     press(browser, "?")
     sheet = find(browser, "#help")
     assert sheet.is_displayed()
-    assert "this browser alone" in sheet.text
     press(browser, "p")
     assert find(browser, "#status").text == "LIVE"
     find(browser, "#help-close").click()
@@ -115,3 +128,109 @@ def test_on_a_phone_the_buttons_are_large_enough_for_a_thumb(browser, page) -> N
         assert button.rect["height"] >= 44
         assert button.rect["width"] >= 44
         assert button.accessible_name
+
+
+# ---- what acts on the program, for everybody
+
+
+def pressed(browser, button: str) -> bool:
+    return find(browser, f"#{button}").get_attribute("aria-pressed") == "true"
+
+
+def test_recording_is_seen_and_its_csv_can_be_had(browser, fake_camera, page, tmp_path) -> None:
+    assert not find(browser, "#csv").is_displayed()
+    press(browser, "r")
+    assert eventually(lambda: find(browser, "#recording").is_displayed())
+    assert find(browser, "#recording").text.startswith("REC 0:0")
+    assert pressed(browser, "record")
+    browser.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)})
+    find(browser, "#csv").click()
+    assert eventually(lambda: list(tmp_path.glob("*.csv")))
+    find(browser, "#record").click()
+    assert eventually(lambda: not find(browser, "#recording").is_displayed())
+    assert not pressed(browser, "record")
+    assert find(browser, "#csv").is_displayed()  # the last recording stays
+
+
+def test_what_another_viewer_starts_is_seen_here_too(browser, fake_camera, page) -> None:
+    assert not pressed(browser, "privacy")
+    for path in ("/api/privacy", "/api/record"):
+        body = json.dumps({"on": True}).encode()
+        urlopen(Request(page.url + path, body, {"Content-Type": "application/json"})).close()
+    assert eventually(lambda: pressed(browser, "privacy") and pressed(browser, "record"))
+    assert texts(browser, "#privacy-badge") == ["PRIVACY"]
+
+
+def test_privacy_goes_on_and_off(browser, page) -> None:
+    press(browser, "b")
+    assert eventually(lambda: pressed(browser, "privacy"))
+    assert "pixelated for everybody" in find(browser, "#note").text
+    press(browser, "b")
+    assert eventually(lambda: not pressed(browser, "privacy"))
+    assert not find(browser, "#privacy-badge").is_displayed()
+
+
+CORNER = """
+const overlay = document.getElementById("overlay");
+const copy = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
+const scale = Math.min(overlay.width / 320, overlay.height / 240);
+const [x, y] = [(overlay.width - 320 * scale) / 2 + 90 * scale, (overlay.height - 240 * scale) / 2 + 105 * scale];
+copy.drawImage(overlay, x, y, 1, 1, 0, 0, 1, 1);
+return [...copy.getImageData(0, 0, 1, 1).data];
+"""
+"""The overlay's colour in the middle of the first face."""
+
+
+def test_grad_cam_lies_over_the_faces_while_it_is_on(browser, page) -> None:
+    assert browser.execute_script(CORNER)[3] == 0
+    press(browser, "g")
+    assert eventually(lambda: browser.execute_script(CORNER)[3] > 100)
+    assert pressed(browser, "heat")
+    assert asked(browser, "/api/explain") > 0
+    press(browser, "g")
+    assert browser.execute_script(CORNER)[3] == 0
+    count = asked(browser, "/api/explain")
+    assert not eventually(lambda: asked(browser, "/api/explain") > count + 1, within_s=1.5)
+
+
+def test_a_picture_that_is_saved_is_as_it_is_seen(browser, fake_camera, page, tmp_path) -> None:
+    fake_camera.faces = (face_showing("happy", 1, x=40),)
+    assert eventually(lambda: texts(browser, "#faces .label") == ["happy"])
+    press(browser, "m")
+    picture = saved(browser, tmp_path, lambda: press(browser, "s")).astype(int)
+    colourful = np.ptp(picture, axis=2) > 40
+    columns = np.flatnonzero(colourful.any(axis=0))
+    assert columns[0] == pytest.approx(180, abs=4)
+    assert columns[-1] == pytest.approx(280, abs=4)
+
+
+@pytest.mark.parametrize("key", ["r", "b"])
+def test_a_refusal_is_said_in_words(browser, page, refusals, key) -> None:
+    refusals |= {"/api/record": lambda: REFUSED, "/api/privacy": lambda: REFUSED}
+    press(browser, key)
+    assert eventually(lambda: find(browser, "#note").text == "That did not work. The disk is full.")
+    assert not pressed(browser, "record")
+    assert not pressed(browser, "privacy")
+    browser.get_log("browser")  # says 503
+
+
+def test_the_sheet_says_who_is_concerned(browser, page) -> None:
+    press(browser, "?")
+    here, everybody = texts(browser, "#help dl")
+    for word in ("hold the picture", "mirror", "Grad-CAM", "confidence", "camera"):
+        assert word in here
+    for word in ("CSV", "privacy", "demo, cameras"):
+        assert word in everybody
+    assert [text.lower() for text in texts(browser, "#help h3")] == [
+        "in this browser alone",
+        "for everybody who watches",
+    ]
+
+
+def test_every_button_has_a_key_and_a_name(browser, page) -> None:
+    buttons = browser.find_elements("css selector", ".actions button")
+    keys = [button.get_attribute("aria-keyshortcuts") for button in buttons]
+    assert keys == ["p", "s", "r", "b", "m", "g", "?"]
+    for button, key in zip(buttons, keys, strict=True):
+        assert button.accessible_name
+        assert button.get_attribute("title").endswith(f"({key})")

@@ -5,10 +5,10 @@ from mien.annotate import COLORS_RGB, annotate, placeholder
 from mien.expressions import EXPRESSIONS, Analysis, Box, Face, Frame
 
 
-def face(box, label="happy", confidence=0.93, number=1):
+def face(box, label="happy", confidence=0.93, number=1, unsure=False):
     probabilities = np.full(7, (1 - confidence) / 6, np.float32)
     probabilities[EXPRESSIONS.index(label)] = confidence
-    return Face(box, probabilities, probabilities, number)
+    return Face(box, probabilities, probabilities, number, unsure=unsure)
 
 
 def frame(width=320, height=240):
@@ -29,6 +29,15 @@ def test_box_and_label_are_drawn_in_the_colour_of_the_expression_on_a_copy(label
     assert drawn.shape == before.shape
     assert tuple(drawn[180, 130][::-1]) == COLORS_RGB[label], "lower edge of the box"
     assert (drawn[130, 130] == 90).all(), "the face itself stays free"
+
+
+def test_an_unsure_label_stands_on_a_dark_plate():
+    box = Box(80, 80, 100, 100)
+    sure, unsure = (
+        annotate(frame(), Analysis(320, 240, (face(box, confidence=0.4, unsure=unsure),))) for unsure in (False, True)
+    )
+    assert sure[60:80].mean() > 90 > unsure[60:80].mean()
+    assert tuple(unsure[180, 130][::-1]) == COLORS_RGB["happy"], "the box keeps its colour"
 
 
 @pytest.mark.parametrize(

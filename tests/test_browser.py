@@ -2,56 +2,17 @@
 
 from __future__ import annotations
 
-import json
+import socket
 from dataclasses import replace
-from urllib.error import HTTPError
-from urllib.request import Request, urlopen
+from urllib.request import urlopen
 
 import pytest
 
 from mien.expressions import EXPRESSIONS, Snapshot
+from tests.page import asked, changes, find, texts, viewers
 from tests.web_fakes import FakeCamera, eventually, face_showing, free_port, resize
 
 pytestmark = pytest.mark.browser
-
-SHADE = """
-const picture = document.getElementById("picture");
-if (!picture.complete || !picture.naturalWidth) return null;
-const canvas = document.createElement("canvas");
-canvas.width = canvas.height = 8;
-const pen = canvas.getContext("2d");
-pen.drawImage(picture, 0, 0, 8, 8);
-return pen.getImageData(4, 4, 1, 1).data[0];
-"""
-"""The shade of the picture's middle, 0..255; the fake camera's pictures differ in nothing else."""
-
-
-def find(browser, selector: str):
-    return browser.find_element("css selector", selector)
-
-
-def texts(browser, selector: str) -> list[str]:
-    """In one step: the page changes its list of faces at any moment."""
-    script = "return [...document.querySelectorAll(arguments[0])].map((element) => element.innerText)"
-    return browser.execute_script(script, selector)
-
-
-def changes(browser, within_s: float = 8) -> bool:
-    """Whether the picture shows something and then something else."""
-    first: list[int] = []
-
-    def another() -> bool:
-        shade = browser.execute_script(SHADE)
-        if shade is not None and not first:
-            first.append(shade)
-        return bool(first) and shade is not None and shade != first[0]
-
-    return eventually(another, within_s)
-
-
-def viewers(server) -> int:
-    with urlopen(f"{server.url}/api/state") as answer:
-        return json.load(answer)["viewers"]
 
 
 @pytest.fixture
@@ -67,8 +28,8 @@ def page(browser, fake_camera: FakeCamera, serve):
 def test_the_picture_is_there_and_moves(browser, page) -> None:
     assert changes(browser)
     picture = find(browser, "#picture")
-    assert picture.get_property("naturalWidth") == 320
-    assert picture.get_attribute("alt")
+    assert picture.get_property("width") == 320
+    assert picture.accessible_name
     assert not find(browser, "#notice").is_displayed()
 
 
@@ -97,7 +58,7 @@ def test_the_bars_are_as_long_as_they_say(browser, page) -> None:
 
 def test_the_header_says_what_is_shown(browser, page) -> None:
     assert find(browser, "#status").text == "LIVE"
-    assert find(browser, "#source").text == "Fake camera"
+    assert find(browser, "#source-name").text == "Fake camera"
     assert find(browser, "#fps").text == "30"
     assert find(browser, "#latency").text == "12"
     assert eventually(lambda: find(browser, "#viewers").text == "1 viewer")
@@ -159,7 +120,7 @@ def test_nothing_comes_from_another_host_and_nothing_is_complained_about(browser
 def test_it_fits_without_scrolling_sideways(browser, fake_camera, page, size) -> None:
     fake_camera.current = replace(fake_camera.current, name="A camera with quite a long name " * 3)
     resize(browser, *size)
-    assert eventually(lambda: find(browser, "#source").text.startswith("A camera"))
+    assert eventually(lambda: find(browser, "#source-name").text.startswith("A camera"))
     inner, needed = browser.execute_script("return [innerWidth, document.documentElement.scrollWidth]")
     assert inner == size[0]
     assert needed <= inner
@@ -225,7 +186,8 @@ def test_when_all_places_are_taken_the_page_says_so_and_waits(browser, fake_came
     first = watch(server)
     browser.get(server.url)
     assert eventually(lambda: "Too many viewers" in find(browser, "#notice").text)
-    assert texts(browser, "#faces .label") == ["happy", "sad"]
+    assert eventually(lambda: texts(browser, "#faces .label") == ["happy", "sad"])
+    assert find(browser, "#status").text == "TOO MANY VIEWERS"
     first.close()
     assert changes(browser)
     assert not find(browser, "#notice").is_displayed()
@@ -239,58 +201,96 @@ def test_a_placeholder_is_shown_as_any_picture(browser, fake_camera, page) -> No
     assert not find(browser, "#no-face").is_displayed()  # nobody looked for one
 
 
-ASKED = """
-return performance.getEntriesByType('resource').filter((entry) => entry.name.includes(arguments[0])).length
+def test_picture_and_overlay_are_always_of_the_same_frame(browser, fake_camera, page) -> None:
+    script = """
+    const [picture, overlay] = ["picture", "overlay"].map((id) => document.getElementById(id));
+    const probe = new OffscreenCanvas(1, 1).getContext("2d");
+    const seen = [];
+    document.addEventListener("mien:frame", ({ detail }) => {
+      probe.drawImage(picture, 10, 10, 1, 1, 0, 0, 1, 1);
+      seen.push([probe.getImageData(0, 0, 1, 1).data[0], detail.state.frame.index % 256,
+                 Number(picture.dataset.frame) % 256, Number(overlay.dataset.frame) % 256]);
+      if (seen.length === 20) arguments[0](seen);
+    });
+    """
+    seen = browser.execute_async_script(script)
+    browser.get_log("browser")  # advice about reading so many pixels
+    for shade, state, picture, overlay in seen:
+        assert abs(shade - state) <= 2  # the fake camera counts in shades of gray; JPEG rounds
+        assert state == picture == overlay
+    assert len({state for _, state, _, _ in seen}) == 20
+
+
+BOXED = """
+const overlay = document.getElementById("overlay");
+const copy = new OffscreenCanvas(overlay.width, overlay.height).getContext("2d");
+copy.drawImage(overlay, 0, 0);
+const { data } = copy.getImageData(0, 0, overlay.width, overlay.height);
+let [left, right] = [overlay.width, 0];
+for (let i = 3; i < data.length; i += 4) if (data[i] > 0) {
+  const x = ((i - 3) / 4) % overlay.width;
+  left = Math.min(left, x);
+  right = Math.max(right, x);
+}
+const scale = Math.min(overlay.width / 320, overlay.height / 240);
+return [left, right].map((x) => (x - (overlay.width - 320 * scale) / 2) / scale);
+"""
+"""From where to where the overlay is drawn, in pixels of the frame."""
+
+
+def test_the_boxes_lie_on_the_faces_and_the_mirror_turns_them(browser, fake_camera, page) -> None:
+    fake_camera.faces = (face_showing("happy", 1, x=40),)
+    assert eventually(lambda: texts(browser, "#faces .label") == ["happy"])
+    assert browser.execute_script(BOXED) == pytest.approx([40, 140], abs=3)
+    find(browser, "#mirror").click()
+    assert browser.execute_script(BOXED) == pytest.approx([180, 280], abs=3)
+    assert find(browser, "#picture").value_of_css_property("transform").startswith("matrix(-1")
+    find(browser, "#mirror").click()
+    assert browser.execute_script(BOXED) == pytest.approx([40, 140], abs=3)
+
+
+PARTS = """
+const done = arguments[1];
+import("/static/stream.js").then(async ({ PartReader }) => {
+  const parts = [];
+  const reader = new PartReader((part) => parts.push(part));
+  const text = '\\r\\n\\r\\n--frame\\r\\nContent-Type: image/jpeg\\r\\nX-Mien-State: {"n": 1}\\r\\n' +
+    'Content-Length: 9\\r\\n\\r\\nab\\r\\n\\r\\n--c\\r\\n--frame\\r\\nContent-Length: 0\\r\\n\\r\\n\\r\\n' +
+    '--frame\\r\\ncontent-length: 3\\r\\nx-mien-state: {"n": 3}\\r\\n\\r\\nxyz\\r\\n--frame\\r\\nContent-Len';
+  const bytes = new TextEncoder().encode(text);
+  for (let at = 0; at < bytes.length; at += arguments[0]) reader.push(bytes.subarray(at, at + arguments[0]));
+  done(await Promise.all(parts.map(async ({ state, jpeg }) => [state, await jpeg.text()])));
+});
 """
 
 
-def event_places(server) -> bool:
-    """Whether there is a place for one more reader of events."""
-    try:
-        with urlopen(Request(f"{server.url}/api/events", method="HEAD")):
-            return True
-    except HTTPError as refused:
-        refused.close()
-        return False
+@pytest.mark.parametrize("size", [1, 2, 7, 64, 1000])
+def test_the_stream_is_read_however_it_is_cut(browser, page, size) -> None:
+    parts = browser.execute_async_script(PARTS, size)
+    assert parts == [[{"n": 1}, "ab\r\n\r\n--c"], [None, ""], [{"n": 3}, "xyz"]]
 
 
-def test_the_page_listens_instead_of_asking_again_and_again(browser, fake_camera, page) -> None:
-    asked = browser.execute_script(ASKED, "/api/state")
-    seen = set()
-
-    def ten_states() -> bool:
-        fake_camera.faces = (face_showing(EXPRESSIONS[len(seen) % 7], 1),)
-        seen.add(fake_camera.snapshots.peek()[0])
-        return len(seen) > 30
-
-    assert eventually(ten_states)
-    assert eventually(lambda: texts(browser, "#faces .label") == [fake_camera.faces[0].label])
-    assert browser.execute_script(ASKED, "/api/state") <= asked + 1  # 30 pictures are 1.5 s: ten questions
+def test_one_connection_brings_everything(browser, fake_camera, page) -> None:
+    browser.execute_script("performance.clearResourceTimings()")
+    published = fake_camera.snapshots.peek()[0]
+    assert eventually(lambda: fake_camera.snapshots.peek()[0] > published + 60)
+    assert asked(browser, "/api/") == 0
+    assert viewers(page) == 1
 
 
-def test_without_events_the_page_asks_and_takes_them_when_there_is_a_place(browser, fake_camera, serve) -> None:
-    fake_camera.play()
-    server = serve(fake_camera, max_streams=1)
-    with urlopen(f"{server.url}/api/events"):
-        browser.get(server.url)
-        assert eventually(lambda: texts(browser, "#faces .label") == ["happy", "sad"])
-        asked = browser.execute_script(ASKED, "/api/state")
-        assert eventually(lambda: browser.execute_script(ASKED, "/api/state") > asked + 3)
-    assert eventually(lambda: event_places(server))
-    assert eventually(lambda: not event_places(server))  # the page has taken it
+def test_a_server_that_no_longer_answers_counts_as_lost(browser, fake_camera, page, serve) -> None:
+    page.stop()
+    with socket.create_server(("127.0.0.1", page.port)):  # takes connections and says nothing
+        assert eventually(lambda: find(browser, "#banner").is_displayed(), within_s=20)
+    serve(fake_camera, port=page.port)
+    assert eventually(lambda: not find(browser, "#banner").is_displayed())
+    assert changes(browser)
 
 
-def test_a_hidden_tab_gives_its_events_up_too(browser, fake_camera, serve) -> None:
-    fake_camera.play()
-    server = serve(fake_camera, max_streams=1)
-    browser.get(server.url)
-    assert eventually(lambda: not event_places(server))
-    tab = browser.current_window_handle
-    browser.switch_to.new_window("tab")
-    assert eventually(lambda: event_places(server))
-    browser.close()
-    browser.switch_to.window(tab)
-    assert eventually(lambda: not event_places(server))
+def test_without_javascript_the_picture_is_there(page) -> None:
+    with urlopen(page.url) as answer:
+        html = answer.read().decode()
+    assert 'src="/video_feed"' in html.partition("<noscript>")[2].partition("</noscript>")[0]
 
 
 def test_with_a_token_the_page_works_and_hides_it(browser, fake_camera, serve) -> None:

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,10 +12,10 @@ from camera import VideoCamera
 from mien.expressions import SettingsError, SourceEndedError, SourceError, SourceMissingError
 from mien.imaging import decode_image
 from mien.sources import open_source
+from tests.camera_rig import DIED, FRAME
 from tests.fakes import (
     HANG,
     PATIENCE_S,
-    FakeClock,
     FakeOpener,
     FakePipeline,
     FakeSource,
@@ -23,69 +24,6 @@ from tests.fakes import (
     write_clip,
 )
 from tests.test_recorder import read_back
-
-FRAME = (32, 24)
-DIED = SourceError("it died")
-
-
-class Rig:
-    """A camera with everything around it replaced, and all of it at hand."""
-
-    def __init__(self, *opened, spec="0", **options):
-        self.sources = [source for source in opened if isinstance(source, FakeSource)]
-        self.opener = FakeOpener(*opened)
-        self.pipeline = FakePipeline()
-        self.clock = FakeClock()
-        self.told = []
-        self.trackers = []
-        settings = {
-            "open": self.opener,
-            "clock": self.clock,
-            "annotate": lambda frame, analysis: frame.pixels_bgr.copy(),
-            "placeholder": self.placeholder,
-            "make_tracker": self.make_tracker,
-            "tick_s": 0.01,
-        }
-        self.camera = VideoCamera(spec, self.pipeline, **(settings | options))
-
-    def placeholder(self, width, height, lines):
-        self.told.append(list(lines))
-        return np.full((height, width, 3), 255, np.uint8)
-
-    def make_tracker(self):
-        self.trackers.append(object())
-        return self.trackers[-1]
-
-    def until(self, state):
-        return eventually(lambda: (status := self.camera.status()).state == state and status)
-
-    def until_reason(self, part):
-        """The status as soon as it is reconnecting for this reason."""
-        status = eventually(lambda: part in ((status := self.camera.status()).reason or "") and status)
-        assert status.state == "reconnecting"
-        return status
-
-    def until_analysed(self, count):
-        eventually(lambda: len(self.pipeline.seen) >= count and self.camera._busy_since_s is None)
-
-    def snapshot(self, condition):
-        """The first newest snapshot that fulfils the condition."""
-        return eventually(lambda: (found := self.camera.snapshots.peek()[1]) and condition(found) and found)
-
-
-@pytest.fixture
-def rig():
-    rigs = []
-
-    def make(*opened, **options):
-        rigs.append(Rig(*opened, **options))
-        return rigs[-1]
-
-    yield make
-    for each in rigs:
-        threading.Timer(0.02, lambda each=each: [source.let_go() for source in each.sources]).start()
-        each.camera.stop()
-
 
 # --- frames that flow
 
@@ -131,7 +69,7 @@ def test_the_newest_frame_wins_while_the_analysis_is_busy(rig):
     assert busy.wait(PATIENCE_S)
     for _ in range(49):
         source.step()
-    eventually(lambda: it.camera._capture.frames.peek()[0] == 50)  # nobody held the source up
+    eventually(lambda: it.camera._feed.frames.peek()[0] == 50)  # nobody held the source up
     go_on.set()
     it.until_analysed(2)
     assert it.pipeline.seen[0][2] == 0
@@ -189,6 +127,52 @@ def test_fps_counts_the_last_two_seconds(rig):
     assert it.camera.status().fps == pytest.approx(1.5)
     it.clock.advance(2.0)
     assert it.camera.status().fps == 0
+
+
+def test_a_frame_is_drawn_and_encoded_when_somebody_looks(rig):
+    drawn = []
+
+    def annotate(frame, analysis):
+        drawn.append(frame.index)
+        return np.full((24, 32, 3), 200, np.uint8)
+
+    it = rig(FakeSource([FRAME, FRAME]), annotate=annotate)
+    it.camera.start()
+    snapshot = it.snapshot(lambda found: found.frame and found.frame.index == 1)
+    assert abs(int(np.median(decode_image(snapshot.plain_jpeg))) - 1) <= 2
+    assert drawn == []
+    assert abs(int(np.median(decode_image(snapshot.jpeg))) - 200) <= 2
+    assert it.camera.get_frame() == snapshot.jpeg
+    assert drawn == [1]
+
+
+def test_what_is_prepared_is_what_is_shown_and_recorded(rig):
+    source = FakeSource([FRAME] * 9, stepped=True)
+    recorded = []
+
+    def prepare(frame, analysis):
+        assert (analysis.width, analysis.height) == FRAME
+        if frame.index == 1:
+            raise ValueError("no cover")
+        return replace(frame, pixels_bgr=np.full((24, 32, 3), 100 + frame.index, np.uint8))
+
+    it = rig(source, prepare=prepare, record=lambda frame, analysis: recorded.append((frame, analysis)))
+    it.camera.start()
+    source.step()
+    shown = it.snapshot(lambda found: found.frame)
+    for jpeg in (shown.jpeg, shown.plain_jpeg):
+        assert abs(int(np.median(decode_image(jpeg))) - 100) <= 2
+    assert shown.frame.pixels_bgr[0, 0, 0] == 100  # nothing else of the frame is kept
+    eventually(lambda: recorded)
+    source.step()
+    it.until_reason("the analysis failed: ValueError: no cover")
+    it.snapshot(lambda found: found.frame is None)
+    source.step()
+    it.until("live")
+    assert it.snapshot(lambda found: found.frame and found.frame.index == 2)
+    eventually(lambda: len(recorded) == 2)
+    assert [(frame.index, frame.pixels_bgr[0, 0, 0]) for frame, _ in recorded] == [(0, 100), (2, 102)]
+    assert recorded[0][1] is shown.analysis
 
 
 # --- faults
@@ -304,7 +288,7 @@ def test_a_driver_that_always_hangs_does_not_fill_the_computer_with_threads(rig)
         it.clock.advance(11)
     for _ in range(20):
         it.clock.advance(11)
-        it.camera._capture.watch()
+        it.camera._feed.watch()
     assert len(it.opener.specs) == 4
     assert threading.active_count() <= before + 4
     it.sources[0].release.set()  # one comes back: then a new try is made
@@ -399,7 +383,7 @@ def test_an_error_in_the_pipeline_is_told_logged_once_and_survived(rig, caplog):
     assert status.fps == 0
     it.snapshot(lambda found: found.frame is None)
     assert it.told[-1][1] == status.reason
-    eventually(lambda: it.camera._capture.frames.peek()[0] == 4)
+    eventually(lambda: it.camera._feed.frames.peek()[0] == 4)
     it.pipeline.error = None
     source.step()
     it.until_analysed(2)
@@ -413,7 +397,7 @@ def test_an_analysis_that_hangs_is_told(rig):
     go_on = threading.Event()
     it.camera._pipeline.analyze = lambda *_: go_on.wait(PATIENCE_S)
     it.camera.start()
-    eventually(lambda: it.camera._busy_since_s)
+    eventually(lambda: it.camera._pulse.is_busy)
     it.clock.advance(5)
     assert it.camera.status().reason == "the analysis of one frame takes longer than 5 s"
     go_on.set()
@@ -430,7 +414,7 @@ def test_what_can_not_be_opened_at_the_start_is_raised(rig, spec, error, caplog)
     with pytest.raises(type(error), match=str(error)):
         it.camera.start()
     eventually(lambda: threading.active_count() <= before)
-    assert it.camera.status().state == "resting"
+    assert it.camera.status().reason == "stopped"
     assert caplog.text == ""  # whoever catches it says it, once
 
 
@@ -452,7 +436,7 @@ def test_a_url_that_can_never_work_is_refused_at_once(spec):
 def test_opening_that_never_comes_back_is_an_error_at_the_start(rig):
     never = threading.Event()
     it = rig(open=lambda spec, **_: never.wait(PATIENCE_S), open_within_s=15)
-    turner = threading.Timer(0, lambda: (eventually(lambda: it.camera._capture._thread), it.clock.advance(16)))
+    turner = threading.Timer(0, lambda: (eventually(lambda: it.camera._feed._capture._thread), it.clock.advance(16)))
     turner.start()
     with pytest.raises(SourceError, match="did not open within 15 s"):
         it.camera.start()
@@ -487,7 +471,7 @@ def test_stop_ends_the_threads_and_closes_the_device(rig):
     assert source.closed.is_set()
     eventually(lambda: threading.active_count() <= before)
     assert camera.snapshots.closed
-    assert (camera.status().state, camera.status().reason) == ("resting", "stopped")
+    assert (camera.status().state, camera.status().reason) == ("ended", "stopped")
     camera.stop()
     with pytest.raises(SourceError, match="stopped"):
         camera.get_frame()
@@ -556,10 +540,10 @@ def test_the_annotated_video_is_saved_and_finished_when_the_source_ends(rig, tmp
     it.camera.start()
     for count in range(1, 4):
         source.step()
-        eventually(lambda count=count: it.camera._writer.written == count)
+        eventually(lambda count=count: it.camera._screen.writer.written == count)
     source.step()
     it.until("ended")
-    eventually(lambda: not it.camera._writer._thread.is_alive())
+    eventually(lambda: not it.camera._screen.writer._thread.is_alive())
     assert read_back(tmp_path / "out.mp4")[0] == pytest.approx([50, 100, 150], abs=4)
 
 
@@ -607,9 +591,9 @@ def test_a_network_camera_that_closes_is_opened_again_for_real():
         camera = VideoCamera(f"{url}/video", FakePipeline(), open=open_source, backoff_s=(0.01, 0.02), tick_s=0.01)
         with camera:
             first = eventually(lambda: (found := camera.snapshots.peek()[1]) and found.frame and found)
-            eventually(lambda: camera._capture._opened >= 3)
+            eventually(lambda: camera._feed._capture._opened >= 3)
             eventually(lambda: camera.snapshots.peek()[1] is not first)
-        assert camera.status().state == "resting"
+        assert camera.status().state == "ended"
 
 
 def test_the_drawn_placeholder_can_be_published(rig):
@@ -619,3 +603,61 @@ def test_the_drawn_placeholder_can_be_published(rig):
     it.camera.start()
     picture = decode_image(it.snapshot(lambda found: found.frame is None).jpeg)
     assert picture.std() > 0
+
+
+# --- privacy mode and the record
+
+
+class Cover:
+    """Stands in for privacy mode: covered frames are white."""
+
+    def __init__(self):
+        self.on = False
+        self.error = None
+
+    def prepare(self, frame, analysis):
+        if self.error is not None:
+            raise self.error
+        return replace(frame, pixels_bgr=np.full_like(frame.pixels_bgr, 255)) if self.on else frame
+
+
+def brightness(jpeg):
+    return decode_image(jpeg).mean()
+
+
+def test_what_is_shown_again_replaces_what_may_not_be_seen_any_more(rig):
+    cover, recorded = Cover(), []
+    it = rig(FakeSource([FRAME]), prepare=cover.prepare, record=lambda frame, _: recorded.append(frame.index))
+    it.camera.start()
+    it.until_analysed(1)
+    clear = it.snapshot(lambda found: found.frame is not None)
+    assert max(brightness(clear.jpeg), brightness(clear.plain_jpeg)) < 10
+    cover.on = True
+    it.camera.show_again()
+    _, covered = it.camera.snapshots.peek()
+    assert covered is not clear
+    assert min(brightness(covered.jpeg), brightness(covered.plain_jpeg), covered.frame.pixels_bgr.mean()) > 250
+    cover.on = False
+    it.camera.show_again()
+    assert brightness(it.camera.snapshots.peek()[1].jpeg) < 10
+    assert recorded == [0], "the frame is recorded once, however often it is shown"
+
+
+def test_what_can_not_be_covered_does_not_stay(rig):
+    cover = Cover()
+    it = rig(FakeSource([FRAME]), prepare=cover.prepare)
+    it.camera.start()
+    it.until_analysed(1)
+    it.snapshot(lambda found: found.frame is not None)
+    cover.error = RuntimeError("boom")
+    with pytest.raises(RuntimeError):
+        it.camera.show_again()
+    left = it.camera.snapshots.peek()[1]
+    assert left.frame is None
+    assert brightness(left.jpeg) > 250, "the placeholder"
+
+
+def test_with_nothing_shown_yet_there_is_nothing_to_show_again(rig):
+    it = rig(FakeSource([]))
+    it.camera.show_again()
+    assert it.camera.snapshots.peek() == (0, None)

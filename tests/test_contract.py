@@ -14,8 +14,10 @@ import numpy as np
 import pytest
 from jsonschema import Draft202012Validator
 
+from mien.choices import Choices
 from mien.expressions import Analysis, Snapshot
 from mien.imaging import decode_image, encode_jpeg, encode_png, jpeg_to_png
+from mien.webcams import Webcams
 from tests.web_fakes import FakeCamera, face_showing
 from web import create_app
 from web.openapi import DOCUMENT, PATHS, SCHEMAS
@@ -29,12 +31,22 @@ def analyze(data: bytes) -> Analysis:
     return Analysis(width, height, (face_showing("happy"),))
 
 
+class NoWebcams(Webcams):
+    def find(self, in_use: int | None = None) -> dict[int, str]:
+        return {}
+
+
 def png(snapshot: Snapshot) -> bytes:
     return jpeg_to_png(snapshot.jpeg)
 
 
+def explain(pixels, faces) -> list[bytes]:
+    return [encode_png(np.zeros((48, 48, 4), np.uint8)) for _ in faces]
+
+
 def build(camera: FakeCamera, **options):
-    return create_app(camera, analyze=analyze, to_png=png, **options)
+    options.setdefault("choices", Choices(webcams=NoWebcams()))
+    return create_app(camera, analyze=analyze, to_png=png, explain=explain, **options)
 
 
 @pytest.fixture
@@ -90,6 +102,7 @@ def test_it_is_served_as_it_is_and_as_a_page(client) -> None:
     answer = client.get("/api/openapi.json")
     assert answer.json == DOCUMENT
     check(answer, "/api/openapi.json")
+    check(client.get("/model-card"), "/model-card")
     page = client.get("/api")
     check(page, "/api")
     for name in itertools.chain(PATHS, SCHEMAS):
@@ -102,7 +115,9 @@ def test_it_is_served_as_it_is_and_as_a_page(client) -> None:
 # ---- the answers
 
 
-@pytest.mark.parametrize("path", ["/", "/healthz", "/api/state", "/api/state?viewer=me", "/api/snapshot.png"])
+@pytest.mark.parametrize(
+    "path", ["/", "/healthz", "/api/state", "/api/state?viewer=me", "/api/snapshot.png", "/api/explain"]
+)
 def test_answers_while_pictures_flow(client, fake_camera, path: str) -> None:
     fake_camera.publish()
     answer = client.get(path)
@@ -110,7 +125,7 @@ def test_answers_while_pictures_flow(client, fake_camera, path: str) -> None:
     check(answer, path.partition("?")[0])
 
 
-@pytest.mark.parametrize("path", ["/healthz", "/api/state", "/api/snapshot.png"])
+@pytest.mark.parametrize("path", ["/healthz", "/api/state", "/api/snapshot.png", "/api/explain"])
 @pytest.mark.parametrize("picture", [None, Snapshot(b"placeholder")])
 def test_answers_while_none_flow(client, fake_camera, path: str, picture) -> None:
     if picture:
@@ -122,7 +137,7 @@ def test_answers_while_none_flow(client, fake_camera, path: str, picture) -> Non
     check(answer, path)
 
 
-@pytest.mark.parametrize("path", ["/video_feed", "/api/events"])
+@pytest.mark.parametrize("path", ["/video_feed", "/api/frames", "/api/events"])
 def test_streams_and_their_refusal(fake_camera, path: str) -> None:
     fake_camera.publish()
     client = build(fake_camera, max_streams=1).test_client()
@@ -179,6 +194,34 @@ def test_too_many_images_at_once(fake_camera) -> None:
     first.join(10)
     assert answer.status_code == 429
     check(answer, "/api/analyze", "post")
+
+
+@pytest.mark.parametrize("folder", [False, True])
+def test_the_sources_that_may_be_chosen(fake_camera, tmp_path, folder: bool) -> None:
+    (tmp_path / "a.mp4").write_bytes(b"video")
+    client = build(fake_camera, choices=Choices(tmp_path if folder else None, NoWebcams())).test_client()
+    answer = client.get("/api/sources")
+    check(answer, "/api/sources")
+    assert answer.json["files"] == (["a.mp4"] if folder else None)
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b'{"source":"demo"}', 200),
+        (b"{", 400),
+        (b'{"source":"/etc/passwd"}', 403),
+        (b'{"source":"7"}', 422),
+        (b'{"source":"%s"}' % (b"x" * 9000), 413),
+    ],
+)
+def test_forms_of_a_choice(client, body: bytes, code: int) -> None:
+    answer = client.post("/api/source", data=body, content_type="application/json")
+    assert answer.status_code == code
+    check(answer, "/api/source", "post")
+    answer = client.post("/api/source", data=body, content_type="text/plain")
+    assert answer.status_code == 415
+    check(answer, "/api/source", "post")
 
 
 @pytest.mark.parametrize(("path", "method"), [(path, method) for path, ways in PATHS.items() for method in ways])

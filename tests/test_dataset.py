@@ -1,3 +1,6 @@
+import zlib
+
+import cv2
 import numpy as np
 import pytest
 
@@ -5,15 +8,14 @@ from mien.expressions import EXPRESSIONS
 from tests.synthetic import picture, write_csv, write_folders
 from training.dataset import (
     CSV_CODES,
-    DataError,
     Dataset,
     Split,
     duplicates,
     hold_out,
     load_dataset,
     not_in,
-    parse_pixels,
 )
+from training.reading import DataError, parse_pixels, read_image
 
 
 def rows_of(count, usage, rng):
@@ -81,12 +83,18 @@ def test_what_can_not_be_read_is_named_and_skipped(tmp_path):
     root = write_folders(tmp_path)
     (root / "train" / "sad" / "broken.jpg").write_bytes(b"\xff\xd8\xff no image")
     (root / "train" / "sad" / "empty.png").write_bytes(b"")
-    (root / "train" / "sad" / "notes.txt").write_text("not counted")
+    (root / "train" / "sad" / "notes.txt").write_text("counted")
+    (root / "train" / "sad" / "gone.png").symlink_to("nowhere")
+    (root / "train" / "sad" / ".DS_Store").write_text("not counted")
+    (root / "train" / "sad" / "Thumbs.db").write_text("not counted")
+    (root / "train" / ".ipynb_checkpoints").mkdir()
     dataset = load_dataset(root)
     assert len(dataset.train) == 42
     assert sorted(line.split("/")[-1] for line in dataset.skipped) == [
         "broken.jpg: not a readable image",
         "empty.png: not a readable image",
+        "gone.png: No such file or directory",
+        "notes.txt: not an image by its name",
     ]
 
 
@@ -118,13 +126,19 @@ def test_a_broken_row_is_named_and_skipped(tmp_path, line, reason):
     ("make", "message"),
     [
         (lambda path: None, "found nothing there"),
-        (lambda path: path.mkdir(), "expected the folders train/ and test/, found no folder"),
+        (lambda path: path.mkdir(), "expected the folders train/ and test/, or .*; found no folder"),
+        (lambda path: (path / "images" / "happy").mkdir(parents=True), "found images"),
+        (lambda path: (path / "test" / "happy").mkdir(parents=True), "found test"),
+        (lambda path: [(path / name).mkdir(parents=True) for name in ("train", "happy")], "found happy, train"),
+        (lambda path: [(path / name).mkdir(parents=True) for name in ("happy", "joy")], "found joy"),
         (lambda path: (path / "train" / "joy").mkdir(parents=True), "found joy"),
         (lambda path: (path / "train" / "happy").mkdir(parents=True), "found none that can be read"),
         (lambda path: path.write_text(""), "found an empty file"),
         (lambda path: path.write_text("label,image\n"), "found label,image"),
         (lambda path: path.write_bytes(b"\x00\xff" * 100), "expected the columns emotion,pixels"),
         (lambda path: path.write_text("emotion,pixels\n"), "found none that can be read"),
+        (lambda path: path.write_text("emotion,pixels\n1,1\n"), "1 skipped, first data row 1: expected 2304 pixels"),
+        (lambda path: path.write_text("emotion,pixels\n1," + "1 " * 600_000), "broken row behind line 1: field larger"),
     ],
 )
 def test_a_wrong_layout_is_told(tmp_path, make, message):
@@ -142,13 +156,99 @@ def test_an_empty_class_is_told(tmp_path):
         load_dataset(root)
 
 
-def test_other_sizes_and_colours_are_scaled_to_gray(tmp_path):
-    import cv2
+@pytest.mark.parametrize(
+    ("name", "pixels"),
+    [
+        ("colour.jpg", np.full((200, 150, 3), 99, np.uint8)),
+        ("transparent.png", np.full((9, 9, 4), 99, np.uint8)),
+        ("deep.png", np.full((300, 300), 99 * 257, np.uint16)),
+        ("thin.webp", np.full((1, 400, 3), 99, np.uint8)),
+        ("wide.tiff", np.full((20, 400), 99, np.uint8)),
+        ("UPPER.BMP", np.full((48, 48), 99, np.uint8)),
+    ],
+)
+@pytest.mark.parametrize("side_px", [32, 64])
+def test_other_sizes_and_colours_are_scaled_to_gray(name, pixels, side_px, tmp_path):
+    root = write_folders(tmp_path, train=2, private=0)
+    where = root / "train" / "happy" / name
+    cv2.imwrite(str(where), pixels)
+    train = load_dataset(root, side_px=side_px).train
+    assert train.images.shape == (15, side_px, side_px, 1)
+    (image,) = [train.images[i] for i, path in enumerate(train.names) if path == str(where)]
+    assert np.abs(image.astype(int) - 99).max() <= 2
 
-    root = write_folders(tmp_path)
-    cv2.imwrite(str(root / "train" / "happy" / "colour.jpg"), np.full((200, 150, 3), 99, np.uint8))
-    images = load_dataset(root, side_px=64).train.images
-    assert images.shape == (43, 64, 64, 1)
+
+def test_upper_case_folders_within_folders_and_two_spellings_are_read(tmp_path):
+    write_folders(tmp_path, train=2)
+    (tmp_path / "train").rename(tmp_path / "Train")
+    (tmp_path / "Train" / "happy").rename(tmp_path / "Train" / "Happy")
+    other = tmp_path / "Train" / "HAPPY" / "more" / "yet more"
+    other.mkdir(parents=True)
+    cv2.imwrite(str(other / "a.png"), picture("happy", np.random.default_rng(1)))
+    counts = load_dataset(tmp_path).train.counts()
+    assert counts == {**dict.fromkeys(EXPRESSIONS, 2), "happy": 3}
+
+
+def unsplit(root, count=40):
+    rng = np.random.default_rng(0)
+    for expression in EXPRESSIONS:
+        (root / expression).mkdir(parents=True)
+        for i in range(count):
+            cv2.imwrite(str(root / expression / f"{i}.png"), picture(expression, rng))
+    return root
+
+
+def test_a_tree_without_splits_is_split_by_the_pixels(tmp_path):
+    root = unsplit(tmp_path / "data")
+    first = load_dataset(root)
+    sizes = [len(split) for split in (first.train, first.validation, first.test)]
+    assert sum(sizes) == 280
+    assert sizes[0] > 200
+    assert 14 <= sizes[1] <= 42
+    assert 14 <= sizes[2] <= 42
+    (root / "sad" / "copy.png").write_bytes((root / "sad" / "7.png").read_bytes())
+    cv2.imwrite(str(root / "sad" / "new.png"), picture("sad", np.random.default_rng(9)))
+    then = load_dataset(root, side_px=32, seed=5)
+    for before, after in ((first.train, then.train), (first.validation, then.validation), (first.test, then.test)):
+        assert set(before.names) <= set(after.names), "size, seed and more images move none"
+        here = {name.rsplit("/", 1)[1] for name in after.names if "/sad/" in name}
+        assert ("7.png" in here) == ("copy.png" in here), "copies stay together"
+
+
+def test_a_tree_too_small_to_hold_any_image_out_is_told(tmp_path):
+    with pytest.raises(DataError, match="expected two images of an expression or more"):
+        load_dataset(write_folders(tmp_path, train=1, public=0, private=0))
+
+
+def test_from_two_images_of_an_expression_one_is_held_out(tmp_path):
+    dataset = load_dataset(write_folders(tmp_path, train=2, public=0, private=0))
+    assert dataset.train.counts() == dataset.validation.counts() == dict.fromkeys(EXPRESSIONS, 1)
+
+
+def test_an_empty_class_whose_images_are_broken_says_so(tmp_path):
+    root = write_folders(tmp_path, train=2)
+    for path in (root / "train" / "fear").iterdir():
+        path.write_bytes(b"broken")
+    with pytest.raises(DataError, match=r"found none of fear \(2 skipped, first .*Training_0.png: not a readable"):
+        load_dataset(root)
+
+
+def test_an_image_beyond_the_decoders_limit_is_skipped(tmp_path):
+    path = tmp_path / "huge.png"
+    cv2.imwrite(str(path), np.zeros((4, 4), np.uint8))
+    data = bytearray(path.read_bytes())
+    data[16:24] = (100_000).to_bytes(4, "big") * 2  # width and height in IHDR
+    data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match="not a readable image"):
+        read_image(path)
+
+
+def test_a_csv_with_a_byte_order_mark_is_read(tmp_path):
+    rng = np.random.default_rng(0)
+    path = write_csv(tmp_path / "a.csv", rows_of(2, "Training", rng))
+    path.write_text(path.read_text(), encoding="utf-8-sig")
+    assert len(load_dataset(path).train) == 7
 
 
 def test_not_in_drops_exact_duplicates():

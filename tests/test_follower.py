@@ -44,6 +44,33 @@ def test_a_face_that_comes_nearer_grows():
     assert motion.scale == pytest.approx(128 / 120, abs=0.02)
 
 
+@pytest.mark.parametrize(("x", "y"), [(0, 0), (520, 360), (0, 360)])
+def test_a_face_at_the_edge_is_followed(x, y):
+    follower = Follower()
+    follower.step(scene(x, y), [])
+    toward = 4 if x == 0 else -4
+    (motion,) = follower.step(scene(x + toward, y), [middle(x, y)])
+    assert (motion.dx, motion.dy) == (pytest.approx(toward, abs=1), pytest.approx(0, abs=1))
+
+
+@pytest.mark.parametrize("center", [(-300, 200), (900, 200), (300, -200), (300, 900), (-5000, 5000)])
+def test_a_face_outside_the_picture_is_lost(center):
+    follower = Follower()
+    follower.step(scene(200, 150), [])
+    assert follower.step(scene(200, 150), [np.array([*center, 120.0, 120.0])]) == [None]
+
+
+def test_faces_far_from_each_other_are_each_followed():
+    pixels = [BACKGROUND.copy(), BACKGROUND.copy()]
+    for picture, step in zip(pixels, (0, 5), strict=True):
+        for x, y in ((20 + step, 20), (480, 330 - step)):
+            picture[y : y + 120, x : x + 120] = FACE
+    follower = Follower()
+    follower.step(pixels[0], [])
+    motions = follower.step(pixels[1], [middle(20, 20), middle(480, 330)])
+    assert [(round(motion.dx), round(motion.dy)) for motion in motions] == [(5, 0), (0, -5)]
+
+
 def test_a_face_that_vanished_is_lost():
     follower = Follower()
     follower.step(scene(200, 150), [])

@@ -5,7 +5,7 @@ from mien.keras_files import import_keras
 from tests.synthetic import write_folders
 from training.__main__ import main
 from training.export import export
-from training.masking import WAYS, as_text, highest, masking_drops, mean_with_interval
+from training.masking import FILLS, PLAIN, WAYS, as_text, highest, masking_drops, mean_with_interval
 from training.networks import NETWORKS
 
 import_keras()
@@ -25,10 +25,14 @@ def edge_faces(n):
     return images
 
 
+def drops_of(heat):
+    return masking_drops(left_edge, lambda images, labels: np.repeat(heat[None], len(images), 0), edge_faces(30))
+
+
 def test_hiding_what_matters_costs_most():
     heat = np.zeros((10, 10))
     heat[:, :2] = 1
-    drops = masking_drops(left_edge, lambda images, labels: np.repeat(heat[None], len(images), 0), edge_faces(30))
+    drops = drops_of(heat)["mean"]
     assert tuple(drops) == WAYS
     assert drops[WAYS[0]] == pytest.approx(0.4, abs=0.01), "from 1 to 0.5 + 0.2 / 2"
     assert drops[WAYS[1]].mean() == pytest.approx(0.08, abs=0.03), "a fifth of that"
@@ -38,9 +42,39 @@ def test_hiding_what_matters_costs_most():
 def test_a_map_that_points_elsewhere_is_found_out():
     heat = np.zeros((10, 10))
     heat[:, 5:7] = 1
-    drops = masking_drops(left_edge, lambda images, labels: np.repeat(heat[None], len(images), 0), edge_faces(30))
+    drops = drops_of(heat)["mean"]
     assert drops[WAYS[0]] == pytest.approx(0, abs=1e-9)
     assert drops[WAYS[1]].mean() > 0.05
+
+
+def test_every_way_hides_as_many_pixels_with_the_same_fill():
+    seen = []
+
+    def predict(images):
+        seen.append(images)
+        return left_edge(images)
+
+    rng = np.random.default_rng(1)
+    images = rng.integers(0, 100, (4, 10, 10, 1)).astype(np.uint8)
+    images[:, ::2, ::2] = 255
+    heat = rng.random((4, 10, 10))
+    drops = masking_drops(predict, lambda *_: heat, images, plain=lambda *_: 1 - heat)
+    assert tuple(drops) == FILLS
+    assert all(tuple(ways) == (*WAYS, PLAIN) for ways in drops.values())
+    _, *hidden = seen
+    means, blurs = hidden[: len(WAYS) + 1], hidden[len(WAYS) + 1 :]
+    for by_mean, by_blur in zip(means, blurs, strict=True):
+        changed = by_mean != images
+        assert (changed.sum(axis=(1, 2, 3)) >= 18).all(), "a fifth of 100, less what was equal to the mean"
+        assert (changed.sum(axis=(1, 2, 3)) <= 20).all()
+        assert len(np.unique(by_mean[0][changed[0]])) == 1
+        assert len(np.unique(by_blur[0][by_blur[0] != images[0]])) > 5
+        assert not ((by_blur != images) & ~changed & (images != np.round(images.mean((1, 2, 3), keepdims=True)))).any()
+
+
+def test_no_images_give_no_drops():
+    drops = masking_drops(left_edge, lambda *_: np.zeros((0, 10, 10)), edge_faces(0))
+    assert [values.shape for ways in drops.values() for values in ways.values()] == [(0,)] * len(FILLS) * len(WAYS)
 
 
 @pytest.mark.parametrize("heat", [np.zeros((5, 4)), np.arange(20.0).reshape(5, 4)])
@@ -53,8 +87,8 @@ def test_a_fifth_is_a_fifth_even_of_equal_values(heat):
 def test_mean_with_interval_and_its_text():
     assert mean_with_interval(np.array([0.0, 1.0] * 50)) == (0.5, pytest.approx(0.0985, abs=1e-3))
     values = np.array([0.1, 0.3])
-    text = as_text({WAYS[0]: values + 0.2, WAYS[1]: values, WAYS[2]: values})
-    assert "2 images, 20% of the pixels" in text
+    text = as_text({"blur": {WAYS[0]: values + 0.2, WAYS[1]: values, WAYS[2]: values}})
+    assert "2 images, 20% of the pixels hidden, filled with the image, blurred" in text
     assert f"{WAYS[0]} more than {WAYS[1]}: 0.200 (0.200 to 0.200)" in text
 
 
@@ -65,4 +99,4 @@ def test_the_command_prints_all_ways(tmp_path, capsys):
     assert main([*words, "--images", "5"]) == 0
     said = capsys.readouterr().out
     assert "5 images" in said
-    assert all(way in said for way in WAYS)
+    assert all(said.count(f"  {way}: ") == len(FILLS) for way in (*WAYS, PLAIN))

@@ -83,3 +83,11 @@ def test_an_unknown_layer_of_this_projects_name_is_refused(tmp_path):
     model_file.write_text(model_file.read_text().replace("LocalBinaryPatterns", "LocalTernaryPatterns"))
     with pytest.raises(ModelError, match="LocalTernaryPatterns"):
         FacialExpressionModel(model_file, weights_file)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_an_untrained_network_takes_all_expressions_for_equally_probable(name):
+    faces = np.random.default_rng(0).integers(0, 256, (16, 32, 32, 1)).astype(np.float32)
+    keras.utils.set_random_seed(0)
+    probabilities = np.asarray(NETWORKS[name](32)(faces, training=False))
+    assert -np.log(probabilities).mean() == pytest.approx(np.log(7), abs=0.1)

@@ -70,6 +70,30 @@ def test_with_a_tracker_probabilities_are_smoothed_and_raw_stays():
     assert face.label == "happy", "one odd frame does not change the label"
 
 
+@pytest.mark.parametrize(("unsure_below", "unsure"), [(0.0, False), (0.93, False), (0.95, True), (1.0, True)])
+@pytest.mark.parametrize("make_tracker", [Tracker, lambda: None])
+def test_a_low_confidence_is_unsure(unsure_below, unsure, make_tracker):
+    pipeline = Pipeline(ScriptedDetector([LEFT]), BrightnessClassifier(), unsure_below=unsure_below)
+    tracker = make_tracker()
+    for i in range(2):
+        analysis = pipeline.analyze(Frame(picture(LEFT), i, captured_at=i / 30), tracker)
+    assert [(face.label, face.unsure) for face in analysis.faces] == [("happy", unsure)]
+
+
+def test_label_and_confidence_are_of_one_expression_while_it_changes():
+    pipeline, tracker = Pipeline(ScriptedDetector([LEFT]), BrightnessClassifier()), Tracker()
+    trailed, shown = 0, []
+    for i in range(60):
+        frame = Frame(picture(LEFT) if i < 30 else picture(), i, captured_at=i / 30)
+        for face in pipeline.analyze(frame, tracker).faces:
+            assert face.confidence == pytest.approx(face.probabilities[EXPRESSIONS.index(face.label)])
+            trailed += face.label != EXPRESSIONS[int(face.probabilities.argmax())]
+            shown.append(face.label)
+    assert trailed > 0, "the label waits for a clear lead"
+    assert shown == sorted(shown)
+    assert set(shown) == {"happy", "sad"}
+
+
 def test_a_missed_detection_is_bridged():
     pipeline, tracker = Pipeline(ScriptedDetector([LEFT], [LEFT], [], [LEFT]), BrightnessClassifier()), Tracker()
     shown = [len(pipeline.analyze(Frame(picture(), i, captured_at=i / 30), tracker).faces) for i in range(4)]

@@ -66,7 +66,7 @@ def test_the_surest_mistakes_come_first(dataset):
 def test_what_the_network_sees_can_be_drawn(dataset, network):
     face = dataset.train.images[:1]
     blocks = block_outputs(network, face)
-    assert [maps.shape for maps in blocks.values()] == [(1, 16, 16, 32)]
+    assert {name: maps.shape for name, maps in blocks.items()} == {"block 1": (1, 16, 16, 32)}
     assert len(pictures(plots_data.feature_maps(face[0], blocks, count=4))) == 5
     kernels = first_filters(network)
     assert kernels.shape == (3, 3, 32)
@@ -85,11 +85,22 @@ def test_the_diagram_names_layers_and_shapes(name):
     assert text.splitlines()[-1].split()[:2] == ["expressions", "7"]
 
 
-def test_without_graphviz_there_is_no_picture_and_no_error(network, tmp_path, monkeypatch):
-    def missing(*args, **options):
-        raise ImportError("you must install pydot")
+def test_with_graphviz_the_diagram_is_a_picture(network, tmp_path, monkeypatch):
+    pytest.importorskip("pydot", reason="writes what Graphviz draws; in requirements-notebook.txt")
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    (tmp_path / "any.png").write_bytes(b"a picture")
+    dot = programs / "dot"
+    dot.write_text(f"#!/bin/sh\nfor last; do :; done\ncat $last > {tmp_path}/seen.dot\ncat {tmp_path}/any.png\n")
+    dot.chmod(0o755)
+    monkeypatch.setenv("PATH", str(programs), prepend=":")
+    path = draw(network, tmp_path / "pictures" / "network.png")
+    assert path.read_bytes() == b"a picture"
+    assert "Conv2D" in (tmp_path / "seen.dot").read_text()
 
-    monkeypatch.setattr(keras.utils, "plot_model", missing)
+
+def test_without_graphviz_there_is_no_picture_and_no_error(network, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
     assert draw(network, tmp_path / "network.png") is None
 
 

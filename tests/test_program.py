@@ -12,6 +12,7 @@ import urllib.request
 
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 
 from mien.expressions import EXPRESSIONS
@@ -42,6 +43,16 @@ class Running:
                 return error.code, error.read()
         except OSError:
             return 0, b""
+
+    def post(self, path, body):
+        """The answer to a body, both JSON."""
+        data, kind = json.dumps(body).encode(), {"Content-Type": "application/json"}
+        with urllib.request.urlopen(urllib.request.Request(self.url + path, data, kind), timeout=10) as answer:
+            return json.load(answer)
+
+    def picture(self):
+        """The newest picture as the program gives it to save."""
+        return cv2.imdecode(np.frombuffer(self.get("/api/snapshot.png")[1], np.uint8), cv2.IMREAD_COLOR)
 
     def state(self):
         status, body = self.get("/api/state")
@@ -238,6 +249,26 @@ def test_a_taken_port_is_one_line_and_status_2():
     assert status == 2
     assert f"port {port}" in error
     assert "Traceback" not in error
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+def test_covered_and_recorded_and_killed(run, tmp_path):
+    folder = tmp_path / "sessions"
+    program = run("--source", "demo", "--privacy", "--sessions", folder)
+    assert program.wait_for(lambda state: state["faces"])["privacy"]
+    assert program.post("/api/record", {"on": True})["recording"]["on"]
+    told = program.wait_for(lambda state: state["recording"]["rows"] >= 20)
+    covered = program.picture()
+    assert program.post("/api/privacy", {"on": False}) == {"privacy": False}
+    clear = program.picture()
+    assert cv2.Laplacian(clear, cv2.CV_64F).std() > 0
+    assert len(np.unique(clear.reshape(-1, 3), axis=0)) > 4 * len(np.unique(covered.reshape(-1, 3), axis=0))
+    last = program.wait_for(lambda state: state["frame"]["captured_at"] > told["frame"]["captured_at"] + 2)
+    os.kill(program.process.pid, signal.SIGKILL)
+    table = pd.read_csv(folder / told["recording"]["name"])
+    assert len(table) >= told["recording"]["rows"]
+    assert table["time"].max() >= last["frame"]["captured_at"] - 1
+    assert table["label"].isin(EXPRESSIONS).all()
 
 
 @pytest.mark.shared

@@ -17,6 +17,7 @@ import pytest
 
 from mien.expressions import Analysis
 from mien.imaging import decode_image, encode_jpeg
+from mien.session import SessionRecorder
 from tests.web_fakes import face_showing
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
@@ -45,6 +46,25 @@ def test_curl_gets_the_faces_of_a_photo(fake_camera, serve, tmp_path) -> None:
     answer = json.loads(done.stdout)
     assert (answer["width"], answer["height"]) == (120, 90)
     assert [face["label"] for face in answer["faces"]] == ["happy"]
+
+
+def test_a_session_is_recorded_by_curl_and_read_by_pandas(fake_camera, serve, tmp_path) -> None:
+    if not shutil.which("curl"):
+        pytest.skip("there is no curl on this computer")
+    session = SessionRecorder(tmp_path / "sessions")
+    url = serve(fake_camera, session=session).url
+    words = shlex.split(example("curl -H", url))
+    done = subprocess.run(words, env=DIRECT, capture_output=True, timeout=20, check=True)
+    assert json.loads(done.stdout)["recording"]["on"]
+    for _ in range(4):
+        snapshot = fake_camera.publish()
+        session.record(snapshot.frame, snapshot.analysis)
+    session.stop()
+    code = example("import pandas", url)
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=DIRECT, capture_output=True, timeout=60, text=True, check=True
+    )
+    assert re.search(r"1 +happy +1\.0\n2 +sad +1\.0\n", done.stdout)
 
 
 def test_python_follows_what_is_seen(fake_camera, serve) -> None:

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 
@@ -8,8 +10,9 @@ from tests.test_evaluation import probabilities_for
 from training import plots
 from training.costs import Costs, measure, multiply_adds
 from training.evaluation import FLIPPED, score
-from training.export import export
-from training.report import CARD_BEGIN, CARD_END, Report, comparison, trained_epochs, write_into_card
+from training.export import export, read_origin
+from training.recipe import Recipe
+from training.report import CARD_BEGIN, CARD_END, Report, comparison, write_into_card
 
 keras = import_keras()
 
@@ -22,7 +25,9 @@ def report():
         score(probabilities_for(np.roll(labels, 1), 0.8), labels),
     )
     sets = {"PublicTest": right, "PrivateTest": wrong, f"PrivateTest{FLIPPED}": right}
-    return Report(sets, Costs("tiny", 1234, 5_000_000, 1.25, "2 processor cores, tensorflow"), 3)
+    return Report(
+        sets, Costs("tiny", 1234, 5_000_000, 1.25, "2 processor cores, tensorflow"), 3, Recipe(learning_rate=5e-4)
+    )
 
 
 def test_arithmetic_is_counted_from_shapes():
@@ -53,7 +58,18 @@ def test_costs_of_a_loaded_network(tmp_path):
 
 def test_a_report_survives_its_json(report, tmp_path):
     report.write_json(tmp_path / "a.json")
-    assert Report.read_json(tmp_path / "a.json").as_markdown() == report.as_markdown()
+    again = Report.read_json(tmp_path / "a.json")
+    assert again.as_markdown() == report.as_markdown()
+    assert (again.recipe, again.epochs) == (report.recipe, 3)
+
+
+def test_figures_written_before_recipes_travelled_are_read(report, tmp_path):
+    path = tmp_path / "a.json"
+    report.write_json(path)
+    document = json.loads(path.read_text())
+    del document["network"]["recipe"]
+    path.write_text(json.dumps(document))
+    assert "| tiny | ? | 3 |" in comparison([Report.read_json(path)])
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[1]", '{"network": {}, "sets": {}}'])
@@ -77,9 +93,16 @@ def test_markdown_reports_flip_averaging_apart_and_names_the_convention(report):
 
 def test_networks_stand_side_by_side(report):
     rows = comparison([report, report]).splitlines()
-    assert rows[2].startswith("| tiny | 3 | 1,234 | ")
+    recipe = "adamw 0.0005 cosine, batch 64, dropout 0.2/0.3, smoothing 0.05, flip, rotation 10°, shift 6 %"
+    assert rows[2].startswith(f"| tiny | {recipe}, scale 10 %, contrast 20 % | 3 | 1,234 | 75.00% |  | 0.750 | 0.050 |")
+    assert rows[2].endswith(" | 1.2 | 5.0 |")
     assert len(rows) == 4
     assert len({row.count("|") for row in rows}) == 1
+
+
+def test_a_network_without_private_test_says_which_set_its_figures_are_of(report):
+    alone = Report({"PublicTest": report.sets["PublicTest"]}, report.costs)
+    assert "| 100.00% (PublicTest) |  | 1.000 |" in comparison([alone])
 
 
 def test_the_card_is_filled_between_its_markers(tmp_path):
@@ -94,10 +117,30 @@ def test_the_card_is_filled_between_its_markers(tmp_path):
     assert card.read_text() == "no markers"
 
 
-def test_epochs_are_those_beside_the_model(tmp_path):
-    assert trained_epochs(tmp_path / "model.json") is None
+def test_the_recipe_travels_inside_the_model_file_or_lies_beside_it(tmp_path):
+    layers = keras.layers
+    network = keras.Sequential([layers.Input((8, 8, 1)), layers.Flatten(), layers.Dense(7, activation="softmax")])
+    model_file, _ = export(network, tmp_path)
+    assert read_origin(model_file) == (None, None)
     (tmp_path / "history.csv").write_text("epoch,loss\n0,2\n1,1\n1,1\n")
-    assert trained_epochs(tmp_path / "model.json") == 2
+    (tmp_path / "recipe.json").write_text('{"optimizer": "sgd"}')
+    assert read_origin(model_file) == (Recipe(optimizer="sgd"), 2)
+    export(network, tmp_path, recipe=Recipe(optimizer="adam"), epochs=9)
+    assert read_origin(model_file) == (Recipe(optimizer="adam"), 9)
+    assert FacialExpressionModel(model_file, tmp_path / "model_weights.h5").network.name == network.name
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"optimizer": "adam", "learning_rate": 5e-4, "schedule": "constant"}, "adam 0.0005 constant, batch 64, "),
+        ({"start": "abc", "freeze": True, "network": "any"}, "from trained weights, convolutions frozen, smoothing"),
+        ({"flip": False, "rotation_deg": 0, "shift": 0, "scale": 0, "contrast": 0}, "smoothing 0.05"),
+        ({"balance": "weights", "erase": 0.25, "l2": 1e-4}, "erase 25 %, balance by weights"),
+    ],
+)
+def test_a_recipe_in_few_words(changes, words):
+    assert words in Recipe(**changes).in_words()
 
 
 def test_confusion_shows_share_and_count():

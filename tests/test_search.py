@@ -47,7 +47,9 @@ def test_a_grid_is_every_combination():
     assert parse_grid(["batch-size=32"]) == [{"batch_size": 32}]
 
 
-@pytest.mark.parametrize("word", ["speed=1", "epochs", "epochs=", "epochs=ten", "flip=maybe", "side_px=32,48", ""])
+@pytest.mark.parametrize(
+    "word", ["speed=1", "epochs", "epochs=", "epochs=ten", "flip=maybe", "side_px=32,48", "start=a", "freeze=true", ""]
+)
 def test_a_grid_that_can_not_be_is_told(word):
     with pytest.raises(RunError, match="grid: expected"):
         parse_grid([word])

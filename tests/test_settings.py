@@ -26,6 +26,9 @@ def test_command_line_beats_environment_beats_default():
     [
         (["--size", "640x480"], "size", (640, 480)),
         (["--no-loop"], "loop", False),
+        (["--no-rest"], "rest", False),
+        (["--no-rest", "--rest"], "rest", True),
+        (["--media", "clips"], "media", Path("clips")),
         (
             ["--labels", "Angry, disgust,fear,happy,sad,surprise,neutral"],
             "labels",
@@ -36,7 +39,11 @@ def test_command_line_beats_environment_beats_default():
         (["--detector-model", "yunet.onnx"], "detector_model", Path("yunet.onnx")),
         (["--min-face", "40"], "min_face", 40),
         (["--save", "out.mp4"], "save", Path("out.mp4")),
+        (["--sessions", "records"], "sessions", Path("records")),
+        (["--privacy"], "privacy", True),
         (["--token", "sixteen-letters."], "token", "sixteen-letters."),
+        (["--unsure", "0.35"], "unsure", 0.35),
+        (["--unsure", "0"], "unsure", 0.0),
         (["--names", "Camera.local, mine.example"], "names", ("camera.local", "mine.example")),
     ],
 )
@@ -64,6 +71,10 @@ def test_options_are_parsed(words, field, value):
         (["--names", "camera.local:5000"], "--names: expected host names"),
         (["--names", "a,,b"], "--names: expected host names"),
         (["--token", "short"], "--token: expected 16"),
+        (["--unsure", "1.5"], "--unsure: expected a number 0 to 1, found '1.5'"),
+        (["--unsure", "-0.1"], "--unsure: expected a number 0 to 1"),
+        (["--unsure", "nan"], "--unsure: expected a number 0 to 1"),
+        (["--unsure", "half"], "--unsure: expected a number 0 to 1"),
         (["--source", " "], "--source: expected some text"),
     ],
 )
@@ -74,7 +85,9 @@ def test_wrong_values_name_option_expectation_and_finding(words, message):
         read_settings(words, {})
 
 
-@pytest.mark.parametrize("environ", [{"MIEN_PROT": "1"}, {"MIEN_LOOP": "maybe"}, {"MIEN_PORT": "x"}])
+@pytest.mark.parametrize(
+    "environ", [{"MIEN_PROT": "1"}, {"MIEN_LOOP": "maybe"}, {"MIEN_PRIVACY": "2"}, {"MIEN_PORT": "x"}]
+)
 def test_wrong_variables_are_errors(environ):
     with pytest.raises(SettingsError):
         read_settings([], environ)

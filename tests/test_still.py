@@ -13,7 +13,7 @@ EVEN = np.full(7, 1 / 7, np.float32)
 class Finder:
     """Finds one face over the lower right quarter of any picture."""
 
-    def analyze(self, frame):
+    def analyze(self, frame, tracker=None):
         self.seen = (frame.width, frame.height)
         w, h = max(1, frame.width // 2), max(1, frame.height // 2)
         return Analysis(frame.width, frame.height, (Face(Box(frame.width - w, frame.height - h, w, h), EVEN, EVEN),))

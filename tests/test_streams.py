@@ -13,10 +13,11 @@ import pytest
 import web.server
 from mien.broadcast import Latest
 from mien.expressions import Snapshot
+from mien.once import Once
 from tests.web_fakes import eventually, free_port
 from web import create_app
 from web.server import Server, ServerError
-from web.streams import BOUNDARY, Viewers, parts
+from web.streams import BOUNDARY, Viewers, parts, plain
 
 LARGE = 150_000  # bytes; a few of these fill the buffers between server and viewer
 
@@ -89,6 +90,51 @@ def test_the_stream_ends_when_the_camera_closes() -> None:
     assert list(parts(snapshots)) == []
 
 
+def test_a_picture_nobody_looks_at_is_not_encoded_and_one_encoding_serves_all() -> None:
+    encoded = []
+    snapshots: Latest[Snapshot] = Latest()
+
+    def publish(number: int) -> None:
+        pictures = (Once(lambda kind=kind: encoded.append((kind, number)) or b"jpeg") for kind in ("boxes", "plain"))
+        boxes, bare = pictures
+        snapshots.publish(Snapshot(boxes, plain=bare))
+
+    publish(1)
+    readers = [parts(snapshots), parts(snapshots), parts(snapshots, plain(lambda _: {}))]
+    for reader in readers:
+        assert next(reader) == BOUNDARY
+    publish(2)
+    assert encoded == []
+    for reader in readers[:2]:
+        next(reader)
+    assert encoded == [("boxes", 1)]
+    next(readers[2])
+    assert encoded == [("boxes", 1), ("plain", 1)]
+    publish(3)
+    for reader in readers:
+        next(reader)
+    assert encoded == [("boxes", 1), ("plain", 1), ("boxes", 3), ("plain", 3)]  # nobody saw 2
+
+
+def test_a_plain_part_has_picture_and_state_of_one_snapshot() -> None:
+    snapshots: Latest[Snapshot] = Latest()
+    stream = parts(snapshots, plain(lambda snapshot: {"name": "Kamera \u00e9\r\n", "ms": snapshot.encoding_ms}))
+    ticks = iter((1.0, 1.25))
+    snapshots.publish(Snapshot(b"boxes", plain=Once(lambda: b"bare", lambda: next(ticks))))
+    assert next(stream) == BOUNDARY
+    headers, _, body = next(stream).partition(b"\r\n\r\n")
+    assert body == b"bare\r\n--frame\r\n"
+    assert headers.split(b"\r\n") == [
+        b"Content-Type: image/jpeg",
+        b"Content-Length: 4",
+        rb'X-Mien-State: {"name":"Kamera \u00e9\r\n","ms":250.0}',  # escaped: headers are ASCII and one line
+    ]
+
+
+def test_a_placeholder_is_plain_as_it_is() -> None:
+    assert Snapshot(b"waiting").plain_jpeg == b"waiting"
+
+
 # ---- places
 
 
@@ -126,6 +172,28 @@ def test_the_answer_announces_what_it_is(fake_camera, serve, watch) -> None:
     assert client.response.headers["Content-Type"] == "multipart/x-mixed-replace; boundary=frame"
     assert client.response.headers["Cache-Control"] == "no-store"
     assert client.part() == snapshot.jpeg
+
+
+def test_plain_pictures_come_with_their_state_and_share_the_places(fake_camera, serve, watch) -> None:
+    server = serve(fake_camera, max_streams=2)
+    fake_camera.publish()
+    annotated = watch(server)
+    client = watch(server, path="/api/frames?viewer=me")
+    assert client.response.headers["Content-Type"] == "multipart/x-mixed-replace; boundary=frame"
+    for _ in range(3):
+        client.part()
+        told = json.loads(client.headers["X-Mien-State"])
+        asked = json.loads(get(server, "/api/state?viewer=me")[2])
+        assert told == asked
+        assert told["viewers"] == 2
+        assert told["watching"]
+        fake_camera.publish()
+    status, headers, body = get(server, "/api/frames")
+    assert (status, headers["Retry-After"]) == (503, "5")
+    assert "places are taken" in json.loads(body)["error"]
+    assert get(server, "/api/frames", method="HEAD")[0] == 503
+    annotated.close()
+    assert eventually(lambda: get(server, "/api/frames", method="HEAD")[0] == 200)
 
 
 def test_twenty_viewers_each_see_every_picture_when_they_keep_up(fake_camera, serve, watch) -> None:
@@ -294,3 +362,28 @@ def test_a_fault_of_the_caller_is_raised_where_the_server_is_started(fake_camera
 )
 def test_the_url_is_what_one_types_into_a_browser(fake_camera, host: str, url: str) -> None:
     assert Server(create_app(fake_camera), host=host, port=81).url == url
+
+
+def test_many_viewers_share_a_bounded_number_of_pictures() -> None:
+    viewers = Viewers(300)
+    pauses = []
+    for _ in range(300):
+        viewers.enter()
+        pauses.append(viewers.pause_s)
+    assert pauses[:100] == [0.0] * 100, "so many get every frame"
+    assert pauses[101:] == sorted(pauses[101:])
+    assert all(count / pause <= 3000 + 1e-6 for count, pause in enumerate(pauses[100:], 101))
+    assert pauses[199] <= 1 / 10, "200 viewers get 10 frames a second and more"
+
+
+def test_a_picture_stays_as_long_as_it_is_told_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    snapshots: Latest[Snapshot] = Latest()
+    slept: list[float] = []
+    monkeypatch.setattr(
+        "web.streams.time.sleep", lambda seconds: slept.append(seconds) or snapshots.publish(Snapshot(b"next"))
+    )
+    snapshots.publish(Snapshot(b"first"))
+    stream = parts(snapshots, pause_s=lambda: 1000.0)
+    for _ in range(4):  # the first boundary, then three parts with a pause between each two
+        next(stream)
+    assert [round(seconds) for seconds in slept] == [1000, 1000]

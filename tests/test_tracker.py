@@ -79,21 +79,6 @@ def test_boxes_are_steadied_at_rest_and_keep_up_in_motion():
     assert min(overlaps) > 0.6
 
 
-@pytest.mark.parametrize("fps", [10, 30, 60])
-def test_probabilities_are_smoothed_in_time_not_in_frames(fps):
-    tracker = Tracker()
-    box = Box(10, 10, 50, 50)
-    tracker.update([box], 0)
-    (track,) = tracker.update([box], 0.01)
-    calm, joy = np.eye(7, dtype=np.float32)[4], np.eye(7, dtype=np.float32)[3]
-    track.smooth(calm, 0.0)
-    for i in range(1, fps // 2 + 1):
-        smoothed = track.smooth(joy, i / fps)
-    assert smoothed.dtype == np.float32
-    assert smoothed.sum() == pytest.approx(1, abs=1e-5)
-    assert smoothed[3] == pytest.approx(1 - np.exp(-0.5 / 0.25), abs=0.01)
-
-
 def test_the_filter_survives_a_clock_that_stands_still():
     steady = OneEuroFilter(np.zeros(2), 1.0)
     assert np.isfinite(steady.update(np.ones(2), 1.0)).all()

@@ -10,14 +10,15 @@ from mien.expressions import EXPRESSIONS
 from mien.layers import MeanImage
 from model import FacialExpressionModel
 from tests.synthetic import write_csv, write_folders
-from training import networks, recipe
+from training import networks
 from training.__main__ import main
 from training.augment import Augment
 from training.batches import Batches, class_weights
-from training.callbacks import count_plateaus, read_history
+from training.callbacks import TimeLeft, count_plateaus, read_history
 from training.dataset import Split, load_dataset
 from training.export import export
-from training.recipe import Recipe, RunError, build, fit, make_optimizer, prepare
+from training.fitting import build, fit, make_optimizer, prepare
+from training.recipe import Recipe, RunError
 
 
 def tiny_network(side_px=48, *, conv_dropout=0.2, **style):
@@ -121,6 +122,13 @@ def test_a_folder_with_another_recipe_is_refused_and_left_alone(dataset, tmp_pat
     assert (tmp_path / "recipe.json").read_text() == before
 
 
+@pytest.mark.parametrize("text", ["", "[]", '{"speed": 1}', '{"network": "magic"}'])
+def test_a_folder_with_a_broken_recipe_is_told(text, dataset, tmp_path):
+    (tmp_path / "recipe.json").write_text(text)
+    with pytest.raises(RunError, match="expected"):
+        prepare(Recipe(**SMALL, epochs=1), dataset, tmp_path)
+
+
 def test_an_older_recipe_that_lacks_new_fields_had_their_defaults(dataset, tmp_path):
     plan = Recipe(**SMALL, epochs=1)
     fit(plan, dataset, tmp_path)
@@ -159,6 +167,18 @@ def test_the_cosine_rises_and_falls():
 )
 def test_plateaus_are_counted(losses, plateaus):
     assert count_plateaus(losses) == plateaus
+
+
+def test_the_time_left_is_told_by_the_epochs_done_in_this_run():
+    said, times = [], iter([100.0, 160.0, 280.0])
+    left = TimeLeft(65, said.append, lambda: next(times))
+    left.on_train_begin()
+    for epoch in (3, 4, 5):
+        left.on_epoch_begin(epoch)
+    assert said == [
+        "4 of 65 epochs done, about 1:01:00 left",
+        "5 of 65 epochs done, about 1:30:00 left",
+    ]
 
 
 def test_plateau_and_early_end_follow_the_history_across_a_resume(dataset, tmp_path):
@@ -333,10 +353,13 @@ def test_command_line_trains_and_evaluates(tmp_path, capsys):
     assert min(written.values()) > 500
     filled = card.read_text()
     assert "| PublicTest | 14 |" in filled
-    assert main(["card", str(figures), "--card", str(card)]) == 0
+    assert main(["card", str(figures), "--details", "--card", str(card)]) == 0
     assert card.read_text() == filled, "the same figures from JSON"
     assert main(["card", str(figures), str(figures), "--card", str(card)]) == 0
+    assert card.read_text().count("dropout 0.2/0.3, smoothing 0.05") == 2, "the recipe of both"
     assert card.read_text().count("| 2 | 2,503 |") == 2, "epochs and parameters of both"
+    assert main(["card", str(figures), str(figures), "--details"]) == 2
+    assert "expected the figures of one network, found 2 files" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -374,4 +397,4 @@ def test_recipe_names_its_fields_on_the_command_line(capsys):
         main(["train", "--help"])
     text = capsys.readouterr().out
     assert all("--" + name.replace("_", "-") in text for name in ("epochs", "label_smoothing", "rotation_deg", "seed"))
-    assert recipe.NETWORKS is networks.NETWORKS
+    assert "--start" not in text, "that is for finetune"

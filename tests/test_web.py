@@ -37,25 +37,39 @@ def test_the_page_names_the_model_and_lists_the_seven_in_order(client) -> None:
     assert "my &lt;model&gt;.json" in page
     assert re.search(r"Detector:.*yunet", page)
     assert re.findall(r'data-expression="(\w+)"', page) == list(EXPRESSIONS)
-    assert "are not stored" in page
+    assert "are not stored" in (ROOT / "static" / "texts.js").read_text()
 
 
 def test_everything_the_page_refers_to_is_served_from_here(client) -> None:
     page = client.get("/").text
     addresses = re.findall(r'(?:src|href)="([^"]+)"', page)
-    assert len(addresses) == 3
-    for address in addresses:
-        assert address.startswith("/static/")
+    modules = {f"/static/{path.name}" for path in (ROOT / "static").glob("*.js")}
+    assert modules | {"/static/style.css", "/static/favicon.svg", "/model-card"} <= set(addresses)
+    for address in sorted(set(addresses) - {"/video_feed", "/api/session.csv"}):
+        assert address.startswith(("/static/", "/model-card"))
         with client.get(address) as answer:
             assert answer.status_code == 200
 
 
-@pytest.mark.parametrize(
-    "name", ["templates/index.html", "static/app.js", "static/actions.js", "static/style.css", "static/favicon.svg"]
-)
+def test_every_text_the_page_asks_for_is_there_and_no_other(client) -> None:
+    texts = (ROOT / "static" / "texts.js").read_text().partition("  page: {")[2]
+    wanted = set(re.findall(r'data-(?:text|name)="(\w+)"', client.get("/").text))
+    assert wanted == set(re.findall(r"(?m)^    (\w+):", texts))
+
+
+PARTS_OF_THE_PAGE = [
+    path.relative_to(ROOT).as_posix() for room in ("static", "templates") for path in (ROOT / room).iterdir()
+]
+
+
+@pytest.mark.parametrize("name", PARTS_OF_THE_PAGE)
 def test_nothing_names_another_host(name: str) -> None:
     text = (ROOT / name).read_text().replace('xmlns="http://www.w3.org/2000/svg"', "")
     assert not re.search(r"(https?:)?//[\w-]+\.\w", text)
+
+
+def test_the_model_card_can_be_read(client) -> None:
+    assert "do not use it to judge people" in " ".join(client.get("/model-card").text.lower().split())
 
 
 def test_the_page_has_no_inline_script_or_style(client) -> None:
@@ -100,6 +114,8 @@ def test_the_state_is_that_of_the_newest_picture(client, fake_camera) -> None:
             "width": 320,
             "height": 240,
         },
+        "recording": {"on": False, "since": None, "rows": 0, "name": None, "error": None},
+        "privacy": False,
     }
     assert [face["id"] for face in faces] == [1, 2]
     assert faces[0] | {"probabilities": None, "raw": None} == {

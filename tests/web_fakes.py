@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 import cv2
 import numpy as np
@@ -30,12 +31,32 @@ class FakeCamera:
         self.snapshots: Latest[Snapshot] = Latest()
         self.current = SourceStatus("Fake camera", "live", fps=29.97)
         self.faces = (face_showing("happy", 1), face_showing("sad", 2, x=200))
+        self.in_use: str | None = "0"
+        self.asked = 0
+        """How often somebody wanted frames."""
+        self.switched: list[str] = []
+        self.error: Exception | None = None
+        """What `switch` raises."""
+        self.shown_again = 0
         self._numbers = itertools.count()
         self._stop = threading.Event()
         self._player: threading.Thread | None = None
 
     def status(self) -> SourceStatus:
         return self.current
+
+    def keep_awake(self) -> None:
+        self.asked += 1
+
+    def switch(self, source: str) -> SourceStatus:
+        if self.error is not None:
+            raise self.error
+        self.switched.append(source)
+        self.current = SourceStatus(source, "live")
+        return self.current
+
+    def show_again(self) -> None:
+        self.shown_again += 1
 
     def publish(self, jpeg: bytes | None = None) -> Snapshot:
         """The next picture, one shade lighter than the one before it."""
@@ -82,6 +103,8 @@ class StreamClient:
         self.connection.sock = sock
         self.connection.request("GET", path)
         self.response = self.connection.getresponse()
+        self.headers: dict[str, str] = {}
+        """Those of the newest part."""
         self._opened = False
 
     def part(self) -> bytes:
@@ -90,9 +113,9 @@ class StreamClient:
             line = self.response.readline()
             assert line in (b"\r\n", b"--frame\r\n")
             self._opened = line == b"--frame\r\n"
-        headers = {}
+        headers = self.headers = {}
         while line := self.response.readline().strip():
-            name, value = line.decode().split(": ")
+            name, value = line.decode("ascii").split(": ", 1)
             headers[name] = value
         body = self.response.read(int(headers["Content-Length"]))
         assert self.response.readline() == b"\r\n"
@@ -122,7 +145,7 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def resize(browser, width: int, height: int, scheme: str = "light") -> None:
+def resize(browser: Any, width: int, height: int, scheme: str = "light") -> None:
     metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
     features = [{"name": "prefers-color-scheme", "value": scheme}]

@@ -20,24 +20,27 @@ class Batches(keras.utils.PyDataset):
     Gives images uint8 (batch, side, side, 1) and one-hot labels float32 (batch, 7). balance "weights": also the
     weight of each image in the loss, float32 (batch,), inverse to the size of its class and 1 on average over the
     split. balance "sampling": an epoch has as many images as before, but of every expression the same number.
+    multiple: of which every batch holds one, for as many devices; up to multiple - 1 images wait for the next epoch.
     """
 
-    def __init__(self, split: Split, batch_size: int, seed: int, balance: str = "none") -> None:
+    def __init__(self, split: Split, batch_size: int, seed: int, balance: str = "none", multiple: int = 1) -> None:
         super().__init__()
         self.split = split
         self.batch_size = batch_size
         self.seed = seed
         self.balance = balance
+        self.multiple = multiple
         self.weights = class_weights(split.labels)
         self.start_epoch(0)
 
     def start_epoch(self, epoch: int) -> None:
         """Shuffle, and where asked draw, for this epoch."""
         rng = np.random.default_rng((self.seed, epoch))
-        self.order = self._draw_evenly(rng) if self.balance == "sampling" else rng.permutation(len(self.split))
+        order = self._draw_evenly(rng) if self.balance == "sampling" else rng.permutation(len(self.split))
+        self.order = order[: len(order) // self.multiple * self.multiple]
 
     def __len__(self) -> int:
-        return math.ceil(len(self.split) / self.batch_size)
+        return math.ceil(len(self.order) / self.batch_size)
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, ...]:
         chosen = self.order[index * self.batch_size : (index + 1) * self.batch_size]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import time
+from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +89,29 @@ class EarlyEnd(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Stop where it is time."""
         self.model.stop_training = epochs_since_best(read_history(self.run_folder)) >= self.patience
+
+
+class TimeLeft(keras.callbacks.Callback):
+    """Says before each epoch, but for the first, how long all that are left will take, by the mean of those done."""
+
+    def __init__(self, epochs: int, report: Callable[[str], None] = print, clock: Callable[[], float] = time.monotonic):
+        super().__init__()
+        self.epochs = epochs
+        self.report = report
+        self.clock = clock
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Start anew: what a run that goes on did before does not count."""
+        self._first: tuple[int, float] | None = None
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Say it, before Keras' own line for the epoch."""
+        if self._first is None:
+            self._first = epoch, self.clock()
+            return
+        first_epoch, start_s = self._first
+        left_s = (self.clock() - start_s) / (epoch - first_epoch) * (self.epochs - epoch)
+        self.report(f"{epoch} of {self.epochs} epochs done, about {timedelta(seconds=round(left_s))} left")
 
 
 def count_plateaus(losses: list[float], patience: int = PLATEAU_PATIENCE) -> int:

@@ -5,26 +5,32 @@ Goodfellow et al., "Challenges in representation learning: a report on three mac
 
 from __future__ import annotations
 
-import csv
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import cv2
 import numpy as np
 
-from mien.expressions import EXPRESSIONS, MienError
+from mien.expressions import EXPRESSIONS
+from training.reading import (
+    CSV_SIDE_PX,
+    DataError,
+    files_under,
+    is_hidden,
+    parse_pixels,
+    read_image,
+    read_rows,
+    resized,
+)
 
 CSV_CODES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 """What the codes 0..6 of the CSV's `emotion` column mean: another order than that of EXPRESSIONS."""
 
-CSV_SIDE_PX = 48
-IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".pgm"}
-VALIDATION_SHARE = 0.1
+FOLDERS = {"train": "train", "validation": "validation", "val": "validation", "valid": "validation", "test": "test"}
+"""What the folders of a split data set may be named, and which split they hold."""
 
-
-class DataError(MienError):
-    """The data set is missing, empty, or not laid out as expected."""
+VALIDATION_SHARE = TEST_SHARE = 0.1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,11 +84,7 @@ class _Collector:
     skipped: list[str] = field(default_factory=list)
 
     def add(self, split: str, image: np.ndarray, label: int, name: str) -> None:
-        if image.shape != (self.side_px, self.side_px):
-            shrinks = image.shape[0] > self.side_px
-            interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-            image = cv2.resize(image, (self.side_px, self.side_px), interpolation=interpolation)
-        self.rows.setdefault(split, []).append((image, label, name))
+        self.rows.setdefault(split, []).append((resized(image, self.side_px), label, name))
 
     def split(self, name: str) -> Split:
         rows = self.rows.get(name, [])
@@ -98,8 +100,10 @@ def load_dataset(source: str | Path, *, side_px: int = CSV_SIDE_PX, seed: int = 
 
     FER-2013's own names decide where a test image belongs: PublicTest_* validates, PrivateTest_* tests.
     Without them a folder `validation/` validates, else 10 % of the training images do: the same for a
-    seed, stratified by expression, and exact duplicates stay on one side.
-    Images are made gray and scaled to side_px. What can not be read is named in `skipped`.
+    seed, stratified by expression, and exact duplicates stay on one side. A tree without train/ and test/, the
+    seven folders alone, is split by the hash of the pixels: 80 % train, 10 % validate, 10 % test, for any seed.
+    Folders may hold folders; upper and lower case are the same. Images of any size, colour or gray, are made gray
+    and stretched to side_px. What can not be read is named in `skipped`, but for hidden files.
     Raises DataError where the layout is not as expected.
     """
     path = Path(source)
@@ -111,15 +115,18 @@ def load_dataset(source: str | Path, *, side_px: int = CSV_SIDE_PX, seed: int = 
     else:
         raise DataError(f"{path}: expected a folder with train/ and test/, or a CSV file; found nothing there")
     train, validation, test = (collector.split(name) for name in ("train", "validation", "test"))
+    skipped = f" ({len(collector.skipped)} skipped, first {collector.skipped[0]})" if collector.skipped else ""
     if not len(train):
-        raise DataError(f"{path}: expected training images, found none that can be read")
+        raise DataError(f"{path}: expected training images, found none that can be read{skipped}")
     if not len(validation):
         train, validation = hold_out(train, VALIDATION_SHARE, seed)
     missing = [expression for expression, n in train.counts().items() if n == 0]
     if missing:
         raise DataError(
-            f"{path}: expected training images of all seven expressions, found none of {', '.join(missing)}"
+            f"{path}: expected training images of all seven expressions, found none of {', '.join(missing)}{skipped}"
         )
+    if not len(validation):
+        raise DataError(f"{path}: expected two images of an expression or more, to hold one out; found one of each")
     return Dataset(train, validation, test, tuple(collector.skipped))
 
 
@@ -130,13 +137,17 @@ def groups(split: Split) -> np.ndarray:
 
 
 def hold_out(split: Split, share: float, seed: int) -> tuple[Split, Split]:
-    """(rest, held out): about `share` of each expression; exact duplicates stay together on one side."""
+    """(rest, held out): about `share` of each expression; exact duplicates stay together on one side.
+
+    Of an expression with two distinct images or more at least one is held out, of one with a single image none.
+    """
     group = groups(split)
     rng = np.random.default_rng(seed)
     held = np.zeros(len(split), bool)
     for label in range(len(EXPRESSIONS)):
         leaders = np.flatnonzero((split.labels == label) & (group == np.arange(len(split))))
-        chosen = rng.permutation(leaders)[: round(share * len(leaders))]
+        wanted = max(round(share * len(leaders)), int(len(leaders) > 1))
+        chosen = rng.permutation(leaders)[:wanted]
         held |= np.isin(group, chosen)
     return split.take(np.flatnonzero(~held)), split.take(np.flatnonzero(held))
 
@@ -160,55 +171,66 @@ def duplicates(dataset: Dataset) -> dict[str, int]:
 
 
 def _read_folders(root: Path, collector: _Collector) -> None:
-    folders = {entry.name.lower(): entry for entry in root.iterdir() if entry.is_dir()}
-    if "train" not in folders:
-        found = ", ".join(sorted(folders)) or "no folder"
-        raise DataError(f"{root}: expected the folders train/ and test/, found {found}")
-    for split, names in {"train": ("train",), "validation": ("validation", "val", "valid"), "test": ("test",)}.items():
-        for name in names:
-            if name in folders:
-                _read_split(folders[name], split, collector)
-
-
-def _read_split(folder: Path, split: str, collector: _Collector) -> None:
-    classes = {entry.name.lower(): entry for entry in folder.iterdir() if entry.is_dir()}
-    unknown = sorted(set(classes) - set(EXPRESSIONS))
-    if unknown or not classes:
-        found = ", ".join(unknown) or "none"
-        raise DataError(f"{folder}: expected folders named {', '.join(EXPRESSIONS)}; found {found}")
-    for label, expression in enumerate(EXPRESSIONS):
-        if expression not in classes:
-            continue
-        for path in sorted(p for p in classes[expression].iterdir() if p.suffix.lower() in IMAGE_SUFFIXES):
-            image = cv2.imdecode(np.frombuffer(path.read_bytes() or b"\0", np.uint8), cv2.IMREAD_GRAYSCALE)
-            if image is None:
-                collector.skipped.append(f"{path}: not a readable image")
-                continue
+    """Split folders, or the seven folders of expressions alone."""
+    folders = _folders_in(root)
+    splits = [folder for folder in folders if folder.name.lower() in FOLDERS]
+    loose = [folder for folder in folders if folder.name.lower() in EXPRESSIONS]
+    if loose and not splits:
+        for image, label, path in _images_of(root, collector):
+            collector.add(_split_by_hash(image), image, label, str(path))
+        return
+    if loose or not any(folder.name.lower() == "train" for folder in splits):
+        found = ", ".join(folder.name for folder in folders) or "no folder"
+        raise DataError(f"{root}: expected the folders train/ and test/, or those of the seven alone; found {found}")
+    for folder in splits:
+        split = FOLDERS[folder.name.lower()]
+        for image, label, path in _images_of(folder, collector):
             public = split == "test" and path.name.startswith("PublicTest")
             collector.add("validation" if public else split, image, label, str(path))
 
 
+def _images_of(folder: Path, collector: _Collector) -> Iterator[tuple[np.ndarray, int, Path]]:
+    """(image, label, path) of all that can be read in the folders of the expressions."""
+    classes = _folders_in(folder)
+    unknown = sorted(entry.name for entry in classes if entry.name.lower() not in EXPRESSIONS)
+    if unknown or not classes:
+        found = ", ".join(unknown) or "none"
+        raise DataError(f"{folder}: expected folders named {', '.join(EXPRESSIONS)}; found {found}")
+    for entry in sorted(classes, key=lambda entry: (EXPRESSIONS.index(entry.name.lower()), entry.name)):
+        for path in files_under(entry):
+            try:
+                yield read_image(path), EXPRESSIONS.index(entry.name.lower()), path
+            except ValueError as error:
+                collector.skipped.append(f"{path}: {error}")
+
+
+def _folders_in(folder: Path) -> list[Path]:
+    return sorted(entry for entry in folder.iterdir() if entry.is_dir() and not is_hidden(entry.name))
+
+
+def _split_by_hash(image: np.ndarray) -> str:
+    """Where an image belongs, decided by its pixels: copies stay together, and more images move none."""
+    digest = hashlib.blake2b(f"{image.shape}".encode() + image.tobytes(), digest_size=4).digest()
+    share = int.from_bytes(digest, "big") / 2**32
+    if share < TEST_SHARE:
+        return "test"
+    return "validation" if share < TEST_SHARE + VALIDATION_SHARE else "train"
+
+
 def _read_csv(path: Path, collector: _Collector) -> None:
     usages = {"training": "train", "publictest": "validation", "privatetest": "test"}
-    csv.field_size_limit(1 << 20)
-    with path.open(newline="", encoding="utf-8", errors="replace") as file:
-        reader = csv.DictReader(file)
-        reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
-        if not {"emotion", "pixels"} <= set(reader.fieldnames):
-            found = ",".join(reader.fieldnames) or "an empty file"
-            raise DataError(f"{path}: expected the columns emotion,pixels and perhaps Usage; found {found}")
-        for number, row in enumerate(reader, start=1):
-            name = f"{path.name} row {number}"
-            try:
-                label = EXPRESSIONS.index(CSV_CODES[_code(row["emotion"])])
-                image = parse_pixels(row["pixels"])
-                usage = "train" if "usage" not in row else usages[(row["usage"] or "").strip().lower()]
-            except KeyError as error:
-                collector.skipped.append(f"{name}: expected Usage Training, PublicTest or PrivateTest, found {error}")
-            except ValueError as error:
-                collector.skipped.append(f"{name}: {error}")
-            else:
-                collector.add(usage, image, label, name)
+    for number, row in read_rows(path, {"emotion", "pixels"}, "the columns emotion,pixels and perhaps Usage"):
+        name = f"{path.name} row {number}"
+        try:
+            label = EXPRESSIONS.index(CSV_CODES[_code(row["emotion"])])
+            image = parse_pixels(row["pixels"])
+            usage = "train" if "usage" not in row else usages[(row["usage"] or "").strip().lower()]
+        except KeyError as error:
+            collector.skipped.append(f"{name}: expected Usage Training, PublicTest or PrivateTest, found {error}")
+        except ValueError as error:
+            collector.skipped.append(f"{name}: {error}")
+        else:
+            collector.add(usage, image, label, name)
 
 
 def _code(text: str | None) -> int:
@@ -219,17 +241,3 @@ def _code(text: str | None) -> int:
     if not 0 <= code < len(CSV_CODES):
         raise ValueError(f"expected an emotion code 0..6, found {text!r}")
     return code
-
-
-def parse_pixels(text: str | None) -> np.ndarray:
-    """The CSV's pixel text as a gray image, uint8 (48, 48). Raises ValueError for anything else."""
-    words = (text or "").split()
-    if len(words) != CSV_SIDE_PX**2:
-        raise ValueError(f"expected {CSV_SIDE_PX**2} pixels, found {len(words)}")
-    try:
-        values = np.array(words, np.int64)
-    except (ValueError, OverflowError):
-        raise ValueError("expected whole numbers 0..255 as pixels, found something else") from None
-    if values.min() < 0 or values.max() > 255:
-        raise ValueError(f"expected pixels 0..255, found {values.min()}..{values.max()}")
-    return values.astype(np.uint8).reshape(CSV_SIDE_PX, CSV_SIDE_PX)

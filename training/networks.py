@@ -153,7 +153,14 @@ def _dense(style: Style, units: int, activation: str, *, norm_last: bool = False
 
 
 def _exit(style: Style) -> Any:
-    return layers.Dense(len(EXPRESSIONS), activation="softmax", kernel_regularizer=_penalty(style), name="expressions")
+    """The softmax, from weights near zero: an untrained network takes all expressions for equally probable."""
+    return layers.Dense(
+        len(EXPRESSIONS),
+        activation="softmax",
+        kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
+        kernel_regularizer=_penalty(style),
+        name="expressions",
+    )
 
 
 NETWORKS: dict[str, Callable[..., keras.Model]] = {

@@ -61,7 +61,7 @@ def reliability(scores: Scores, title: str = "") -> Figure:
     upper.scatter(confidences[filled], confidences[filled], color=ORANGE, zorder=3, s=18, label="mean confidence")
     upper.plot((0, 1), (0, 1), color=GRAY, linestyle="--", linewidth=1)
     upper.set(ylim=(0, 1), ylabel="accuracy", title=f"{title}: ECE {scores.ece:.3f}".lstrip(": "))
-    upper.legend(loc="lower right", framealpha=0.9, edgecolor="none")
+    upper.legend(loc="upper left", framealpha=0.9, edgecolor="none")
     plain(lower).bar(centers, counts, width * 0.92, color=GRAY)
     lower.set(xlim=(0, 1), xlabel="confidence", ylabel="images")
     return drawing

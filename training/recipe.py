@@ -1,24 +1,16 @@
-"""How a network is fitted: one recipe, written down with the run, resumable after a kill at any moment."""
+"""The recipe of a run: every choice that decides how it goes, written down with it."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import keras
-import numpy as np
-
 from mien.expressions import MienError
-from mien.layers import MeanImage
-from training.augment import Augment
-from training.batches import BALANCES, Batches, one_hot
-from training.callbacks import EarlyEnd, History, Plateau, StartEpoch, epochs_since_best, read_history
-from training.dataset import Dataset
-from training.networks import NETWORKS, PIXELS, Style
+from training.batches import BALANCES
+from training.networks import NETWORKS, PIXELS
 
 OPTIMIZERS = ("adamw", "adam", "sgd", "rmsprop")
 SCHEDULES = ("cosine", "plateau", "constant")
@@ -42,6 +34,8 @@ class Recipe:
     label_smoothing after Szegedy et al., "Rethinking the inception architecture" (2016).
     conv_dropout, dense_dropout, l2, batch_norm, pixels: as in `training.networks.Style`. flip to erase: as in
     `training.augment.Augment`. balance: as in `training.batches.BALANCES`. side_px: of the input, 32 to 350.
+    start: "" from random weights, else the digest of the trained network it starts from (`training.finetuning`),
+    whose layers count then, not the fields of Style. freeze: its convolutions stay as they are.
     """
 
     network: str = "six_layer"
@@ -70,10 +64,12 @@ class Recipe:
     shear: float = 0.0
     pixels: str = "scale"
     balance: str = "none"
+    start: str = ""
+    freeze: bool = False
 
     def __post_init__(self) -> None:
         choices = {
-            "network": tuple(NETWORKS),
+            "network": (self.network,) if self.start else tuple(NETWORKS),
             "optimizer": OPTIMIZERS,
             "schedule": SCHEDULES,
             "pixels": PIXELS,
@@ -89,155 +85,52 @@ class Recipe:
         if not SIDES_PX[0] <= self.side_px <= SIDES_PX[1]:
             raise RunError(f"side_px: expected {SIDES_PX[0]} to {SIDES_PX[1]} pixels, found {self.side_px}")
 
+    def in_words(self) -> str:
+        """What matters most, for a line of a table: "adamw 0.001 cosine, batch 64, smoothing 0.05, flip, shift 6 %"."""
+        words = [f"{self.optimizer} {self.learning_rate:g} {self.schedule}", f"batch {self.batch_size}"]
+        words += ["from trained weights"] if self.start else []
+        words += ["convolutions frozen"] if self.freeze else []
+        dropouts = f"dropout {self.conv_dropout:g}/{self.dense_dropout:g}"
+        words += [] if self.start else [dropouts]
+        words += [f"L2 {self.l2:g}"] if self.l2 else []
+        words += [f"smoothing {self.label_smoothing:g}"] if self.label_smoothing else []
+        words += [name.replace("_", " ") for name in ("flip", "vertical_flip") if getattr(self, name)]
+        words += [f"rotation {self.rotation_deg:g}°"] if self.rotation_deg else []
+        shares = ("shift", "scale", "shear", "contrast", "erase")
+        words += [f"{name} {getattr(self, name):.0%}".replace("%", " %") for name in shares if getattr(self, name)]
+        words += [f"pixels {self.pixels}"] if self.pixels != "scale" else []
+        words += [f"balance by {self.balance}"] if self.balance != "none" else []
+        return ", ".join(words)
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Run:
-    """A run that is ready for `run.trainer.fit(**run.arguments)`.
 
-    network: what is exported; trainer: the same behind the augmentation, compiled. history: the epochs that were
-    finished before; finished: nothing is left to do.
+def read_recipe(path: Path) -> Recipe:
+    """The recipe in a recipe.json; what an older one does not name was, when it was written, as its default is now.
+
+    Raises RunError for another file.
     """
-
-    network: keras.Model
-    trainer: keras.Model
-    arguments: dict[str, Any]
-    history: list[dict[str, float]]
-    finished: bool
-    best_file: Path
-
-    def best(self) -> keras.Model:
-        """The network with the weights of its best validation accuracy."""
-        self.trainer.load_weights(self.best_file)
-        return self.network
+    try:
+        return recipe_from(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path}: expected the recipe of a run, found none ({error})") from error
 
 
-def build(recipe: Recipe, mean_image: np.ndarray | None = None) -> tuple[keras.Model, keras.Model]:
-    """(network, trainer): the network to export, and the same network behind the augmentation layer.
-
-    mean_image: (side, side, 1), 0..255, what a network with pixels="mean_image" subtracts.
-    """
-    keras.utils.set_random_seed(recipe.seed)
-    network = NETWORKS[recipe.network](recipe.side_px, **_some_of(recipe, _names_of(Style)))
-    if mean_image is not None:
-        for layer in network.layers:
-            if isinstance(layer, MeanImage):
-                layer.mean.assign(mean_image)
-    augment = Augment(**_some_of(recipe, Augment.STRENGTHS), seed=recipe.seed)
-    return network, keras.Sequential([keras.Input((recipe.side_px, recipe.side_px, 1)), augment, network])
+def recipe_from(fields: Any) -> Recipe:
+    """The recipe of a JSON object. Raises ValueError for unknown fields or no object; RunError for wrong values."""
+    known = {setting.name for setting in dataclasses.fields(Recipe)}
+    if not isinstance(fields, dict) or not set(fields) <= known:
+        raise ValueError(f"expected fields of a recipe, found {str(fields)[:100]}")
+    return Recipe(**fields)
 
 
-def prepare(
-    recipe: Recipe,
-    dataset: Dataset,
-    run_folder: Path,
-    *,
-    callbacks: Sequence[keras.callbacks.Callback] = (),
-) -> Run:
-    """Build and compile the run in `run_folder`, new or to be gone on with.
-
-    The folder holds recipe.json, history.csv (one row an epoch), best.weights.h5 and, until the run has
-    finished, backup/. A folder with another recipe is refused with RunError, but for `epochs`: a longer or
-    shorter run may go on from the same place.
-    """
-    _claim(run_folder, recipe)
-    mean_image = dataset.train.images.mean(axis=0) if recipe.pixels == "mean_image" else None
-    network, trainer = build(recipe, mean_image)
-    batches = Batches(dataset.train, recipe.batch_size, recipe.seed, recipe.balance)
-    trainer.compile(
-        optimizer=make_optimizer(recipe, len(batches)),
-        loss=keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing),
-        metrics=["accuracy"],
-        jit_compile="auto" if keras.backend.backend() == "jax" else False,
-    )
-    trainer.optimizer.build(trainer.trainable_variables)  # checkpoints hold its state too
-    best_file = run_folder / "best.weights.h5"
-    history = read_history(run_folder)
-    stopped = recipe.early_stop > 0 and epochs_since_best(history) >= recipe.early_stop
-    best_accuracy = max((row["val_accuracy"] for row in history), default=None)
-    arguments = {
-        "x": batches,
-        "epochs": recipe.epochs,
-        "shuffle": False,  # Batches does, in an order that can be repeated
-        "validation_data": (dataset.validation.images, one_hot(dataset.validation.labels)),
-        "validation_batch_size": 256,
-        "callbacks": [
-            StartEpoch(batches),
-            keras.callbacks.ModelCheckpoint(
-                str(best_file),
-                monitor="val_accuracy",
-                save_best_only=True,
-                save_weights_only=True,
-                initial_value_threshold=best_accuracy,
-            ),
-            History(run_folder),
-            *([Plateau(run_folder, recipe.learning_rate)] if recipe.schedule == "plateau" else []),
-            *([EarlyEnd(run_folder, recipe.early_stop)] if recipe.early_stop else []),
-            keras.callbacks.BackupAndRestore(str(run_folder / "backup"), double_checkpoint=True),
-            *callbacks,
-        ],
-    }
-    finished = (len(history) >= recipe.epochs or stopped) and best_file.is_file()
-    return Run(network, trainer, arguments, history, finished, best_file)
-
-
-def fit(
-    recipe: Recipe,
-    dataset: Dataset,
-    run_folder: Path,
-    *,
-    callbacks: Sequence[keras.callbacks.Callback] = (),
-    report: Callable[[str], None] = print,
-) -> keras.Model:
-    """Train, or go on with, the run in `run_folder`, and return the network with its best validated weights."""
-    run = prepare(recipe, dataset, run_folder, callbacks=callbacks)
-    if run.finished:
-        report(f"{run_folder} has finished its {len(run.history)} epochs")
-    else:
-        if run.history:
-            report(f"going on with {run_folder} after {len(run.history)} epochs")
-        run.trainer.fit(**run.arguments)
-    return run.best()
-
-
-def make_optimizer(recipe: Recipe, steps_per_epoch: int) -> keras.optimizers.Optimizer:
-    """The optimizer with its schedule of learning rates."""
-    rate: Any = recipe.learning_rate
-    if recipe.schedule == "cosine":
-        rate = keras.optimizers.schedules.CosineDecay(
-            initial_learning_rate=0.0,
-            decay_steps=max(1, round((recipe.epochs - recipe.warmup_epochs) * steps_per_epoch)),
-            warmup_target=recipe.learning_rate,
-            warmup_steps=round(recipe.warmup_epochs * steps_per_epoch),
-        )
-    makers: dict[str, Callable[[], keras.optimizers.Optimizer]] = {
-        "adamw": lambda: keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay),
-        "adam": lambda: keras.optimizers.Adam(rate),
-        "sgd": lambda: keras.optimizers.SGD(rate, momentum=0.9, nesterov=True, weight_decay=recipe.weight_decay),
-        "rmsprop": lambda: keras.optimizers.RMSprop(rate),
-    }
-    return makers[recipe.optimizer]()
-
-
-def _names_of(kind: Any) -> list[str]:
-    return [field.name for field in dataclasses.fields(kind)]
-
-
-def _some_of(recipe: Recipe, names: Sequence[str]) -> dict[str, Any]:
-    return {name: getattr(recipe, name) for name in names}
-
-
-def _claim(run_folder: Path, recipe: Recipe) -> None:
-    """Write the recipe into a new folder; refuse a folder that holds another one.
-
-    What an older recipe.json does not name was, when it was written, as its default is now.
-    """
+def claim(run_folder: Path, recipe: Recipe) -> None:
+    """Write the recipe into a new folder; refuse a folder that holds another one, but for its epochs."""
     run_folder.mkdir(parents=True, exist_ok=True)
     path = run_folder / "recipe.json"
     wanted = dataclasses.asdict(recipe)
     if path.is_file():
-        found = {**dataclasses.asdict(Recipe()), **json.loads(path.read_text())}
+        found = dataclasses.asdict(read_recipe(path))
         differing = sorted(name for name in wanted if name != "epochs" and found[name] != wanted[name])
         if differing:
             changes = ", ".join(f"{name} {found[name]} there, {wanted[name]} asked" for name in differing)
             raise RunError(f"{run_folder} holds a run with another recipe ({changes}); choose another --run folder")
-    path.write_text(json.dumps(wanted, indent=2) + "\n")
+    path.write_text(json.dumps(wanted, indent=2) + "\n", encoding="utf-8")

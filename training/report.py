@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import json
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from mien.expressions import EXPRESSIONS, ModelError
 from training import plots
 from training.costs import Costs
 from training.evaluation import FLIPPED, Scores
+from training.recipe import Recipe, recipe_from
 
 CARD_BEGIN, CARD_END = "<!-- figures: begin -->", "<!-- figures: end -->"
 TABLE_BEGIN, TABLE_END = "<!-- networks: begin -->", "<!-- networks: end -->"
@@ -20,11 +20,15 @@ TABLE_BEGIN, TABLE_END = "<!-- networks: begin -->", "<!-- networks: end -->"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Report:
-    """Everything `evaluate` found. sets: scores by name. costs: of the network. epochs: trained, None if unknown."""
+    """Everything `evaluate` found.
+
+    sets: scores by name. costs: of the network. epochs, recipe: how long and how it was trained, None if unknown.
+    """
 
     sets: dict[str, Scores]
     costs: Costs
     epochs: int | None = None
+    recipe: Recipe | None = None
 
     @property
     def main_set(self) -> str:
@@ -44,8 +48,11 @@ class Report:
 
     def write_json(self, path: Path) -> None:
         """Write the figures as JSON."""
-        network = {**dataclasses.asdict(self.costs), "flops": self.costs.flops, "epochs": self.epochs}
+        recipe = dataclasses.asdict(self.recipe) if self.recipe else None
+        costs = dataclasses.asdict(self.costs)
+        network = {**costs, "flops": self.costs.flops, "epochs": self.epochs, "recipe": recipe}
         document = {"network": network, "sets": {name: s.as_dict() for name, s in self.sets.items()}}
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
     @classmethod
@@ -56,7 +63,8 @@ class Report:
             network = document["network"]
             costs = Costs(**{field.name: network[field.name] for field in dataclasses.fields(Costs)})
             sets = {name: Scores.from_dict(figures) for name, figures in document["sets"].items()}
-            return cls(sets, costs, network["epochs"])
+            recipe = recipe_from(network["recipe"]) if network.get("recipe") else None
+            return cls(sets, costs, network["epochs"], recipe)
         except OSError as error:
             raise ModelError(f"{path}: expected the figures that evaluate wrote, found {error.strerror}") from error
         except (ValueError, KeyError, TypeError) as error:
@@ -115,15 +123,18 @@ def _set_table(scores: dict[str, Scores]) -> list[str]:
 def comparison(reports: list[Report]) -> str:
     """Networks side by side as a Markdown table, one row for each report."""
     lines = [
-        "| network | epochs | parameters | PrivateTest | clean | macro-F1 | ECE | ms a face |",
-        "|---|---|---|---|---|---|---|---|",
+        "| network | recipe | epochs | parameters | PrivateTest | clean | macro-F1 | ECE | ms a face "
+        "| million multiply-adds |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for report in reports:
+        costs, recipe = report.costs, report.recipe
         s, clean = report.sets[report.main_set], report.sets.get("PrivateTest clean")
+        other = f" ({report.main_set})" if report.main_set != "PrivateTest" else ""
         lines.append(
-            f"| {report.costs.network} | {report.epochs or '?'} | {report.costs.parameters:,} | {s.accuracy:.2%} "
-            f"| {f'{clean.accuracy:.2%}' if clean else ''} | {s.macro_f1:.3f} | {s.ece:.3f} "
-            f"| {report.costs.ms_per_face:.1f} |"
+            f"| {costs.network} | {recipe.in_words() if recipe else '?'} | {report.epochs or '?'} "
+            f"| {costs.parameters:,} | {s.accuracy:.2%}{other} | {f'{clean.accuracy:.2%}' if clean else ''} "
+            f"| {s.macro_f1:.3f} | {s.ece:.3f} | {costs.ms_per_face:.1f} | {costs.multiply_adds / 1e6:,.1f} |"
         )
     return "\n".join(lines) + "\n"
 
@@ -135,12 +146,3 @@ def write_into_card(card: Path, text: str, begin: str = CARD_BEGIN, end: str = C
     if not found_begin or not found_end:
         raise ModelError(f"{card}: expected the markers {begin} and {end}, found no such pair")
     card.write_text(f"{before}{begin}\n{text}{end}{after}", encoding="utf-8")
-
-
-def trained_epochs(model_file: Path) -> int | None:
-    """Epochs in the history.csv beside an exported model.json; None where there is none."""
-    history = model_file.parent / "history.csv"
-    if not history.is_file():
-        return None
-    with history.open(newline="", encoding="utf-8") as file:
-        return len({row["epoch"] for row in csv.DictReader(file)})

@@ -17,8 +17,12 @@ from matplotlib.figure import Figure
 from mien.expressions import EXPRESSIONS
 from training.callbacks import read_history
 from training.dataset import Dataset, Split, groups
+from training.fitting import fit
 from training.plots import BLUE, ORANGE, figure, plain
-from training.recipe import Recipe, RunError, fit
+from training.recipe import Recipe, RunError
+
+FIXED = ("side_px", "start", "freeze")
+"""Fields of the recipe that one search can not vary: its images have one size, its networks start from nothing."""
 
 KINDS: dict[str, Callable[[str], Any]] = {"int": int, "float": float, "str": str}
 
@@ -53,7 +57,7 @@ def parse_grid(words: Sequence[str]) -> list[dict[str, Any]]:
     for word in words:
         name, _, values = word.partition("=")
         name = name.strip().replace("-", "_")
-        if name not in types or name == "side_px" or not values:
+        if name not in types or name in FIXED or not values:
             raise RunError(f"grid: expected name=value,value,... with a field of the recipe, found {word!r}")
         try:
             axes[name] = [_value(types[name], value.strip()) for value in values.split(",")]

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable
+from functools import partial
 from io import BytesIO
 from typing import IO, Any
 
 from flask import Blueprint, Request, Response, abort, jsonify, request
 from werkzeug.exceptions import TooManyRequests
 
-from mien.expressions import Analysis, ImageError, ImageTooLargeError, NotAnImageError
-from web.api import describe_face
+from mien.expressions import Analysis, BusyError, ImageError, ImageTooLargeError, NotAnImageError
+from web.api import describe_face, sentence
 from web.streams import Viewers
 
 Analyze = Callable[[bytes], Analysis]
 """Finds the faces of an image file; raises ImageError or one of its kinds."""
+
+Follow = Callable[[str, bytes], Analysis]
+"""The same for one of a sequence of images that share a key; raises BusyError too."""
+
+KEY = "[A-Za-z0-9_-]{8,64}"
 
 MAX_IMAGES = 16
 MAX_BODY_BYTES = 64 * 1024 * 1024
@@ -31,8 +39,8 @@ class InMemoryRequest(Request):
         return BytesIO()
 
 
-def blueprint(analyze: Analyze | None, max_analyses: int) -> Blueprint:
-    """Route for images; without `analyze` it answers 404."""
+def blueprint(analyze: Analyze | None, follow: Follow | None, max_analyses: int) -> Blueprint:
+    """Route for images; without `analyze`, or with a key and without `follow`, it answers 404."""
     routes = Blueprint("analyze", __name__)
     places = Viewers(max_analyses)
 
@@ -40,17 +48,26 @@ def blueprint(analyze: Analyze | None, max_analyses: int) -> Blueprint:
     def analyze_images() -> Response:
         if analyze is None:
             abort(404, "This program analyses no images.")
+        key = request.args.get("track")
+        if key is not None and follow is None:
+            abort(404, "This program follows no faces from image to image.")
+        if key is not None and not re.fullmatch(KEY, key):
+            abort(400, "Expected a key of 8 to 64 letters, digits, - or _ as track.")
         if not places.enter():  # before the body is read: so many bodies at most are in memory
             raise TooManyRequests(f"{places.limit} images are being analysed already.", retry_after=RETRY_AFTER_S)
         try:
-            return jsonify(_answer(analyze))
+            if key is None or follow is None:
+                return jsonify(_answer(analyze))
+            return jsonify(_answer(partial(follow, key), max_images=1))
+        except BusyError as error:
+            raise TooManyRequests(sentence(error), retry_after=math.ceil(error.retry_in_s)) from error
         finally:
             places.leave()
 
     return routes
 
 
-def _answer(analyze: Analyze) -> dict[str, Any]:
+def _answer(analyze: Analyze, max_images: int = MAX_IMAGES) -> dict[str, Any]:
     if request.mimetype.startswith("image/"):
         return _one(analyze, request.get_data(cache=False))
     if request.mimetype != "multipart/form-data":
@@ -58,8 +75,8 @@ def _answer(analyze: Analyze) -> dict[str, Any]:
     files = request.files.getlist("image")
     if not files:
         abort(400, "Expected a file in the multipart field image, found none.")
-    if len(files) > MAX_IMAGES:
-        abort(413, f"Expected at most {MAX_IMAGES} images, found {len(files)}.")
+    if len(files) > max_images:
+        abort(413, f"Expected at most {max_images} image{'s' * (max_images > 1)}, found {len(files)}.")
     if len(files) == 1:
         return _one(analyze, files[0].read())
     return {"images": [_one_of_many(analyze, file.read()) for file in files]}
@@ -69,7 +86,7 @@ def _one(analyze: Analyze, data: bytes) -> dict[str, Any]:
     try:
         return _describe(analyze(data))
     except ImageError as error:
-        abort(_status_of(error), _sentence(error))
+        abort(_status_of(error), sentence(error))
 
 
 def _one_of_many(analyze: Analyze, data: bytes) -> dict[str, Any]:
@@ -77,7 +94,7 @@ def _one_of_many(analyze: Analyze, data: bytes) -> dict[str, Any]:
     try:
         return _describe(analyze(data))
     except ImageError as error:
-        return {"error": _sentence(error), "status": _status_of(error)}
+        return {"error": sentence(error), "status": _status_of(error)}
 
 
 def _describe(analysis: Analysis) -> dict[str, Any]:
@@ -87,8 +104,3 @@ def _describe(analysis: Analysis) -> dict[str, Any]:
 
 def _status_of(error: ImageError) -> int:
     return 413 if isinstance(error, ImageTooLargeError) else 415 if isinstance(error, NotAnImageError) else 422
-
-
-def _sentence(error: ImageError) -> str:
-    text = str(error)
-    return f"{text[:1].upper()}{text[1:]}."

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, Response, jsonify, request
 
-from mien.expressions import EXPRESSIONS, Face, Snapshot, SourceStatus
+from mien.expressions import EXPRESSIONS, Box, Face, MienError, Snapshot, SourceStatus
 
 if TYPE_CHECKING:
     from web.app import Camera
     from web.streams import Viewers
+
+StateOf = Callable[[Snapshot | None, str | None], dict[str, Any]]
+"""The state of a snapshot, for a viewer of this name."""
 
 STALE_S = 5.0
 """A picture older than this does not flow any more, whatever the source says."""
@@ -36,16 +39,10 @@ def describe(
     frame = snapshot.frame if snapshot else None
     analysis = snapshot.analysis if snapshot else None
     state = {
-        "source": {
-            "name": status.name,
-            "state": status.state,
-            "truth": frame.truth if frame else None,
-            "reason": status.reason,
-            "retry_in_s": None if status.retry_in_s is None else round(float(status.retry_in_s), 1),
-        },
+        "source": describe_source(snapshot, status),
         "fps": round(float(status.fps), 1),
-        "latency_ms": round(float(snapshot.latency_ms), 1) if snapshot else None,
-        "timing_ms": {stage: round(float(ms), 2) for stage, ms in analysis.timing_ms.items()} if analysis else {},
+        "latency_ms": round(float(snapshot.latency_ms + snapshot.encoding_ms), 1) if snapshot else None,
+        "timing_ms": _timing_ms(snapshot) if snapshot else {},
         "viewers": viewers.count,
         "detector": detector,
         "frame": frame
@@ -61,12 +58,30 @@ def describe(
     return state if not viewer else state | {"watching": viewer in viewers}
 
 
+def _timing_ms(snapshot: Snapshot) -> dict[str, float]:
+    """What each stage took; `encode`, drawing included, once somebody has looked."""
+    timing_ms = dict(snapshot.analysis.timing_ms) if snapshot.analysis else {}
+    if snapshot.encoding_ms:
+        timing_ms["encode"] = snapshot.encoding_ms
+    return {stage: round(float(ms), 2) for stage, ms in timing_ms.items()}
+
+
+def describe_source(snapshot: Snapshot | None, status: SourceStatus) -> dict[str, Any]:
+    """What the source does."""
+    return {
+        "name": status.name,
+        "state": status.state,
+        "truth": snapshot.frame.truth if snapshot and snapshot.frame else None,
+        "reason": status.reason,
+        "retry_in_s": None if status.retry_in_s is None else round(float(status.retry_in_s), 1),
+    }
+
+
 def describe_face(face: Face) -> dict[str, Any]:
     """One face as plain types: NumPy's numbers are not JSON."""
-    box = face.box
     return {
         "id": face.id,
-        "box": {"x": int(box.x), "y": int(box.y), "w": int(box.w), "h": int(box.h)},
+        "box": describe_box(face.box),
         "label": face.label,
         "confidence": round(float(face.confidence), 5),
         "unsure": bool(getattr(face, "unsure", False)),
@@ -75,12 +90,26 @@ def describe_face(face: Face) -> dict[str, Any]:
     }
 
 
+def describe_box(box: Box) -> dict[str, int]:
+    """A box in pixels of the original frame."""
+    return {"x": int(box.x), "y": int(box.y), "w": int(box.w), "h": int(box.h)}
+
+
 def _by_name(probabilities: Iterable[float]) -> dict[str, float]:
     return {name: round(float(p), 5) for name, p in zip(EXPRESSIONS, probabilities, strict=True)}
 
 
+def sentence(error: MienError) -> str:
+    """What is wrong, as a sentence."""
+    text = str(error)
+    is_word = text.partition(" ")[0].isalpha()  # and neither a file's name nor an address
+    return f"{text[:1].upper() if is_word else text[:1]}{text[1:]}."
+
+
 def trouble(snapshot: Snapshot | None, status: SourceStatus, now_s: float) -> str | None:
-    """Why no frames flow at `now_s` seconds since the epoch; None while they do."""
+    """Why no frames flow at `now_s` seconds since the epoch; None while they do, or will when somebody watches."""
+    if status.state == "resting":
+        return None
     if status.state not in FLOWING:
         return status.reason or f"the source is {status.state}"
     if snapshot is None or snapshot.frame is None:
@@ -91,15 +120,14 @@ def trouble(snapshot: Snapshot | None, status: SourceStatus, now_s: float) -> st
     return None
 
 
-def blueprint(camera: Camera, viewers: Viewers, detector_name: str) -> Blueprint:
+def blueprint(camera: Camera, state_of: StateOf) -> Blueprint:
     """Routes of the interface."""
     routes = Blueprint("api", __name__)
 
     @routes.get("/api/state")
     def state() -> Response:
         _, snapshot = camera.snapshots.peek()
-        viewer = request.args.get("viewer")
-        return jsonify(describe(snapshot, camera.status(), viewers, viewer, detector=detector_name))
+        return jsonify(state_of(snapshot, request.args.get("viewer")))
 
     @routes.get("/healthz")
     def healthz() -> tuple[Response, int]:

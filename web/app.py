@@ -3,35 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from http import HTTPStatus
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
-from flask import Flask, Response, jsonify, render_template, request
-from markupsafe import Markup
+from flask import Flask, render_template
 from werkzeug.exceptions import HTTPException
 
 from mien.broadcast import Latest
 from mien.expressions import EXPRESSIONS, Snapshot, SourceStatus
-from web import access, api, docs, events, security, snapshot, streams
+from web import access, api, controls, docs, errors, events, security, snapshot, sources, streams
 from web import analyze as images
+from web import explain as explanations
 from web.security import is_loopback
 
 ROOT = Path(__file__).resolve().parent.parent  # so that the program runs from any working directory
 
-MAX_STREAMS = 64
-"""Streams of pictures open at the same time, and as many of events; each holds a worker of the server and a socket."""
+MAX_STREAMS = 256
+"""Streams of pictures open at the same time; each holds a worker of the server and a socket."""
 
-ERROR_PAGE = Markup(
-    '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-    '<title>{name} · Mien</title><link rel="stylesheet" href="{style}">'
-    '<main class="error"><h1>{name}</h1><p>{text}</p>{way_out}</main></html>'
-)
-BACK = Markup('<p><a href="/">Back to the picture</a></p>')
-TOKEN_FORM = Markup(
-    '<form action="/"><label>Token <input name="token" type="password" autocomplete="off" required></label> '
-    "<button>Open</button></form>"
-)
+MAX_EVENT_STREAMS = 64
+"""The same for streams of events."""
+
+MODULES = sorted(path.name for path in (ROOT / "static").glob("*.js"))
+"""Named in the page, so that the browser fetches all at once instead of one import after the other."""
 
 
 class Camera(Protocol):
@@ -41,19 +35,38 @@ class Camera(Protocol):
     def snapshots(self) -> Latest[Snapshot]:
         """The newest picture with its analysis; closed when the camera is."""
 
+    @property
+    def in_use(self) -> str | None:
+        """The source that is open; None while it rests."""
+
     def status(self) -> SourceStatus:
         """What the source is doing at this moment."""
+
+    def keep_awake(self) -> None:
+        """Somebody wants frames: wake a source that rests, put off the next rest."""
+
+    def switch(self, source: str) -> SourceStatus:
+        """Show another source to all. Raises SourceError where it can not be opened."""
+
+    def show_again(self) -> None:
+        """Publish the newest picture anew, after privacy mode was switched."""
 
 
 def create_app(
     camera: Camera,
     *,
     model_name: str = "model.json",
+    unsure: float = 0.5,
     detector_name: str = "haar",
     max_streams: int = MAX_STREAMS,
     analyze: images.Analyze | None = None,
+    follow: images.Follow | None = None,
     max_analyses: int = images.MAX_ANALYSES,
     to_png: snapshot.ToPng | None = None,
+    choices: sources.Choices | None = None,
+    session: controls.Session | None = None,
+    privacy: controls.Privacy | None = None,
+    explain: explanations.Explain | None = None,
     host: str = "127.0.0.1",
     token: str | None = None,
     names: Collection[str] = (),
@@ -61,9 +74,14 @@ def create_app(
     """Build the web app that shows one camera.
 
     model_name, detector_name: shown at the foot of the page; /api/state tells the detector too.
-    max_streams: picture streams at once, and event streams; more answer 503.
-    analyze: finds the faces of an image file, for /api/analyze. max_analyses: at once, more answer 429.
+    unsure: confidence under which the page, at first, calls a face unsure.
+    max_streams: picture streams at once, and event streams up to MAX_EVENT_STREAMS; more answer 503.
+    analyze: finds the faces of an image file, for /api/analyze; follow: of one in a sequence.
+    max_analyses: at once, more answer 429.
     to_png: makes a PNG file of a snapshot, for /api/snapshot.png.
+    choices: the sources that may be chosen, for /api/sources and /api/source.
+    session: records sessions, for /api/record. privacy: covers faces, for /api/privacy.
+    explain: shows what speaks for the label of each face, for /api/explain.
     host: the address the server binds; requests that name a host that can not be meant by it are refused.
     token: what every request must bring along; needed where the network can reach the host.
     names: further names this computer is reached by.
@@ -74,41 +92,40 @@ def create_app(
     app.json.sort_keys = False  # type: ignore[attr-defined]  # keep the order of the seven and of the interface
     app.request_class = images.InMemoryRequest
     app.config["MAX_CONTENT_LENGTH"] = images.MAX_BODY_BYTES
-    app.config["MAX_STREAMS"] = 2 * max_streams  # pictures and events; the server makes its pool of workers larger
+    max_readers = min(max_streams, MAX_EVENT_STREAMS)
+    app.config["MAX_STREAMS"] = max_streams + max_readers  # the server makes its pool of workers larger
 
     viewers = streams.Viewers(max_streams)
-    app.register_blueprint(streams.blueprint(camera, viewers))
-    app.register_blueprint(events.blueprint(camera, viewers, streams.Viewers(max_streams), detector_name))
-    app.register_blueprint(api.blueprint(camera, viewers, detector_name))
-    app.register_blueprint(images.blueprint(analyze, max_analyses))
+
+    def state_of(snapshot: Snapshot | None, viewer: str | None) -> dict[str, Any]:
+        camera.keep_awake()  # who asks what is seen wants frames
+        return api.describe(snapshot, camera.status(), viewers, viewer, detector=detector_name) | controls.describe(
+            session, privacy
+        )
+
+    app.register_blueprint(streams.blueprint(camera, viewers, state_of))
+    app.register_blueprint(events.blueprint(camera, streams.Viewers(max_readers), state_of))
+    app.register_blueprint(api.blueprint(camera, state_of))
+    app.register_blueprint(sources.blueprint(camera, choices))
+    app.register_blueprint(controls.blueprint(camera, session, privacy))
+    app.register_blueprint(images.blueprint(analyze, follow, max_analyses))
     app.register_blueprint(snapshot.blueprint(camera, to_png))
+    app.register_blueprint(explanations.blueprint(camera, explain, lambda: privacy is not None and privacy.on))
     app.register_blueprint(docs.blueprint())
     security.protect(app, lambda named: access.is_known_name(named, host, names))
     access.ask_for(app, token)
-    app.register_error_handler(HTTPException, _error)
+    app.register_error_handler(HTTPException, errors.answer)
 
     @app.get("/")
     def index() -> str:
+        camera.keep_awake()  # the page asks for pictures as soon as it is read
         return render_template(
-            "index.html", expressions=EXPRESSIONS, model_name=model_name, detector_name=detector_name
+            "index.html",
+            expressions=EXPRESSIONS,
+            model_name=model_name,
+            detector_name=detector_name,
+            unsure=unsure,
+            modules=MODULES,
         )
 
     return app
-
-
-def _error(error: HTTPException) -> Response:
-    """Answer an error in the manner of its address: JSON for programs, a small page for people."""
-    code = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
-    text = error.description or HTTPStatus(code).description
-    response: Response
-    if request.path.startswith("/api/"):
-        response = jsonify(error=text)
-    else:
-        way_out = TOKEN_FORM if code == HTTPStatus.UNAUTHORIZED else BACK
-        page = ERROR_PAGE.format(name=error.name, text=text, style="/static/style.css", way_out=way_out)
-        response = Response(page, mimetype="text/html")
-    response.status_code = code
-    for name, value in error.get_headers():
-        if name.lower() != "content-type":  # e.g. Allow of a 405
-            response.headers[name] = value
-    return response

@@ -12,12 +12,12 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, request
 
 from mien.broadcast import Latest
 from mien.expressions import Snapshot
-from web.api import describe
-from web.streams import RETRY_AFTER_S, Viewers
+from web.api import StateOf
+from web.streams import Viewers, refusal
 
 if TYPE_CHECKING:
     from web.app import Camera
@@ -64,8 +64,8 @@ def messages(
         sequence, snapshot = snapshots.wait(seen, heartbeat_s)
 
 
-def blueprint(camera: Camera, viewers: Viewers, readers: Viewers, detector_name: str) -> Blueprint:
-    """Route of the events. viewers: who holds a picture stream; readers: who holds one of these."""
+def blueprint(camera: Camera, readers: Viewers, state_of: StateOf) -> Blueprint:
+    """Route of the events. readers: who holds one of these streams."""
     routes = Blueprint("events", __name__)
     run = secrets.token_hex(4)  # another run of the program counts anew: its ids must not be mistaken for ours
 
@@ -74,15 +74,12 @@ def blueprint(camera: Camera, viewers: Viewers, readers: Viewers, detector_name:
         if request.method == "HEAD":  # asks whether there is a place, takes none
             return Response(status=503 if readers.count >= readers.limit else 200, content_type=CONTENT_TYPE)
         if not readers.enter():
-            refusal = jsonify(error=f"All {readers.limit} places are taken.")
-            refusal.status_code = 503
-            refusal.headers["Retry-After"] = str(RETRY_AFTER_S)
-            return refusal
+            return refusal(f"All {readers.limit} places are taken.")
         viewer = request.args.get("viewer")
         after = seen_before(request.headers.get("Last-Event-ID", ""), run, camera.snapshots.peek()[0])
         stream = messages(
             camera.snapshots,
-            lambda snapshot: describe(snapshot, camera.status(), viewers, viewer, detector=detector_name),
+            lambda snapshot: state_of(snapshot, viewer),
             run=run,
             after=after,
         )

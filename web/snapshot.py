@@ -27,6 +27,7 @@ def blueprint(camera: Camera, to_png: ToPng | None) -> Blueprint:
 
     @routes.get("/api/snapshot.png")
     def snapshot_png() -> Response:
+        camera.keep_awake()
         with lock:
             sequence, snapshot = camera.snapshots.peek()
             if snapshot is None or snapshot.frame is None or to_png is None:

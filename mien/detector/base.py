@@ -33,11 +33,16 @@ def search_scale(pixels_bgr: np.ndarray, window_px: int, search_side_px: int, mi
     return min(1.0, search_side_px / max(pixels_bgr.shape[:2]))
 
 
-def scaled(pixels_bgr: np.ndarray, scale: float) -> np.ndarray:
-    """The picture made smaller: uint8 (about height * scale, about width * scale, 3), at least one pixel each."""
+def check_pixels(pixels_bgr: np.ndarray) -> None:
+    """ValueError unless these are uint8 pixels of shape (height, width, 3)."""
     if pixels_bgr.dtype != np.uint8 or pixels_bgr.ndim != 3 or pixels_bgr.shape[2] != 3 or pixels_bgr.size == 0:
         found = f"{pixels_bgr.dtype} {pixels_bgr.shape}"
         raise ValueError(f"a detector needs uint8 pixels of shape (height, width, 3), found {found}")
+
+
+def scaled(pixels_bgr: np.ndarray, scale: float) -> np.ndarray:
+    """The picture made smaller: uint8 (about height * scale, about width * scale, 3), at least one pixel each."""
+    check_pixels(pixels_bgr)
     if scale >= 1:
         return pixels_bgr
     height, width = pixels_bgr.shape[:2]

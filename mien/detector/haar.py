@@ -10,8 +10,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mien.detector.base import as_square, boxes_inside, scaled, search_scale
+from mien.detector.base import as_square, boxes_inside, check_pixels, search_scale
 from mien.expressions import Box, DetectorError
+from mien.reduced import reduced_gray
 
 CASCADE, SECOND = "haarcascade_frontalface_alt2.xml", "haarcascade_frontalface_default.xml"
 SCALE_STEP = 1.1
@@ -56,8 +57,9 @@ class HaarDetector:
 
     def detect(self, pixels_bgr: np.ndarray) -> list[Box]:
         """Boxes of the faces, from left to right."""
+        check_pixels(pixels_bgr)
         scale = search_scale(pixels_bgr, self.window_px, self.search_side_px, self.min_face_px)
-        gray = cv2.cvtColor(scaled(pixels_bgr, scale), cv2.COLOR_BGR2GRAY)
+        gray, scale = reduced_gray(pixels_bgr, round(scale * max(pixels_bgr.shape[:2])))
         if min(gray.shape) < self.window_px:
             return []
         smallest_px = self.window_px

@@ -1,0 +1,141 @@
+"""How the page runs in a real Chromium: `python -m benchmarks.page`.
+
+Prints, each beside its bar: animation frames a second with five faces at 30 frames a second; what is loaded without
+the video; the time from opening the page to its first picture; and, with the real program analysing what this
+browser's camera sends (the demo's faces at 640x480), answers a second and how far what is drawn lies behind the camera.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks.program import Program
+from mien.demo import DemoSource
+from mien.expressions import EXPRESSIONS, Box
+from mien.imaging import encode_jpeg
+from tests.chromium import start_chromium
+from tests.web_fakes import FakeCamera, eventually, face_showing, resize
+from web import create_app
+from web.server import Server
+
+WATCH = """
+window.drawn = [];
+document.addEventListener("mien:frame", ({ detail }) => drawn.push([performance.now(), detail.state.latency_ms]));
+"""
+COUNT = """
+const [seconds, done] = arguments;
+const began = performance.now();
+const before = drawn.length;
+let frames = 0;
+requestAnimationFrame(function count(now) {
+  frames += 1;
+  const passed = (now - began) / 1000;
+  if (passed < seconds) requestAnimationFrame(count);
+  else done([frames / passed, (drawn.length - before) / passed]);
+});
+"""
+LOADED = """
+return performance.getEntries().filter(({ name, entryType }) =>
+  (entryType === "resource" || entryType === "navigation") && !name.includes("/api/frames"))
+  .reduce((sum, { transferSize }) => sum + transferSize, 0);
+"""
+
+
+def demo_jpegs(seconds: float) -> list[bytes]:
+    """The demo's pictures, 640x480, 30 for each second."""
+    demo = DemoSource()
+    try:
+        return [encode_jpeg(demo.render(index / 30)[0]) for index in range(round(30 * seconds))]
+    finally:
+        demo.close()
+
+
+def row(what: str, value: str, bar: str) -> None:
+    """One line of the table."""
+    print(f"{what:<52} {value:>12}   {bar}", flush=True)
+
+
+def measure_page(jpegs: list[bytes], seconds: float) -> None:
+    """Five faces whose expressions change, 30 pictures a second."""
+    camera = FakeCamera()
+    names = [EXPRESSIONS[i] for i in (3, 4, 5, 6, 0)]
+    faces = [face_showing(name, i + 1) for i, name in enumerate(names)]
+    camera.faces = tuple(replace(face, box=Box(10 + 125 * i, 180, 110, 110)) for i, face in enumerate(faces))
+    publish: Callable[..., Any] = camera.publish
+    turn = iter(range(10**9))
+    camera.publish = lambda: publish(jpegs[next(turn) % len(jpegs)])  # type: ignore[method-assign]
+    server = Server(create_app(camera), port=0)
+    server.start()
+    camera.play(fps=30)
+    browser = start_chromium()
+    try:
+        resize(browser, 1280, 800)
+        browser.set_script_timeout(seconds + 30)
+        browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": WATCH})
+        browser.get(server.url)
+        if not eventually(lambda: browser.execute_script("return drawn.length > 30"), within_s=30):
+            raise RuntimeError("the page drew no pictures")
+        first_ms = browser.execute_script("return drawn[0][0]")
+        loaded_kb = browser.execute_script(LOADED) / 1000
+        frames, drawn = browser.execute_async_script(COUNT, seconds)
+        row("animation frames a second, five faces", f"{frames:.1f}", ">= 55")
+        row("  pictures drawn a second, of 30 sent", f"{drawn:.1f}", "")
+        row("loaded without the video, kB", f"{loaded_kb:.0f}", "<= 150")
+        row("from opening to the first picture, ms", f"{first_ms:.0f}", "<= 1000")
+    finally:
+        browser.quit()
+        camera.close()
+        server.stop()
+
+
+def measure_camera(jpegs: list[bytes], seconds: float) -> None:
+    """This browser's camera, analysed by the real program."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "camera.mjpeg"
+        file.write_bytes(b"".join(jpegs))
+        program = Program("--source", "demo")
+        browser = start_chromium(
+            "--use-fake-device-for-media-stream",
+            "--use-fake-ui-for-media-stream",
+            f"--use-file-for-fake-video-capture={file}",
+        )
+        try:
+            program.wait_for_first_picture(limit_s=240)
+            resize(browser, 1280, 800)
+            browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": WATCH})
+            browser.get(f"http://127.0.0.1:{program.port}")
+            browser.find_element("css selector", "#source").click()
+            browser.find_element("css selector", "#own-camera").click()
+            time.sleep(3)
+            browser.execute_script("drawn.length = 0")
+            time.sleep(seconds)
+            drawn = browser.execute_script("return drawn")
+        finally:
+            browser.quit()
+            program.stop()
+    if len(drawn) < 2:
+        raise RuntimeError("the browser's camera got no answers")
+    rate = (len(drawn) - 1) / (drawn[-1][0] - drawn[0][0]) * 1000
+    row("browser camera 640x480, answers a second", f"{rate:.1f}", ">= 10")
+    row("  what is drawn lies behind, median ms", f"{statistics.median(ms for _, ms in drawn):.0f}", "<= 150")
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=10.0, help="length of each measurement")
+    options = parser.parse_args()
+    jpegs = demo_jpegs(4)
+    measure_page(jpegs, options.seconds)
+    measure_camera(jpegs, options.seconds)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""The one folder whose video and image files may be chosen from outside, by their names below it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from mien.expressions import SettingsError, SourceForbiddenError, SourceMissingError
+
+VIDEOS = (".avi", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ogv", ".webm", ".wmv")
+IMAGES = (".bmp", ".jpeg", ".jpg", ".png", ".webp")
+SUFFIXES = frozenset(VIDEOS + IMAGES)
+"""No playlists among them, which could name other files."""
+MAX_FILES = 500
+MAX_LOOKED_AT = 20_000
+
+
+class MediaFolder:
+    """Opens no file, but says which may be. Raises SettingsError where there is no such folder.
+
+    Names are relative, with slashes. What is hidden, what is neither video nor image by its name, and what leads out
+    of the folder, by `..` or by a link, is refused and not listed.
+    """
+
+    def __init__(self, path: Path) -> None:
+        if not path.is_dir():
+            raise SettingsError(f"--media: expected a folder, found {path}, which is none")
+        self._root = path.resolve()
+
+    def names(self) -> list[str]:
+        """The files that may be chosen, in order; the first 500."""
+        return [name for _, name in zip(range(MAX_FILES), self._walk(), strict=False)]
+
+    def find(self, name: str) -> Path:
+        """The file of this name, with all links followed.
+
+        Raises SourceForbiddenError for what may not be chosen, SourceMissingError where there is no such file.
+        """
+        relative = Path(name)
+        if relative.is_absolute() or relative.drive or ".." in relative.parts or "\\" in name:
+            raise SourceForbiddenError(f"expected a file below the media folder, found {name!r}, which leads out of it")
+        self._check(relative, name)
+        try:
+            path = (self._root / relative).resolve()
+            inside = path.is_relative_to(self._root)
+            exists = inside and path.is_file()
+        except (OSError, RuntimeError, ValueError):  # too long a name, links in a circle, a null byte
+            raise SourceMissingError(f"expected a file in the media folder, found no {name!r}") from None
+        if not inside:
+            raise SourceForbiddenError(f"expected a file below the media folder, found {name!r}, which leads out of it")
+        if not exists:
+            raise SourceMissingError(f"expected a file in the media folder, found no {name!r}")
+        self._check(path.relative_to(self._root), name)  # a link may lead to what is hidden
+        return path
+
+    def hide(self, text: str) -> str:
+        """The text without the place of the folder."""
+        return text.replace(f"{self._root}{os.sep}", "").replace(str(self._root), "the media folder")
+
+    def _check(self, relative: Path, name: str) -> None:
+        if not relative.parts or relative.suffix.lower() not in SUFFIXES:
+            raise SourceForbiddenError(f"expected the name of a video or image file, found {name!r}")
+        if any(part.startswith(".") for part in relative.parts):
+            raise SourceForbiddenError(f"expected a file that is not hidden, found {name!r}")
+
+    def _walk(self) -> Iterator[str]:
+        looked_at = 0
+        for folder, folders, files in os.walk(self._root):
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            for file in sorted(files):
+                looked_at += 1
+                if looked_at > MAX_LOOKED_AT:
+                    return
+                name = (Path(folder) / file).relative_to(self._root).as_posix()
+                if name.isprintable() and self._is_found(name):
+                    yield name
+
+    def _is_found(self, name: str) -> bool:
+        try:
+            self.find(name)
+        except (SourceForbiddenError, SourceMissingError):
+            return False
+        return True

@@ -1,0 +1,88 @@
+"""What viewers see: each frame as it may be shown, and placeholders."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from mien.broadcast import Latest
+from mien.clock import Clock
+from mien.expressions import Analysis, Frame, Snapshot
+from mien.imaging import encode_jpeg
+from mien.once import Once
+from mien.pictures import Pictures
+from mien.recorder import VideoWriter
+
+Prepare = Callable[[Frame, Analysis], Frame]
+Record = Callable[[Frame, Analysis], None]
+
+
+class Screen:
+    """Publishes snapshots, one at a time. A picture is drawn and encoded when somebody looks, once for all who do.
+
+    prepare: gives a frame as it may be shown and saved; where it raises, nothing of the frame is. record: called with
+    what was shown. annotate: draws on a copy of a frame; placeholder: draws lines on a picture of (width, height).
+    size: of placeholders in pixels, until the first frame. quality: of the JPEGs, 1..100.
+    """
+
+    def __init__(
+        self,
+        *,
+        prepare: Prepare | None,
+        record: Record | None,
+        annotate: Callable[[Frame, Analysis], np.ndarray],
+        placeholder: Callable[[int, int, Sequence[str]], np.ndarray],
+        size: tuple[int, int],
+        quality: int,
+        clock: Clock,
+    ) -> None:
+        self.snapshots: Latest[Snapshot] = Latest()
+        self.writer: VideoWriter | None = None
+        """Gets the annotated frames."""
+        self._prepare = prepare
+        self._record = record
+        self._annotate = annotate
+        self._placeholder = placeholder
+        self._size = size
+        self._quality = quality
+        self._clock = clock
+        self._lock = threading.Lock()  # guards the one below, and that frames are published as `prepare` gives them
+        self._shown: tuple[Frame, Analysis] | None = None  # as captured
+
+    def show(self, frame: Frame, analysis: Analysis) -> None:
+        """Publish, record and save a frame."""
+        self._size = (frame.width, frame.height)
+        with self._lock:
+            self._shown = (frame, analysis)
+            frame, drawn = self._publish(frame, analysis)
+        if self._record is not None:
+            self._record(frame, analysis)
+        if self.writer is not None:
+            self.writer.write(drawn(), frame.captured_at)
+
+    def show_again(self) -> None:
+        """Publish the newest frame anew, after `prepare` was told to do otherwise; returns when it is published."""
+        with self._lock:
+            _, newest = self.snapshots.peek()
+            if self._shown is None or newest is None or newest.frame is None:
+                return
+            try:
+                self._publish(*self._shown)
+            except BaseException:  # whatever it is: what `prepare` would not let pass may not stay
+                self.tell(["The picture can not be prepared"])
+                raise
+
+    def tell(self, lines: Sequence[str]) -> None:
+        """Publish a placeholder."""
+        self.snapshots.publish(Snapshot(encode_jpeg(self._placeholder(*self._size, lines), self._quality)))
+
+    def _publish(self, frame: Frame, analysis: Analysis) -> tuple[Frame, Once[np.ndarray]]:
+        """Gives the frame as it may be shown, and that drawn upon."""
+        if self._prepare is not None:
+            frame = self._prepare(frame, analysis)
+        pictures = Pictures(frame, analysis, self._annotate, self._quality, self._clock)
+        latency_ms = max(0.0, (self._clock.wall() - frame.captured_at) * 1000)
+        self.snapshots.publish(Snapshot(pictures.annotated, frame, analysis, latency_ms, pictures.plain))
+        return frame, pictures.drawn

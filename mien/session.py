@@ -1,0 +1,261 @@
+"""The session record: what was seen of each face, as rows of a CSV file, while the user wants it recorded."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import queue
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from mien.clock import Clock
+from mien.expressions import EXPRESSIONS, Analysis, Face, Frame, RecordingError
+
+COLUMNS = ("frame", "time", "media_time_s", "face", "x", "y", "w", "h", *EXPRESSIONS, "label")
+HEADER = (",".join(COLUMNS) + "\n").encode()
+QUEUE_FRAMES = 1000
+"""Half a minute of a disk that does not answer; beyond that the recording ends with an error."""
+SYNC_EVERY_S = 1.0
+CHUNK_BYTES = 64 * 1024
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """The running recording, or the last one.
+
+    on: whether it runs. since: when it was started, seconds since the epoch. rows: written so far. name: of the file.
+    error: why it ended by itself, None where it did not.
+    """
+
+    on: bool = False
+    since: float | None = None
+    rows: int = 0
+    name: str | None = None
+    error: str | None = None
+
+
+class SessionRecorder:
+    """Records on demand, one file `session-YYYYMMDD-HHMMSS.csv` for each recording, and never over an old one.
+
+    folder: where; made with the first recording where its parent exists. Threads may share one recorder.
+    """
+
+    def __init__(self, folder: Path | str, clock: Clock | None = None) -> None:
+        self.folder = Path(folder)
+        self._clock = clock or Clock()
+        self._lock = threading.Lock()  # guards the one below
+        self._writer: _CsvWriter | None = None
+
+    def start(self) -> Recording:
+        """Begin a new file; goes on with the running one where there is one. Raises RecordingError."""
+        with self._lock:
+            if self._writer is None or not self._writer.status().on:
+                self._writer = _CsvWriter(*_new_file(self.folder, self._clock.wall()), self._clock.wall())
+            return self._writer.status()
+
+    def stop(self) -> Recording:
+        """Write what waits and close the file; does nothing where none is open."""
+        with self._lock:
+            if self._writer is not None:
+                self._writer.close()
+        return self.status()
+
+    def record(self, frame: Frame, analysis: Analysis) -> None:
+        """Hand over what was seen in a frame, a row for each face; returns at once, does nothing while off."""
+        writer = self._writer
+        if writer is not None:
+            writer.add(frame, analysis)
+
+    def status(self) -> Recording:
+        """What is recorded now, or was last."""
+        writer = self._writer
+        return Recording() if writer is None else writer.status()
+
+    def content(self) -> tuple[str, int, Iterator[bytes]] | None:
+        """(name, bytes, pieces) of the running or last file, whole rows of whole frames; None where there is none."""
+        writer = self._writer
+        if writer is None:
+            return None
+        size = writer.size
+        try:
+            whole = writer.path.stat().st_size >= size
+        except OSError:  # the user moved or deleted it
+            return None
+        return (writer.path.name, size, _pieces(writer.path, size)) if whole else None
+
+
+class _CsvWriter:
+    """One file, written by a thread of its own.
+
+    Rows go to the system as soon as they come, where a kill can not reach them, and to the disk once a second.
+    """
+
+    def __init__(self, path: Path, file: IO[bytes], since: float) -> None:
+        self.path = path
+        self.size = len(HEADER)
+        """Bytes that hold whole frames; readers look no further."""
+        self._file = file
+        self._since = since
+        self._rows = 0
+        self._error: str | None = None
+        self._closed = False
+        self._queue: queue.Queue[tuple[Frame, Analysis] | None] = queue.Queue(QUEUE_FRAMES)
+        self._numbers = _Numbers()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="session-writer", daemon=True)
+        self._thread.start()
+        # A disk may take seconds over it, so it does not hold up the writer.
+        threading.Thread(target=self._sync, args=(os.dup(file.fileno()),), name="session-sync", daemon=True).start()
+
+    def add(self, frame: Frame, analysis: Analysis) -> None:
+        if self._closed or self._error is not None or not analysis.faces:
+            return
+        try:
+            self._queue.put_nowait((_without_pixels(frame), analysis))
+        except queue.Full:
+            self._fail(f"the disk did not answer for {QUEUE_FRAMES} frames")
+
+    def status(self) -> Recording:
+        on = not self._closed and self._error is None
+        return Recording(on, self._since, self._rows, self.path.name, self._error)
+
+    def close(self, timeout_s: float = 2.0) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        deadline_s = time.monotonic() + timeout_s
+        if self._thread.is_alive():
+            with contextlib.suppress(queue.Full):
+                self._queue.put(None, timeout=timeout_s)
+        self._thread.join(max(0.0, deadline_s - time.monotonic()))
+        if self._thread.is_alive():
+            log.warning("%s is not written to its end within %g s", self.path, timeout_s)
+
+    def _fail(self, reason: str) -> None:
+        self._error = f"{self.path} can not be written any more: {reason}"
+        log.error("%s", self._error)
+
+    # --- in the writer's thread
+
+    def _run(self) -> None:
+        try:
+            with self._file:
+                while (item := self._queue.get()) is not None and self._error is None:
+                    self._write(*item)
+        except OSError as error:
+            self._fail(error.strerror or str(error))
+        finally:
+            self._ended.set()
+
+    def _write(self, frame: Frame, analysis: Analysis) -> None:
+        rows = self._numbers.rows(frame, analysis)
+        data = "".join(rows).encode()
+        try:
+            _write_all(self._file, data)
+        except OSError:
+            with contextlib.suppress(OSError):
+                self._file.truncate(self.size)  # a full disk takes half a row
+            raise
+        self.size += len(data)
+        self._rows += len(rows)
+
+    # --- in a thread of its own
+
+    def _sync(self, descriptor: int) -> None:
+        try:
+            while not self._ended.wait(SYNC_EVERY_S):
+                os.fsync(descriptor)
+            os.fsync(descriptor)
+        except OSError:
+            pass  # not every file system can, and a disk that fails is told by the writer
+        finally:
+            os.close(descriptor)
+
+
+class _Numbers:
+    """Keeps frames and faces of one file apart: a source that is opened again, or changed, counts from the start."""
+
+    def __init__(self) -> None:
+        self._frame_shift = self._face_shift = 0
+        self._last_frame = self._last_face = 0
+        self._before: tuple[int, int, int] | None = None  # stream, width and height of the frame before
+
+    def rows(self, frame: Frame, analysis: Analysis) -> list[str]:
+        """A line for each face."""
+        now = (frame.stream, analysis.width, analysis.height)
+        if self._before is not None and now != self._before:  # faces are followed within a stream of one size
+            self._face_shift = self._last_face
+            if frame.stream != self._before[0]:
+                self._frame_shift = self._last_frame + 1
+        self._before = now
+        self._last_frame = frame.index + self._frame_shift
+        return [self._row(frame, face) for face in analysis.faces]
+
+    def _row(self, frame: Frame, face: Face) -> str:
+        number = "" if face.id is None else str(face.id + self._face_shift)
+        self._last_face = max(self._last_face, int(number or 0))
+        media_time = "" if frame.media_time_s is None else f"{frame.media_time_s:.3f}"
+        box = face.box
+        fields = [str(self._last_frame), f"{frame.captured_at:.3f}", media_time, number]
+        fields += [str(int(side)) for side in (box.x, box.y, box.w, box.h)]
+        fields += [f"{float(share):.5f}" for share in face.probabilities]
+        return ",".join([*fields, face.label]) + "\n"
+
+
+def _new_file(folder: Path, now_s: float) -> tuple[Path, IO[bytes]]:
+    """(path, file) of a new file that has the header, named after the local time."""
+    expected = f"expected a folder to write the session to, found {folder}"
+    stem = time.strftime("session-%Y%m%d-%H%M%S", time.localtime(now_s))
+    try:
+        folder.mkdir(exist_ok=True)
+        for number in range(1, 1000):
+            path = folder / (f"{stem}.csv" if number == 1 else f"{stem}-{number}.csv")
+            with contextlib.suppress(FileExistsError):
+                file = path.open("xb", buffering=0)
+                break
+        else:
+            raise RecordingError(f"{expected}, where every {stem}-N.csv exists already")
+    except FileNotFoundError:
+        raise RecordingError(f"{expected}, in a folder that does not exist") from None
+    except FileExistsError:
+        raise RecordingError(f"{expected}, which is a file") from None
+    except OSError as error:
+        raise RecordingError(f"{expected}, which can not be written: {error.strerror}") from error
+    try:
+        _write_all(file, HEADER)
+    except OSError as error:
+        file.close()
+        with contextlib.suppress(OSError):
+            path.unlink()
+        raise RecordingError(f"{expected}, which can not be written: {error.strerror}") from error
+    return path, file
+
+
+def _write_all(file: IO[bytes], data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:  # a file without buffer may take less than it was given
+        rest = rest[file.write(rest) :]
+
+
+def _without_pixels(frame: Frame) -> Frame:
+    """The frame's numbers alone: pictures that wait would fill the memory."""
+    return replace(frame, pixels_bgr=_NO_PIXELS)
+
+
+_NO_PIXELS = np.zeros((1, 1, 3), np.uint8)
+
+
+def _pieces(path: Path, size: int) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while size > 0 and (piece := file.read(min(size, CHUNK_BYTES))):
+            size -= len(piece)
+            yield piece

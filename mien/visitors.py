@@ -1,0 +1,85 @@
+"""Pictures sent one after another, as by a browser's own camera: each sender has a tracker of its own."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from mien.clock import Clock
+from mien.expressions import Analysis, BusyError, ImageError
+from mien.still import Analyzer, analyze_image
+from mien.tracker import Tracker
+
+MAX_VISITORS = 8
+FORGET_AFTER_S = 10.0
+RETRY_IN_S = 0.2
+
+
+class _Visitor:
+    def __init__(self, tracker: Any) -> None:
+        self.tracker = tracker
+        self.busy = False
+        self.seen_at_s = 0.0
+
+
+class Visitors:
+    """Follows the faces of up to MAX_VISITORS senders, told apart by a key of their choice; threads may share it.
+
+    pipeline: has analyze(frame, tracker). A sender that is silent for FORGET_AFTER_S is forgotten.
+    """
+
+    def __init__(self, pipeline: Analyzer, clock: Clock | None = None) -> None:
+        self._pipeline = pipeline
+        self._clock = clock or Clock()
+        self._lock = threading.Lock()  # guards the one below and what is in it
+        self._visitors: dict[str, _Visitor] = {}
+
+    def analyze(self, key: str, data: bytes) -> Analysis:
+        """As `mien.still.analyze_image`, with the numbers and the smoothing of this key's pictures before.
+
+        Raises BusyError where there are too many keys, or this key's picture before is not answered yet.
+        """
+        visitor = self._enter(key)
+        try:
+            analysis = analyze_image(data, self._pipeline, visitor.tracker, self._clock.monotonic())
+        except ImageError:  # nothing was looked at; but who never sent a picture takes no place
+            self._leave(key, visitor, keep=visitor.seen_at_s > 0)
+            raise
+        except BaseException:  # the tracker may be half way through
+            self._leave(key, visitor, keep=False)
+            raise
+        self._leave(key, visitor, keep=True)
+        return analysis
+
+    def _enter(self, key: str) -> _Visitor:
+        with self._lock:
+            self._forget_the_silent()
+            visitor = self._visitors.get(key)
+            if visitor is None:
+                if len(self._visitors) >= MAX_VISITORS:
+                    raise BusyError(f"expected at most {MAX_VISITORS} keys at once", self._place_free_in_s())
+                visitor = self._visitors[key] = _Visitor(Tracker())
+            elif visitor.busy:
+                raise BusyError("expected one image of a key at a time", RETRY_IN_S)
+            visitor.busy = True
+            return visitor
+
+    def _leave(self, key: str, visitor: _Visitor, *, keep: bool) -> None:
+        with self._lock:
+            visitor.busy = False
+            visitor.seen_at_s = self._clock.monotonic()
+            if not keep:
+                del self._visitors[key]
+
+    # --- with the lock held
+
+    def _forget_the_silent(self) -> None:
+        latest_s = self._clock.monotonic() - FORGET_AFTER_S
+        self._visitors = {
+            key: visitor for key, visitor in self._visitors.items() if visitor.busy or visitor.seen_at_s > latest_s
+        }
+
+    def _place_free_in_s(self) -> float:
+        now_s = self._clock.monotonic()
+        silent_s = max(0.0 if visitor.busy else now_s - visitor.seen_at_s for visitor in self._visitors.values())
+        return FORGET_AFTER_S - silent_s

@@ -1,0 +1,134 @@
+// This browser's camera: one frame at a time goes to the program, and is shown with its answer.
+
+import { newName } from "./dom.js";
+import { ask } from "./server.js";
+import { TEXT } from "./texts.js";
+
+const WANTED = { width: { ideal: 640 }, height: { ideal: 480 }, frameRate: { ideal: 30 } };
+const MAX_WIDTH = 640;
+const QUALITY = 0.85; // of the JPEG
+const CROWDED_MS = 1000;
+const TROUBLE_MS = 500;
+const RATE_OVER_S = 2;
+const HIDDEN_MS = 200;
+
+/** A camera that can not be used, in words that say what to do; `state` names the badge. */
+export class CameraError extends Error {
+  constructor(state, text) {
+    super(text);
+    this.state = state;
+  }
+}
+
+export class BrowserCamera {
+  /**
+   * onFrame(canvas, state): a frame with the answer to it, the state as the program's own; one is in flight at a time,
+   * so that a slow program or network makes it slower, never later. onTrouble(error): it goes on by itself where
+   * error.state is undefined. isWanted(): whether somebody looks.
+   */
+  constructor({ onFrame, onTrouble, isWanted }) {
+    Object.assign(this, { onFrame, onTrouble, isWanted });
+    this.video = document.createElement("video");
+    Object.assign(this.video, { muted: true, playsInline: true });
+    this.canvas = document.createElement("canvas");
+    this.stream = null;
+  }
+
+  /** Ask for the camera and begin. Throws CameraError. */
+  async start() {
+    const stop = new AbortController();
+    this.stopped = stop.signal;
+    this.stop = () => {
+      stop.abort();
+      this.#release();
+    };
+    if (!navigator.mediaDevices?.getUserMedia) throw new CameraError("refused", TEXT.camera.insecure);
+    try {
+      const stream = await navigator.mediaDevices.getUserMedia({ video: WANTED, audio: false });
+      this.stream = stream;
+      if (stop.signal.aborted) return this.#release(); // the user has gone on to another source meanwhile
+      this.video.srcObject = stream;
+      await this.video.play();
+    } catch (error) {
+      this.#release();
+      if (stop.signal.aborted) return;
+      throw explain(error);
+    }
+    this.stream.getVideoTracks()[0].addEventListener("ended", () => {
+      if (!stop.signal.aborted) this.onTrouble(new CameraError("nocamera", TEXT.camera.gone));
+      this.stop();
+    });
+    this.#follow(stop.signal);
+  }
+
+  stop() {}
+
+  #release() {
+    for (const track of this.stream?.getTracks() ?? []) track.stop();
+    this.stream = this.video.srcObject = null;
+  }
+
+  async #follow(stopped) {
+    const key = newName();
+    const times = [];
+    for (let index = 0; !stopped.aborted; index += 1) {
+      if (!this.isWanted()) {
+        await pause(HIDDEN_MS);
+        continue;
+      }
+      const taken = performance.now();
+      try {
+        const answer = await ask(`/api/analyze?track=${key}`, {
+          method: "POST",
+          headers: { "Content-Type": "image/jpeg" },
+          body: await this.#take(),
+          signal: stopped,
+        });
+        if (stopped.aborted || !this.isWanted()) continue;
+        times.push(performance.now());
+        while (times[0] < times.at(-1) - 1000 * RATE_OVER_S) times.shift();
+        this.onFrame(this.canvas, describe(answer, index, taken, times));
+      } catch (error) {
+        if (stopped.aborted) return;
+        this.onTrouble(error.status === 429 ? new Error(TEXT.camera.crowded) : error);
+        await pause(error.status === 429 ? CROWDED_MS : TROUBLE_MS);
+      }
+    }
+  }
+
+  /** The newest frame of the camera as JPEG; it stays on the canvas until the next is taken. */
+  #take() {
+    const { videoWidth, videoHeight } = this.video;
+    const scale = Math.min(1, MAX_WIDTH / videoWidth);
+    this.canvas.width = Math.round(videoWidth * scale);
+    this.canvas.height = Math.round(videoHeight * scale);
+    this.canvas.getContext("2d", { alpha: false }).drawImage(this.video, 0, 0, this.canvas.width, this.canvas.height);
+    return new Promise((resolve) => this.canvas.toBlob(resolve, "image/jpeg", QUALITY));
+  }
+}
+
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+function describe({ width, height, faces }, index, taken, times) {
+  const spanS = (times.at(-1) - times[0]) / 1000;
+  return {
+    source: { name: TEXT.camera.name, state: "live" },
+    fps: spanS > 0 ? (times.length - 1) / spanS : 0,
+    latency_ms: performance.now() - taken,
+    frame: { index, width, height },
+    faces,
+  };
+}
+
+/** The exceptions are those of W3C Media Capture and Streams, getUserMedia(). */
+function explain(error) {
+  const known = {
+    NotAllowedError: ["refused", TEXT.camera.refused],
+    SecurityError: ["refused", TEXT.camera.refused],
+    NotFoundError: ["nocamera", TEXT.camera.none],
+    OverconstrainedError: ["nocamera", TEXT.camera.none],
+    NotReadableError: ["nocamera", TEXT.camera.busy],
+    AbortError: ["nocamera", TEXT.camera.busy],
+  };
+  return new CameraError(...(known[error.name] ?? ["nocamera", TEXT.camera.other(error.message)]));
+}

@@ -1,0 +1,36 @@
+// The seven expressions in their one order, each with one colour everywhere.
+
+export const EXPRESSIONS = ["angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"];
+
+/** On a picture, whatever the theme: light enough to carry dark text. The same as in mien/annotate.py. */
+export const ON_PICTURE = {
+  angry: "#e86a17",
+  disgust: "#1fb386",
+  fear: "#d98ab8",
+  happy: "#f0b42a",
+  neutral: "#a8adb5",
+  sad: "#4a9be0",
+  surprise: "#6cc4f2",
+};
+
+export const INK = "#101418";
+
+let themed = null;
+
+/** The theme's own: lines, bars and texts, read from the style sheet. */
+export function theme() {
+  if (!themed) {
+    const style = getComputedStyle(document.documentElement);
+    const named = ["line", "muted", "text", "panel", ...EXPRESSIONS];
+    themed = Object.fromEntries(named.map((name) => [name, style.getPropertyValue(`--${name}`).trim()]));
+  }
+  return themed;
+}
+
+/** Call back when the user changes between light and dark. */
+export function onThemeChange(callback) {
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+    themed = null;
+    callback();
+  });
+}

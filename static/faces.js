@@ -1,0 +1,83 @@
+// The list of faces: a card for each, with its picture, its label and seven bars in their fixed order.
+
+import { $, cloneOf, setText } from "./dom.js";
+import { drawThumbnail, hasPicture, look } from "./stage.js";
+import { TEXT } from "./texts.js";
+
+const THUMBNAIL_MS = 200; // five a second: a thumbnail is to be recognised, not watched
+const BARS_MS = 60; // eased over 120 ms, so that nobody sees the difference to 30 changes a second
+
+const list = $("faces");
+let chosen = null;
+
+/**
+ * Show the faces of one state; a card stays with its face, so that its bars move rather than jump.
+ * chosenId: the face of the timeline. jump: without waiting for the next turn, as for a picture that stands alone.
+ */
+export function showFaces(faces, { chosenId = null, jump = false } = {}) {
+  const old = new Map([...list.children].map((card) => [card.dataset.id, card]));
+  const now = performance.now();
+  faces.forEach((face, index) => {
+    const number = String(face.id ?? index + 1);
+    const card = old.get(number) ?? newCard(number);
+    old.delete(number);
+    card.face = face;
+    fillHead(card, face, chosenId === null ? null : face.id === chosenId);
+    if (jump || now - (card.barsAt ?? 0) >= BARS_MS || card.dataset.label !== face.label) fillBars(card, face, now);
+    if (jump || now - (card.thumbnailAt ?? 0) >= THUMBNAIL_MS) fillThumbnail(card, face, now);
+    if (list.children[index] !== card) list.insertBefore(card, list.children[index] ?? null);
+  });
+  for (const card of old.values()) card.remove();
+}
+
+/** Call back with the number of the face the user chooses. */
+export function onChoose(callback) {
+  chosen = callback;
+}
+
+function newCard(number) {
+  const card = cloneOf("face");
+  card.dataset.id = number;
+  setText(card.querySelector(".who"), TEXT.face(number));
+  card.addEventListener("click", () => chosen?.(card.face.id));
+  card.parts = [...card.querySelectorAll(".expression")].map((row) => ({
+    row,
+    name: row.dataset.expression,
+    fill: row.querySelector(".fill"),
+    value: row.querySelector(".value"),
+  }));
+  return card;
+}
+
+function fillHead(card, face, isChosen) {
+  const unsure = face.confidence < look.threshold;
+  card.classList.toggle("unsure", unsure);
+  setText(card.querySelector(".label"), unsure ? TEXT.unsure : face.label);
+  setText(card.querySelector(".confidence"), TEXT.percent(face.confidence));
+  const who = card.querySelector(".who");
+  who.disabled = isChosen === null;
+  if (who.getAttribute("aria-pressed") !== String(isChosen === true)) {
+    who.setAttribute("aria-pressed", String(isChosen === true));
+  }
+}
+
+function fillBars(card, face, now) {
+  card.barsAt = now;
+  card.dataset.label = face.label;
+  for (const { row, name, fill, value } of card.parts) {
+    const share = face.probabilities[name];
+    const text = String(Math.round(100 * share));
+    row.classList.toggle("top", name === face.label);
+    const transform = `translateX(${(100 * share - 100).toFixed(1)}%)`;
+    if (fill.style.transform !== transform) fill.style.transform = transform;
+    setText(value, text);
+  }
+}
+
+function fillThumbnail(card, face, now) {
+  const canvas = card.querySelector(".thumbnail");
+  canvas.classList.toggle("bare", !hasPicture());
+  if (!hasPicture()) return;
+  card.thumbnailAt = now;
+  drawThumbnail(canvas, face.box);
+}

@@ -1,0 +1,67 @@
+// What the page says in words: the state, the figures, the hint under the faces, and what a screen reader hears.
+
+import { $, setText } from "./dom.js";
+import { TEXT } from "./texts.js";
+
+const ANNOUNCE_MS = 3000; // a screen reader can not follow every change
+
+export function showBadge(state, extra = "") {
+  setText($("status"), [TEXT.states[state] ?? state.toUpperCase(), extra].filter(Boolean).join(" "));
+  $("status").dataset.state = state;
+}
+
+/** badge: a state of the page's own that goes before that of the source. */
+export function showHeader(state, badge = null) {
+  const { source, faces, frame } = state;
+  const retry = source.state === "reconnecting" && source.retry_in_s != null;
+  if (badge) showBadge(badge);
+  else showBadge(source.state, retry ? TEXT.seconds(source.retry_in_s) : "");
+  setText($("source-name"), source.name);
+  setText($("truth"), source.truth ? TEXT.truth(source.truth) : "");
+  setText($("fps"), state.fps == null ? TEXT.unknown : state.fps.toFixed(0));
+  setText($("latency"), state.latency_ms == null ? TEXT.unknown : state.latency_ms.toFixed(0));
+  setText($("viewers"), state.viewers == null ? "" : TEXT.viewers(state.viewers));
+  $("no-face").hidden = frame == null || faces.length > 0;
+}
+
+/** The header of a page that knows nothing. */
+export function showNothing(badge) {
+  showBadge(badge);
+  $("no-face").hidden = true;
+  setText($("truth"), "");
+  for (const id of ["fps", "latency", "viewers"]) setText($(id), TEXT.unknown);
+}
+
+export function showBanner(text) {
+  $("banner").hidden = !text;
+  setText($("banner"), text);
+}
+
+export function showHint(text) {
+  $("hint").hidden = !text;
+  setText($("hint"), text);
+}
+
+export function hintFor({ source, frame, faces }) {
+  const remedy = TEXT.hints[source.state];
+  if (source.reason || remedy) return [sentence(source.reason), remedy].filter(Boolean).join(" ");
+  if (frame == null) return TEXT.hints.noPicture;
+  return faces.length === 0 ? TEXT.hints.noFace : "";
+}
+
+function sentence(text) {
+  if (!text) return "";
+  const capital = text[0].toUpperCase() + text.slice(1);
+  return /[.!?]$/.test(capital) ? capital : `${capital}.`;
+}
+
+let announcedAt = 0;
+
+export function announce(state) {
+  const now = performance.now();
+  if (now - announcedAt < ANNOUNCE_MS) return;
+  const text = TEXT.heard($("status").textContent, state.faces.map((face) => face.label));
+  if ($("announcement").textContent === text) return;
+  announcedAt = now;
+  $("announcement").textContent = text;
+}

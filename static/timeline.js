@@ -1,0 +1,178 @@
+// The last minute of one face: seven lines, a legend that toggles them, and the values at a moment.
+
+import { EXPRESSIONS, onThemeChange, theme } from "./colors.js";
+import { $, cloneOf, setText } from "./dom.js";
+import { BIN_S, SPAN_S } from "./history.js";
+import { TEXT } from "./texts.js";
+
+const DRAW_MS = 100;
+const AWAY_S = 1.5; // so long the timeline waits for a face nobody chose before it takes another
+const PAD = { left: 40, right: 8, top: 8, bottom: 24 };
+const SIZE = 13;
+
+const canvas = $("lines");
+
+/** The view of a History; `face` is the number of the face that is shown, null without one. */
+export class Timeline {
+  constructor(history) {
+    this.history = history;
+    this.face = null;
+    this.chosen = false; // by the user, or taken as the first there was
+    this.hidden = new Set();
+    this.cursor = null; // seconds before the newest entry
+    this.drawnAt = 0;
+    this.#bindLegend();
+    this.#bindCursor();
+    onThemeChange(() => this.draw());
+    new ResizeObserver(() => this.draw()).observe(canvas);
+  }
+
+  clear() {
+    Object.assign(this, { face: null, chosen: false });
+    this.draw();
+  }
+
+  choose(id) {
+    Object.assign(this, { face: id, chosen: true });
+    this.draw();
+  }
+
+  /** After new entries: at most ten times a second. */
+  update(faces) {
+    this.#follow(faces);
+    const now = performance.now();
+    if (now - this.drawnAt >= DRAW_MS) this.draw(now);
+  }
+
+  #follow(faces) {
+    const known = this.history.faces.get(this.face);
+    const away = known ? this.history.now - known.seenAt : Infinity;
+    if (this.chosen ? this.history.isRecent(this.face) : away < AWAY_S) return;
+    const first = faces.find((face) => face.id != null);
+    if (first) Object.assign(this, { face: first.id, chosen: false });
+  }
+
+  #bindLegend() {
+    this.values = EXPRESSIONS.map((name) => {
+      const item = cloneOf("legend-item");
+      const button = item.querySelector("button");
+      item.dataset.expression = name;
+      setText(item.querySelector(".name"), name);
+      button.title = TEXT.lineOf(name);
+      button.addEventListener("click", () => {
+        if (!this.hidden.delete(name)) this.hidden.add(name);
+        button.setAttribute("aria-pressed", String(!this.hidden.has(name)));
+        this.draw();
+      });
+      $("legend").append(item);
+      return item.querySelector(".value");
+    });
+  }
+
+  #bindCursor() {
+    const move = (ago) => {
+      this.cursor = ago === null ? null : Math.min(SPAN_S, Math.max(0, ago));
+      this.draw();
+    };
+    canvas.addEventListener("pointermove", (event) => {
+      const width = canvas.clientWidth - PAD.left - PAD.right;
+      move(SPAN_S * (1 - (event.offsetX - PAD.left) / width));
+    });
+    canvas.addEventListener("pointerleave", () => move(null));
+    canvas.addEventListener("blur", () => move(null));
+    const steps = { ArrowLeft: 1, ArrowRight: -1, ArrowDown: 1, ArrowUp: -1, PageDown: 10, PageUp: -10 };
+    canvas.addEventListener("keydown", (event) => {
+      const to = { Home: SPAN_S, End: 0 }[event.key] ?? (event.key in steps ? (this.cursor ?? 0) + steps[event.key] : null);
+      if (to === null) return;
+      event.preventDefault();
+      move(to);
+    });
+  }
+
+  draw(now = performance.now()) {
+    this.drawnAt = now;
+    const unit = devicePixelRatio;
+    const width = Math.round(canvas.clientWidth * unit);
+    const height = Math.round(canvas.clientHeight * unit);
+    if (canvas.width !== width) canvas.width = width;
+    if (canvas.height !== height) canvas.height = height;
+    const pen = canvas.getContext("2d");
+    pen.setTransform(unit, 0, 0, unit, 0, 0);
+    pen.clearRect(0, 0, width, height);
+    const room = { w: canvas.clientWidth - PAD.left - PAD.right, h: canvas.clientHeight - PAD.top - PAD.bottom };
+    drawGrid(pen, room);
+    for (const name of EXPRESSIONS) if (!this.hidden.has(name)) this.#drawLine(pen, room, name);
+    if (this.cursor !== null) this.#drawCursor(pen, room);
+    this.#say();
+  }
+
+  #drawLine(pen, room, name) {
+    const known = this.history.faces.get(this.face);
+    if (!known) return;
+    const index = EXPRESSIONS.indexOf(name);
+    pen.beginPath();
+    let begun = false;
+    for (const { at, afterAway, sums, count } of known.bins) {
+      const x = PAD.left + room.w * (1 - Math.max(0, this.history.now - at - BIN_S / 2) / SPAN_S);
+      const y = PAD.top + room.h * (1 - sums[index] / count);
+      if (x >= PAD.left) {
+        if (begun && !afterAway) pen.lineTo(x, y);
+        else pen.moveTo(x, y);
+        begun = true;
+      }
+    }
+    pen.strokeStyle = theme()[name];
+    pen.lineWidth = name === known.label ? 2.5 : 1.5;
+    pen.lineJoin = "round";
+    pen.stroke();
+  }
+
+  #drawCursor(pen, room) {
+    const x = Math.round(PAD.left + room.w * (1 - this.cursor / SPAN_S)) + 0.5;
+    pen.beginPath();
+    pen.moveTo(x, PAD.top);
+    pen.lineTo(x, PAD.top + room.h);
+    pen.strokeStyle = theme().text;
+    pen.lineWidth = 1;
+    pen.stroke();
+  }
+
+  /** The values at the cursor, or the newest, in the legend and for screen readers. */
+  #say() {
+    const { history, face, cursor } = this;
+    const values = history.now === null ? null : history.at(face, history.now - (cursor ?? 0));
+    this.values.forEach((element, i) => setText(element, values ? String(Math.round(100 * values[EXPRESSIONS[i]])) : TEXT.unknown));
+    setText($("timeline-face"), face === null ? "" : TEXT.face(face));
+    setText($("moment"), cursor === null ? "" : TEXT.ago(cursor));
+    canvas.setAttribute("aria-valuenow", String(-Math.round(cursor ?? 0)));
+    const when = TEXT.ago(cursor ?? 0);
+    const top = values && Object.entries(values).sort((a, b) => b[1] - a[1]).slice(0, 3);
+    const text = face === null ? TEXT.noHistory : top ? TEXT.valuesAt(when, top) : TEXT.awayAt(when);
+    if (document.activeElement === canvas || !canvas.hasAttribute("aria-valuetext")) canvas.setAttribute("aria-valuetext", text);
+  }
+}
+
+function drawGrid(pen, room) {
+  const { line, muted } = theme();
+  pen.font = `400 ${SIZE}px system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif`;
+  pen.fillStyle = muted;
+  pen.strokeStyle = line;
+  pen.lineWidth = 1;
+  pen.beginPath();
+  pen.textBaseline = "middle";
+  pen.textAlign = "right";
+  for (const share of [0, 0.5, 1]) {
+    const y = Math.round(PAD.top + room.h * (1 - share)) + 0.5;
+    pen.moveTo(PAD.left, y);
+    pen.lineTo(PAD.left + room.w, y);
+    pen.fillText(String(100 * share), PAD.left - 8, y);
+  }
+  pen.stroke();
+  pen.textBaseline = "bottom";
+  const step = room.w < 400 ? 30 : 15;
+  for (let ago = SPAN_S; ago >= 0; ago -= step) {
+    pen.textAlign = ago === SPAN_S ? "left" : ago === 0 ? "right" : "center";
+    const x = PAD.left + room.w * (1 - ago / SPAN_S);
+    pen.fillText(ago === 0 ? TEXT.ago(0) : `−${ago} s`, x, PAD.top + room.h + PAD.bottom - 2);
+  }
+}

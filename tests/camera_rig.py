@@ -1,0 +1,55 @@
+"""A VideoCamera with everything around it replaced."""
+
+import numpy as np
+
+from camera import VideoCamera
+from mien.expressions import SourceError
+from tests.fakes import FakeClock, FakeOpener, FakePipeline, FakeSource, eventually
+
+FRAME = (32, 24)
+DIED = SourceError("it died")
+
+
+class Rig:
+    """A camera with everything around it replaced, and all of it at hand."""
+
+    def __init__(self, *opened, spec="0", **options):
+        self.sources = [source for source in opened if isinstance(source, FakeSource)]
+        self.opener = FakeOpener(*opened)
+        self.pipeline = FakePipeline()
+        self.clock = FakeClock()
+        self.told = []
+        self.trackers = []
+        settings = {
+            "open": self.opener,
+            "clock": self.clock,
+            "annotate": lambda frame, analysis: frame.pixels_bgr.copy(),
+            "placeholder": self.placeholder,
+            "make_tracker": self.make_tracker,
+            "tick_s": 0.01,
+        }
+        self.camera = VideoCamera(spec, self.pipeline, **(settings | options))
+
+    def placeholder(self, width, height, lines):
+        self.told.append(list(lines))
+        return np.full((height, width, 3), 255, np.uint8)
+
+    def make_tracker(self):
+        self.trackers.append(object())
+        return self.trackers[-1]
+
+    def until(self, state):
+        return eventually(lambda: (status := self.camera.status()).state == state and status)
+
+    def until_reason(self, part):
+        """The status as soon as it is reconnecting for this reason."""
+        status = eventually(lambda: part in ((status := self.camera.status()).reason or "") and status)
+        assert status.state == "reconnecting"
+        return status
+
+    def until_analysed(self, count):
+        eventually(lambda: len(self.pipeline.seen) >= count and not self.camera._pulse.is_busy)
+
+    def snapshot(self, condition):
+        """The first newest snapshot that fulfils the condition."""
+        return eventually(lambda: (found := self.camera.snapshots.peek()[1]) and condition(found) and found)

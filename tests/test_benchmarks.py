@@ -1,0 +1,46 @@
+"""What the benchmarks count, on inputs whose figures are known."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from benchmarks.loops import CLIP, boxes_right, clip_frames
+from benchmarks.steadiness import changes, delays
+from mien.detector import HaarDetector
+
+FPS = 20
+
+
+@pytest.mark.parametrize(("labels", "expected"), [("", 0), ("a", 0), ("aaaa", 0), ("aabba", 2), ("abab", 3)])
+def test_changes_are_counted(labels, expected):
+    assert changes(labels) == expected
+
+
+@pytest.mark.parametrize(
+    ("raw", "shown", "expected"),
+    [
+        ("a" * 40, "a" * 40, []),
+        ("a" * 20 + "b" * 20, "a" * 20 + "b" * 20, []),
+        ("a" * 20 + "b" * 20, "a" * 26 + "b" * 14, [0.3]),
+        ("a" * 20 + "b" * 20, "a" * 40, [float("inf")]),
+        ("a" * 20 + "b" * 4 + "a" * 16, "a" * 40, []),
+        ("a" * 20 + "bbbbbabbbb" + "b" * 10, "a" * 22 + "b" * 18, [0.1]),
+        ("a" * 20 + "b" * 20 + "c" * 20, "a" * 24 + "b" * 21 + "c" * 15, [0.2, 0.25]),
+        ("a" * 36 + "b" * 4, "a" * 40, []),
+    ],
+)
+def test_delays_of_lasting_changes(raw, shown, expected):
+    assert delays(raw, shown, [i / FPS for i in range(len(raw))]) == pytest.approx(expected)
+
+
+@pytest.mark.shared
+@pytest.mark.skipif(not CLIP.is_file(), reason=f"there is no {CLIP}")
+def test_boxes_that_are_missing_or_moved_are_not_right():
+    frames = clip_frames(320, 180, 2)
+    found = [HaarDetector(search_side_px=10_000).detect(pixels) for pixels in frames]
+    assert all(found)
+    assert boxes_right(frames, found) == 1
+    assert boxes_right(frames, [found[0], []]) == 0.5
+    assert boxes_right(frames, [[replace(box, x=box.x + box.w // 2) for box in row] for row in found]) == 0
+    assert boxes_right([np.zeros((180, 320, 3), np.uint8)], [[]]) == 0, "nothing to be right about"

@@ -1,0 +1,296 @@
+"""What may be chosen from outside while the program runs, and every way out of it that came to mind."""
+
+import os
+import sys
+
+import pytest
+
+from mien import webcams
+from mien.choices import Choices
+from mien.expressions import SettingsError, SourceError, SourceForbiddenError, SourceMissingError
+from mien.media_folder import MediaFolder
+from mien.webcams import Webcams
+from tests.fakes import FakeCapture, FakeClock, write_clip
+
+
+class Found(Webcams):
+    """Webcams that are just there."""
+
+    def __init__(self, *indices):
+        super().__init__()
+        self.indices = indices
+
+    def find(self, in_use=None):
+        return {index: f"Webcam {index}" for index in self.indices}
+
+
+@pytest.fixture
+def media(tmp_path):
+    """A folder with good files, and everything that must not be found in or through it."""
+    folder = tmp_path / "media"
+    for name in ("a.mp4", "B.JPG", "sub/c d.webm", "sub/é.png", ".hidden.mp4", ".git/d.mp4", "notes.txt", "list.m3u8"):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+    (folder / "folder.mp4").mkdir()
+    (tmp_path / "secret.mp4").write_bytes(b"x")
+    (tmp_path / "media2").mkdir()
+    (tmp_path / "media2" / "near.mp4").write_bytes(b"x")
+    (folder / "inner.mp4").symlink_to(folder / "a.mp4")
+    (folder / "outer.mp4").symlink_to(tmp_path / "secret.mp4")
+    (folder / "relative.mp4").symlink_to("../secret.mp4")
+    (folder / "away").symlink_to(tmp_path)
+    (folder / "shown.mp4").symlink_to(folder / ".hidden.mp4")
+    (folder / "text.mp4").symlink_to(folder / "notes.txt")
+    (folder / "loop.mp4").symlink_to(folder / "loop.mp4")
+    (folder / "gone.mp4").symlink_to(folder / "nowhere.mp4")
+    return folder
+
+
+# --- the folder
+
+
+def test_videos_and_images_are_listed_by_their_names_below_the_folder(media):
+    assert MediaFolder(media).names() == ["B.JPG", "a.mp4", "inner.mp4", "sub/c d.webm", "sub/é.png"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
+def test_names_that_can_not_be_shown_are_not_listed(media):
+    for name in (b"\xff.mp4", b"new\nline.mp4", b"\x1b[2J.mp4"):
+        (media / os.fsdecode(name)).touch()
+    assert len(MediaFolder(media).names()) == 5
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "B.JPG", "sub/c d.webm", "./a.mp4", "sub//c d.webm", "inner.mp4"])
+def test_what_is_listed_is_found(media, name):
+    path = MediaFolder(media).find(name)
+    assert path.is_file()
+    assert path.is_relative_to(media)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../secret.mp4",
+        "../media2/near.mp4",
+        "sub/../../secret.mp4",
+        "sub/../a.mp4",
+        "..",
+        "",
+        ".",
+        "/",
+        "/etc/passwd",
+        "/etc/passwd.mp4",
+        "//etc/passwd.mp4",
+        "..\\secret.mp4",
+        "C:\\secret.mp4",
+        "outer.mp4",
+        "relative.mp4",
+        "away/secret.mp4",
+        ".hidden.mp4",
+        ".git/d.mp4",
+        "shown.mp4",
+        "text.mp4",
+        "notes.txt",
+        "list.m3u8",
+        "a.mp4/../../secret.mp4",
+        "~/secret.mp4/..",
+        "file:a.mp4/..",
+        "a.mp4\0.txt",
+    ],
+)
+def test_no_way_leads_out_of_the_folder_or_to_what_is_hidden(media, name):
+    with pytest.raises(SourceForbiddenError):
+        MediaFolder(media).find(name)
+
+
+def test_an_absolute_name_of_a_file_inside_is_refused_too(media):
+    with pytest.raises(SourceForbiddenError):
+        MediaFolder(media).find(str(media / "a.mp4"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["b.mp4", "A.MP4/x.mp4", "folder.mp4", "gone.mp4", "loop.mp4", "x" * 300 + ".mp4", "x/" * 900 + "a.mp4", "\0.mp4"],
+)
+def test_what_is_no_file_is_missing(media, name):
+    with pytest.raises(SourceMissingError):
+        MediaFolder(media).find(name)
+
+
+def test_whether_something_outside_exists_is_not_told(media):
+    answers = set()
+    for name in ("away/secret.mp4", "away/nothing.mp4"):
+        with pytest.raises(SourceForbiddenError) as error:
+            MediaFolder(media).find(name)
+        answers.add(str(error.value).replace(name, "NAME"))
+    assert len(answers) == 1
+
+
+def test_the_folder_itself_may_be_a_link(media, tmp_path):
+    (tmp_path / "link").symlink_to(media)
+    folder = MediaFolder(tmp_path / "link")
+    assert folder.find("a.mp4") == (media / "a.mp4").resolve()
+    assert "a.mp4" in folder.names()
+
+
+def test_very_many_files_are_cut_off(tmp_path, monkeypatch):
+    monkeypatch.setattr("mien.media_folder.MAX_FILES", 3)
+    for number in range(9):
+        (tmp_path / f"{number}.png").write_bytes(b"")
+    assert MediaFolder(tmp_path).names() == ["0.png", "1.png", "2.png"]
+
+
+@pytest.mark.parametrize("name", ["nowhere", "a.mp4"])
+def test_a_folder_that_is_none_is_refused_at_the_start(media, name):
+    with pytest.raises(SettingsError, match="--media: expected a folder"):
+        Choices(media / name)
+
+
+# --- choices
+
+
+@pytest.mark.parametrize(
+    ("source", "spec"),
+    [
+        ("demo", "demo"),
+        ("0", "0"),
+        ("002", "2"),
+        ("http://camera/stream", "http://camera/stream"),
+        ("RTSP://me:secret@camera/live", "RTSP://me:secret@camera/live"),
+        ("rtsps://camera:322/live", "rtsps://camera:322/live"),
+    ],
+)
+def test_what_may_be_chosen(source, spec):
+    assert Choices(webcams=Found(0, 2)).spec_of(source) == spec
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "file:///etc/passwd",
+        "FILE:///etc/passwd",
+        "file:/etc/passwd",
+        "ftp://host/a.mp4",
+        "gopher://host/_GET",
+        "data://text/plain,x",
+        "concat:/etc/passwd|/etc/hosts",
+        "pipe://0",
+        "tcp://127.0.0.1:22",
+        "udp://@239.0.0.1:1234",
+        "subfile,,start,0,end,9,,:/etc/passwd",
+        " http://host/a",
+        "://",
+        "/dev/video0",
+        "/etc/passwd",
+        "clip.mp4",
+        "auto",
+        "",
+        "-1",
+        "1e1",
+        "²",
+        "٣",
+        "1234",
+    ],
+)
+def test_what_may_not_be_chosen(media, source):
+    with pytest.raises(SourceForbiddenError):
+        Choices(webcams=Found(0)).spec_of(source)
+    with pytest.raises((SourceForbiddenError, SourceMissingError)):
+        Choices(media, Found(0)).spec_of(source)
+
+
+@pytest.mark.parametrize("source", ["http://", "rtsp:///path", "http://[::1", "http://me:s3cret@host:port/"])
+def test_a_url_that_can_never_work_is_missing_and_not_quoted(source):
+    with pytest.raises(SourceMissingError) as error:
+        Choices().spec_of(source)
+    assert "s3cret" not in str(error.value)
+
+
+@pytest.mark.parametrize(("there", "text"), [((), "there: none"), ((0, 2), "there: 0, 2")])
+def test_a_webcam_that_is_not_there_is_refused_before_the_present_one_is_let_go(there, text):
+    with pytest.raises(SourceMissingError, match=text):
+        Choices(webcams=Found(*there)).spec_of("5")
+
+
+def test_without_webcams_there_is_the_demo():
+    assert Choices(webcams=Found()).cameras("demo") == {"demo": "Demo"}
+
+
+def test_the_present_webcam_is_among_them_though_it_is_not_looked_for():
+    choices = Choices(webcams=Webcams(platform="none", open_capture=lambda *_: FakeCapture([], opened=False)))
+    assert choices.cameras("1") == {"demo": "Demo", "1": "Webcam 1"}
+    assert choices.spec_of("1", "/dev/video1") == "1"
+
+
+def test_no_message_says_where_the_folder_is(media):
+    choices = Choices(media)
+    spec = choices.spec_of("a.mp4")
+    assert spec == str(media / "a.mp4")
+    with pytest.raises(SourceMissingError) as error:
+        choices.open(spec)  # it holds no video
+    assert "a.mp4" in str(error.value)
+    assert str(media.parent) not in str(error.value)
+    for name in ("b.mp4", "../x.mp4", "notes.txt", "outer.mp4"):
+        with pytest.raises(SourceError) as error:
+            choices.spec_of(name)
+        assert str(media.parent) not in str(error.value)
+
+
+def test_a_chosen_file_is_opened(media):
+    write_clip(media / "real.avi", [1, 2])
+    choices = Choices(media)
+    with choices.open(choices.spec_of("real.avi"), loop=False) as source:
+        assert source.name == "real.avi"
+        assert source.read().pixels_bgr.shape == (48, 64, 3)
+
+
+# --- webcams
+
+
+def captures(*working):
+    """Stands in for cv2.VideoCapture; remembers which were opened and released."""
+    opened = {}
+
+    def open_capture(index, backend):
+        opened[index] = FakeCapture([], opened=index in working)
+        return opened[index]
+
+    return opened, open_capture
+
+
+def test_elsewhere_indices_are_tried_and_let_go_but_not_the_one_in_use(monkeypatch):
+    monkeypatch.setattr("mien.live.sys.platform", "darwin")
+    opened, open_capture = captures(0, 1, 3)
+    found = Webcams(platform="darwin", open_capture=open_capture).find(in_use=1)
+    assert found == {0: "Webcam 0", 1: "Webcam 1", 3: "Webcam 3"}
+    assert sorted(opened) == [0, 2, 3]
+    assert all(capture.released for capture in opened.values())
+
+
+def test_what_was_found_is_kept_for_ten_seconds(monkeypatch):
+    monkeypatch.setattr("mien.live.sys.platform", "darwin")
+    clock = FakeClock()
+    opened, open_capture = captures(0)
+    found = Webcams(clock, platform="darwin", open_capture=open_capture)
+    assert found.find() == {0: "Webcam 0"}
+    opened.clear()
+    clock.advance(9.9)
+    assert found.find(2) == {0: "Webcam 0", 2: "Webcam 2"}
+    assert opened == {}
+    clock.advance(0.2)
+    found.find()
+    assert sorted(opened) == [0, 1, 2, 3]
+
+
+def test_on_linux_devices_are_named_and_never_opened(monkeypatch, tmp_path):
+    monkeypatch.setattr(webcams, "webcam_indices", lambda: [0, 1, 2, 10])
+    for index, name, number in ((0, "HD Webcam\n", "0"), (1, "HD Webcam", "1"), (10, "", "0\n")):
+        device = tmp_path / f"video{index}"
+        device.mkdir()
+        (device / "name").write_text(name)
+        (device / "index").write_text(number)
+    opened, open_capture = captures(0, 1, 2)
+    found = Webcams(platform="linux", sysfs=tmp_path, open_capture=open_capture).find()
+    assert found == {0: "Webcam 0 (HD Webcam)", 2: "Webcam 2", 10: "Webcam 10"}
+    assert opened == {}

@@ -1,0 +1,135 @@
+"""Recording and privacy mode over HTTP: what is asked for happens, whatever else is sent is refused."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import pytest
+
+from mien.expressions import Analysis
+from mien.privacy import Privacy
+from mien.session import COLUMNS, SessionRecorder
+from tests.fakes import eventually
+from tests.test_contract import check
+from tests.web_fakes import FakeCamera
+from web import create_app
+
+
+@pytest.fixture
+def session(tmp_path):
+    made = SessionRecorder(tmp_path / "sessions")
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def privacy() -> Privacy:
+    return Privacy()
+
+
+@pytest.fixture
+def client(fake_camera, session, privacy):
+    fake_camera.publish()
+    return create_app(fake_camera, session=session, privacy=privacy).test_client()
+
+
+def show(camera: FakeCamera, session: SessionRecorder) -> None:
+    """A frame with two faces goes by, as in the program."""
+    snapshot = camera.publish()
+    session.record(snapshot.frame, Analysis(320, 240, camera.faces))
+
+
+def test_a_session_is_recorded_and_downloaded_while_it_runs_and_after(client, fake_camera, session) -> None:
+    show(fake_camera, session)
+    missing = client.get("/api/session.csv")
+    assert missing.status_code == 404
+    check(missing, "/api/session.csv")
+    started = client.post("/api/record", json={"on": True})
+    check(started, "/api/record", "post")
+    assert started.json["recording"]["on"]
+    for _ in range(3):
+        show(fake_camera, session)
+    assert eventually(lambda: client.get("/api/state").json["recording"]["rows"] == 6)
+    running = client.get("/api/session.csv")
+    check(running, "/api/session.csv")
+    rows = list(csv.DictReader(io.StringIO(running.text)))
+    assert tuple(rows[0]) == COLUMNS
+    assert [row["label"] for row in rows] == ["happy", "sad"] * 3
+    show(fake_camera, session)
+    ended = client.post("/api/record", json={"on": False}).json["recording"]
+    assert (ended["on"], ended["rows"], ended["name"]) == (False, 8, started.json["recording"]["name"])
+    show(fake_camera, session)
+    after = client.get("/api/session.csv")
+    assert len(after.text.splitlines()) == 9
+    assert int(after.headers["Content-Length"]) == len(after.data)
+    assert after.headers["Content-Disposition"] == f'attachment; filename="{ended["name"]}"'
+    assert client.head("/api/session.csv").headers["Content-Length"] == after.headers["Content-Length"]
+
+
+def test_a_folder_that_can_not_be_written_is_told_and_the_program_goes_on(fake_camera, tmp_path) -> None:
+    session = SessionRecorder(tmp_path / "no" / "such")
+    client = create_app(fake_camera, session=session).test_client()
+    answer = client.post("/api/record", json={"on": True})
+    assert answer.status_code == 409
+    assert answer.json["error"].startswith("Expected a folder")
+    check(answer, "/api/record", "post")
+    assert client.get("/api/state").json["recording"]["on"] is False
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_privacy_is_switched_and_told_and_the_newest_picture_replaced(client, fake_camera, privacy, on: bool) -> None:
+    privacy.switch(not on)
+    answer = client.post("/api/privacy", json={"on": on})
+    check(answer, "/api/privacy", "post")
+    assert answer.json == {"privacy": on}
+    assert privacy.on is on
+    assert fake_camera.shown_again == 1
+    assert client.get("/api/state").json["privacy"] is on
+
+
+@pytest.mark.parametrize("path", ["/api/record", "/api/privacy"])
+@pytest.mark.parametrize(
+    ("body", "mimetype", "code"),
+    [
+        (b'{"on": true}', "text/plain", 415),
+        (b'{"on": true}', "application/x-www-form-urlencoded", 415),
+        (b'{"on": true}', None, 415),
+        (b"", "application/json", 400),
+        (b"{", "application/json", 400),
+        (b"\xff\xfe", "application/json", 400),
+        (b"[]", "application/json", 400),
+        (b"true", "application/json", 400),
+        (b"null", "application/json", 400),
+        (b"{}", "application/json", 400),
+        (b'{"on": 1}', "application/json", 400),
+        (b'{"on": "true"}', "application/json", 400),
+        (b'{"on": null}', "application/json", 400),
+        (b'{"on": true, "more": 1}', "application/json", 400),
+        (b"[" * 8000, "application/json", 400),
+        (b'{"on": true' + b" " * 9000 + b"}", "application/json", 413),
+    ],
+    ids=str,
+)
+def test_any_other_body_is_refused_and_changes_nothing(client, session, privacy, path, body, mimetype, code) -> None:
+    answer = client.post(path, data=body, content_type=mimetype)
+    assert answer.status_code == code
+    assert answer.json["error"]
+    check(answer, path, "post")
+    assert not session.status().on
+    assert not privacy.on
+
+
+@pytest.mark.parametrize("path", ["/api/record", "/api/privacy"])
+def test_pages_of_other_sites_can_not_switch(client, session, privacy, path: str) -> None:
+    answer = client.post(path, json={"on": True}, headers={"Origin": "http://evil.example"})
+    assert answer.status_code == 403
+    assert not session.status().on
+    assert not privacy.on
+
+
+@pytest.mark.parametrize("path", ["/api/record", "/api/privacy"])
+def test_a_program_without_them_answers_404(fake_camera, path: str) -> None:
+    client = create_app(fake_camera).test_client()
+    assert client.post(path, json={"on": True}).status_code == 404
+    assert client.get("/api/session.csv").status_code == 404

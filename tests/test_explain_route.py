@@ -1,0 +1,191 @@
+"""GET /api/explain: what speaks for the label of each live face."""
+
+import base64
+import threading
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+from flask import Flask
+
+from mien.explain import heat_png
+from mien.expressions import ModelError, Snapshot
+from mien.privacy import Privacy
+from tests.fakes import FakeClock
+from web import create_app
+from web import explain as explanations
+from web.explain import MAX_INTERVAL_S, MIN_INTERVAL_S, Pace
+
+PNG = heat_png(np.ones((4, 4)))
+
+
+def explain(pixels_bgr, faces):
+    return [PNG] * len(faces)
+
+
+def get(camera, explain=explain, **options):
+    app = Flask(__name__)
+    app.register_blueprint(explanations.blueprint(camera, explain, **options))
+    return app.test_client().get("/api/explain")
+
+
+def decode(png_or_text):
+    data = base64.b64decode(png_or_text) if isinstance(png_or_text, str) else png_or_text
+    return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+
+
+# ---- the answer
+
+
+def test_each_face_of_the_newest_frame_has_its_heat(fake_camera):
+    fake_camera.publish()
+    snapshot = fake_camera.publish()
+    asked = []
+    answer = get(fake_camera, lambda pixels, faces: asked.append((pixels, faces)) or [PNG] * len(faces)).json
+    assert answer["frame"] == 1
+    assert [(face["id"], face["label"]) for face in answer["faces"]] == [(1, "happy"), (2, "sad")]
+    assert answer["faces"][1]["box"] == {"x": 200, "y": 50, "w": 100, "h": 110}
+    assert all(base64.b64decode(face["heat"]) == PNG for face in answer["faces"])
+    assert len(asked) == 1
+    assert asked[0][0] is snapshot.frame.pixels_bgr
+    assert asked[0][1] is snapshot.analysis.faces
+
+
+def test_a_frame_without_faces_costs_nothing(fake_camera):
+    fake_camera.faces = ()
+    fake_camera.publish()
+    assert get(fake_camera, lambda *_: pytest.fail("there is nothing to explain")).json == {"frame": 0, "faces": []}
+
+
+@pytest.mark.parametrize("picture", [None, Snapshot(b"placeholder")])
+def test_without_a_frame_the_reason_is_told(fake_camera, picture):
+    if picture:
+        fake_camera.snapshots.publish(picture)
+    assert get(fake_camera).status_code == 503
+    fake_camera.current = replace(fake_camera.current, state="reconnecting", reason="unplugged")
+    answer = create_app(fake_camera, explain=explain).test_client().get("/api/explain")
+    assert answer.json == {"error": "There is no explanation: unplugged."}
+    assert int(answer.headers["Retry-After"]) > 0
+
+
+def test_a_network_that_can_not_be_explained_says_why(fake_camera):
+    def refuse(*_):
+        raise ModelError("found no convolution")
+
+    fake_camera.publish()
+    for explain, reason in ((refuse, "found no convolution"), (None, "has none")):
+        answer = create_app(fake_camera, explain=explain).test_client().get("/api/explain")
+        assert answer.status_code == 503
+        assert reason in answer.json["error"]
+        assert "Retry-After" not in answer.headers, "it would be the same"
+
+
+def test_covered_faces_are_not_explained(fake_camera):
+    fake_camera.publish()
+    privacy = Privacy(on=True)
+    asked = []
+    app = create_app(fake_camera, explain=lambda *_: asked.append(1) or [PNG] * 2, privacy=privacy)
+    answer = app.test_client().get("/api/explain")
+    assert answer.status_code == 503
+    assert "privacy mode is on" in answer.json["error"]
+    assert not asked
+    privacy.switch(False)
+    assert app.test_client().get("/api/explain").status_code == 200
+
+
+def test_an_explanation_begun_before_privacy_mode_is_not_sent(fake_camera):
+    covered = []
+    fake_camera.publish()
+    answer = get(fake_camera, lambda pixels, faces: covered.append(1) or [PNG] * 2, is_covered=lambda: bool(covered))
+    assert answer.status_code == 503
+
+
+# ---- how often
+
+
+@pytest.mark.parametrize(
+    ("spent_s", "interval_s"), [(0.0, MIN_INTERVAL_S), (0.07, 0.35), (0.2, MAX_INTERVAL_S), (0.8, 0.8)]
+)
+def test_answers_are_as_far_apart_as_they_cost(spent_s, interval_s):
+    clock = FakeClock()
+    pace = Pace(clock.monotonic, clock.sleep)
+    begun = []
+
+    def compute():
+        begun.append(clock.monotonic())
+        clock.advance(spent_s)
+        return len(begun)
+
+    assert [pace(compute) for _ in range(4)] == [1, 2, 3, 4]
+    assert np.diff(begun) == pytest.approx(interval_s)
+
+
+class Door:
+    """A lock that counts who came to it."""
+
+    def __init__(self):
+        self.came = threading.Semaphore(0)
+        self.lock = threading.Lock()
+
+    def __enter__(self):
+        self.came.release()
+        self.lock.acquire()
+
+    def __exit__(self, *_):
+        self.lock.release()
+
+
+def test_one_answer_serves_all_who_waited_for_it(monkeypatch):
+    clock = FakeClock()
+    pace = Pace(clock.monotonic, clock.sleep)
+    door = Door()
+    monkeypatch.setattr(pace, "_lock", door)
+    go_on = threading.Event()
+    computed, answers = [], []
+
+    def compute():
+        computed.append(1)
+        assert go_on.wait(10)
+        return len(computed)
+
+    threads = [threading.Thread(target=lambda: answers.append(pace(compute))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+        assert door.came.acquire(timeout=10)
+    go_on.set()
+    for thread in threads:
+        thread.join(10)
+    assert sorted(answers) == [1, 2, 2, 2], "the first was begun before the others asked"
+
+
+def test_a_failure_is_the_callers_alone():
+    clock = FakeClock()
+    pace = Pace(clock.monotonic, clock.sleep)
+    with pytest.raises(ZeroDivisionError):
+        pace(lambda: 1 / 0)
+    assert pace(lambda: "well") == "well"
+    assert clock.slept_s == [MIN_INTERVAL_S]
+
+
+def test_too_many_who_wait_are_sent_away(fake_camera, monkeypatch):
+    monkeypatch.setattr(explanations, "MAX_WAITING", 1)
+    entered, leave = threading.Event(), threading.Event()
+
+    def slow(pixels, faces):
+        entered.set()
+        assert leave.wait(10)
+        return [PNG] * len(faces)
+
+    fake_camera.publish()
+    app = create_app(fake_camera, explain=slow)
+    codes = []
+    first = threading.Thread(target=lambda: codes.append(app.test_client().get("/api/explain").status_code))
+    first.start()
+    assert entered.wait(10)
+    second = app.test_client().get("/api/explain")
+    leave.set()
+    first.join(10)
+    assert second.status_code == 429
+    assert int(second.headers["Retry-After"]) > 0
+    assert codes == [200]

@@ -1,0 +1,218 @@
+"""Everything the description of the interface allows, what it does not, and images broken in every way.
+
+`make test` tries some; `make fuzz` tries 2,000 of each, and prints what it found.
+"""
+
+from __future__ import annotations
+
+import random
+import struct
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import psutil
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis.errors import Unsatisfiable
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
+
+from mien.choices import Choices
+from mien.detector import HaarDetector
+from mien.expressions import Snapshot, SourceStatus
+from mien.pipeline import Pipeline
+from mien.privacy import Privacy
+from mien.session import SessionRecorder
+from mien.source_base import quiet_opencv
+from mien.still import analyze_image
+from mien.visitors import Visitors
+from tests.media import composite_frame
+from tests.test_contract import NoWebcams, build
+from tests.test_privacy import Even
+from tests.web_fakes import FakeCamera
+from web import create_app
+from web.openapi import PATHS
+
+MODES = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
+MB = 2**20
+
+
+@pytest.fixture(params=[True, False], ids=["pictures flow", "no picture"])
+def app(request, tmp_path) -> Iterator:
+    """The whole app; its streams end at once, as the camera is closed."""
+    camera = FakeCamera()
+    if request.param:
+        camera.publish()
+    else:
+        camera.current = SourceStatus("Webcam 0", "reconnecting", "unplugged", 1.0)
+        camera.snapshots.publish(Snapshot(b"placeholder"))
+    camera.close()
+    session = SessionRecorder(tmp_path / "sessions")
+    yield build(
+        camera,
+        session=session,
+        privacy=Privacy(),
+        follow=Visitors(Pipeline(HaarDetector(), Even())).analyze,
+        choices=Choices(webcams=NoWebcams(), media=_media(tmp_path)),
+        max_streams=10**6,  # the client in the process never closes a stream
+    )
+    session.stop()
+
+
+def _media(folder: Path) -> Path:
+    (folder / "media").mkdir()
+    (folder / "media" / "a.mp4").write_bytes(b"")
+    return folder / "media"
+
+
+def check(case, answer, told: Counter) -> None:
+    """Hold an answer against the description, by all of schemathesis' checks but where 503 is documented."""
+    told[f"{case.operation.label} {answer.status_code}"] += 1
+    documented = PATHS[case.operation.path][case.method.lower()]["responses"]
+    assert answer.status_code < 500 or (answer.status_code == 503 and "503" in documented)
+    excluded = [not_a_server_error]
+    if case.operation.path in ("/api/analyze", "/api/source"):
+        excluded.append(positive_data_acceptance)  # not every string is an image, or a source that exists
+    if answer.status_code == 413:  # too much is refused as well, though schemathesis does not count it
+        excluded.append(negative_data_rejection)
+    case.validate_response(answer, excluded_checks=excluded)
+
+
+def ask(operation, mode: GenerationMode, most: int, dice: int, told: Counter) -> int:
+    """Ask an operation up to so many different questions; gives how many there were."""
+    asked = 0
+
+    @seed(dice)
+    @settings(
+        max_examples=most,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=operation.as_strategy(generation_mode=mode))
+    def run(case) -> None:
+        nonlocal asked
+        asked += 1
+        check(case, case.call(), told)
+
+    try:
+        run()
+    except Unsatisfiable:  # nothing about it can be wrong: it takes nothing
+        return 0
+    return asked
+
+
+def test_every_answer_is_as_described(app, fuzz: int) -> None:
+    schema = schemathesis.openapi.from_wsgi("/api/openapi.json", app)
+    kinds = [(found.ok(), mode) for found in schema.get_all_operations() for mode in MODES]
+    assert {operation.path for operation, _ in kinds} == set(PATHS) - {"/api/openapi.json"}
+    told: Counter = Counter()
+    asked = 0
+    for dice in range(100):
+        kinds_left = []
+        for operation, mode in kinds:
+            most = max(3, (fuzz // 2 - asked) // len(kinds))
+            count = ask(operation, mode, most, dice, told)
+            asked += count
+            if count > 1:
+                kinds_left.append((operation, mode))
+        kinds = kinds_left
+        if asked >= fuzz // 2:
+            break
+    print(f"\n{asked} cases")
+    for label, count in sorted(told.items()):
+        print(f"  {count:5} {label}")
+    assert asked >= fuzz // 2
+
+
+# ---- images
+
+
+def originals() -> list[bytes]:
+    """A small face in every format."""
+    pixels = cv2.resize(composite_frame("happy")[0], (160, 120), interpolation=cv2.INTER_AREA)
+    files = [cv2.imencode(extension, pixels)[1].tobytes() for extension in (".png", ".jpg", ".gif", ".bmp", ".webp")]
+    lossless = cv2.imencode(".webp", pixels, [cv2.IMWRITE_WEBP_QUALITY, 101])[1].tobytes()
+    progressive = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])[1].tobytes()
+    return [*files, lossless, progressive]
+
+
+def resized(data: bytes, width: int, height: int) -> bytes:
+    """The same file, with a header that claims another size."""
+    image = bytearray(data)
+    if image[:4] == b"\x89PNG":
+        image[16:24] = struct.pack(">II", width % 2**32, height % 2**32)
+        image[29:33] = struct.pack(">I", zlib.crc32(image[12:29]))
+    elif image[:3] == b"GIF":
+        image[6:10] = struct.pack("<HH", width % 2**16, height % 2**16)
+    elif image[:2] == b"BM":
+        image[18:26] = struct.pack("<II", width % 2**32, height % 2**32)
+    elif image[:4] == b"RIFF":
+        image[26:30] = struct.pack("<HH", width % 2**14, height % 2**14)
+    else:
+        start = max(image.find(b"\xff\xc0"), image.find(b"\xff\xc2"))
+        image[start + 5 : start + 9] = struct.pack(">HH", height % 2**16, width % 2**16)
+    return bytes(image)
+
+
+SIZES = (0, 1, 2, 119, 161, 255, 4096, 7000, 16383, 65535, 2**24, 2**31 - 1, 2**31, 2**32 - 1)
+
+
+def mutated(dice: random.Random, files: list[bytes]) -> bytes:
+    """A file broken in one of many ways."""
+    data = bytearray(dice.choice(files))
+    match dice.randrange(8):
+        case 0:
+            for _ in range(dice.choice((1, 3, 10, 100))):
+                data[dice.randrange(len(data))] ^= 1 << dice.randrange(8)
+        case 1:  # in the header, where sizes and kinds are
+            for _ in range(dice.randint(1, 4)):
+                data[dice.randrange(min(64, len(data)))] = dice.choice((0, 1, 0x7F, 0x80, 0xFF, dice.randrange(256)))
+        case 2:
+            del data[dice.randrange(len(data)) :]
+        case 3:
+            return resized(bytes(data), dice.choice(SIZES), dice.choice(SIZES))
+        case 4:
+            return bytes(data[: dice.randint(0, 40)]) + dice.randbytes(dice.randint(0, 5000))
+        case 5:
+            return dice.randbytes(dice.randint(0, 2000))
+        case 6:  # two files in one
+            other = dice.choice(files)
+            return bytes(data[: dice.randrange(len(data))]) + other[dice.randrange(len(other)) :]
+        case 7:
+            at = dice.randrange(len(data))
+            data[at:at] = data[dice.randrange(len(data)) :][: dice.randint(1, 3000)] * dice.randint(1, 3)
+    return bytes(data)
+
+
+def test_no_image_breaks_the_analysis(fake_camera, fuzz: int) -> None:
+    fake_camera.publish()
+    quiet_opencv()
+    pipeline = Pipeline(HaarDetector(), Even())
+    app = create_app(fake_camera, analyze=lambda data: analyze_image(data, pipeline), follow=Visitors(pipeline).analyze)
+    client, dice, files = app.test_client(), random.Random(5), originals()
+    kinds = {data[:2] for data in files}
+    assert len(kinds) == 5
+    told: Counter = Counter()
+    process = psutil.Process()
+    before_mb = most_mb = 0.0
+    for number in range(fuzz + 50):
+        if number == 50:  # libraries and caches are loaded
+            before_mb = process.memory_info().rss / MB
+        data = mutated(dice, files) if number >= 5 else files[number]
+        query = "?track=fuzz-fuzz" if number >= 5 and number % 3 == 0 else ""
+        answer = client.post(f"/api/analyze{query}", data=data, content_type="image/png")
+        assert answer.status_code in (200, 413, 415, 422), (answer.status_code, data[:64])
+        assert number >= 5 or (answer.status_code, len(answer.json["faces"])) == (200, 1), number
+        told[answer.status_code] += 1
+        most_mb = max(most_mb, process.memory_info().rss / MB)
+    after_mb = process.memory_info().rss / MB
+    print(f"\n{fuzz} images: {dict(told)}; {before_mb:.0f} MB before, {after_mb:.0f} after, {most_mb:.0f} at most")
+    assert set(told) == {200, 413, 415, 422}
+    assert after_mb - before_mb < 50

@@ -1,0 +1,78 @@
+"""A value made when first asked for: once, whoever asks, and again after a failure."""
+
+import gc
+import threading
+import weakref
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from mien.once import Once
+
+
+def test_it_is_made_when_asked_for_and_only_then():
+    made = []
+    value = Once(lambda: made.append(1) or "value")
+    assert made == []
+    assert [value(), value()] == ["value", "value"]
+    assert made == [1]
+
+
+def test_all_who_ask_at_once_get_the_same():
+    everybody = threading.Barrier(8)
+    value = Once(object)
+
+    def ask(_):
+        everybody.wait(10)
+        return value()
+
+    with ThreadPoolExecutor(8) as pool:
+        assert len({id(each) for each in pool.map(ask, range(8))}) == 1
+
+
+def test_nothing_is_a_value_too():
+    made = []
+    value = Once(lambda: made.append(1))
+    assert value() is None
+    assert value() is None
+    assert made == [1]
+
+
+def test_after_a_failure_it_is_tried_again():
+    results = [ValueError("first"), "second"]
+
+    def make():
+        result = results.pop(0)
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    value = Once(make)
+    with pytest.raises(ValueError, match="first"):
+        value()
+    assert value() == "second"
+    assert value() == "second"
+
+
+def test_what_it_was_made_of_is_let_go():
+    class Pixels:
+        pass
+
+    pixels = Pixels()
+    gone = weakref.ref(pixels)
+    value = Once(lambda pixels=pixels: len(str(pixels)))
+    del pixels
+    gc.collect()
+    assert gone() is not None
+    value()
+    gc.collect()
+    assert gone() is None
+
+
+def test_it_says_how_long_it_took():
+    ticks = iter((10.0, 10.5))
+    value = Once(lambda: 1, lambda: next(ticks))
+    assert value.took_ms == 0
+    value()
+    value()
+    assert value.took_ms == 500

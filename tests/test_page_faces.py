@@ -1,0 +1,202 @@
+"""Cards, timeline and session: what the page makes of the faces it is told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from mien.expressions import EXPRESSIONS
+from tests.page import find, texts
+from tests.web_fakes import eventually, face_showing, free_port
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def page(browser, fake_camera, serve):
+    fake_camera.play()
+    server = serve(fake_camera, port=free_port())
+    browser.get(server.url)
+    assert eventually(lambda: len(texts(browser, "#faces .face")) == 2)
+    return server
+
+
+def slide(browser, to: int) -> None:
+    script = "arguments[0].value = arguments[1]; arguments[0].dispatchEvent(new Event('input', {bubbles: true}))"
+    browser.execute_script(script, find(browser, "#threshold"), to)
+
+
+def legend(browser) -> list[str]:
+    return texts(browser, "#legend .value")
+
+
+# ---- cards
+
+
+@pytest.mark.parametrize(("threshold", "labels"), [(0, ["happy", "sad"]), (80, ["happy", "sad"]), (85, ["unsure"] * 2)])
+def test_under_the_threshold_a_face_is_unsure(browser, page, threshold, labels) -> None:
+    slide(browser, threshold)
+    assert texts(browser, "#faces .label") == labels
+    assert texts(browser, "#threshold-value")[0].replace("\u202f", " ") == f"{threshold} %"
+    assert texts(browser, ".face:first-child .value")[3] == "82"  # the bars say what was measured all the same
+
+
+def test_the_threshold_is_stored_nowhere(browser, page) -> None:
+    slide(browser, 85)
+    assert browser.execute_script("return [localStorage.length, sessionStorage.length, document.cookie]") == [0, 0, ""]
+    browser.refresh()
+    assert eventually(lambda: texts(browser, "#faces .label") == ["happy", "sad"])
+
+
+def test_thumbnails_are_cut_from_the_picture(browser, fake_camera, page) -> None:
+    script = """
+    const read = (canvas) => {
+      const probe = new OffscreenCanvas(1, 1).getContext("2d");
+      probe.drawImage(canvas, canvas.width / 2, canvas.height / 2, 1, 1, 0, 0, 1, 1);
+      return probe.getImageData(0, 0, 1, 1).data[0];
+    };
+    return [read(document.querySelector(".thumbnail")), read(document.getElementById("picture"))];
+    """
+    assert eventually(lambda: fake_camera.snapshots.peek()[1].frame.index > 20)
+    fake_camera.pause()
+    assert eventually(lambda: abs(int.__sub__(*browser.execute_script(script))) <= 2)
+    assert browser.execute_script(script)[0] > 10
+
+
+# ---- timeline
+
+
+def test_the_timeline_shows_the_first_face_until_another_is_chosen(browser, page) -> None:
+    assert eventually(lambda: texts(browser, "#timeline-face") == ["Face 1"])
+    assert eventually(lambda: legend(browser)[3] == "82")
+    assert texts(browser, "#legend .name") == list(EXPRESSIONS)
+    find(browser, '.face[data-id="2"] .who').click()
+    assert texts(browser, "#timeline-face") == ["Face 2"]
+    assert find(browser, '.face[data-id="2"] .who').get_attribute("aria-pressed") == "true"
+    assert find(browser, '.face[data-id="1"] .who').get_attribute("aria-pressed") == "false"
+    assert eventually(lambda: legend(browser)[5] == "82")
+
+
+LINES = """
+const canvas = document.getElementById("lines");
+const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d");
+copy.drawImage(canvas, 0, 0);
+const { data } = copy.getImageData(0, 0, canvas.width, canvas.height);
+const wanted = getComputedStyle(document.documentElement).getPropertyValue("--" + arguments[0]).trim();
+const rgb = [1, 3, 5].map((at) => parseInt(wanted.slice(at, at + 2), 16));
+let count = 0;
+for (let i = 0; i < data.length; i += 4) {
+  if (data[i + 3] > 200 && rgb.every((value, c) => Math.abs(value - data[i + c]) < 12)) count += 1;
+}
+return count;
+"""
+"""How many pixels of the timeline have an expression's colour."""
+
+
+def test_the_legend_hides_a_line_and_shows_it_again(browser, page) -> None:
+    button = find(browser, '#legend [data-expression="happy"] button')
+    assert eventually(lambda: browser.execute_script(LINES, "happy") > 10)
+    assert (button.accessible_name, button.get_attribute("aria-pressed")) == ("happy", "true")
+    button.click()
+    assert button.get_attribute("aria-pressed") == "false"
+    assert browser.execute_script(LINES, "happy") == 0
+    button.click()
+    assert browser.execute_script(LINES, "happy") > 10
+
+
+def test_values_at_a_moment_by_pointer_and_by_keyboard(browser, fake_camera, page) -> None:
+    assert eventually(lambda: legend(browser)[3] == "82")
+    line = find(browser, "#lines")
+    from selenium.webdriver import ActionChains, Keys
+
+    ActionChains(browser).move_to_element(line).perform()  # half a minute ago there was nobody
+    assert eventually(lambda: texts(browser, "#moment")[0] in {"30 s ago", "31 s ago"})
+    assert legend(browser) == ["–"] * 7
+    ActionChains(browser).move_to_element(find(browser, "h1")).perform()
+    assert eventually(lambda: legend(browser)[3] == "82")
+    assert texts(browser, "#moment") == [""]
+    browser.execute_script("arguments[0].focus()", line)
+    line.send_keys(Keys.ARROW_LEFT)
+    assert texts(browser, "#moment") == ["1 s ago"]
+    assert line.get_attribute("role") == "slider"
+    assert line.get_attribute("aria-valuenow") == "-1"
+    line.send_keys(Keys.END)
+    assert eventually(lambda: "happy 82" in line.get_attribute("aria-valuetext"))
+    line.send_keys(Keys.HOME)
+    assert "was away" in line.get_attribute("aria-valuetext")
+
+
+HISTORY = """
+const done = arguments[arguments.length - 1];
+const steps = arguments[0];
+import("/static/history.js").then(({ History, BIN_S }) => {
+  const history = new History();
+  for (const [now, id, label] of steps) {
+    const probabilities = Object.fromEntries(arguments[1].map((name) => [name, Number(name === label)]));
+    history.add(id === null ? [] : [{ id, label, probabilities }], now);
+  }
+  const faces = [...history.faces].map(([id, face]) => [id, face.total, face.seconds, face.bins.map(({ at }) => at)]);
+  const probe = arguments[2] === null ? null : history.at(1, arguments[2]);
+  done({ faces, all: history.all(), probe });
+});
+"""
+
+
+def recalled(browser, steps, at=None):
+    return browser.execute_async_script(HISTORY, steps, EXPRESSIONS, at)
+
+
+def test_time_is_counted_by_expression_and_a_pause_is_not(browser, page) -> None:
+    labels = ["happy"] * 4 + ["sad"] * 4
+    steps = [[100 + 0.5 * i, 1, label] for i, label in enumerate(labels)] + [[110, 1, "sad"], [110.5, 1, "sad"]]
+    answer = recalled(browser, steps)
+    ((_, total, seconds, _),) = answer["faces"]
+    assert (seconds["happy"], seconds["sad"]) == (1.5, 2.5)  # the 6.5 s it was away belong to no expression
+    assert (total, answer["all"]["total"]) == (4.0, 4.0)
+
+
+def test_only_the_last_minute_is_kept(browser, page) -> None:
+    steps = [[float(second), 1, "happy"] for second in range(200)]
+    ((_, total, _, bins),) = recalled(browser, steps)["faces"]
+    assert total == 199
+    assert 60 <= len(bins) <= 61
+    assert min(bins) >= 138
+
+
+@pytest.mark.parametrize(("at", "label"), [(10.05, "happy"), (10.7, None), (11.0, "sad"), (11.5, "sad"), (9, None)])
+def test_where_a_face_was_away_there_is_no_value(browser, page, at, label) -> None:
+    probe = recalled(browser, [[10.0, 1, "happy"], [10.5, None, ""], [11.0, 1, "sad"], [11.9, 1, "happy"]], at)["probe"]
+    assert (probe and max(probe, key=probe.get)) == label
+
+
+# ---- session
+
+
+def test_the_session_has_a_strip_for_all_and_for_each(browser, page) -> None:
+    def rows() -> list[str]:
+        return [text.replace("\u202f", " ") for text in texts(browser, ".session-row .shares")]
+
+    assert eventually(lambda: rows() == ["happy 50 %\nsad 50 %", "happy 100 %", "sad 100 %"])
+    assert texts(browser, ".session-row .who") == ["All faces", "Face 1", "Face 2"]
+    script = "return [...arguments[0].children].map((piece) => piece.getBoundingClientRect().width)"
+    widths = browser.execute_script(script, find(browser, ".session-row .strip-bar"))
+    assert widths[3] == pytest.approx(widths[5], rel=0.1)
+    assert sum(widths) == pytest.approx(widths[3] + widths[5])
+
+
+def test_another_source_is_another_session(browser, fake_camera, page) -> None:
+    assert eventually(lambda: len(texts(browser, ".session-row")) == 3)
+    fake_camera.faces = (face_showing("fear", 9),)
+    fake_camera.current = replace(fake_camera.current, name="Another camera")
+    assert eventually(lambda: texts(browser, ".session-row .who") == ["Face 9"])
+    assert texts(browser, "#timeline-face") == ["Face 9"]
+
+
+def test_before_any_face_the_panels_say_so(browser, fake_camera, serve) -> None:
+    fake_camera.faces = ()
+    fake_camera.play()
+    browser.get(serve(fake_camera).url)
+    assert eventually(lambda: find(browser, "#no-face").is_displayed())
+    assert "Share of time" in find(browser, "#session-none").text
+    assert find(browser, "#lines").get_attribute("aria-valuetext")

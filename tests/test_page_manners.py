@@ -1,0 +1,142 @@
+"""How the page behaves to everybody: accessible in both themes and at any size, light to load, quick to begin."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.page import find, press, texts
+from tests.test_page_sources import SOURCES
+from tests.web_fakes import eventually, free_port, resize
+
+pytestmark = pytest.mark.browser
+
+HERE = Path(__file__).parent
+AXE = HERE / "node_modules" / "axe-core" / "axe.min.js"
+
+RUN_AXE = """
+const done = arguments[arguments.length - 1];
+axe.run(document, { resultTypes: ["violations"] }).then(({ violations }) => done(violations
+  .filter(({ impact }) => impact === "serious" || impact === "critical")
+  .map(({ id, nodes }) => [id, nodes.map(({ target, failureSummary }) => `${target}: ${failureSummary}`)])));
+"""
+"""Serious faults alone; https://www.deque.com/axe/core-documentation/api-documentation/."""
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """The source of axe-core, fetched once; skipped where there is neither it nor npm."""
+    if not AXE.exists():
+        if not shutil.which("npm"):
+            pytest.skip("there is no npm on this computer to fetch axe-core with")
+        options = ("--no-package-lock", "--ignore-scripts", "--no-audit", "--no-fund", "--silent")
+        done = subprocess.run(
+            ["npm", "install", *options], cwd=HERE, capture_output=True, text=True, timeout=300, check=False
+        )
+        if done.returncode:
+            pytest.skip(f"npm can not fetch axe-core: {done.stderr.strip()[-200:]}")
+    return AXE.read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def page(browser, fake_camera, serve):
+    fake_camera.play()
+    answers = {"/api/sources": lambda: {"sources": SOURCES, "files": ["a.mp4"]}}
+    server = serve(fake_camera, port=free_port(), answers=answers)
+    browser.get(server.url)
+    assert eventually(lambda: len(texts(browser, "#faces .face")) == 2)
+    assert eventually(lambda: len(texts(browser, ".session-row")) == 3)
+    return server
+
+
+def as_it_opens(browser) -> None:
+    pass
+
+
+def with_menu(browser) -> None:
+    find(browser, "#source").click()
+    assert eventually(lambda: texts(browser, "#source-list button") != [])
+
+
+def with_help(browser) -> None:
+    press(browser, "?")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [375, 1280])
+@pytest.mark.parametrize("state", [as_it_opens, with_menu, with_help])
+def test_axe_finds_no_serious_fault(browser, page, axe, scheme, width, state) -> None:
+    resize(browser, width, 812, scheme)
+    state(browser)
+    browser.execute_script(axe)
+    assert browser.execute_async_script(RUN_AXE) == []
+
+
+def test_axe_would_find_one(browser, page, axe) -> None:
+    browser.execute_script("document.getElementById('pause').removeAttribute('aria-label')")
+    browser.execute_script("document.getElementById('pause').removeAttribute('title')")
+    browser.execute_script(axe)
+    assert [name for name, _ in browser.execute_async_script(RUN_AXE)] == ["button-name"]
+
+
+def test_the_model_card_and_the_interface_are_accessible_too(browser, page, axe) -> None:
+    for path in ("/model-card", "/api"):
+        browser.get(page.url + path)
+        browser.execute_script(axe)
+        assert browser.execute_async_script(RUN_AXE) == []
+
+
+def test_everything_is_reached_by_keyboard(browser, page) -> None:
+    reached = []
+    for _ in range(40):
+        press_tab = "\ue004"
+        browser.switch_to.active_element.send_keys(press_tab)
+        element = browser.switch_to.active_element
+        reached.append(element.get_attribute("id") or element.get_attribute("class") or element.tag_name)
+    for name in ("source", "pause", "save", "record", "privacy", "mirror", "heat", "keys", "threshold", "who", "lines"):
+        assert name in reached
+    assert browser.execute_script("return document.querySelectorAll('[tabindex]:not([tabindex=\"0\"])').length") == 0
+
+
+def test_what_is_loaded_is_small(browser, page) -> None:
+    script = """
+    return performance.getEntries().filter(({ name, entryType }) =>
+      (entryType === "resource" || entryType === "navigation") && !name.includes("/api/frames"))
+      .map(({ name, transferSize, encodedBodySize }) => [name, Math.max(transferSize, encodedBodySize + 300)]);
+    """
+    loaded = dict(browser.execute_script(script))
+    assert any(name.endswith("/static/app.js") for name in loaded)
+    assert any(name.endswith("/static/style.css") for name in loaded)
+    assert sum(loaded.values()) <= 150_000
+
+
+@pytest.mark.parametrize("width", [375, 320])
+def test_on_a_phone_all_is_below_each_other_and_the_actions_are_at_the_bottom(browser, page, width) -> None:
+    resize(browser, width, 812)
+    tops = [find(browser, selector).rect["y"] for selector in (".stage", ".faces-panel", ".timeline", ".session")]
+    assert tops == sorted(tops)
+    assert len(set(tops)) == 4
+    bar = browser.execute_script("return document.querySelector('.actions').getBoundingClientRect().bottom")
+    assert bar == pytest.approx(812, abs=1)
+    rights = [button.rect["x"] + button.rect["width"] for button in browser.find_elements("css selector", ".actions *")]
+    assert max(rights) <= width
+
+
+@pytest.mark.parametrize("size", [(1280, 800), (1920, 1080), (3840, 2160)])
+def test_on_a_screen_all_is_seen_at_once(browser, page, size) -> None:
+    resize(browser, *size)
+    height = browser.execute_script("return document.documentElement.scrollHeight")
+    assert height <= size[1]
+    assert find(browser, ".stage").rect["width"] >= 0.6 * size[0]
+    assert find(browser, "#faces .label").value_of_css_property("font-size") == "16px"
+
+
+def test_the_notice_says_what_is_processed_where_and_links_the_card(browser, page) -> None:
+    notice = find(browser, ".foot").text
+    assert "analysed on the computer that runs Mien" in notice
+    assert "not what a person feels" in notice
+    find(browser, ".foot a").click()
+    assert eventually(lambda: "Model card" in find(browser, "body").text)

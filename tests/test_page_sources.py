@@ -1,0 +1,204 @@
+"""The menu of sources, and images that are given to the page."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+from flask import request
+
+from mien.expressions import Analysis
+from mien.imaging import decode_image, encode_jpeg
+from mien.privacy import Privacy
+from tests.page import changes, find, press, texts, viewers
+from tests.web_fakes import eventually, face_showing, free_port
+
+pytestmark = pytest.mark.browser
+
+
+def analyze(data: bytes) -> Analysis:
+    """A face in every image but those that are wider than high: two."""
+    height, width = decode_image(data).shape[:2]
+    faces = (face_showing("fear", x=10),) if width <= height else (face_showing("happy"), face_showing("sad", x=200))
+    return Analysis(width, height, faces)
+
+
+SOURCES = [{"source": "demo", "name": "Demo"}, {"source": "0", "name": "Fake camera"}]
+
+
+@pytest.fixture
+def page(browser, fake_camera, serve):
+    def switch():
+        wanted = request.get_json()["source"]
+        if wanted.startswith("rtsp:"):
+            return {"error": f"{wanted} can not be opened."}, 422
+        names = {one["source"]: one["name"] for one in SOURCES}
+        fake_camera.current = replace(fake_camera.current, name=names.get(wanted, wanted))
+        return {"source": {"name": fake_camera.current.name, "state": "live"}}
+
+    fake_camera.play()
+    answers = {"/api/sources": lambda: {"sources": SOURCES, "files": ["a.mp4"]}, "/api/source": switch}
+    server = serve(fake_camera, port=free_port(), analyze=analyze, privacy=Privacy(), answers=answers)
+    browser.get(server.url)
+    assert eventually(lambda: len(texts(browser, "#faces .face")) == 2)
+    return server
+
+
+def open_menu(browser) -> None:
+    find(browser, "#source").click()
+    assert eventually(lambda: texts(browser, "#source-list button") != [])
+
+
+# ---- the program's sources
+
+
+def test_the_menu_lists_what_there_is_and_marks_what_is_shown(browser, page) -> None:
+    assert not find(browser, "#source-menu").is_displayed()
+    open_menu(browser)
+    assert texts(browser, "#source-list button") == ["Demo", "Fake camera"]
+    assert texts(browser, "#file-list button") == ["a.mp4"]
+    assert texts(browser, "#source-list [aria-current=true]") == ["Fake camera"]
+    assert find(browser, "#source").get_attribute("aria-expanded") == "true"
+    press(browser, "\ue00c")  # Escape
+    assert eventually(lambda: not find(browser, "#source-menu").is_displayed())
+    assert find(browser, "#source").get_attribute("aria-expanded") == "false"
+
+
+@pytest.mark.parametrize(
+    ("selector", "name"), [("#source-list li:first-child button", "Demo"), ("#file-list button", "a.mp4")]
+)
+def test_another_source_is_taken(browser, page, selector, name) -> None:
+    open_menu(browser)
+    find(browser, selector).click()
+    assert eventually(lambda: find(browser, "#source-name").text == name)
+    assert not find(browser, "#source-menu").is_displayed()
+    assert changes(browser)
+
+
+def test_a_source_that_can_not_be_opened_says_why_and_the_old_one_goes_on(browser, page) -> None:
+    open_menu(browser)
+    find(browser, "#url").send_keys("rtsp://nowhere/\n")
+    assert eventually(lambda: "rtsp://nowhere/ can not be opened" in find(browser, "#source-note").text)
+    assert find(browser, "#source-menu").is_displayed()
+    assert find(browser, "#source-name").text == "Fake camera"
+    assert changes(browser)
+    browser.get_log("browser")  # says 422
+
+
+def test_letters_typed_into_the_address_are_no_shortcuts(browser, page) -> None:
+    open_menu(browser)
+    find(browser, "#url").send_keys("pmb")
+    assert find(browser, "#pause").get_attribute("aria-pressed") == "false"
+    assert find(browser, "#mirror").get_attribute("aria-pressed") == "false"
+    assert find(browser, "#privacy").get_attribute("aria-pressed") == "false"
+
+
+# ---- images
+
+DROP = """
+const files = new DataTransfer();
+for (const [name, base64] of arguments[0]) {
+  const bytes = Uint8Array.from(atob(base64), (char) => char.charCodeAt(0));
+  files.items.add(new File([bytes], name, { type: name.endsWith("txt") ? "text/plain" : "image/jpeg" }));
+}
+const event = (name) => new DragEvent(name, { dataTransfer: files, bubbles: true, cancelable: true });
+document.body.dispatchEvent(event("dragover"));
+const invited = !document.getElementById("drop").hidden;
+document.body.dispatchEvent(event("drop"));
+return invited;
+"""
+
+
+def jpeg(width: int, height: int, shade: int = 120) -> bytes:
+    return encode_jpeg(np.full((height, width, 3), shade, np.uint8))
+
+
+def drop(browser, **images: bytes) -> bool:
+    from base64 import b64encode
+
+    files = [[name.replace("_", "."), b64encode(data).decode()] for name, data in images.items()]
+    return browser.execute_script(DROP, files)
+
+
+def test_an_image_dropped_on_the_page_is_shown_with_its_faces(browser, page) -> None:
+    assert drop(browser, two_jpg=jpeg(400, 300))
+    assert eventually(lambda: find(browser, "#status").text == "IMAGE")
+    assert eventually(lambda: texts(browser, "#faces .label") == ["happy", "sad"])
+    assert find(browser, "#source-name").text == "two.jpg"
+    assert find(browser, "#picture").get_property("width") == 400
+    assert not find(browser, "#drop").is_displayed()
+    assert not find(browser, "#strip").is_displayed()
+    assert eventually(lambda: viewers(page) == 0)
+    find(browser, "#back").click()
+    assert eventually(lambda: find(browser, "#status").text == "LIVE")
+    assert changes(browser)
+
+
+def test_several_images_are_chosen_between(browser, page, tmp_path) -> None:
+    paths = []
+    for name, size in (("wide.jpg", (400, 300)), ("high.jpg", (300, 400))):
+        (tmp_path / name).write_bytes(jpeg(*size))
+        paths.append(str(tmp_path / name))
+    (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xffno image")
+    find(browser, "#files").send_keys("\n".join([*paths, str(tmp_path / "broken.jpg")]))
+    assert eventually(lambda: texts(browser, "#faces .label") == ["happy", "sad"])
+    buttons = browser.find_elements("css selector", "#strip button")
+    assert [button.accessible_name for button in buttons] == ["Show wide.jpg", "Show high.jpg", "Show broken.jpg"]
+    buttons[1].click()
+    assert texts(browser, "#faces .label") == ["fear"]
+    assert texts(browser, "#image-name") == ["high.jpg"]
+    browser.find_elements("css selector", "#strip button")[2].click()
+    assert texts(browser, "#faces .label") == []
+    assert "broken" in find(browser, "#notice").text
+
+
+def test_what_is_no_image_is_refused_in_words(browser, page) -> None:
+    drop(browser, notes_txt=b"hello")
+    assert "no images" in find(browser, "#note").text
+    assert find(browser, "#status").text == "LIVE"
+
+
+def test_an_image_without_a_face_says_so(browser, fake_camera, serve) -> None:
+    fake_camera.play()
+    browser.get(serve(fake_camera, analyze=lambda data: Analysis(64, 64)).url)
+    assert eventually(lambda: find(browser, "#status").text == "LIVE")
+    drop(browser, empty_jpg=jpeg(64, 64))
+    assert eventually(lambda: "No face was found" in find(browser, "#hint").text)
+    assert find(browser, "#no-face").is_displayed()
+
+
+def test_picture_and_json_are_saved(browser, page, tmp_path) -> None:
+    browser.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)})
+    drop(browser, photo_jpg=jpeg(400, 300))
+    assert eventually(lambda: texts(browser, "#faces .label") == ["happy", "sad"])
+    find(browser, "#save-json").click()
+    assert eventually((tmp_path / "photo-mien.json").exists)
+    answer = json.loads((tmp_path / "photo-mien.json").read_text())
+    assert (answer["name"], answer["width"]) == ("photo.jpg", 400)
+    assert [face["label"] for face in answer["faces"]] == ["happy", "sad"]
+    find(browser, "#save-png").click()
+    assert eventually(lambda: cv2.imread(str(tmp_path / "photo-mien.png")) is not None)
+    picture = cv2.imread(str(tmp_path / "photo-mien.png"))
+    assert picture.shape == (300, 400, 3)
+    assert np.ptp(picture[:, 35:145]) > 100  # a box is drawn on what was one gray
+
+
+def test_in_privacy_mode_a_dropped_image_is_covered(browser, page) -> None:
+    rng = np.random.default_rng(1)
+    picture = encode_jpeg(rng.integers(0, 255, (300, 400, 3), np.uint8))
+    drop(browser, noise_jpg=picture)
+    script = """
+    const { data } = document.getElementById("picture").getContext("2d").getImageData(45, 50, 6, 6);
+    return new Set(data).size;
+    """
+    assert eventually(lambda: texts(browser, "#faces .label") == ["happy", "sad"])
+    assert browser.execute_script(script) > 50
+    press(browser, "b")
+    assert eventually(lambda: browser.execute_script(script) <= 4)  # one block of one colour
+    assert find(browser, "#privacy-badge").is_displayed()
+    press(browser, "b")
+    assert eventually(lambda: browser.execute_script(script) > 50)
+    browser.get_log("browser")  # advice about reading so many pixels

@@ -1,0 +1,267 @@
+"""Privacy mode: where nothing may be seen nothing is, whatever the detector finds or misses."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+
+from mien.demo import CYCLE_S, DemoSource
+from mien.detector import HaarDetector
+from mien.expressions import Analysis, Box, Face, Frame
+from mien.pipeline import Pipeline
+from mien.privacy import BACKGROUND_BLOCKS, FACE_BLOCKS, WHOLE_BLOCKS, Privacy, mosaic
+from mien.tracker import Tracker
+from tests.media import GROUP_BOXES, SHARED
+
+WIDTH, HEIGHT = 640, 480
+NOISE = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
+SHARES = np.full(7, 1 / 7, np.float32)
+FACE = Box(100, 120, 120, 150)
+
+
+def frame(at_s: float = 0.0, pixels: np.ndarray = NOISE, stream: int = 1) -> Frame:
+    return Frame(pixels, round(at_s * 30), 1_700_000_000.0 + at_s, stream=stream)
+
+
+def analysis(*boxes: Box, numbers: tuple[int, ...] = (1, 2, 3)) -> Analysis:
+    faces = tuple(Face(box, SHARES, SHARES, number) for box, number in zip(boxes, numbers, strict=False))
+    return Analysis(WIDTH, HEIGHT, faces)
+
+
+def coarseness(pixels: np.ndarray, box: Box) -> float:
+    """Side in pixels of the blocks inside a box: how rarely a pixel differs from the one to its left."""
+    part = pixels[box.y : box.y + box.h, box.x : box.x + box.w].astype(int)
+    changes = (np.abs(np.diff(part, axis=1)).sum(axis=2) > 0).mean()
+    return 1 / max(float(changes), 1e-9)
+
+
+def is_whole(pixels: np.ndarray) -> bool:
+    """Whether the whole picture is covered, everywhere as coarse."""
+    quarters = [Box(x, y, WIDTH // 2, HEIGHT // 2) for x in (0, WIDTH // 2) for y in (0, HEIGHT // 2)]
+    return min(coarseness(pixels, quarter) for quarter in quarters) > 0.9 * HEIGHT / WHOLE_BLOCKS
+
+
+def is_covered(pixels: np.ndarray, box: Box, blocks: float = FACE_BLOCKS) -> bool:
+    return coarseness(pixels, box) >= 0.8 * max(box.w, box.h) / blocks
+
+
+def test_while_off_frames_pass_as_they_are() -> None:
+    one = frame()
+    assert Privacy().prepare(one, analysis(FACE)) is one
+
+
+def test_the_frame_itself_stays_clear_for_the_analysis() -> None:
+    one = frame(pixels=NOISE.copy())
+    shown = Privacy(on=True).prepare(one, analysis(FACE))
+    assert np.array_equal(one.pixels_bgr, NOISE)
+    assert not np.shares_memory(shown.pixels_bgr, one.pixels_bgr)
+    assert replace(shown, pixels_bgr=NOISE).captured_at == one.captured_at
+    assert (shown.index, shown.stream, shown.pixels_bgr.shape) == (one.index, one.stream, NOISE.shape)
+
+
+def test_until_the_first_face_the_whole_picture_is_covered() -> None:
+    privacy = Privacy(on=True)
+    for index in range(60):
+        assert is_whole(privacy.prepare(frame(index / 30), analysis()).pixels_bgr)
+    shown = privacy.prepare(frame(2), analysis(FACE)).pixels_bgr
+    assert is_covered(shown, FACE)
+    assert not is_whole(shown)
+
+
+@pytest.mark.parametrize(
+    ("wait_s", "whole"), [(0.05, False), (0.5, False), (0.99, False), (1.01, True), (60.0, True), (-0.01, True)]
+)
+def test_a_lost_face_stays_covered_for_a_second_then_everything_is(wait_s: float, whole: bool) -> None:
+    privacy = Privacy(on=True)
+    privacy.prepare(frame(10), analysis(FACE))
+    shown = privacy.prepare(frame(10 + wait_s), analysis()).pixels_bgr
+    assert is_covered(shown, FACE)
+    assert is_whole(shown) is whole
+
+
+def test_nothing_is_ever_sharp() -> None:
+    """A face that was missed beside one that was found is a mosaic as well."""
+    shown = Privacy(on=True).prepare(frame(), analysis(FACE)).pixels_bgr
+    for missed in (Box(400, 50, 100, 100), Box(330, 200, 200, 250), Box(0, 400, 60, 60)):
+        assert coarseness(shown, missed) >= 0.9 * WIDTH / BACKGROUND_BLOCKS
+
+
+def test_a_cover_reaches_beyond_the_box() -> None:
+    shown = Privacy(on=True).prepare(frame(), analysis(FACE)).pixels_bgr
+    head = Box(FACE.x - 30, FACE.y - 40, FACE.w + 60, FACE.h + 70)
+    assert coarseness(shown, head) >= 0.8 * 150 / FACE_BLOCKS
+
+
+@pytest.mark.parametrize("lost_s", [0.1, 0.3, 0.6])
+@pytest.mark.parametrize("speed_px_s", [-150, 0, 60, 200])
+def test_the_cover_follows_a_face_that_moves_on_unseen(lost_s: float, speed_px_s: int) -> None:
+    privacy = Privacy(on=True)
+    start = Box(260, 160, 120, 150)
+    for index in range(10):
+        box = Box(start.x + round(speed_px_s * index / 30), start.y, start.w, start.h)
+        privacy.prepare(frame(index / 30), analysis(box))
+    shown = privacy.prepare(frame(9 / 30 + lost_s), analysis()).pixels_bgr
+    left = start.x + round(speed_px_s * (9 / 30 + lost_s))
+    assert is_covered(shown, Box(max(0, left), start.y, start.w, start.h))
+
+
+def test_several_faces_are_covered_each_by_its_size() -> None:
+    small, large = Box(20, 20, 90, 90), Box(300, 100, 300, 330)
+    shown = Privacy(on=True).prepare(frame(), analysis(small, large)).pixels_bgr
+    assert is_covered(shown, small)
+    assert is_covered(shown, large)
+    assert coarseness(shown, small) < coarseness(shown, large)
+
+
+@pytest.mark.parametrize(
+    "box",
+    [
+        Box(-50, -40, 120, 150),
+        Box(600, 440, 300, 300),
+        Box(0, 0, WIDTH, HEIGHT),
+        Box(639, 479, 1, 1),
+        Box(700, 500, 9, 9),
+    ],
+)
+def test_faces_at_and_beyond_the_edge(box: Box) -> None:
+    shown = Privacy(on=True).prepare(frame(), analysis(box)).pixels_bgr
+    assert shown.shape == NOISE.shape
+    assert coarseness(shown, Box(0, 0, WIDTH, HEIGHT)) >= 0.9 * WIDTH / BACKGROUND_BLOCKS
+
+
+@pytest.mark.parametrize(("width", "height"), [(1, 1), (2, 700), (700, 2), (7, 7), (1920, 1080)])
+def test_pictures_of_any_size(width: int, height: int) -> None:
+    pixels = np.random.default_rng(1).integers(0, 256, (height, width, 3), np.uint8)
+    for found in (analysis(), analysis(Box(0, 0, 1, 1))):
+        assert Privacy(on=True).prepare(frame(pixels=pixels), found).pixels_bgr.shape == pixels.shape
+
+
+@pytest.mark.parametrize(
+    "following",
+    [
+        frame(0.1, stream=2),
+        frame(0.1, np.zeros((HEIGHT // 2, WIDTH // 2, 3), np.uint8)),
+        frame(0.1, 255 - np.full_like(NOISE, 250)),
+    ],
+    ids=["another stream", "another size", "another scene"],
+)
+def test_what_was_known_of_another_picture_is_no_use(following: Frame) -> None:
+    privacy = Privacy(on=True)
+    privacy.prepare(frame(0, np.full_like(NOISE, 250)), analysis(FACE))
+    sharp = NOISE[: following.height, : following.width]
+    shown = privacy.prepare(replace(following, pixels_bgr=sharp), analysis()).pixels_bgr
+    half = Box(0, 0, following.width, following.height)
+    assert coarseness(shown, half) > 0.9 * following.height / WHOLE_BLOCKS
+
+
+def test_turned_on_again_it_knows_of_no_face() -> None:
+    privacy = Privacy(on=True)
+    privacy.prepare(frame(0), analysis(FACE))
+    privacy.switch(False)
+    privacy.switch(True)
+    assert is_whole(privacy.prepare(frame(0.1), analysis()).pixels_bgr)
+    assert privacy.on
+
+
+def test_switched_to_what_it_is_it_forgets_nothing() -> None:
+    privacy = Privacy(on=True)
+    privacy.prepare(frame(0), analysis(FACE))
+    privacy.switch(True)
+    assert not is_whole(privacy.prepare(frame(0.1), analysis()).pixels_bgr)
+
+
+def test_memory_does_not_grow() -> None:
+    privacy = Privacy(on=True)
+    for index in range(300):
+        privacy.prepare(frame(index / 30), analysis(FACE, FACE, numbers=(index, index + 1000)))
+    assert sum(map(len, privacy._seen.values())) <= 62
+
+
+@pytest.mark.parametrize("block_px", [1, 7.3, 40, 1000])
+def test_a_mosaic_has_blocks_of_at_least_this_side(block_px: float) -> None:
+    shown = mosaic(NOISE, block_px)
+    assert shown.shape == NOISE.shape
+    colours = len(np.unique(shown.reshape(-1, 3), axis=0))
+    assert colours <= max(1, WIDTH / block_px) * max(1, HEIGHT / block_px)
+
+
+# ---- against a strong detector
+
+YUNET = SHARED / "models" / "face_detection_yunet_2023mar.onnx"
+
+
+class Even:
+    """Tells expressions apart not at all: only where faces are matters here."""
+
+    input_size_px = (48, 48)
+
+    def predict(self, faces: np.ndarray) -> np.ndarray:
+        return np.full((len(faces), 7), 1 / 7, np.float32)
+
+
+def clip() -> list[np.ndarray]:
+    capture = cv2.VideoCapture(str(SHARED / "media" / "expressions.mp4"))
+    pictures = []
+    while (read := capture.read())[0]:
+        pictures.append(read[1])
+    capture.release()
+    return pictures
+
+
+def demo() -> list[np.ndarray]:
+    source = DemoSource()
+    return [source.render(index * CYCLE_S / 30)[0] for index in range(30)]
+
+
+def pan() -> list[np.ndarray]:
+    group = cv2.imread(str(SHARED / "media" / "group.jpg"))
+    return [np.ascontiguousarray(group[min(187, 6 * i) :, 12 * i :][:480, :640]) for i in range(30)]
+
+
+def yunet(pictures: list[np.ndarray]) -> int:
+    """In how many pictures YuNet finds a face."""
+    height, width = pictures[0].shape[:2]
+    detector = cv2.FaceDetectorYN.create(str(YUNET), "", (width, height), 0.6)
+    return sum(detector.detect(picture)[1] is not None for picture in pictures)
+
+
+@pytest.mark.shared
+@pytest.mark.skipif(not YUNET.is_file(), reason="../shared/models is not here")
+@pytest.mark.parametrize(("pictures", "at_least"), [(clip, 472), (demo, 30), (pan, 30)])
+def test_yunet_finds_no_face(pictures, at_least: int) -> None:
+    clear = pictures()
+    assert len(clear) >= at_least
+    assert yunet(clear[::10]) == len(clear[::10]), "it finds them all without privacy mode"
+    pipeline, tracker, privacy = Pipeline(HaarDetector(), Even()), Tracker(), Privacy(on=True)
+    shown = []
+    for index, pixels in enumerate(clear):
+        one = frame(index / 24, pixels)
+        shown.append(privacy.prepare(one, pipeline.analyze(one, tracker)).pixels_bgr)
+    assert yunet(shown) == 0
+    part_covered = sum(len(np.unique(picture.reshape(-1, 3), axis=0)) > 150 for picture in shown)
+    assert part_covered > 0.8 * len(shown), "it is not simply all covered"
+
+
+@pytest.mark.shared
+@pytest.mark.skipif(not YUNET.is_file(), reason="../shared/models is not here")
+def test_yunet_finds_no_face_of_twelve_blocks_or_less() -> None:
+    """So a missed face in the background is found only where it takes more than 12 / BACKGROUND_BLOCKS of the side."""
+    pictures = [*clip()[::40], *(cv2.resize(picture, (640, 360)) for picture in demo()[::4])]
+    detector = cv2.FaceDetectorYN.create(str(YUNET), "", (640, 360), 0.6)
+    widths = [detector.detect(picture)[1][0][2] for picture in pictures]
+    for blocks in (3, 5, 8, 12):
+        shown = [mosaic(picture, width / blocks) for picture, width in zip(pictures, widths, strict=True)]
+        assert yunet(shown) == 0, blocks
+    assert yunet([mosaic(picture, width / 40) for picture, width in zip(pictures, widths, strict=True)]) > 0
+
+
+@pytest.mark.shared
+@pytest.mark.skipif(not YUNET.is_file(), reason="../shared/models is not here")
+@pytest.mark.parametrize("seen", range(len(GROUP_BOXES)))
+def test_yunet_finds_none_of_the_faces_that_were_missed_beside_one(seen: int) -> None:
+    group = cv2.imread(str(SHARED / "media" / "group.jpg"))
+    shown = Privacy(on=True).prepare(frame(pixels=group), analysis(GROUP_BOXES[seen])).pixels_bgr
+    assert yunet([shown]) == 0

@@ -1,0 +1,309 @@
+"""The session record: every face as a row, whatever happens to the program, the disk or the source."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mien import session
+from mien.expressions import EXPRESSIONS, Analysis, Box, Face, Frame
+from mien.session import COLUMNS, Recording, RecordingError, SessionRecorder
+from tests.fakes import PATIENCE_S, FakeClock, eventually
+
+ROOT = Path(__file__).resolve().parents[1]
+PIXELS = np.zeros((4, 4, 3), np.uint8)
+
+
+def face(number: int | None = 1, label: str = "happy", x: int = 10) -> Face:
+    shares = np.full(7, 0.05, np.float32)
+    shares[EXPRESSIONS.index(label)] = 0.7
+    return Face(Box(x, -3, 30, 40), shares, shares, id=number)
+
+
+def frame(index: int, at_s: float | None = None, media_time_s: float | None = None, stream: int = 1) -> Frame:
+    at_s = index / 10 if at_s is None else at_s
+    return Frame(PIXELS, index, 1_700_000_000.0 + at_s, media_time_s, stream=stream)
+
+
+def analysis(*faces: Face, size: tuple[int, int] = (320, 240)) -> Analysis:
+    return Analysis(*size, faces)
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(path.read_text())))
+
+
+@pytest.fixture
+def recorder(tmp_path):
+    made = SessionRecorder(tmp_path / "sessions", FakeClock())
+    yield made
+    made.stop()
+
+
+def file_of(recorder: SessionRecorder) -> Path:
+    return recorder.folder / recorder.status().name
+
+
+def test_nothing_is_written_before_recording_starts(recorder) -> None:
+    recorder.record(frame(0), analysis(face()))
+    assert recorder.status() == Recording()
+    assert recorder.content() is None
+    assert recorder.stop() == Recording()
+    assert not recorder.folder.exists()
+
+
+def test_each_face_of_each_frame_is_a_row(recorder) -> None:
+    started = recorder.start()
+    assert (started.on, started.since, started.rows, started.error) == (True, 1_700_000_100.0, 0, None)
+    recorder.record(frame(3, media_time_s=0.5), analysis(face(1), face(2, "sad", x=90)))
+    recorder.record(frame(4), analysis())
+    recorder.record(frame(5), analysis(face(None, "fear")))
+    ended = recorder.stop()
+    assert (ended.on, ended.rows, ended.name) == (False, 3, started.name)
+    first, second, third = read(file_of(recorder))
+    assert tuple(first) == COLUMNS
+    assert list(first.values())[:8] == ["3", "1700000000.300", "0.500", "1", "10", "-3", "30", "40"]
+    assert [float(first[name]) for name in EXPRESSIONS] == pytest.approx([0.05] * 3 + [0.7] + [0.05] * 3)
+    assert (first["label"], second["label"], second["face"], second["x"]) == ("happy", "sad", "2", "90")
+    assert (third["frame"], third["media_time_s"], third["face"], third["label"]) == ("5", "", "", "fear")
+
+
+def test_pandas_reads_it_with_numbers_as_numbers(recorder) -> None:
+    recorder.start()
+    for index in range(3):
+        recorder.record(frame(index), analysis(face()))
+    recorder.stop()
+    table = pd.read_csv(file_of(recorder))
+    assert list(table.columns) == list(COLUMNS)
+    assert table["frame"].tolist() == [0, 1, 2]
+    assert table["face"].dtype == np.int64
+    assert table[list(EXPRESSIONS)].to_numpy().sum(axis=1) == pytest.approx([1.0] * 3, abs=1e-4)
+
+
+def test_no_recording_replaces_another(recorder) -> None:
+    names = []
+    for index in range(3):
+        names.append(recorder.start().name)
+        recorder.record(frame(index), analysis(face()))
+        recorder.stop()
+    assert len(set(names)) == 3
+    assert [name[-6:] for name in names[1:]] == ["-2.csv", "-3.csv"]
+    assert [read(recorder.folder / name)[0]["frame"] for name in names] == ["0", "1", "2"]
+
+
+def test_starting_and_stopping_twice_changes_nothing(recorder) -> None:
+    assert recorder.start().name == recorder.start().name
+    recorder.record(frame(0), analysis(face()))
+    assert recorder.stop() == recorder.stop()
+    recorder.record(frame(1), analysis(face()))
+    assert len(read(file_of(recorder))) == 1
+    assert len(list(recorder.folder.iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    ("frames", "numbers", "faces"),
+    [
+        ([(1, 0, 320), (1, 1, 320), (1, 7, 320)], [0, 1, 7], [1, 1, 1]),
+        ([(1, 7, 320), (2, 0, 320), (2, 1, 320)], [7, 8, 9], [1, 2, 2]),
+        ([(1, 0, 320), (2, 5, 320)], [0, 6], [1, 2]),
+        ([(1, 7, 320), (1, 7, 320)], [7, 7], [1, 1]),
+        ([(1, 7, 320), (1, 8, 640), (1, 9, 640)], [7, 8, 9], [1, 2, 2]),
+        ([(1, 7, 320), (2, 3, 640), (3, 1, 320)], [7, 11, 13], [1, 2, 3]),
+    ],
+    ids=["one stream", "opened again", "opened again and late", "a still picture", "another size", "changed twice"],
+)
+def test_after_a_change_of_source_frames_and_faces_count_on(recorder, frames, numbers, faces) -> None:
+    recorder.start()
+    for stream, index, width in frames:
+        recorder.record(frame(index, stream=stream), analysis(face(1), size=(width, 240)))
+    recorder.stop()
+    rows = read(file_of(recorder))
+    assert [int(row["face"]) for row in rows] == faces
+    assert [int(row["frame"]) for row in rows] == numbers
+
+
+def test_what_is_downloaded_ends_with_a_whole_frame(recorder) -> None:
+    recorder.start()
+    name, size, pieces = recorder.content()
+    assert b"".join(pieces) == session.HEADER
+    for index in range(50):
+        recorder.record(frame(index), analysis(face(1), face(2)))
+        name, size, pieces = recorder.content()
+        data = b"".join(pieces)
+        assert (name, size) == (recorder.status().name, len(data))
+        rows = list(csv.DictReader(io.StringIO(data.decode())))
+        assert all(row["label"] for row in rows)
+        assert len(rows) % 2 == 0
+    recorder.stop()
+    assert len(b"".join(recorder.content()[2]).splitlines()) == 101
+
+
+def test_a_file_that_was_taken_away_is_no_download(recorder) -> None:
+    recorder.start()
+    recorder.stop()
+    file_of(recorder).write_bytes(b"")
+    assert recorder.content() is None
+    file_of(recorder).unlink()
+    assert recorder.content() is None
+
+
+# ---- trouble
+
+
+@pytest.mark.parametrize(("place", "says"), [("none/sessions", "does not exist"), ("file", "is a file")])
+def test_a_folder_that_can_not_be_is_a_clear_error(tmp_path, place, says) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    recorder = SessionRecorder(tmp_path / place)
+    with pytest.raises(RecordingError, match=says):
+        recorder.start()
+    assert recorder.status() == Recording()
+    recorder.record(frame(0), analysis(face()))
+
+
+def test_a_folder_without_permission_is_a_clear_error(tmp_path, monkeypatch) -> None:
+    def no_permission(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(session.Path, "open", no_permission)
+    with pytest.raises(RecordingError, match="Permission denied"):
+        SessionRecorder(tmp_path).start()
+
+
+class FullDisk:
+    """A file on a disk that is full after so many bytes; takes what fits, as real ones do."""
+
+    def __init__(self, file, room: int) -> None:
+        self.file = file
+        self.room = room
+
+    def write(self, data) -> int:
+        if not self.room:
+            raise OSError(28, "No space left on device")
+        taken = self.file.write(data[: self.room])
+        self.room -= taken
+        return taken
+
+    def __getattr__(self, name: str):
+        return getattr(self.file, name)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.file.close()
+
+
+def full_after(monkeypatch, room: int) -> None:
+    real = Path.open
+    monkeypatch.setattr(session.Path, "open", lambda path, *how, **more: FullDisk(real(path, *how, **more), room))
+
+
+def test_a_full_disk_ends_the_recording_and_leaves_whole_rows(recorder, monkeypatch, caplog) -> None:
+    row = len(_one_row(recorder))
+    full_after(monkeypatch, len(session.HEADER) + 2 * row + row // 2)
+    recorder.start()
+    monkeypatch.undo()
+    for index in range(5):
+        recorder.record(frame(index), analysis(face()))
+    eventually(lambda: recorder.status().error)
+    ended = recorder.status()
+    assert (ended.on, ended.rows) == (False, 2)
+    assert "No space left" in ended.error
+    assert [entry["frame"] for entry in read(file_of(recorder))] == ["0", "1"]
+    assert len(b"".join(recorder.content()[2]).splitlines()) == 3
+    recorder.record(frame(9), analysis(face()))
+    assert recorder.start().on, "another try is possible"
+    assert sum("No space left" in entry.message for entry in caplog.records) == 1
+
+
+def _one_row(recorder: SessionRecorder) -> bytes:
+    recorder.start()
+    recorder.record(frame(0), analysis(face()))
+    recorder.stop()
+    return file_of(recorder).read_bytes()[len(session.HEADER) :]
+
+
+def test_a_disk_that_is_full_at_the_start_is_a_clear_error(recorder, monkeypatch) -> None:
+    full_after(monkeypatch, 10)
+    with pytest.raises(RecordingError, match="No space left"):
+        recorder.start()
+    assert list(recorder.folder.iterdir()) == []
+
+
+def test_a_disk_that_does_not_answer_never_holds_up_the_frames(recorder, monkeypatch) -> None:
+    asked, go_on = threading.Event(), threading.Event()
+    real = session._write_all
+
+    def slow(file, data) -> None:
+        if data != session.HEADER:
+            asked.set()
+            assert go_on.wait(PATIENCE_S)
+        real(file, data)
+
+    monkeypatch.setattr(session, "_write_all", slow)
+    monkeypatch.setattr(session, "QUEUE_FRAMES", 20)
+    recorder.start()
+    recorder.record(frame(0), analysis(face()))
+    assert asked.wait(PATIENCE_S)
+    for index in range(1, 40):
+        recorder.record(frame(index), analysis(face()))
+    assert "did not answer" in recorder.status().error
+    go_on.set()
+
+
+def test_pictures_do_not_wait_with_the_rows(recorder, monkeypatch) -> None:
+    recorder.start()
+    kept = []
+    monkeypatch.setattr(recorder._writer._queue, "put_nowait", kept.append)
+    recorder.record(Frame(np.zeros((480, 640, 3), np.uint8), 1, 2.0, 3.0), analysis(face()))
+    assert kept[0][0].pixels_bgr.nbytes < 10
+    assert (kept[0][0].index, kept[0][0].captured_at, kept[0][0].media_time_s) == (1, 2.0, 3.0)
+
+
+CHILD = """
+    import itertools, sys, time
+    from mien.session import SessionRecorder
+    from tests.test_session import analysis, face, frame
+    recorder = SessionRecorder(sys.argv[1])
+    recorder.start()
+    start_s = time.monotonic()
+    for index in itertools.count():
+        at_s = time.monotonic() - start_s
+        recorder.record(frame(index, at_s), analysis(face(1), face(2)))
+        print(index, at_s, flush=True)
+        time.sleep(0.01)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+def test_after_kill_9_pandas_reads_all_rows_but_the_last_second(tmp_path) -> None:
+    child = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(CHILD), str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    with child:
+        told = []
+        while not told or told[-1][1] < 2:
+            words = child.stdout.readline().split()
+            told.append((int(words[0]), float(words[1])))
+        os.kill(child.pid, signal.SIGKILL)
+        told += [(int(words[0]), float(words[1])) for words in map(str.split, child.stdout) if len(words) == 2]
+    assert child.returncode == -signal.SIGKILL
+    (path,) = tmp_path.iterdir()
+    table = pd.read_csv(path)
+    expected = {index for index, at_s in told if at_s <= told[-1][1] - 1}
+    assert len(expected) > 20
+    whole = table.dropna(subset=["label"])
+    assert expected <= set(whole["frame"].astype(int))
+    assert (whole.groupby("frame").size()[list(expected)] == 2).all()
+    assert whole["label"].eq("happy").all()

@@ -1,0 +1,95 @@
+import itertools
+
+import numpy as np
+import pytest
+
+from mien.expressions import EXPRESSIONS
+from mien.steady import LEAD, LEAD_FOR_S, SteadyExpression
+
+
+def told(**probabilities):
+    """Seven probabilities, the rest shared evenly by those not named."""
+    rest = (1 - sum(probabilities.values())) / (7 - len(probabilities))
+    return np.array([probabilities.get(name, rest) for name in EXPRESSIONS], np.float32)
+
+
+def labels(rows, fps=30.0, start_s=0.0):
+    steady = SteadyExpression()
+    shown = []
+    for i, row in enumerate(rows):
+        steady.update(row, start_s + i / fps)
+        shown.append(steady.label)
+    return shown
+
+
+def changes(shown):
+    return sum(a != b for a, b in itertools.pairwise(shown))
+
+
+@pytest.mark.parametrize("fps", [10, 30, 60])
+def test_probabilities_are_smoothed_in_time_not_in_frames(fps):
+    calm, joy = np.eye(7, dtype=np.float32)[4], np.eye(7, dtype=np.float32)[3]
+    steady = SteadyExpression()
+    assert (steady.update(calm, 0.0) == calm).all()
+    for i in range(1, fps // 2 + 1):
+        smoothed = steady.update(joy, i / fps)
+    assert smoothed.dtype == np.float32
+    assert smoothed.sum() == pytest.approx(1, abs=1e-5)
+    assert smoothed[3] == pytest.approx(1 - np.exp(-0.5 / 0.25), abs=0.01)
+
+
+@pytest.mark.parametrize("first", EXPRESSIONS)
+def test_the_first_frame_gives_the_label(first):
+    assert labels([told(**{first: 0.5})], start_s=1.7e9) == [first]
+
+
+@pytest.mark.parametrize("fps", [5, 15, 30, 120])
+def test_a_clear_change_shows_within_0_4_s(fps):
+    before, after = [told(sad=0.8)] * fps, [told(surprise=0.8)] * fps
+    shown = labels(before + after, fps)
+    assert shown[: fps + 1] == ["sad"] * (fps + 1), "one frame is not enough"
+    assert shown[fps + int(0.4 * fps)] == "surprise"
+    assert changes(shown) == 1
+
+
+@pytest.mark.parametrize("noise", [0.02, 0.05, 0.1])
+def test_two_that_are_equally_likely_do_not_alternate(noise):
+    """One minute: the raw label changes hundreds of times, the steady one twelve times at most."""
+    rng = np.random.default_rng(1)
+    rows = []
+    for shift in rng.normal(0, noise, 60 * 30):
+        sad = float(np.clip(0.4 + shift, 0, 0.8))
+        rows.append(told(sad=sad, fear=0.8 - sad))
+    raw = [EXPRESSIONS[int(row.argmax())] for row in rows]
+    assert changes(raw) > 300
+    assert changes(labels(rows)) <= 12
+
+
+def test_a_lead_of_little_is_enough_when_it_lasts():
+    little = LEAD / 2
+    shown = labels([told(sad=0.5)] * 3 + [told(sad=0.4, fear=0.4 + little)] * 90)
+    assert shown[3] == "sad"
+    assert shown[-1] == "fear"
+    assert changes(shown) == 1
+
+
+def test_a_lead_of_little_that_breaks_off_is_not():
+    little = LEAD / 2
+    fear, sad = told(sad=0.4, fear=0.4 + little), told(sad=0.4 + 3 * little, fear=0.4)
+    pulses = ([fear] * int(LEAD_FOR_S * 30) + [sad] * 6) * 5
+    assert set(labels([sad] * 30 + pulses)) == {"sad"}
+
+
+def test_a_face_that_comes_back_after_a_while_is_seen_anew():
+    steady = SteadyExpression()
+    steady.update(told(sad=0.9), 0.0)
+    steady.update(told(happy=0.9), 5.0)
+    assert steady.label == "happy"
+
+
+def test_a_clock_that_steps_back_does_no_harm():
+    steady = SteadyExpression()
+    steady.update(told(sad=0.9), 10.0)
+    smoothed = steady.update(told(happy=0.9), 9.0)
+    assert steady.label == "sad"
+    assert smoothed.sum() == pytest.approx(1, abs=1e-5)

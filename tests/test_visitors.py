@@ -1,0 +1,207 @@
+"""Images that follow each other: each key has its own faces, and none can disturb another."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+
+from mien.expressions import Analysis, Box, BusyError, Face, ImageError, NotAnImageError
+from mien.imaging import encode_png
+from mien.visitors import FORGET_AFTER_S, MAX_VISITORS, Visitors
+from tests.fakes import FakeClock
+from tests.test_contract import check
+from tests.test_pipeline import LEFT, BrightnessClassifier, ScriptedDetector, picture
+from tests.web_fakes import eventually
+from web import create_app
+
+IMAGE = encode_png(picture(LEFT))
+KEY = "browser-1"
+SHARES = np.full(7, 1 / 7, np.float32)
+
+
+class CountingPipeline:
+    """One face whose number says how often this tracker was used, and when last."""
+
+    def __init__(self) -> None:
+        self.used: dict[int, int] = {}
+        self.kept: list = []  # so that no two trackers share an id
+        self.times_s: list[float] = []
+        self.error: Exception | None = None
+        self.entered = threading.Event()
+        self.leave = threading.Event()
+        self.leave.set()
+
+    def analyze(self, frame, tracker=None) -> Analysis:
+        self.entered.set()
+        assert self.leave.wait(10)
+        if self.error is not None:
+            raise self.error
+        self.kept.append(tracker)
+        self.times_s.append(frame.captured_at)
+        self.used[id(tracker)] = self.used.get(id(tracker), 0) + 1
+        return Analysis(frame.width, frame.height, (Face(Box(0, 0, 9, 9), SHARES, SHARES, self.used[id(tracker)]),))
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def pipeline() -> CountingPipeline:
+    return CountingPipeline()
+
+
+@pytest.fixture
+def visitors(pipeline, clock) -> Visitors:
+    return Visitors(pipeline, clock)
+
+
+def number(visitors: Visitors, key: str = KEY) -> int | None:
+    return visitors.analyze(key, IMAGE).faces[0].id
+
+
+def test_each_key_has_a_tracker_of_its_own(visitors) -> None:
+    assert [number(visitors, key) for key in (KEY, "other-key", KEY, KEY, "other-key")] == [1, 1, 2, 3, 2]
+
+
+def test_the_time_is_the_servers(visitors, pipeline, clock) -> None:
+    for _ in range(3):
+        number(visitors)
+        clock.advance(0.5)
+    assert pipeline.times_s == [100.0, 100.5, 101.0]
+
+
+@pytest.mark.parametrize(("silent_s", "expected"), [(FORGET_AFTER_S - 0.1, 2), (FORGET_AFTER_S, 1)])
+def test_a_silent_key_is_forgotten(visitors, clock, silent_s: float, expected: int) -> None:
+    number(visitors)
+    clock.advance(silent_s)
+    assert number(visitors) == expected
+
+
+def test_a_ninth_key_waits_until_another_was_silent(visitors, clock) -> None:
+    for index in range(MAX_VISITORS):
+        number(visitors, f"visitor-{index}")
+        clock.advance(1)
+    with pytest.raises(BusyError, match="at most 8 keys") as error:
+        number(visitors, "one-too-many")
+    assert error.value.retry_in_s == pytest.approx(FORGET_AFTER_S - MAX_VISITORS)
+    assert number(visitors, "visitor-3") == 2, "who is known goes on"
+    clock.advance(error.value.retry_in_s)
+    assert number(visitors, "one-too-many") == 1
+
+
+@pytest.mark.parametrize("data", [b"", b"text", IMAGE[:60]])
+def test_who_never_sent_an_image_takes_no_place(visitors, data: bytes) -> None:
+    for index in range(3 * MAX_VISITORS):
+        with pytest.raises(ImageError):
+            visitors.analyze(f"visitor-{index}", data)
+    assert number(visitors) == 1
+
+
+def test_one_broken_image_does_not_lose_the_faces(visitors) -> None:
+    number(visitors)
+    with pytest.raises(NotAnImageError):
+        visitors.analyze(KEY, b"text")
+    assert number(visitors) == 2
+
+
+def test_a_tracker_that_may_be_half_way_through_is_not_used_again(visitors, pipeline) -> None:
+    number(visitors)
+    pipeline.error = RuntimeError("boom")
+    with pytest.raises(RuntimeError):
+        number(visitors)
+    pipeline.error = None
+    assert number(visitors) == 1
+
+
+def test_one_image_of_a_key_at_a_time_and_others_go_on(visitors, pipeline, clock) -> None:
+    pipeline.leave.clear()
+    numbers: list = []
+    first = threading.Thread(target=lambda: numbers.append(number(visitors)))
+    first.start()
+    assert pipeline.entered.wait(10)
+    clock.advance(2 * FORGET_AFTER_S)  # however long it takes, it is not forgotten meanwhile
+    with pytest.raises(BusyError, match="one image of a key at a time"):
+        number(visitors)
+    pipeline.leave.set()
+    first.join(10)
+    assert number(visitors, "other-key") == 1
+    assert [*numbers, number(visitors)] == [1, 2]
+
+
+def test_faces_keep_their_numbers_and_are_smoothed_for_real(clock) -> None:
+    from mien.pipeline import Pipeline
+
+    visitors = Visitors(Pipeline(ScriptedDetector([LEFT]), BrightnessClassifier()), clock)
+    faces = []
+    for bright in [True] * 4 + [False]:
+        image = encode_png(picture(LEFT) if bright else picture())
+        faces.append(visitors.analyze(KEY, image).faces)
+        clock.advance(0.05)
+    assert [face.id for found in faces[1:4] for face in found] == [1, 1, 1]
+    large = np.zeros((1200, 2400, 3), np.uint8)
+    assert visitors.analyze(KEY, encode_png(large)).width == 2400, "another size is no fault"
+
+
+# ---- over HTTP
+
+
+@pytest.fixture
+def client(fake_camera, visitors):
+    return create_app(fake_camera, analyze=lambda _: Analysis(9, 9), follow=visitors.analyze).test_client()
+
+
+def post(client, query: str = f"?track={KEY}", data: bytes = IMAGE):
+    answer = client.post(f"/api/analyze{query}", data=data, content_type="image/png")
+    check(answer, "/api/analyze", "post")
+    return answer
+
+
+def test_with_a_key_faces_keep_their_numbers(client) -> None:
+    assert [post(client).json["faces"][0]["id"] for _ in range(3)] == [1, 2, 3]
+    assert post(client, "").json["faces"] == []
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["", "short", "x" * 65, "with space", "with%2Fslash", "line%0Abreak1", "end-of-line%0A", "caf%C3%A9-caf%C3%A9"],
+)
+def test_what_is_no_key_is_refused(client, key: str) -> None:
+    assert post(client, f"?track={key}").status_code == 400
+
+
+def test_a_key_is_for_one_image(client) -> None:
+    from io import BytesIO
+
+    data = {"image": [(BytesIO(IMAGE), "a.png"), (BytesIO(IMAGE), "b.png")]}
+    answer = client.post(f"/api/analyze?track={KEY}", data=data, content_type="multipart/form-data")
+    assert answer.status_code == 413
+    assert "at most 1 image," in answer.json["error"]
+
+
+def test_a_ninth_key_learns_when_to_come_again(client) -> None:
+    for index in range(MAX_VISITORS):
+        assert post(client, f"?track=visitor-{index}").status_code == 200
+    answer = post(client, "?track=one-too-many")
+    assert answer.status_code == 429
+    assert int(answer.headers["Retry-After"]) == FORGET_AFTER_S
+
+
+def test_a_second_request_of_a_key_is_refused_while_the_first_is_answered(client, pipeline) -> None:
+    pipeline.leave.clear()
+    codes: list[int] = []
+    first = threading.Thread(target=lambda: codes.append(post(client).status_code))
+    first.start()
+    assert pipeline.entered.wait(10)
+    assert post(client).status_code == 429
+    pipeline.leave.set()
+    first.join(10)
+    assert eventually(lambda: codes == [200])
+
+
+def test_without_it_there_are_no_keys(fake_camera) -> None:
+    client = create_app(fake_camera, analyze=lambda _: Analysis(9, 9)).test_client()
+    assert client.post(f"/api/analyze?track={KEY}", data=IMAGE, content_type="image/png").status_code == 404

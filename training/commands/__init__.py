@@ -1,0 +1,17 @@
+"""The commands of `python -m training`, by name: modules with `add_options(parser)` and `run(options)`.
+
+What `run` has as docstring stands in the help. They import Keras, so import them when its backend has started.
+"""
+
+from training.commands import card, composites, evaluate, finetune, masking, predict, search, train
+
+COMMANDS = {
+    "train": train,
+    "finetune": finetune,
+    "evaluate": evaluate,
+    "predict": predict,
+    "card": card,
+    "search": search,
+    "masking": masking,
+    "composites": composites,
+}

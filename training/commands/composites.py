@@ -1,0 +1,26 @@
+"""`python -m training composites`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from model import FacialExpressionModel
+from training.commands.options import add_data, add_network
+from training.composites import composite_sheet, write_sheet
+from training.dataset import load_dataset
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Data, network, and the file to write."""
+    add_data(parser)
+    add_network(parser)
+    parser.add_argument("--out", type=Path, default=Path("mien/demo_faces.png"))
+
+
+def run(options: argparse.Namespace) -> None:
+    """compute the seven average faces of the built-in demo from the training images"""
+    network = FacialExpressionModel(options.model, options.weights)
+    dataset = load_dataset(options.data, side_px=network.input_size_px[0])
+    write_sheet(composite_sheet(dataset.train, network.predict), options.out)
+    print(f"wrote {options.out}")

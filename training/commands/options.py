@@ -1,0 +1,99 @@
+"""What several commands ask for and say."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+from training.dataset import Dataset
+from training.recipe import Recipe
+
+RECIPE_HELP = {
+    "network": "six_layer, elu, shallow or hybrid_lbp",
+    "side_px": "side of the square input in pixels, 32 to 350",
+    "optimizer": "adamw, adam, sgd (with Nesterov momentum) or rmsprop",
+    "schedule": "of the learning rate: cosine, plateau or constant",
+    "early_stop": "end after so many epochs without a better validation accuracy, 0 for never",
+    "weight_decay": "of adamw and sgd",
+    "l2": "weight of the squared weights in the loss",
+    "pixels": "what the network does to pixels first: scale, mean_image (subtract it) or standardize (each image)",
+    "balance": "help for rare expressions: none, weights (in the loss) or sampling (draw all as often)",
+    "rotation_deg": "largest rotation in degrees",
+    "shift": "largest shift as a share of the side",
+    "scale": "largest zoom in or out as a share",
+    "shear": "largest slide of top against bottom as a share of the height",
+    "contrast": "largest change of contrast as a share",
+    "erase": "share of images that lose a rectangle",
+    "freeze": "convolutions stay as they are, dense layers learn",
+}
+OF_A_START = ("start", "freeze")
+"""Fields of the recipe that only a run from trained weights has."""
+
+SHOWN = 20
+
+
+def add_data(parser: argparse.ArgumentParser) -> None:
+    """--data."""
+    layout = "folder with train/ and test/, or with the seven expressions' folders, or a Kaggle CSV"
+    parser.add_argument("--data", type=Path, required=True, help=layout)
+
+
+def add_network(parser: argparse.ArgumentParser) -> None:
+    """--model and --weights."""
+    parser.add_argument("--model", type=Path, default=Path("model.json"), help="%(default)s")
+    parser.add_argument("--weights", type=Path, default=Path("model_weights.h5"), help="%(default)s")
+
+
+def add_run(parser: argparse.ArgumentParser, default: Path) -> None:
+    """--run and --export."""
+    parser.add_argument("--run", type=Path, default=default, help="checkpoints; the same folder resumes (%(default)s)")
+    exported = "where model.json and model_weights.h5 go (default: the run's folder)"
+    parser.add_argument("--export", type=Path, help=exported)
+    add_devices(parser)
+
+
+def add_devices(parser: argparse.ArgumentParser) -> None:
+    """--devices."""
+    text = "split each batch among so many, or all (default: all where Keras can, on its jax backend, else 1)"
+    parser.add_argument("--devices", metavar="N|all", help=text)
+
+
+def add_recipe(parser: argparse.ArgumentParser, without: Collection[str] = OF_A_START, **defaults: Any) -> None:
+    """An option for each field of the recipe but those `without`."""
+    for setting in dataclasses.fields(Recipe):
+        if setting.name in without:
+            continue
+        option = "--" + setting.name.replace("_", "-")
+        default = defaults.get(setting.name, setting.default)
+        text = f"{RECIPE_HELP.get(setting.name, setting.name.replace('_', ' '))} (%(default)s)"
+        if setting.type == "bool":
+            parser.add_argument(option, action=argparse.BooleanOptionalAction, default=default, help=text)
+        else:
+            kind = {"int": int, "float": float, "str": str}[str(setting.type)]
+            parser.add_argument(option, type=kind, default=default, help=text)
+
+
+def recipe_of(options: argparse.Namespace, **fixed: Any) -> Recipe:
+    """The recipe the options ask for; `fixed`: fields that are no options."""
+    names = [setting.name for setting in dataclasses.fields(Recipe)]
+    return Recipe(**{name: getattr(options, name) for name in names if hasattr(options, name)}, **fixed)
+
+
+def report_data(dataset: Dataset) -> None:
+    """Print how many images there are, and which could not be read."""
+    print(f"{len(dataset.train)} images to train, {len(dataset.validation)} to validate, {len(dataset.test)} to test")
+    report_skipped(dataset.skipped)
+
+
+def report_skipped(lines: Sequence[str]) -> None:
+    """Print how many were skipped, and the first of them by name."""
+    if not lines:
+        return
+    print(f"skipped {len(lines)} that can not be read:")
+    for line in lines[:SHOWN]:
+        print(f"  {line}")
+    if len(lines) > SHOWN:
+        print(f"  and {len(lines) - SHOWN} more")

@@ -1,0 +1,32 @@
+"""`python -m training [train]`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from training.callbacks import read_history
+from training.commands.options import add_data, add_recipe, add_run, recipe_of, report_data
+from training.dataset import load_dataset
+from training.devices import use_devices
+from training.export import export
+from training.fitting import fit
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Data, folders and every field of the recipe."""
+    add_data(parser)
+    add_run(parser, Path("runs/default"))
+    add_recipe(parser)
+
+
+def run(options: argparse.Namespace) -> None:
+    """fit a network, keep the best on the validation images, export it"""
+    use_devices(options.devices)
+    recipe = recipe_of(options)
+    dataset = load_dataset(options.data, side_px=recipe.side_px, seed=recipe.seed)
+    report_data(dataset)
+    network = fit(recipe, dataset, options.run)
+    folder = options.export or options.run
+    model_file, weights_file = export(network, folder, recipe=recipe, epochs=len(read_history(options.run)))
+    print(f"wrote {model_file} and {weights_file}")

@@ -1,0 +1,171 @@
+"""How a network is fitted: by a recipe, in a run folder, resumable after a kill at any moment."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from mien.layers import MeanImage
+from training.augment import Augment
+from training.batches import Batches, one_hot
+from training.callbacks import EarlyEnd, History, Plateau, StartEpoch, TimeLeft, epochs_since_best, read_history
+from training.dataset import Dataset
+from training.devices import device_count
+from training.networks import NETWORKS, Style
+from training.recipe import Recipe, RunError, claim
+
+VALIDATION_BATCH = 256
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Run:
+    """A run that is ready for `run.trainer.fit(**run.arguments)`.
+
+    network: what is exported; trainer: the same behind the augmentation, compiled. history: the epochs that were
+    finished before; finished: nothing is left to do.
+    """
+
+    network: keras.Model
+    trainer: keras.Model
+    arguments: dict[str, Any]
+    history: list[dict[str, float]]
+    finished: bool
+    best_file: Path
+
+    def best(self) -> keras.Model:
+        """The network with the weights of its best validation accuracy."""
+        self.trainer.load_weights(self.best_file)
+        return self.network
+
+
+def build(
+    recipe: Recipe, mean_image: np.ndarray | None = None, start: keras.Model | None = None
+) -> tuple[keras.Model, keras.Model]:
+    """(network, trainer): the network to export, and the same network behind the augmentation layer.
+
+    mean_image: (side, side, 1), 0..255, what a network with pixels="mean_image" subtracts.
+    start: a trained network that is used as it is, instead of a new one by the recipe's name.
+    """
+    keras.utils.set_random_seed(recipe.seed)
+    network = start or NETWORKS[recipe.network](recipe.side_px, **_some_of(recipe, _names_of(Style)))
+    if mean_image is not None:
+        for layer in network.layers:
+            if isinstance(layer, MeanImage):
+                layer.mean.assign(mean_image)
+    augment = Augment(**_some_of(recipe, Augment.STRENGTHS), seed=recipe.seed)
+    return network, keras.Sequential([keras.Input((recipe.side_px, recipe.side_px, 1)), augment, network])
+
+
+def prepare(
+    recipe: Recipe,
+    dataset: Dataset,
+    run_folder: Path,
+    *,
+    start: keras.Model | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> Run:
+    """Build and compile the run in `run_folder`, new or to be gone on with.
+
+    The folder holds recipe.json, history.csv (one row an epoch), best.weights.h5 and, until the run has
+    finished, backup/. A folder with another recipe is refused with RunError, but for `epochs`: a longer or
+    shorter run may go on from the same place. start: as in `build`. With several devices (`training.devices`) the
+    last images that would not fill them all are left out: of the validation images always the same, at most one
+    fewer than there are devices.
+    """
+    claim(run_folder, recipe)
+    mean_image = dataset.train.images.mean(axis=0) if recipe.pixels == "mean_image" and start is None else None
+    network, trainer = build(recipe, mean_image, start)
+    devices = device_count()
+    if recipe.batch_size % devices or len(dataset.validation) < devices or len(dataset.train) < devices:
+        raise RunError(f"batch_size: expected a multiple of the {devices} devices, found {recipe.batch_size}")
+    batches = Batches(dataset.train, recipe.batch_size, recipe.seed, recipe.balance, multiple=devices)
+    validation = dataset.validation.take(np.arange(len(dataset.validation) // devices * devices))
+    trainer.compile(
+        optimizer=make_optimizer(recipe, len(batches)),
+        loss=keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing),
+        metrics=["accuracy"],
+        jit_compile="auto" if keras.backend.backend() == "jax" else False,
+    )
+    trainer.optimizer.build(trainer.trainable_variables)  # checkpoints hold its state too
+    best_file = run_folder / "best.weights.h5"
+    history = read_history(run_folder)
+    stopped = recipe.early_stop > 0 and epochs_since_best(history) >= recipe.early_stop
+    best_accuracy = max((row["val_accuracy"] for row in history), default=None)
+    arguments = {
+        "x": batches,
+        "epochs": recipe.epochs,
+        "shuffle": False,  # Batches does, in an order that can be repeated
+        "validation_data": (validation.images, one_hot(validation.labels)),
+        "validation_batch_size": VALIDATION_BATCH // devices * devices,
+        "callbacks": [
+            StartEpoch(batches),
+            keras.callbacks.ModelCheckpoint(
+                str(best_file),
+                monitor="val_accuracy",
+                save_best_only=True,
+                save_weights_only=True,
+                initial_value_threshold=best_accuracy,
+            ),
+            History(run_folder),
+            *([Plateau(run_folder, recipe.learning_rate)] if recipe.schedule == "plateau" else []),
+            *([EarlyEnd(run_folder, recipe.early_stop)] if recipe.early_stop else []),
+            keras.callbacks.BackupAndRestore(str(run_folder / "backup"), double_checkpoint=True),
+            *callbacks,
+            TimeLeft(recipe.epochs),
+        ],
+    }
+    finished = (len(history) >= recipe.epochs or stopped) and best_file.is_file()
+    return Run(network, trainer, arguments, history, finished, best_file)
+
+
+def fit(
+    recipe: Recipe,
+    dataset: Dataset,
+    run_folder: Path,
+    *,
+    start: keras.Model | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    report: Callable[[str], None] = print,
+) -> keras.Model:
+    """Train, or go on with, the run in `run_folder`, and return the network with its best validated weights."""
+    run = prepare(recipe, dataset, run_folder, start=start, callbacks=callbacks)
+    if run.finished:
+        report(f"{run_folder} has finished its {len(run.history)} epochs")
+    else:
+        if run.history:
+            report(f"going on with {run_folder} after {len(run.history)} epochs")
+        run.trainer.fit(**run.arguments)
+    return run.best()
+
+
+def make_optimizer(recipe: Recipe, steps_per_epoch: int) -> keras.optimizers.Optimizer:
+    """The optimizer with its schedule of learning rates."""
+    rate: Any = recipe.learning_rate
+    if recipe.schedule == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(
+            initial_learning_rate=0.0,
+            decay_steps=max(1, round((recipe.epochs - recipe.warmup_epochs) * steps_per_epoch)),
+            warmup_target=recipe.learning_rate,
+            warmup_steps=round(recipe.warmup_epochs * steps_per_epoch),
+        )
+    makers: dict[str, Callable[[], keras.optimizers.Optimizer]] = {
+        "adamw": lambda: keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay),
+        "adam": lambda: keras.optimizers.Adam(rate),
+        "sgd": lambda: keras.optimizers.SGD(rate, momentum=0.9, nesterov=True, weight_decay=recipe.weight_decay),
+        "rmsprop": lambda: keras.optimizers.RMSprop(rate),
+    }
+    return makers[recipe.optimizer]()
+
+
+def _names_of(kind: Any) -> list[str]:
+    return [field.name for field in dataclasses.fields(kind)]
+
+
+def _some_of(recipe: Recipe, names: Sequence[str]) -> dict[str, Any]:
+    return {name: getattr(recipe, name) for name in names}

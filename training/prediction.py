@@ -1,0 +1,90 @@
+"""Labels for images that have none: a folder of any images, or a CSV file with a column of pixels."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from mien.expressions import EXPRESSIONS
+from training.reading import DataError, files_under, parse_pixels, read_image, read_rows, resized
+
+BATCH = 256
+
+
+@dataclass(slots=True)
+class Outcome:
+    """labelled: how many rows were written. skipped: one line for each image or row that can not be read."""
+
+    labelled: int = 0
+    skipped: list[str] = field(default_factory=list)
+
+
+def predict_to_csv(predict: Callable[[np.ndarray], np.ndarray], source: Path, out: Path, side_px: int) -> Outcome:
+    """Label every image of a folder, or every row of a CSV file, in a new CSV file; memory holds one batch.
+
+    predict: faces uint8 (n, side_px, side_px) -> probabilities (n, 7). Columns of `out`: path (in the folder) or id
+    (the row, from 1), label, confidence, and the seven probabilities. The file appears when it is whole.
+    Raises DataError where there is nothing to read, or `out` can not be written.
+    """
+    outcome = Outcome()
+    faces, name_of_key = _faces_of(source, side_px, outcome)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as folder:
+            unfinished = Path(folder) / out.name
+            with unfinished.open("w", newline="", encoding="utf-8") as file:
+                writer = csv.writer(file)
+                writer.writerow([name_of_key, "label", "confidence", *EXPRESSIONS])
+                for row in _labelled(predict, faces):
+                    writer.writerow(row)
+                    outcome.labelled += 1
+            if not outcome.labelled:
+                first = f"; {len(outcome.skipped)} skipped, first {outcome.skipped[0]}" if outcome.skipped else ""
+                raise DataError(f"{source}: expected images to label, found none that can be read{first}")
+            unfinished.replace(out)
+    except OSError as error:
+        raise DataError(f"{out}: can not be written: {error.strerror}") from error
+    return outcome
+
+
+def _faces_of(source: Path, side_px: int, outcome: Outcome) -> tuple[Iterator[tuple[str, np.ndarray]], str]:
+    """(pairs of key and face, what the key is)."""
+    if source.is_dir():
+        return _faces_in_folder(source, side_px, outcome), "path"
+    if source.is_file():
+        return _faces_in_csv(source, side_px, outcome), "id"
+    raise DataError(f"{source}: expected a folder of images or a CSV file with a column pixels, found nothing there")
+
+
+def _faces_in_folder(folder: Path, side_px: int, outcome: Outcome) -> Iterator[tuple[str, np.ndarray]]:
+    for path in files_under(folder):
+        name = path.relative_to(folder).as_posix()
+        try:
+            yield name, resized(read_image(path), side_px)
+        except ValueError as error:
+            outcome.skipped.append(f"{name}: {error}")
+
+
+def _faces_in_csv(path: Path, side_px: int, outcome: Outcome) -> Iterator[tuple[str, np.ndarray]]:
+    for number, row in read_rows(path, {"pixels"}, "a column pixels"):
+        try:
+            yield str(number), resized(parse_pixels(row["pixels"]), side_px)
+        except ValueError as error:
+            outcome.skipped.append(f"row {number}: {error}")
+
+
+def _labelled(
+    predict: Callable[[np.ndarray], np.ndarray], faces: Iterable[tuple[str, np.ndarray]]
+) -> Iterator[list[str]]:
+    iterator = iter(faces)
+    while batch := list(itertools.islice(iterator, BATCH)):
+        probabilities = predict(np.stack([face for _, face in batch]))
+        for (key, _), row in zip(batch, probabilities, strict=True):
+            best = int(row.argmax())
+            yield [key, EXPRESSIONS[best], f"{row[best]:.6f}", *(f"{p:.6f}" for p in row)]

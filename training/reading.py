@@ -1,0 +1,95 @@
+"""Images and tables from the disk: what can not be read is told in words, so that it can be counted and named."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from mien.expressions import MienError
+
+CSV_SIDE_PX = 48
+IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".pgm", ".gif"}
+OF_THE_SYSTEM = {"thumbs.db", "desktop.ini"}
+"""Files that operating systems leave in folders of pictures; hidden ones are passed over too."""
+
+
+class DataError(MienError):
+    """The data set is missing, empty, or not laid out as expected."""
+
+
+def is_hidden(name: str) -> bool:
+    """Whether it is nobody's picture: .DS_Store, .ipynb_checkpoints, __MACOSX, Thumbs.db."""
+    return name.startswith((".", "__")) or name.lower() in OF_THE_SYSTEM
+
+
+def files_under(folder: Path) -> list[Path]:
+    """All files of a folder and of those within it, sorted, without hidden ones; links to folders are not followed."""
+    found: list[Path] = []
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not is_hidden(name)]
+        found += [Path(place, name) for name in names if not is_hidden(name)]
+    return sorted(found)
+
+
+def read_image(path: Path) -> np.ndarray:
+    """An image file made gray and upright (by its EXIF data): uint8 (height, width). ValueError says why not."""
+    if path.suffix.lower() not in IMAGE_SUFFIXES:
+        raise ValueError("not an image by its name")
+    try:
+        data = np.frombuffer(path.read_bytes() or b"\0", np.uint8)
+    except OSError as error:
+        raise ValueError(error.strerror or "can not be opened") from error
+    try:
+        image = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE)
+    except cv2.error:  # larger than OpenCV's limit, or broken in a way its decoder does not expect
+        image = None
+    if image is None:
+        raise ValueError("not a readable image")
+    return image
+
+
+def resized(image: np.ndarray, side_px: int) -> np.ndarray:
+    """A gray image (h, w) stretched or shrunk to (side_px, side_px)."""
+    if image.shape == (side_px, side_px):
+        return image
+    interpolation = cv2.INTER_AREA if image.shape[0] > side_px else cv2.INTER_LINEAR
+    return cv2.resize(image, (side_px, side_px), interpolation=interpolation)
+
+
+def read_rows(path: Path, needed: set[str], expected: str) -> Iterator[tuple[int, dict[str, str | None]]]:
+    """(number from 1, row by column) of a CSV file; names of columns in lower case, without blanks around them.
+
+    Raises DataError, with `expected` for the columns, where a needed one is missing or the file is no table.
+    """
+    csv.field_size_limit(1 << 20)
+    with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
+        reader = csv.DictReader(file)
+        try:
+            reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
+            if not needed <= set(reader.fieldnames):
+                found = ",".join(reader.fieldnames)[:200] or "an empty file"
+                raise DataError(f"{path}: expected {expected}; found {found}")
+            yield from enumerate(reader, start=1)
+        except csv.Error as error:
+            raise DataError(
+                f"{path}: expected a table, found a broken row behind line {reader.line_num}: {error}"
+            ) from error
+
+
+def parse_pixels(text: str | None) -> np.ndarray:
+    """The CSV's pixel text as a gray image, uint8 (48, 48). Raises ValueError for anything else."""
+    words = (text or "").split()
+    if len(words) != CSV_SIDE_PX**2:
+        raise ValueError(f"expected {CSV_SIDE_PX**2} pixels, found {len(words)}")
+    try:
+        values = np.array(words, np.int64)
+    except (ValueError, OverflowError):
+        raise ValueError("expected whole numbers 0..255 as pixels, found something else") from None
+    if values.min() < 0 or values.max() > 255:
+        raise ValueError(f"expected pixels 0..255, found {values.min()}..{values.max()}")
+    return values.astype(np.uint8).reshape(CSV_SIDE_PX, CSV_SIDE_PX)
