@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from mien.detector import DETECTORS, HaarDetector, clip_box, create_detector
+from mien.detector.haar import grouped
 from mien.detector.yunet import MODEL_FILE, MODEL_SHA256
 from mien.expressions import Box, DetectorError
 from tests.media import GROUP_BOXES, SHARED, composite_frame
@@ -105,6 +106,22 @@ def test_four_threads_get_the_same_boxes_as_one(detector):
     for thread in threads:
         thread.join()
     assert together == [[boxes] * 8 for boxes in alone]
+
+
+def test_windows_on_one_face_become_one_box_and_more_of_them_a_higher_score():
+    windows = np.array([[10, 10, 40, 40], [14, 12, 40, 40], [18, 14, 40, 40], [100, 10, 40, 40], [20, 20, 18, 18]])
+    boxes = dict(grouped(windows, np.full((5, 1), 54.0)))
+    assert set(boxes) == {(14, 12, 40, 40), (100, 10, 40, 40), (20, 20, 18, 18)}
+    assert boxes[14, 12, 40, 40] > boxes[100, 10, 40, 40]
+    surer = grouped(windows[3:4], np.array([[55.0]]))
+    assert surer[0][1] > boxes[100, 10, 40, 40]
+    assert grouped(np.zeros((0, 4), int), np.zeros((0, 1))) == []
+
+
+def test_haar_takes_a_lower_threshold_for_more_boxes():
+    picture, _ = composite_frame("happy")
+    counts = [len(HaarDetector(threshold=threshold).detect(picture)) for threshold in (-100.0, 100.0)]
+    assert counts[0] > counts[1] == 0
 
 
 # ---- the smallest face

@@ -45,7 +45,7 @@ class HaarDetector:
         *,
         min_face_px: int | None = None,
         search_side_px: int = 320,
-        threshold: float = 0.0,
+        threshold: float = 0.4,
     ) -> None:
         folder = Path(cv2.__file__).parent / "data"
         self._cascade = load_cascade(cascade_file or folder / CASCADE)
@@ -99,30 +99,28 @@ GROW, DOWN = 1.0, 0.0
 
 
 def grouped(windows: np.ndarray, weights: np.ndarray) -> list[tuple[tuple[int, ...], float]]:
-    """Windows (n, 4) that lie on the same face as one box each, with the score of its windows."""
+    """Windows (n, 4) that lie on the same face as one box each, with the score of its windows.
+
+    OpenCV's groupRectangles would drop boxes that lie inside others, and with them faces of which few windows tell.
+    """
     if len(windows) == 0:
         return []
-    # Groups of one are kept only where each window comes twice.
-    boxes, _ = cv2.groupRectangles([list(map(int, window)) for window in windows] * 2, 1, SAME_PLACE)
-    owner = _nearest(np.asarray(windows, float), np.asarray(boxes, float))
-    flat = np.ravel(weights)
+    edges = np.concatenate([windows[:, :2], windows[:, :2] + windows[:, 2:]], axis=1)
+    apart_px = np.abs(edges[:, np.newaxis] - edges[np.newaxis]).max(axis=2)
+    same = apart_px <= SAME_PLACE * np.minimum.outer(windows[:, 2], windows[:, 2])
+    group = np.arange(len(windows))
+    while True:  # each takes the lowest number among those it lies with, until all of a group have one number
+        lowest = np.where(same, group, len(windows)).min(axis=1)
+        if np.array_equal(lowest, group):
+            break
+        group = lowest
     scored = []
-    for i, box in enumerate(boxes):
-        own = flat[owner == i]
-        if len(own):
-            score = BIAS + PER_LOG_WINDOWS * math.log1p(len(own)) + PER_WEIGHT * (float(own.max()) - USUAL_WEIGHT)
-            scored.append((tuple(int(v) for v in box), score))
+    for number in np.unique(group):
+        own = group == number
+        score = BIAS + PER_LOG_WINDOWS * math.log1p(own.sum())
+        score += PER_WEIGHT * (float(np.ravel(weights)[own].max()) - USUAL_WEIGHT)
+        scored.append((tuple(int(v) for v in windows[own].mean(axis=0).round()), score))
     return scored
-
-
-def _nearest(windows: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """For each window (n, 4) the index of the box (m, 4) whose edges are nearest."""
-    distance = np.abs(_edges(windows)[:, np.newaxis] - _edges(boxes)[np.newaxis]).max(axis=2)
-    return np.asarray(distance.argmin(axis=1))
-
-
-def _edges(boxes: np.ndarray) -> np.ndarray:
-    return np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
 
 
 def load_cascade(file: str | Path) -> cv2.CascadeClassifier:
