@@ -162,7 +162,7 @@ def test_page_health_and_state_answer(demo):
 def test_the_real_page_shows_moving_video_and_a_face(demo, browser):
     browser.get(demo.url)
     picture = browser.find_element("id", "picture")
-    assert eventually(lambda: picture.get_property("naturalWidth") == 640, 20)
+    assert eventually(lambda: picture.get_property("width") == 640, 20)
     assert eventually(
         lambda: browser.execute_script("return document.querySelectorAll('#faces .face').length") == 1, 20
     )
