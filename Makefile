@@ -25,10 +25,10 @@ check: $(VENV)/.dev  ## lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(VENV)/.dev  ## speed and memory beside the seed loop, under 5 minutes
+bench: $(VENV)/.dev  ## speed, delay, viewers, memory beside the seed loop, under 5 minutes
 	$(BIN)/python -m benchmarks
 
-bench-long: $(VENV)/.dev  ## memory over ten minutes
+bench-long: $(VENV)/.dev  ## memory over ten minutes, delay over five and under load
 	$(BIN)/python -m benchmarks --long
 
 train: $(VENV)/.train  ## train and export: make train DATA=folder
@@ -65,7 +65,7 @@ $(VENV)/.notebook: requirements-notebook.txt $(VENV)/.train
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-notebook.txt
 	touch $@
 
-$(VENV)/.dev: requirements-dev.txt $(VENV)/.notebook
+$(VENV)/.dev: requirements-dev.txt requirements-detectors.txt $(VENV)/.notebook
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps tf_keras==2.21.0
 	touch $@

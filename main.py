@@ -91,6 +91,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
             privacy=privacy,
             model_name=settings.model.name,
             unsure=settings.unsure,
+            detector_name=pipeline.detector.name,
             host=settings.host,
             token=token,
             names=settings.names,
@@ -112,7 +113,8 @@ def create_pipeline(settings: Settings) -> Pipeline:
     from mien.pipeline import Pipeline
     from model import FacialExpressionModel
 
-    detector = create_detector(settings.detector)
+    detector = create_detector(settings.detector, min_face_px=settings.min_face, model_file=settings.detector_model)
+    log.info("faces are found by %s%s", detector.name, " (auto)" if settings.detector == "auto" else "")
     classifier = FacialExpressionModel(
         settings.model, settings.weights, labels=settings.labels, input_scale=settings.input_scale
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from benchmarks import loops, steadiness
+from benchmarks import live, loops, steadiness
 from benchmarks.program import Program, Viewer, viewers
 from mien.detector import HaarDetector
 from mien.pipeline import Pipeline
@@ -24,16 +24,20 @@ LONG_S = 600
 def main() -> None:
     """Measure, print, and write the same to benchmarks/results.json."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--long", action="store_true", help=f"watch memory for {LONG_S // 60} minutes instead")
+    parser.add_argument(
+        "--long", action="store_true", help=f"watch memory for {LONG_S // 60} minutes, and the delay, instead"
+    )
     results: dict[str, object]
     if parser.parse_args().long:
-        results = {"memory": measure_memory(LONG_S)}
+        results = {"memory": measure_memory(LONG_S), "live_long": show("Delay", live.measure_long())}
     else:
         classifier = FacialExpressionModel()
         results = {
             "cases": measure_loops(classifier),
             "steadiness": steadiness.report(Pipeline(HaarDetector(), classifier)),
             "program": measure_program(),
+            "live": show("At a camera's pace", {**live.measure_delay(), **live.measure_processor()}),
+            "crowd": show("Many viewers of the demo", live.measure_crowd()),
         }
     kept = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
     RESULTS.write_text(json.dumps({**kept, **results}, indent=1) + "\n")
@@ -88,9 +92,14 @@ def measure_program() -> dict[str, float]:
         status, figures["stop_s"] = program.stop()
     figures["exit_status"] = status
     figures["rate_20_viewers"] = figures["fps_20_viewers"] / figures["fps_1_viewer"]
-    print("\nThe program on the demo\n\n| figure | value |\n|---|---|")
+    return show("The program on the demo", figures)
+
+
+def show(title: str, figures: dict[str, float]) -> dict[str, float]:
+    """Print the figures as a table, and return them."""
+    print(f"\n{title}\n\n| figure | value |\n|---|---|")
     for name, value in figures.items():
-        print(f"| {name} | {value:.2f} |")
+        print(f"| {name} | {value:.2f} |", flush=True)
     return figures
 
 

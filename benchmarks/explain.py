@@ -57,7 +57,7 @@ def main() -> None:
     answers = 0
     refusals: set[str] = set()
     try:
-        program.wait_for_first_picture()
+        program.wait_for_first_picture(limit_s=300)
         with viewers(program.port, 1):
             warm_up = Asker(program.port)
             warm_up.start()

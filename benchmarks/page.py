@@ -11,7 +11,6 @@ import argparse
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -64,13 +63,13 @@ def row(what: str, value: str, bar: str) -> None:
 
 def measure_page(jpegs: list[bytes], seconds: float) -> None:
     """Five faces whose expressions change, 30 pictures a second."""
-    camera = FakeCamera()
+    camera: Any = FakeCamera()
     names = [EXPRESSIONS[i] for i in (3, 4, 5, 6, 0)]
     faces = [face_showing(name, i + 1) for i, name in enumerate(names)]
     camera.faces = tuple(replace(face, box=Box(10 + 125 * i, 180, 110, 110)) for i, face in enumerate(faces))
-    publish: Callable[..., Any] = camera.publish
+    publish = camera.publish
     turn = iter(range(10**9))
-    camera.publish = lambda: publish(jpegs[next(turn) % len(jpegs)])  # type: ignore[method-assign]
+    camera.publish = lambda: publish(jpegs[next(turn) % len(jpegs)])
     server = Server(create_app(camera), port=0)
     server.start()
     camera.play(fps=30)
@@ -107,13 +106,13 @@ def measure_camera(jpegs: list[bytes], seconds: float) -> None:
             f"--use-file-for-fake-video-capture={file}",
         )
         try:
-            program.wait_for_first_picture()
+            program.wait_for_first_picture(limit_s=240)
             resize(browser, 1280, 800)
             browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": WATCH})
             browser.get(f"http://127.0.0.1:{program.port}")
             browser.find_element("css selector", "#source").click()
             browser.find_element("css selector", "#own-camera").click()
-            time.sleep(3)
+            time.sleep(13)  # after 10 s unwatched the program's own source rests
             browser.execute_script("drawn.length = 0")
             time.sleep(seconds)
             drawn = browser.execute_script("return drawn")

@@ -101,6 +101,15 @@ class Program:
         """Resident memory in MiB."""
         return float(psutil.Process(self.process.pid).memory_info().rss / MEGABYTE)
 
+    def processor_share(self, seconds: float) -> float:
+        """Processor time over the next seconds, as a share of one core."""
+        process = psutil.Process(self.process.pid)
+        before, start_s = process.cpu_times(), time.perf_counter()
+        time.sleep(seconds)
+        after = process.cpu_times()
+        spent_s = after.user + after.system - before.user - before.system
+        return float(spent_s / (time.perf_counter() - start_s))
+
     def analysed_fps(self, seconds: float) -> float:
         """Analysed frames a second, averaged over the next seconds (the program itself averages over 2 s)."""
         time.sleep(2)

@@ -1,4 +1,4 @@
-"""`make screenshot`: the README's picture of the real page on the demo, at desktop and phone size."""
+"""`make screenshot`: the README's pictures of the real page on the demo: dark and light, and on a phone."""
 
 from __future__ import annotations
 
@@ -11,7 +11,12 @@ from tests.chromium import start_chromium
 from tests.web_fakes import resize
 
 HERE = Path(__file__).parent
-SIZES = {"screenshot.png": (1280, 800), "screenshot-phone.png": (375, 812)}
+PICTURES = {
+    "screenshot.png": (1280, 800, "dark"),
+    "screenshot-light.png": (1920, 1080, "light"),
+    "screenshot-phone.png": (375, 812, "dark"),
+}
+SETTLE_S = 15  # so that the timeline and the session have something to show
 
 
 def main() -> None:
@@ -19,17 +24,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m docs.screenshot", description=__doc__)
     parser.add_argument("--source", default="demo")
     parser.add_argument("--truth", default="happy", help="expression the demo shows in the picture")
-    parser.add_argument("--scheme", choices=("light", "dark"), default="dark")
     parser.add_argument("--out", type=Path, default=HERE)
     options = parser.parse_args()
     program = Program("--source", options.source)
     browser = start_chromium()
     try:
-        program.wait_for_first_picture()
-        for name, (width, height) in SIZES.items():
-            resize(browser, width, height, options.scheme)
+        program.wait_for_first_picture(limit_s=240)
+        for name, (width, height, scheme) in PICTURES.items():
+            resize(browser, width, height, scheme)
             browser.get(f"http://127.0.0.1:{program.port}")
-            time.sleep(4)  # bars and figures settle
+            time.sleep(SETTLE_S)
             for _ in range(300):
                 state = program.state() or {}
                 shown = [face["confidence"] for face in state.get("faces", ())]

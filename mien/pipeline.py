@@ -1,4 +1,9 @@
-"""From a frame to its analysis: detect, track, crop, classify. No threads, no drawing, no state of its own."""
+"""From a frame to its analysis: detect, track, crop, classify. No threads, no drawing, no state of its own.
+
+OpenCV and TensorFlow each keep a thread for every core. Here they take turns, so they do not fight; measured on two
+cores, one thread for OpenCV doubles the time of a detection, and one for TensorFlow makes five faces 1.6 times slower
+and one face no faster. Drawing and encoding run in the threads of those who look.
+"""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ from mien.clock import Clock
 from mien.expressions import Analysis, Frame, Snapshot
 from mien.imaging import encode_jpeg
 from mien.once import Once
+from mien.pictures import Pictures
 from mien.recorder import VideoWriter
 
 Prepare = Callable[[Frame, Analysis], Frame]
@@ -81,10 +82,7 @@ class Screen:
         """Gives the frame as it may be shown, and that drawn upon."""
         if self._prepare is not None:
             frame = self._prepare(frame, analysis)
-        now = self._clock.monotonic
-        drawn = Once(lambda: self._annotate(frame, analysis), now)
-        annotated = Once(lambda: encode_jpeg(drawn(), self._quality), now)
-        plain = Once(lambda: encode_jpeg(frame.pixels_bgr, self._quality), now)
+        pictures = Pictures(frame, analysis, self._annotate, self._quality, self._clock)
         latency_ms = max(0.0, (self._clock.wall() - frame.captured_at) * 1000)
-        self.snapshots.publish(Snapshot(annotated, frame, analysis, latency_ms, plain))
-        return frame, drawn
+        self.snapshots.publish(Snapshot(pictures.annotated, frame, analysis, latency_ms, pictures.plain))
+        return frame, pictures.drawn

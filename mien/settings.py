@@ -23,6 +23,8 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 5000
     detector: str = "haar"
+    detector_model: Path | None = None
+    min_face: int | None = None
     model: Path = Path(__file__).parent.parent / "model.json"
     weights: Path = Path(__file__).parent.parent / "model_weights.h5"
     labels: tuple[str, ...] | None = None
@@ -63,6 +65,8 @@ def _parser() -> argparse.ArgumentParser:
     option("--host", help="address to listen on (127.0.0.1: this computer alone)")
     option("--port", help="port to listen on (5000)")
     option("--detector", help=f"what finds faces: {', '.join(DETECTORS)} (haar)")
+    option("--detector-model", metavar="FILE", help="the network of --detector yunet; auto takes it too")
+    option("--min-face", metavar="PX", help="smallest face to look for, in pixels of the picture (a share of its size)")
     option("--model", metavar="FILE", help="the network (model.json)")
     option("--weights", metavar="FILE", help="its weights (model_weights.h5)")
     option("--labels", metavar="A,B,...", help="order of the network's seven outputs, where it is not Mien's")
@@ -183,6 +187,8 @@ _CHECKS: dict[str, Any] = {
     "host": _text,
     "port": _integer(1, 65535),
     "detector": _detector,
+    "detector_model": _path,
+    "min_face": _integer(16, 2000),
     "model": _path,
     "weights": _path,
     "labels": _labels,

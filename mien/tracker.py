@@ -12,7 +12,7 @@ from mien.follower import Follower, Motion
 from mien.steady import SteadyExpression
 
 FORGET_AFTER_S = 0.7
-DETECT_EVERY_S = 0.2
+DETECT_EVERY_S = 0.3
 SEARCH_EVERY_S = 0.1
 CONFIRMATIONS = 2
 MIN_OVERLAP_IOU = 0.3
@@ -95,7 +95,7 @@ class Tracker:
     A face gets its number with its second detection, so that a single false hit never shows. It keeps
     number through detections missed for up to 0.7 s, and between detections it is followed by the movement
     of its pixels. `follow` comes first in each frame; detection only where `wants_detection` says so:
-    every 0.2 s, every 0.1 s while there is no face, and at once where a face was lost, is not yet confirmed,
+    every 0.3 s, every 0.1 s while there is no face, and at once where a face was lost, is not yet confirmed,
     or the scene changed.
     """
 

@@ -9,7 +9,8 @@ import { onChoose, showFaces } from "./faces.js";
 import { announce, hintFor, showBadge, showBanner, showHeader, showHint, showNothing } from "./header.js";
 import { History } from "./history.js";
 import { analyzeImages, bindImages, closeImages, refreshImages } from "./images.js";
-import { fetchState, Live } from "./live.js";
+import { Live } from "./live.js";
+import { ask } from "./server.js";
 import { showSession } from "./session.js";
 import { bindSources } from "./sources.js";
 import { coverShown, drawOverlay, hasPicture, look, showNotice, showPicture } from "./stage.js";
@@ -125,6 +126,9 @@ async function openCamera() {
   showNotice(TEXT.camera.asking);
   try {
     await camera.start();
+    if (view !== "camera") return;
+    show({ source: { name: TEXT.camera.name, state: "live" }, fps: null, latency_ms: null, frame: null, faces: [] });
+    showNotice(TEXT.waiting);
   } catch (error) {
     if (view === "camera") cameraFailed(error);
   }
@@ -180,8 +184,8 @@ function enter(next) {
 /** Whether it records and hides faces is the program's affair also while another picture is shown. */
 async function followProgram() {
   if (document.hidden) return;
-  const state = await fetchState();
-  if (state && view !== "live") showProgram(state);
+  const program = await ask("/api/controls").catch(() => null); // unlike the state, this lets the source rest
+  if (program && view !== "live") showProgram(program);
 }
 
 function goLive() {

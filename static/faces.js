@@ -53,7 +53,6 @@ function fillHead(card, face, isChosen) {
   const unsure = face.confidence < look.threshold;
   card.classList.toggle("unsure", unsure);
   setText(card.querySelector(".label"), unsure ? TEXT.unsure : face.label);
-  setText(card.querySelector(".confidence"), TEXT.percent(face.confidence));
   const who = card.querySelector(".who");
   who.disabled = isChosen === null;
   if (who.getAttribute("aria-pressed") !== String(isChosen === true)) {
@@ -64,6 +63,7 @@ function fillHead(card, face, isChosen) {
 function fillBars(card, face, now) {
   card.barsAt = now;
   card.dataset.label = face.label;
+  setText(card.querySelector(".confidence"), TEXT.percent(face.confidence)); // with the bars, so that they agree
   for (const { row, name, fill, value } of card.parts) {
     const share = face.probabilities[name];
     const text = String(Math.round(100 * share));

@@ -5,6 +5,7 @@ import { EXPRESSIONS } from "./colors.js";
 export const SPAN_S = 60;
 export const BIN_S = 0.1;
 const LONGEST_S = 1; // between two frames that still count as one stretch of time
+const ROUNDING_S = 1e-6;
 
 /** Seven probabilities over the last minute for each face, and for how long each expression was seen. */
 export class History {
@@ -21,18 +22,20 @@ export class History {
   add(faces, now) {
     const passed = this.now === null ? 0 : now - this.now;
     this.now = now;
+    if (passed > LONGEST_S) for (const known of this.faces.values()) known.away = true;
+    const missing = new Set(this.faces.values());
     for (const face of faces) {
       if (face.id == null) continue;
       const known = this.faces.get(face.id) ?? this.#newFace(face.id);
-      if (now - known.seenAt <= LONGEST_S) {
-        const share = Math.min(passed, LONGEST_S);
-        known.seconds[face.label] += share;
-        known.total += share;
+      missing.delete(known);
+      if (!known.away) {
+        known.seconds[face.label] += passed;
+        known.total += passed;
       }
-      known.seenAt = now;
-      known.label = face.label;
-      addToBin(known.bins, face.probabilities, now);
+      addToBin(known, face.probabilities, now);
+      Object.assign(known, { seenAt: now, label: face.label, away: false });
     }
+    for (const known of missing) known.away = true;
     for (const { bins } of this.faces.values()) {
       while (bins.length && bins[0].at < now - SPAN_S - BIN_S) bins.shift();
     }
@@ -40,7 +43,7 @@ export class History {
 
   #newFace(id) {
     const seconds = Object.fromEntries(EXPRESSIONS.map((name) => [name, 0]));
-    const face = { bins: [], seconds, total: 0, seenAt: this.now, label: null };
+    const face = { bins: [], seconds, total: 0, seenAt: this.now, label: null, away: true };
     this.faces.set(id, face);
     return face;
   }
@@ -48,8 +51,11 @@ export class History {
   /** The seven means of a face at a time, {label: share}; null where the face was away. */
   at(id, time) {
     const bins = this.faces.get(id)?.bins ?? [];
-    const bin = bins.find(({ at }) => Math.abs(at + BIN_S / 2 - time) <= BIN_S);
-    return bin ? Object.fromEntries(EXPRESSIONS.map((name, i) => [name, bin.sums[i] / bin.count])) : null;
+    const i = bins.findLastIndex(({ at }) => at <= time + ROUNDING_S);
+    if (i < 0) return null;
+    const bin = bins[i];
+    const goesOn = time <= bin.at + BIN_S + ROUNDING_S || (bins[i + 1] && !bins[i + 1].afterAway);
+    return goesOn ? Object.fromEntries(EXPRESSIONS.map((name, k) => [name, bin.sums[k] / bin.count])) : null;
   }
 
   /** Whether a face has been seen within the last minute. */
@@ -69,10 +75,14 @@ export class History {
   }
 }
 
-function addToBin(bins, probabilities, now) {
+/** afterAway: the face was not there just before, so that no line leads to this bin. */
+function addToBin({ bins, away }, probabilities, now) {
   const at = Math.floor(now / BIN_S) * BIN_S;
   let bin = bins.at(-1);
-  if (!bin || bin.at !== at) bins.push((bin = { at, sums: new Float64Array(EXPRESSIONS.length), count: 0 }));
+  if (!bin || bin.at !== at) {
+    bin = { at, afterAway: away, sums: new Float64Array(EXPRESSIONS.length), count: 0 };
+    bins.push(bin);
+  }
   EXPRESSIONS.forEach((name, i) => (bin.sums[i] += probabilities[name]));
   bin.count += 1;
 }

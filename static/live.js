@@ -123,7 +123,7 @@ export class Live {
 }
 
 /** The state, or null when no proper answer comes in time. */
-export async function fetchState(url = "/api/state") {
+async function fetchState(url) {
   try {
     const answer = await fetch(url, { cache: "no-store", signal: AbortSignal.timeout(ANSWER_MS) });
     return answer.ok ? await answer.json() : null;

@@ -6,8 +6,7 @@ import { BIN_S, SPAN_S } from "./history.js";
 import { TEXT } from "./texts.js";
 
 const DRAW_MS = 100;
-const GAP_S = 0.6; // a face that is missing for longer has been away
-const AWAY_S = 3; // so long the timeline waits for a face nobody chose before it takes another
+const AWAY_S = 1.5; // so long the timeline waits for a face nobody chose before it takes another
 const PAD = { left: 40, right: 8, top: 8, bottom: 24 };
 const SIZE = 13;
 
@@ -112,14 +111,14 @@ export class Timeline {
     if (!known) return;
     const index = EXPRESSIONS.indexOf(name);
     pen.beginPath();
-    let before = -Infinity;
-    for (const { at, sums, count } of known.bins) {
-      const x = PAD.left + room.w * (1 - (this.history.now - at - BIN_S / 2) / SPAN_S);
+    let begun = false;
+    for (const { at, afterAway, sums, count } of known.bins) {
+      const x = PAD.left + room.w * (1 - Math.max(0, this.history.now - at - BIN_S / 2) / SPAN_S);
       const y = PAD.top + room.h * (1 - sums[index] / count);
       if (x >= PAD.left) {
-        if (at - before > GAP_S) pen.moveTo(x, y);
-        else pen.lineTo(x, y);
-        before = at;
+        if (begun && !afterAway) pen.lineTo(x, y);
+        else pen.moveTo(x, y);
+        begun = true;
       }
     }
     pen.strokeStyle = theme()[name];

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hmac
+import re
 import threading
 import urllib.error
 import urllib.request
+from base64 import b64encode
+from hashlib import sha256
 
 import pytest
 
@@ -49,6 +52,16 @@ def test_every_route_needs_the_token(app, client) -> None:
         assert answer.headers["WWW-Authenticate"].lower().startswith("bearer")
         assert answer.headers["Content-Security-Policy"]
         assert "Set-Cookie" not in answer.headers
+
+
+def test_the_page_that_asks_for_the_token_brings_its_style_along(client) -> None:
+    answer = client.get("/")
+    style = re.search("<style>(.*)</style>", answer.text)[1]
+    allowed = b64encode(sha256(style.encode()).digest()).decode()
+    assert f"style-src 'sha256-{allowed}';" in answer.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+    assert "/static/" not in answer.text  # which the visitor can not load
+    assert "<style" not in client.get("/nothing", headers=BEARER).text
 
 
 @pytest.mark.parametrize(

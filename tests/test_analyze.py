@@ -14,6 +14,7 @@ from io import BytesIO
 import numpy as np
 import pytest
 
+import web.server
 from mien import imaging
 from mien.expressions import EXPRESSIONS, Analysis
 from mien.imaging import decode_image, encode_jpeg, encode_png
@@ -283,6 +284,32 @@ def test_a_client_that_goes_away_half_way_gives_its_place_back(fake_camera, serv
         half.sendall(b"Content-Length: 1000\r\n\r\nhalf")
         assert eventually(lambda: post(server)[0] == 429)
     assert eventually(lambda: post(server)[0] == 200)
+
+
+@pytest.mark.parametrize("start", [b"", b"POST /api/analyze HTTP/1.1\r\nX-Slow: "])
+def test_a_request_that_drips_in_ends_in_time(fake_camera, serve, monkeypatch, start: bytes) -> None:
+    monkeypatch.setattr(web.server, "REQUEST_GRACE_S", 0.3)
+    server = serve(fake_camera, analyze=analyze, max_analyses=1)
+    whole = b"POST /api/analyze HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\nContent-Length: 1000\r\n\r\n"
+    pause = threading.Event()
+    with socket.create_connection(("127.0.0.1", server.port)) as slow:
+        slow.sendall(start or whole)
+        sent = 0
+        while sent < 500:  # 25 s
+            try:
+                slow.sendall(b"x")
+            except OSError:
+                break
+            sent += 1
+            pause.wait(0.05)
+    assert sent < 500
+    assert eventually(lambda: post(server)[0] == 200)
+
+
+def test_a_large_request_may_take_longer(fake_camera, serve, monkeypatch) -> None:
+    monkeypatch.setattr(web.server, "REQUEST_GRACE_S", -0.5)  # as if it had taken so long already
+    monkeypatch.setattr(web.server, "MIN_BYTES_PER_S", 1)
+    assert post(serve(fake_camera, analyze=analyze))[0] == 200
 
 
 def test_more_than_the_limit_is_refused_and_the_client_learns_why(fake_camera, serve) -> None:

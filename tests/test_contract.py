@@ -103,6 +103,7 @@ def test_it_is_served_as_it_is_and_as_a_page(client) -> None:
     assert answer.json == DOCUMENT
     check(answer, "/api/openapi.json")
     check(client.get("/model-card"), "/model-card")
+    check(client.get("/api/controls"), "/api/controls")
     page = client.get("/api")
     check(page, "/api")
     for name in itertools.chain(PATHS, SCHEMAS):

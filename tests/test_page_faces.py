@@ -164,9 +164,9 @@ def test_only_the_last_minute_is_kept(browser, page) -> None:
     assert min(bins) >= 138
 
 
-@pytest.mark.parametrize(("at", "label"), [(10.02, "happy"), (10.5, None), (11.0, "sad")])
+@pytest.mark.parametrize(("at", "label"), [(10.05, "happy"), (10.7, None), (11.0, "sad"), (11.5, "sad"), (9, None)])
 def test_where_a_face_was_away_there_is_no_value(browser, page, at, label) -> None:
-    probe = recalled(browser, [[10.0, 1, "happy"], [11.0, 1, "sad"]], at)["probe"]
+    probe = recalled(browser, [[10.0, 1, "happy"], [10.5, None, ""], [11.0, 1, "sad"], [11.9, 1, "happy"]], at)["probe"]
     assert (probe and max(probe, key=probe.get)) == label
 
 

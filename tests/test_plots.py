@@ -66,7 +66,7 @@ def test_the_surest_mistakes_come_first(dataset):
 def test_what_the_network_sees_can_be_drawn(dataset, network):
     face = dataset.train.images[:1]
     blocks = block_outputs(network, face)
-    assert [maps.shape for maps in blocks.values()] == [(1, 16, 16, 32)]
+    assert {name: maps.shape for name, maps in blocks.items()} == {"block 1": (1, 16, 16, 32)}
     assert len(pictures(plots_data.feature_maps(face[0], blocks, count=4))) == 5
     kernels = first_filters(network)
     assert kernels.shape == (3, 3, 32)

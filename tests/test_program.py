@@ -223,6 +223,8 @@ def test_a_camera_that_can_not_be_reached_is_tried_again(run):
         (["--source", ROOT / "README.md"], {}, "README.md"),
         (["--source", "ftp://example.org/a"], {}, "ftp"),
         (["--source", "77"], {}, "77"),
+        (["--detector", "yunet"], {}, "--detector-model"),
+        (["--detector", "auto", "--detector-model", ROOT / "README.md"], {}, "SHA-256"),
         (["--model", "missing.json"], {}, "missing.json"),
         (["--weights", ROOT / "README.md"], {}, "README.md"),
         (["--labels", "a,b,c,d,e,f,g"], {}, "labels"),

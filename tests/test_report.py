@@ -94,7 +94,7 @@ def test_markdown_reports_flip_averaging_apart_and_names_the_convention(report):
 def test_networks_stand_side_by_side(report):
     rows = comparison([report, report]).splitlines()
     recipe = "adamw 0.0005 cosine, batch 64, dropout 0.2/0.3, smoothing 0.05, flip, rotation 10°, shift 6 %"
-    assert rows[2].startswith(f"| tiny | {recipe}, scale 10 %, contrast 20 % | 3 | 1,234 | 0.00% |  | 0.000 | 0.")
+    assert rows[2].startswith(f"| tiny | {recipe}, scale 10 %, contrast 20 % | 3 | 1,234 | 75.00% |  | 0.750 | 0.050 |")
     assert rows[2].endswith(" | 1.2 | 5.0 |")
     assert len(rows) == 4
     assert len({row.count("|") for row in rows}) == 1

@@ -362,3 +362,28 @@ def test_a_fault_of_the_caller_is_raised_where_the_server_is_started(fake_camera
 )
 def test_the_url_is_what_one_types_into_a_browser(fake_camera, host: str, url: str) -> None:
     assert Server(create_app(fake_camera), host=host, port=81).url == url
+
+
+def test_many_viewers_share_a_bounded_number_of_pictures() -> None:
+    viewers = Viewers(300)
+    pauses = []
+    for _ in range(300):
+        viewers.enter()
+        pauses.append(viewers.pause_s)
+    assert pauses[:100] == [0.0] * 100, "so many get every frame"
+    assert pauses[101:] == sorted(pauses[101:])
+    assert all(count / pause <= 3000 + 1e-6 for count, pause in enumerate(pauses[100:], 101))
+    assert pauses[199] <= 1 / 10, "200 viewers get 10 frames a second and more"
+
+
+def test_a_picture_stays_as_long_as_it_is_told_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    snapshots: Latest[Snapshot] = Latest()
+    slept: list[float] = []
+    monkeypatch.setattr(
+        "web.streams.time.sleep", lambda seconds: slept.append(seconds) or snapshots.publish(Snapshot(b"next"))
+    )
+    snapshots.publish(Snapshot(b"first"))
+    stream = parts(snapshots, pause_s=lambda: 1000.0)
+    for _ in range(4):  # the first boundary, then three parts with a pause between each two
+        next(stream)
+    assert [round(seconds) for seconds in slept] == [1000, 1000]

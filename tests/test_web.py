@@ -21,7 +21,7 @@ STYLE = (ROOT / "static" / "style.css").read_text()
 
 @pytest.fixture
 def app(fake_camera: FakeCamera):
-    return create_app(fake_camera, model_name="my <model>.json")
+    return create_app(fake_camera, model_name="my <model>.json", detector_name="yunet")
 
 
 @pytest.fixture
@@ -35,6 +35,7 @@ def client(app):
 def test_the_page_names_the_model_and_lists_the_seven_in_order(client) -> None:
     page = client.get("/").text
     assert "my &lt;model&gt;.json" in page
+    assert re.search(r"Detector:.*yunet", page)
     assert re.findall(r'data-expression="(\w+)"', page) == list(EXPRESSIONS)
     assert "are not stored" in (ROOT / "static" / "texts.js").read_text()
 
@@ -105,6 +106,7 @@ def test_the_state_is_that_of_the_newest_picture(client, fake_camera) -> None:
         "latency_ms": 12.3,
         "timing_ms": {"detect": 2.5},
         "viewers": 0,
+        "detector": "yunet",
         "frame": {
             "index": 1,
             "captured_at": frame.captured_at,

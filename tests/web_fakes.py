@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 import cv2
 import numpy as np
@@ -29,7 +30,7 @@ class FakeCamera:
     def __init__(self) -> None:
         self.snapshots: Latest[Snapshot] = Latest()
         self.current = SourceStatus("Fake camera", "live", fps=29.97)
-        self.faces = (face_showing("happy", 1), face_showing("sad", 2, x=200))
+        self.faces: tuple[Face, ...] = (face_showing("happy", 1), face_showing("sad", 2, x=200))
         self.in_use: str | None = "0"
         self.asked = 0
         """How often somebody wanted frames."""
@@ -144,7 +145,7 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def resize(browser, width: int, height: int, scheme: str = "light") -> None:
+def resize(browser: Any, width: int, height: int, scheme: str = "light") -> None:
     metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
     features = [{"name": "prefers-color-scheme", "value": scheme}]

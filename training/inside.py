@@ -37,13 +37,13 @@ def draw(network: keras.Model, path: Path) -> Path | None:
 
 
 def block_outputs(network: keras.Model, images: np.ndarray) -> dict[str, np.ndarray]:
-    """What each convolution block makes of images (n, h, w, 1): by its pooling layer, float32 (n, h', w', channels)."""
+    """What each convolution block makes of images (n, h, w, 1): "block 1" and so on, float32 (n, h', w', channels)."""
     pools = [layer for layer in network.layers if isinstance(layer, keras.layers.MaxPooling2D)]
     outputs = keras.Model(network.inputs[0], [layer.output for layer in pools])(
         images.astype(np.float32), training=False
     )
     values = outputs if isinstance(outputs, (list, tuple)) else [outputs]
-    return {layer.name: keras.ops.convert_to_numpy(value) for layer, value in zip(pools, values, strict=True)}
+    return {f"block {i}": keras.ops.convert_to_numpy(value) for i, value in enumerate(values, start=1)}
 
 
 def first_filters(network: keras.Model) -> np.ndarray:

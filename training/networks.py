@@ -157,7 +157,7 @@ def _exit(style: Style) -> Any:
     return layers.Dense(
         len(EXPRESSIONS),
         activation="softmax",
-        kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
+        kernel_initializer=keras.initializers.VarianceScaling(scale=0.01, mode="fan_in"),
         kernel_regularizer=_penalty(style),
         name="expressions",
     )

@@ -24,11 +24,17 @@ FLOWING = frozenset({"live", "file", "demo"})
 
 
 def describe(
-    snapshot: Snapshot | None, status: SourceStatus, viewers: Viewers, viewer: str | None = None
+    snapshot: Snapshot | None,
+    status: SourceStatus,
+    viewers: Viewers,
+    viewer: str | None = None,
+    *,
+    detector: str,
 ) -> dict[str, Any]:
     """Everything known about one snapshot; boxes in pixels of the original frame, probabilities 0..1, plain types.
 
     viewer: a page asks by this name whether its own picture stream is still open, told as `watching`.
+    detector: the name of what finds the faces.
     """
     frame = snapshot.frame if snapshot else None
     analysis = snapshot.analysis if snapshot else None
@@ -36,8 +42,9 @@ def describe(
         "source": describe_source(snapshot, status),
         "fps": round(float(status.fps), 1),
         "latency_ms": round(float(snapshot.latency_ms + snapshot.encoding_ms), 1) if snapshot else None,
-        "timing_ms": {stage: round(float(ms), 2) for stage, ms in analysis.timing_ms.items()} if analysis else {},
+        "timing_ms": _timing_ms(snapshot) if snapshot else {},
         "viewers": viewers.count,
+        "detector": detector,
         "frame": frame
         and {
             "index": frame.index,
@@ -49,6 +56,14 @@ def describe(
         "faces": [describe_face(face) for face in analysis.faces] if analysis else [],
     }
     return state if not viewer else state | {"watching": viewer in viewers}
+
+
+def _timing_ms(snapshot: Snapshot) -> dict[str, float]:
+    """What each stage took; `encode`, drawing included, once somebody has looked."""
+    timing_ms = dict(snapshot.analysis.timing_ms) if snapshot.analysis else {}
+    if snapshot.encoding_ms:
+        timing_ms["encode"] = snapshot.encoding_ms
+    return {stage: round(float(ms), 2) for stage, ms in timing_ms.items()}
 
 
 def describe_source(snapshot: Snapshot | None, status: SourceStatus) -> dict[str, Any]:

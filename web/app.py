@@ -3,39 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Protocol
 
-from flask import Flask, Response, jsonify, render_template, request
-from markupsafe import Markup
+from flask import Flask, render_template
 from werkzeug.exceptions import HTTPException
 
 from mien.broadcast import Latest
 from mien.expressions import EXPRESSIONS, Snapshot, SourceStatus
-from web import access, api, controls, docs, events, security, snapshot, sources, streams
+from web import access, api, controls, docs, errors, events, security, snapshot, sources, streams
 from web import analyze as images
 from web import explain as explanations
 from web.security import is_loopback
 
 ROOT = Path(__file__).resolve().parent.parent  # so that the program runs from any working directory
 
-MAX_STREAMS = 64
-"""Streams of pictures open at the same time, and as many of events; each holds a worker of the server and a socket."""
+MAX_STREAMS = 256
+"""Streams of pictures open at the same time; each holds a worker of the server and a socket."""
+
+MAX_EVENT_STREAMS = 64
+"""The same for streams of events."""
 
 MODULES = sorted(path.name for path in (ROOT / "static").glob("*.js"))
 """Named in the page, so that the browser fetches all at once instead of one import after the other."""
-
-ERROR_PAGE = Markup(
-    '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-    '<title>{name} · Mien</title><link rel="stylesheet" href="{style}">'
-    '<main class="error"><h1>{name}</h1><p>{text}</p>{way_out}</main></html>'
-)
-BACK = Markup('<p><a href="/">Back to the picture</a></p>')
-TOKEN_FORM = Markup(
-    '<form action="/"><label>Token <input name="token" type="password" autocomplete="off" required></label> '
-    "<button>Open</button></form>"
-)
 
 
 class Camera(Protocol):
@@ -67,6 +57,7 @@ def create_app(
     *,
     model_name: str = "model.json",
     unsure: float = 0.5,
+    detector_name: str = "haar",
     max_streams: int = MAX_STREAMS,
     analyze: images.Analyze | None = None,
     follow: images.Follow | None = None,
@@ -82,8 +73,9 @@ def create_app(
 ) -> Flask:
     """Build the web app that shows one camera.
 
-    model_name: shown at the foot of the page. unsure: confidence under which the page, at first, calls a face unsure.
-    max_streams: picture streams at once, and event streams; more answer 503.
+    model_name, detector_name: shown at the foot of the page; /api/state tells the detector too.
+    unsure: confidence under which the page, at first, calls a face unsure.
+    max_streams: picture streams at once, and event streams up to MAX_EVENT_STREAMS; more answer 503.
     analyze: finds the faces of an image file, for /api/analyze; follow: of one in a sequence.
     max_analyses: at once, more answer 429.
     to_png: makes a PNG file of a snapshot, for /api/snapshot.png.
@@ -100,16 +92,19 @@ def create_app(
     app.json.sort_keys = False  # type: ignore[attr-defined]  # keep the order of the seven and of the interface
     app.request_class = images.InMemoryRequest
     app.config["MAX_CONTENT_LENGTH"] = images.MAX_BODY_BYTES
-    app.config["MAX_STREAMS"] = 2 * max_streams  # pictures and events; the server makes its pool of workers larger
+    max_readers = min(max_streams, MAX_EVENT_STREAMS)
+    app.config["MAX_STREAMS"] = max_streams + max_readers  # the server makes its pool of workers larger
 
     viewers = streams.Viewers(max_streams)
 
     def state_of(snapshot: Snapshot | None, viewer: str | None) -> dict[str, Any]:
         camera.keep_awake()  # who asks what is seen wants frames
-        return api.describe(snapshot, camera.status(), viewers, viewer) | controls.describe(session, privacy)
+        return api.describe(snapshot, camera.status(), viewers, viewer, detector=detector_name) | controls.describe(
+            session, privacy
+        )
 
     app.register_blueprint(streams.blueprint(camera, viewers, state_of))
-    app.register_blueprint(events.blueprint(camera, streams.Viewers(max_streams), state_of))
+    app.register_blueprint(events.blueprint(camera, streams.Viewers(max_readers), state_of))
     app.register_blueprint(api.blueprint(camera, state_of))
     app.register_blueprint(sources.blueprint(camera, choices))
     app.register_blueprint(controls.blueprint(camera, session, privacy))
@@ -119,31 +114,18 @@ def create_app(
     app.register_blueprint(docs.blueprint())
     security.protect(app, lambda named: access.is_known_name(named, host, names))
     access.ask_for(app, token)
-    app.register_error_handler(HTTPException, _error)
+    app.register_error_handler(HTTPException, errors.answer)
 
     @app.get("/")
     def index() -> str:
         camera.keep_awake()  # the page asks for pictures as soon as it is read
         return render_template(
-            "index.html", expressions=EXPRESSIONS, model_name=model_name, unsure=unsure, modules=MODULES
+            "index.html",
+            expressions=EXPRESSIONS,
+            model_name=model_name,
+            detector_name=detector_name,
+            unsure=unsure,
+            modules=MODULES,
         )
 
     return app
-
-
-def _error(error: HTTPException) -> Response:
-    """Answer an error in the manner of its address: JSON for programs, a small page for people."""
-    code = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
-    text = error.description or HTTPStatus(code).description
-    response: Response
-    if request.path.startswith("/api/"):
-        response = jsonify(error=text)
-    else:
-        way_out = TOKEN_FORM if code == HTTPStatus.UNAUTHORIZED else BACK
-        page = ERROR_PAGE.format(name=error.name, text=text, style="/static/style.css", way_out=way_out)
-        response = Response(page, mimetype="text/html")
-    response.status_code = code
-    for name, value in error.get_headers():
-        if name.lower() != "content-type":  # e.g. Allow of a 405
-            response.headers[name] = value
-    return response

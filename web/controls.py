@@ -64,6 +64,10 @@ def blueprint(camera: Camera, session: Session | None, privacy: Privacy | None) 
     """Routes of both; 404 for what the program was not given."""
     routes = Blueprint("controls", __name__)
 
+    @routes.get("/api/controls")
+    def controls() -> Response:
+        return jsonify(describe(session, privacy))  # unlike the state it wants no frames: the source may rest
+
     @routes.post("/api/record")
     def record() -> Response:
         if session is None:

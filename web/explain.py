@@ -23,8 +23,8 @@ Explain = Callable[[np.ndarray, Sequence[Face]], Sequence[bytes]]
 """(frame, its faces) -> a PNG file of the heat of each face; raises MienError where it can not."""
 
 MIN_INTERVAL_S = 0.25
-MAX_INTERVAL_S = 0.5
-SHARE = 0.2
+MAX_INTERVAL_S = 0.45
+SHARE = 0.1
 """Answers begin so far apart that computing them takes this share of the time at most, as far as the limits let it."""
 
 MAX_WAITING = 8

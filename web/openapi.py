@@ -161,6 +161,12 @@ PATHS: Json = {
             (409, _error("The file can not be written.")),
         )
     },
+    "/api/controls": {
+        "get": _route(
+            "Whether a session is recorded and faces are covered; to ask this does not keep the camera awake.",
+            (200, _answer("As in the state.", record({"recording": ref("Recording"), "privacy": {"type": "boolean"}}))),
+        )
+    },
     "/api/privacy": {
         "post": _change(
             "Cover faces, or show them again, for all.",

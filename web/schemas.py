@@ -122,6 +122,7 @@ SCHEMAS: Json = {
             "latency_ms": number("From capture to picture.", null=True),
             "timing_ms": {"type": "object", "additionalProperties": {"type": "number"}},
             "viewers": whole("Picture streams that are open.", minimum=0),
+            "detector": text("What finds the faces."),
             "frame": {"anyOf": [ref("Frame"), {"type": "null"}]},
             "faces": list_of(ref("Face")),
             "recording": ref("Recording"),

@@ -11,10 +11,12 @@ import logging
 import socket
 import threading
 import time
+from _pyio import BufferedReader  # type: ignore[import-not-found]  # what cheroot's reader is made of
 from concurrent.futures import Future
 from typing import Any
 
 from cheroot import wsgi
+from cheroot.makefile import StreamReader, StreamWriter
 from cheroot.server import HTTPConnection, HTTPRequest
 from flask import Flask
 
@@ -32,6 +34,11 @@ SOCKET_TIMEOUT_S = 5
 SEND_BUFFER_BYTES = 64 * 1024
 """The kernel would let a slow viewer's buffer grow to megabytes, which is seconds of stale pictures."""
 
+REQUEST_GRACE_S = 10.0
+MIN_BYTES_PER_S = 500_000
+"""A request has to be there ten seconds after it began, a large one as fast as this. A client that sends a byte now and
+then would never time out, and keep a worker and a place of the analysis."""
+
 STOP_S = 2
 
 DRAIN_BYTES = 128 * 1024 * 1024
@@ -42,17 +49,58 @@ class ServerError(MienError):
     """The web server can not listen where it was told to."""
 
 
+class _Receiver(socket.SocketIO):
+    """The receiving side of a connection, which gives up a client that takes too long over its request."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        super().__init__(sock, "rb")
+        self.begin()
+
+    def begin(self) -> None:
+        """The next request begins."""
+        self._begun_s = time.monotonic()
+        self._received = 0
+
+    def readinto(self, buffer: Any) -> int | None:
+        """Raises TimeoutError, as the socket itself does where nothing comes."""
+        count = super().readinto(buffer)
+        self._received += count or 0
+        if count and time.monotonic() - self._begun_s > REQUEST_GRACE_S + self._received / MIN_BYTES_PER_S:
+            raise TimeoutError("timed out")
+        return count
+
+
+class _Reader(StreamReader):
+    """Cheroot's reader around our receiver."""
+
+    def __init__(self, sock: socket.socket, size: int) -> None:
+        self.receiver = _Receiver(sock)
+        BufferedReader.__init__(self, self.receiver, size)
+        self.bytes_read = 0
+
+
+def _make_file(sock: socket.socket, mode: str, size: int) -> StreamReader | StreamWriter:
+    return _Reader(sock, size) if "r" in mode else StreamWriter(sock, mode, size)
+
+
 class _Request(HTTPRequest):
     """A request whose body, where the app has not read it, is thrown away piece by piece, or not received at all.
 
     Cheroot would read the rest into memory at once, however long it is.
     """
 
+    def parse_request(self) -> None:
+        self.conn.rfile.receiver.begin()
+        super().parse_request()
+
     def send_headers(self) -> None:
         if self.chunked_read or self.rfile.remaining > DRAIN_BYTES:
             self.close_connection = True
         while not self.close_connection and self.rfile.remaining:
-            self.close_connection = not self.rfile.read(64 * 1024)
+            try:
+                self.close_connection = not self.rfile.read(64 * 1024)
+            except OSError:  # it does not come; the answer can still be sent
+                self.close_connection = True
         super().send_headers()
 
 
@@ -61,9 +109,9 @@ class _Connection(HTTPConnection):
 
     RequestHandlerClass = _Request
 
-    def __init__(self, server: _Cheroot, sock: socket.socket, *args: Any) -> None:
+    def __init__(self, server: _Cheroot, sock: socket.socket, *_: Any) -> None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
-        super().__init__(server, sock, *args)
+        super().__init__(server, sock, _make_file)
         self._open = server.open_connections
         self._open.add(self)
 

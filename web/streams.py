@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,9 @@ RESEND_S = 1.0
 """Without a new picture for so long the last one is sent again: only by writing can a lost viewer be noticed."""
 
 RETRY_AFTER_S = 5
+
+PARTS_PER_S = 3000
+"""To all viewers together: above it (100 viewers of 30 frames a second) they get fewer, and the analysis its time."""
 
 CONTENT_TYPE = "multipart/x-mixed-replace; boundary=frame"
 BOUNDARY = b"--frame\r\n"
@@ -42,6 +46,11 @@ class Viewers:
     def count(self) -> int:
         """Streams open at this moment."""
         return len(self._names)
+
+    @property
+    def pause_s(self) -> float:
+        """How long each picture stays where so many watch; 0 for up to 100 viewers."""
+        return self.count / PARTS_PER_S if self.count > PARTS_PER_S / 30 else 0.0
 
     def __contains__(self, name: str) -> bool:
         """Whether a stream of this name is open."""
@@ -86,10 +95,16 @@ def _part(jpeg: bytes, more_headers: bytes = b"") -> bytes:
     return b"Content-Type: image/jpeg\r\nContent-Length: %d\r\n%s\r\n%s" % (len(jpeg), more_headers, jpeg)
 
 
-def parts(snapshots: Latest[Snapshot], part: Part = annotated, resend_s: float = RESEND_S) -> Iterator[bytes]:
+def parts(
+    snapshots: Latest[Snapshot],
+    part: Part = annotated,
+    resend_s: float = RESEND_S,
+    pause_s: Callable[[], float] = lambda: 0.0,
+) -> Iterator[bytes]:
     """Yield the pieces of a multipart stream, always of the newest snapshot, until the camera closes.
 
-    part: makes the headers and the picture of a snapshot.
+    part: makes the headers and the picture of a snapshot. pause_s: asked before each part, how long it shall
+    stay at least.
     A reader that is slow to come back finds a newer snapshot and never sees those in between.
     The boundary follows its part at once: Chrome shows a part only when it has seen the next boundary.
     """
@@ -103,7 +118,9 @@ def parts(snapshots: Latest[Snapshot], part: Part = annotated, resend_s: float =
         return
     yield BOUNDARY
     while not snapshots.closed:
+        due_s = time.monotonic() + pause_s()
         yield b"%s\r\n%s" % (part(snapshot), BOUNDARY)
+        time.sleep(max(0.0, due_s - time.monotonic()))  # not in `wait`, which wakes with every snapshot
         seen, newest = snapshots.wait(seen, resend_s)
         snapshot = newest or snapshot
 
@@ -123,7 +140,7 @@ def blueprint(camera: Camera, viewers: Viewers, state_of: StateOf) -> Blueprint:
             camera.keep_awake()  # with each part, so as long as somebody takes them
             return part(snapshot)
 
-        response = Response(parts(camera.snapshots, wanted), content_type=CONTENT_TYPE)
+        response = Response(parts(camera.snapshots, wanted, pause_s=lambda: viewers.pause_s), content_type=CONTENT_TYPE)
         # Not in the generator's `finally`: a generator that was never started is closed without running it.
         response.call_on_close(lambda: viewers.leave(name))
         return response

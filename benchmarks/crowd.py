@@ -1,0 +1,103 @@
+"""Many viewers in one thread, which costs the machine little, and the delay that one viewer sees."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import selectors
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+REQUEST = b"GET /video_feed HTTP/1.1\r\nHost: localhost\r\n\r\n"
+PART = b"Content-Type: image/jpeg"
+RECEIVE_BYTES = 1 << 18
+
+
+class Crowd(threading.Thread):
+    """So many viewers of /video_feed that count their pictures; the first `stalled` of them never read.
+
+    pictures: how many each of the others got so far.
+    """
+
+    def __init__(self, port: int, count: int, *, stalled: int = 0) -> None:
+        super().__init__(daemon=True)
+        self._sockets = [socket.create_connection(("127.0.0.1", port), timeout=30) for _ in range(count)]
+        for each in self._sockets:
+            each.sendall(REQUEST)
+            each.setblocking(False)
+        self._reading = self._sockets[stalled:]
+        self.pictures = [0] * len(self._reading)
+        self._done = threading.Event()
+
+    def run(self) -> None:
+        """Read until told to stop."""
+        ready = selectors.DefaultSelector()
+        for i, each in enumerate(self._reading):
+            ready.register(each, selectors.EVENT_READ, i)
+        buffer = bytearray(RECEIVE_BYTES)
+        tails = [b""] * len(self._reading)
+        while not self._done.is_set():
+            for key, _ in ready.select(timeout=0.2):
+                i = key.data
+                try:
+                    size = key.fileobj.recv_into(buffer)  # type: ignore[union-attr]
+                except OSError:
+                    size = 0
+                if not size:
+                    ready.unregister(key.fileobj)
+                    continue
+                # A header may be cut in two; what is kept is shorter than one, so none counts twice.
+                self.pictures[i] += (tails[i] + buffer[:size]).count(PART)
+                tails[i] = bytes(buffer[max(0, size - len(PART) + 1) : size])
+
+    def slowest_fps(self, seconds: float) -> float:
+        """Pictures a second of the viewer who gets fewest, over the next seconds."""
+        before = list(self.pictures)
+        time.sleep(seconds)
+        return min(now - then for now, then in zip(self.pictures, before, strict=True)) / seconds
+
+    def stop(self) -> None:
+        """Let all of them leave."""
+        self._done.set()
+        self.join()
+        for each in self._sockets:
+            each.close()
+
+
+@contextmanager
+def crowd(port: int, count: int, *, stalled: int = 0) -> Iterator[Crowd]:
+    """So many viewers until the block ends."""
+    watching = Crowd(port, count, stalled=stalled)
+    watching.start()
+    try:
+        yield watching
+    finally:
+        watching.stop()
+
+
+def delays_ms(port: int, seconds: float) -> list[float]:
+    """Milliseconds from capture until one viewer of /api/frames has the JPEG, for each new frame of these seconds."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection.request("GET", "/api/frames")
+    response = connection.getresponse()
+    found: list[float] = []
+    size, state, last = 0, b"null", -1.0
+    end_s = time.perf_counter() + seconds
+    while time.perf_counter() < end_s:
+        name, _, value = response.readline().partition(b":")
+        if name.lower() == b"content-length":
+            size = int(value)
+        elif name.lower() == b"x-mien-state":
+            state = value
+        elif name == b"\r\n" and size:
+            response.read(size)
+            size = 0
+            frame = json.loads(state)["frame"]
+            if frame and frame["captured_at"] != last:
+                last = frame["captured_at"]
+                found.append((time.time() - last) * 1e3)
+    connection.close()
+    return found

@@ -1,0 +1,112 @@
+"""The running program at a camera's pace: delay from capture to picture, processor time, and many viewers."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from benchmarks.crowd import crowd, delays_ms
+from benchmarks.loops import clip_frames
+from benchmarks.program import Program
+
+LONG_S = 300
+OVERLOAD_S = 40
+
+
+def measure_delay(seconds: float = 15) -> dict[str, float]:
+    """Milliseconds from capture until one viewer has the JPEG, 1280x720 at 30 frames a second."""
+    with playing(1280, 720, 30) as program:
+        delays_ms(program.port, 3)  # the first frames wait for caches and threads
+        found = delays_ms(program.port, seconds)
+    return {"delay_p50_ms": _percentile(found, 50), "delay_p95_ms": _percentile(found, 95)}
+
+
+def measure_processor(seconds: float = 10) -> dict[str, float]:
+    """Share of one core that 640x480 with one face at 15 frames a second takes, with one viewer."""
+    with playing(640, 480, 15) as program, crowd(program.port, 1):
+        program.analysed_fps(1)
+        fps = program.analysed_fps(1)
+        return {"fps_at_15": fps, "share_of_a_core_at_15_fps": program.processor_share(seconds)}
+
+
+def measure_crowd() -> dict[str, float]:
+    """200 viewers of the demo, then 20 of them stalled, beside one."""
+    figures: dict[str, float] = {}
+    program = Program("--source", "demo")
+    try:
+        program.wait_for_first_picture()
+        with crowd(program.port, 1):
+            alone_fps = program.analysed_fps(5)
+        for name, stalled in (("200_viewers", 0), ("200_viewers_20_stalled", 20)):
+            with crowd(program.port, 200, stalled=stalled) as watching:
+                figures[f"rate_{name}"] = program.analysed_fps(5) / alone_fps
+                figures[f"slowest_of_{name}_fps"] = watching.slowest_fps(4)
+    finally:
+        program.stop()
+    return figures
+
+
+def measure_long() -> dict[str, float]:
+    """Whether the delay grows: over five minutes, and on one core shared with three programs that never rest."""
+    with playing(1280, 720, 30) as program:
+        delays_ms(program.port, 3)
+        found = delays_ms(program.port, LONG_S)
+    figures = _first_and_last("delay", found)
+    with playing(1280, 720, 30) as program, one_busy_core(program.process.pid):
+        delays_ms(program.port, 5)
+        found = delays_ms(program.port, OVERLOAD_S)
+    return {**figures, **_first_and_last("delay_four_times_too_slow", found)}
+
+
+@contextmanager
+def playing(width: int, height: int, fps: int) -> Iterator[Program]:
+    """The program, showing the clip as Motion-JPEG of this size and rate, as webcams send it."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "clip.avi"
+        writer = cv2.VideoWriter(str(file), cv2.VideoWriter.fourcc(*"MJPG"), fps, (width, height))
+        for pixels in clip_frames(width, height, 240):
+            writer.write(pixels)
+        writer.release()
+        program = Program("--source", str(file))
+        try:
+            program.wait_for_first_picture()
+            yield program
+        finally:
+            program.stop()
+
+
+@contextmanager
+def one_busy_core(pid: int, busy: int = 3) -> Iterator[None]:
+    """Confine a program to one core and start so many beside it there that compute without end (Linux alone)."""
+    core = {min(os.sched_getaffinity(0))}
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        os.sched_setaffinity(int(thread.name), core)
+    busy_words = [sys.executable, "-c", f"import os; os.sched_setaffinity(0, {core})\nwhile True: pass"]
+    loads = [subprocess.Popen(busy_words) for _ in range(busy)]
+    try:
+        yield
+    finally:
+        for load in loads:
+            load.kill()
+            load.wait()
+
+
+def _first_and_last(name: str, found: Sequence[float]) -> dict[str, float]:
+    """The 95th percentile of the first and of the last third."""
+    third = max(1, len(found) // 3)
+    return {
+        f"{name}_p95_first_third_ms": _percentile(found[:third], 95),
+        f"{name}_p95_last_third_ms": _percentile(found[-third:], 95),
+    }
+
+
+def _percentile(values: Sequence[float], percent: float) -> float:
+    return float(np.percentile(values, percent)) if values else float("nan")

@@ -1,0 +1,39 @@
+"""Where the faces of a frame are: detectors behind one verb, `detect`, made by name with `create_detector`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mien.detector.base import Detector, clip_box
+from mien.detector.dlib_hog import DlibDetector
+from mien.detector.haar import HaarDetector
+from mien.detector.mtcnn_nets import MtcnnDetector
+from mien.detector.yunet import YuNetDetector
+from mien.expressions import DetectorError
+
+__all__ = ["DETECTORS", "Detector", "HaarDetector", "clip_box", "create_detector"]
+
+DETECTORS = ("haar", "dlib", "mtcnn", "yunet", "auto")
+"""Every detector by the name used on the command line; `auto` is the best of those present."""
+
+
+def create_detector(
+    name: str = "haar", *, min_face_px: int | None = None, model_file: str | Path | None = None
+) -> Detector:
+    """The detector of this name.
+
+    min_face_px: the smallest face wanted, in pixels of the original frame; by default a share of its longer side.
+    model_file: the network of yunet, which `auto` too takes where it is given.
+    Raises DetectorError for a name that is not known, and where a package or file is missing or broken.
+    """
+    if name not in DETECTORS:
+        raise DetectorError(f"expected a detector named {' or '.join(DETECTORS)}; found {name!r}")
+    if model_file is not None and name not in ("yunet", "auto"):
+        raise DetectorError(f"--detector-model: expected --detector yunet or auto with it, found {name}")
+    if name == "yunet" or (name == "auto" and model_file is not None):
+        return YuNetDetector(model_file, min_face_px=min_face_px)
+    if name == "dlib":
+        return DlibDetector(min_face_px=min_face_px)
+    if name == "mtcnn":
+        return MtcnnDetector(min_face_px=min_face_px)
+    return HaarDetector(min_face_px=min_face_px)

@@ -1,0 +1,84 @@
+"""What all detectors share: the verb, the reduced picture they search, and boxes that stay inside the picture."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterable
+from typing import Protocol
+
+import cv2
+import numpy as np
+
+from mien.expressions import Box, DetectorError
+
+
+class Detector(Protocol):
+    """Anything that finds faces; safe to call from several threads."""
+
+    name: str
+
+    def detect(self, pixels_bgr: np.ndarray) -> list[Box]:
+        """Boxes of the faces in uint8 (height, width, 3), in its pixels, from left to right, inside the picture."""
+        ...
+
+
+def search_scale(pixels_bgr: np.ndarray, window_px: int, search_side_px: int, min_face_px: int | None) -> float:
+    """By what a picture is scaled so that its smallest face wanted is as large as the smallest a detector sees.
+
+    window_px: that smallest. Without min_face_px the longer side becomes search_side_px at most: then the smallest
+    face is a fixed share of the picture, and the cost does not grow with the picture. Never above 1.
+    """
+    if min_face_px is not None:
+        return min(1.0, window_px / min_face_px)
+    return min(1.0, search_side_px / max(pixels_bgr.shape[:2]))
+
+
+def check_pixels(pixels_bgr: np.ndarray) -> None:
+    """ValueError unless these are uint8 pixels of shape (height, width, 3)."""
+    if pixels_bgr.dtype != np.uint8 or pixels_bgr.ndim != 3 or pixels_bgr.shape[2] != 3 or pixels_bgr.size == 0:
+        found = f"{pixels_bgr.dtype} {pixels_bgr.shape}"
+        raise ValueError(f"a detector needs uint8 pixels of shape (height, width, 3), found {found}")
+
+
+def scaled(pixels_bgr: np.ndarray, scale: float) -> np.ndarray:
+    """The picture made smaller: uint8 (about height * scale, about width * scale, 3), at least one pixel each."""
+    check_pixels(pixels_bgr)
+    if scale >= 1:
+        return pixels_bgr
+    height, width = pixels_bgr.shape[:2]
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return np.asarray(cv2.resize(pixels_bgr, size, interpolation=cv2.INTER_AREA))
+
+
+def as_square(x: float, y: float, w: float, h: float, *, grow: float, down: float) -> tuple[float, float, float, float]:
+    """The square of the same area times grow², about the same centre moved down by a share of the side.
+
+    Detectors draw their boxes differently; the network was trained on crops of one kind.
+    """
+    side = grow * (w * h) ** 0.5
+    return x + (w - side) / 2, y + (h - side) / 2 + down * side, side, side
+
+
+def boxes_inside(found: Iterable[tuple[float, float, float, float]], pixels_bgr: np.ndarray) -> list[Box]:
+    """(x, y, w, h) in pixels of the picture as boxes inside it, from left to right."""
+    height, width = pixels_bgr.shape[:2]
+    clipped = (clip_box(x, y, w, h, width, height) for x, y, w, h in found)
+    return sorted((box for box in clipped if box is not None), key=lambda box: (box.x, box.y, box.w))
+
+
+def clip_box(x: float, y: float, w: float, h: float, width: int, height: int) -> Box | None:
+    """The part of a box that lies inside a picture of width x height pixels, rounded; None where nothing does."""
+    left, top = max(0, round(x)), max(0, round(y))
+    right, bottom = min(width, round(x + w)), min(height, round(y + h))
+    if right <= left or bottom <= top:
+        return None
+    return Box(left, top, right - left, bottom - top)
+
+
+def require_package(module: str, detector: str, package: str) -> None:
+    """Raises DetectorError where the optional package of a detector is not installed."""
+    if importlib.util.find_spec(module) is None:
+        raise DetectorError(
+            f"--detector {detector}: expected the package {package}, found it not installed; "
+            "pip install -r requirements-detectors.txt installs it"
+        )

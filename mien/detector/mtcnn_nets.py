@@ -1,0 +1,52 @@
+"""MTCNN (optional: package mtcnn, which runs on TensorFlow and brings its weights along)."""
+
+from __future__ import annotations
+
+import threading
+
+import cv2
+import numpy as np
+
+from mien.detector.base import as_square, boxes_inside, require_package, scaled, search_scale
+from mien.expressions import Box
+from mien.keras_files import import_keras
+
+
+class MtcnnDetector:
+    """Three small networks, each refining what the one before proposes.
+
+    Zhang et al., "Joint face detection and alignment using multitask cascaded convolutional networks" (2016).
+    Finds many faces, but takes several times as long as the others.
+    min_face_px: the smallest face wanted, pixels of the original frame; by default 7.5 % of its longer side.
+    confidence: 0..1, of the boxes that count. Raises DetectorError where the package is missing.
+    """
+
+    name = "mtcnn"
+    window_px = 24
+
+    def __init__(self, *, min_face_px: int | None = None, search_side_px: int = 320, confidence: float = 0.9) -> None:
+        require_package("mtcnn", "mtcnn", "mtcnn")
+        import_keras()  # first, so that its backend starts without notes
+        from mtcnn import MTCNN
+
+        self._detector = MTCNN()
+        self._lock = threading.Lock()
+        self.min_face_px = min_face_px
+        self.search_side_px = search_side_px
+        self.confidence = confidence
+
+    def detect(self, pixels_bgr: np.ndarray) -> list[Box]:
+        """Boxes of the faces, from left to right."""
+        scale = search_scale(pixels_bgr, self.window_px, self.search_side_px, self.min_face_px)
+        small = scaled(pixels_bgr, scale)
+        if min(small.shape[:2]) < self.window_px:
+            return []
+        with self._lock:
+            found = self._detector.detect_faces(
+                cv2.cvtColor(small, cv2.COLOR_BGR2RGB), min_face_size=self.window_px, threshold_onet=self.confidence
+            )
+        squares = (as_square(*(v / scale for v in face["box"]), grow=GROW, down=DOWN) for face in found)
+        return boxes_inside(squares, pixels_bgr)
+
+
+GROW, DOWN = 1.0, 0.0

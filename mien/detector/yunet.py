@@ -1,0 +1,83 @@
+"""YuNet, OpenCV Zoo's face detector (optional: a model file of the user's)."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from mien.detector.base import as_square, boxes_inside, scaled, search_scale
+from mien.expressions import Box, DetectorError
+
+MODEL_FILE = "face_detection_yunet_2023mar.onnx"
+MODEL_SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
+MODEL_PAGE = "https://github.com/opencv/opencv_zoo/tree/main/models/face_detection_yunet"
+
+
+class YuNetDetector:
+    """A small convolutional network.
+
+    Wu, Peng and Yu, "YuNet: a tiny millisecond-level face detector" (2023). It sees faces from about 16 px upwards:
+    2.5 % of a picture's longer side reduced to 640 px.
+    model_file: the ONNX file that OpenCV Zoo publishes. min_face_px: the smallest face wanted, pixels of the original
+    frame. confidence: 0..1, of the boxes that count. Raises DetectorError where the file is missing or another one.
+    """
+
+    name = "yunet"
+    window_px = 16
+
+    def __init__(
+        self,
+        model_file: str | Path | None,
+        *,
+        min_face_px: int | None = None,
+        search_side_px: int = 640,
+        confidence: float = 0.5,
+    ) -> None:
+        model = np.frombuffer(read_model(model_file), np.uint8)
+        # From memory: what was checked is what is used, and OpenCV on Windows opens no path beyond ASCII.
+        self._detector = cv2.FaceDetectorYN.create(
+            "onnx", model, np.zeros(0, np.uint8), (320, 320), confidence, nms_threshold=0.3, top_k=500
+        )
+        self._lock = threading.Lock()  # one network shared by two threads gives wrong boxes silently
+        self.min_face_px = min_face_px
+        self.search_side_px = search_side_px
+
+    def detect(self, pixels_bgr: np.ndarray) -> list[Box]:
+        """Boxes of the faces, from left to right."""
+        scale = search_scale(pixels_bgr, self.window_px, self.search_side_px, self.min_face_px)
+        small = scaled(pixels_bgr, scale)
+        height, width = small.shape[:2]
+        if min(height, width) < self.window_px:
+            return []
+        with self._lock:
+            self._detector.setInputSize((width, height))
+            _, rows = self._detector.detect(small)
+        if rows is None:
+            return []
+        sound = np.isfinite(rows[:, :4]).all(axis=1) & (rows[:, 2:4] > 0).all(axis=1)  # tiny pictures give NaN
+        found = rows[sound, :4] / scale
+        return boxes_inside((as_square(*map(float, box), grow=GROW, down=DOWN) for box in found), pixels_bgr)
+
+
+GROW, DOWN = 1.0, 0.0
+
+
+def read_model(model_file: str | Path | None) -> bytes:
+    """The bytes of the model file. Raises DetectorError where there is none, or another than the known one."""
+    expected = f"expected {MODEL_FILE} from {MODEL_PAGE}"
+    if model_file is None:
+        raise DetectorError(f"--detector yunet: {expected}, named by --detector-model FILE; found no such option")
+    try:
+        content = Path(model_file).read_bytes()
+    except OSError as error:
+        raise DetectorError(f"--detector-model {model_file}: {expected}; {error.strerror or error}") from None
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != MODEL_SHA256:
+        raise DetectorError(
+            f"--detector-model {model_file}: {expected} with SHA-256 {MODEL_SHA256}, found a file with {digest}"
+        )
+    return content

@@ -1,0 +1,80 @@
+"""Frames with a face at a known place, and frames without one, made from images of faces, to try detectors on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from mien.expressions import EXPRESSIONS, Box
+from training.dataset import DataError
+
+WIDTH_PX, HEIGHT_PX = 640, 480
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PlacedFace:
+    """A frame, uint8 (480, 640, 3), with where its face is and what it shows.
+
+    face: the image that was placed, gray uint8. label: index into EXPRESSIONS.
+    """
+
+    pixels_bgr: np.ndarray
+    box: Box
+    face: np.ndarray
+    label: int
+
+
+def face_paths(data: str | Path, pattern: str = "test/*/PrivateTest_*") -> list[Path]:
+    """The images of FER-2013 as folders that match, ordered by name. Raises DataError where there are none."""
+    paths = sorted(path for path in Path(data).glob(pattern) if path.parent.name in EXPRESSIONS)
+    if not paths:
+        raise DataError(f"{data}: expected images named {pattern}, in folders by expression; found none")
+    return paths
+
+
+def frames_with_faces(
+    paths: Sequence[Path], count: int, rng: np.random.Generator, *, face_px: int = 160
+) -> Iterator[PlacedFace]:
+    """So many different faces, each face_px wide at a random place before plain gray, soft blobs or noise."""
+    for i, chosen in enumerate(rng.permutation(len(paths))[:count]):
+        pixels = _background(i % 3, rng)
+        image = read_gray(paths[chosen])
+        face = cv2.resize(image, (face_px, face_px), interpolation=cv2.INTER_CUBIC)
+        x, y = int(rng.integers(0, WIDTH_PX - face_px)), int(rng.integers(0, HEIGHT_PX - face_px))
+        pixels[y : y + face_px, x : x + face_px] = face[..., np.newaxis]
+        yield PlacedFace(pixels, Box(x, y, face_px, face_px), image, EXPRESSIONS.index(paths[chosen].parent.name))
+
+
+def frames_without_faces(paths: Sequence[Path], count: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    """So many frames, uint8 (480, 640, 3), of the same backgrounds and of faces cut into 64 shuffled squares."""
+    for i in range(count):
+        pixels = _background(i % 4, rng)
+        if i % 4 == 3:
+            face = cv2.resize(
+                read_gray(paths[int(rng.integers(len(paths)))]), (480, 480), interpolation=cv2.INTER_CUBIC
+            )
+            parts = face.reshape(8, 60, 8, 60).swapaxes(1, 2).reshape(64, 60, 60)[rng.permutation(64)]
+            pixels[:, 80:560, :] = parts.reshape(8, 8, 60, 60).swapaxes(1, 2).reshape(480, 480, 1)
+        yield pixels
+
+
+def read_gray(path: Path) -> np.ndarray:
+    """The image as gray uint8 (height, width). Raises DataError where it can not be read."""
+    image = cv2.imdecode(np.frombuffer(path.read_bytes() or b"\0", np.uint8), cv2.IMREAD_GRAYSCALE)
+    if image is None:
+        raise DataError(f"{path}: expected an image, found something else")
+    return np.asarray(image)
+
+
+def _background(kind: int, rng: np.random.Generator) -> np.ndarray:
+    """Plain gray, soft blobs, or noise; any other kind is plain."""
+    if kind == 1:
+        coarse = rng.integers(60, 200, (12, 16, 3), dtype=np.uint8)
+        return np.asarray(cv2.resize(coarse, (WIDTH_PX, HEIGHT_PX), interpolation=cv2.INTER_CUBIC))
+    if kind == 2:
+        return np.clip(rng.normal(120, 25, (HEIGHT_PX, WIDTH_PX, 3)), 0, 255).astype(np.uint8)
+    return np.full((HEIGHT_PX, WIDTH_PX, 3), 128, np.uint8)

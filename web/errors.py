@@ -1,0 +1,56 @@
+"""Errors, told in the manner of their address: JSON for programs, a small page for people."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from hashlib import sha256
+from http import HTTPStatus
+
+from flask import Response, jsonify, request
+from markupsafe import Markup
+from werkzeug.exceptions import HTTPException
+
+from web.security import HEADERS
+
+ERROR_PAGE = Markup(
+    '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+    "<title>{name} · Mien</title>{style}"
+    '<main class="error"><h1>{name}</h1><p>{text}</p>{way_out}</main></html>'
+)
+STYLE_SHEET = Markup('<link rel="stylesheet" href="/static/style.css">')
+BACK = Markup('<p><a href="/">Back to the picture</a></p>')
+TOKEN_FORM = Markup(
+    '<form action="/"><label>Token <input name="token" type="password" autocomplete="off" required></label> '
+    "<button>Open</button></form>"
+)
+
+# Who lacks the token can not load the style sheet either, so that one page brings a few lines of its own.
+PLAIN_RULES = (
+    ":root{color-scheme:light dark;font:16px/1.5 system-ui,sans-serif}"
+    "main{max-width:36rem;margin:15vh auto;padding:0 1rem}"
+    "input,button{font:inherit;padding:.4rem .6rem}"
+)
+PLAIN_STYLE = Markup(f"<style>{PLAIN_RULES}</style>")
+PLAIN_STYLE_HASH = f"'sha256-{b64encode(sha256(PLAIN_RULES.encode()).digest()).decode()}'"
+POLICY = "Content-Security-Policy"
+
+
+def answer(error: HTTPException) -> Response:
+    """Answer an error in the manner of its address: JSON for programs, a small page for people."""
+    code = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
+    text = error.description or HTTPStatus(code).description
+    response: Response
+    if request.path.startswith("/api/"):
+        response = jsonify(error=text)
+    else:
+        lacks_token = code == HTTPStatus.UNAUTHORIZED
+        style, way_out = (PLAIN_STYLE, TOKEN_FORM) if lacks_token else (STYLE_SHEET, BACK)
+        page = ERROR_PAGE.format(name=error.name, text=text, style=style, way_out=way_out)
+        response = Response(page, mimetype="text/html")
+        if lacks_token:
+            response.headers[POLICY] = HEADERS[POLICY].replace("style-src 'self'", f"style-src {PLAIN_STYLE_HASH}")
+    response.status_code = code
+    for name, value in error.get_headers():
+        if name.lower() != "content-type":  # e.g. Allow of a 405
+            response.headers[name] = value
+    return response
