@@ -100,6 +100,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
         parts.callback(camera.stop)  # before the server: its streams end with the camera
         query = f"/?token={token}" if token else ""
         log.info("%s: open %s%s (Ctrl-C stops)", camera.status().name, server.url, query)
+        log.info("faces are found by %s%s", pipeline.detector.name, " (auto)" if settings.detector == "auto" else "")
         if not is_loopback(settings.host):
             log.info("open to the network: on another computer put this one's name or address in place of the host")
         while not stop.wait(0.5):  # a wait without limit could not be interrupted on Windows
@@ -114,7 +115,6 @@ def create_pipeline(settings: Settings) -> Pipeline:
     from model import FacialExpressionModel
 
     detector = create_detector(settings.detector, min_face_px=settings.min_face, model_file=settings.detector_model)
-    log.info("faces are found by %s%s", detector.name, " (auto)" if settings.detector == "auto" else "")
     classifier = FacialExpressionModel(
         settings.model, settings.weights, labels=settings.labels, input_scale=settings.input_scale
     )
