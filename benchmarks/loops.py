@@ -30,7 +30,7 @@ MEDIA = Path(__file__).parents[2] / "shared" / "media"
 CLIP = MEDIA / "expressions.mp4"
 GROUP = MEDIA / "group.jpg"
 BLOCK = 40
-FRAMES = 160
+FRAMES = 120
 FRAME_RATE = 24.0
 RIGHT_IOU = 0.6
 JPEG_QUALITY = 80
@@ -72,7 +72,7 @@ def clip_frames(width: int, height: int, count: int = FRAMES) -> list[np.ndarray
     return frames
 
 
-def group_frames(width: int, height: int, count: int = FRAMES) -> list[np.ndarray]:
+def group_frames(width: int, height: int, count: int = FRAMES // 2) -> list[np.ndarray]:
     """A picture of five people before a camera that pans to and fro by PAN_PX; none where there is no such picture."""
     picture = cv2.imread(str(GROUP))
     if picture is None:
