@@ -111,6 +111,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
 def create_pipeline(settings: Settings) -> Pipeline:
     """The detector and the model the settings name, ready to analyse. Raises DetectorError or ModelError."""
     from mien.detector import create_detector
+    from mien.memory import give_back
     from mien.pipeline import Pipeline
     from model import FacialExpressionModel
 
@@ -119,6 +120,7 @@ def create_pipeline(settings: Settings) -> Pipeline:
         settings.model, settings.weights, labels=settings.labels, input_scale=settings.input_scale
     )
     classifier.warm_up()
+    give_back()
     return Pipeline(detector, classifier, unsure_below=settings.unsure)
 
 
