@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -127,6 +128,7 @@ class FakePipeline:
     def __init__(self) -> None:
         self.seen: list[tuple[Any, tuple[int, int], int]] = []
         self.classifier: Any = None
+        self.detector: Any = SimpleNamespace(name="fake")
         self.error: Exception | None = None
         self.threads: set[str] = set()
 

@@ -256,7 +256,8 @@ def test_without_a_camera_it_is_said_what_to_do(browser, with_camera, fake_camer
     assert texts(browser, "#faces .face") == []
     find(browser, "#source").click()
     assert eventually(lambda: texts(browser, "#source-list button") != [])
-    find(browser, "#source-list li:last-child button").click()
+    # In one step: the page may draw its list anew at any moment.
+    browser.execute_script("document.querySelector('#source-list li:last-child button').click()")
     assert eventually(lambda: find(browser, "#status").text == "LIVE")
     browser.execute_cdp_cmd("Browser.resetPermissions", {})
     browser.get("about:blank")
