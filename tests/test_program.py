@@ -20,6 +20,8 @@ from mien.expressions import EXPRESSIONS
 from tests.media import GROUP_BOXES, ROOT, SHARED
 from tests.web_fakes import StreamClient, eventually, free_port
 
+# Without what importing Keras has set in this process: the program has to be quiet by itself.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
 START_WITHIN_S = 60
 
 
@@ -31,7 +33,7 @@ class Running:
         self.url = f"http://127.0.0.1:{self.port}"
         words = [sys.executable, str(ROOT / "main.py"), "--port", str(self.port), *map(str, options)]
         self.process = subprocess.Popen(
-            words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **(environ or {})}
+            words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**ENVIRONMENT, **(environ or {})}
         )
 
     def get(self, path):
@@ -106,7 +108,7 @@ def ends(*options, environ=None):
         capture_output=True,
         text=True,
         timeout=START_WITHIN_S,
-        env={**os.environ, **(environ or {})},
+        env={**ENVIRONMENT, **(environ or {})},
         check=False,
     )
     return done.returncode, done.stderr
