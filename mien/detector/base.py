@@ -50,13 +50,10 @@ def scaled(pixels_bgr: np.ndarray, scale: float) -> np.ndarray:
     return np.asarray(cv2.resize(pixels_bgr, size, interpolation=cv2.INTER_AREA))
 
 
-def as_square(x: float, y: float, w: float, h: float, *, grow: float, down: float) -> tuple[float, float, float, float]:
-    """The square of the same area times grow², about the same centre moved down by a share of the side.
-
-    Detectors draw their boxes differently; the network was trained on crops of one kind.
-    """
-    side = grow * (w * h) ** 0.5
-    return x + (w - side) / 2, y + (h - side) / 2 + down * side, side, side
+def as_square(x: float, y: float, w: float, h: float) -> tuple[float, float, float, float]:
+    """The square of the same area about the same centre: some detectors draw tall boxes, the network knows squares."""
+    side = (w * h) ** 0.5
+    return x + (w - side) / 2, y + (h - side) / 2, side, side
 
 
 def boxes_inside(found: Iterable[tuple[float, float, float, float]], pixels_bgr: np.ndarray) -> list[Box]:

@@ -7,7 +7,7 @@ import threading
 import cv2
 import numpy as np
 
-from mien.detector.base import as_square, boxes_inside, require_package, scaled, search_scale
+from mien.detector.base import boxes_inside, require_package, scaled, search_scale
 from mien.expressions import Box
 
 
@@ -39,12 +39,5 @@ class DlibDetector:
         gray = cv2.cvtColor(scaled(pixels_bgr, scale), cv2.COLOR_BGR2GRAY)
         with self._lock:
             found, _, _ = self._detector.run(gray, 0, self.threshold)
-        squares = (
-            as_square(r.left() / scale, r.top() / scale, r.width() / scale, r.height() / scale, grow=GROW, down=DOWN)
-            for r in found
-        )
-        return boxes_inside(squares, pixels_bgr)
-
-
-GROW, DOWN = 1.0, 0.0
-"""Its squares already hold what those of FER-2013 hold: see `python -m training evaluate --end-to-end`."""
+        boxes = ((r.left() / scale, r.top() / scale, r.width() / scale, r.height() / scale) for r in found)
+        return boxes_inside(boxes, pixels_bgr)

@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mien.detector.base import as_square, boxes_inside, check_pixels, search_scale
+from mien.detector.base import boxes_inside, check_pixels, search_scale
 from mien.expressions import Box, DetectorError
 from mien.reduced import reduced_gray
 
@@ -74,7 +74,7 @@ class HaarDetector:
                 for box, score in grouped(np.asarray(windows), np.asarray(weights))
                 if self._is_face(gray, box, score)
             ]
-        return boxes_inside((as_square(*(v / scale for v in box), grow=GROW, down=DOWN) for box in found), pixels_bgr)
+        return boxes_inside(((x / scale, y / scale, w / scale, h / scale) for x, y, w, h in found), pixels_bgr)
 
     def _is_face(self, gray: np.ndarray, box: tuple[int, ...], score: float) -> bool:
         if score >= self.threshold or score + MOST_FROM_SECOND < self.threshold:
@@ -93,9 +93,6 @@ class HaarDetector:
         )
         here = Box(x - left, y - top, w, h)
         return sum(here.iou(Box(*map(int, window))) >= 0.5 for window in windows)
-
-
-GROW, DOWN = 1.0, 0.0
 
 
 def grouped(windows: np.ndarray, weights: np.ndarray) -> list[tuple[tuple[int, ...], float]]:

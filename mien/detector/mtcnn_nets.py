@@ -45,8 +45,5 @@ class MtcnnDetector:
             found = self._detector.detect_faces(
                 cv2.cvtColor(small, cv2.COLOR_BGR2RGB), min_face_size=self.window_px, threshold_onet=self.confidence
             )
-        squares = (as_square(*(v / scale for v in face["box"]), grow=GROW, down=DOWN) for face in found)
+        squares = (as_square(*(v / scale for v in face["box"])) for face in found)
         return boxes_inside(squares, pixels_bgr)
-
-
-GROW, DOWN = 1.0, 0.0

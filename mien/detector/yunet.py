@@ -60,10 +60,7 @@ class YuNetDetector:
             return []
         sound = np.isfinite(rows[:, :4]).all(axis=1) & (rows[:, 2:4] > 0).all(axis=1)  # tiny pictures give NaN
         found = rows[sound, :4] / scale
-        return boxes_inside((as_square(*map(float, box), grow=GROW, down=DOWN) for box in found), pixels_bgr)
-
-
-GROW, DOWN = 1.0, 0.0
+        return boxes_inside((as_square(*map(float, box)) for box in found), pixels_bgr)
 
 
 def read_model(model_file: str | Path | None) -> bytes:
