@@ -15,10 +15,10 @@ run: $(VENV)/.run  ## serve localhost:5000; OPTIONS="--source 0" for a webcam
 	$(BIN)/python main.py $(OPTIONS)
 
 test: $(VENV)/.dev  ## every test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
-fuzz: $(VENV)/.dev  ## 2,000 cases against the description of the interface, 2,000 broken images
-	$(BIN)/python -m pytest -s tests/test_fuzz.py --fuzz 2000
+fuzz: $(VENV)/.dev  ## 2,000 cases against the description of the interface, 2,000 broken images, 500 covered ones
+	$(BIN)/python -m pytest -s tests/test_fuzz.py tests/test_privacy.py --fuzz 2000
 
 check: $(VENV)/.dev  ## lint and types
 	$(BIN)/ruff check .

@@ -20,6 +20,7 @@ from mien.expressions import MienError
 from mien.settings import Settings, read_settings
 
 if TYPE_CHECKING:
+    from mien.choices import Choices
     from mien.pipeline import Pipeline
 
 REST_AFTER_S = 10.0
@@ -58,6 +59,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
 
     with ExitStack() as parts:
         choices = Choices(settings.media)
+        check_early(settings, choices)
         pipeline = create_pipeline(settings)
         if stop.is_set():
             return
@@ -106,6 +108,20 @@ def run(settings: Settings, stop: threading.Event) -> None:
         while not stop.wait(0.5):  # a wait without limit could not be interrupted on Windows
             pass
         log.info("stopping")
+
+
+def check_early(settings: Settings, choices: Choices) -> None:
+    """Refuse what can be refused before the network is loaded, which takes seconds. Raises MienError."""
+    from mien.recorder import open_writer
+    from mien.sources import source_kind, source_name
+    from web.server import check_port
+
+    check_port(settings.host, settings.port)
+    source_name(settings.source)
+    if settings.save is not None:
+        open_writer(settings.save, settings.source, settings.fps).close()
+    if source_kind(settings.source) == "file":  # a webcam or a network camera would be opened twice, which takes time
+        choices.open(settings.source).close()
 
 
 def create_pipeline(settings: Settings) -> Pipeline:

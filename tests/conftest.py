@@ -17,8 +17,13 @@ from web.server import Server
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--fuzz 2000`: how many cases tests/test_fuzz.py tries."""
-    parser.addoption("--fuzz", type=int, default=150, help="cases of each kind in tests/test_fuzz.py")
+    """`--fuzz 2000`: how many cases are tried where there is no end of them."""
+    parser.addoption(
+        "--fuzz",
+        type=int,
+        default=150,
+        help="cases in tests/test_fuzz.py, frames in tests/test_privacy.py",
+    )
 
 
 @pytest.fixture

@@ -129,7 +129,7 @@ def test_what_can_not_be_analysed_is_refused_as_json(client, data, mimetype, cod
         (files(IMAGE[:60]), 422),
         (files(*[IMAGE] * 17), 413),
     ],
-    ids=str,
+    ids=["nothing", "text", "another name", "not an image", "empty", "cut off", "too many"],
 )
 def test_forms_that_do_not_fit_are_refused(client, data: dict, code: int) -> None:
     answer = client.post("/api/analyze", data=data, content_type="multipart/form-data")
@@ -278,10 +278,12 @@ def test_a_place_comes_back_when_the_analysis_fails(fake_camera, serve) -> None:
 
 
 def test_a_client_that_goes_away_half_way_gives_its_place_back(fake_camera, serve) -> None:
-    server = serve(fake_camera, analyze=analyze, max_analyses=1)
+    arrived = threading.Semaphore(0)
+    server = serve(fake_camera, analyze=analyze, max_analyses=1, answers={"/api/analyze": arrived.release})
     with socket.create_connection(("127.0.0.1", server.port)) as half:
         half.sendall(b"POST /api/analyze HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\n")
         half.sendall(b"Content-Length: 1000\r\n\r\nhalf")
+        assert arrived.acquire(timeout=8)
         assert eventually(lambda: post(server)[0] == 429)
     assert eventually(lambda: post(server)[0] == 200)
 

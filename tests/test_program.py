@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 
 from mien.detector import HaarDetector
-from mien.expressions import EXPRESSIONS
+from mien.expressions import EXPRESSIONS, Box
 from tests.media import GROUP_BOXES, ROOT, SHARED
 from tests.web_fakes import StreamClient, eventually, free_port
 
@@ -277,20 +277,14 @@ def test_covered_and_recorded_and_killed(run, tmp_path):
 
 @pytest.mark.shared
 @pytest.mark.skipif(not (SHARED / "media").is_dir(), reason="../shared/media is not here")
-def test_the_real_clip_shows_one_labelled_face(run):
-    program = run("--source", SHARED / "media" / "expressions.mp4")
+def test_a_real_clip_shows_one_labelled_face_and_a_group_photo_four_of_five(run):
+    program = run("--source", SHARED / "media" / "expressions.mp4", "--media", SHARED / "media")
     state = program.wait_for(lambda state: state["faces"])
     assert state["source"]["state"] == "file"
     assert len(state["faces"]) == 1
     assert sum(state["faces"][0]["probabilities"].values()) == pytest.approx(1, abs=1e-3)
 
-
-@pytest.mark.shared
-@pytest.mark.skipif(not (SHARED / "media").is_dir(), reason="../shared/media is not here")
-def test_the_group_photo_shows_four_of_five_faces(run):
-    from mien.expressions import Box
-
-    program = run("--source", SHARED / "media" / "group.jpg")
+    program.post("/api/source", {"source": "group.jpg"})
     state = program.wait_for(lambda state: len(state["faces"]) >= 4)
     boxes = [Box(**face["box"]) for face in state["faces"]]
     found = sum(any(box.iou(truth) >= 0.4 for box in boxes) for truth in GROUP_BOXES)

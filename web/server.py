@@ -172,19 +172,12 @@ class Server:
     @property
     def url(self) -> str:
         """Where the page is found, as a browser on this computer would write it."""
-        host = "localhost" if self._is_local else f"[{self.host}]" if ":" in self.host else self.host
+        host = "localhost" if _is_local(self.host) else f"[{self.host}]" if ":" in self.host else self.host
         return f"http://{host}:{self.port}"
-
-    @property
-    def _is_local(self) -> bool:
-        return is_loopback(self.host) or self.host in {"0.0.0.0", "::"}
 
     def start(self) -> None:
         """Bind and serve in the background; port 0 takes a free one. Raises ServerError."""
-        if self.port and self._is_local and _answers("localhost", self.port):
-            # macOS lets a program bind 127.0.0.1 beside another that holds all addresses, then
-            # "localhost" reaches the other one.
-            raise ServerError(self._taken())
+        check_port(self.host, self.port)
         bound: Future[None] = Future()
         # The workers inherit `daemon`, so that none of them can keep the program from ending.
         threading.Thread(target=self._serve, args=(bound,), name="web server", daemon=True).start()
@@ -226,16 +219,30 @@ class Server:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def _taken(self) -> str:
-        airplay = " (on macOS often by AirPlay Receiver)" if self.port == 5000 else ""
-        return f"port {self.port} is already in use by another program{airplay}: choose another with --port"
-
     def _explain(self, error: OSError) -> str:
         if error.errno == errno.EADDRINUSE:
-            return self._taken()
+            return _taken(self.port)
         if error.errno in {errno.EACCES, errno.EPERM}:
             return f"port {self.port} may not be used by this account: choose one above 1023 with --port"
         return f"can not listen on {self.host}, port {self.port}: {error.strerror or error}"
+
+
+def check_port(host: str, port: int) -> None:
+    """Raises ServerError where another program answers on this port of this computer already; 0 is any free one.
+
+    macOS lets a program bind 127.0.0.1 beside another that holds all addresses, then "localhost" reaches the other one.
+    """
+    if port and _is_local(host) and _answers("localhost", port):
+        raise ServerError(_taken(port))
+
+
+def _is_local(host: str) -> bool:
+    return is_loopback(host) or host in {"0.0.0.0", "::"}
+
+
+def _taken(port: int) -> str:
+    airplay = " (on macOS often by AirPlay Receiver)" if port == 5000 else ""
+    return f"port {port} is already in use by another program{airplay}: choose another with --port"
 
 
 def _answers(host: str, port: int) -> bool:
