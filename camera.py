@@ -10,10 +10,11 @@ looks, once for all who do.
 
 from __future__ import annotations
 
+import itertools
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
@@ -86,7 +87,7 @@ class VideoCamera:
         rest_after_s: float | None = None,
         needed: Callable[[], bool] = lambda: False,
         open: Callable[..., Source] = open_source,
-        make_tracker: Callable[[], Any] = Tracker,
+        make_tracker: Callable[[Iterator[int]], Any] = Tracker,
         annotate: Callable[[Frame, Analysis], np.ndarray] = drawing.annotate,
         placeholder: Callable[[int, int, Sequence[str]], np.ndarray] = drawing.placeholder,
         clock: Clock | None = None,
@@ -132,6 +133,7 @@ class VideoCamera:
         self._seen = threading.local()
         # The rest belongs to the inference thread.
         self._notices = Notices(self._clock)
+        self._numbers = itertools.count(1)  # of faces: no two streams share one
         self._tracker: Any = None
         self._tracked: tuple[int, int, int] | None = None  # stream, width, height the tracker is for
 
@@ -271,7 +273,7 @@ class VideoCamera:
         # keep flowing is not opened anew, which would only interrupt the picture: the new size is taken as it is.
         tracked = (frame.stream, frame.width, frame.height)
         if tracked != self._tracked:
-            self._tracker = self._make_tracker()
+            self._tracker = self._make_tracker(self._numbers)
             self._tracked = tracked
         assert self._pipeline is not None
         return self._pipeline.analyze(frame, self._tracker)

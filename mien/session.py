@@ -109,7 +109,7 @@ class _CsvWriter:
         self._error: str | None = None
         self._closed = False
         self._queue: queue.Queue[tuple[Frame, Analysis] | None] = queue.Queue(QUEUE_FRAMES)
-        self._numbers = _Numbers()
+        self._numbers = _FrameNumbers()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="session-writer", daemon=True)
         self._thread.start()
@@ -157,7 +157,8 @@ class _CsvWriter:
             self._ended.set()
 
     def _write(self, frame: Frame, analysis: Analysis) -> None:
-        rows = self._numbers.rows(frame, analysis)
+        number = self._numbers.number(frame)
+        rows = [_row(number, frame, face) for face in analysis.faces]
         data = "".join(rows).encode()
         try:
             _write_all(self._file, data)
@@ -181,34 +182,29 @@ class _CsvWriter:
             os.close(descriptor)
 
 
-class _Numbers:
-    """Keeps frames and faces of one file apart: a source that is opened again, or changed, counts from the start."""
+class _FrameNumbers:
+    """Keeps the frames of one file apart: a source that is opened again, or changed, counts them from the start."""
 
     def __init__(self) -> None:
-        self._frame_shift = self._face_shift = 0
-        self._last_frame = self._last_face = 0
-        self._before: tuple[int, int, int] | None = None  # stream, width and height of the frame before
+        self._shift = self._last = 0
+        self._stream: int | None = None
 
-    def rows(self, frame: Frame, analysis: Analysis) -> list[str]:
-        """A line for each face."""
-        now = (frame.stream, analysis.width, analysis.height)
-        if self._before is not None and now != self._before:  # faces are followed within a stream of one size
-            self._face_shift = self._last_face
-            if frame.stream != self._before[0]:
-                self._frame_shift = self._last_frame + 1
-        self._before = now
-        self._last_frame = frame.index + self._frame_shift
-        return [self._row(frame, face) for face in analysis.faces]
+    def number(self, frame: Frame) -> int:
+        """That of the file for a frame, which may come again, as a still picture does."""
+        if self._stream not in (None, frame.stream):
+            self._shift = self._last + 1
+        self._stream = frame.stream
+        self._last = frame.index + self._shift
+        return self._last
 
-    def _row(self, frame: Frame, face: Face) -> str:
-        number = "" if face.id is None else str(face.id + self._face_shift)
-        self._last_face = max(self._last_face, int(number or 0))
-        media_time = "" if frame.media_time_s is None else f"{frame.media_time_s:.3f}"
-        box = face.box
-        fields = [str(self._last_frame), f"{frame.captured_at:.3f}", media_time, number]
-        fields += [str(int(side)) for side in (box.x, box.y, box.w, box.h)]
-        fields += [f"{float(share):.5f}" for share in face.probabilities]
-        return ",".join([*fields, face.label]) + "\n"
+
+def _row(number: int, frame: Frame, face: Face) -> str:
+    media_time = "" if frame.media_time_s is None else f"{frame.media_time_s:.3f}"
+    box = face.box
+    fields = [str(number), f"{frame.captured_at:.3f}", media_time, "" if face.id is None else str(face.id)]
+    fields += [str(int(side)) for side in (box.x, box.y, box.w, box.h)]
+    fields += [f"{float(share):.5f}" for share in face.probabilities]
+    return ",".join([*fields, face.label]) + "\n"
 
 
 def _new_file(folder: Path, now_s: float) -> tuple[Path, IO[bytes]]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -52,7 +53,7 @@ def _share(cutoff_hz: float, elapsed_s: float) -> float:
 
 
 class Track:
-    """One face followed over time; `id` is 1, 2, 3, ... in order of appearance and never used again."""
+    """One face followed over time; `id` is its number, given in order of appearance and never used again."""
 
     def __init__(self, box: Box, time_s: float) -> None:
         self.id: int | None = None
@@ -97,11 +98,14 @@ class Tracker:
     of its pixels. `follow` comes first in each frame; detection only where `wants_detection` says so:
     every 0.3 s, every 0.1 s while there is no face, and at once where a face was lost, is not yet confirmed,
     or the scene changed.
+
+    numbers: where the faces' numbers come from, 1, 2, 3, ... by default; who follows one stream after another hands in
+    the same ones, so that no two faces share a number.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, numbers: Iterator[int] | None = None) -> None:
         self._tracks: list[Track] = []
-        self._last_id = 0
+        self._numbers = itertools.count(1) if numbers is None else numbers
         self._follower = Follower()
         self._lost = True
         self._detected_at_s = -math.inf
@@ -142,8 +146,7 @@ class Tracker:
         self._drop_doubles()
         for track in self._tracks:
             if track.id is None and track.hits >= CONFIRMATIONS:
-                self._last_id += 1
-                track.id = self._last_id
+                track.id = next(self._numbers)
         return self.faces()
 
     def _drop_doubles(self) -> None:

@@ -20,6 +20,7 @@ class Rig:
         self.clock = FakeClock()
         self.told = []
         self.trackers = []
+        self.numbers = []
         settings = {
             "open": self.opener,
             "clock": self.clock,
@@ -34,7 +35,8 @@ class Rig:
         self.told.append(list(lines))
         return np.full((height, width, 3), 255, np.uint8)
 
-    def make_tracker(self):
+    def make_tracker(self, numbers):
+        self.numbers.append(numbers)
         self.trackers.append(object())
         return self.trackers[-1]
 

@@ -306,6 +306,7 @@ def test_a_change_of_size_gets_a_fresh_tracker_and_no_interruption(rig):
     assert trackers == [0, 0, 1, 1, 2]
     assert it.told == []
     assert it.opener.specs == ["0"]
+    assert_faces_count_on(it)
     assert decode_image(it.snapshot(lambda found: found.frame.index == 4).jpeg).shape == (24, 32, 3)
 
 
@@ -317,6 +318,14 @@ def test_a_source_opened_again_gets_a_fresh_tracker(rig):
     it.clock.advance(0.5)
     it.until_analysed(2)
     assert len({id(tracker) for tracker, _, _ in it.pipeline.seen}) == 2
+    assert_faces_count_on(it)
+
+
+def assert_faces_count_on(it):
+    """All trackers take their numbers from one place, so that no two faces of a run share one."""
+    assert len(it.numbers) > 1
+    assert len(set(map(id, it.numbers))) == 1
+    assert [next(it.numbers[0]) for _ in range(2)] == [1, 2]
 
 
 def test_what_auto_found_is_what_is_opened_again(rig):
@@ -390,6 +399,7 @@ def test_an_error_in_the_pipeline_is_told_logged_once_and_survived(rig, caplog):
     assert it.until("live").reason is None
     assert caplog.text.count("a frame could not be analysed") == 1
     assert it.pipeline.seen[1][0] is not it.pipeline.seen[0][0]  # the old tracker may be half way through
+    assert_faces_count_on(it)
 
 
 def test_an_analysis_that_hangs_is_told(rig):

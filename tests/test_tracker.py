@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 
@@ -39,6 +41,12 @@ def test_a_forgotten_number_is_not_used_again():
     box = Box(50, 50, 80, 80)
     assert follow(tracker, [[box]] * 3)[-1] == [1]
     assert follow(tracker, [[box]] * 3, start_s=5.0)[-1] == [2]
+
+
+def test_trackers_that_share_their_numbers_give_none_twice():
+    numbers = itertools.count(1)
+    rows = [[Box(50, 50, 80, 80), Box(300, 60, 90, 90)]] * 3
+    assert [follow(Tracker(numbers), rows)[-1] for _ in range(3)] == [[1, 2], [3, 4], [5, 6]]
 
 
 def test_two_faces_keep_their_numbers_whatever_the_order_of_boxes():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -65,6 +66,17 @@ def number(visitors: Visitors, key: str = KEY) -> int | None:
 
 def test_each_key_has_a_tracker_of_its_own(visitors) -> None:
     assert [number(visitors, key) for key in (KEY, "other-key", KEY, KEY, "other-key")] == [1, 1, 2, 3, 2]
+
+
+def test_each_key_counts_its_faces_from_1(clock) -> None:
+    def analyze(frame, tracker) -> Analysis:
+        boxes = [Box(0, 0, 9, 9), Box(20, 0, 9, 9)]
+        faces = [tracker.update(boxes, clock.monotonic()) for _ in range(2)][-1]
+        return Analysis(frame.width, frame.height, tuple(Face(face.box, SHARES, SHARES, face.id) for face in faces))
+
+    visitors = Visitors(SimpleNamespace(analyze=analyze), clock)
+    for key in (KEY, "other-key", KEY):
+        assert [face.id for face in visitors.analyze(key, IMAGE).faces] == [1, 2]
 
 
 def test_the_time_is_the_servers(visitors, pipeline, clock) -> None:
