@@ -117,18 +117,24 @@ class Privacy:
 
     def _cover(self, pixels_bgr: np.ndarray, now_s: float) -> np.ndarray:
         height, width = pixels_bgr.shape[:2]
-        if not self._seen:
-            return mosaic(pixels_bgr, min(height, width) / WHOLE_BLOCKS)
-        fine_px = max(height, width) / BACKGROUND_BLOCKS
-        covered = mosaic(pixels_bgr, fine_px)
-        for sights in self._seen.values():
-            inside = clip_box(*_place(sights, now_s), width, height)
-            if inside is not None:
-                rows = slice(inside.y, inside.y + inside.h)
-                columns = slice(inside.x, inside.x + inside.w)
-                block_px = max(fine_px, max(sight.side_px for sight in sights) / FACE_BLOCKS)
-                covered[rows, columns] = mosaic(pixels_bgr[rows, columns], block_px)
+        covered = np.zeros_like(pixels_bgr)
+        for box, block_px in self._places(width, height, now_s):
+            part = slice(box.y, box.y + box.h), slice(box.x, box.x + box.w)
+            covered[part] = mosaic(pixels_bgr[part], block_px)
         return covered
+
+    def _places(self, width: int, height: int, now_s: float) -> list[tuple[Box, float]]:
+        """What to cover one after the other, the whole picture first, and the side of its blocks in pixels."""
+        whole = Box(0, 0, width, height)
+        if not self._seen:
+            return [(whole, min(height, width) / WHOLE_BLOCKS)]
+        fine_px = max(height, width) / BACKGROUND_BLOCKS
+        places = [(whole, fine_px)]
+        for sights in self._seen.values():
+            inside = clip_box(*_around(sights, now_s), width, height)
+            if inside is not None:
+                places.append((inside, max(fine_px, max(sight.side_px for sight in sights) / FACE_BLOCKS)))
+        return places
 
 
 def mosaic(pixels_bgr: np.ndarray, block_px: float) -> np.ndarray:
@@ -139,7 +145,7 @@ def mosaic(pixels_bgr: np.ndarray, block_px: float) -> np.ndarray:
     return cv2.resize(small, (width, height), interpolation=cv2.INTER_NEAREST)
 
 
-def _place(sights: list[_Sight], now_s: float) -> tuple[float, float, float, float]:
+def _around(sights: list[_Sight], now_s: float) -> tuple[float, float, float, float]:
     """What one face's sights of the last second cover: (left, top, width, height), larger while it is lost."""
     margins = [MARGIN * sight.side_px for sight in sights]
     last = sights[-1]

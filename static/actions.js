@@ -6,8 +6,11 @@ import { tell } from "./server.js";
 import { hasPicture, pictureFile, setMirrored } from "./stage.js";
 import { TEXT } from "./texts.js";
 
-/** What the user has set, and what the program said last. */
-export const actions = { paused: false, mirrored: false, heat: false, privacy: false, recording: null };
+/** What the user has set, and what the program said last; null: nothing yet. */
+export const actions = { paused: false, mirrored: false, heat: false, privacy: null, recording: null };
+
+/** Whether faces must not be seen: also until the program has said that they may be. */
+export const isPrivate = () => actions.privacy !== false;
 
 let page = null; // {onPause, onPrivacy, isLive, isWatched}
 

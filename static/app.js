@@ -1,6 +1,6 @@
 // The page: what is shown (the program's source, this browser's camera, or images) and who hears of it.
 
-import { actions, bindActions, setHeat, setPaused, showProgram } from "./actions.js";
+import { actions, bindActions, isPrivate, setHeat, setPaused, showProgram } from "./actions.js";
 import { BrowserCamera } from "./browser_camera.js";
 import { onThemeChange } from "./colors.js";
 import { Cover } from "./cover.js";
@@ -105,7 +105,7 @@ const camera = new BrowserCamera({
   isWanted: () => !idle(),
   onFrame(canvas, state) {
     showBanner("");
-    showFrame(canvas, state, actions.privacy ? hide : null);
+    showFrame(canvas, state, isPrivate() ? hide : null);
   },
   onTrouble(error) {
     if (error.state) cameraFailed(error);
@@ -152,7 +152,7 @@ function showImage({ name, bitmap, answer, error }) {
     state.faces = answer.faces.map((face, i) => ({ ...face, id: face.id ?? i + 1 }));
   }
   cover = new Cover();
-  const hidden = actions.privacy ? hide : null;
+  const hidden = isPrivate() ? hide : null;
   if (bitmap) showFrame(bitmap, state, hidden);
   else {
     showNotice(error ?? TEXT.images.unreadable);
@@ -178,7 +178,9 @@ function enter(next) {
   showBanner("");
   $("pause").disabled = next === "images";
   clearInterval(programTimer);
-  if (next !== "live") programTimer = setInterval(followProgram, PROGRAM_MS);
+  if (next === "live") return;
+  programTimer = setInterval(followProgram, PROGRAM_MS);
+  followProgram();
 }
 
 /** Whether it records and hides faces is the program's affair also while another picture is shown. */
@@ -213,7 +215,7 @@ bindActions({
   onPrivacy() {
     cover = new Cover();
     if (view === "images") return refreshImages();
-    if (!actions.privacy || !newest) return undefined;
+    if (!isPrivate() || !newest) return undefined;
     coverShown(hide); // a picture that is held would go on showing its faces
     return showFaces(newest.faces, { chosenId: timeline.face, jump: true });
   },
@@ -221,7 +223,7 @@ bindActions({
   isWatched: () => view === "live" && !idle(),
 });
 bindSources({ onProgram: goLive, onCamera: openCamera, currentName: () => (view === "live" ? sourceName : "") });
-bindImages(openImages, () => actions.privacy);
+bindImages(openImages, isPrivate);
 onThemeChange(drawOverlay);
 onChoose((id) => {
   timeline.choose(id);

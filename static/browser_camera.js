@@ -11,6 +11,7 @@ const CROWDED_MS = 1000;
 const TROUBLE_MS = 500;
 const RATE_OVER_S = 2;
 const HIDDEN_MS = 200;
+const SERIES_MS = 5000; // pictures further apart are of two series: the program forgets faces after twice as long
 
 /** A camera that can not be used, in words that say what to do; `state` names the badge. */
 export class CameraError extends Error {
@@ -32,6 +33,7 @@ export class BrowserCamera {
     Object.assign(this.video, { muted: true, playsInline: true });
     this.canvas = document.createElement("canvas");
     this.stream = null;
+    this.lastFace = 0; // the highest number that a face had
   }
 
   /** Ask for the camera and begin. Throws CameraError. */
@@ -69,31 +71,41 @@ export class BrowserCamera {
   }
 
   async #follow(stopped) {
-    const key = newName();
     const times = [];
+    let series = null;
     for (let index = 0; !stopped.aborted; index += 1) {
       if (!this.isWanted()) {
         await pause(HIDDEN_MS);
         continue;
       }
       const taken = performance.now();
+      if (!series || taken - series.at > SERIES_MS) series = { key: newName(), shift: this.lastFace, at: taken };
       try {
-        const answer = await ask(`/api/analyze?track=${key}`, {
+        const answer = await ask(`/api/analyze?track=${series.key}`, {
           method: "POST",
           headers: { "Content-Type": "image/jpeg" },
           body: await this.#take(),
           signal: stopped,
         });
         if (stopped.aborted || !this.isWanted()) continue;
-        times.push(performance.now());
+        series.at = performance.now();
+        times.push(series.at);
         while (times[0] < times.at(-1) - 1000 * RATE_OVER_S) times.shift();
-        this.onFrame(this.canvas, describe(answer, index, taken, times));
+        this.onFrame(this.canvas, describe(this.#countOn(answer, series), index, taken, times));
       } catch (error) {
         if (stopped.aborted) return;
+        if (error.status !== 429) series = null; // the program may know nothing any more
         this.onTrouble(error.status === 429 ? new Error(TEXT.camera.crowded) : error);
         await pause(error.status === 429 ? CROWDED_MS : TROUBLE_MS);
       }
     }
+  }
+
+  /** The program counts the faces of each series from 1; here no two share a number. */
+  #countOn(answer, { shift }) {
+    const faces = answer.faces.map((face) => ({ ...face, id: face.id + shift }));
+    this.lastFace = Math.max(this.lastFace, ...faces.map(({ id }) => id));
+    return { ...answer, faces };
   }
 
   /** The newest frame of the camera as JPEG; it stays on the canvas until the next is taken. */

@@ -1,43 +1,98 @@
 // Privacy mode for pictures that never went through the program's own stream: the rule of mien/privacy.py, kept here.
+// What the figures mean is said there; a test compares both.
 
-const REMEMBER_S = 1; // where a face was seen so recently stays covered
-const WHOLE_BLOCKS = 8; // across the shorter side of a picture in which no face was seen
-const FACE_BLOCKS = 5; // across a face
-const BACKGROUND_BLOCKS = 40; // across the longer side elsewhere: too coarse for a face that was missed
-const MARGIN = 0.4; // of a face's side: a detector boxes less than the head
-const DRIFT = 0.5; // of a face's side a second: it may have moved since
+const REMEMBER_S = 1.0;
+const WHOLE_BLOCKS = 8;
+const FACE_BLOCKS = 5;
+const BACKGROUND_BLOCKS = 40;
+const MARGIN = 0.4;
+const DRIFT = 0.5;
+const SPEED_SIGHTS = 5;
+const THUMBNAIL_PX = [32, 18];
+const CUT_DIFFERENCE = 25.0;
 
 /** Hides the faces of a series of pictures. It fails closed: nothing is ever shown as it is. */
 export class Cover {
-  #seen = []; // {box, at}
+  #seen = new Map(); // number of a face -> [{box, at}] of the last second
+  #before = null; // {w, h, thumbnail} of the picture before
 
   /** Pixelate what is on a pen's canvas; faces: those found in it, now: its time in seconds. */
   hide(pen, faces, now) {
-    this.#seen = this.#seen.filter(({ at }) => now - at <= REMEMBER_S);
-    this.#seen.push(...faces.map(({ box }) => ({ box, at: now })));
+    this.#look(pen, faces, now);
+    for (const place of this.places(pen.canvas.width, pen.canvas.height, now)) pixelate(pen, place);
+  }
+
+  /** Note where faces are; what was known of a picture of another size, or of another scene, is no use here. */
+  #look(pen, faces, now) {
     const { width: w, height: h } = pen.canvas;
+    const before = this.#before;
+    const thumbnail = thumbnailOf(pen.canvas);
+    if (before && (before.w !== w || before.h !== h || isCut(before.thumbnail, thumbnail))) this.#seen.clear();
+    this.#before = { w, h, thumbnail };
+    this.see(faces, now);
+  }
+
+  /** Note where faces are now; where they were is forgotten after a second. */
+  see(faces, now) {
+    for (const { id, box } of faces) this.#seen.set(id, [...(this.#seen.get(id) ?? []), { box, at: now }]);
+    for (const [id, sights] of this.#seen) {
+      const recent = sights.filter(({ at }) => now - at <= REMEMBER_S);
+      if (recent.length) this.#seen.set(id, recent);
+      else this.#seen.delete(id);
+    }
+  }
+
+  /** What is to be pixelated of a picture of w x h, one after the other: {x, y, w, h, block}, block: side in pixels. */
+  places(w, h, now) {
     const whole = { x: 0, y: 0, w, h };
-    if (!this.#seen.length) return pixelate(pen, whole, (WHOLE_BLOCKS * w) / Math.min(w, h));
-    pixelate(pen, whole, (BACKGROUND_BLOCKS * w) / Math.max(w, h));
-    for (const { box, at } of this.#seen) pixelate(pen, roomy(box, MARGIN + DRIFT * (now - at), w, h), FACE_BLOCKS);
+    if (!this.#seen.size) return [{ ...whole, block: Math.min(w, h) / WHOLE_BLOCKS }];
+    const fine = Math.max(w, h) / BACKGROUND_BLOCKS;
+    const faces = [...this.#seen.values()].map((sights) => ({
+      ...inside(around(sights, now), w, h),
+      block: Math.max(fine, ...sights.map(({ box }) => longer(box) / FACE_BLOCKS)),
+    }));
+    return [{ ...whole, block: fine }, ...faces.filter((place) => place.w > 0 && place.h > 0)];
   }
 }
 
-function roomy({ x, y, w, h }, margin, width, height) {
-  const room = margin * Math.max(w, h);
-  const left = Math.max(0, Math.floor(x - room));
-  const top = Math.max(0, Math.floor(y - room));
-  const right = Math.min(width, Math.ceil(x + w + room));
-  const bottom = Math.min(height, Math.ceil(y + h + room));
-  return { x: left, y: top, w: Math.max(1, right - left), h: Math.max(1, bottom - top) };
+const longer = ({ w, h }) => Math.max(w, h);
+
+/** What one face's sights of the last second cover, larger while it is lost. */
+function around(sights, now) {
+  const last = sights.at(-1);
+  const lost = (now - last.at) * Math.max(DRIFT * longer(last.box), speedOf(sights));
+  const rooms = sights.map(({ box }) => ({ ...box, room: MARGIN * longer(box) }));
+  rooms.at(-1).room += lost;
+  return {
+    left: Math.min(...rooms.map(({ x, room }) => x - room)),
+    top: Math.min(...rooms.map(({ y, room }) => y - room)),
+    right: Math.max(...rooms.map(({ x, w, room }) => x + w + room)),
+    bottom: Math.max(...rooms.map(({ y, h, room }) => y + h + room)),
+  };
+}
+
+/** How fast a face moved between its last sights, in pixels a second. */
+function speedOf(sights) {
+  const first = sights.at(-Math.min(SPEED_SIGHTS, sights.length));
+  const last = sights.at(-1);
+  if (last.at <= first.at) return 0;
+  const [dx, dy] = [["x", "w"], ["y", "h"]].map(
+    ([start, size]) => last.box[start] + last.box[size] / 2 - first.box[start] - first.box[size] / 2,
+  );
+  return Math.hypot(dx, dy) / (last.at - first.at);
+}
+
+function inside({ left, top, right, bottom }, width, height) {
+  const [x, y] = [Math.max(0, Math.floor(left)), Math.max(0, Math.floor(top))];
+  return { x, y, w: Math.min(width, Math.ceil(right)) - x, h: Math.min(height, Math.ceil(bottom)) - y };
 }
 
 const small = document.createElement("canvas");
 
-/** Replace a part of the picture by blocks of its mean colours, `blocks` across. */
-function pixelate(pen, { x, y, w, h }, blocks) {
-  small.width = Math.max(1, Math.round(blocks));
-  small.height = Math.max(1, Math.round((small.width * h) / w));
+/** Replace a part of the picture by blocks of its mean colours. */
+function pixelate(pen, { x, y, w, h, block }) {
+  small.width = Math.max(1, Math.floor(w / block));
+  small.height = Math.max(1, Math.floor(h / block));
   const smallPen = small.getContext("2d", { alpha: false });
   smallPen.imageSmoothingQuality = "high";
   smallPen.drawImage(pen.canvas, x, y, w, h, 0, 0, small.width, small.height);
@@ -45,4 +100,21 @@ function pixelate(pen, { x, y, w, h }, blocks) {
   pen.imageSmoothingEnabled = false;
   pen.drawImage(small, 0, 0, small.width, small.height, x, y, w, h);
   pen.restore();
+}
+
+const tiny = document.createElement("canvas");
+[tiny.width, tiny.height] = THUMBNAIL_PX;
+
+function thumbnailOf(canvas) {
+  const pen = tiny.getContext("2d", { alpha: false, willReadFrequently: true });
+  pen.imageSmoothingQuality = "high";
+  pen.drawImage(canvas, 0, 0, ...THUMBNAIL_PX);
+  return pen.getImageData(0, 0, ...THUMBNAIL_PX).data;
+}
+
+/** Whether two thumbnails differ so much that another scene is shown, with faces elsewhere. */
+function isCut(before, now) {
+  let sum = 0;
+  for (let i = 0; i < now.length; i += 1) sum += Math.abs(now[i] - before[i]);
+  return sum / (now.length * 0.75) > CUT_DIFFERENCE; // opacity, every fourth, is always the same
 }

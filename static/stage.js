@@ -25,7 +25,7 @@ export function showPicture(source, { faces = [], index = null, cover = null } =
   const pen = picture.getContext("2d", { alpha: false });
   pen.drawImage(source, 0, 0, width, height);
   shown = { faces: faces.map((face) => scaled(face, scale)), scale };
-  cover?.(pen, shown.faces);
+  if (cover) hideWith(cover, pen);
   picture.dataset.frame = index ?? "";
   if (picture.hidden) {
     picture.hidden = overlay.hidden = false;
@@ -38,8 +38,18 @@ export function showPicture(source, { faces = [], index = null, cover = null } =
 /** Hide what is to be hidden of the picture that is shown already. */
 export function coverShown(cover) {
   if (!shown) return;
-  cover(picture.getContext("2d"), shown.faces);
+  hideWith(cover, picture.getContext("2d"));
   drawOverlay();
+}
+
+/** What can not be hidden is not shown. */
+function hideWith(cover, pen) {
+  try {
+    cover(pen, shown.faces);
+  } catch (error) {
+    pen.fillRect(0, 0, picture.width, picture.height);
+    throw error;
+  }
 }
 
 const scaled = (face, scale) => {

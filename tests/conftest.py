@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -100,6 +101,24 @@ def chromium():
     if reason := missing():
         pytest.skip(reason)
     browser = start_chromium()
+    yield browser
+    browser.quit()
+
+
+@pytest.fixture(scope="session")
+def camera_file(tmp_path_factory) -> Path:
+    """What the camera of `with_camera` sees; tests.browser_camera.film writes it."""
+    return tmp_path_factory.mktemp("camera") / "camera.mjpeg"
+
+
+@pytest.fixture(scope="session")
+def with_camera(camera_file):
+    """Another Chromium, that has a camera; tests.browser_camera.lend says whether it gives it to a page."""
+    pytest.importorskip("selenium", reason="selenium is not installed")
+    if reason := missing():
+        pytest.skip(reason)
+    browser = start_chromium("--use-fake-device-for-media-stream", f"--use-file-for-fake-video-capture={camera_file}")
+    resize(browser, 1280, 800)
     yield browser
     browser.quit()
 

@@ -1,0 +1,84 @@
+"""A browser that has a camera, what the camera sees, and a program that answers it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from unittest.mock import Mock
+
+import cv2
+import numpy as np
+
+from mien.demo import DemoSource
+from mien.expressions import Analysis, Box
+from mien.imaging import decode_image, encode_jpeg
+from mien.privacy import Privacy
+from tests.page import find
+from tests.web_fakes import face_showing
+
+FACE = replace(face_showing("happy", 1), box=Box(270, 190, 100, 100))
+"""In the middle of the demo's, which moves."""
+
+CHOOSE = {
+    "/api/sources": lambda: {"sources": [{"source": "0", "name": "Fake camera"}], "files": None},
+    "/api/source": lambda: {"source": {"name": "Fake camera", "state": "live"}},
+}
+"""Answers of a program with one source."""
+
+
+def film(path: Path, pictures: Iterable[np.ndarray]) -> None:
+    """Write what Chromium plays as a camera from now on, again and again: JPEGs one after the other."""
+    path.write_bytes(b"".join(encode_jpeg(picture, quality=95) for picture in pictures))
+
+
+def demo_pictures(seconds: float = 2) -> list[np.ndarray]:
+    """The demo's faces, 640x480, lighter to the right, so that no two blocks of a mosaic have the same colour."""
+    demo = DemoSource()
+    light = np.broadcast_to(np.linspace(0, 60, 640, dtype=np.uint8)[None, :, None], (480, 640, 3))
+    pictures = [cv2.add(demo.render(index / 30)[0], light) for index in range(round(30 * seconds))]
+    demo.close()
+    return pictures
+
+
+def lend(browser, server, setting: str = "granted") -> None:
+    """Answer as the user would, where the browser asks whether the page may use the camera."""
+    permission = {"permission": {"name": "camera"}, "setting": setting, "origin": server.url}
+    browser.execute_cdp_cmd("Browser.setPermission", permission)
+
+
+def choose_camera(browser) -> None:
+    find(browser, "#source").click()
+    find(browser, "#own-camera").click()
+
+
+class Program:
+    """Stands for the program: remembers what it was sent, answers as it is told."""
+
+    def __init__(self) -> None:
+        self.sizes: list[tuple[int, int]] = []
+        self.at_once = self.most_at_once = 0
+        self.faces = (FACE,)
+        self.keys: set[str] = set()
+        self.privacy = Privacy()
+        self._lock = threading.Lock()
+
+    @property
+    def parts(self) -> dict[str, object]:
+        """What the app is built with."""
+        return {"analyze": Mock(), "follow": self.follow, "privacy": self.privacy}
+
+    def follow(self, key: str, data: bytes) -> Analysis:
+        assert len(key) >= 8
+        self.keys.add(key)
+        with self._lock:
+            self.at_once += 1
+            self.most_at_once = max(self.most_at_once, self.at_once)
+        pixels = decode_image(data)
+        assert np.ptp(pixels) > 50  # a picture, not a blank
+        height, width = pixels.shape[:2]
+        self.sizes.append((width, height))
+        with self._lock:
+            self.at_once -= 1
+        return Analysis(width, height, self.faces)

@@ -1,0 +1,268 @@
+"""Privacy mode on the page: it covers what this browser's camera sees, and images dropped on it, by itself."""
+
+from __future__ import annotations
+
+import base64
+import re
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from camera import default_pipeline
+from mien import privacy
+from mien.expressions import Box
+from mien.privacy import Privacy
+from mien.visitors import Visitors
+from tests.browser_camera import CHOOSE, FACE, Program, choose_camera, demo_pictures, film, lend
+from tests.media import SHARED
+from tests.page import find, press, texts
+from tests.test_privacy import YUNET, analysis, clip, frame, yunet
+from tests.web_fakes import eventually, free_port
+
+BLOCKS = """
+const picture = document.getElementById("picture");
+const [x, y, w, h] = arguments[0];
+const copy = new OffscreenCanvas(w, h).getContext("2d", { willReadFrequently: true });
+copy.drawImage(picture, x, y, w, h, 0, 0, w, h);
+const { data } = copy.getImageData(0, 0, w, h);
+const colours = new Set();
+for (let i = 0; i < data.length; i += 4) colours.add(data[i] + 256 * data[i + 1] + 65536 * data[i + 2]);
+return colours.size;
+"""
+"""How many colours there are in a part of the picture."""
+INSIDE = [270, 190, 100, 100]
+WHOLE = [0, 0, 640, 480]
+
+
+@pytest.fixture
+def program() -> Program:
+    return Program()
+
+
+@pytest.fixture
+def open_page(with_camera, camera_file, fake_camera, serve, program):
+    """open_page(answers, follow=...): the page of a program that answers this browser's camera."""
+
+    def start(answers=(), **parts):
+        film(camera_file, demo_pictures(0.5))
+        fake_camera.play()
+        server = serve(fake_camera, port=free_port(), answers=CHOOSE | dict(answers), **(program.parts | parts))
+        lend(with_camera, server)
+        with_camera.get(server.url)
+        return server
+
+    yield start
+    with_camera.get("about:blank")
+
+
+@pytest.fixture
+def page(open_page, with_camera):
+    server = open_page()
+    assert eventually(lambda: find(with_camera, "#status").text == "LIVE")
+    return server
+
+
+@pytest.mark.browser
+def test_in_privacy_mode_faces_are_pixelated_and_it_fails_closed(with_camera, page, program) -> None:
+    choose_camera(with_camera)
+    assert eventually(lambda: texts(with_camera, "#faces .label") == ["happy"])
+    assert with_camera.execute_script(BLOCKS, INSIDE) > 200
+    press(with_camera, "b")
+    assert eventually(lambda: with_camera.execute_script(BLOCKS, INSIDE) <= 64)
+    assert with_camera.execute_script(BLOCKS, WHOLE) > 200  # the rest is a finer mosaic
+    program.faces = ()  # not found for a moment: the place stays covered, then the whole picture
+    sent = len(program.sizes)
+    assert eventually(lambda: len(program.sizes) > sent + 2 and texts(with_camera, "#faces .label") == [])
+    assert with_camera.execute_script(BLOCKS, INSIDE) <= 64
+    assert eventually(lambda: with_camera.execute_script(BLOCKS, WHOLE) <= 88, within_s=4)
+
+
+@pytest.mark.browser
+def test_in_privacy_mode_the_whole_picture_is_covered_until_a_face_is_found(with_camera, page, program) -> None:
+    press(with_camera, "b")
+    assert eventually(lambda: find(with_camera, "#privacy-badge").is_displayed())
+    program.faces = ()
+    choose_camera(with_camera)
+    assert eventually(lambda: len(program.sizes) > 3)
+    assert eventually(lambda: find(with_camera, "#picture").get_property("width") == 640)
+    assert with_camera.execute_script(BLOCKS, WHOLE) <= 88
+    program.faces = (FACE,)
+    assert eventually(lambda: with_camera.execute_script(BLOCKS, WHOLE) > 200)
+    assert with_camera.execute_script(BLOCKS, INSIDE) <= 64
+
+
+@pytest.mark.browser
+def test_until_the_program_has_said_that_faces_may_be_seen_they_are_covered(with_camera, open_page, program) -> None:
+    silent = {path: lambda: ({"error": "Not now."}, 503) for path in ("/api/frames", "/api/state", "/api/controls")}
+    program.faces = ()
+    open_page(silent)
+    choose_camera(with_camera)
+    assert eventually(lambda: find(with_camera, "#picture").get_property("width") == 640)
+    assert with_camera.execute_script(BLOCKS, WHOLE) <= 88
+    with_camera.get_log("browser")  # says 503
+
+
+@pytest.mark.browser
+def test_what_can_not_be_covered_is_not_shown(with_camera, page, program) -> None:
+    press(with_camera, "b")
+    assert eventually(lambda: find(with_camera, "#privacy-badge").is_displayed())
+    with_camera.execute_script(
+        "CanvasRenderingContext2D.prototype.getImageData = () => { throw new Error('no pixels for you') }"
+    )
+    choose_camera(with_camera)
+    assert eventually(lambda: "no pixels for you" in find(with_camera, "#banner").text)
+    assert with_camera.execute_script(BLOCKS, WHOLE) == 1
+
+
+# ---- the same rule in two languages
+
+COVER_JS = Path(__file__).parent.parent / "static" / "cover.js"
+
+
+def test_the_page_has_the_figures_of_the_program() -> None:
+    figures = dict(re.findall(r"^const ([A-Z_]+) = ([^;]+);", COVER_JS.read_text(), re.MULTILINE))
+    assert len(figures) == 9
+    for name, value in figures.items():
+        known = getattr(privacy, name)
+        assert value.strip("[]").split(", ") == [str(each) for each in (known if isinstance(known, tuple) else [known])]
+
+
+PLACES = """
+const [series, done] = arguments;
+import("/static/cover.js").then(({ Cover }) => {
+  const cover = new Cover();
+  done(series.map(([now, faces]) => {
+    cover.see(faces, now);
+    return cover.places(640, 480, now).map(({ x, y, w, h, block }) => [x, y, w, h, block]);
+  }));
+});
+"""
+
+SERIES = {
+    "no face": [(0.0, {}), (1.0, {})],
+    "at rest, then lost": [(0.0, {1: (200, 150, 100, 120)}), (0.5, {}), (1.0, {}), (1.01, {})],
+    "moving, then lost": [
+        *((i / 30, {1: (50 + 12 * i, 90, 80, 80)}) for i in range(12)),
+        (0.5, {}),
+        (0.9, {}),
+        (2.0, {}),
+    ],
+    "two, one of them leaves": [
+        (i / 4, {1: (20, 20, 90, 90)} | ({2: (300, 99, 200, 230)} if i < 3 else {})) for i in range(9)
+    ],
+    "at the edge and beyond": [(0.0, {1: (-50, -40, 120, 150), 2: (600, 440, 300, 300), 3: (900, 900, 50, 50)})],
+    "large": [(0.0, {1: (0, 0, 640, 480)})],
+}
+
+
+@pytest.mark.browser
+def test_the_page_covers_what_the_program_would(browser, fake_camera, serve) -> None:
+    browser.get(serve(fake_camera).url)
+    for name, series in SERIES.items():
+        sent = [
+            [at_s, [{"id": i, "box": dict(zip("xywh", box, strict=True))} for i, box in faces.items()]]
+            for at_s, faces in series
+        ]
+        covered = browser.execute_async_script(PLACES, sent)
+        program = Privacy(on=True)
+        for (at_s, faces), found in zip(series, covered, strict=True):
+            seen = analysis(*(Box(*box) for box in faces.values()), numbers=tuple(faces))
+            expected = program_places(program, at_s, seen)
+            assert np.array(found) == pytest.approx(np.array(expected), abs=1.01), (name, at_s)
+
+
+def program_places(program: Privacy, at_s: float, seen) -> list[list[float]]:
+    now = frame(at_s)
+    program.prepare(now, seen)
+    return [[box.x, box.y, box.w, box.h, px] for box, px in program._places(640, 480, now.captured_at)]
+
+
+SCENES = """
+const done = arguments[0];
+import("/static/cover.js").then(({ Cover }) => {
+  const paint = (width, height, light) => {
+    const pen = Object.assign(document.createElement("canvas"), { width, height }).getContext("2d");
+    for (let i = 0; i < width * height / 16; i += 1) { // noise over a shade
+      pen.fillStyle = `hsl(${i * 77} 50% ${light + 10 * Math.sin(i)}%)`;
+      pen.fillRect(4 * (i % (width / 4)), 4 * Math.floor(i / (width / 4)), 4, 4);
+    }
+    return pen;
+  };
+  const colours = (pen) => new Set(new Uint32Array(
+    pen.getImageData(0, 0, pen.canvas.width, pen.canvas.height).data.buffer)).size;
+  const face = { id: 1, box: { x: 40, y: 40, w: 60, h: 60 } };
+  done([[320, 240, 40], [320, 240, 80], [240, 320, 40]].map(([width, height, light]) => {
+    const cover = new Cover();
+    cover.hide(paint(320, 240, 40), [face], 0);
+    const next = paint(width, height, light);
+    cover.hide(next, [], 0.1);
+    return colours(next);
+  }));
+});
+"""
+
+
+@pytest.mark.browser
+def test_what_the_page_knew_of_another_picture_is_no_use(browser, fake_camera, serve) -> None:
+    browser.get(serve(fake_camera).url)
+    same, another_scene, another_size = browser.execute_async_script(SCENES)
+    browser.get_log("browser")  # advice about reading so many pixels
+    assert same > 200  # a fine mosaic around the covered face
+    assert max(another_scene, another_size) <= 11 * 8
+
+
+# ---- what is really seen of a real face
+
+FRAMES = """
+const [count, done] = arguments;
+const frames = [];
+document.addEventListener("mien:frame", function take({ detail }) {
+  const { frame, faces } = detail.state;
+  frames.push([document.getElementById("picture").toDataURL("image/webp", 1), faces]);
+  if (frames.length < count) return;
+  document.removeEventListener("mien:frame", take);
+  done(frames);
+});
+"""
+"""The next pictures of the page, as they are drawn, with their faces."""
+
+
+def next_frames(browser, count: int) -> list[tuple[np.ndarray, list[dict]]]:
+    frames = []
+    for url, faces in browser.execute_async_script(FRAMES, count):
+        data = np.frombuffer(base64.b64decode(url.partition(",")[2]), np.uint8)
+        frames.append((cv2.imdecode(data, cv2.IMREAD_COLOR), faces))
+    return frames
+
+
+@pytest.mark.browser
+@pytest.mark.shared
+@pytest.mark.skipif(not YUNET.is_file() or not (SHARED / "media").is_dir(), reason="../shared is not here")
+def test_a_real_face_before_the_camera_is_read_and_covered(with_camera, camera_file, open_page) -> None:
+    pipeline = default_pipeline()
+    open_page(follow=Visitors(pipeline).analyze)
+    film(camera_file, clip()[::3])
+    choose_camera(with_camera)
+    assert eventually(lambda: texts(with_camera, "#faces .label") != [])
+    clear = next_frames(with_camera, 16)
+    found = [detected(pixels) for pixels, _ in clear]
+    read = [
+        [Box(**face["box"]).iou(box) > 0.3 for face in faces] == [True]
+        for (_, faces), box in zip(clear, found, strict=True)
+    ]
+    assert sum(read) >= 0.75 * len(clear), "the one face, where it is"
+    assert {"happy", "sad"} & {faces[0]["label"] for _, faces in clear if faces}
+    press(with_camera, "b")
+    assert eventually(lambda: find(with_camera, "#privacy-badge").is_displayed())
+    covered = next_frames(with_camera, 36)
+    assert yunet([pixels for pixels, _ in covered]) == 0
+    assert sum(len(faces) for _, faces in covered) >= 0.75 * len(covered), "it is not simply all covered"
+
+
+def detected(pixels: np.ndarray) -> Box:
+    """The one face that YuNet finds."""
+    height, width = pixels.shape[:2]
+    faces = cv2.FaceDetectorYN.create(str(YUNET), "", (width, height), 0.6).detect(pixels)[1]
+    return Box(*(round(float(side)) for side in faces[0][:4]))
