@@ -18,6 +18,7 @@ import pytest
 from mien.detector import HaarDetector
 from mien.expressions import EXPRESSIONS, Box
 from tests.media import GROUP_BOXES, ROOT, SHARED
+from tests.page import find, texts
 from tests.web_fakes import StreamClient, eventually, free_port
 
 # Without what importing Keras has set in this process: the program has to be quiet by itself.
@@ -114,10 +115,21 @@ def ends(*options, environ=None):
     return done.returncode, done.stderr
 
 
+def write_clip(path):
+    """A second and a half of ever lighter gray."""
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 20, (320, 240))
+    for i in range(30):
+        writer.write(np.full((240, 320, 3), 8 * i, np.uint8))
+    writer.release()
+    return path
+
+
 @pytest.fixture(scope="module")
-def demo():
-    """One program on the demo that several tests look at."""
-    program = Running("--source", "demo")
+def demo(tmp_path_factory):
+    """One program on the demo that several tests look at; gray.avi may be chosen in its place."""
+    media = tmp_path_factory.mktemp("media")
+    write_clip(media / "gray.avi")
+    program = Running("--source", "demo", "--media", media)
     program.wait_for(lambda state: state["frame"])
     yield program
     program.process.kill()
@@ -172,6 +184,34 @@ def test_the_real_page_shows_moving_video_and_a_face(demo, browser):
     assert eventually(lambda: shots.append(picture.screenshot_as_png) or len(set(shots)) >= 3, 20)
 
 
+@pytest.mark.browser
+def test_on_the_real_page_a_file_is_chosen_and_the_demo_again(demo, browser):
+    browser.get(demo.url)
+    assert eventually(lambda: texts(browser, "#faces .who") != [], 20)
+    (before,) = texts(browser, "#faces .who")
+    choose(browser, "gray.avi")
+    assert eventually(lambda: shown(browser) == ["FILE", "gray.avi"], 20)
+    assert eventually(lambda: find(browser, "#picture").get_property("width") == 320, 20)
+    assert eventually(lambda: texts(browser, "#faces .who") == [], 20)
+    choose(browser, "Demo")
+    assert eventually(lambda: shown(browser) == ["DEMO", "Demo"], 20)
+    assert eventually(lambda: find(browser, "#picture").get_property("width") == 640, 20)
+    assert eventually(lambda: texts(browser, "#faces .who") != [], 20)
+    assert texts(browser, "#faces .who") != [before], "no two faces of a run share a number"
+
+
+def choose(browser, name):
+    """In the menu of sources."""
+    find(browser, "#source").click()
+    assert eventually(lambda: name in texts(browser, "#source-menu li button"))
+    next(each for each in browser.find_elements("css selector", "#source-menu li button") if each.text == name).click()
+
+
+def shown(browser):
+    """Badge and name of the source."""
+    return [*texts(browser, "#status"), *texts(browser, "#source-name")]
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_stop_ends_with_status_0_within_3_s_while_someone_watches(run, number):
     program = run("--source", "demo")
@@ -187,11 +227,7 @@ def test_stop_ends_with_status_0_within_3_s_while_someone_watches(run, number):
 
 
 def test_a_video_file_is_played_saved_and_ends(run, tmp_path):
-    clip = tmp_path / "clip.avi"
-    writer = cv2.VideoWriter(str(clip), cv2.VideoWriter.fourcc(*"MJPG"), 20, (320, 240))
-    for i in range(30):
-        writer.write(np.full((240, 320, 3), 8 * i, np.uint8))
-    writer.release()
+    clip = write_clip(tmp_path / "clip.avi")
     program = run("--source", clip, "--no-loop", "--save", tmp_path / "out.mp4")
     state = program.wait_for(lambda state: state["source"]["state"] == "ended")
     assert state["source"]["name"] == "clip.avi"
