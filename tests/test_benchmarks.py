@@ -20,18 +20,25 @@ def test_changes_are_counted(labels, expected):
 @pytest.mark.parametrize(
     ("raw", "shown", "expected"),
     [
-        ("a" * 40, "a" * 40, []),
-        ("a" * 20 + "b" * 20, "a" * 20 + "b" * 20, []),
-        ("a" * 20 + "b" * 20, "a" * 26 + "b" * 14, [0.3]),
-        ("a" * 20 + "b" * 20, "a" * 40, [float("inf")]),
-        ("a" * 20 + "b" * 4 + "a" * 16, "a" * 40, []),
-        ("a" * 20 + "bbbbbabbbb" + "b" * 10, "a" * 22 + "b" * 18, [0.1]),
-        ("a" * 20 + "b" * 20 + "c" * 20, "a" * 24 + "b" * 21 + "c" * 15, [0.2, 0.25]),
-        ("a" * 36 + "b" * 4, "a" * 40, []),
+        ("a" * 60, "a" * 60, []),
+        ("a" * 20 + "b" * 40, "a" * 20 + "b" * 40, []),
+        ("a" * 20 + "b" * 40, "a" * 26 + "b" * 34, [0.3]),
+        ("a" * 20 + "b" * 40, "a" * 60, [float("inf")]),
+        ("a" * 20 + "b" * 14 + "a" * 26, "a" * 60, []),
+        ("a" * 20 + "bbbbbabbbb" + "b" * 20, "a" * 22 + "b" * 28, [0.1]),
+        ("a" * 20 + "b" * 30 + "c" * 30, "a" * 24 + "b" * 31 + "c" * 25, [0.2, 0.25]),
+        ("a" * 56 + "b" * 4, "a" * 60, []),
     ],
 )
 def test_delays_of_lasting_changes(raw, shown, expected):
     assert delays(raw, shown, [i / FPS for i in range(len(raw))]) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("confidence", "expected"), [(0.9, [0.3]), (0.5, [])])
+def test_delays_of_clear_changes_alone(confidence, expected):
+    raw, shown = "a" * 20 + "b" * 40, "a" * 26 + "b" * 34
+    found = delays(raw, shown, [i / FPS for i in range(60)], [confidence] * 60, 0.6)
+    assert found == pytest.approx(expected)
 
 
 @pytest.mark.shared
