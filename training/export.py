@@ -8,6 +8,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -25,15 +26,29 @@ def export(
     model.json also holds the order of the outputs, under "expressions", and how the network was trained, recipe and
     finished epochs, under "training"; Keras ignores these keys.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    model_file, weights_file = folder / "model.json", folder / "model_weights.h5"
     description = json.loads(network.to_json())
     description["expressions"] = list(EXPRESSIONS)
     if recipe is not None:
         description["training"] = {"recipe": dataclasses.asdict(recipe), "epochs": epochs}
+    return _write(network, description, folder)
+
+
+def export_calibrated(network: keras.Model, model_file: Path, temperature: float, folder: Path) -> tuple[Path, Path]:
+    """`export` of a network that was loaded from model_file, its weights divided by `temperature` since.
+
+    model.json stays as it was, but for the product of all such temperatures under "temperature".
+    """
+    description = json.loads(model_file.read_text(encoding="utf-8"))
+    description["temperature"] = temperature * float(description.get("temperature", 1.0))
+    return _write(network, description, folder)
+
+
+def _write(network: keras.Model, description: dict[str, Any], folder: Path) -> tuple[Path, Path]:
+    folder.mkdir(parents=True, exist_ok=True)
+    model_file, weights_file = folder / "model.json", folder / "model_weights.h5"
     with _without_advice():
         network.save(weights_file, include_optimizer=False)
-    model_file.write_text(json.dumps(description, indent=1) + "\n")
+    model_file.write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
     return model_file, weights_file
 
 

@@ -3,12 +3,13 @@
 What `run` has as docstring stands in the help. They import Keras, so import them when its backend has started.
 """
 
-from training.commands import card, composites, evaluate, finetune, masking, predict, search, train
+from training.commands import calibrate, card, composites, evaluate, finetune, masking, predict, search, train
 
 COMMANDS = {
     "train": train,
     "finetune": finetune,
     "evaluate": evaluate,
+    "calibrate": calibrate,
     "predict": predict,
     "card": card,
     "search": search,

@@ -1,0 +1,82 @@
+import json
+import re
+
+import numpy as np
+import pytest
+
+from mien.expressions import EXPRESSIONS
+from mien.keras_files import import_keras
+from model import FacialExpressionModel
+from tests.synthetic import write_folders
+from tests.tiny_networks import scatter_weights
+from training.__main__ import main
+from training.calibration import HIGHEST, LOWEST, at_temperature, fit_temperature, fold_into
+from training.dataset import load_dataset
+from training.export import export
+from training.recipe import RunError
+
+keras = import_keras()
+
+
+def drawn(temperature, n=4000):
+    """Probabilities that are off by this temperature, and labels drawn from the true ones."""
+    rng = np.random.default_rng(1)
+    logits = rng.normal(0, 2, (n, 7))
+    true = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    labels = (true.cumsum(axis=1) > rng.uniform(size=(n, 1))).argmax(axis=1)
+    return at_temperature(true, 1 / temperature), labels
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 1.7])
+def test_the_temperature_of_boasting_and_of_modesty_is_found(temperature):
+    assert fit_temperature(*drawn(temperature)) == pytest.approx(temperature, rel=0.05)
+
+
+@pytest.mark.parametrize(("shift", "expected"), [(0, LOWEST), (1, HIGHEST)])
+def test_always_right_and_always_wrong_stay_within_bounds(shift, expected):
+    labels = np.arange(7)
+    probabilities = 0.3 * np.eye(7)[(labels + shift) % 7] + 0.1
+    assert fit_temperature(probabilities, labels) == pytest.approx(expected, rel=1e-3)
+
+
+def tiny():
+    layers = keras.layers
+    body = [layers.Rescaling(1 / 255), layers.AveragePooling2D(4), layers.Flatten()]
+    last = layers.Dense(7, activation="softmax")
+    return scatter_weights(keras.Sequential([layers.Input((48, 48, 1)), *body, last]))
+
+
+def test_folded_weights_give_the_same_answers_with_another_confidence():
+    network = tiny()
+    images = np.random.default_rng(0).integers(0, 256, (5, 48, 48, 1)).astype(np.float32)
+    before = np.asarray(network(images))
+    fold_into(network, 2.5)
+    np.testing.assert_allclose(np.asarray(network(images)), at_temperature(before, 2.5), atol=1e-6)
+
+
+def test_a_network_without_a_softmax_at_the_end_is_told():
+    network = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(7)])
+    with pytest.raises(RunError, match="expected a dense layer with a softmax"):
+        fold_into(network, 2.0)
+
+
+def test_the_command_writes_the_temperature_into_the_weights(tmp_path, capsys):
+    data = write_folders(tmp_path / "data")
+    files = export(tiny(), tmp_path)
+    images = load_dataset(data).validation.images
+    before = FacialExpressionModel(*files).predict(images)
+    words = ["calibrate", "--data", str(data), "--model", str(files[0]), "--weights", str(files[1])]
+    assert main(words) == 0
+    said = capsys.readouterr().out
+    assert "on 14 PublicTest images" in said
+    temperature = json.loads(files[0].read_text())["temperature"]
+    assert f"temperature {temperature:.4f}" in said
+    after = FacialExpressionModel(*files).predict(images)
+    np.testing.assert_allclose(after, at_temperature(before, temperature), atol=1e-5)
+    assert main([*words, "--export", str(tmp_path / "again")]) == 0
+    further = float(re.search(r"temperature ([\d.]+);", capsys.readouterr().out)[1])
+    whole = json.loads((tmp_path / "again" / "model.json").read_text())["temperature"]
+    assert whole == pytest.approx(temperature * further, rel=1e-3), "what the trained weights were divided by in all"
+    files[0].write_text(json.dumps({**json.loads(files[0].read_text()), "expressions": list(reversed(EXPRESSIONS))}))
+    assert main(words) == 2
+    assert "expected outputs in the order angry" in capsys.readouterr().err
