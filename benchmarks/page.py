@@ -1,8 +1,9 @@
 """How the page runs in a real Chromium: `python -m benchmarks.page`.
 
 Prints, each beside its bar: animation frames a second with five faces at 30 frames a second; what is loaded without
-the video; the time from opening the page to its first picture; and, with the real program analysing what this
-browser's camera sends (the demo's faces at 640x480), answers a second and how far what is drawn lies behind the camera.
+the video; the time from opening the page, with nothing of it in the browser's cache, to its first picture; and, with
+the real program analysing what this browser's camera sends (the demo's faces at 640x480), answers a second and how far
+what is drawn lies behind the camera.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ requestAnimationFrame(function count(now) {
   else done([frames / passed, (drawn.length - before) / passed]);
 });
 """
+OPENINGS = 11
+
 LOADED = """
 return performance.getEntries().filter(({ name, entryType }) =>
   (entryType === "resource" || entryType === "navigation") && !name.includes("/api/frames"))
@@ -54,6 +57,19 @@ def demo_jpegs(seconds: float) -> list[bytes]:
         return [encode_jpeg(demo.render(index / 30)[0]) for index in range(round(30 * seconds))]
     finally:
         demo.close()
+
+
+def openings_ms(browser: Any, url: str) -> list[float]:
+    """How long after each opening the first picture was drawn."""
+    browser.execute_cdp_cmd("Network.enable", {})
+    browser.execute_cdp_cmd("Network.setCacheDisabled", {"cacheDisabled": True})
+    found = []
+    for _ in range(OPENINGS):
+        browser.get(url)
+        if not eventually(lambda: browser.execute_script("return drawn.length > 0"), within_s=30):
+            raise RuntimeError("the page drew no pictures")
+        found.append(browser.execute_script("return drawn[0][0]"))
+    return found
 
 
 def row(what: str, value: str, bar: str) -> None:
@@ -81,13 +97,14 @@ def measure_page(jpegs: list[bytes], seconds: float) -> None:
         browser.get(server.url)
         if not eventually(lambda: browser.execute_script("return drawn.length > 30"), within_s=30):
             raise RuntimeError("the page drew no pictures")
-        first_ms = browser.execute_script("return drawn[0][0]")
         loaded_kb = browser.execute_script(LOADED) / 1000
         frames, drawn = browser.execute_async_script(COUNT, seconds)
         row("animation frames a second, five faces", f"{frames:.1f}", ">= 55")
         row("  pictures drawn a second, of 30 sent", f"{drawn:.1f}", "")
         row("loaded without the video, kB", f"{loaded_kb:.0f}", "<= 150")
-        row("from opening to the first picture, ms", f"{first_ms:.0f}", "<= 1000")
+        first_ms = openings_ms(browser, server.url)
+        row("from opening to the first picture, median ms", f"{statistics.median(first_ms):.0f}", "<= 1000")
+        row(f"  the slowest of {OPENINGS}", f"{max(first_ms):.0f}", "")
     finally:
         browser.quit()
         camera.close()

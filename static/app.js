@@ -4,7 +4,7 @@ import { actions, bindActions, isPrivate, setHeat, setPaused, showProgram } from
 import { BrowserCamera } from "./browser_camera.js";
 import { onThemeChange } from "./colors.js";
 import { Cover } from "./cover.js";
-import { $, fillTexts, newName } from "./dom.js";
+import { $, fillTexts } from "./dom.js";
 import { onChoose, showFaces } from "./faces.js";
 import { announce, hintFor, showBadge, showBanner, showHeader, showHint, showNothing } from "./header.js";
 import { History } from "./history.js";
@@ -72,7 +72,7 @@ function showFrame(picture, state, hide = null) {
 
 // ---- the program's own source
 
-const live = new Live(newName(), {
+const live = new Live({
   onFrame: showFrame,
   onState: show,
   onFull() {

@@ -1,6 +1,7 @@
 // The program's own source: its stream of frames, and the way back when it breaks off.
 
-import { readParts } from "./stream.js";
+import { newName } from "./dom.js";
+import { openStream, readParts } from "./stream.js";
 
 const TICK_MS = 250;
 const QUIET_MS = 1500; // without a part for so long the page asks for the state by itself; the server repeats after 1 s
@@ -19,7 +20,9 @@ const repaint = () => new Promise((resolve) => requestAnimationFrame(resolve));
  * onFull(): all places are taken. onLost(), onFound(): the server has gone silent, has come back.
  */
 export class Live {
-  constructor(name, { onFrame, onState, onFull, onLost, onFound }) {
+  constructor({ onFrame, onState, onFull, onLost, onFound }) {
+    const { name, ...opened } = window.first ?? { name: newName() };
+    this.opened = opened; // {connection, answer} of the stream that was asked for before this module came
     this.url = `/api/frames?viewer=${name}`;
     this.stateUrl = `/api/state?viewer=${name}`;
     this.on = { onFrame, onState, onFull, onLost, onFound };
@@ -43,18 +46,19 @@ export class Live {
     clearInterval(this.ticker);
     this.ticker = 0;
     this.run += 1;
-    this.connection?.abort();
+    for (const connection of [this.connection, this.opened.connection]) connection?.abort();
     this.connection = null;
+    this.opened = {};
   }
 
   async #connect() {
     const { run } = this;
-    const connection = new AbortController();
+    const { connection = new AbortController(), answer = openStream(this.url, connection.signal) } = this.opened;
+    this.opened = {};
     this.connection = connection;
     this.triedAt = this.aliveAt = performance.now();
     try {
-      await readParts(this.url, {
-        signal: connection.signal,
+      await readParts(answer, {
         onBytes: () => (this.aliveAt = performance.now()),
         onPart: (part) => run === this.run && this.#take(part),
       });

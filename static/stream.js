@@ -56,9 +56,11 @@ export class PartReader {
   }
 }
 
-/** Read a stream to its end; onBytes for every sign of life. Throws Refused, or whatever fetch throws. */
-export async function readParts(url, { signal, onPart, onBytes }) {
-  const answer = await fetch(url, { signal, cache: "no-store" });
+export const openStream = (url, signal) => fetch(url, { signal, cache: "no-store" });
+
+/** Read a stream to its end; onBytes for every sign of life. Throws Refused, or whatever opening it throws. */
+export async function readParts(opening, { onPart, onBytes }) {
+  const answer = await opening;
   if (!answer.ok) throw new Refused(answer.status);
   const parts = new PartReader(onPart);
   const reader = answer.body.getReader();

@@ -270,6 +270,11 @@ def test_the_stream_is_read_however_it_is_cut(browser, page, size) -> None:
     assert parts == [[{"n": 1}, "ab\r\n\r\n--c"], [None, ""], [{"n": 3}, "xyz"]]
 
 
+def test_the_stream_that_was_asked_for_before_the_modules_came_is_the_one_that_is_shown(browser, page) -> None:
+    assert browser.execute_script("return window.first.answer.then((answer) => answer.ok && answer.bodyUsed)")
+    assert viewers(page) == 1
+
+
 def test_one_connection_brings_everything(browser, fake_camera, page) -> None:
     browser.execute_script("performance.clearResourceTimings()")
     published = fake_camera.snapshots.peek()[0]
