@@ -13,12 +13,14 @@ from mien.follower import Follower, Motion
 from mien.steady import SteadyExpression
 
 FORGET_AFTER_S = 0.7
-DETECT_EVERY_S = 0.3
+DETECT_EVERY_S = 0.5
+RETRY_EVERY_S = 0.15
 SEARCH_EVERY_S = 0.1
 CONFIRMATIONS = 2
 MIN_OVERLAP_IOU = 0.3
 MAX_STEP = 0.6
-DOUBLE_IOU = 0.45
+SAME_FACE_IOU = 0.5
+INSIDE_SHARE = 0.8
 
 
 class OneEuroFilter:
@@ -59,6 +61,10 @@ class Track:
         self.id: int | None = None
         self.hits = 1
         self.seen_at_s = time_s
+        self.missed_since_s: float | None = None
+        """When detection first failed to find it again."""
+        self.followed = True
+        """Whether its pixels could be followed since it was seen."""
         self._box = box
         self._filter = OneEuroFilter(_center_and_size(box), time_s)
         self.expression = SteadyExpression()
@@ -72,7 +78,18 @@ class Track:
         """The face was detected again, here."""
         self.hits += 1
         self.seen_at_s = time_s
+        self.missed_since_s = None
+        self.followed = True
         self._place(self._filter.update(_center_and_size(box), time_s, unit=math.sqrt(box.area)))
+
+    def miss(self, time_s: float) -> None:
+        """The face was looked for and not found."""
+        self.missed_since_s = time_s if self.missed_since_s is None else self.missed_since_s
+
+    def is_gone(self, time_s: float) -> bool:
+        """Whether it was not found for so long, or so long ago, that another there is another."""
+        missed_s = 0.0 if self.missed_since_s is None else time_s - self.missed_since_s
+        return missed_s > FORGET_AFTER_S or time_s - self.seen_at_s > DETECT_EVERY_S + FORGET_AFTER_S
 
     @property
     def center_and_size(self) -> np.ndarray:
@@ -93,11 +110,10 @@ class Track:
 class Tracker:
     """Follows the faces of one stream; not to be shared between streams or threads.
 
-    A face gets its number with its second detection, so that a single false hit never shows. It keeps
-    number through detections missed for up to 0.7 s, and between detections it is followed by the movement
-    of its pixels. `follow` comes first in each frame; detection only where `wants_detection` says so:
-    every 0.3 s, every 0.1 s while there is no face, and at once where a face was lost, is not yet confirmed,
-    or the scene changed.
+    A face gets its number with its second detection, so that a single false hit never shows. It keeps it through
+    detections missed for up to 0.7 s, and between detections it is followed by the movement of its pixels. `follow`
+    comes first in each frame; detection only where `wants_detection` says so: every 0.5 s, sooner where there is no
+    face or one was not found again, and at once where a face was lost, is not yet confirmed, or the scene changed.
 
     numbers: where the faces' numbers come from, 1, 2, 3, ... by default; who follows one stream after another hands in
     the same ones, so that no two faces share a number.
@@ -119,15 +135,21 @@ class Tracker:
             return
         for track, motion in zip(self._tracks, motions, strict=True):
             if motion is None:
-                self._lost = True
+                self._lost = self._lost or track.followed
+                track.followed = False
             else:
                 track.move(motion)
 
     def wants_detection(self, time_s: float) -> bool:
         """Whether the frame at time_s should be searched for faces."""
         unconfirmed = any(track.id is None and track.seen_at_s == self._detected_at_s for track in self._tracks)
-        every_s = DETECT_EVERY_S if self._tracks else SEARCH_EVERY_S
-        return self._lost or unconfirmed or not 0 <= time_s - self._detected_at_s < every_s - 1e-6
+        return self._lost or unconfirmed or not 0 <= time_s - self._detected_at_s < self._pause_s() - 1e-6
+
+    def _pause_s(self) -> float:
+        faces = self.faces()
+        if not faces:
+            return SEARCH_EVERY_S
+        return DETECT_EVERY_S if all(track.missed_since_s is None for track in faces) else RETRY_EVERY_S
 
     def faces(self) -> list[Track]:
         """The faces to show, by number."""
@@ -137,12 +159,15 @@ class Tracker:
         """Take the boxes detected at time_s (seconds, never falling); return the faces to show, by number."""
         self._lost = False
         self._detected_at_s = time_s
-        self._tracks = [track for track in self._tracks if time_s - track.seen_at_s <= FORGET_AFTER_S]
+        self._tracks = [track for track in self._tracks if not track.is_gone(time_s)]
         for box, track in _pairs(boxes, list(self._tracks)):
             if track is None:
                 self._tracks.append(Track(box, time_s))
             else:
                 track.see(box, time_s)
+        for track in self._tracks:
+            if track.seen_at_s != time_s:
+                track.miss(time_s)
         self._drop_doubles()
         for track in self._tracks:
             if track.id is None and track.hits >= CONFIRMATIONS:
@@ -153,7 +178,7 @@ class Tracker:
         """Two tracks that came to lie on one face: the older stays."""
         kept: list[Track] = []
         for track in self._tracks:
-            if all(track.box.iou(other.box) < DOUBLE_IOU for other in kept):
+            if not any(_is_same_face(track.box, other.box) for other in kept):
                 kept.append(track)
         self._tracks = kept
 
@@ -168,8 +193,8 @@ def _pairs(boxes: Sequence[Box], tracks: Sequence[Track]) -> list[tuple[Box, Tra
         if fit > 0 and i not in chosen and j not in chosen.values():
             chosen[i] = j
     pairs: list[tuple[Box, Track | None]] = [(boxes[i], tracks[j]) for i, j in chosen.items()]
-    for i, box in enumerate(boxes):
-        doubles = i not in chosen and any(box.iou(other) > MIN_OVERLAP_IOU for other, _ in pairs)
+    for i, box in sorted(enumerate(boxes), key=lambda each: -each[1].area):
+        doubles = i not in chosen and any(_is_same_face(box, other) for other, _ in pairs)
         if i not in chosen and not doubles:
             pairs.append((box, None))
     return pairs
@@ -183,6 +208,14 @@ def _fit(box: Box, known: Box) -> float:
     step = np.hypot(*(_center_and_size(box) - _center_and_size(known))[:2]) / math.sqrt(known.area)
     alike = 0.5 < box.area / known.area < 2
     return float(max(0.0, 1 - step / MAX_STEP)) if alike else 0.0
+
+
+def _is_same_face(one: Box, other: Box) -> bool:
+    """Whether two boxes can not be of two people, who cheek to cheek overlap by 0.4, but have no face in a face."""
+    w = min(one.x + one.w, other.x + other.w) - max(one.x, other.x)
+    h = min(one.y + one.h, other.y + other.h) - max(one.y, other.y)
+    shared = max(0, w) * max(0, h)
+    return one.iou(other) >= SAME_FACE_IOU or shared >= INSIDE_SHARE * min(one.area, other.area)
 
 
 def _center_and_size(box: Box) -> np.ndarray:

@@ -121,6 +121,19 @@ def test_detection_is_rare_and_boxes_stay_right_between():
     assert min(overlaps) > 0.8
 
 
+def test_a_face_that_is_lost_is_searched_at_once_but_not_on_every_frame():
+    detector = CountingDetector()
+    lost = []
+    for noise in np.random.default_rng(3).integers(0, 255, (9, 160, 160, 3), dtype=np.uint8):
+        pixels = scene(100, 100)
+        pixels[80:240, 80:240] = noise
+        lost.append((pixels, None))
+    detector.run(Tracker(), [(scene(100, 100), Box(100, 100, 120, 120))] * 4 + lost)
+    searched = [i for i in detector.searched if i >= 4]
+    assert searched[0] == 4
+    assert len(searched) < 5
+
+
 def test_without_a_face_the_search_is_paced():
     detector = CountingDetector()
     detector.run(Tracker(), [(BACKGROUND, None)] * 30)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mien.expressions import Box
-from mien.tracker import FORGET_AFTER_S, OneEuroFilter, Tracker
+from mien.tracker import DETECT_EVERY_S, FORGET_AFTER_S, OneEuroFilter, Tracker
 
 FRAME_S = 1 / 30
 
@@ -33,7 +33,29 @@ def test_a_single_false_hit_never_shows():
 def test_missed_detections_are_bridged_for_a_while(missed_s, expected):
     tracker = Tracker()
     follow(tracker, [[Box(50, 50, 80, 80)]] * 3)
-    assert [t.id for t in tracker.update([], 2 * FRAME_S + missed_s)] == expected
+    assert follow(tracker, [[], []], start_s=0.5)[-1] == [1]
+    assert [t.id for t in tracker.update([], 0.5 + missed_s)] == expected
+
+
+def test_a_face_not_looked_for_is_not_missed_but_forgotten_in_the_end():
+    tracker = Tracker()
+    follow(tracker, [[Box(50, 50, 80, 80)]] * 3)
+    assert [t.id for t in tracker.update([], 1.0)] == [1]
+    tracker = Tracker()
+    follow(tracker, [[Box(50, 50, 80, 80)]] * 3)
+    assert tracker.update([], 0.1 + DETECT_EVERY_S + FORGET_AFTER_S) == []
+
+
+def test_a_face_that_was_missed_is_looked_for_again_sooner():
+    tracker = Tracker()
+    follow(tracker, [[Box(50, 50, 80, 80)]] * 3)
+    assert not tracker.wants_detection(2 * FRAME_S + 0.3)
+    tracker.update([], 0.5)
+    assert not tracker.wants_detection(0.6)
+    assert tracker.wants_detection(0.7)
+    tracker.update([Box(50, 50, 80, 80)], 0.7)
+    assert not tracker.wants_detection(1.1)
+    assert tracker.wants_detection(0.7 + DETECT_EVERY_S)
 
 
 def test_a_forgotten_number_is_not_used_again():
@@ -68,6 +90,20 @@ def test_a_fast_face_is_followed_by_nearness():
 def test_two_boxes_on_one_face_count_once():
     rows = [[Box(100, 80, 60, 60), Box(106, 84, 60, 60)]] * 5
     assert follow(Tracker(), rows)[-1] == [1]
+
+
+@pytest.mark.parametrize("swap", [False, True])
+def test_a_box_within_a_face_is_no_face(swap):
+    face, eye = Box(100, 80, 200, 200), Box(150, 110, 70, 70)
+    assert follow(Tracker(), [[eye, face] if swap else [face, eye]] * 3)[-1] == [1]
+    tracker = Tracker()
+    follow(tracker, [[face]] * 3)
+    assert follow(tracker, [[eye, face] if swap else [face, eye]] * 3, start_s=0.1)[-1] == [1]
+    assert tracker.faces()[0].box.iou(face) > 0.9
+
+
+def test_two_people_cheek_to_cheek_are_two():
+    assert follow(Tracker(), [[Box(100, 80, 100, 100), Box(145, 90, 90, 90)]] * 3)[-1] == [1, 2]
 
 
 def test_boxes_are_steadied_at_rest_and_keep_up_in_motion():
