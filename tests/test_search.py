@@ -6,8 +6,9 @@ import pytest
 from tests.synthetic import write_folders
 from training.__main__ import main
 from training.dataset import Split, load_dataset
+from training.folds import folds
 from training.recipe import RunError
-from training.search import Result, as_table, folds, parse_grid, plot
+from training.search import Result, as_table, parse_grid, plot
 
 
 def split_with_duplicates(rng):

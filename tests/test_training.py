@@ -68,8 +68,9 @@ class KillAt(keras.callbacks.Callback):
             raise Killed
 
 
-def test_a_resumed_run_equals_an_unbroken_one(dataset, tmp_path):
-    plan = Recipe(**SMALL, epochs=3)
+@pytest.mark.parametrize("more", [{}, {"mixup": 0.4, "ema": 0.6, "erase": 0.5, "optimizer": "sgd"}])
+def test_a_resumed_run_equals_an_unbroken_one(more, dataset, tmp_path):
+    plan = Recipe(**SMALL, **more, epochs=3)
     unbroken = fit(plan, dataset, tmp_path / "unbroken")
     with pytest.raises(Killed):
         fit(plan, dataset, tmp_path / "broken", callbacks=(KillAt(1, 2),))
@@ -212,6 +213,11 @@ def test_plateau_and_early_end_follow_the_history_across_a_resume(dataset, tmp_p
         {"schedule": "stairs"},
         {"pixels": "raw"},
         {"balance": "luck"},
+        {"precision": "float8"},
+        {"mixup": -0.1},
+        {"ema": 1.0},
+        {"distil_weight": 1.1},
+        {"distil_temperature": 0.0},
         {"side_px": 31},
         {"side_px": 351},
     ],

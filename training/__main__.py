@@ -8,7 +8,7 @@ import sys
 from mien.expressions import MienError
 from mien.keras_files import import_keras
 
-RESUMABLE = ("train", "finetune", "search")
+RESUMABLE = ("train", "teach", "finetune", "search")
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import keras
 import numpy as np
 
 from mien.expressions import EXPRESSIONS
 from training.dataset import Split
+from training.mixing import draw_shares, mixed
 
 BALANCES = ("none", "weights", "sampling")
 """How rare expressions are helped: not at all, by the weight of their images, or by how often they are drawn."""
@@ -21,10 +23,26 @@ class Batches(keras.utils.PyDataset):
     weight of each image in the loss, float32 (batch,), inverse to the size of its class and 1 on average over the
     split. balance "sampling": an epoch has as many images as before, but of every expression the same number.
     multiple: of which every batch holds one, for as many devices; up to multiple - 1 images wait for the next epoch.
+
+    mixup above 0: also how much of each image stays in the mix (`training.mixing`), and labels and weights are mixed.
+    folds: the fold of each image, int (n,); then all images of a batch are of one fold, which it tells, and those
+    that would not fill a batch wait for the next epoch. With either, images become `inputs`.
     """
 
-    def __init__(self, split: Split, batch_size: int, seed: int, balance: str = "none", multiple: int = 1) -> None:
+    def __init__(
+        self,
+        split: Split,
+        batch_size: int,
+        seed: int,
+        balance: str = "none",
+        multiple: int = 1,
+        *,
+        mixup: float = 0.0,
+        folds: np.ndarray | None = None,
+    ) -> None:
         super().__init__()
+        self.mixup = mixup
+        self.folds = folds
         self.split = split
         self.batch_size = batch_size
         self.seed = seed
@@ -37,16 +55,36 @@ class Batches(keras.utils.PyDataset):
         """Shuffle, and where asked draw, for this epoch."""
         rng = np.random.default_rng((self.seed, epoch))
         order = self._draw_evenly(rng) if self.balance == "sampling" else rng.permutation(len(self.split))
+        if self.folds is not None:
+            order = self._by_fold(order, self.folds, rng)
         self.order = order[: len(order) // self.multiple * self.multiple]
+        self.shares = draw_shares(self.mixup, len(self.order), rng)
 
     def __len__(self) -> int:
         return math.ceil(len(self.order) / self.batch_size)
 
-    def __getitem__(self, index: int) -> tuple[np.ndarray, ...]:
-        chosen = self.order[index * self.batch_size : (index + 1) * self.batch_size]
+    def __getitem__(self, index: int) -> tuple[Any, ...]:
+        places = slice(index * self.batch_size, (index + 1) * self.batch_size)
+        chosen, share = self.order[places], self.shares[places]
         labels = self.split.labels[chosen]
-        batch = (self.split.images[chosen], one_hot(labels))
-        return (*batch, self.weights[labels]) if self.balance == "weights" else batch
+        fold = None if self.folds is None else self.folds[chosen]
+        batch = (self.inputs(self.split.images[chosen], share, fold), mixed(one_hot(labels), share))
+        return (*batch, mixed(self.weights[labels], share)) if self.balance == "weights" else batch
+
+    def inputs(self, images: np.ndarray, share: np.ndarray | None = None, fold: np.ndarray | None = None) -> Any:
+        """What the trainer takes: the images alone, or by name images, "share" of each in its mix, and "fold"."""
+        count = len(images)
+        more = {"share": np.ones(count, np.float32) if share is None else share} if self.mixup > 0 else {}
+        if self.folds is not None:
+            more["fold"] = np.zeros(count, np.int32) if fold is None else fold.astype(np.int32)
+        return {"images": images, **more} if more else images
+
+    def _by_fold(self, order: np.ndarray, folds: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """The same order in batches of one fold each, shuffled; what does not fill a batch is left out."""
+        size = self.batch_size
+        members = [order[folds[order] == i] for i in np.unique(folds)]
+        batches = [own[: len(own) // size * size].reshape(-1, size) for own in members]
+        return rng.permutation(np.concatenate(batches)).ravel()
 
     def _draw_evenly(self, rng: np.random.Generator) -> np.ndarray:
         """Positions of as many images as the split has: all of a class before any of it again."""

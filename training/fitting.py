@@ -13,12 +13,17 @@ import numpy as np
 
 from mien.layers import MeanImage
 from training.augment import Augment
+from training.averaging import AverageWeights, WeightAverage
 from training.batches import Batches, one_hot
+from training.blocks import Style
 from training.callbacks import EarlyEnd, History, Plateau, StartEpoch, TimeLeft, epochs_since_best, read_history
 from training.dataset import Dataset
 from training.devices import device_count
-from training.networks import NETWORKS, Style
+from training.distillation import Distil, Teachers
+from training.mixing import MixUp
+from training.networks import NETWORKS
 from training.recipe import Recipe, RunError, claim
+from training.teachers import TEACHERS
 
 VALIDATION_BATCH = 256
 
@@ -27,10 +32,11 @@ VALIDATION_BATCH = 256
 class Run:
     """A run that is ready for `run.trainer.fit(**run.arguments)`.
 
-    network: what is exported; trainer: the same behind the augmentation, compiled. history: the epochs that were
+    network: what is fitted; trainer: the same behind the augmentation, compiled. history: the epochs that were
     finished before; finished: nothing is left to do.
     """
 
+    recipe: Recipe
     network: keras.Model
     trainer: keras.Model
     arguments: dict[str, Any]
@@ -39,27 +45,56 @@ class Run:
     best_file: Path
 
     def best(self) -> keras.Model:
-        """The network with the weights of its best validation accuracy."""
+        """The network with the weights of its best validation accuracy, for arithmetic in float32."""
         self.trainer.load_weights(self.best_file)
-        return self.network
+        if self.recipe.precision == "float32":
+            return self.network
+        plain = _make_network(dataclasses.replace(self.recipe, precision="float32"))
+        plain.set_weights(self.network.get_weights())
+        return plain
 
 
 def build(
-    recipe: Recipe, mean_image: np.ndarray | None = None, start: keras.Model | None = None
+    recipe: Recipe,
+    mean_image: np.ndarray | None = None,
+    start: keras.Model | None = None,
+    teachers: Teachers | None = None,
 ) -> tuple[keras.Model, keras.Model]:
     """(network, trainer): the network to export, and the same network behind the augmentation layer.
 
     mean_image: (side, side, 1), 0..255, what a network with pixels="mean_image" subtracts.
-    start: a trained network that is used as it is, instead of a new one by the recipe's name.
+    start: a trained network that is used as it is, instead of a new one by the recipe's name. The trainer takes what
+    `Batches.inputs` gives; its average of the weights, if any, is the layer WeightAverage.
     """
     keras.utils.set_random_seed(recipe.seed)
-    network = start or NETWORKS[recipe.network](recipe.side_px, **_some_of(recipe, _names_of(Style)))
+    network = start or _make_network(recipe)
     if mean_image is not None:
         for layer in network.layers:
             if isinstance(layer, MeanImage):
                 layer.mean.assign(mean_image)
-    augment = Augment(**_some_of(recipe, Augment.STRENGTHS), seed=recipe.seed)
-    return network, keras.Sequential([keras.Input((recipe.side_px, recipe.side_px, 1)), augment, network])
+    images = keras.Input((recipe.side_px, recipe.side_px, 1), name="images")
+    more = {}
+    view = Augment(**_some_of(recipe, Augment.STRENGTHS), seed=recipe.seed)(images)
+    if recipe.mixup > 0:
+        more["share"] = keras.Input((), name="share")
+        view = MixUp()((view, more["share"]))
+    outputs = network(view)
+    if teachers is not None:
+        more["fold"] = keras.Input((), dtype="int32", name="fold")
+        outputs = Distil(teachers, recipe.distil_weight, recipe.distil_temperature)((outputs, view, more["fold"]))
+    if recipe.ema > 0:
+        outputs = WeightAverage(network)(outputs)
+    return network, keras.Model({"images": images, **more} if more else images, outputs)
+
+
+def _make_network(recipe: Recipe) -> keras.Model:
+    """An untrained network by the recipe, whose layers compute in its precision."""
+    usual = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(recipe.precision)
+    try:
+        return (NETWORKS | TEACHERS)[recipe.network](recipe.side_px, **_some_of(recipe, _names_of(Style)))
+    finally:
+        keras.config.set_dtype_policy(usual)
 
 
 def prepare(
@@ -68,27 +103,41 @@ def prepare(
     run_folder: Path,
     *,
     start: keras.Model | None = None,
+    teachers: Teachers | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> Run:
     """Build and compile the run in `run_folder`, new or to be gone on with.
 
     The folder holds recipe.json, history.csv (one row an epoch), best.weights.h5 and, until the run has
     finished, backup/. A folder with another recipe is refused with RunError, but for `epochs`: a longer or
-    shorter run may go on from the same place. start: as in `build`. With several devices (`training.devices`) the
-    last images that would not fill them all are left out: of the validation images always the same, at most one
-    fewer than there are devices.
+    shorter run may go on from the same place. start, teachers: as in `build`. With several devices
+    (`training.devices`) the last images that would not fill them all are left out: of the validation images always
+    the same, at most one fewer than there are devices.
     """
     claim(run_folder, recipe)
     mean_image = dataset.train.images.mean(axis=0) if recipe.pixels == "mean_image" and start is None else None
-    network, trainer = build(recipe, mean_image, start)
+    network, trainer = build(recipe, mean_image, start, teachers)
     devices = device_count()
     if recipe.batch_size % devices or len(dataset.validation) < devices or len(dataset.train) < devices:
         raise RunError(f"batch_size: expected a multiple of the {devices} devices, found {recipe.batch_size}")
-    batches = Batches(dataset.train, recipe.batch_size, recipe.seed, recipe.balance, multiple=devices)
+    folds = None if teachers is None else teachers.fold
+    if folds is not None and np.bincount(folds).min() < recipe.batch_size:
+        found = f"{np.bincount(folds).min()} images in the smallest fold of the teachers"
+        raise RunError(f"batch_size: expected at most {found}, found {recipe.batch_size}")
+    batches = Batches(
+        dataset.train,
+        recipe.batch_size,
+        recipe.seed,
+        recipe.balance,
+        multiple=devices,
+        mixup=recipe.mixup,
+        folds=folds,
+    )
     validation = dataset.validation.take(np.arange(len(dataset.validation) // devices * devices))
     trainer.compile(
         optimizer=make_optimizer(recipe, len(batches)),
         loss=keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing),
+        loss_weights=None if teachers is None else [1 - recipe.distil_weight],
         metrics=["accuracy"],
         jit_compile="auto" if keras.backend.backend() == "jax" else False,
     )
@@ -97,11 +146,12 @@ def prepare(
     history = read_history(run_folder)
     stopped = recipe.early_stop > 0 and epochs_since_best(history) >= recipe.early_stop
     best_accuracy = max((row["val_accuracy"] for row in history), default=None)
+    averages = [layer for layer in trainer.layers if isinstance(layer, WeightAverage)]
     arguments = {
         "x": batches,
         "epochs": recipe.epochs,
         "shuffle": False,  # Batches does, in an order that can be repeated
-        "validation_data": (validation.images, one_hot(validation.labels)),
+        "validation_data": (batches.inputs(validation.images), one_hot(validation.labels)),
         "validation_batch_size": VALIDATION_BATCH // devices * devices,
         "callbacks": [
             StartEpoch(batches),
@@ -112,6 +162,7 @@ def prepare(
                 save_weights_only=True,
                 initial_value_threshold=best_accuracy,
             ),
+            *(AverageWeights(network, layer, recipe.ema) for layer in averages),
             History(run_folder),
             *([Plateau(run_folder, recipe.learning_rate)] if recipe.schedule == "plateau" else []),
             *([EarlyEnd(run_folder, recipe.early_stop)] if recipe.early_stop else []),
@@ -121,7 +172,7 @@ def prepare(
         ],
     }
     finished = (len(history) >= recipe.epochs or stopped) and best_file.is_file()
-    return Run(network, trainer, arguments, history, finished, best_file)
+    return Run(recipe, network, trainer, arguments, history, finished, best_file)
 
 
 def fit(
@@ -130,11 +181,12 @@ def fit(
     run_folder: Path,
     *,
     start: keras.Model | None = None,
+    teachers: Teachers | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     report: Callable[[str], None] = print,
 ) -> keras.Model:
     """Train, or go on with, the run in `run_folder`, and return the network with its best validated weights."""
-    run = prepare(recipe, dataset, run_folder, start=start, callbacks=callbacks)
+    run = prepare(recipe, dataset, run_folder, start=start, teachers=teachers, callbacks=callbacks)
     if run.finished:
         report(f"{run_folder} has finished its {len(run.history)} epochs")
     else:

@@ -2,34 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
 import keras
 from keras import layers
 
-from mien.expressions import EXPRESSIONS
-from mien.layers import LocalBinaryPatterns, MeanImage, Standardize
-
-PIXELS = ("scale", "mean_image", "standardize")
-"""How a network brings 0..255 near -1..1: the same for all pixels, less the mean image, or each image by itself."""
-
-
-@dataclass(frozen=True, slots=True)
-class Style:
-    """What all networks let one choose.
-
-    conv_dropout, dense_dropout: share of values dropped behind each convolution and dense block (Srivastava et al.,
-    "Dropout", 2014). l2: weight of the squared weights in the loss. batch_norm: normalise each block's batches
-    (Ioffe and Szegedy, "Batch normalization", 2015). pixels: one of PIXELS, as the network's first layer.
-    """
-
-    conv_dropout: float = 0.2
-    dense_dropout: float = 0.3
-    l2: float = 0.0
-    batch_norm: bool = True
-    pixels: str = "scale"
+from mien.layers import LocalBinaryPatterns
+from training.blocks import Style, chain, convolution, dense, entrance, exit_layer, pool
 
 
 def six_layer(side_px: int = 48, **style: Any) -> keras.Model:
@@ -41,13 +21,13 @@ def six_layer(side_px: int = 48, **style: Any) -> keras.Model:
     rectifiers" (2015); batch normalisation after Ioffe and Szegedy (2015). style: the fields of Style.
     """
     wanted = Style(**style)
-    network = _entrance(side_px, wanted)
+    network = entrance(side_px, wanted)
     for filters, kernel in ((64, 3), (128, 5), (512, 3), (512, 3)):
-        network += [*_convolution(wanted, filters, kernel, "relu"), *_pool(wanted)]
+        network += [*convolution(wanted, filters, kernel, "relu"), *pool(wanted)]
     network.append(layers.Flatten())
     for units in (256, 512):
-        network += _dense(wanted, units, "relu")
-    return keras.Sequential([*network, _exit(wanted)], name="six_layer")
+        network += dense(wanted, units, "relu")
+    return keras.Sequential([*network, exit_layer(wanted)], name="six_layer")
 
 
 def elu(side_px: int = 48, **style: Any) -> keras.Model:
@@ -58,8 +38,8 @@ def elu(side_px: int = 48, **style: Any) -> keras.Model:
     He et al. (2015). Input, output and style as in `six_layer`.
     """
     wanted = Style(**style)
-    network = [*_entrance(side_px, wanted), *_elu_convolutions(wanted), layers.Flatten(), *_elu_dense(wanted)]
-    return keras.Sequential([*network, _exit(wanted)], name="elu")
+    network = [*entrance(side_px, wanted), *_elu_convolutions(wanted), layers.Flatten(), *_elu_dense(wanted)]
+    return keras.Sequential([*network, exit_layer(wanted)], name="elu")
 
 
 def shallow(side_px: int = 48, **style: Any) -> keras.Model:
@@ -70,8 +50,8 @@ def shallow(side_px: int = 48, **style: Any) -> keras.Model:
     Input, output and style as in `six_layer`.
     """
     wanted = Style(**style)
-    network = [*_entrance(side_px, wanted), *_convolution(wanted, 32, 3, "relu"), *_pool(wanted), layers.Flatten()]
-    return keras.Sequential([*network, _exit(wanted)], name="shallow")
+    network = [*entrance(side_px, wanted), *convolution(wanted, 32, 3, "relu"), *pool(wanted), layers.Flatten()]
+    return keras.Sequential([*network, exit_layer(wanted)], name="shallow")
 
 
 def hybrid_lbp(side_px: int = 48, **style: Any) -> keras.Model:
@@ -84,83 +64,20 @@ def hybrid_lbp(side_px: int = 48, **style: Any) -> keras.Model:
     Input, output and style as in `six_layer`.
     """
     wanted = Style(**style)
-    pixels, *scaled = _entrance(side_px, wanted)
-    learned = _chain(pixels, [*scaled, *_elu_convolutions(wanted), layers.Flatten()])
-    texture = _chain(pixels, [LocalBinaryPatterns(name="lbp"), *_dense(wanted, 128, "elu", norm_last=True)])
-    outputs = _chain(layers.Concatenate()([learned, texture]), [*_elu_dense(wanted), _exit(wanted)])
+    pixels, *scaled = entrance(side_px, wanted)
+    learned = chain(pixels, [*scaled, *_elu_convolutions(wanted), layers.Flatten()])
+    texture = chain(pixels, [LocalBinaryPatterns(name="lbp"), *dense(wanted, 128, "elu", norm_last=True)])
+    outputs = chain(layers.Concatenate()([learned, texture]), [*_elu_dense(wanted), exit_layer(wanted)])
     return keras.Model(pixels, outputs, name="hybrid_lbp")
 
 
 def _elu_convolutions(style: Style) -> list[Any]:
-    blocks = (
-        (*_convolution(style, filters, 3, "elu", norm_last=True), *_pool(style)) for filters in (32, 64, 128, 256)
-    )
+    blocks = ((*convolution(style, filters, 3, "elu", norm_last=True), *pool(style)) for filters in (32, 64, 128, 256))
     return [layer for block in blocks for layer in block]
 
 
 def _elu_dense(style: Style) -> list[Any]:
-    return [layer for units in (64, 64) for layer in _dense(style, units, "elu", norm_last=True)]
-
-
-def _entrance(side_px: int, style: Style) -> list[Any]:
-    """The input, and the layer that brings 0..255 to about -1..1."""
-    scaled = {
-        "scale": lambda: layers.Rescaling(1 / 127.5, offset=-1),
-        "mean_image": MeanImage,
-        "standardize": Standardize,
-    }
-    return [layers.Input((side_px, side_px, 1)), scaled[style.pixels]()]
-
-
-def _chain(tensor: Any, following: Iterable[Any]) -> Any:
-    for layer in following:
-        tensor = layer(tensor)
-    return tensor
-
-
-def _penalty(style: Style) -> Any:
-    return keras.regularizers.L2(style.l2) if style.l2 else None
-
-
-def _normalised(style: Style, activation: str, norm_last: bool) -> list[Any]:
-    """The activation with batch normalisation before it, or behind it, or without."""
-    norm = [layers.BatchNormalization()] if style.batch_norm else []
-    active = [layers.Activation(activation)]
-    return active + norm if norm_last else norm + active
-
-
-def _convolution(style: Style, filters: int, kernel: int, activation: str, *, norm_last: bool = False) -> list[Any]:
-    needs_bias = norm_last or not style.batch_norm
-    convolution = layers.Conv2D(
-        filters,
-        kernel,
-        padding="same",
-        use_bias=needs_bias,
-        kernel_initializer="he_normal",
-        kernel_regularizer=_penalty(style),
-    )
-    return [convolution, *_normalised(style, activation, norm_last)]
-
-
-def _pool(style: Style) -> list[Any]:
-    return [layers.MaxPooling2D(), layers.Dropout(style.conv_dropout)]
-
-
-def _dense(style: Style, units: int, activation: str, *, norm_last: bool = False) -> list[Any]:
-    needs_bias = norm_last or not style.batch_norm
-    dense = layers.Dense(units, use_bias=needs_bias, kernel_initializer="he_normal", kernel_regularizer=_penalty(style))
-    return [dense, *_normalised(style, activation, norm_last), layers.Dropout(style.dense_dropout)]
-
-
-def _exit(style: Style) -> Any:
-    """The softmax, from weights near zero: an untrained network takes all expressions for equally probable."""
-    return layers.Dense(
-        len(EXPRESSIONS),
-        activation="softmax",
-        kernel_initializer=keras.initializers.VarianceScaling(scale=0.01, mode="fan_in"),
-        kernel_regularizer=_penalty(style),
-        name="expressions",
-    )
+    return [layer for units in (64, 64) for layer in dense(style, units, "elu", norm_last=True)]
 
 
 NETWORKS: dict[str, Callable[..., keras.Model]] = {

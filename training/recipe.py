@@ -10,10 +10,13 @@ from typing import Any
 
 from mien.expressions import MienError
 from training.batches import BALANCES
-from training.networks import NETWORKS, PIXELS
+from training.blocks import PIXELS
+from training.networks import NETWORKS
+from training.teachers import TEACHERS
 
 OPTIMIZERS = ("adamw", "adam", "sgd", "rmsprop")
 SCHEDULES = ("cosine", "plateau", "constant")
+PRECISIONS = ("float32", "mixed_bfloat16")
 SIDES_PX = (32, 350)
 
 
@@ -36,6 +39,11 @@ class Recipe:
     `training.augment.Augment`. balance: as in `training.batches.BALANCES`. side_px: of the input, 32 to 350.
     start: "" from random weights, else the digest of the trained network it starts from (`training.finetuning`),
     whose layers count then, not the fields of Style. freeze: its convolutions stay as they are.
+    mixup: alpha of `training.mixing`, 0 for none. ema: share of the averaged weights that an epoch leaves
+    (`training.averaging`), 0 for no average. precision: of the arithmetic while fitting, one of PRECISIONS
+    (Micikevicius et al., "Mixed precision training", 2018); what is exported is float32.
+    teachers: "" for none, else the digest of those whose answers count `distil_weight`, and the labels the rest, at
+    `distil_temperature` (`training.distillation`).
     """
 
     network: str = "six_layer"
@@ -66,14 +74,21 @@ class Recipe:
     balance: str = "none"
     start: str = ""
     freeze: bool = False
+    mixup: float = 0.0
+    ema: float = 0.0
+    precision: str = "float32"
+    teachers: str = ""
+    distil_weight: float = 0.9
+    distil_temperature: float = 4.0
 
     def __post_init__(self) -> None:
         choices = {
-            "network": (self.network,) if self.start else tuple(NETWORKS),
+            "network": (self.network,) if self.start else (*NETWORKS, *TEACHERS),
             "optimizer": OPTIMIZERS,
             "schedule": SCHEDULES,
             "pixels": PIXELS,
             "balance": BALANCES,
+            "precision": PRECISIONS,
         }
         for name, known in choices.items():
             if getattr(self, name) not in known:
@@ -84,6 +99,11 @@ class Recipe:
             )
         if not SIDES_PX[0] <= self.side_px <= SIDES_PX[1]:
             raise RunError(f"side_px: expected {SIDES_PX[0]} to {SIDES_PX[1]} pixels, found {self.side_px}")
+        if self.mixup < 0 or not 0 <= self.ema < 1:
+            raise RunError(f"expected mixup from 0 and ema from 0 to below 1, found {self.mixup} and {self.ema}")
+        if not 0 <= self.distil_weight <= 1 or self.distil_temperature <= 0:
+            found = f"{self.distil_weight} and {self.distil_temperature}"
+            raise RunError(f"expected distil_weight from 0 to 1 and distil_temperature above 0, found {found}")
 
     def in_words(self) -> str:
         """What matters most, for a line of a table: "adamw 0.001 cosine, batch 64, smoothing 0.05, flip, shift 6 %"."""
@@ -100,6 +120,8 @@ class Recipe:
         words += [f"{name} {getattr(self, name):.0%}".replace("%", " %") for name in shares if getattr(self, name)]
         words += [f"pixels {self.pixels}"] if self.pixels != "scale" else []
         words += [f"balance by {self.balance}"] if self.balance != "none" else []
+        words += [f"{name} {getattr(self, name):g}" for name in ("mixup", "ema") if getattr(self, name)]
+        words += [f"distilled {self.distil_weight:g} at {self.distil_temperature:g}"] if self.teachers else []
         return ", ".join(words)
 
 

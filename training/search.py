@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,15 +14,15 @@ import keras
 import numpy as np
 from matplotlib.figure import Figure
 
-from mien.expressions import EXPRESSIONS
 from training.callbacks import read_history
-from training.dataset import Dataset, Split, groups
+from training.dataset import Dataset, Split
 from training.fitting import fit
+from training.folds import folds
 from training.plots import BLUE, ORANGE, figure, plain
 from training.recipe import Recipe, RunError
 
-FIXED = ("side_px", "start", "freeze")
-"""Fields of the recipe that one search can not vary: its images have one size, its networks start from nothing."""
+FIXED = ("side_px", "start", "freeze", "teachers")
+"""Fields of the recipe that one search can not vary: images have one size, networks start from nothing, untaught."""
 
 KINDS: dict[str, Callable[[str], Any]] = {"int": int, "float": float, "str": str}
 
@@ -64,25 +64,6 @@ def parse_grid(words: Sequence[str]) -> list[dict[str, Any]]:
         except ValueError:
             raise RunError(f"grid: expected values of type {types[name]} for {name}, found {values!r}") from None
     return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
-
-
-def folds(split: Split, count: int, seed: int) -> Iterator[tuple[Split, Split]]:
-    """`count` times (what fits, what validates): each image validates once; exact duplicates stay on one side.
-
-    Stratified by expression, the same for a seed. Raises RunError for fewer than 2 folds or fewer distinct images
-    of an expression than folds.
-    """
-    group = groups(split)
-    fold_of_group = np.full(len(split), -1)
-    rng = np.random.default_rng(seed)
-    for label, expression in enumerate(EXPRESSIONS):
-        leaders = rng.permutation(np.flatnonzero((split.labels == label) & (group == np.arange(len(split)))))
-        if not 2 <= count <= len(leaders):
-            raise RunError(f"folds: expected 2 to {len(leaders)}, the distinct images of {expression}; found {count}")
-        fold_of_group[leaders] = np.arange(len(leaders)) % count
-    fold = fold_of_group[group]
-    for i in range(count):
-        yield split.take(np.flatnonzero(fold != i)), split.take(np.flatnonzero(fold == i))
 
 
 def search(

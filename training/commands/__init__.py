@@ -3,10 +3,11 @@
 What `run` has as docstring stands in the help. They import Keras, so import them when its backend has started.
 """
 
-from training.commands import calibrate, card, composites, evaluate, finetune, masking, predict, search, train
+from training.commands import calibrate, card, composites, evaluate, finetune, masking, predict, search, teach, train
 
 COMMANDS = {
     "train": train,
+    "teach": teach,
     "finetune": finetune,
     "evaluate": evaluate,
     "calibrate": calibrate,

@@ -6,14 +6,24 @@ import argparse
 from pathlib import Path
 
 from training.callbacks import read_history
-from training.commands.options import add_data, add_network, add_recipe, add_run, recipe_of, report_data
+from training.commands.options import OF_TEACHERS, add_data, add_network, add_recipe, add_run, recipe_of, report_data
 from training.dataset import load_dataset
 from training.devices import use_devices
 from training.export import export
 from training.finetuning import accuracy, freeze_convolutions, starting_network, thaw
 from training.fitting import fit
 
-OF_THE_NETWORK = ("start", "network", "side_px", "conv_dropout", "dense_dropout", "l2", "batch_norm", "pixels")
+OF_THE_NETWORK = (
+    "start",
+    "network",
+    "side_px",
+    "conv_dropout",
+    "dense_dropout",
+    "l2",
+    "batch_norm",
+    "pixels",
+    "precision",
+)
 """Fields of the recipe that the starting network has decided."""
 
 
@@ -22,7 +32,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_data(parser)
     add_network(parser)
     add_run(parser, Path("runs/finetune"))
-    add_recipe(parser, OF_THE_NETWORK, learning_rate=1e-4, epochs=8, warmup_epochs=0.5)
+    add_recipe(parser, (*OF_THE_NETWORK, *OF_TEACHERS), learning_rate=1e-4, epochs=8, warmup_epochs=0.5)
 
 
 def run(options: argparse.Namespace) -> None:

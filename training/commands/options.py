@@ -12,7 +12,7 @@ from training.dataset import Dataset
 from training.recipe import Recipe
 
 RECIPE_HELP = {
-    "network": "six_layer, elu, shallow or hybrid_lbp",
+    "network": "six_layer, elu, shallow, hybrid_lbp, or a teacher: resnet18, vgg10",
     "side_px": "side of the square input in pixels, 32 to 350",
     "optimizer": "adamw, adam, sgd (with Nesterov momentum) or rmsprop",
     "schedule": "of the learning rate: cosine, plateau or constant",
@@ -27,10 +27,20 @@ RECIPE_HELP = {
     "shear": "largest slide of top against bottom as a share of the height",
     "contrast": "largest change of contrast as a share",
     "erase": "share of images that lose a rectangle",
+    "mixup": "alpha of mixup, 0 for none",
+    "ema": "share of the averaged weights that an epoch leaves, 0 for no average",
+    "precision": "of the arithmetic while fitting: float32 or mixed_bfloat16",
+    "distil_weight": "how much the teachers' answers count beside the labels",
+    "distil_temperature": "by which answers of teachers and student are softened",
     "freeze": "convolutions stay as they are, dense layers learn",
 }
 OF_A_START = ("start", "freeze")
 """Fields of the recipe that only a run from trained weights has."""
+
+OF_TEACHERS = ("teachers", "distil_weight", "distil_temperature")
+"""Fields of the recipe that only a run with teachers has."""
+
+SPECIAL = (*OF_A_START, *OF_TEACHERS)
 
 SHOWN = 20
 
@@ -61,7 +71,7 @@ def add_devices(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--devices", metavar="N|all", help=text)
 
 
-def add_recipe(parser: argparse.ArgumentParser, without: Collection[str] = OF_A_START, **defaults: Any) -> None:
+def add_recipe(parser: argparse.ArgumentParser, without: Collection[str] = SPECIAL, **defaults: Any) -> None:
     """An option for each field of the recipe but those `without`."""
     for setting in dataclasses.fields(Recipe):
         if setting.name in without:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from training.callbacks import read_history
-from training.commands.options import add_data, add_recipe, add_run, recipe_of, report_data
+from training.commands.options import OF_A_START, add_data, add_recipe, add_run, recipe_of, report_data
+from training.cross_fitting import read_teachers
 from training.dataset import load_dataset
 from training.devices import use_devices
 from training.export import export
@@ -17,7 +19,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Data, folders and every field of the recipe."""
     add_data(parser)
     add_run(parser, Path("runs/default"))
-    add_recipe(parser)
+    add_recipe(parser, (*OF_A_START, "teachers"))
+    folders = "learn from the teachers that teach left in these folders"
+    parser.add_argument("--teachers", dest="teacher_folders", type=Path, nargs="+", metavar="DIR", help=folders)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -26,7 +30,10 @@ def run(options: argparse.Namespace) -> None:
     recipe = recipe_of(options)
     dataset = load_dataset(options.data, side_px=recipe.side_px, seed=recipe.seed)
     report_data(dataset)
-    network = fit(recipe, dataset, options.run)
+    teachers = read_teachers(options.teacher_folders, dataset.train) if options.teacher_folders else None
+    if teachers is not None:
+        recipe = replace(recipe, teachers=teachers.digest)
+    network = fit(recipe, dataset, options.run, teachers=teachers)
     folder = options.export or options.run
     model_file, weights_file = export(network, folder, recipe=recipe, epochs=len(read_history(options.run)))
     print(f"wrote {model_file} and {weights_file}")

@@ -1,0 +1,158 @@
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+
+from tests.synthetic import write_folders
+from tests.test_training import SMALL, KillAt, Killed, tiny_network
+from training import networks
+from training.__main__ import main
+from training.batches import Batches
+from training.callbacks import read_history
+from training.cross_fitting import read_teachers, teach
+from training.dataset import load_dataset
+from training.distillation import Distil, Teachers
+from training.fitting import fit, prepare
+from training.recipe import Recipe, RunError
+from training.teachers import TEACHERS
+
+TAUGHT = {"distil_temperature": 2.0, "mixup": 0.3, "ema": 0.5}
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch):
+    monkeypatch.setitem(networks.NETWORKS, "tiny", tiny_network)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return write_folders(tmp_path_factory.mktemp("data"), train=8)
+
+
+@pytest.fixture(scope="module")
+def dataset(data):
+    return load_dataset(data)
+
+
+@pytest.fixture(scope="module")
+def teacher_folder(dataset, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("teacher")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(networks.NETWORKS, "tiny", tiny_network)
+        share = teach(Recipe(**SMALL, epochs=8), dataset, folder, 2, report=str)
+    assert share > 0.4, "chance is 0.14"
+    return folder
+
+
+@pytest.mark.parametrize(("name", "convolutions", "parameters"), [("resnet18", 20, 11.17e6), ("vgg10", 8, 7.05e6)])
+def test_teachers_are_the_networks_they_say(name, convolutions, parameters):
+    network = TEACHERS[name]()
+    found = [layer for layer in network.layers if isinstance(layer, keras.layers.Conv2D)]
+    assert len(found) == convolutions
+    assert network.count_params() == pytest.approx(parameters, rel=0.01)
+    assert TEACHERS[name].__doc__.count("20"), "its docstring cites a source"
+    outputs = np.asarray(network(np.zeros((2, 48, 48, 1), np.uint8), training=False))
+    np.testing.assert_allclose(outputs.sum(axis=1), 1, atol=1e-5)
+
+
+def test_every_batch_is_of_one_fold_and_all_take_part_in_turn(dataset):
+    folds = np.arange(len(dataset.train)) % 3  # 19, 19 and 18 images
+    batches = Batches(dataset.train, 9, seed=1, folds=folds)
+    told = [batches[i][0]["fold"] for i in range(len(batches))]
+    assert sorted(map(tuple, told)) == [(fold,) * 9 for fold in (0, 0, 1, 1, 2, 2)]
+    assert all((folds[batches.order.reshape(-1, 9)] == np.array(told)).ravel())
+    seen = set(batches.order)
+    assert len(seen) == 54, "none twice"
+    for epoch in range(1, 20):
+        batches.start_epoch(epoch)
+        seen |= set(batches.order)
+    assert len(seen) == 56
+
+
+def always(*logits):
+    """A network that says the same of every image."""
+    layers = keras.layers
+    network = keras.Sequential([layers.Input((4, 4, 1)), layers.Flatten(), layers.Dense(7, activation="softmax")])
+    network.layers[-1].set_weights([np.zeros((16, 7)), np.array(logits)])
+    return network
+
+
+def test_the_loss_is_the_divergence_from_the_teachers_of_the_fold():
+    one, other = (1.0, 0, 0, 0, 0, 0, 0), (0.0, 2, 0, 0, 0, 0, 0)
+    layer = Distil(Teachers(((always(*one),), (always(*one), always(*other))), np.zeros(1), ""), 0.9, 2.0)
+    student = np.full((3, 7), 1 / 7, np.float32)
+    view = np.zeros((3, 4, 4, 1), np.float32)
+
+    def softmax(logits):
+        return np.exp(logits) / np.exp(logits).sum()
+
+    for fold, said in ((0, softmax(np.array(one))), (1, (softmax(np.array(one)) + softmax(np.array(other))) / 2)):
+        answer = layer((student, view, np.full(3, fold, np.int32)), training=True)
+        np.testing.assert_array_equal(np.asarray(answer), student)
+        soft = softmax(np.log(said) / 2)
+        assert float(layer.losses[0]) == pytest.approx(0.9 * 4 * (soft * np.log(soft * 7)).sum(), rel=1e-4)
+    layer((student, view, np.zeros(3, np.int32)), training=False)
+    assert not layer.losses
+
+
+def test_teachers_judge_what_they_were_not_fitted_on_and_stay_as_they_are(dataset, teacher_folder, tmp_path):
+    said = []
+    teach(Recipe(**SMALL, epochs=8), dataset, teacher_folder, 2, report=said.append)
+    assert sum("has finished" in line for line in said) == 2
+    teachers = read_teachers([teacher_folder, teacher_folder], dataset.train)
+    assert [len(judges) for judges in teachers.networks] == [2, 2]
+    digests = np.array(dataset.train.hashes())
+    assert not set(digests[teachers.fold == 0]) & set(digests[teachers.fold == 1])
+    plan = Recipe(**SMALL, **TAUGHT, epochs=2, teachers=teachers.digest)
+    run = prepare(plan, dataset, tmp_path, teachers=teachers)
+    (layer,) = [layer for layer in run.trainer.layers if isinstance(layer, Distil)]
+    before = [keras.ops.convert_to_numpy(weight).copy() for weight in layer.weights]
+    assert len(before) >= 4 * len(run.network.weights)
+    run.trainer.fit(**run.arguments, verbose=0)
+    for one, other in zip(before, layer.weights, strict=True):
+        np.testing.assert_array_equal(one, keras.ops.convert_to_numpy(other))
+    alone = prepare(Recipe(**SMALL, **TAUGHT, epochs=2), dataset, tmp_path / "alone")
+    alone.trainer.fit(**alone.arguments, verbose=0)
+    assert run.best_file.stat().st_size < 1.1 * alone.best_file.stat().st_size, "checkpoints leave teachers out"
+
+
+def test_a_student_learns_and_resumes_as_if_never_stopped(dataset, teacher_folder, tmp_path):
+    teachers = read_teachers([teacher_folder], dataset.train)
+    plan = Recipe(**SMALL, **TAUGHT, epochs=4, distil_weight=1.0, teachers=teachers.digest)
+    unbroken = fit(plan, dataset, tmp_path / "unbroken", teachers=teachers)
+    with pytest.raises(Killed):
+        fit(plan, dataset, tmp_path / "broken", teachers=teachers, callbacks=(KillAt(1, 1),))
+    resumed = fit(plan, dataset, tmp_path / "broken", teachers=teachers, report=str)
+    for one, other in zip(unbroken.get_weights(), resumed.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+    history = read_history(tmp_path / "unbroken")
+    assert max(row["val_accuracy"] for row in history) > 0.25, "from the teachers' words alone; chance is 0.14"
+    with pytest.raises(RunError, match="teachers"):
+        fit(dataclasses.replace(plan, teachers="others"), dataset, tmp_path / "broken", teachers=teachers)
+    with pytest.raises(RunError, match="batch_size: expected at most 28 images in the smallest fold"):
+        prepare(dataclasses.replace(plan, batch_size=29), dataset, tmp_path / "new", teachers=teachers)
+
+
+def test_teachers_of_something_else_are_refused(dataset, teacher_folder, tmp_path):
+    with pytest.raises(RunError, match="expected a teacher that teach has left there"):
+        read_teachers([tmp_path], dataset.train)
+    with pytest.raises(RunError, match="expected a teacher of these images"):
+        read_teachers([teacher_folder], dataset.train.take(np.arange(40)))
+    with pytest.raises(RunError, match=r"'folds': 2.*'folds': 3"):
+        teach(Recipe(**SMALL, epochs=1), dataset, teacher_folder, 3)
+    (tmp_path / "teacher.json").write_bytes((teacher_folder / "teacher.json").read_bytes())
+    with pytest.raises(RunError, match="expected 2 finished folds, found fold 1 missing"):
+        read_teachers([tmp_path], dataset.train)
+
+
+def test_the_commands(data, tmp_path, capsys):
+    words = ["--data", str(data), "--network", "tiny", "--epochs", "1", "--batch-size", "16"]
+    assert main(["teach", *words, "--folds", "2", "--run", str(tmp_path / "teacher")]) == 0
+    assert "labelled right by the network that has not seen them" in capsys.readouterr().out
+    taught = ["--teachers", str(tmp_path / "teacher"), "--run", str(tmp_path / "student")]
+    assert main(["train", *words, *taught, "--distil-weight", "0.5"]) == 0
+    assert '"distil_weight": 0.5' in (tmp_path / "student" / "recipe.json").read_text()
+    assert (tmp_path / "student" / "model_weights.h5").is_file()
+    assert main(["train", *words, "--teachers", str(tmp_path), "--run", str(tmp_path / "other")]) == 2
+    assert "expected a teacher" in capsys.readouterr().err

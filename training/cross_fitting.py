@@ -1,0 +1,99 @@
+"""Teachers fitted several times, each time without one fold of the training images, which they then judge.
+
+Of the images it was fitted on, or of their copies, a teacher would know the label by heart. The same parts serve
+cross-validation (Stone, "Cross-validatory choice and assessment of statistical predictions", 1974).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from mien.keras_files import load_network
+from training.callbacks import read_history
+from training.dataset import Dataset, Split
+from training.distillation import Teachers
+from training.export import export
+from training.finetuning import accuracy
+from training.fitting import fit
+from training.folds import fold_of
+from training.recipe import Recipe, RunError
+
+FOLD_SEED = 0
+"""All teachers have the same folds, whatever their own seeds: only so can they judge the same image together."""
+
+TOLD = "teacher.json"
+
+
+def teach(recipe: Recipe, dataset: Dataset, folder: Path, count: int, report: Callable[[str], None] = print) -> float:
+    """Fit a teacher `count` times, each without one fold; the same call goes on where it was stopped.
+
+    Each has a run folder fold0, fold1, ... in `folder` and is exported there; its best epoch is chosen on the
+    validation images. Returns the share of the training images labelled right by the one that has not seen them.
+    """
+    fold = fold_of(dataset.train, count, FOLD_SEED)
+    _claim(folder, {"folds": count, "images": _digest(dataset.train)})
+    right = 0.0
+    for i in range(count):
+        keras.utils.clear_session()
+        report(f"fold {i + 1} of {count}")
+        unseen = dataset.train.take(np.flatnonzero(fold == i))
+        part = Dataset(dataset.train.take(np.flatnonzero(fold != i)), dataset.validation, dataset.test)
+        run = folder / f"fold{i}"
+        network = fit(recipe, part, run, report=report)
+        export(network, run, recipe=recipe, epochs=len(read_history(run)))
+        right += accuracy(network, unseen) * len(unseen)
+    return right / len(dataset.train)
+
+
+def read_teachers(folders: Sequence[Path], train: Split) -> Teachers:
+    """The teachers that `teach` left in these folders.
+
+    Raises RunError where they are missing, unfinished, or were fitted on other images or folds; ModelError for files
+    that can not be loaded.
+    """
+    told = [_read(folder) for folder in folders]
+    count = told[0]["folds"]
+    wanted = {"folds": count, "images": _digest(train)}
+    for folder, found in zip(folders, told, strict=True):
+        if found != wanted:
+            raise RunError(f"{folder}: expected a teacher of these images in {count} folds, found one of {found}")
+    digest = hashlib.sha256()
+    networks = []
+    for i in range(count):
+        judges = []
+        for folder in folders:
+            model_file, weights_file = (folder / f"fold{i}" / name for name in ("model.json", "model_weights.h5"))
+            if not weights_file.is_file():
+                raise RunError(f"{folder}: expected {count} finished folds, found fold {i + 1} missing")
+            digest.update(weights_file.read_bytes())
+            judge = load_network(model_file, weights_file)
+            judge.trainable = False
+            judges.append(judge)
+        networks.append(tuple(judges))
+    return Teachers(tuple(networks), fold_of(train, count, FOLD_SEED), digest.hexdigest()[:12])
+
+
+def _digest(split: Split) -> str:
+    return hashlib.sha256(split.images.tobytes() + split.labels.tobytes()).hexdigest()[:12]
+
+
+def _claim(folder: Path, told: dict[str, Any]) -> None:
+    if (folder / TOLD).is_file() and _read(folder) != told:
+        raise RunError(f"{folder} holds a teacher of {_read(folder)}, {told} asked; choose another --run folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / TOLD).write_text(json.dumps(told) + "\n", encoding="utf-8")
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    try:
+        told = json.loads((folder / TOLD).read_text(encoding="utf-8"))
+        return {"folds": int(told["folds"]), "images": str(told["images"])}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunError(f"{folder}: expected a teacher that teach has left there, found none ({error})") from error
