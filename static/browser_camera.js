@@ -31,7 +31,7 @@ export class BrowserCamera {
     Object.assign(this, { onFrame, onTrouble, isWanted });
     this.video = document.createElement("video");
     Object.assign(this.video, { muted: true, playsInline: true });
-    this.canvas = document.createElement("canvas");
+    this.canvas = new OffscreenCanvas(1, 1); // unlike a canvas's toBlob it encodes at once, not when the page is idle
     this.stream = null;
     this.lastFace = 0; // the highest number that a face had
   }
@@ -115,7 +115,7 @@ export class BrowserCamera {
     this.canvas.width = Math.round(videoWidth * scale);
     this.canvas.height = Math.round(videoHeight * scale);
     this.canvas.getContext("2d", { alpha: false }).drawImage(this.video, 0, 0, this.canvas.width, this.canvas.height);
-    return new Promise((resolve) => this.canvas.toBlob(resolve, "image/jpeg", QUALITY));
+    return this.canvas.convertToBlob({ type: "image/jpeg", quality: QUALITY });
   }
 }
 
