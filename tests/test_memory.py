@@ -1,5 +1,7 @@
 import ctypes
+import gc
 import sys
+import weakref
 
 import pytest
 
@@ -13,6 +15,30 @@ class FakeLibrary:
     def malloc_trim(self, pad):
         self.trimmed.append(pad)
         return 1
+
+
+class Knot:
+    def __init__(self):
+        self.itself = self
+
+
+@pytest.fixture(autouse=True)
+def _thaw():
+    yield
+    gc.unfreeze()
+
+
+def test_objects_that_refer_to_each_other_alone_are_freed_and_the_others_left_alone(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "win32")
+    gc.disable()
+    try:
+        gone = weakref.ref(Knot())
+        assert gone() is not None
+        memory.give_back()
+        assert gone() is None
+        assert gc.get_freeze_count() > 0
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize(("platform", "trimmed"), [("linux", [0]), ("darwin", []), ("win32", [])])
