@@ -4,7 +4,8 @@
         jpeg = camera.get_frame()
 
 Two threads: capture reads and keeps only the newest frame; inference takes the newest, analyses it and publishes
-picture and analysis together. There is no queue, so delay can not grow. A picture is drawn and encoded when somebody
+picture and analysis together. There is no queue, so delay can not grow. Where faces are known, a detection that is due
+takes place once the picture is shown, in the time until the next one. A picture is drawn and encoded when somebody
 looks, once for all who do.
 """
 
@@ -43,6 +44,9 @@ class Analyzer(Protocol):
 
     def analyze(self, frame: Frame, tracker: Any = None) -> Analysis:
         """Find the faces of a frame and their expressions."""
+
+    def search(self, frame: Frame, tracker: Any) -> None:
+        """Do what `analyze` postponed; called once the frame is shown, where the tracker says so by `postponed`."""
 
 
 def default_pipeline() -> Analyzer:
@@ -87,7 +91,7 @@ class VideoCamera:
         rest_after_s: float | None = None,
         needed: Callable[[], bool] = lambda: False,
         open: Callable[..., Source] = open_source,
-        make_tracker: Callable[[Iterator[int]], Any] = Tracker,
+        make_tracker: Callable[[Iterator[int]], Any] = lambda numbers: Tracker(numbers, postpones=True),
         annotate: Callable[[Frame, Analysis], np.ndarray] = drawing.annotate,
         placeholder: Callable[[int, int, Sequence[str]], np.ndarray] = drawing.placeholder,
         clock: Clock | None = None,
@@ -257,8 +261,11 @@ class VideoCamera:
 
     def _process(self, frame: Frame) -> None:
         """Analyse and publish one frame; what goes wrong is kept for `status` and the placeholder."""
+        assert self._pipeline is not None
         try:
             self._screen.show(frame, self._analyze(frame))
+            if getattr(self._tracker, "postponed", False):
+                self._pipeline.search(frame, self._tracker)
         except Exception as error:  # whatever a model or detector throws: say so and go on with the next frame
             if self._pulse.fail(f"the analysis failed: {type(error).__name__}: {error}"):
                 log.exception("a frame could not be analysed")

@@ -56,20 +56,38 @@ class Pipeline:
                 if tracker is not None:
                     tracker.follow(frame.pixels_bgr)
             with _timed(timing_ms, "detect"):
-                search = tracker is None or tracker.wants_detection(frame.captured_at)
-                boxes = self.detector.detect(frame.pixels_bgr) if search else []
-            tracks: list[Track] = []
-            if tracker is not None:
-                tracks = tracker.update(boxes, frame.captured_at) if search else tracker.faces()
-                boxes = [track.box for track in tracks]
+                tracks, boxes = self._locate(frame, tracker)
             with _timed(timing_ms, "classify"):
                 raw = self.classifier.predict(crop_faces(frame.pixels_bgr, boxes, self.classifier.input_size_px))
         if tracker is None:
             faces = [Face(box, p, p) for box, p in zip(boxes, raw, strict=True)]
         else:
+            timing_ms["detect"] += tracker.postponed_ms
+            tracker.postponed_ms = 0.0
             faces = [_followed(track, p, frame.captured_at) for track, p in zip(tracks, raw, strict=True)]
         faces = [replace(face, unsure=face.confidence < self.unsure_below) for face in faces]
         return Analysis(frame.width, frame.height, tuple(faces), timing_ms)
+
+    def search(self, frame: Frame, tracker: Tracker) -> None:
+        """Do the detection that `analyze` has postponed in this very frame.
+
+        What is found shows in the next frame; its analysis also tells what the detection took.
+        """
+        timing_ms: dict[str, float] = {}
+        with self._lock, _timed(timing_ms, "detect"):
+            tracker.update(self.detector.detect(frame.pixels_bgr), frame.captured_at)
+        tracker.postponed = False
+        tracker.postponed_ms = timing_ms["detect"]
+
+    def _locate(self, frame: Frame, tracker: Tracker | None) -> tuple[list[Track], list[Box]]:
+        if tracker is None:
+            return [], self.detector.detect(frame.pixels_bgr)
+        due = tracker.wants_detection(frame.captured_at)
+        tracks = tracker.faces()
+        tracker.postponed = due and tracker.postpones and bool(tracks)
+        if due and not tracker.postponed:
+            tracks = tracker.update(self.detector.detect(frame.pixels_bgr), frame.captured_at)
+        return tracks, [track.box for track in tracks]
 
 
 def _followed(track: Track, raw: np.ndarray, time_s: float) -> Face:

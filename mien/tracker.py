@@ -119,7 +119,13 @@ class Tracker:
     the same ones, so that no two faces share a number.
     """
 
-    def __init__(self, numbers: Iterator[int] | None = None) -> None:
+    def __init__(self, numbers: Iterator[int] | None = None, *, postpones: bool = False) -> None:
+        """postpones: see `mien.pipeline.Pipeline.search`."""
+        self.postpones = postpones
+        self.postponed = False
+        """Whether a detection was due in the newest frame and is still to be done."""
+        self.postponed_ms = 0.0
+        """What the detection of the frame before took after it was shown."""
         self._tracks: list[Track] = []
         self._numbers = itertools.count(1) if numbers is None else numbers
         self._follower = Follower()

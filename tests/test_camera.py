@@ -3,6 +3,7 @@
 import threading
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -75,6 +76,29 @@ def test_the_newest_frame_wins_while_the_analysis_is_busy(rig):
     assert it.pipeline.seen[0][2] == 0
     assert it.pipeline.seen[1][2] == 49
     assert len(it.pipeline.seen) == 2
+
+
+def test_a_postponed_search_does_not_hold_the_picture_up(rig):
+    source = FakeSource([FRAME] * 2, stepped=True)
+    tracker = SimpleNamespace(postponed=False)
+    it = rig(source, make_tracker=lambda numbers: tracker)
+    analyze, searched = it.pipeline.analyze, []
+
+    def postpone(frame, tracker):
+        tracker.postponed = frame.index == 1
+        return analyze(frame, tracker)
+
+    it.pipeline.analyze = postpone
+    it.pipeline.search = lambda frame, tracker: searched.append(
+        (frame.index, it.camera.snapshots.peek()[1].frame.index)
+    )
+    it.camera.start()
+    source.step()
+    it.until_analysed(1)
+    assert searched == []
+    source.step()
+    eventually(lambda: searched)
+    assert searched == [(1, 1)], "the frame to search is the one shown"
 
 
 def test_twenty_viewers_share_one_device_and_one_analysis(rig):

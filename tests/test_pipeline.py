@@ -5,7 +5,7 @@ import pytest
 
 from mien.expressions import EXPRESSIONS, Box, Frame
 from mien.pipeline import Pipeline, crop_faces
-from mien.tracker import Tracker
+from mien.tracker import DETECT_EVERY_S, Tracker
 
 
 class ScriptedDetector:
@@ -135,3 +135,23 @@ def test_threads_take_turns():
     for thread in threads:
         thread.join()
     assert not faults
+
+
+def test_a_postponed_search_is_done_once_the_frame_is_shown():
+    detector = ScriptedDetector([LEFT], [LEFT], [LEFT, RIGHT])
+    pipeline, tracker = Pipeline(detector, BrightnessClassifier()), Tracker(postpones=True)
+    pixels = picture(LEFT)
+    for i in range(2):
+        assert len(pipeline.analyze(Frame(pixels, captured_at=i / 30), tracker).faces) == i
+        assert not tracker.postponed, "without a face to show the search can not wait"
+    due = Frame(pixels, captured_at=1 / 30 + DETECT_EVERY_S)
+    analysis = pipeline.analyze(due, tracker)
+    assert (len(analysis.faces), len(detector.rows)) == (1, 1)
+    assert tracker.postponed
+    pipeline.search(due, tracker)
+    assert not tracker.postponed
+    after = Frame(pixels, captured_at=due.captured_at + 1 / 30)
+    assert pipeline.analyze(after, tracker).timing_ms["detect"] > 0, "what it took is told with the next frame"
+    assert tracker.postponed, "the new face is not confirmed yet"
+    pipeline.search(after, tracker)
+    assert len(tracker.faces()) == 2
