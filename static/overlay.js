@@ -5,6 +5,8 @@ import { TEXT } from "./texts.js";
 
 const FONT = '600 SIZEpx system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif';
 
+const MOST_OF_BOX = 1.5; // how wide a label may be, in widths of its box
+
 /**
  * Where a picture of w x h lies in a room of so many pixels: as large as fits, in the middle.
  * mirrored: left and right are exchanged, for boxes as for the picture; text is not.
@@ -64,19 +66,23 @@ function drawBox(pen, box, color, unit) {
   pen.stroke();
 }
 
+/** As large as the box lets it be; in a small one without the percentage, which would hide the neighbours' labels. */
+function labelText(pen, face, box, unit, threshold) {
+  const word = isUnsure(face, threshold) ? TEXT.unsure : face.label;
+  const full = TEXT.boxLabel(face.id, word, face.confidence);
+  const widthOf = (text, size) => {
+    pen.font = FONT.replace("SIZE", size);
+    return pen.measureText(text).width + 1.1 * size;
+  };
+  const size = Math.min(14 * unit, Math.max(11 * unit, (14 * unit * box.w) / widthOf(full, 14 * unit)));
+  const text = widthOf(full, size) > MOST_OF_BOX * box.w ? TEXT.boxLabel(face.id, word) : full;
+  return { text, size, w: widthOf(text, size) };
+}
+
 /** On the box's upper edge, no wider than the box where it stays readable, never outside the picture. */
 function drawLabel(pen, face, place, unit, threshold) {
   const box = boxIn(place, face.box);
-  const word = isUnsure(face, threshold) ? TEXT.unsure : face.label;
-  const text = TEXT.boxLabel(face.id, word, face.confidence);
-  let size = 14 * unit;
-  pen.font = FONT.replace("SIZE", size);
-  const wide = pen.measureText(text).width + 16 * unit;
-  if (wide > box.w) {
-    size = Math.max(11 * unit, (size * box.w) / wide);
-    pen.font = FONT.replace("SIZE", size);
-  }
-  const w = pen.measureText(text).width + 1.1 * size;
+  const { text, size, w } = labelText(pen, face, box, unit, threshold);
   const h = 1.6 * size;
   const right = place.left + place.w * place.scale;
   const x = Math.max(place.left, Math.min(box.x - unit, right - w));

@@ -15,7 +15,7 @@ export const TEXT = {
   seconds: (s) => `${Math.ceil(s)} s`,
   viewers: (n) => (n === 1 ? "1 viewer" : `${n} viewers`),
   heard: (word, labels) => `${word}. ${labels.length ? labels.join(", ") : "No face"}`,
-  boxLabel: (number, label, share) => `${number == null ? "" : `${number}  `}${label} ${percent(share)}`,
+  boxLabel: (number, label, share) => `${number == null ? "" : `${number}  `}${label}${share == null ? "" : ` ${percent(share)}`}`,
 
   states: {
     connecting: "CONNECTING",

@@ -112,6 +112,7 @@ def test_the_sheet_of_keys_opens_and_closes_and_keeps_the_keys_to_itself(browser
     press(browser, "?")
     sheet = find(browser, "#help")
     assert sheet.is_displayed()
+    assert browser.switch_to.active_element == find(browser, "#help-close")
     press(browser, "p")
     assert find(browser, "#status").text == "LIVE"
     find(browser, "#help-close").click()
@@ -120,6 +121,17 @@ def test_the_sheet_of_keys_opens_and_closes_and_keeps_the_keys_to_itself(browser
     assert sheet.is_displayed()
     press(browser, "\ue00c")  # Escape
     assert eventually(lambda: not sheet.is_displayed())
+
+
+def test_on_a_phone_the_sheet_begins_at_its_top_and_can_be_closed_anywhere(browser, page) -> None:
+    resize(browser, 375, 812)
+    press(browser, "?")
+    assert find(browser, "#help").get_property("scrollTop") == 0
+    for scrolled in (0, 200):
+        browser.execute_script("document.getElementById('help').scrollTop = arguments[0]", scrolled)
+        sheet, close = find(browser, "#help").rect, find(browser, "#help-close").rect
+        assert sheet["y"] <= close["y"] <= sheet["y"] + 40
+    browser.execute_script("document.getElementById('help').close()")
 
 
 def test_on_a_phone_the_buttons_are_large_enough_for_a_thumb(browser, page) -> None:

@@ -31,6 +31,28 @@ def legend(browser) -> list[str]:
     return texts(browser, "#legend .value")
 
 
+# ---- labels in the picture
+
+LABELS = """
+const [widths, done] = arguments;
+import("/static/overlay.js").then(({ drawFaces, placement }) => {
+  const said = [];
+  const pen = new Proxy(document.createElement("canvas").getContext("2d"), {
+    get: (real, name) => name === "fillText" ? (text) => said.push(text)
+      : typeof real[name] === "function" ? real[name].bind(real) : real[name],
+    set: (real, name, value) => Reflect.set(real, name, value),
+  });
+  const faces = widths.map((w, i) => ({ id: i + 1, box: { x: 0, y: 50, w, h: w }, label: "happy", confidence: 0.82 }));
+  drawFaces(pen, faces, placement(640, 480, 640, 480));
+  done(said.map((text) => text.replace(/\\s+/g, " ")));
+});
+"""
+
+
+def test_a_small_face_has_a_short_label_so_that_its_neighbours_can_be_read(browser, page) -> None:
+    assert browser.execute_async_script(LABELS, [200, 90, 36]) == ["1 happy 82 %", "2 happy 82 %", "3 happy"]
+
+
 # ---- cards
 
 
