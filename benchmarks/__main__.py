@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks import live, loops, steadiness
-from benchmarks.program import Program, Viewer, viewers
+from benchmarks.crowd import crowd
+from benchmarks.program import Program
 from mien.detector import HaarDetector
 from mien.pipeline import Pipeline
 from model import FacialExpressionModel
@@ -16,6 +18,7 @@ from model import FacialExpressionModel
 RESULTS = Path(__file__).parent / "results.json"
 SIZES = {"640x360 one face": (640, 360), "1280x720 one face": (1280, 720)}
 LONG_S = 600
+MAX_GROWTH_MB = 20.0
 
 
 def main() -> None:
@@ -24,9 +27,17 @@ def main() -> None:
     parser.add_argument(
         "--long", action="store_true", help=f"watch memory for {LONG_S // 60} minutes, and the delay, instead"
     )
+    parser.add_argument(
+        "--share", type=float, default=1.0, help="of the time that --long takes, such as 0.1, for a try"
+    )
+    options = parser.parse_args()
+    start_s = time.perf_counter()
     results: dict[str, object]
-    if parser.parse_args().long:
-        results = {"memory": measure_memory(LONG_S), "live_long": show("Delay", live.measure_long())}
+    if options.long:
+        results = {
+            "memory": show("Memory", measure_memory(LONG_S * options.share)),
+            "live_long": show("Delay", live.measure_long(options.share)),
+        }
     else:
         classifier = FacialExpressionModel()
         results = {
@@ -34,8 +45,8 @@ def main() -> None:
             "steadiness": steadiness.report(Pipeline(HaarDetector(), classifier)),
             "program": measure_program(),
             "live": show("At a camera's pace", {**live.measure_delay(), **live.measure_processor()}),
-            "crowd": show("Many viewers of the demo", live.measure_crowd()),
         }
+    print(f"\nAll this took {(time.perf_counter() - start_s) / 60:.1f} minutes.")
     kept = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
     RESULTS.write_text(json.dumps({**kept, **results}, indent=1) + "\n")
 
@@ -44,9 +55,9 @@ def measure_loops(classifier: FacialExpressionModel) -> list[dict[str, object]]:
     """The seed loop and Mien side by side."""
     source = "the real clip" if loops.CLIP.is_file() else "the demo"
     print(f"Frames a second on {source}, one process, alternating blocks, unpaced\n")
-    print("| case | seed loop | Mien | ratio | boxes right | milliseconds of a frame |")
-    print("|---|---|---|---|---|---|")
-    cases: list[dict[str, object]] = []
+    print("| case | seed loop | Mien | ratio | boxes right |")
+    print("|---|---|---|---|---|")
+    cases: list[loops.Case] = []
     inputs = {name: loops.clip_frames(*size) for name, size in SIZES.items()}
     inputs["1280x720 five faces, panned"] = loops.group_frames(1280, 720)
     for name, frames in inputs.items():
@@ -54,41 +65,33 @@ def measure_loops(classifier: FacialExpressionModel) -> list[dict[str, object]]:
             print(f"| {name} | skipped: there is no {loops.GROUP.name} |")
             continue
         case = loops.measure(name, frames, classifier)
-        stages = ", ".join(f"{stage} {spent_ms:.1f}" for stage, spent_ms in case.stages_ms.items())
         rates = f"{case.seed_fps:.1f} | {case.mien_fps:.1f} | {case.ratio:.1f}"
-        print(f"| {name} | {rates} | {case.boxes_right:.1%} | {stages} |")
-        cases.append(
-            {
-                "name": name,
-                "seed_fps": case.seed_fps,
-                "mien_fps": case.mien_fps,
-                "ratio": case.ratio,
-                "boxes_right": case.boxes_right,
-                "stages_ms": case.stages_ms,
-            }
-        )
-    return cases
+        print(f"| {name} | {rates} | {case.boxes_right:.1%} |", flush=True)
+        cases.append(case)
+    stages = list(cases[0].stages_ms)
+    print(f"\nMilliseconds of a frame, by stage\n\n| case | {' | '.join(stages)} |\n|{'---|' * (1 + len(stages))}")
+    for case in cases:
+        print(f"| {case.name} | {' | '.join(f'{case.stages_ms[stage]:.1f}' for stage in stages)} |", flush=True)
+    return [{**asdict(case), "ratio": case.ratio} for case in cases]
 
 
 def measure_program() -> dict[str, float]:
-    """Start, memory, one and twenty viewers, stalled viewers, stop, of the program on the demo."""
+    """Start, memory, many viewers, stalled ones among them, and stop, of the program on the demo."""
     figures: dict[str, float] = {}
     program = Program("--source", "demo")
     try:
         figures["first_picture_s"] = program.wait_for_first_picture()
-        with viewers(program.port, 1):
-            figures["fps_1_viewer"] = program.analysed_fps(8)
+        with crowd(program.port, 1):
+            alone_fps = figures["fps_1_viewer"] = program.analysed_fps(5)
             figures["memory_mb"] = program.memory_mb()
-        with viewers(program.port, 20) as crowd:
-            figures["fps_20_viewers"] = program.analysed_fps(8)
-            figures["slowest_of_20_fps"] = _slowest(crowd, 4)
-        with viewers(program.port, 20, stalled=5) as crowd:
-            figures["fps_20_viewers_5_stalled"] = program.analysed_fps(8)
-            figures["slowest_of_15_beside_stalled_fps"] = _slowest(crowd[5:], 4)
+        for viewers, stalled in ((20, 0), (20, 5), (200, 0), (200, 20)):
+            with crowd(program.port, viewers, stalled=stalled) as watching:
+                name = f"{viewers}_viewers" + (f"_{stalled}_stalled" if stalled else "")
+                figures[f"rate_{name}"] = program.analysed_fps(4) / alone_fps
+                figures[f"slowest_of_{name}_fps"] = watching.slowest_fps(4)
     finally:
         status, figures["stop_s"] = program.stop()
     figures["exit_status"] = status
-    figures["rate_20_viewers"] = figures["fps_20_viewers"] / figures["fps_1_viewer"]
     return show("The program on the demo", figures)
 
 
@@ -101,27 +104,28 @@ def show(title: str, figures: dict[str, float]) -> dict[str, float]:
 
 
 def measure_memory(seconds: float) -> dict[str, float]:
-    """Resident memory with one viewer after half a minute and at the end."""
+    """Resident memory with one viewer after half a minute and at the end; flat: 1 where it did not grow."""
     program = Program("--source", "demo")
     try:
         program.wait_for_first_picture()
-        with viewers(program.port, 1):
+        with crowd(program.port, 1):
             time.sleep(30)
             samples = [program.memory_mb()]
             print(f"after 30 s {samples[0]:.0f} MB", flush=True)
-            for _ in range(round(seconds / 30)):
-                time.sleep(30)
+            for _ in range(max(1, round(seconds / 30))):
+                time.sleep(min(30, seconds))
                 samples.append(program.memory_mb())
                 print(f"{samples[-1]:.0f} MB, {samples[-1] - samples[0]:+.1f}", flush=True)
     finally:
         program.stop()
-    return {"start_mb": samples[0], "end_mb": samples[-1], "growth_mb": samples[-1] - samples[0], "seconds": seconds}
-
-
-def _slowest(crowd: list[Viewer], seconds: float) -> float:
-    before = [viewer.pictures for viewer in crowd]
-    time.sleep(seconds)
-    return min(viewer.pictures - seen for viewer, seen in zip(crowd, before, strict=True)) / seconds
+    growth_mb = samples[-1] - samples[0]
+    return {
+        "start_mb": samples[0],
+        "end_mb": samples[-1],
+        "growth_mb": growth_mb,
+        "flat": float(growth_mb <= MAX_GROWTH_MB),
+        "seconds": seconds,
+    }
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from benchmarks.live import first_and_last
 from benchmarks.loops import CLIP, boxes_right, clip_frames
 from benchmarks.steadiness import changes, delays
 from mien.detector import HaarDetector
@@ -39,6 +40,20 @@ def test_delays_of_clear_changes_alone(confidence, expected):
     raw, shown = "a" * 20 + "b" * 40, "a" * 26 + "b" * 34
     found = delays(raw, shown, [i / FPS for i in range(60)], [confidence] * 60, 0.6)
     assert found == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("found", "flat"),
+    [
+        ([20.0] * 300, 1),
+        ([20.0, 90.0, 25.0] * 100, 1),
+        ([20.0 + i for i in range(300)], 0),
+        ([20.0] * 200 + [200.0] * 100, 0),
+        ([], 0),
+    ],
+)
+def test_a_delay_that_grows_is_told(found, flat):
+    assert first_and_last("delay", found)["delay_flat"] == flat
 
 
 @pytest.mark.shared
