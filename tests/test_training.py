@@ -347,18 +347,29 @@ def test_command_line_trains_and_evaluates(tmp_path, capsys):
     markers = "<!-- figures: begin -->\n<!-- figures: end -->\n<!-- networks: begin -->\n<!-- networks: end -->\n"
     card.write_text(markers)
     results = ["--out", str(tmp_path / "results"), "--json", str(figures), "--card", str(card)]
-    assert main(["evaluate", "--data", str(data), *files, *results]) == 0
+    assert main(["evaluate", "--data", str(data), *files, *results, "--end-to-end"]) == 0
     said = capsys.readouterr().out
     assert "| PrivateTest clean |" in said
     assert "| PrivateTest, flip averaged |" in said
     document = json.loads(figures.read_text())
     assert document["sets"]["PrivateTest"]["n"] == 14
     assert document["network"]["epochs"] == 2
+    assert [(row["face_px"], row["faces"]) for row in document["end_to_end"]] == [(80, 14), (160, 14), (240, 14)]
     written = {path.name: path.stat().st_size for path in (tmp_path / "results").iterdir()}
     assert set(written) == {"evaluation.json", "evaluation.md", "confusion.png", "reliability.png"}
     assert min(written.values()) > 500
     filled = card.read_text()
     assert "| PublicTest | 14 |" in filled
+    assert "| haar | 160 px |" in filled
+    document["sets"]["PrivateTest"]["accuracy"] += 0.01
+    better = tmp_path / "better.json"
+    better.write_text(json.dumps(document))
+    check = ["--check", "--recorded", str(better), "--out", str(tmp_path / "results")]
+    assert main(["evaluate", "--data", str(data), *files, *check]) == 2
+    said = capsys.readouterr()
+    assert f"beside {better}: PublicTest " in said.out
+    assert "worse than" in said.err
+    assert "; " not in said.err, "the other sets are as they were"
     assert main(["card", str(figures), "--details", "--card", str(card)]) == 0
     assert card.read_text() == filled, "the same figures from JSON"
     assert main(["card", str(figures), str(figures), "--card", str(card)]) == 0

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from mien.expressions import EXPRESSIONS, Box
-from training.dataset import DataError
+from training.dataset import DataError, Split
 
 WIDTH_PX, HEIGHT_PX = 640, 480
 
@@ -41,12 +41,23 @@ def frames_with_faces(
 ) -> Iterator[PlacedFace]:
     """So many different faces, each face_px wide at a random place before plain gray, soft blobs or noise."""
     for i, chosen in enumerate(rng.permutation(len(paths))[:count]):
-        pixels = _background(i % 3, rng)
-        image = read_gray(paths[chosen])
-        face = cv2.resize(image, (face_px, face_px), interpolation=cv2.INTER_CUBIC)
-        x, y = int(rng.integers(0, WIDTH_PX - face_px)), int(rng.integers(0, HEIGHT_PX - face_px))
-        pixels[y : y + face_px, x : x + face_px] = face[..., np.newaxis]
-        yield PlacedFace(pixels, Box(x, y, face_px, face_px), image, EXPRESSIONS.index(paths[chosen].parent.name))
+        label = EXPRESSIONS.index(paths[chosen].parent.name)
+        yield place(read_gray(paths[chosen]), label, i % 3, rng, face_px)
+
+
+def frames_of(split: Split, count: int, rng: np.random.Generator, face_px: int) -> Iterator[PlacedFace]:
+    """The same from images that are read already."""
+    for i, chosen in enumerate(rng.permutation(len(split))[:count]):
+        yield place(split.images[chosen, :, :, 0], int(split.labels[chosen]), i % 3, rng, face_px)
+
+
+def place(image: np.ndarray, label: int, background: int, rng: np.random.Generator, face_px: int) -> PlacedFace:
+    """One gray face before plain gray (background 0), soft blobs (1) or noise (2), at a random place."""
+    pixels = _background(background, rng)
+    face = cv2.resize(image, (face_px, face_px), interpolation=cv2.INTER_CUBIC)
+    x, y = int(rng.integers(0, WIDTH_PX - face_px)), int(rng.integers(0, HEIGHT_PX - face_px))
+    pixels[y : y + face_px, x : x + face_px] = face[..., np.newaxis]
+    return PlacedFace(pixels, Box(x, y, face_px, face_px), image, label)
 
 
 def frames_without_faces(paths: Sequence[Path], count: int, rng: np.random.Generator) -> Iterator[np.ndarray]:

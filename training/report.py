@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from mien.expressions import EXPRESSIONS, ModelError
-from training import plots
+from training import end_to_end, plots
 from training.costs import Costs
+from training.end_to_end import EndToEnd
 from training.evaluation import FLIPPED, Scores
 from training.recipe import Recipe, recipe_from
 
@@ -23,12 +24,14 @@ class Report:
     """Everything `evaluate` found.
 
     sets: scores by name. costs: of the network. epochs, recipe: how long and how it was trained, None if unknown.
+    end_to_end: what became of PrivateTest faces in frames, if that was asked.
     """
 
     sets: dict[str, Scores]
     costs: Costs
     epochs: int | None = None
     recipe: Recipe | None = None
+    end_to_end: tuple[EndToEnd, ...] = ()
 
     @property
     def main_set(self) -> str:
@@ -51,7 +54,9 @@ class Report:
         recipe = dataclasses.asdict(self.recipe) if self.recipe else None
         costs = dataclasses.asdict(self.costs)
         network = {**costs, "flops": self.costs.flops, "epochs": self.epochs, "recipe": recipe}
-        document = {"network": network, "sets": {name: s.as_dict() for name, s in self.sets.items()}}
+        document: dict[str, Any] = {"network": network, "sets": {name: s.as_dict() for name, s in self.sets.items()}}
+        if self.end_to_end:
+            document["end_to_end"] = [result.as_dict() for result in self.end_to_end]
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
@@ -64,7 +69,8 @@ class Report:
             costs = Costs(**{field.name: network[field.name] for field in dataclasses.fields(Costs)})
             sets = {name: Scores.from_dict(figures) for name, figures in document["sets"].items()}
             recipe = recipe_from(network["recipe"]) if network.get("recipe") else None
-            return cls(sets, costs, network["epochs"], recipe)
+            frames = tuple(EndToEnd(**result) for result in document.get("end_to_end", ()))
+            return cls(sets, costs, network["epochs"], recipe, frames)
         except OSError as error:
             raise ModelError(f"{path}: expected the figures that evaluate wrote, found {error.strerror}") from error
         except (ValueError, KeyError, TypeError) as error:
@@ -78,6 +84,9 @@ class Report:
         if averaged:
             text += "\nThe same, averaged over each image and its mirror image (twice the work):\n\n"
             text += "\n".join(_set_table(averaged)) + "\n"
+        if self.end_to_end:
+            text += "\nShown in frames of 640x480, found by the detector, cropped and classified as live:\n\n"
+            text += end_to_end.as_markdown(self.end_to_end)
         costs = self.costs
         return text + (
             f"\n`{costs.network}`: {costs.parameters:,} parameters; {costs.multiply_adds / 1e6:,.1f} million "

@@ -5,12 +5,16 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from mien.detector import DETECTORS, create_detector
+from mien.expressions import ModelError
 from model import FacialExpressionModel
 from training.commands.options import add_data, add_network, report_data
 from training.costs import measure
-from training.dataset import load_dataset
+from training.dataset import Split, load_dataset
+from training.end_to_end import EndToEnd, end_to_end
 from training.evaluation import evaluate
 from training.export import read_origin
+from training.regression import compared, regressions
 from training.report import Report, write_into_card
 
 
@@ -22,6 +26,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, default=Path("runs/evaluation"), help="folder for JSON, Markdown and plots (%(default)s)"
     )
     parser.add_argument("--json", type=Path, help="also write the figures to this file, such as docs/figures/NAME.json")
+    parser.add_argument("--check", action="store_true", help="fail where the figures are worse than the recorded ones")
+    recorded = "figures to compare with (%(default)s); the shipped network always is"
+    parser.add_argument("--recorded", type=Path, default=Path("docs/figures/six_layer.json"), help=recorded)
+    parser.add_argument("--end-to-end", action="store_true", help="also show faces in frames and find them, slower")
+    parser.add_argument("--detector", nargs="+", choices=DETECTORS, default=["haar"], help="for it (%(default)s)")
+    parser.add_argument("--detector-model", type=Path, help="the file of yunet")
     parser.add_argument("--card", type=Path, help="put the figures into this model card, between its markers")
 
 
@@ -31,10 +41,28 @@ def run(options: argparse.Namespace) -> None:
     dataset = load_dataset(options.data, side_px=model.input_size_px[0])
     report_data(dataset)
     recipe, epochs = read_origin(options.model)
-    report = Report(evaluate(model.predict, dataset, flip=True), costs=measure(model), epochs=epochs, recipe=recipe)
+    frames = in_frames(options, model, dataset.test) if options.end_to_end else ()
+    report = Report(evaluate(model.predict, dataset, flip=True), measure(model), epochs, recipe, frames)
     print(report.as_markdown())
+    shipped = (options.model, options.weights) == (Path("model.json"), Path("model_weights.h5"))
+    recorded = Report.read_json(options.recorded) if options.check or (shipped and options.recorded.is_file()) else None
+    if recorded:
+        print(f"beside {options.recorded}: {compared(report.sets, recorded.sets)}")
     print("wrote " + ", ".join(str(path) for path in report.write(options.out)))
     if options.json:
         report.write_json(options.json)
     if options.card:
         write_into_card(options.card, report.as_markdown())
+    if options.check and recorded and (worse := regressions(report.sets, recorded.sets)):
+        raise ModelError(f"worse than {options.recorded}: " + "; ".join(worse))
+
+
+def in_frames(options: argparse.Namespace, model: FacialExpressionModel, faces: Split) -> tuple[EndToEnd, ...]:
+    """The end-to-end figures of each detector asked for. Raises ModelError where there are no faces to show."""
+    if not len(faces):
+        raise ModelError("--end-to-end: expected test images, found none")
+    results = []
+    for name in options.detector:
+        file = options.detector_model if name in ("yunet", "auto") else None
+        results += end_to_end(create_detector(name, model_file=file), model, faces)
+    return tuple(results)

@@ -1,0 +1,86 @@
+import numpy as np
+import pytest
+
+from mien.expressions import Box
+from tests.synthetic import picture
+from tests.test_pipeline import ScriptedDetector
+from training.dataset import Split
+from training.end_to_end import EndToEnd, as_markdown, end_to_end
+from training.placed_faces import frames_of
+
+NAMES = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
+
+
+def bars(count=3):
+    """Images whose bright bar tells their expression."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(7).repeat(count)
+    images = np.stack([picture(NAMES[label], rng) for label in labels])[..., np.newaxis]
+    return Split(images, labels, tuple(map(str, range(len(labels)))))
+
+
+class BarReader:
+    """Tells the expression by where the bar is."""
+
+    input_size_px = (48, 48)
+
+    def predict(self, faces):
+        rows = faces[:, :, 12:36].mean(axis=2).argmax(axis=1)
+        return np.eye(7, dtype=np.float32)[np.minimum(rows * 7 // 48, 6)]
+
+
+class Finder:
+    """Finds where gray differs from plain gray, as plain frames have it; other frames look empty to it."""
+
+    name = "finder"
+
+    def __init__(self, off=0.0):
+        self.off = off
+
+    def detect(self, pixels_bgr):
+        away = (pixels_bgr[..., 0] != 128).nonzero()
+        top, left, bottom, right = away[0].min(), away[1].min(), away[0].max() + 1, away[1].max() + 1
+        if bottom - top > 300:
+            return []
+        shift = round(self.off * (right - left))
+        return [Box(int(left), int(top) + shift, int(right - left), int(bottom - top))]
+
+
+def test_faces_are_counted_as_found_and_as_right():
+    (result,) = end_to_end(Finder(), BarReader(), bars(), sizes_px=(144,), faces=15)
+    assert result == EndToEnd("finder", 144, faces=15, found=5, right=5, direct_right=5, direct_of_all=15)
+    (moved,) = end_to_end(Finder(off=0.2), BarReader(), bars(), sizes_px=(144,), faces=15)
+    assert moved.found == 5
+    assert moved.right < 5, "the bar is elsewhere in such a crop"
+    assert moved.direct_right == 5
+    (lost,) = end_to_end(Finder(off=0.6), BarReader(), bars(), sizes_px=(144,), faces=15)
+    assert (lost.found, lost.right, lost.direct_right) == (0, 0, 0)
+
+
+def test_faces_are_the_same_for_every_detector():
+    results = [end_to_end(ScriptedDetector([]), BarReader(), bars(), sizes_px=(80, 160), faces=7) for _ in (1, 2)]
+    assert results[0] == results[1]
+    assert [result.face_px for result in results[0]] == [80, 160]
+
+
+def test_a_placed_face_is_what_lies_in_its_box():
+    (placed,) = frames_of(bars(), 1, np.random.default_rng(3), 48)
+    box = placed.box
+    inside = placed.pixels_bgr[box.y : box.y + box.h, box.x : box.x + box.w, 0]
+    np.testing.assert_array_equal(inside, placed.face)
+    assert BarReader().predict(placed.face[np.newaxis]).argmax() == placed.label
+
+
+def test_the_table_shows_shares():
+    text = as_markdown([EndToEnd("haar", 80, 200, found=100, right=50, direct_right=60, direct_of_all=130)])
+    assert "| haar | 80 px | 50.0% (of 200) | 50.0% | 25.0% | 60.0% | 65.0% |" in text
+    assert "| haar | 80 px | 0.0% (of 5) | 0.0% |" in as_markdown([EndToEnd("haar", 80, 5, 0, 0, 0, 0)])
+
+
+@pytest.mark.parametrize("face_px", [80, 240])
+def test_faces_fit_into_their_frames(face_px):
+    for placed in frames_of(bars(), 5, np.random.default_rng(0), face_px):
+        assert placed.pixels_bgr.shape == (480, 640, 3)
+        assert placed.box.w == placed.box.h == face_px
+        assert placed.box.x + face_px <= 640
+        assert placed.box.y + face_px <= 480
