@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 
 from mien.expressions import MienError
 from mien.keras_files import import_keras
@@ -16,14 +17,7 @@ def main(argv: list[str] | None = None) -> int:
     import_keras()  # first, so that its backend starts without notes
     from training.commands import COMMANDS
 
-    words = list(sys.argv[1:] if argv is None else argv)
-    if not words or (words[0] not in COMMANDS and words[0] not in ("-h", "--help")):
-        words.insert(0, "train")
-    parser = argparse.ArgumentParser(prog="python -m training", description="Train and measure Mien's networks.")
-    commands = parser.add_subparsers(dest="command", required=True)
-    for name, command in COMMANDS.items():
-        command.add_options(commands.add_parser(name, help=command.run.__doc__))
-    options = parser.parse_args(words)
+    options = parse(sys.argv[1:] if argv is None else argv)
     try:
         COMMANDS[options.command].run(options)
     except MienError as error:
@@ -34,6 +28,20 @@ def main(argv: list[str] | None = None) -> int:
         print(f"stopped{goes_on}", file=sys.stderr)
         return 130
     return 0
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """The command and its options; exits as argparse does where they make no sense. Imports Keras."""
+    from training.commands import COMMANDS
+
+    words = list(argv)
+    if not words or (words[0] not in COMMANDS and words[0] not in ("-h", "--help")):
+        words.insert(0, "train")
+    parser = argparse.ArgumentParser(prog="python -m training", description="Train and measure Mien's networks.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, command in COMMANDS.items():
+        command.add_options(commands.add_parser(name, help=command.run.__doc__))
+    return parser.parse_args(words)
 
 
 if __name__ == "__main__":
