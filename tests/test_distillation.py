@@ -134,6 +134,18 @@ def test_a_student_learns_and_resumes_as_if_never_stopped(dataset, teacher_folde
         prepare(dataclasses.replace(plan, batch_size=29), dataset, tmp_path / "new", teachers=teachers)
 
 
+def test_teachers_compute_in_bfloat16_where_the_student_does(dataset, teacher_folder):
+    plain, quick = (read_teachers([teacher_folder], dataset.train, p) for p in ("float32", "mixed_bfloat16"))
+    assert plain.digest == quick.digest
+    (one,), (other,) = plain.networks[1], quick.networks[1]
+    assert "bfloat16" in {layer.compute_dtype for layer in other.layers}
+    assert other.layers[-1].compute_dtype == "float32"
+    assert {weight.dtype for weight in other.weights} == {"float32"}
+    answers = [keras.ops.convert_to_numpy(network(dataset.validation.images)) for network in (one, other)]
+    np.testing.assert_allclose(*answers, atol=0.05)
+    assert (answers[0] != answers[1]).any()
+
+
 def test_teachers_of_something_else_are_refused(dataset, teacher_folder, tmp_path):
     with pytest.raises(RunError, match="expected a teacher that teach has left there"):
         read_teachers([tmp_path], dataset.train)

@@ -52,8 +52,8 @@ def teach(recipe: Recipe, dataset: Dataset, folder: Path, count: int, report: Ca
     return right / len(dataset.train)
 
 
-def read_teachers(folders: Sequence[Path], train: Split) -> Teachers:
-    """The teachers that `teach` left in these folders.
+def read_teachers(folders: Sequence[Path], train: Split, precision: str = "float32") -> Teachers:
+    """The teachers that `teach` left in these folders, to compute in this precision.
 
     Raises RunError where they are missing, unfinished, or were fitted on other images or folds; ModelError for files
     that can not be loaded.
@@ -73,11 +73,25 @@ def read_teachers(folders: Sequence[Path], train: Split) -> Teachers:
             if not weights_file.is_file():
                 raise RunError(f"{folder}: expected {count} finished folds, found fold {i + 1} missing")
             digest.update(weights_file.read_bytes())
-            judge = load_network(model_file, weights_file)
+            judge = _computing_in(precision, load_network(model_file, weights_file))
             judge.trainable = False
             judges.append(judge)
         networks.append(tuple(judges))
     return Teachers(tuple(networks), fold_of(train, count, FOLD_SEED), digest.hexdigest()[:12])
+
+
+def _computing_in(precision: str, network: keras.Model) -> keras.Model:
+    """The network with the same float32 weights, all but its last layer computing so."""
+    if precision == "float32":
+        return network
+
+    def again(layer: keras.layers.Layer) -> keras.layers.Layer:
+        config = layer.get_config()
+        return type(layer).from_config(config if layer is network.layers[-1] else {**config, "dtype": precision})
+
+    copy = keras.models.clone_model(network, clone_function=again)
+    copy.set_weights(network.get_weights())
+    return copy
 
 
 def _digest(split: Split) -> str:

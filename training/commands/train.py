@@ -30,8 +30,9 @@ def run(options: argparse.Namespace) -> None:
     recipe = recipe_of(options)
     dataset = load_dataset(options.data, side_px=recipe.side_px, seed=recipe.seed)
     report_data(dataset)
-    teachers = read_teachers(options.teacher_folders, dataset.train) if options.teacher_folders else None
-    if teachers is not None:
+    teachers = None
+    if options.teacher_folders:
+        teachers = read_teachers(options.teacher_folders, dataset.train, recipe.precision)
         recipe = replace(recipe, teachers=teachers.digest)
     network = fit(recipe, dataset, options.run, teachers=teachers)
     folder = options.export or options.run
