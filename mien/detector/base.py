@@ -50,9 +50,12 @@ def scaled(pixels_bgr: np.ndarray, scale: float) -> np.ndarray:
     return np.asarray(cv2.resize(pixels_bgr, size, interpolation=cv2.INTER_AREA))
 
 
-def as_square(x: float, y: float, w: float, h: float) -> tuple[float, float, float, float]:
-    """The square of the same area about the same centre: some detectors draw tall boxes, the network knows squares."""
-    side = (w * h) ** 0.5
+def as_square(x: float, y: float, w: float, h: float, *, margin: float = 1.0) -> tuple[float, float, float, float]:
+    """The square of the same area about the same centre: some detectors draw tall boxes, the network knows squares.
+
+    margin: by how much its side is longer than that.
+    """
+    side = margin * (w * h) ** 0.5
     return x + (w - side) / 2, y + (h - side) / 2, side, side
 
 
