@@ -1,13 +1,14 @@
 import importlib.util
 import sys
 import threading
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
 from mien.detector import DETECTORS, HaarDetector, clip_box, create_detector
-from mien.detector.haar import grouped
+from mien.detector.haar import grouped, load_cascade, without_doubles
 from mien.detector.yunet import MODEL_FILE, MODEL_SHA256
 from mien.expressions import Box, DetectorError
 from tests.media import GROUP_BOXES, SHARED, composite_frame
@@ -108,14 +109,39 @@ def test_four_threads_get_the_same_boxes_as_one(detector):
     assert together == [[boxes] * 8 for boxes in alone]
 
 
-def test_windows_on_one_face_become_one_box_and_more_of_them_a_higher_score():
-    windows = np.array([[10, 10, 40, 40], [14, 12, 40, 40], [18, 14, 40, 40], [100, 10, 40, 40], [20, 20, 18, 18]])
-    boxes = dict(grouped(windows, np.full((5, 1), 54.0)))
-    assert set(boxes) == {(14, 12, 40, 40), (100, 10, 40, 40), (20, 20, 18, 18)}
-    assert boxes[14, 12, 40, 40] > boxes[100, 10, 40, 40]
-    surer = grouped(windows[3:4], np.array([[55.0]]))
-    assert surer[0][1] > boxes[100, 10, 40, 40]
-    assert grouped(np.zeros((0, 4), int), np.zeros((0, 1))) == []
+def test_windows_on_one_face_become_one_square_with_the_counts_of_both_cascades():
+    windows = np.array([[10, 10, 40, 40], [14, 12, 40, 40], [20, 20, 18, 18], [18, 14, 40, 40], [100, 10, 40, 40]])
+    assert dict(grouped(windows, 3)) == {
+        (14, 12, 40, 40): (2, 1),
+        (100, 10, 40, 40): (0, 1),
+        (20, 20, 18, 18): (1, 0),
+    }
+    assert grouped(np.zeros((0, 4), int), 0) == []
+
+
+@pytest.mark.parametrize(
+    ("scored", "kept"),
+    [
+        ([], []),
+        ([(1.0, (0, 0, 40, 40)), (2.0, (10, 0, 40, 40))], [(10, 0, 40, 40)]),
+        ([(2.0, (0, 0, 90, 90)), (1.0, (30, 50, 30, 30))], [(0, 0, 90, 90)]),
+        ([(1.0, (0, 0, 90, 90)), (2.0, (30, 50, 30, 30))], [(30, 50, 30, 30)]),
+        ([(2.0, (0, 0, 40, 40)), (1.0, (35, 0, 40, 40))], [(0, 0, 40, 40), (35, 0, 40, 40)]),
+        ([(2.0, (0, 0, 40, 40)), (1.0, (40, 0, 40, 40))], [(0, 0, 40, 40), (40, 0, 40, 40)]),
+    ],
+    ids=["none", "beside", "part of it", "whole of it", "faces that touch", "apart"],
+)
+def test_one_face_has_one_square(scored, kept):
+    assert without_doubles(scored) == kept
+
+
+def test_a_cascade_without_its_last_stages_is_less_strict():
+    file = Path(cv2.__file__).parent / "data" / "haarcascade_frontalface_alt2.xml"
+    gray = cv2.cvtColor(composite_frame("sad")[0], cv2.COLOR_BGR2GRAY)
+    counts = [len(load_cascade(file, spared).detectMultiScale(gray, 1.3, 0)) for spared in (0, 4, 19)]
+    assert 0 < counts[0] < counts[1] < counts[2]
+    with pytest.raises(DetectorError):
+        load_cascade(file, 20)
 
 
 def test_haar_takes_a_lower_threshold_for_more_boxes():
@@ -256,11 +282,12 @@ def test_clip_box(box, expected):
 @pytest.mark.parametrize(
     ("detector", "least"), [("haar", 4), ("dlib", 3), ("yunet", 5), ("mtcnn", 5)], indirect=["detector"]
 )
-def test_the_group_photo_shows_its_faces_and_nothing_else(detector, least):
+def test_the_group_photo_shows_its_faces_once_and_nothing_else(detector, least):
     boxes = detector.detect(cv2.imread(str(SHARED / "media" / "group.jpg")))
-    found = sum(any(box.iou(truth) >= 0.4 for box in boxes) for truth in GROUP_BOXES)
-    assert found >= least
-    assert len(boxes) == found
+    overlaps = np.array([[box.iou(truth) for truth in GROUP_BOXES] for box in boxes])
+    assert (overlaps.max(axis=0) >= 0.4).sum() >= least
+    assert (overlaps.max(axis=1) >= 0.3).all()  # Haar's boxes are framed as FER-2013's images: those show more
+    assert len(set(overlaps.argmax(axis=1))) == len(boxes)
 
 
 @needs_media

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import math
+import re
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,28 +12,27 @@ import cv2
 import numpy as np
 
 from mien.detector.base import boxes_inside, check_pixels, search_scale
+from mien.detector.face_check import FaceCheck, Square
 from mien.expressions import Box, DetectorError
 from mien.reduced import reduced_gray
 
-CASCADE, SECOND = "haarcascade_frontalface_alt2.xml", "haarcascade_frontalface_default.xml"
+Proposal = tuple[Square, tuple[int, int]]
+
+CASCADES = "haarcascade_frontalface_alt2.xml", "haarcascade_frontalface_default.xml"
+SPARED_STAGES = 4
 SCALE_STEP = 1.1
 SAME_PLACE = 0.2
-
-# Logistic regression of "is a face" on what the cascades say, fitted on FER-2013's training images.
-BIAS, PER_LOG_WINDOWS, PER_WEIGHT, PER_LOG_SECOND = -4.0, 0.9, 1.6, 0.7
-USUAL_WEIGHT = 54.0
-MOST_FROM_SECOND = PER_LOG_SECOND * math.log1p(20)
+SAME_FACE_IOU, SAME_FACE_SHARE = 0.3, 0.6
 
 
 class HaarDetector:
-    """Two frontal-face Haar cascades on a reduced picture: one searches, the other is asked about doubtful finds.
+    """Haar cascades for frontal faces propose on a reduced picture, a small network chooses among what they propose.
 
-    Viola and Jones, "Rapid object detection using a boosted cascade of simple features" (2001). The cascade that
-    searches is made of small trees: Lienhart, Kuranov and Pisarevsky, "Empirical analysis of detection cascades of
-    boosted classifiers" (2003). How many of its windows agree on a face, and how far the best of them passed its last
-    stage, give a score; only where the other cascade could still change the verdict is it run on that region.
+    Viola and Jones, "Rapid object detection using a boosted cascade of simple features" (2001); one of the two is made
+    of small trees: Lienhart, Kuranov and Pisarevsky, "Empirical analysis of detection cascades of boosted classifiers"
+    (2003). Their last stages, which reject turned and shaded faces too, are left out: FaceCheck does that better.
     Faces are searched from 24 px upwards: 7.5 % of a picture's longer side reduced to `search_side_px`.
-    min_face_px: the smallest face wanted, pixels of the original frame. threshold: of the score; see
+    min_face_px: the smallest face wanted, pixels of the original frame. threshold: of the score, log odds; see
     `python -m benchmarks.faces`. Raises DetectorError where a cascade file is missing or broken.
     """
 
@@ -45,11 +45,13 @@ class HaarDetector:
         *,
         min_face_px: int | None = None,
         search_side_px: int = 320,
-        threshold: float = 0.4,
+        threshold: float = 0.8,
+        check: FaceCheck | None = None,
     ) -> None:
         folder = Path(cv2.__file__).parent / "data"
-        self._cascade = load_cascade(cascade_file or folder / CASCADE)
-        self._second = load_cascade(folder / SECOND)
+        files = cascade_file or folder / CASCADES[0], folder / CASCADES[1]
+        self._cascades = [load_cascade(file, SPARED_STAGES) for file in files]
+        self._check = check or FaceCheck()
         self._lock = threading.Lock()  # a cascade shared by two threads gives wrong boxes silently
         self.min_face_px = min_face_px
         self.search_side_px = search_side_px
@@ -66,39 +68,46 @@ class HaarDetector:
         if self.min_face_px is not None:  # a picture is not made larger: there smaller faces could be seen, too
             smallest_px = max(smallest_px, round(self.min_face_px * scale))
         with self._lock:
-            windows, _, weights = self._cascade.detectMultiScale3(
-                gray, SCALE_STEP, 0, minSize=(smallest_px, smallest_px), outputRejectLevels=True
-            )
-            found = [
-                box
-                for box, score in grouped(np.asarray(windows), np.asarray(weights))
-                if self._is_face(gray, box, score)
-            ]
+            found = self._search(gray, smallest_px)
         return boxes_inside(((x / scale, y / scale, w / scale, h / scale) for x, y, w, h in found), pixels_bgr)
 
-    def _is_face(self, gray: np.ndarray, box: tuple[int, ...], score: float) -> bool:
-        if score >= self.threshold or score + MOST_FROM_SECOND < self.threshold:
-            return score >= self.threshold
-        return score + PER_LOG_SECOND * math.log1p(self._second_opinion(gray, box)) >= self.threshold
+    def _search(self, gray: np.ndarray, smallest_px: int) -> list[Square]:
+        """The faces; the other cascade, which costs as much again, is asked only where the first shows none."""
+        first = self._windows(0, gray, smallest_px)
+        found = self._chosen(gray, grouped(first, len(first)))
+        if not found:
+            second = self._windows(1, gray, smallest_px)
+            found = self._chosen(gray, grouped(np.concatenate([first, second]), len(first)))
+        return without_doubles(found)
 
-    def _second_opinion(self, gray: np.ndarray, box: tuple[int, ...]) -> int:
-        """How many windows of the other cascade lie on this box."""
-        x, y, w, h = box
-        margin = round(0.2 * w)
-        left, top = max(0, x - margin), max(0, y - margin)
-        region = gray[top : y + h + margin, left : x + w + margin]
-        size = max(self.window_px, round(0.75 * w)), round(1.35 * w)
-        windows = self._second.detectMultiScale(
-            region, SCALE_STEP, 0, minSize=(size[0], size[0]), maxSize=(size[1], size[1])
-        )
-        here = Box(x - left, y - top, w, h)
-        return sum(here.iou(Box(*map(int, window))) >= 0.5 for window in windows)
+    def _chosen(self, gray: np.ndarray, proposals: Sequence[Proposal]) -> list[tuple[float, Square]]:
+        """What is a face, with its score; nothing is asked about that lies on one that more windows agree on."""
+        found: list[tuple[float, Square]] = []
+        for proposed, counts in sorted(proposals, key=lambda proposal: -sum(proposal[1])):
+            if any(_same_face(proposed, square) for _, square in found):
+                continue
+            square, logit = self._check.frame(gray, proposed)
+            score = self._check.score(logit, counts)
+            if score >= self.threshold:
+                found.append((score, square))
+        return found
+
+    def propose(self, gray: np.ndarray, smallest_px: int = 24) -> list[Proposal]:
+        """Where windows of both cascades lie together, with how many of each; not to be called from two threads."""
+        first, second = (self._windows(which, gray, smallest_px) for which in (0, 1))
+        return grouped(np.concatenate([first, second]), len(first))
+
+    def _windows(self, which: int, gray: np.ndarray, smallest_px: int) -> np.ndarray:
+        """What one cascade finds: int (n, 4)."""
+        size = smallest_px, smallest_px
+        return np.reshape(self._cascades[which].detectMultiScale(gray, SCALE_STEP, 0, minSize=size), (-1, 4))
 
 
-def grouped(windows: np.ndarray, weights: np.ndarray) -> list[tuple[tuple[int, ...], float]]:
-    """Windows (n, 4) that lie on the same face as one box each, with the score of its windows.
+def grouped(windows: np.ndarray, first: int) -> list[Proposal]:
+    """Windows (n, 4) that lie on the same face as one square each, with how many are of each cascade.
 
-    OpenCV's groupRectangles would drop boxes that lie inside others, and with them faces of which few windows tell.
+    first: so many of them, at the start, are of the first. OpenCV's groupRectangles would drop boxes that lie inside
+    others, and with them faces of which few windows tell.
     """
     if len(windows) == 0:
         return []
@@ -111,23 +120,57 @@ def grouped(windows: np.ndarray, weights: np.ndarray) -> list[tuple[tuple[int, .
         if np.array_equal(lowest, group):
             break
         group = lowest
-    scored = []
-    for number in np.unique(group):
-        own = group == number
-        score = BIAS + PER_LOG_WINDOWS * math.log1p(own.sum())
-        score += PER_WEIGHT * (float(np.ravel(weights)[own].max()) - USUAL_WEIGHT)
-        scored.append((tuple(int(v) for v in windows[own].mean(axis=0).round()), score))
-    return scored
+    together = [group == number for number in np.unique(group)]
+    return [(_mean(windows[own]), (int(own[:first].sum()), int(own[first:].sum()))) for own in together]
 
 
-def load_cascade(file: str | Path) -> cv2.CascadeClassifier:
-    """The cascade in the file. Raises DetectorError where it is missing or broken."""
+def _mean(windows: np.ndarray) -> Square:
+    x, y, w, h = map(float, windows.mean(axis=0))
+    return x, y, w, h
+
+
+def without_doubles(scored: Sequence[tuple[float, Square]]) -> list[Square]:
+    """The best of the squares on each face: a part of a face, or its surroundings, are no second one."""
+    kept: list[Square] = []
+    for _, square in sorted(scored, reverse=True):
+        if not any(_same_face(square, other) for other in kept):
+            kept.append(square)
+    return kept
+
+
+def _same_face(a: Square, b: Square) -> bool:
+    width = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
+    height = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
+    shared = max(0.0, width) * max(0.0, height)
+    areas = a[2] * a[3], b[2] * b[3]
+    return shared > SAME_FACE_IOU * (sum(areas) - shared) or shared > SAME_FACE_SHARE * min(areas)
+
+
+def load_cascade(file: str | Path, spared_stages: int = 0) -> cv2.CascadeClassifier:
+    """The cascade in the file, without so many of its last stages.
+
+    Raises DetectorError where it is missing or broken.
+    """
     path = Path(file)
     if not path.is_file():
         raise DetectorError(f"{path}: expected the Haar cascade that OpenCV 4 brings along, found no such file")
     cascade = cv2.CascadeClassifier()
-    with suppress(cv2.error, SystemError):  # not XML at all; which of the two depends on how OpenCV was built
-        cascade.load(str(path))
+    with suppress(cv2.error, SystemError, ValueError):  # not XML at all; which depends on how OpenCV was built
+        content = _without_last(path.read_text(encoding="latin-1"), spared_stages)
+        storage = cv2.FileStorage(content, cv2.FILE_STORAGE_READ | cv2.FILE_STORAGE_MEMORY)
+        cascade.read(storage.getFirstTopLevelNode())
     if cascade.empty():
         raise DetectorError(f"{path}: expected a Haar cascade in OpenCV's XML format, found something else")
     return cascade
+
+
+def _without_last(xml: str, stages: int) -> str:
+    """OpenCV's XML of a cascade without its last stages: what is fewer is less strict. ValueError for other XML."""
+    count = re.search(r"<stageNum>(\d+)</stageNum>", xml)
+    starts = [match.start() for match in re.finditer(r"<_>\s*<maxWeakCount>", xml)]
+    if count is None or int(count[1]) != len(starts) or len(starts) <= stages:
+        raise ValueError("expected a cascade with as many stages as it says")
+    if stages == 0:
+        return xml
+    left = len(starts) - stages
+    return xml[: count.start(1)] + str(left) + xml[count.end(1) : starts[left]] + xml[xml.index("</stages>") :]
