@@ -180,6 +180,19 @@ def test_haar_leaves_out_faces_smaller_than_wanted(min_face_px):
     assert len(boxes) == (min_face_px < 70)
 
 
+@pytest.mark.shared
+def test_mtcnn_finds_a_face_in_all_sizes_of_pictures():
+    group = cv2.imread(str(SHARED / "media" / "group.jpg"))
+    if group is None:
+        pytest.skip("../shared/media is not here")
+    detector = make("mtcnn")
+    face = group[215:495, 640:920]
+    for height, width in ((300, 320), (240, 320), (180, 320)):
+        frame = np.full((height, width, 3), 128, np.uint8)
+        frame[10:150, 20:160] = cv2.resize(face, (140, 140), interpolation=cv2.INTER_AREA)
+        assert len(detector.detect(frame)) == 1, (height, width)
+
+
 # ---- what is missing
 
 
