@@ -55,9 +55,9 @@ VARIANTS: dict[str, Callable[[], Detector]] = {
     "default cascade, 320 px, 1.1, 4": lambda: OneCascade("default", 320, 1.1, 4),
     "alt2 cascade, 320 px, 1.1, 3": lambda: OneCascade("alt2", 320, 1.1, 3),
     "alt2 cascade, 320 px, 1.1, 5": lambda: OneCascade("alt2", 320, 1.1, 5),
-    "Mien, looser": lambda: HaarDetector(threshold=-1.0),
+    "Mien, looser": lambda: HaarDetector(threshold=0.0),
     "Mien": HaarDetector,
-    "Mien, stricter": lambda: HaarDetector(threshold=1.0),
+    "Mien, stricter": lambda: HaarDetector(threshold=1.6),
 }
 
 
