@@ -82,14 +82,12 @@ def test_a_low_confidence_is_unsure(unsure_below, unsure, make_tracker):
 
 def test_label_and_confidence_are_of_one_expression_while_it_changes():
     pipeline, tracker = Pipeline(ScriptedDetector([LEFT]), BrightnessClassifier()), Tracker()
-    trailed, shown = 0, []
+    shown = []
     for i in range(60):
         frame = Frame(picture(LEFT) if i < 30 else picture(), i, captured_at=i / 30)
         for face in pipeline.analyze(frame, tracker).faces:
             assert face.confidence == pytest.approx(face.probabilities[EXPRESSIONS.index(face.label)])
-            trailed += face.label != EXPRESSIONS[int(face.probabilities.argmax())]
             shown.append(face.label)
-    assert trailed > 0, "the label waits for a clear lead"
     assert shown == sorted(shown)
     assert set(shown) == {"happy", "sad"}
 
