@@ -11,7 +11,7 @@ import numpy as np
 from mien.detector import HaarDetector
 from mien.detector.face_check import SCALES, FaceCheck
 from mien.expressions import Box
-from training.placed_faces import read_gray
+from training.placed_faces import read_gray, shuffled
 
 FACE_IOU, NO_FACE_IOU = 0.5, 0.33
 """A square shows the face from the first on, and does not up to the second; what lies between is left out."""
@@ -69,15 +69,6 @@ def scenes_without_faces(paths: Sequence[Path], count: int, rng: np.random.Gener
             large = cv2.resize(parts, (side, side), interpolation=cv2.INTER_CUBIC)
             scene[top : top + side, left : left + side] = large
         yield np.ascontiguousarray(scene)
-
-
-def shuffled(image: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
-    """The image cut into count x count squares, put together in another order."""
-    part = image.shape[0] // count
-    side = part * count
-    parts = image[:side, :side].reshape(count, part, count, part).swapaxes(1, 2).reshape(-1, part, part)
-    mixed = parts[rng.permutation(len(parts))].reshape(count, count, part, part)
-    return np.ascontiguousarray(mixed.swapaxes(1, 2).reshape(side, side))
 
 
 def _square(side: int, scale: float, shift: np.ndarray) -> Square:

@@ -68,9 +68,17 @@ def frames_without_faces(paths: Sequence[Path], count: int, rng: np.random.Gener
             face = cv2.resize(
                 read_gray(paths[int(rng.integers(len(paths)))]), (480, 480), interpolation=cv2.INTER_CUBIC
             )
-            parts = face.reshape(8, 60, 8, 60).swapaxes(1, 2).reshape(64, 60, 60)[rng.permutation(64)]
-            pixels[:, 80:560, :] = parts.reshape(8, 8, 60, 60).swapaxes(1, 2).reshape(480, 480, 1)
+            pixels[:, 80:560, :] = shuffled(face, 8, rng)[..., np.newaxis]
         yield pixels
+
+
+def shuffled(image: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """The gray image cut into count x count squares, put together in another order."""
+    part = image.shape[0] // count
+    side = part * count
+    parts = image[:side, :side].reshape(count, part, count, part).swapaxes(1, 2).reshape(-1, part, part)
+    mixed = parts[rng.permutation(len(parts))].reshape(count, count, part, part)
+    return np.ascontiguousarray(mixed.swapaxes(1, 2).reshape(side, side))
 
 
 def read_gray(path: Path) -> np.ndarray:
