@@ -5,7 +5,7 @@ Imports numpy alone, so that any room may import it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -94,12 +94,20 @@ class Box:
 
     def iou(self, other: Box) -> float:
         """Intersection over union with another box, 0..1."""
-        overlap_w = min(self.x + self.w, other.x + other.w) - max(self.x, other.x)
-        overlap_h = min(self.y + self.h, other.y + other.h) - max(self.y, other.y)
-        if overlap_w <= 0 or overlap_h <= 0:
-            return 0.0
-        intersection = overlap_w * overlap_h
-        return intersection / (self.area + other.area - intersection)
+        shared = self.shared_area(other)
+        return shared / (self.area + other.area - shared)
+
+    def shared_area(self, other: Box) -> float:
+        """What lies in both boxes, square pixels."""
+        return shared_area((self.x, self.y, self.w, self.h), (other.x, other.y, other.w, other.h))
+
+
+def shared_area(one: Sequence[float], other: Sequence[float]) -> float:
+    """What lies in both of two boxes (x, y, w, h), to fractions of a pixel."""
+    (x, y, w, h), (other_x, other_y, other_w, other_h) = one, other
+    width = min(x + w, other_x + other_w) - max(x, other_x)
+    height = min(y + h, other_y + other_h) - max(y, other_y)
+    return max(0, width) * max(0, height)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

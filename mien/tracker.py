@@ -218,10 +218,8 @@ def _fit(box: Box, known: Box) -> float:
 
 def _is_same_face(one: Box, other: Box) -> bool:
     """Whether two boxes can not be of two people, who cheek to cheek overlap by 0.4, but have no face in a face."""
-    w = min(one.x + one.w, other.x + other.w) - max(one.x, other.x)
-    h = min(one.y + one.h, other.y + other.h) - max(one.y, other.y)
-    shared = max(0, w) * max(0, h)
-    return one.iou(other) >= SAME_FACE_IOU or shared >= INSIDE_SHARE * min(one.area, other.area)
+    inside = one.shared_area(other) / min(one.area, other.area)
+    return one.iou(other) >= SAME_FACE_IOU or inside >= INSIDE_SHARE
 
 
 def _center_and_size(box: Box) -> np.ndarray:

@@ -13,7 +13,7 @@ import numpy as np
 
 from mien.detector.base import boxes_inside, check_pixels, search_scale
 from mien.detector.face_check import FaceCheck, Square
-from mien.expressions import Box, DetectorError
+from mien.expressions import Box, DetectorError, shared_area
 from mien.reduced import reduced_gray
 
 Proposal = tuple[Square, tuple[int, int]]
@@ -139,9 +139,7 @@ def without_doubles(scored: Sequence[tuple[float, Square]]) -> list[Square]:
 
 
 def _same_face(a: Square, b: Square) -> bool:
-    width = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
-    height = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
-    shared = max(0.0, width) * max(0.0, height)
+    shared = shared_area(a, b)
     areas = a[2] * a[3], b[2] * b[3]
     return shared > SAME_FACE_IOU * (sum(areas) - shared) or shared > SAME_FACE_SHARE * min(areas)
 
