@@ -1,3 +1,4 @@
+import dataclasses
 import zlib
 
 import cv2
@@ -15,7 +16,7 @@ from training.dataset import (
     load_dataset,
     not_in,
 )
-from training.reading import DataError, parse_pixels, read_image
+from training.reading import DataError, files_under, parse_pixels, read_image
 
 
 def rows_of(count, usage, rng):
@@ -69,14 +70,29 @@ def test_duplicates_between_splits_are_counted():
         images = np.array(values, np.uint8).reshape(-1, 1, 1, 1)
         return Split(images, np.array(labels), tuple(map(str, range(len(values)))))
 
-    data = Dataset(split([1, 1, 2, 3], [0, 0, 1, 2]), split([4, 5], [0, 1]), split([1, 2, 9], [0, 5, 1]))
+    train = split([1, 1, 2, 3, 3], [0, 0, 1, 2, 6])
+    data = Dataset(train, split([4, 5, 3], [0, 1, 2]), split([1, 2, 9, 5, 5, 3], [0, 5, 1, 1, 0, 2]))
     assert duplicates(data) == {
         "distinct images in Training": 3,
-        "PublicTest images also in Training": 0,
-        "PublicTest images also in Training, with another label": 0,
-        "PrivateTest images also in Training": 2,
-        "PrivateTest images also in Training, with another label": 1,
+        "PublicTest images also in Training": 1,
+        "PublicTest images also in Training, with other labels only": 0,
+        "PrivateTest images also in Training": 3,
+        "PrivateTest images also in Training, with other labels only": 1,
+        "PrivateTest images also in PublicTest, but not in Training": 2,
     }
+
+
+def test_a_digest_tells_other_images_and_other_labels():
+    split = Split(np.arange(4, dtype=np.uint8).reshape(4, 1, 1, 1), np.array([0, 1, 2, 3]), ("a", "b", "c", "d"))
+    assert len(split.digest()) == 12
+    assert split.digest() == dataclasses.replace(split, names=("e", "f", "g", "h")).digest()
+    assert split.digest() != dataclasses.replace(split, labels=np.array([0, 1, 2, 4])).digest()
+    assert split.digest() != split.take(np.array([1, 0, 2, 3])).digest()
+
+
+def test_a_folder_that_can_not_be_read_is_told(tmp_path):
+    with pytest.raises(DataError, match="gone: can not be read: No such file"):
+        files_under(tmp_path / "gone")
 
 
 def test_what_can_not_be_read_is_named_and_skipped(tmp_path):

@@ -66,9 +66,14 @@ def test_the_command_trains_on_from_given_files(freeze, files, tmp_path, capsys)
 
 def test_it_goes_on_where_it_was_and_refuses_another_start(files, tmp_path, capsys):
     assert command(tmp_path, files, "--epochs", "1") == 0
-    assert command(tmp_path, files, "--epochs", "2") == 0
-    assert len(read_history(tmp_path / "run")) == 2
+    first = read_history(tmp_path / "run")
     capsys.readouterr()
+    assert command(tmp_path, files, "--epochs", "2") == 0
+    said = capsys.readouterr().out
+    assert "Epoch 2/2" in said
+    assert "Epoch 1/2" not in said
+    assert read_history(tmp_path / "run")[:1] == first
+    assert len(read_history(tmp_path / "run")) == 2
     other, _ = build(Recipe(network="shallow", side_px=32, seed=5))
     assert command(tmp_path, export(other, tmp_path / "other"), "--epochs", "2") == 2
     error = capsys.readouterr().err

@@ -56,6 +56,12 @@ def test_a_grid_that_can_not_be_is_told(word):
         parse_grid([word])
 
 
+def test_a_grid_counts_a_field_and_a_value_once():
+    assert parse_grid(["l2=0.1,1e-1"]) == [{"l2": 0.1}]
+    with pytest.raises(RunError, match="expected each field once, with all its values, found optimizer twice"):
+        parse_grid(["optimizer=adam", "optimizer=sgd"])
+
+
 def test_the_table_and_the_plot_show_every_fold():
     results = [Result({"l2": 0.1}, (0.5, 0.7)), Result({"l2": 0.0}, (0.4,))]
     rows = as_table(results).splitlines()
@@ -82,6 +88,9 @@ def test_the_command_compares_and_goes_on_where_it_was(tmp_path, capsys):
     assert main(words) == 0
     assert capsys.readouterr().out.count("has finished its 1 epochs") == 4
     assert json.loads((run / "search.json").read_text()) == found
+    words[words.index("--folds") + 1] = "3"
+    assert main(words) == 2
+    assert "fold0 holds a run with other images; choose another --run folder" in capsys.readouterr().err
 
 
 def test_a_recipe_that_can_not_be_is_told_before_anything_is_fitted(tmp_path, capsys):

@@ -1,6 +1,7 @@
 import csv
 import dataclasses
 import json
+import shutil
 
 import keras
 import numpy as np
@@ -115,6 +116,72 @@ def test_a_finished_run_is_not_run_again(dataset, tmp_path):
     np.testing.assert_array_equal(first.get_weights()[0], again.get_weights()[0])
 
 
+def test_a_finished_run_goes_on_with_more_epochs(dataset, tmp_path):
+    plan = Recipe(**SMALL, schedule="constant", warmup_epochs=0.0, epochs=3)
+    whole = fit(plan, dataset, tmp_path / "whole")
+    short = dataclasses.replace(plan, epochs=2)
+    fit(short, dataset, tmp_path / "longer")
+    assert not list((tmp_path / "longer" / "backup").glob("*.bkp"))
+    longer = fit(plan, dataset, tmp_path / "longer")
+    assert [row["epoch"] for row in read_history(tmp_path / "longer")] == [0, 1, 2]
+    for one, other in zip(whole.get_weights(), longer.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("note", ['{"epoch": 1', '{"epoch": 1, "batch": 0}'])
+def test_a_kill_while_the_checkpoint_is_written_trains_no_epoch_twice(note, dataset, tmp_path):
+    plan = Recipe(**SMALL, epochs=4)
+    with pytest.raises(Killed):
+        fit(plan, dataset, tmp_path, callbacks=(KillAt(2, 1),))
+    path = tmp_path / "backup" / "training_metadata.json"
+    assert json.loads(path.read_text())["epoch"] == 2
+    path.write_text(note)
+    epochs = []
+    watch = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: epochs.append(epoch))
+    fit(plan, dataset, tmp_path, callbacks=(watch,))
+    assert epochs == [2, 3]
+
+
+def test_a_cut_off_checkpoint_is_passed_over_for_the_one_before(dataset, tmp_path):
+    plan = Recipe(**SMALL, epochs=4)
+    with pytest.raises(Killed):
+        fit(plan, dataset, tmp_path, callbacks=(KillAt(2, 1),))
+    path = tmp_path / "backup" / "latest.weights.h5"
+    path.write_bytes(path.read_bytes()[:5000])
+    epochs = []
+    watch = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: epochs.append(epoch))
+    fit(plan, dataset, tmp_path, callbacks=(watch,))
+    assert epochs == [1, 2, 3]
+
+
+def test_a_run_that_lost_its_checkpoint_is_told_and_left_alone(dataset, tmp_path):
+    plan = Recipe(**SMALL, epochs=2)
+    fit(plan, dataset, tmp_path)
+    shutil.rmtree(tmp_path / "backup")
+    history = (tmp_path / "history.csv").read_text()
+    with pytest.raises(RunError, match="expected a checkpoint to go on from, found none"):
+        fit(dataclasses.replace(plan, epochs=3), dataset, tmp_path)
+    assert (tmp_path / "history.csv").read_text() == history
+
+
+def test_a_folder_with_other_images_is_refused(dataset, tmp_path):
+    plan = Recipe(**SMALL, epochs=1)
+    fit(plan, dataset, tmp_path)
+    half = dataset.validation.take(np.arange(7))
+    for other in (dataclasses.replace(dataset, train=half), dataclasses.replace(dataset, validation=half)):
+        with pytest.raises(RunError, match="holds a run with other images; choose another --run folder"):
+            fit(dataclasses.replace(plan, batch_size=16), other, tmp_path)
+    (tmp_path / "data.json").unlink()
+    fit(plan, dataset, tmp_path)
+    assert (tmp_path / "data.json").is_file(), "an older folder is taken as it is"
+
+
+def test_a_refused_or_unfinished_first_epoch_leaves_the_recipe_open(dataset, tmp_path):
+    with pytest.raises(Killed):
+        fit(Recipe(**SMALL, epochs=1), dataset, tmp_path, callbacks=(KillAt(0, 0),))
+    fit(Recipe(**{**SMALL, "batch_size": 8}, epochs=1), dataset, tmp_path)
+
+
 def test_a_folder_with_another_recipe_is_refused_and_left_alone(dataset, tmp_path):
     fit(Recipe(**SMALL, epochs=1), dataset, tmp_path)
     before = (tmp_path / "recipe.json").read_text()
@@ -218,6 +285,19 @@ def test_plateau_and_early_end_follow_the_history_across_a_resume(dataset, tmp_p
         {"ema": 1.0},
         {"distil_weight": 1.1},
         {"distil_temperature": 0.0},
+        {"seed": -1},
+        {"conv_dropout": 1.5},
+        {"dense_dropout": 1.0},
+        {"scale": 1.0},
+        {"contrast": -0.1},
+        {"erase": 1.1},
+        {"label_smoothing": 2.0},
+        {"learning_rate": 0.0},
+        {"learning_rate": float("nan")},
+        {"l2": -1.0},
+        {"weight_decay": float("inf")},
+        {"early_stop": -1},
+        {"epochs": 5, "warmup_epochs": 6.0},
         {"side_px": 31},
         {"side_px": 351},
     ],
@@ -225,6 +305,19 @@ def test_plateau_and_early_end_follow_the_history_across_a_resume(dataset, tmp_p
 def test_a_recipe_that_can_not_be_is_told(wrong):
     with pytest.raises(RunError, match="expected"):
         Recipe(**wrong)
+
+
+def test_what_is_wrong_with_a_recipe_is_said_in_words():
+    with pytest.raises(RunError, match=r"^conv_dropout: expected from 0 to below 1, found 1\.5$"):
+        Recipe(conv_dropout=1.5)
+    with pytest.raises(RunError, match=r"^learning_rate: expected a number above 0, found -1\.0$"):
+        Recipe(learning_rate=-1.0)
+
+
+def test_recipes_that_differ_read_differently():
+    plain = Recipe()
+    for change in ({"batch_norm": False}, {"side_px": 96}, {"early_stop": 5}, {"balance": "weights"}, {"l2": 0.1}):
+        assert dataclasses.replace(plain, **change).in_words() != plain.in_words()
 
 
 def test_batches_hold_every_image_once_in_an_order_of_seed_and_epoch(dataset):
@@ -377,21 +470,6 @@ def test_command_line_trains_and_evaluates(tmp_path, capsys):
     assert card.read_text().count("| 2 | 2,503 |") == 2, "epochs and parameters of both"
     assert main(["card", str(figures), str(figures), "--details"]) == 2
     assert "expected the figures of one network, found 2 files" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["--data", "nowhere"], "nowhere: expected a folder"),
-        (["evaluate", "--data", "nowhere", "--model", "missing.json"], "missing.json"),
-    ],
-)
-def test_a_users_mistake_is_one_line_and_status_2(words, message, capsys, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    assert main(words) == 2
-    error = capsys.readouterr().err
-    assert message in error
-    assert "Traceback" not in error
 
 
 def test_a_csv_trains_too(tmp_path):

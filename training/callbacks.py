@@ -38,6 +38,35 @@ class StartEpoch(keras.callbacks.Callback):
             generator.state.assign(state.astype(str(generator.state.dtype)))
 
 
+class Checkpoint(keras.callbacks.BackupAndRestore):
+    """Keras' checkpoint after each epoch, kept for a longer run, and safe against a kill while it is written.
+
+    Keras notes the epoch in a file of its own, after the weights: a kill between the two trains an epoch twice, one
+    within the second makes it unreadable. The optimizer's count of steps, which lies with the weights, tells the same.
+    """
+
+    def __init__(self, folder: Path, steps_per_epoch: int) -> None:
+        super().__init__(str(folder), double_checkpoint=True, delete_checkpoint=False)
+        self.folder = folder
+        self.steps_per_epoch = steps_per_epoch
+
+    def is_there(self) -> bool:
+        """Whether there is one to go on from."""
+        return any(self.folder.glob("latest.weights.h5*"))
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Go on from the last finished epoch."""
+        for noted in self.folder.glob("*.json*"):
+            noted.unlink()
+        super().on_train_begin(logs)
+        self.model._initial_epoch = int(self.model.optimizer.iterations) // self.steps_per_epoch
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Keep the newest, drop the one before it."""
+        for older in self.folder.glob("*.bkp"):
+            older.unlink()
+
+
 class History(keras.callbacks.Callback):
     """Adds one row an epoch to history.csv. Keras' CSVLogger does the same but keeps the file open for ever."""
 

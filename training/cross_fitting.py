@@ -38,7 +38,7 @@ def teach(recipe: Recipe, dataset: Dataset, folder: Path, count: int, report: Ca
     validation images. Returns the share of the training images labelled right by the one that has not seen them.
     """
     fold = fold_of(dataset.train, count, FOLD_SEED)
-    _claim(folder, {"folds": count, "images": _digest(dataset.train)})
+    _claim(folder, {"folds": count, "images": dataset.train.digest()})
     right = 0.0
     for i in range(count):
         keras.utils.clear_session()
@@ -60,7 +60,7 @@ def read_teachers(folders: Sequence[Path], train: Split, precision: str = "float
     """
     told = [_read(folder) for folder in folders]
     count = told[0]["folds"]
-    wanted = {"folds": count, "images": _digest(train)}
+    wanted = {"folds": count, "images": train.digest()}
     for folder, found in zip(folders, told, strict=True):
         if found != wanted:
             raise RunError(f"{folder}: expected a teacher of these images in {count} folds, found one of {found}")
@@ -92,10 +92,6 @@ def _computing_in(precision: str, network: keras.Model) -> keras.Model:
     copy = keras.models.clone_model(network, clone_function=again)
     copy.set_weights(network.get_weights())
     return copy
-
-
-def _digest(split: Split) -> str:
-    return hashlib.sha256(split.images.tobytes() + split.labels.tobytes()).hexdigest()[:12]
 
 
 def _claim(folder: Path, told: dict[str, Any]) -> None:

@@ -57,6 +57,10 @@ class Split:
         """The images at these positions, in this order."""
         return Split(self.images[indices], self.labels[indices], tuple(self.names[i] for i in indices))
 
+    def digest(self) -> str:
+        """Twelve hexadecimal digits, the same only for the same images in the same order with the same labels."""
+        return hashlib.sha256(self.images.tobytes() + self.labels.tobytes()).hexdigest()[:12]
+
     def hashes(self) -> list[str]:
         """A digest of each image's pixels: equal for exact duplicates, whatever their names or labels."""
         return [hashlib.blake2b(image.tobytes(), digest_size=16).hexdigest() for image in self.images]
@@ -87,12 +91,13 @@ class _Collector:
         self.rows.setdefault(split, []).append((resized(image, self.side_px), label, name))
 
     def split(self, name: str) -> Split:
-        rows = self.rows.get(name, [])
-        images = np.empty((len(rows), self.side_px, self.side_px, 1), np.uint8)
-        for i, (image, _, _) in enumerate(rows):
-            images[i, :, :, 0] = image
+        rows = self.rows.pop(name, [])
         labels = np.array([label for _, label, _ in rows], np.int64)
-        return Split(images, labels, tuple(row_name for _, _, row_name in rows))
+        names = tuple(row_name for _, _, row_name in rows)
+        images = np.empty((len(rows), self.side_px, self.side_px, 1), np.uint8)
+        for i in reversed(range(len(rows))):  # each let go as it is copied: memory holds large images once, not twice
+            images[i, :, :, 0] = rows.pop()[0]
+        return Split(images, labels, names)
 
 
 def load_dataset(source: str | Path, *, side_px: int = CSV_SIDE_PX, seed: int = 0) -> Dataset:
@@ -160,13 +165,21 @@ def not_in(split: Split, others: Split) -> Split:
 
 def duplicates(dataset: Dataset) -> dict[str, int]:
     """How far the splits overlap, counted by exact pixels: what is counted -> images."""
-    label_of = dict(zip(dataset.train.hashes(), dataset.train.labels, strict=True))
-    counts = {"distinct images in Training": len(label_of)}
+    labels_of: dict[str, set[int]] = {}
+    for digest, label in zip(dataset.train.hashes(), dataset.train.labels, strict=True):
+        labels_of.setdefault(digest, set()).add(int(label))
+    counts = {"distinct images in Training": len(labels_of)}
     for name, split in (("PublicTest", dataset.validation), ("PrivateTest", dataset.test)):
         images = zip(split.hashes(), split.labels, strict=True)
-        also = [(digest, label) for digest, label in images if digest in label_of]
+        also = [(digest, label) for digest, label in images if digest in labels_of]
         counts[f"{name} images also in Training"] = len(also)
-        counts[f"{name} images also in Training, with another label"] = sum(label_of[d] != label for d, label in also)
+        counts[f"{name} images also in Training, with other labels only"] = sum(
+            int(label) not in labels_of[digest] for digest, label in also
+        )
+    public = set(dataset.validation.hashes()) - set(labels_of)
+    counts["PrivateTest images also in PublicTest, but not in Training"] = sum(
+        digest in public for digest in dataset.test.hashes()
+    )
     return counts
 
 

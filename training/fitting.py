@@ -16,7 +16,16 @@ from training.augment import Augment
 from training.averaging import AverageWeights, WeightAverage
 from training.batches import Batches, one_hot
 from training.blocks import Style
-from training.callbacks import EarlyEnd, History, Plateau, StartEpoch, TimeLeft, epochs_since_best, read_history
+from training.callbacks import (
+    Checkpoint,
+    EarlyEnd,
+    History,
+    Plateau,
+    StartEpoch,
+    TimeLeft,
+    epochs_since_best,
+    read_history,
+)
 from training.dataset import Dataset
 from training.devices import device_count
 from training.distillation import Distil, Teachers
@@ -108,22 +117,17 @@ def prepare(
 ) -> Run:
     """Build and compile the run in `run_folder`, new or to be gone on with.
 
-    The folder holds recipe.json, history.csv (one row an epoch), best.weights.h5 and, until the run has
-    finished, backup/. A folder with another recipe is refused with RunError, but for `epochs`: a longer or
-    shorter run may go on from the same place. start, teachers: as in `build`. With several devices
+    The folder holds recipe.json, data.json, history.csv (one row an epoch), best.weights.h5 and backup/. A folder
+    with another recipe or other images is refused with RunError, but for `epochs`: a longer or shorter run goes on
+    from the same place, a finished one too. start, teachers: as in `build`. With several devices
     (`training.devices`) the last images that would not fill them all are left out: of the validation images always
     the same, at most one fewer than there are devices.
     """
-    claim(run_folder, recipe)
+    devices = device_count()
+    _check_batches(recipe, dataset, devices, None if teachers is None else teachers.fold)
     mean_image = dataset.train.images.mean(axis=0) if recipe.pixels == "mean_image" and start is None else None
     network, trainer = build(recipe, mean_image, start, teachers)
-    devices = device_count()
-    if recipe.batch_size % devices or len(dataset.validation) < devices or len(dataset.train) < devices:
-        raise RunError(f"batch_size: expected a multiple of the {devices} devices, found {recipe.batch_size}")
-    folds = None if teachers is None else teachers.fold
-    if folds is not None and np.bincount(folds).min() < recipe.batch_size:
-        found = f"{np.bincount(folds).min()} images in the smallest fold of the teachers"
-        raise RunError(f"batch_size: expected at most {found}, found {recipe.batch_size}")
+    claim(run_folder, recipe, f"{dataset.train.digest()} {dataset.validation.digest()}")
     batches = Batches(
         dataset.train,
         recipe.batch_size,
@@ -131,7 +135,7 @@ def prepare(
         recipe.balance,
         multiple=devices,
         mixup=recipe.mixup,
-        folds=folds,
+        folds=None if teachers is None else teachers.fold,
     )
     validation = dataset.validation.take(np.arange(len(dataset.validation) // devices * devices))
     trainer.compile(
@@ -145,6 +149,10 @@ def prepare(
     best_file = run_folder / "best.weights.h5"
     history = read_history(run_folder)
     stopped = recipe.early_stop > 0 and epochs_since_best(history) >= recipe.early_stop
+    finished = (len(history) >= recipe.epochs or stopped) and best_file.is_file()
+    checkpoint = Checkpoint(run_folder / "backup", len(batches))
+    if len(history) > 1 and not finished and not checkpoint.is_there():
+        raise RunError(f"{run_folder}: expected a checkpoint to go on from, found none; choose another --run folder")
     best_accuracy = max((row["val_accuracy"] for row in history), default=None)
     averages = [layer for layer in trainer.layers if isinstance(layer, WeightAverage)]
     arguments = {
@@ -166,12 +174,11 @@ def prepare(
             History(run_folder),
             *([Plateau(run_folder, recipe.learning_rate)] if recipe.schedule == "plateau" else []),
             *([EarlyEnd(run_folder, recipe.early_stop)] if recipe.early_stop else []),
-            keras.callbacks.BackupAndRestore(str(run_folder / "backup"), double_checkpoint=True),
+            checkpoint,
             *callbacks,
             TimeLeft(recipe.epochs),
         ],
     }
-    finished = (len(history) >= recipe.epochs or stopped) and best_file.is_file()
     return Run(recipe, network, trainer, arguments, history, finished, best_file)
 
 
@@ -194,6 +201,18 @@ def fit(
             report(f"going on with {run_folder} after {len(run.history)} epochs")
         run.trainer.fit(**run.arguments)
     return run.best()
+
+
+def _check_batches(recipe: Recipe, dataset: Dataset, devices: int, folds: np.ndarray | None) -> None:
+    """Raises RunError where batches can not be shared among so many devices, or filled from each of the folds."""
+    if recipe.batch_size % devices:
+        raise RunError(f"batch_size: expected a multiple of the {devices} devices, found {recipe.batch_size}")
+    images = min(len(dataset.train), len(dataset.validation))
+    if images < devices:
+        raise RunError(f"expected an image to train and one to validate for each of {devices} devices, found {images}")
+    if folds is not None and np.bincount(folds).min() < recipe.batch_size:
+        found = f"{np.bincount(folds).min()} images in the smallest fold of the teachers"
+        raise RunError(f"batch_size: expected at most {found}, found {recipe.batch_size}")
 
 
 def make_optimizer(recipe: Recipe, steps_per_epoch: int) -> keras.optimizers.Optimizer:

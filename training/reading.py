@@ -28,12 +28,19 @@ def is_hidden(name: str) -> bool:
 
 
 def files_under(folder: Path) -> list[Path]:
-    """All files of a folder and of those within it, sorted, without hidden ones; links to folders are not followed."""
+    """All files of a folder and of those within it, sorted, without hidden ones; links to folders are not followed.
+
+    Raises DataError for a folder that can not be read.
+    """
     found: list[Path] = []
-    for place, folders, names in os.walk(folder):
+    for place, folders, names in os.walk(folder, onerror=_refuse):
         folders[:] = [name for name in folders if not is_hidden(name)]
         found += [Path(place, name) for name in names if not is_hidden(name)]
     return sorted(found)
+
+
+def _refuse(error: OSError) -> None:
+    raise DataError(f"{error.filename}: can not be read: {error.strerror}") from error
 
 
 def read_image(path: Path) -> np.ndarray:
@@ -64,10 +71,15 @@ def resized(image: np.ndarray, side_px: int) -> np.ndarray:
 def read_rows(path: Path, needed: set[str], expected: str) -> Iterator[tuple[int, dict[str, str | None]]]:
     """(number from 1, row by column) of a CSV file; names of columns in lower case, without blanks around them.
 
-    Raises DataError, with `expected` for the columns, where a needed one is missing or the file is no table.
+    Raises DataError, with `expected` for the columns, where a needed one is missing or the file is no table, or can
+    not be read.
     """
     csv.field_size_limit(1 << 20)
-    with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
+    try:
+        opened = path.open(newline="", encoding="utf-8-sig", errors="replace")
+    except OSError as error:
+        raise DataError(f"{path}: can not be read: {error.strerror}") from error
+    with opened as file:
         reader = csv.DictReader(file)
         try:
             reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,19 @@ OPTIMIZERS = ("adamw", "adam", "sgd", "rmsprop")
 SCHEDULES = ("cosine", "plateau", "constant")
 PRECISIONS = ("float32", "mixed_bfloat16")
 SIDES_PX = (32, 350)
+DATA = "data.json"
+BELOW = {
+    "conv_dropout": 1.0,
+    "dense_dropout": 1.0,
+    "label_smoothing": 1.0,
+    "scale": 1.0,
+    "contrast": 1.0,
+    "ema": 1.0,
+}
+"""What these fields of the recipe stay below; see `Recipe` for what they mean."""
+
+AT_MOST = {"erase": 1.0, "distil_weight": 1.0, "shift": 1.0, "shear": 1.0, "rotation_deg": 180.0}
+ABOVE_ZERO = ("learning_rate", "distil_temperature")
 
 
 class RunError(MienError):
@@ -99,11 +113,26 @@ class Recipe:
             )
         if not SIDES_PX[0] <= self.side_px <= SIDES_PX[1]:
             raise RunError(f"side_px: expected {SIDES_PX[0]} to {SIDES_PX[1]} pixels, found {self.side_px}")
-        if self.mixup < 0 or not 0 <= self.ema < 1:
-            raise RunError(f"expected mixup from 0 and ema from 0 to below 1, found {self.mixup} and {self.ema}")
-        if not 0 <= self.distil_weight <= 1 or self.distil_temperature <= 0:
-            found = f"{self.distil_weight} and {self.distil_temperature}"
-            raise RunError(f"expected distil_weight from 0 to 1 and distil_temperature above 0, found {found}")
+        for setting in dataclasses.fields(self):
+            value = getattr(self, setting.name)
+            if setting.type in ("int", "float") and not self._fits(setting.name, value):
+                raise RunError(f"{setting.name}: expected {self._wanted(setting.name)}, found {value}")
+        if self.schedule == "cosine" and self.warmup_epochs > self.epochs:
+            raise RunError(f"warmup_epochs: expected at most {self.epochs}, the epochs; found {self.warmup_epochs:g}")
+
+    @staticmethod
+    def _fits(name: str, value: float) -> bool:
+        high_enough = value > 0 if name in ABOVE_ZERO else value >= 0
+        low_enough = value < BELOW.get(name, math.inf) and value <= AT_MOST.get(name, math.inf)
+        return math.isfinite(value) and high_enough and low_enough
+
+    @staticmethod
+    def _wanted(name: str) -> str:
+        if name in BELOW:
+            return f"from 0 to below {BELOW[name]:g}"
+        if name in AT_MOST:
+            return f"from 0 to {AT_MOST[name]:g}"
+        return "a number above 0" if name in ABOVE_ZERO else "0 or a number above"
 
     def in_words(self) -> str:
         """What matters most, for a line of a table: "adamw 0.001 cosine, batch 64, smoothing 0.05, flip, shift 6 %"."""
@@ -112,6 +141,9 @@ class Recipe:
         words += ["convolutions frozen"] if self.freeze else []
         dropouts = f"dropout {self.conv_dropout:g}/{self.dense_dropout:g}"
         words += [] if self.start else [dropouts]
+        words += [] if self.batch_norm else ["no batch norm"]
+        words += [f"{self.side_px} px"] if self.side_px != 48 else []
+        words += [f"ends after {self.early_stop} without a better epoch"] if self.early_stop else []
         words += [f"L2 {self.l2:g}"] if self.l2 else []
         words += [f"smoothing {self.label_smoothing:g}"] if self.label_smoothing else []
         words += [name.replace("_", " ") for name in ("flip", "vertical_flip") if getattr(self, name)]
@@ -144,15 +176,25 @@ def recipe_from(fields: Any) -> Recipe:
     return Recipe(**fields)
 
 
-def claim(run_folder: Path, recipe: Recipe) -> None:
-    """Write the recipe into a new folder; refuse a folder that holds another one, but for its epochs."""
+def claim(run_folder: Path, recipe: Recipe, images: str) -> None:
+    """Write recipe and images into a run folder; refuse one where epochs were finished with others.
+
+    images: a digest of what is trained and validated on. `epochs` alone may differ. Raises RunError.
+    """
     run_folder.mkdir(parents=True, exist_ok=True)
-    path = run_folder / "recipe.json"
+    path, data = run_folder / "recipe.json", run_folder / DATA
     wanted = dataclasses.asdict(recipe)
-    if path.is_file():
-        found = dataclasses.asdict(read_recipe(path))
+    found = dataclasses.asdict(read_recipe(path)) if path.is_file() else wanted
+    if (run_folder / "history.csv").is_file():
         differing = sorted(name for name in wanted if name != "epochs" and found[name] != wanted[name])
         if differing:
             changes = ", ".join(f"{name} {found[name]} there, {wanted[name]} asked" for name in differing)
             raise RunError(f"{run_folder} holds a run with another recipe ({changes}); choose another --run folder")
+        if data.is_file() and data.read_text(encoding="utf-8") != _told(images):
+            raise RunError(f"{run_folder} holds a run with other images; choose another --run folder")
     path.write_text(json.dumps(wanted, indent=2) + "\n", encoding="utf-8")
+    data.write_text(_told(images), encoding="utf-8")
+
+
+def _told(images: str) -> str:
+    return json.dumps({"images": images}) + "\n"

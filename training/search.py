@@ -59,8 +59,10 @@ def parse_grid(words: Sequence[str]) -> list[dict[str, Any]]:
         name = name.strip().replace("-", "_")
         if name not in types or name in FIXED or not values:
             raise RunError(f"grid: expected name=value,value,... with a field of the recipe, found {word!r}")
+        if name in axes:
+            raise RunError(f"grid: expected each field once, with all its values, found {name} twice")
         try:
-            axes[name] = [_value(types[name], value.strip()) for value in values.split(",")]
+            axes[name] = list(dict.fromkeys(_value(types[name], value.strip()) for value in values.split(",")))
         except ValueError:
             raise RunError(f"grid: expected values of type {types[name]} for {name}, found {values!r}") from None
     return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
