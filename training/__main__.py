@@ -14,14 +14,22 @@ RESUMABLE = ("train", "teach", "finetune", "search")
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command, `train` unless another is named; 0 when it went well, 2 with one line for a user's mistake."""
-    import_keras()  # first, so that its backend starts without notes
-    from training.commands import COMMANDS
+    try:
+        import_keras()  # first, so that its backend starts without notes
+        from training.commands import COMMANDS
+    except ModuleNotFoundError as error:
+        needed = "training: expected the packages of requirements-train.txt"
+        print(f"{needed}, found no {error.name}; pip install -r requirements-train.txt installs them", file=sys.stderr)
+        return 2
 
     options = parse(sys.argv[1:] if argv is None else argv)
     try:
         COMMANDS[options.command].run(options)
     except MienError as error:
         print(f"training: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:  # of the files and folders a user named
+        print(f"training: {error.filename or options.command}: {error.strerror or error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         goes_on = "; the same command goes on from the last finished epoch" if options.command in RESUMABLE else ""

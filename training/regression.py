@@ -19,6 +19,11 @@ def compared(found: Mapping[str, Scores], recorded: Mapping[str, Scores]) -> str
     return ", ".join(pairs) or "no set in common"
 
 
+def same_sets(found: Mapping[str, Scores], recorded: Mapping[str, Scores]) -> bool:
+    """Whether both were measured on as many images: figures of other images say nothing about these."""
+    return {name: s.n for name, s in found.items()} == {name: s.n for name, s in recorded.items()}
+
+
 def regressions(found: Mapping[str, Scores], recorded: Mapping[str, Scores]) -> list[str]:
     """What is worse than recorded by more than noise, one line each; also sets of other images, and missing ones."""
     worse = [f"{name}: not measured" for name in recorded if name not in found]

@@ -149,9 +149,18 @@ def comparison(reports: list[Report]) -> str:
 
 
 def write_into_card(card: Path, text: str, begin: str = CARD_BEGIN, end: str = CARD_END) -> None:
-    """Replace what stands between the markers of a model card. Raises ModelError where the markers are missing."""
-    before, found_begin, rest = card.read_text(encoding="utf-8").partition(begin)
+    """Replace what stands between the markers of a model card. Raises ModelError where there are none."""
+    before, after = around(card, begin, end)
+    card.write_text(f"{before}{begin}\n{text}{end}{after}", encoding="utf-8")
+
+
+def around(card: Path, begin: str = CARD_BEGIN, end: str = CARD_END) -> tuple[str, str]:
+    """What stands before and behind the markers of a model card. Raises ModelError where there are none."""
+    try:
+        before, found_begin, rest = card.read_text(encoding="utf-8").partition(begin)
+    except OSError as error:
+        raise ModelError(f"{card}: expected a model card, found none ({error.strerror})") from error
     _, found_end, after = rest.partition(end)
     if not found_begin or not found_end:
         raise ModelError(f"{card}: expected the markers {begin} and {end}, found no such pair")
-    card.write_text(f"{before}{begin}\n{text}{end}{after}", encoding="utf-8")
+    return before, after

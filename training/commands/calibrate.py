@@ -7,9 +7,8 @@ from pathlib import Path
 
 from mien.expressions import EXPRESSIONS
 from mien.keras_files import load_network
-from model import FacialExpressionModel
 from training.calibration import at_temperature, fit_temperature, fold_into
-from training.commands.options import add_data, add_network, report_data
+from training.commands.options import add_data, add_network, report_data, square_model
 from training.dataset import load_dataset
 from training.evaluation import score
 from training.export import export_calibrated
@@ -25,10 +24,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """make an exported network's confidence honest: fit a temperature on PublicTest and write it into its weights"""
-    model = FacialExpressionModel(options.model, options.weights)
+    model, side_px = square_model(options)
     if model.output_order != sorted(model.output_order):
         raise RunError(f"{options.model}: expected outputs in the order {', '.join(EXPRESSIONS)}, found another")
-    dataset = load_dataset(options.data, side_px=model.input_size_px[0])
+    dataset = load_dataset(options.data, side_px=side_px)
     report_data(dataset)
     labels = dataset.validation.labels
     before = model.predict(dataset.validation.images)

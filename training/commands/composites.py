@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from model import FacialExpressionModel
-from training.commands.options import add_data, add_network
+from training.commands.options import add_data, add_network, square_model
 from training.composites import composite_sheet, write_sheet
 from training.dataset import load_dataset
 
@@ -20,7 +19,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """compute the seven average faces of the built-in demo from the training images"""
-    network = FacialExpressionModel(options.model, options.weights)
-    dataset = load_dataset(options.data, side_px=network.input_size_px[0])
-    write_sheet(composite_sheet(dataset.train, network.predict), options.out)
+    model, side_px = square_model(options)
+    dataset = load_dataset(options.data, side_px=side_px)
+    write_sheet(composite_sheet(dataset.train, model.predict), options.out)
     print(f"wrote {options.out}")

@@ -8,14 +8,14 @@ from pathlib import Path
 from mien.detector import DETECTORS, create_detector
 from mien.expressions import ModelError
 from model import FacialExpressionModel
-from training.commands.options import add_data, add_network, report_data
+from training.commands.options import add_data, add_network, report_data, square_model
 from training.costs import measure
 from training.dataset import Split, load_dataset
 from training.end_to_end import EndToEnd, end_to_end
 from training.evaluation import evaluate
 from training.export import read_origin
-from training.regression import compared, regressions
-from training.report import Report, write_into_card
+from training.regression import compared, regressions, same_sets
+from training.report import Report, around, write_into_card
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -37,16 +37,18 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """print and save accuracy, macro-F1, calibration, confusion and costs of an exported network"""
-    model = FacialExpressionModel(options.model, options.weights)
-    dataset = load_dataset(options.data, side_px=model.input_size_px[0])
+    model, side_px = square_model(options)
+    shipped = (options.model, options.weights) == (Path("model.json"), Path("model_weights.h5"))
+    recorded = Report.read_json(options.recorded) if options.check or (shipped and options.recorded.is_file()) else None
+    if options.card:
+        around(options.card)  # complains before anything is measured
+    dataset = load_dataset(options.data, side_px=side_px)
     report_data(dataset)
     recipe, epochs = read_origin(options.model)
     frames = in_frames(options, model, dataset.test) if options.end_to_end else ()
     report = Report(evaluate(model.predict, dataset, flip=True), measure(model), epochs, recipe, frames)
     print(report.as_markdown())
-    shipped = (options.model, options.weights) == (Path("model.json"), Path("model_weights.h5"))
-    recorded = Report.read_json(options.recorded) if options.check or (shipped and options.recorded.is_file()) else None
-    if recorded:
+    if recorded and (options.check or same_sets(report.sets, recorded.sets)):
         print(f"beside {options.recorded}: {compared(report.sets, recorded.sets)}")
     print("wrote " + ", ".join(str(path) for path in report.write(options.out)))
     if options.json:

@@ -8,10 +8,10 @@ from functools import partial
 import numpy as np
 
 from mien.explain import GradCam
-from model import FacialExpressionModel
-from training.commands.options import add_data, add_network
+from training.commands.options import add_data, add_network, report_skipped, square_model
 from training.dataset import load_dataset
 from training.masking import as_text, masking_drops
+from training.recipe import RunError
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -23,8 +23,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """test Grad-CAM: hide the pixels it rates highest, or others, and print what the label loses"""
-    model = FacialExpressionModel(options.model, options.weights)
-    validation = load_dataset(options.data, side_px=model.input_size_px[0]).validation
+    if options.images < 2:
+        raise RunError(f"--images: expected 2 or more, for a mean with an interval; found {options.images}")
+    model, side_px = square_model(options)
+    dataset = load_dataset(options.data, side_px=side_px)
+    report_skipped(dataset.skipped)
+    validation = dataset.validation
     chosen = np.random.default_rng(0).permutation(len(validation))[: options.images]
 
     def explain(cam: GradCam, images: np.ndarray, labels: np.ndarray) -> np.ndarray:

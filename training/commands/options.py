@@ -8,6 +8,8 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
+from mien.expressions import ModelError
+from model import FacialExpressionModel
 from training.dataset import Dataset
 from training.recipe import Recipe
 
@@ -25,7 +27,7 @@ RECIPE_HELP = {
     "shift": "largest shift as a share of the side",
     "scale": "largest zoom in or out as a share",
     "shear": "largest slide of top against bottom as a share of the height",
-    "contrast": "largest change of contrast as a share",
+    "contrast": "largest change of contrast as a share; that of brightness is 64 times as many levels",
     "erase": "share of images that lose a rectangle",
     "mixup": "alpha of mixup, 0 for none",
     "ema": "share of the averaged weights that an epoch leaves, 0 for no average",
@@ -55,6 +57,18 @@ def add_network(parser: argparse.ArgumentParser) -> None:
     """--model and --weights."""
     parser.add_argument("--model", type=Path, default=Path("model.json"), help="%(default)s")
     parser.add_argument("--weights", type=Path, default=Path("model_weights.h5"), help="%(default)s")
+
+
+def square_model(options: argparse.Namespace) -> tuple[FacialExpressionModel, int]:
+    """(the network of --model and --weights, the side of the square faces it takes, pixels).
+
+    Raises ModelError for one that takes others: images are made square.
+    """
+    model = FacialExpressionModel(options.model, options.weights)
+    height_px, width_px = model.input_size_px
+    if height_px != width_px:
+        raise ModelError(f"{options.model}: expected a network for square faces, found {width_px}x{height_px}")
+    return model, height_px
 
 
 def add_run(parser: argparse.ArgumentParser, default: Path) -> None:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mien.expressions import ModelError
-from model import FacialExpressionModel
-from training.commands.options import add_network, report_skipped
+from training.commands.options import add_network, report_skipped, square_model
 from training.prediction import predict_to_csv
 
 
@@ -20,10 +18,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """label images that have no label: a folder of faces, or a CSV file such as Kaggle's test.csv"""
-    model = FacialExpressionModel(options.model, options.weights)
-    height_px, width_px = model.input_size_px
-    if height_px != width_px:
-        raise ModelError(f"{options.model}: expected a network for square faces, found {width_px}x{height_px}")
-    outcome = predict_to_csv(model.predict, options.source, options.out, height_px)
+    model, side_px = square_model(options)
+    outcome = predict_to_csv(model.predict, options.source, options.out, side_px)
     report_skipped(outcome.skipped)
     print(f"wrote {options.out} with {outcome.labelled} labels")

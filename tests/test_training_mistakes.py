@@ -1,0 +1,55 @@
+"""What a user of `python -m training` gets wrong is told in one line, with status 2."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from mien.keras_files import import_keras
+from tests.synthetic import write_folders
+from training.__main__ import main
+from training.export import export
+
+keras = import_keras()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["card", "{figures}", "--card", "{gone}"], "CARD.md: expected a model card, found none (No such file"),
+        (["evaluate", "--data", "{data}", "--card", "{gone}"], "CARD.md: expected a model card, found none"),
+        (["evaluate", "--data", "{data}", "--model", "{oblong}/model.json", "--weights",
+          "{oblong}/model_weights.h5"], "model.json: expected a network for square faces, found 48x40"),
+        (["masking", "--data", "{data}", "--images", "1"], "--images: expected 2 or more"),
+        (["--data", "{data}", "--run", "{file}"], "file: File exists"),
+        (["--data", "{file}"], "file: expected the columns emotion,pixels"),
+        (["--data", "nowhere"], "nowhere: expected a folder"),
+        (["evaluate", "--data", "nowhere", "--model", "missing.json"], "missing.json"),
+    ],
+)  # fmt: skip
+def test_a_users_mistake_is_one_line(words, message, tmp_path, capsys):
+    places = {"gone": tmp_path / "CARD.md", "file": tmp_path / "file", "oblong": tmp_path / "oblong"}
+    places["file"].write_text("")
+    places["data"] = write_folders(tmp_path / "data", train=2)
+    places["figures"] = Path(__file__).parent.parent / "docs/figures/elu.json"
+    layers = keras.layers
+    oblong = keras.Sequential([layers.Input((40, 48, 1)), layers.Flatten(), layers.Dense(7, activation="softmax")])
+    export(oblong, places["oblong"])
+    assert main([word.format(**places) for word in words]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_missing_packages_are_named(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "training.commands", None)
+    assert main([]) == 2
+    said = capsys.readouterr().err
+    assert "pip install -r requirements-train.txt installs them" in said
+    assert said.count("\n") == 1
+
+
+def test_figures_of_other_images_are_not_set_beside_the_recorded_ones(tmp_path, capsys):
+    data = write_folders(tmp_path / "data", train=2)
+    assert main(["evaluate", "--data", str(data), "--out", str(tmp_path / "results")]) == 0
+    assert "beside docs" not in capsys.readouterr().out
