@@ -25,7 +25,7 @@ from training.fitting import build, make_optimizer, prepare
 from training.recipe import Recipe
 
 BAR = 0.95
-EARLY_EPOCH, LATE_EPOCH = 2, 6
+EARLY_EPOCH, LATE_EPOCH = 6, 12
 
 
 class OneBatch(keras.utils.PyDataset):
@@ -106,7 +106,7 @@ def measure_speed(recipe: Recipe, steps: int, blocks: int, folder: Path) -> tupl
 
 
 def measure_memory(recipe: Recipe, folder: Path) -> tuple[float, float]:
-    """Resident memory in MB after the second and the sixth of six small epochs, checkpoints and all."""
+    """Resident memory in MB after epochs EARLY_EPOCH and LATE_EPOCH, each of four batches, checkpoints and all."""
     memory = Memory()
     run = prepare(recipe, random_data(4 * recipe.batch_size, recipe.side_px), folder, callbacks=[memory])
     run.trainer.fit(**run.arguments, verbose=0)

@@ -16,8 +16,9 @@ class Augment(keras.layers.Layer):
 
     flip, vertical_flip: mirror half of the images, left to right or top to bottom. rotation_deg, shift (share of the
     side), scale (0.1: 0.9 to 1.1 times as large), shear (0.1: the top slides by 0.1 of the height against the
-    bottom), contrast (0.2: 0.8 to 1.2 times): drawn evenly from -value to value. erase: share of the images
-    that lose a rectangle of 2 to 20 % of their area (Zhong et al., "Random erasing data augmentation", 2017).
+    bottom), contrast (0.2: 0.8 to 1.2 times; brightness changes by up to 64 * contrast levels): drawn evenly from
+    -value to value. erase: share of the images that lose a rectangle of 2 to 20 % of their area, less where it
+    reaches over the border (Zhong et al., "Random erasing data augmentation", 2017).
     """
 
     STRENGTHS = ("flip", "vertical_flip", "rotation_deg", "shift", "scale", "shear", "contrast", "erase")

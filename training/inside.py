@@ -11,6 +11,7 @@ import numpy as np
 
 from training.batches import one_hot
 from training.dataset import Split
+from training.evaluation import score
 from training.fitting import build
 from training.recipe import Recipe
 
@@ -54,8 +55,7 @@ def first_filters(network: keras.Model) -> np.ndarray:
 
 def initial_loss(network: keras.Model, split: Split) -> float:
     """Mean cross-entropy of an untrained network: near ln 7 = 1.95, as it can not know anything yet."""
-    probabilities = network.predict(split.images, batch_size=256, verbose=0)
-    return float(-np.log(np.clip(probabilities[np.arange(len(split)), split.labels], 1e-7, 1)).mean())
+    return score(network.predict(split.images, batch_size=256, verbose=0), split.labels).nll
 
 
 def overfit(recipe: Recipe, split: Split, *, images: int = 56, epochs: int = 30) -> list[float]:

@@ -45,8 +45,8 @@ def elu(side_px: int = 48, **style: Any) -> keras.Model:
 def shallow(side_px: int = 48, **style: Any) -> keras.Model:
     """One convolution block and the softmax: the baseline that tells what depth is worth.
 
-    Convolution 32 3x3, batch normalisation, ReLU, 2x2 max pooling, dropout: the first block of the shallow model
-    in Alizadeh and Fazel, "Convolutional neural networks for facial expression recognition" (2017).
+    Convolution 32 3x3, batch normalisation, ReLU, 2x2 max pooling, dropout, in the manner of the shallow model in
+    Alizadeh and Fazel, "Convolutional neural networks for facial expression recognition" (2017), which has more.
     Input, output and style as in `six_layer`.
     """
     wanted = Style(**style)

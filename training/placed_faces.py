@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 
 from mien.expressions import EXPRESSIONS, Box
-from training.dataset import DataError, Split
+from training.dataset import Split
+from training.reading import DataError, read_image
 
 WIDTH_PX, HEIGHT_PX = 640, 480
 
@@ -83,10 +84,10 @@ def shuffled(image: np.ndarray, count: int, rng: np.random.Generator) -> np.ndar
 
 def read_gray(path: Path) -> np.ndarray:
     """The image as gray uint8 (height, width). Raises DataError where it can not be read."""
-    image = cv2.imdecode(np.frombuffer(path.read_bytes() or b"\0", np.uint8), cv2.IMREAD_GRAYSCALE)
-    if image is None:
-        raise DataError(f"{path}: expected an image, found something else")
-    return np.asarray(image)
+    try:
+        return read_image(path)
+    except ValueError as error:
+        raise DataError(f"{path}: expected an image, found something else: {error}") from error
 
 
 def _background(kind: int, rng: np.random.Generator) -> np.ndarray:
