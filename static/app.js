@@ -17,7 +17,7 @@ import { coverShown, drawOverlay, hasPicture, look, showNotice, showPicture } fr
 import { TEXT } from "./texts.js";
 import { Timeline } from "./timeline.js";
 
-const PROGRAM_MS = 2000; // between two questions what the program does, while its own source is not shown
+const PROGRAM_MS = 2000; // between two questions what the program does, while no stream tells it
 
 fillTexts();
 const history = new History();
@@ -177,17 +177,24 @@ function enter(next) {
   setPaused(false);
   showBanner("");
   $("pause").disabled = next === "images";
-  clearInterval(programTimer);
-  if (next === "live") return;
-  programTimer = setInterval(followProgram, PROGRAM_MS);
   followProgram();
 }
 
-/** Whether it records and hides faces is the program's affair also while another picture is shown. */
-async function followProgram() {
+/** Whether no stream tells what the program does: another picture is shown, or one is held. */
+const isApart = () => view !== "live" || actions.paused;
+
+/** Whether it records and hides faces is the program's affair also then. */
+function followProgram() {
+  clearInterval(programTimer);
+  if (!isApart()) return;
+  programTimer = setInterval(askProgram, PROGRAM_MS);
+  askProgram();
+}
+
+async function askProgram() {
   if (document.hidden) return;
   const program = await ask("/api/controls").catch(() => null); // unlike the state, this lets the source rest
-  if (program && view !== "live") showProgram(program);
+  if (program && isApart()) showProgram(program);
 }
 
 function goLive() {
@@ -199,6 +206,7 @@ function goLive() {
 }
 
 function wake() {
+  followProgram();
   if (actions.paused) showBadge("paused");
   if (view !== "live") return;
   if (idle()) live.stop();

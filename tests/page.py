@@ -16,6 +16,18 @@ return probe.getImageData(0, 0, 1, 1).data[0];
 """
 """The shade of the picture's middle, 0..255; the fake camera's pictures differ in nothing else."""
 
+BLOCKS = """
+const picture = document.getElementById("picture");
+const [x, y, w, h] = arguments[0];
+const copy = new OffscreenCanvas(w, h).getContext("2d", { willReadFrequently: true });
+copy.drawImage(picture, x, y, w, h, 0, 0, w, h);
+const { data } = copy.getImageData(0, 0, w, h);
+const colours = new Set();
+for (let i = 0; i < data.length; i += 4) colours.add(data[i] + 256 * data[i + 1] + 65536 * data[i + 2]);
+return colours.size;
+"""
+"""How many colours there are in a part of the picture."""
+
 
 def find(browser, selector: str):
     return browser.find_element("css selector", selector)

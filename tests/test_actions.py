@@ -9,9 +9,10 @@ import cv2
 import numpy as np
 import pytest
 
+from mien.imaging import encode_jpeg
 from mien.privacy import Privacy
 from mien.session import SessionRecorder
-from tests.page import SHADE, asked, changes, find, press, texts, viewers
+from tests.page import BLOCKS, SHADE, asked, changes, find, press, texts, viewers
 from tests.web_fakes import eventually, face_showing, free_port, resize
 
 pytestmark = pytest.mark.browser
@@ -164,13 +165,33 @@ def test_recording_is_seen_and_its_csv_can_be_had(browser, fake_camera, page, tm
     assert find(browser, "#csv").is_displayed()  # the last recording stays
 
 
+def turn_on(server, path: str) -> None:
+    """What another viewer does."""
+    body = json.dumps({"on": True}).encode()
+    urlopen(Request(server.url + path, body, {"Content-Type": "application/json"})).close()
+
+
 def test_what_another_viewer_starts_is_seen_here_too(browser, fake_camera, page) -> None:
     assert not pressed(browser, "privacy")
     for path in ("/api/privacy", "/api/record"):
-        body = json.dumps({"on": True}).encode()
-        urlopen(Request(page.url + path, body, {"Content-Type": "application/json"})).close()
+        turn_on(page, path)
     assert eventually(lambda: pressed(browser, "privacy") and pressed(browser, "record"))
     assert texts(browser, "#privacy-badge") == ["PRIVACY"]
+
+
+def test_a_picture_that_is_held_is_covered_when_another_viewer_turns_privacy_on(browser, fake_camera, page) -> None:
+    face = [60, 70, 40, 40]
+    fake_camera.pause()
+    noise = np.random.default_rng(1).integers(0, 255, (240, 320, 3), np.uint8)
+    fake_camera.publish(encode_jpeg(noise))
+    assert eventually(lambda: browser.execute_script(BLOCKS, face) > 200)
+    press(browser, "p")
+    assert eventually(lambda: viewers(page) == 0)
+    turn_on(page, "/api/privacy")
+    assert eventually(lambda: browser.execute_script(BLOCKS, face) <= 16)
+    assert find(browser, "#privacy-badge").is_displayed()
+    assert find(browser, "#status").text == "PAUSED"
+    browser.get_log("browser")  # advice about reading so many pixels
 
 
 def test_privacy_goes_on_and_off(browser, page) -> None:

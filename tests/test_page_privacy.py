@@ -17,21 +17,10 @@ from mien.privacy import Privacy
 from mien.visitors import Visitors
 from tests.browser_camera import CHOOSE, FACE, Program, choose_camera, demo_pictures, film, lend
 from tests.media import SHARED
-from tests.page import find, press, texts
+from tests.page import BLOCKS, find, press, texts
 from tests.test_privacy import YUNET, analysis, clip, frame, yunet
 from tests.web_fakes import eventually, free_port
 
-BLOCKS = """
-const picture = document.getElementById("picture");
-const [x, y, w, h] = arguments[0];
-const copy = new OffscreenCanvas(w, h).getContext("2d", { willReadFrequently: true });
-copy.drawImage(picture, x, y, w, h, 0, 0, w, h);
-const { data } = copy.getImageData(0, 0, w, h);
-const colours = new Set();
-for (let i = 0; i < data.length; i += 4) colours.add(data[i] + 256 * data[i + 1] + 65536 * data[i + 2]);
-return colours.size;
-"""
-"""How many colours there are in a part of the picture."""
 INSIDE = [270, 190, 100, 100]
 WHOLE = [0, 0, 640, 480]
 
