@@ -2,15 +2,19 @@
 
 import { TEXT } from "./texts.js";
 
-const ANSWER_MS = 15000; // opening a camera over the network takes its time
+const ANSWER_MS = 20000; // opening a source may take the program 15 s, and then it says why it could not
 
-/** The JSON of an answer. Throws an Error whose message can be shown: the program's own words where it has some. */
-export async function ask(path, options = {}) {
+/**
+ * The JSON of an answer, which is waited for until time is up or signal says that nobody wants it any more.
+ * Throws an Error whose message can be shown: the program's own words where it has some.
+ */
+export async function ask(path, { signal, ...options } = {}) {
+  const ends = [AbortSignal.timeout(ANSWER_MS), signal].filter(Boolean);
   let answer;
   try {
-    answer = await fetch(path, { cache: "no-store", signal: AbortSignal.timeout(ANSWER_MS), ...options });
+    answer = await fetch(path, { cache: "no-store", ...options, signal: AbortSignal.any(ends) });
   } catch (error) {
-    if (options.signal?.aborted) throw error;
+    if (signal?.aborted) throw error;
     throw new Error(TEXT.noAnswer);
   }
   const body = await answer.json().catch(() => null);

@@ -107,6 +107,33 @@ def test_a_program_that_is_busy_is_asked_again(with_camera, fake_camera, serve, 
     with_camera.get("about:blank")
 
 
+HASTE = """
+const timeout = AbortSignal.timeout.bind(AbortSignal);
+AbortSignal.timeout = () => timeout(1000);
+"""
+"""Waits a second for each answer."""
+
+
+def test_a_program_that_does_not_answer_is_asked_again(with_camera, fake_camera, serve, program) -> None:
+    fake_camera.play()
+    asked, go_on = threading.Event(), threading.Event()
+
+    def hang_once() -> None:
+        if not asked.is_set():
+            asked.set()
+            go_on.wait(30)
+
+    server = serve(fake_camera, answers={"/api/analyze": hang_once}, **program.parts)
+    lend(with_camera, server)
+    with_camera.get(server.url)
+    with_camera.execute_script(HASTE)
+    choose_camera(with_camera)
+    assert asked.wait(8)
+    assert eventually(lambda: texts(with_camera, "#faces .label") == ["happy"])
+    go_on.set()
+    with_camera.get("about:blank")
+
+
 # ---- a browser that lends no camera
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 
 import cv2
@@ -10,11 +11,13 @@ import numpy as np
 import pytest
 from flask import request
 
+from mien.capture import OPEN_WITHIN_S
 from mien.expressions import Analysis
 from mien.imaging import decode_image, encode_jpeg
 from mien.privacy import Privacy
 from tests.page import changes, find, press, texts, viewers
 from tests.web_fakes import eventually, face_showing, free_port
+from web.app import ROOT
 
 pytestmark = pytest.mark.browser
 
@@ -86,6 +89,11 @@ def test_a_source_that_can_not_be_opened_says_why_and_the_old_one_goes_on(browse
     assert find(browser, "#source-name").text == "Fake camera"
     assert changes(browser)
     browser.get_log("browser")  # says 422
+
+
+def test_the_page_waits_for_a_source_longer_than_the_program_does() -> None:
+    answer_ms = re.search(r"ANSWER_MS = (\d+);", (ROOT / "static" / "server.js").read_text())[1]
+    assert int(answer_ms) >= 1000 * (OPEN_WITHIN_S + 3)
 
 
 def test_letters_typed_into_the_address_are_no_shortcuts(browser, page) -> None:
