@@ -65,7 +65,8 @@ function forget() {
 
 function showFrame(picture, state, hide = null) {
   badge = null;
-  showPicture(picture, { faces: state.frame ? state.faces : [], index: state.frame?.index, cover: hide });
+  const { frame } = state;
+  showPicture(picture, { faces: frame ? state.faces : [], index: frame?.index, frameWidth: frame?.width, cover: hide });
   show(state);
   document.dispatchEvent(new CustomEvent("mien:frame", { detail: { state } })); // for those who measure the page
 }
@@ -141,7 +142,7 @@ async function openImages(files) {
   showBadge("image");
   showNotice(TEXT.images.working(files.length));
   showFaces([]);
-  await analyzeImages(files, (result) => view === "images" && showImage(result));
+  await analyzeImages(files, showImage);
 }
 
 function showImage({ name, bitmap, answer, error }) {

@@ -3,12 +3,14 @@
 import { Cover } from "./cover.js";
 import { $, cloneOf, note, saveFile, setText } from "./dom.js";
 import { ask } from "./server.js";
-import { pictureFile } from "./stage.js";
+import { pictureFile, shownSize } from "./stage.js";
 import { TEXT } from "./texts.js";
 
 const MOST = 16;
 const THUMBNAIL = 96;
+const ANALYSIS_MS = 60000; // a photo of 60 MB over a phone's network
 
+let job = new AbortController(); // ended when other images, or none, are wanted
 let results = []; // {name, bitmap, answer} or {name, bitmap, error}
 let current = 0;
 let show = null; // shows one result
@@ -36,18 +38,25 @@ export function bindImages(open, hidden) {
     take([...$("files").files], open);
     $("files").value = ""; // the same file can be chosen again
   });
-  $("save-png").addEventListener("click", async () => {
-    const file = await pictureFile();
-    if (file) saveFile(file, `${stem()}-mien.png`);
-  });
-  $("save-json").addEventListener("click", () => {
-    const { name, answer, error } = results[current];
-    const text = JSON.stringify({ name, ...(answer ?? { error }) }, null, 2);
-    saveFile(new Blob([text], { type: "application/json" }), `${stem()}-mien.json`);
-  });
+  $("save-png").addEventListener("click", savePicture);
+  $("save-json").addEventListener("click", saveJson);
 }
 
-const stem = () => results[current].name.replace(/\.[^.]*$/, "");
+async function savePicture() {
+  const result = results[current];
+  const file = result && (await pictureFile());
+  if (file) saveFile(file, `${stem(result)}-mien.png`);
+}
+
+function saveJson() {
+  const result = results[current];
+  if (!result) return; // the first answer is still to come
+  const { name, answer, error } = result;
+  const text = JSON.stringify({ name, ...(answer ?? { error }) }, null, 2);
+  saveFile(new Blob([text], { type: "application/json" }), `${stem(result)}-mien.json`);
+}
+
+const stem = ({ name }) => name.replace(/\.[^.]*$/, "");
 
 function take(files, open) {
   const images = files.filter((file) => file.type.startsWith("image/"));
@@ -56,57 +65,76 @@ function take(files, open) {
   return open(images.slice(0, MOST));
 }
 
-/** Send images to be analysed and call showResult(result) with the one to be seen, now and when another is wanted. */
+/**
+ * Send images to be analysed, one after the other: what is slow or too large costs no other its answer.
+ * showResult(result) is called with the one to be seen: the first as soon as it is answered, another when it is wanted.
+ */
 export async function analyzeImages(files, showResult) {
-  const form = new FormData();
-  for (const file of files) form.append("image", file, file.name);
-  const [bitmaps, answers] = await Promise.all([
-    Promise.all(files.map((file) => createImageBitmap(file).catch(() => null))),
-    sent(form, files.length),
-  ]);
   closeImages();
-  results = files.map(({ name }, i) => {
-    const { error, status, ...answer } = answers[i];
-    return { name, bitmap: bitmaps[i], ...(error ? { error } : { answer }) };
-  });
+  const { signal } = (job = new AbortController());
   show = showResult;
-  select(0);
+  for (const file of files) {
+    const [bitmap, found] = await Promise.all([bitmapOf(file), analyzed(file, signal)]);
+    if (signal.aborted) {
+      bitmap?.close();
+      return;
+    }
+    add({ name: file.name, bitmap, ...found });
+  }
 }
 
-/** An answer for each image; where the whole request failed, the same error for each. */
-async function sent(form, count) {
+/** The picture of a file, as large as it is shown; null where the browser can not read it. */
+async function bitmapOf(file) {
   try {
-    const answer = await ask("/api/analyze", { method: "POST", body: form });
-    return answer.images ?? [answer];
+    const whole = await createImageBitmap(file);
+    const [resizeWidth, resizeHeight] = shownSize(whole);
+    const bitmap = await createImageBitmap(whole, { resizeWidth, resizeHeight, resizeQuality: "high" });
+    whole.close();
+    return bitmap;
+  } catch {
+    return null;
+  }
+}
+
+async function analyzed(file, signal) {
+  try {
+    return { answer: await ask("/api/analyze", { method: "POST", body: file, signal, limitMs: ANALYSIS_MS }) };
   } catch (error) {
-    return Array(count).fill({ error: error.message });
+    return { error: error.message };
   }
 }
 
 export function closeImages() {
+  job.abort();
   for (const { bitmap } of results) bitmap?.close();
   results = [];
   $("strip").replaceChildren();
+  $("strip").hidden = true;
+  setText($("image-name"), "");
 }
 
 /** Show the same again, as after a change of privacy. */
 export function refreshImages() {
-  if (results.length) select(current);
+  if (!results.length) return;
+  $("strip").replaceChildren(...results.map(newItem));
+  select(current);
 }
 
-function buildStrip() {
+function add(result) {
+  results.push(result);
+  $("strip").append(newItem(result, results.length - 1));
   $("strip").hidden = results.length < 2;
-  $("strip").replaceChildren(
-    ...results.map(({ name, bitmap }, i) => {
-      const item = cloneOf("strip-item");
-      const button = item.querySelector("button");
-      button.setAttribute("aria-label", TEXT.images.show(name));
-      button.title = name;
-      button.addEventListener("click", () => select(i));
-      if (bitmap) drawCovering(item.querySelector("canvas"), bitmap);
-      return item;
-    }),
-  );
+  if (results.length === 1) select(0);
+}
+
+function newItem({ name, bitmap }, index) {
+  const item = cloneOf("strip-item");
+  const button = item.querySelector("button");
+  button.setAttribute("aria-label", TEXT.images.show(name));
+  button.title = name;
+  button.addEventListener("click", () => select(index));
+  if (bitmap) drawCovering(item.querySelector("canvas"), bitmap);
+  return item;
 }
 
 function drawCovering(canvas, bitmap) {
@@ -120,7 +148,6 @@ function drawCovering(canvas, bitmap) {
 
 function select(index) {
   current = index;
-  buildStrip();
   [...$("strip").children].forEach((item, i) => {
     item.querySelector("button").setAttribute("aria-pressed", String(i === index));
   });

@@ -16,10 +16,19 @@ export const look = { mirrored: false, threshold: 0.5, heats: new Map() };
 /** Whether there is a picture on the stage. */
 export const hasPicture = () => shown !== null;
 
-/** Show a picture with the faces of the same frame. cover(pen, faces): hides what privacy mode hides, before it is seen. */
-export function showPicture(source, { faces = [], index = null, cover = null } = {}) {
-  const scale = Math.min(1, MAX_SIDE / Math.max(source.width, source.height));
-  const [width, height] = [source.width, source.height].map((side) => Math.max(1, Math.round(side * scale)));
+/** [width, height] of a picture in the canvas. */
+export function shownSize({ width, height }) {
+  const scale = Math.min(1, MAX_SIDE / Math.max(width, height));
+  return [width, height].map((side) => Math.max(1, Math.round(side * scale)));
+}
+
+/**
+ * Show a picture with the faces of the same frame. frameWidth: of the frame that the boxes are measured in.
+ * cover(pen, faces): hides what privacy mode hides, before it is seen.
+ */
+export function showPicture(source, { faces = [], index = null, frameWidth = source.width, cover = null } = {}) {
+  const [width, height] = shownSize(source);
+  const scale = width / frameWidth;
   if (picture.width !== width) picture.width = width;
   if (picture.height !== height) picture.height = height;
   const pen = picture.getContext("2d", { alpha: false });

@@ -153,6 +153,7 @@ def test_several_images_are_chosen_between(browser, page, tmp_path) -> None:
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xffno image")
     find(browser, "#files").send_keys("\n".join([*paths, str(tmp_path / "broken.jpg")]))
     assert eventually(lambda: texts(browser, "#faces .label") == ["happy", "sad"])
+    assert eventually(lambda: len(browser.find_elements("css selector", "#strip button")) == 3)
     buttons = browser.find_elements("css selector", "#strip button")
     assert [button.accessible_name for button in buttons] == ["Show wide.jpg", "Show high.jpg", "Show broken.jpg"]
     buttons[1].click()
@@ -161,6 +162,7 @@ def test_several_images_are_chosen_between(browser, page, tmp_path) -> None:
     browser.find_elements("css selector", "#strip button")[2].click()
     assert texts(browser, "#faces .label") == []
     assert "broken" in find(browser, "#notice").text
+    browser.get_log("browser")  # says 422
 
 
 def test_what_is_no_image_is_refused_in_words(browser, page) -> None:

@@ -1,0 +1,131 @@
+"""Images that are given to the page: sent one after the other, kept no larger than they are shown."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+
+from mien.expressions import Analysis, Box
+from mien.imaging import decode_image
+from tests.page import find, texts
+from tests.test_page_sources import drop, jpeg
+from tests.web_fakes import eventually, face_showing, free_port
+
+pytestmark = pytest.mark.browser
+
+WATCH = """
+window.made = [];
+window.limits = [];
+const [create, timeout] = [window.createImageBitmap, AbortSignal.timeout.bind(AbortSignal)];
+window.createImageBitmap = async (...given) => {
+  const bitmap = await create(...given);
+  window.made.push(bitmap);
+  return bitmap;
+};
+AbortSignal.timeout = (ms) => {
+  window.limits.push(ms);
+  return timeout(ms);
+};
+"""
+"""Remembers each bitmap, and how long the page waits for answers."""
+KEPT = "return window.made.map(({ width, height }) => [width, height]).filter(([width]) => width)"
+"""The sizes of the bitmaps that were not given up; live pictures are for a moment."""
+
+
+class Analyst:
+    """Finds one face, which fills the middle of an image; images as wide as `held_px` wait until `go_on` is set."""
+
+    def __init__(self) -> None:
+        self.held_px = 0
+        self.asked, self.go_on = threading.Event(), threading.Event()
+        self.widths: list[int] = []
+
+    def __call__(self, data: bytes) -> Analysis:
+        height, width = decode_image(data).shape[:2]
+        self.widths.append(width)
+        if width == self.held_px:
+            self.asked.set()
+            assert self.go_on.wait(60)
+        box = Box(width // 4, height // 4, width // 2, height // 2)
+        return Analysis(width, height, (replace(face_showing("happy"), box=box),))
+
+
+@pytest.fixture
+def analyst():
+    analyst = Analyst()
+    yield analyst
+    analyst.go_on.set()
+
+
+@pytest.fixture
+def page(browser, fake_camera, serve, analyst):
+    fake_camera.publish()
+    server = serve(fake_camera, port=free_port(), analyze=analyst)
+    browser.get(server.url)
+    assert eventually(lambda: find(browser, "#status").text == "LIVE")
+    browser.execute_script(WATCH)
+    return server
+
+
+def test_large_images_are_kept_as_large_as_they_are_shown_and_their_boxes_lie_on_the_faces(
+    browser, page, tmp_path
+) -> None:
+    browser.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)})
+    drop(browser, large_jpg=jpeg(3000, 2000), high_jpg=jpeg(100, 2400))
+    assert eventually(lambda: len(browser.find_elements("css selector", "#strip button")) == 2)
+    assert eventually(lambda: sorted(browser.execute_script(KEPT)) == [[80, 1920], [1920, 1280]])
+    find(browser, "#save-png").click()
+    assert eventually(lambda: cv2.imread(str(tmp_path / "large-mien.png")) is not None)
+    picture = cv2.imread(str(tmp_path / "large-mien.png")).astype(int)
+    assert picture.shape == (1280, 1920, 3)
+    columns = np.flatnonzero((np.ptp(picture, axis=2) > 40).any(axis=0))
+    assert (columns[0], columns[-1]) == (pytest.approx(480, abs=6), pytest.approx(1440, abs=6))
+
+
+def test_each_image_is_sent_by_itself_and_shown_before_the_next_is_answered(browser, page, analyst) -> None:
+    analyst.held_px = 320
+    drop(browser, one_jpg=jpeg(300, 200), two_jpg=jpeg(320, 200), three_jpg=jpeg(340, 200))
+    assert analyst.asked.wait(8)
+    assert eventually(lambda: texts(browser, "#faces .label") == ["happy"])
+    assert texts(browser, "#image-name") == ["one.jpg"]
+    assert analyst.widths == [300, 320]
+    analyst.go_on.set()
+    assert eventually(lambda: len(browser.find_elements("css selector", "#strip button")) == 3)
+    assert texts(browser, "#image-name") == ["one.jpg"]
+    assert 60_000 in browser.execute_script("return window.limits")
+
+
+def test_before_the_first_answer_there_is_nothing_to_save(browser, page, analyst) -> None:
+    analyst.held_px = 300
+    drop(browser, one_jpg=jpeg(300, 200))
+    assert analyst.asked.wait(8)
+    for button in ("#save-json", "#save-png"):
+        find(browser, button).click()
+    assert not find(browser, "#note").is_displayed()
+    assert browser.get_log("browser") == []
+
+
+def test_of_two_drops_the_later_one_is_shown(browser, page, analyst) -> None:
+    analyst.held_px = 300
+    drop(browser, old_jpg=jpeg(300, 200))
+    assert analyst.asked.wait(8)
+    drop(browser, new_jpg=jpeg(200, 300))
+    assert eventually(lambda: texts(browser, "#image-name") == ["new.jpg"])
+    analyst.go_on.set()
+    assert not eventually(lambda: texts(browser, "#image-name") != ["new.jpg"], within_s=0.7)
+    assert browser.execute_script(KEPT) == [[200, 300]]
+
+
+def test_back_to_live_an_image_that_is_on_its_way_is_given_up(browser, page, analyst) -> None:
+    analyst.held_px = 300
+    drop(browser, one_jpg=jpeg(300, 200), two_jpg=jpeg(320, 200))
+    assert analyst.asked.wait(8)
+    find(browser, "#back").click()
+    assert eventually(lambda: find(browser, "#status").text == "LIVE")
+    assert eventually(lambda: [300, 200] not in browser.execute_script(KEPT))
+    analyst.go_on.set()
+    assert not eventually(lambda: len(analyst.widths) > 1, within_s=0.7)
