@@ -130,6 +130,7 @@ export class Live {
 async function fetchState(url) {
   try {
     const answer = await fetch(url, { cache: "no-store", signal: AbortSignal.timeout(ANSWER_MS) });
+    if (answer.status === 401) location.reload(); // started again with a new token, which is then asked for
     return answer.ok ? await answer.json() : null;
   } catch {
     return null;

@@ -155,6 +155,14 @@ def test_a_lost_server_shows_a_banner_and_comes_back_by_itself(browser, fake_cam
     assert eventually(lambda: texts(browser, "#faces .label") == ["happy", "sad"])
 
 
+def test_a_server_that_comes_back_with_a_token_asks_for_it(browser, fake_camera, page, serve) -> None:
+    page.stop()
+    assert eventually(lambda: find(browser, "#banner").is_displayed())
+    serve(fake_camera, port=page.port, token="correct-horse-battery")
+    assert eventually(lambda: texts(browser, "h1") == ["Unauthorized"])
+    assert find(browser, "[name=token]").is_displayed()
+
+
 def test_a_stream_that_was_cut_off_is_taken_up_again(browser, fake_camera, page) -> None:
     assert changes(browser)
     page.hang_up()
