@@ -4,8 +4,11 @@ import { EXPRESSIONS } from "./colors.js";
 
 export const SPAN_S = 60;
 export const BIN_S = 0.1;
+export const LISTED = 8; // faces of the session that are shown one by one
 const LONGEST_S = 1; // between two frames that still count as one stretch of time
 const ROUNDING_S = 1e-6;
+
+const noTime = () => ({ seconds: Object.fromEntries(EXPRESSIONS.map((name) => [name, 0])), total: 0 });
 
 /** Seven probabilities over the last minute for each face, and for how long each expression was seen. */
 export class History {
@@ -15,6 +18,7 @@ export class History {
 
   clear() {
     this.faces = new Map(); // number -> {bins: [{at, sums, count}], seconds: {label: s}, total}
+    this.others = { ...noTime(), count: 0 }; // the sum of those that are not among `faces` any more
     this.now = null; // time of the newest entry, in seconds
   }
 
@@ -39,11 +43,22 @@ export class History {
     for (const { bins } of this.faces.values()) {
       while (bins.length && bins[0].at < now - SPAN_S - BIN_S) bins.shift();
     }
+    this.#forget();
+  }
+
+  /** Of the faces that are gone for good only those seen longest stay one by one, so that a long day costs no more. */
+  #forget() {
+    const gone = [...this.faces].filter(([, { bins }]) => !bins.length);
+    if (gone.length <= LISTED) return;
+    for (const [id, face] of gone.sort(([, a], [, b]) => b.total - a.total).slice(LISTED)) {
+      addTime(this.others, face);
+      if (face.total > 0) this.others.count += 1;
+      this.faces.delete(id);
+    }
   }
 
   #newFace(id) {
-    const seconds = Object.fromEntries(EXPRESSIONS.map((name) => [name, 0]));
-    const face = { bins: [], seconds, total: 0, seenAt: this.now, label: null, away: true };
+    const face = { ...noTime(), bins: [], seenAt: this.now, label: null, away: true };
     this.faces.set(id, face);
     return face;
   }
@@ -65,14 +80,15 @@ export class History {
 
   /** Seconds by expression over all faces together. */
   all() {
-    const seconds = Object.fromEntries(EXPRESSIONS.map((name) => [name, 0]));
-    let total = 0;
-    for (const face of this.faces.values()) {
-      total += face.total;
-      for (const name of EXPRESSIONS) seconds[name] += face.seconds[name];
-    }
-    return { seconds, total };
+    const sum = noTime();
+    for (const face of [this.others, ...this.faces.values()]) addTime(sum, face);
+    return sum;
   }
+}
+
+function addTime(sum, { seconds, total }) {
+  sum.total += total;
+  for (const name of EXPRESSIONS) sum.seconds[name] += seconds[name];
 }
 
 /** afterAway: the face was not there just before, so that no line leads to this bin. */

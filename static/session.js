@@ -2,10 +2,10 @@
 
 import { EXPRESSIONS } from "./colors.js";
 import { $, cloneOf, setText } from "./dom.js";
+import { LISTED } from "./history.js";
 import { TEXT } from "./texts.js";
 
 const UPDATE_MS = 1000;
-const MOST_ROWS = 8;
 
 let updatedAt = 0;
 
@@ -14,7 +14,7 @@ export function showSession(history, { now = performance.now(), force = false } 
   if (!force && now - updatedAt < UPDATE_MS) return;
   updatedAt = now;
   const faces = [...history.faces].filter(([, face]) => face.total > 0);
-  const most = faces.toSorted(([, a], [, b]) => b.total - a.total).slice(0, MOST_ROWS).sort(([a], [b]) => a - b);
+  const most = faces.toSorted(([, a], [, b]) => b.total - a.total).slice(0, LISTED).sort(([a], [b]) => a - b);
   const rows = most.map(([id, face]) => [TEXT.face(id), face]);
   if (faces.length > 1) rows.unshift([TEXT.allFaces, history.all()]);
   const list = $("session-rows");
@@ -22,7 +22,7 @@ export function showSession(history, { now = performance.now(), force = false } 
   while (list.children.length < rows.length) list.append(newRow());
   rows.forEach(([name, face], i) => fillRow(list.children[i], name, face));
   $("session-none").hidden = rows.length > 0;
-  const more = faces.length - most.length;
+  const more = faces.length + history.others.count - most.length;
   $("session-more").hidden = more <= 0;
   setText($("session-more"), TEXT.more(more));
 }

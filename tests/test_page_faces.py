@@ -160,7 +160,7 @@ import("/static/history.js").then(({ History, BIN_S }) => {
   }
   const faces = [...history.faces].map(([id, face]) => [id, face.total, face.seconds, face.bins.map(({ at }) => at)]);
   const probe = arguments[2] === null ? null : history.at(1, arguments[2]);
-  done({ faces, all: history.all(), probe });
+  done({ faces, all: history.all(), others: history.others.count, probe });
 });
 """
 
@@ -184,6 +184,16 @@ def test_only_the_last_minute_is_kept(browser, page) -> None:
     assert total == 199
     assert 60 <= len(bins) <= 61
     assert min(bins) >= 138
+
+
+def test_a_page_that_stays_open_keeps_few_of_the_faces_that_are_gone(browser, page) -> None:
+    """Face n is seen for n tenths of a second, two minutes after the one before it; one that is seen once for none."""
+    steps = [[120.0 * n + i / 10, n, "sad" if n == 1 else "happy"] for n in range(30) for i in range(n + 1)]
+    answer = recalled(browser, steps)
+    assert [number for number, *_ in answer["faces"]] == list(range(21, 30)), "eight that are gone, one that is there"
+    assert answer["others"] == 20
+    assert answer["all"]["total"] == pytest.approx(sum(range(30)) / 10)
+    assert answer["all"]["seconds"]["sad"] == pytest.approx(0.1)
 
 
 def test_where_a_face_was_away_there_is_no_value(browser, page) -> None:
