@@ -29,6 +29,15 @@ class Choices:
         """The files of the folder by their names below it; None without a folder."""
         return None if self._media is None else self._media.names()
 
+    def current(self, in_use: str | None) -> str | None:
+        """What would be chosen to open what is open; None where nothing is, or what can not be chosen from a list."""
+        kind = None if in_use is None else source_kind(in_use)
+        if in_use is None or kind in ("auto", "url"):
+            return None
+        if kind == "file":
+            return None if self._media is None else self._media.name_of(Path(in_use))
+        return str(webcam_index(in_use)) if kind == "webcam" else in_use
+
     def spec_of(self, source: str, in_use: str | None = None) -> str:
         """What to open for a choice.
 

@@ -54,6 +54,14 @@ class MediaFolder:
         self._check(path.relative_to(self._root), name)  # a link may lead to what is hidden
         return path
 
+    def name_of(self, path: Path) -> str | None:
+        """The name by which a file is found, with all links followed; None where it may not be chosen."""
+        try:
+            name = path.resolve().relative_to(self._root).as_posix()
+        except (OSError, RuntimeError, ValueError):
+            return None
+        return name if self._is_found(name) else None
+
     def hide(self, text: str) -> str:
         """The text without the place of the folder."""
         return text.replace(f"{self._root}{os.sep}", "").replace(str(self._root), "the media folder")

@@ -231,7 +231,7 @@ bindActions({
   isLive: () => view === "live",
   isWatched: () => view === "live" && !idle(),
 });
-bindSources({ onProgram: goLive, onCamera: openCamera, currentName: () => (view === "live" ? sourceName : "") });
+bindSources({ onProgram: goLive, onCamera: openCamera, isLive: () => view === "live" });
 bindImages(openImages, isPrivate);
 onThemeChange(drawOverlay);
 onChoose((id) => {

@@ -5,7 +5,7 @@ import { ask, tell } from "./server.js";
 import { TEXT } from "./texts.js";
 
 const menu = $("source-menu");
-let page = null; // {onProgram(source), onCamera(), currentName()}
+let page = null; // {onProgram(source), onCamera(), isLive()}
 
 export function bindSources(callbacks) {
   page = callbacks;
@@ -36,17 +36,19 @@ async function list() {
   } catch {
     return say(TEXT.sources.list);
   }
-  $("source-list").replaceChildren(...answer.sources.map(({ source, name }) => item(source, name)));
-  $("source-files").hidden = !answer.files?.length;
-  $("file-list").replaceChildren(...(answer.files ?? []).map((file) => item(file, file)));
+  const current = page.isLive() ? answer.current : null;
+  const files = answer.files ?? [];
+  $("source-list").replaceChildren(...answer.sources.map(({ source, name }) => item(source, name, current)));
+  $("source-files").hidden = !files.length;
+  $("file-list").replaceChildren(...files.map((file) => item(file, file, current)));
   return undefined;
 }
 
-function item(source, name) {
+function item(source, name, current) {
   const entry = cloneOf("source-item");
   const button = entry.querySelector("button");
   setText(button, name);
-  if (name === page.currentName()) button.setAttribute("aria-current", "true");
+  if (source === current) button.setAttribute("aria-current", "true");
   button.addEventListener("click", () => choose(source, name));
   return entry;
 }

@@ -22,7 +22,7 @@ FACE = replace(face_showing("happy", 1), box=Box(270, 190, 100, 100))
 """In the middle of the demo's, which moves."""
 
 CHOOSE = {
-    "/api/sources": lambda: {"sources": [{"source": "0", "name": "Fake camera"}], "files": None},
+    "/api/sources": lambda: {"sources": [{"source": "0", "name": "Fake camera"}], "files": None, "current": "0"},
     "/api/source": lambda: {"source": {"name": "Fake camera", "state": "live"}},
 }
 """Answers of a program with one source."""

@@ -223,6 +223,38 @@ def test_the_present_webcam_is_among_them_though_it_is_not_looked_for():
     assert choices.spec_of("1", "/dev/video1") == "1"
 
 
+@pytest.mark.parametrize(
+    ("in_use", "choice"),
+    [
+        (None, None),
+        ("demo", "demo"),
+        ("auto", None),
+        ("2", "2"),
+        ("/dev/video02", "2"),
+        ("rtsp://me:secret@camera/live", None),
+        ("media/sub/c d.webm", "sub/c d.webm"),
+        ("media/sub/../a.mp4", "a.mp4"),
+        ("media/inner.mp4", "a.mp4"),
+        ("link/a.mp4", "a.mp4"),
+        ("media/.hidden.mp4", None),
+        ("media/outer.mp4", None),
+        ("media/gone.mp4", None),
+        ("media", None),
+        ("secret.mp4", None),
+        ("media2/near.mp4", None),
+        ("a\0.mp4", None),
+    ],
+)
+def test_what_is_open_is_named_as_it_would_be_chosen(media, monkeypatch, in_use, choice):
+    (media.parent / "link").symlink_to(media)
+    monkeypatch.chdir(media.parent)
+    assert Choices(media, Found(0, 2)).current(in_use) == choice
+
+
+def test_without_a_folder_no_file_is_named(media):
+    assert Choices(webcams=Found()).current(str(media / "a.mp4")) is None
+
+
 def test_no_message_says_where_the_folder_is(media):
     choices = Choices(media)
     spec = choices.spec_of("a.mp4")

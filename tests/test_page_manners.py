@@ -45,7 +45,7 @@ def axe() -> str:
 @pytest.fixture
 def page(browser, fake_camera, serve):
     fake_camera.play()
-    answers = {"/api/sources": lambda: {"sources": SOURCES, "files": ["a.mp4"]}}
+    answers = {"/api/sources": lambda: {"sources": SOURCES, "files": ["a.mp4"], "current": "0"}}
     server = serve(fake_camera, port=free_port(), answers=answers, analyze=analyze)
     browser.get(server.url)
     assert eventually(lambda: len(texts(browser, "#faces .face")) == 2)

@@ -29,21 +29,28 @@ def analyze(data: bytes) -> Analysis:
     return Analysis(width, height, faces)
 
 
-SOURCES = [{"source": "demo", "name": "Demo"}, {"source": "0", "name": "Fake camera"}]
+SOURCES = [{"source": "demo", "name": "Demo"}, {"source": "0", "name": "Webcam 0 (Fake)"}]
 
 
 @pytest.fixture
 def page(browser, fake_camera, serve):
+    open_now = ["0"]
+
     def switch():
         wanted = request.get_json()["source"]
         if wanted.startswith("rtsp:"):
             return {"error": f"{wanted} can not be opened."}, 422
+        open_now.append(wanted)
         names = {one["source"]: one["name"] for one in SOURCES}
         fake_camera.current = replace(fake_camera.current, name=names.get(wanted, wanted))
         return {"source": {"name": fake_camera.current.name, "state": "live"}}
 
     fake_camera.play()
-    answers = {"/api/sources": lambda: {"sources": SOURCES, "files": ["a.mp4"]}, "/api/source": switch}
+
+    def sources():
+        return {"sources": SOURCES, "files": ["a.mp4"], "current": open_now[-1]}
+
+    answers = {"/api/sources": sources, "/api/source": switch}
     server = serve(fake_camera, port=free_port(), analyze=analyze, privacy=Privacy(), answers=answers)
     browser.get(server.url)
     assert eventually(lambda: len(texts(browser, "#faces .face")) == 2)
@@ -61,9 +68,9 @@ def open_menu(browser) -> None:
 def test_the_menu_lists_what_there_is_and_marks_what_is_shown(browser, page) -> None:
     assert not find(browser, "#source-menu").is_displayed()
     open_menu(browser)
-    assert texts(browser, "#source-list button") == ["Demo", "Fake camera"]
+    assert texts(browser, "#source-list button") == ["Demo", "Webcam 0 (Fake)"]
     assert texts(browser, "#file-list button") == ["a.mp4"]
-    assert texts(browser, "#source-list [aria-current=true]") == ["Fake camera"]
+    assert texts(browser, "#source-menu [aria-current=true]") == ["Webcam 0 (Fake)"]
     assert find(browser, "#source").get_attribute("aria-expanded") == "true"
     press(browser, "\ue00c")  # Escape
     assert eventually(lambda: not find(browser, "#source-menu").is_displayed())
@@ -79,6 +86,8 @@ def test_another_source_is_taken(browser, page, selector, name) -> None:
     assert eventually(lambda: find(browser, "#source-name").text == name)
     assert not find(browser, "#source-menu").is_displayed()
     assert changes(browser)
+    open_menu(browser)
+    assert eventually(lambda: texts(browser, "#source-menu [aria-current=true]") == [name])
 
 
 def test_a_source_that_can_not_be_opened_says_why_and_the_old_one_goes_on(browser, page) -> None:

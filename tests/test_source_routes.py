@@ -50,7 +50,19 @@ def test_the_list_has_demo_webcams_and_files(client) -> None:
             {"source": "1", "name": "Webcam 1"},
         ],
         "files": ["a.mp4", "sub/b.jpg"],
+        "current": "0",
     }
+
+
+@pytest.mark.parametrize(("in_use", "current"), [(None, None), ("demo", "demo"), ("rtsp://me:s3cret@camera/", None)])
+def test_the_list_says_what_is_open(client, fake_camera, in_use: str | None, current: str | None) -> None:
+    fake_camera.in_use = in_use
+    assert client.get("/api/sources").json["current"] == current
+
+
+def test_a_file_that_is_open_is_told_by_its_name_below_the_folder(client, fake_camera, media) -> None:
+    fake_camera.in_use = str(media / "sub" / "b.jpg")
+    assert client.get("/api/sources").json["current"] == "sub/b.jpg"
 
 
 def test_the_list_does_not_say_where_the_folder_is(client, media) -> None:

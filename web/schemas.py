@@ -103,6 +103,7 @@ SCHEMAS: Json = {
                 "items": {"type": "string"},
                 "description": "Names below the folder named at start with --media; null without it.",
             },
+            "current": text("Which of them is open; null while it rests, and where it is none of them.", null=True),
         }
     ),
     "Choice": record(

@@ -30,6 +30,9 @@ class Choices(Protocol):
     def files(self) -> list[str] | None:
         """Names of files; None where none may be chosen."""
 
+    def current(self, in_use: str | None) -> str | None:
+        """Which of them is open."""
+
     def spec_of(self, source: str, in_use: str | None = None) -> str:
         """What to open for a choice. Raises SourceForbiddenError or another SourceError."""
 
@@ -42,8 +45,9 @@ def blueprint(camera: Camera, choices: Choices | None) -> Blueprint:
     @routes.get("/api/sources")
     def sources() -> Response:
         found = _given(choices)
-        cameras = [{"source": source, "name": name} for source, name in found.cameras(camera.in_use).items()]
-        return jsonify(sources=cameras, files=found.files())
+        in_use = camera.in_use
+        cameras = [{"source": source, "name": name} for source, name in found.cameras(in_use).items()]
+        return jsonify(sources=cameras, files=found.files(), current=found.current(in_use))
 
     @routes.post("/api/source")
     def switch() -> Response:
