@@ -47,13 +47,14 @@ export class BrowserCamera {
     if (!navigator.mediaDevices?.getUserMedia) throw new CameraError("refused", TEXT.camera.insecure);
     try {
       const stream = await navigator.mediaDevices.getUserMedia({ video: WANTED, audio: false });
+      if (stop.signal.aborted) return release(stream); // the user has gone on meanwhile, maybe to another start
       this.stream = stream;
-      if (stop.signal.aborted) return this.#release(); // the user has gone on to another source meanwhile
       this.video.srcObject = stream;
       await this.video.play();
-    } catch (error) {
-      this.#release();
       if (stop.signal.aborted) return;
+    } catch (error) {
+      if (stop.signal.aborted) return;
+      this.#release();
       throw explain(error);
     }
     this.stream.getVideoTracks()[0].addEventListener("ended", () => {
@@ -66,7 +67,7 @@ export class BrowserCamera {
   stop() {}
 
   #release() {
-    for (const track of this.stream?.getTracks() ?? []) track.stop();
+    release(this.stream);
     this.stream = this.video.srcObject = null;
   }
 
@@ -117,6 +118,11 @@ export class BrowserCamera {
     this.canvas.getContext("2d", { alpha: false }).drawImage(this.video, 0, 0, this.canvas.width, this.canvas.height);
     return this.canvas.convertToBlob({ type: "image/jpeg", quality: QUALITY });
   }
+}
+
+/** Give a camera back: its light goes out. */
+function release(stream) {
+  for (const track of stream?.getTracks() ?? []) track.stop();
 }
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));

@@ -88,6 +88,43 @@ def test_chosen_again_it_is_another_series_and_no_two_faces_share_a_number(with_
     assert len(program.keys) == 2
 
 
+STARTS = """
+const done = arguments[0];
+import("/static/browser_camera.js").then(async ({ BrowserCamera }) => {
+  const streams = ["red", "blue"].map((colour) => {
+    const canvas = document.createElement("canvas");
+    const pen = canvas.getContext("2d");
+    setInterval(() => {
+      pen.fillStyle = colour;
+      pen.fillRect(0, 0, 300, 150);
+    }, 20);
+    return canvas.captureStream();
+  });
+  const given = [];
+  navigator.mediaDevices.getUserMedia = () => new Promise((give) => given.push(give));
+  const camera = new BrowserCamera({ isWanted: () => false });
+  const first = camera.start();
+  camera.stop();
+  const second = camera.start();
+  given[1](streams[1]);
+  given[0](streams[0]);
+  await first;
+  const failed = await second.catch((error) => error.message);
+  const states = () => streams.map((stream) => stream.getTracks()[0].readyState);
+  const before = states();
+  camera.stop();
+  done([failed, before, states()]);
+});
+"""
+
+
+def test_of_two_starts_the_later_one_has_the_camera_and_gives_it_back(with_camera, page) -> None:
+    failed, running, stopped = with_camera.execute_async_script(STARTS)
+    assert failed is None
+    assert running == ["ended", "live"]
+    assert stopped == ["ended", "ended"]
+
+
 def test_a_program_that_is_busy_is_asked_again(with_camera, fake_camera, serve, program) -> None:
     fake_camera.play()
     busy = threading.Event()
