@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import itertools
 import json
 import threading
 from dataclasses import replace
@@ -135,6 +136,29 @@ def test_a_state_that_changes_without_a_picture_is_told() -> None:
     assert next(stream) + next(stream) + next(stream) == RETRY + b'id: -1\ndata: {"source":"file"}\n\n' + HEARTBEAT
     state["source"] = "ended"
     assert next(stream) == b'id: -1\ndata: {"source":"ended"}\n\n'
+
+
+class Asked(Latest[Snapshot]):
+    """Remembers what was waited for, and never waits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.after: list[int] = []
+
+    def wait(self, after: int, timeout_s: float):
+        self.after.append(after)
+        return super().wait(after, 0)
+
+
+def test_a_new_picture_that_changes_nothing_is_not_looked_at_again() -> None:
+    snapshots = Asked()
+    stream = messages(snapshots, lambda _: {"same": True}, now=itertools.count().__next__)
+    assert [next(stream), next(stream)] == [RETRY, b'id: -0\ndata: {"same":true}\n\n']
+    for _ in range(2):
+        snapshots.publish(Snapshot(b"resting"))
+        assert next(stream) == HEARTBEAT
+    assert next(stream) == HEARTBEAT
+    assert snapshots.after == [0, 1, 2]
 
 
 def test_it_ends_with_the_camera_even_while_it_waits() -> None:

@@ -49,7 +49,7 @@ def messages(
     yield b"retry: %d\n\n" % RECONNECT_MS
     sequence, snapshot = snapshots.peek()
     told = state_of(snapshot) if after and sequence == after else None
-    seen, due_s = after, now()
+    due_s = now()
     while not snapshots.closed:
         state = state_of(snapshot)
         if state == told:
@@ -57,11 +57,11 @@ def messages(
         else:
             data = json.dumps(state, separators=(",", ":"))
             yield f"id: {run}-{sequence}\ndata: {data}\n\n".encode()
-            told, seen = state, sequence
+            told = state
             due_s = max(due_s, now()) + 1 / EVENTS_PER_S
             while (wait_s := due_s - now()) > 0 and not snapshots.closed:
                 snapshots.wait(sys.maxsize, wait_s)  # not for a snapshot: for its time, or for the end
-        sequence, snapshot = snapshots.wait(seen, heartbeat_s)
+        sequence, snapshot = snapshots.wait(sequence, heartbeat_s)
 
 
 def blueprint(camera: Camera, readers: Viewers, state_of: StateOf) -> Blueprint:
