@@ -297,6 +297,25 @@ def test_connections_that_say_nothing_hold_no_worker(fake_camera, serve) -> None
         connection.close()
 
 
+LIMIT = web.server.MAX_HEADER_BYTES
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [  # nothing beyond what is received until then, or the refusal could be lost
+        (b"GET /?".ljust(LIMIT + 256, b"x"), b"HTTP/1.1 414 "),
+        (b"GET / HTTP/1.1\r\n" + b"X-Long: 123456\r\n" * (LIMIT // 16), b"HTTP/1.1 413 "),
+    ],
+    ids=["line", "headers"],
+)
+def test_headers_without_end_are_refused(fake_camera, serve, sent: bytes, status: bytes) -> None:
+    server = serve(fake_camera)
+    with socket.create_connection(("127.0.0.1", server.port), timeout=8) as endless:
+        endless.sendall(sent)
+        assert endless.recv(len(status)) == status
+    assert get(server, "/")[0] == 200
+
+
 def test_it_stops_in_time_with_streams_open_and_one_stalled(fake_camera, serve, watch) -> None:
     server = serve(fake_camera, port=free_port())
     clients = [watch(server) for _ in range(5)]

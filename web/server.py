@@ -39,6 +39,9 @@ MIN_BYTES_PER_S = 500_000
 """A request has to be there ten seconds after it began, a large one as fast as this. A client that sends a byte now and
 then would never time out, and keep a worker and a place of the analysis."""
 
+MAX_HEADER_BYTES = 64 * 1024
+"""Of request line and headers together; they are received before anything can ask for the token."""
+
 STOP_S = 2
 
 DRAIN_BYTES = 128 * 1024 * 1024
@@ -139,6 +142,7 @@ class _Cheroot(wsgi.Server):
             timeout=SOCKET_TIMEOUT_S,
             shutdown_timeout=STOP_S,
         )
+        self.max_request_header_size = MAX_HEADER_BYTES
         self.keep_alive_conn_limit = 4 * workers
         self.open_connections: set[_Connection] = set()
         self.bind_error: OSError | None = None
