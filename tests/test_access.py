@@ -129,6 +129,8 @@ def test_the_cookie_of_another_token_is_worth_nothing(fake_camera, client) -> No
 def test_the_token_does_not_help_a_foreign_name_or_origin(client) -> None:
     assert client.get("/", headers={**BEARER, "Host": "evil.example"}).status_code == 403
     assert client.post("/api/analyze", headers={**BEARER, "Origin": "http://evil.example"}).status_code == 403
+    rebound = {"Host": "evil.example", "Origin": "http://evil.example", "Sec-Fetch-Site": "same-origin"}
+    assert client.post("/api/analyze", headers={**BEARER, **rebound}).status_code == 403
 
 
 def test_people_can_type_the_token_and_programs_read_json(client) -> None:

@@ -190,7 +190,9 @@ def test_text_where_a_file_should_be_is_not_collected_without_end(client) -> Non
         ("http://localhost:5001", None, True),  # another program of this computer
         ("http://localhost", None, True),
         ("https://evil.example", None, True),
+        ("https://camera.example", "same-origin", False),  # behind a proxy that names another host
         ("https://evil.example", "cross-site", True),
+        ("http://localhost:5000", "same-site", True),
         (None, "cross-site", True),
         (None, "same-site", True),
         ("null", None, True),

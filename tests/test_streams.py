@@ -174,6 +174,13 @@ def test_the_answer_announces_what_it_is(fake_camera, serve, watch) -> None:
     assert client.part() == snapshot.jpeg
 
 
+@pytest.mark.parametrize("path", ["/video_feed", "/api/frames", "/api/events"])
+def test_a_proxy_is_told_to_hold_nothing_back(fake_camera, path: str) -> None:
+    fake_camera.publish()
+    with create_app(fake_camera).test_client().get(path) as answer:
+        assert answer.headers["X-Accel-Buffering"] == "no"
+
+
 def test_plain_pictures_come_with_their_state_and_share_the_places(fake_camera, serve, watch) -> None:
     server = serve(fake_camera, max_streams=2)
     fake_camera.publish()

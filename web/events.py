@@ -17,7 +17,7 @@ from flask import Blueprint, Response, request
 from mien.broadcast import Latest
 from mien.expressions import Snapshot
 from web.api import StateOf
-from web.streams import Viewers, refusal
+from web.streams import UNBUFFERED, Viewers, refusal
 
 if TYPE_CHECKING:
     from web.app import Camera
@@ -83,7 +83,7 @@ def blueprint(camera: Camera, readers: Viewers, state_of: StateOf) -> Blueprint:
             run=run,
             after=after,
         )
-        response = Response(stream, content_type=CONTENT_TYPE)
+        response = Response(stream, content_type=CONTENT_TYPE, headers=UNBUFFERED)
         response.call_on_close(readers.leave)
         return response
 

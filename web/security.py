@@ -48,8 +48,8 @@ def is_foreign(origin: str | None, fetch_site: str | None, host: str) -> bool:
     origin, fetch_site: the headers Origin and Sec-Fetch-Site, which pages can not forge and programs do not send.
     host: the header Host. The scheme is left out: a proxy may have taken HTTPS off.
     """
-    if fetch_site not in (None, "same-origin", "none"):
-        return True
+    if fetch_site is not None:  # what the browser itself says; a proxy may have put another Host in
+        return fetch_site not in ("same-origin", "none")
     return origin is not None and origin.lower().partition("://")[2] != host.lower()
 
 

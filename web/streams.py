@@ -31,6 +31,9 @@ PARTS_PER_S = 3000
 CONTENT_TYPE = "multipart/x-mixed-replace; boundary=frame"
 BOUNDARY = b"--frame\r\n"
 
+UNBUFFERED = {"X-Accel-Buffering": "no"}
+"""A proxy would keep pictures back until its buffer is full; nginx and others obey this header."""
+
 
 class Viewers:
     """Which streams are open. Refuses more than `limit`, so that workers are left for everything else."""
@@ -140,7 +143,8 @@ def blueprint(camera: Camera, viewers: Viewers, state_of: StateOf) -> Blueprint:
             camera.keep_awake()  # with each part, so as long as somebody takes them
             return part(snapshot)
 
-        response = Response(parts(camera.snapshots, wanted, pause_s=lambda: viewers.pause_s), content_type=CONTENT_TYPE)
+        stream = parts(camera.snapshots, wanted, pause_s=lambda: viewers.pause_s)
+        response = Response(stream, content_type=CONTENT_TYPE, headers=UNBUFFERED)
         # Not in the generator's `finally`: a generator that was never started is closed without running it.
         response.call_on_close(lambda: viewers.leave(name))
         return response
