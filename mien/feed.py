@@ -55,9 +55,19 @@ class Feed:
         self._wanted_at_s = clock.monotonic()
 
     def start(self) -> None:
-        """Open the source; returns when it is open, for a URL at once. Raises what `open_source` raises."""
+        """Open the source; returns when it is open, for a URL at once. Raises what `open_source` raises.
+
+        For `auto` the demo takes the place of webcams that hang.
+        """
         self.keep_awake()
-        self._capture.start(patient=source_kind(self._capture.spec) == "url")
+        try:
+            self._capture.start(patient=source_kind(self._capture.spec) == "url")
+        except SourceError as error:
+            if self._capture.spec != "auto":
+                raise
+            log.info("the demo takes its place: %s", error)
+            self._appoint(self._make("demo", source_name("demo")), at_once=True)
+            self._capture.start(patient=False)
 
     def stop(self, timeout_s: float = 1.0) -> None:
         """Close the source for good, and `frames`. One that hangs in a driver is left behind."""

@@ -22,6 +22,8 @@ from mien.source_base import URL_TIMEOUT_S, Source, as_bgr, open_ffmpeg, quiet_o
 URL_SCHEMES = ("http", "https", "rtsp", "rtsps")
 FIRST_FRAME_TRIES = 5
 """Some webcams give nothing for their first few reads, while they wake."""
+WAKE_WITHIN_S = 5.0
+"""After so long no further read is tried; one read alone may take seconds."""
 PROBED_WEBCAMS = 3
 
 # Many recorders want the password inside the path: /user=admin&password=...&channel=1
@@ -78,9 +80,10 @@ class WebcamSource(Source):
             self._capture = None
 
     def _wake(self) -> np.ndarray | None:
+        deadline_s = self._clock.monotonic() + WAKE_WITHIN_S
         for _ in range(FIRST_FRAME_TRIES):
             pixels = self._grab()
-            if pixels is not None:
+            if pixels is not None or self._clock.monotonic() >= deadline_s:
                 return pixels
         return None
 

@@ -50,6 +50,8 @@ class Source(ABC):
 
 # OpenCV's FFmpeg reads this when it is first used, whoever uses it: so it is set on import. -8 is "quiet".
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+# On Linux a webcam that opens but sends nothing would hold each read for 10 s.
+os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", "2")
 
 
 def quiet_opencv() -> None:

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from contextlib import contextmanager
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -440,7 +441,7 @@ def test_an_analysis_that_hangs_is_told(rig):
 # --- starting
 
 
-@pytest.mark.parametrize("spec", ["0", "auto", "clip.mp4"])
+@pytest.mark.parametrize("spec", ["0", "demo", "clip.mp4"])
 @pytest.mark.parametrize("error", [SourceMissingError("no such file"), SourceError("webcam 0 is busy")])
 def test_what_can_not_be_opened_at_the_start_is_raised(rig, spec, error, caplog):
     it = rig(error, spec=spec)
@@ -467,15 +468,43 @@ def test_a_url_that_can_never_work_is_refused_at_once(spec):
         VideoCamera(spec, FakePipeline())
 
 
+@contextmanager
+def later_by(seconds, it):
+    """Turn the clock once the camera opens its source."""
+    turner = threading.Timer(
+        0, lambda: (eventually(lambda: it.camera._feed._capture._thread), it.clock.advance(seconds))
+    )
+    turner.start()
+    yield
+    turner.join(PATIENCE_S)
+
+
 def test_opening_that_never_comes_back_is_an_error_at_the_start(rig):
     never = threading.Event()
     it = rig(open=lambda spec, **_: never.wait(PATIENCE_S), open_within_s=15)
-    turner = threading.Timer(0, lambda: (eventually(lambda: it.camera._feed._capture._thread), it.clock.advance(16)))
-    turner.start()
-    with pytest.raises(SourceError, match="did not open within 15 s"):
+    with later_by(16, it), pytest.raises(SourceError, match="did not open within 15 s"):
         it.camera.start()
-    turner.join(PATIENCE_S)
     never.set()
+
+
+def test_for_auto_the_demo_takes_the_place_of_webcams_that_hang(rig):
+    never = threading.Event()
+    late, shown = FakeSource([FRAME], spec="2"), FakeSource([FRAME], name="Demo", spec="demo")
+
+    def opening(spec, **_):
+        if spec == "demo":
+            return shown
+        assert never.wait(PATIENCE_S)
+        return late
+
+    it = rig(late, shown, open=opening, spec="auto", open_within_s=15)
+    with later_by(16, it):
+        it.camera.start()
+    never.set()
+    assert late.closed.wait(PATIENCE_S)
+    assert it.until("live").name == "Demo"
+    assert it.camera.in_use == "demo"
+    it.until_analysed(1)
 
 
 def test_a_missing_file_is_refused_for_real(tmp_path):

@@ -2,6 +2,7 @@
 
 import itertools
 import logging
+import os
 import time
 from pathlib import Path
 
@@ -398,6 +399,14 @@ def test_a_webcam_that_opens_but_shows_nothing_is_released(devices):
     with pytest.raises(SourceError, match="gives no picture"):
         webcam(capture)
     assert capture.released == 1
+
+
+def test_a_webcam_that_shows_nothing_is_given_up_soon_however_slow_its_reads(devices):
+    clock = FakeClock()
+    with pytest.raises(SourceError, match="gives no picture"):
+        WebcamSource(0, open_capture=lambda *_: FakeCapture([None] * 9, clock=clock, cost_s=2), clock=clock)
+    assert clock.now_s == 106
+    assert os.environ["OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT"]  # for a read on Linux; 10 s without
 
 
 def test_a_busy_webcam_is_a_clear_error(devices):
