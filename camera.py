@@ -71,6 +71,7 @@ class VideoCamera:
     Both run in the inference thread.
     rest_after_s: when nobody wants frames (`get_frame`, `keep_awake`) for so long, the device is let go of until
     somebody does; not while `needed` says so, with `save`, or without `loop`. None: never.
+    cancelled: once it says so, `start` returns though the source is not open yet; to be stopped then.
     The rest is for tests: how to open, track, draw and tell the time, and how patient to be.
 
     `snapshots` has the newest annotated picture with its analysis, or a placeholder that says what is amiss.
@@ -90,6 +91,7 @@ class VideoCamera:
         record: Record | None = None,
         rest_after_s: float | None = None,
         needed: Callable[[], bool] = lambda: False,
+        cancelled: Callable[[], bool] = lambda: False,
         open: Callable[..., Source] = open_source,
         make_tracker: Callable[[Iterator[int]], Any] = lambda numbers: Tracker(numbers, postpones=True),
         annotate: Callable[[Frame, Analysis], np.ndarray] = drawing.annotate,
@@ -124,6 +126,7 @@ class VideoCamera:
             # What is being saved, or played to its end, goes on without viewers.
             rest_after_s=rest_after_s if save is None and loop else None,
             needed=needed,
+            cancelled=cancelled,
             hang_after_s=hang_after_s,
             open_within_s=open_within_s,
             backoff_s=backoff_s,

@@ -79,8 +79,11 @@ def run(settings: Settings, stop: threading.Event) -> None:
                 prepare=privacy.prepare,
                 record=session.record,
                 needed=lambda: session.status().on,
+                cancelled=stop.is_set,
             )
         )
+        if stop.is_set():
+            return
         token = token_for(settings.host, settings.token)
         app = create_app(
             camera,

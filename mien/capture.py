@@ -30,6 +30,7 @@ class Capture:
     capture thread, which also reads and closes what it returned.
     begin: called with this object each time the source was opened, gives the number of the stream; 0 where it is not
     wanted any more. deliver: called with this object and each frame. Both are quick, and raise nothing.
+    cancelled: once it says so, `start` waits no longer.
     backoff_s: first and longest wait before it is opened again; doubles each time, starts anew after a good frame.
     tick_s: how often waiting threads look at the clock.
 
@@ -46,6 +47,7 @@ class Capture:
         begin: Callable[[Capture], int],
         deliver: Callable[[Capture, Frame], object],
         *,
+        cancelled: Callable[[], bool] = lambda: False,
         clock: Clock | None = None,
         hang_after_s: float = HANG_AFTER_S,
         open_within_s: float = OPEN_WITHIN_S,
@@ -57,6 +59,7 @@ class Capture:
         self._spec = spec
         self._name = name
         self._open_source = open_source
+        self._cancelled = cancelled
         self._clock = clock or Clock()
         self._hang_after_s = hang_after_s
         self._open_within_s = open_within_s
@@ -88,7 +91,7 @@ class Capture:
             self._start_thread()
             if patient:
                 return
-            while not self._opened and self._error is None and not self._stopping.is_set():
+            while not (self._opened or self._error or self._stopping.is_set() or self._cancelled()):
                 if self._clock.monotonic() >= deadline_s:
                     self._error = SourceError(f"{self._name} did not open within {self._open_within_s:g} s")
                     break

@@ -487,6 +487,24 @@ def test_opening_that_never_comes_back_is_an_error_at_the_start(rig):
     never.set()
 
 
+def test_who_cancels_does_not_wait_until_the_source_is_open(rig):
+    never, cancelled = threading.Event(), threading.Event()
+
+    def opening(spec, **_):
+        cancelled.set()
+        assert never.wait(PATIENCE_S)
+        return source
+
+    source = FakeSource([FRAME])
+    it = rig(source, open=opening, cancelled=cancelled.is_set)
+    it.camera.start()
+    assert it.camera.status().reason == "opening"
+    source.let_go()
+    never.set()
+    it.camera.stop()
+    assert source.closed.wait(PATIENCE_S)
+
+
 def test_for_auto_the_demo_takes_the_place_of_webcams_that_hang(rig):
     never = threading.Event()
     late, shown = FakeSource([FRAME], spec="2"), FakeSource([FRAME], name="Demo", spec="demo")

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -15,8 +16,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import main
+from mien.choices import Choices
 from mien.detector import HaarDetector
-from mien.expressions import EXPRESSIONS, Box
+from mien.expressions import EXPRESSIONS, Box, SourceError
+from mien.settings import Settings
+from tests.fakes import PATIENCE_S, FakePipeline
 from tests.media import GROUP_BOXES, ROOT, SHARED
 from tests.page import find, texts
 from tests.web_fakes import StreamClient, eventually, free_port
@@ -231,6 +236,20 @@ def test_stop_ends_with_status_0_within_3_s_while_someone_watches(run, number):
     assert seconds <= 3
     assert "Traceback" not in error
     assert "WARNING" not in error
+
+
+def test_it_ends_at_once_though_the_source_is_still_opening(monkeypatch):
+    stop, never = threading.Event(), threading.Event()
+
+    def hang(*_, **__):
+        stop.set()
+        never.wait(PATIENCE_S)
+        raise SourceError("it was not open within ten seconds")
+
+    monkeypatch.setattr(main, "create_pipeline", lambda _: FakePipeline())
+    monkeypatch.setattr(Choices, "open", hang)
+    main.run(Settings(source="0", port=free_port()), stop)
+    never.set()
 
 
 def test_a_video_file_is_played_saved_and_ends(run, tmp_path):
