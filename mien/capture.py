@@ -224,8 +224,10 @@ class Capture:
             stream = self._begin(self) if self._in_charge(number) else 0
             if stream == 0:
                 return 0
-            # What `auto` found is what is opened next time: a lost webcam shall not turn into the demo.
-            self._name, self._spec = source.name, source.spec
+            # What `auto` found is what is opened next time, and keeps its name: a lost webcam shall not turn into the
+            # demo, nor "Demo (no webcam found)" into another source, with which the page would begin anew.
+            if source.spec != self._spec:
+                self._name, self._spec = source.name, source.spec
             self._opened += 1
             if self._opened == 1:
                 self._state, self._reason = source.state, None  # opened again, it has yet to show that it works

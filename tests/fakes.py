@@ -61,7 +61,7 @@ class FakeSource(Source):
         self,
         script: Sequence[tuple[int, int] | Exception | str],
         *,
-        name: str = "Fake",
+        name: str = "Webcam 0",
         spec: str = "0",
         stepped: bool = False,
     ) -> None:

@@ -40,7 +40,7 @@ def test_a_snapshot_holds_picture_frame_and_analysis_of_the_same_moment(rig):
         assert abs(int(np.median(decode_image(snapshot.jpeg))) - index) <= 2
         assert (snapshot.analysis.width, snapshot.analysis.height) == FRAME
         assert snapshot.latency_ms == pytest.approx(100_000)  # the clocks say so
-    assert it.until("live").name == "Fake"
+    assert it.until("live").name == "Webcam 0"
     assert it.camera.status().reason is None
     assert it.camera.status().retry_in_s is None
 
@@ -204,17 +204,17 @@ def test_what_is_prepared_is_what_is_shown_and_recorded(rig):
 
 
 def test_a_source_that_dies_is_opened_again_and_meanwhile_viewers_are_told(rig):
-    it = rig(FakeSource([FRAME, FRAME, DIED]), FakeSource([FRAME], name="Fake again"))
+    it = rig(FakeSource([FRAME, FRAME, DIED]), FakeSource([FRAME]))
     it.camera.start()
     status = it.until_reason("it died")
-    assert (status.name, status.reason, status.retry_in_s) == ("Fake", "it died", 0.5)
+    assert (status.name, status.reason, status.retry_in_s) == ("Webcam 0", "it died", 0.5)
     it.snapshot(lambda found: found.frame is None and found.analysis is None)
-    assert it.told[0] == ["Waiting for Fake", "it died", "next try in 1 s"]
+    assert it.told[0] == ["Waiting for Webcam 0", "it died", "next try in 1 s"]
     assert it.sources[0].closed.is_set()
     assert it.opener.specs == ["0"]  # not before its time
     it.clock.advance(0.5)
     status = it.until("live")
-    assert (status.name, status.reason) == ("Fake again", None)
+    assert (status.name, status.reason) == ("Webcam 0", None)
     it.snapshot(lambda found: found.frame is not None)
     assert not it.sources[1].closed.is_set()
 
@@ -257,7 +257,7 @@ def test_a_source_that_hangs_is_given_up_after_five_seconds(rig):
     it.clock.advance(4.9)
     assert it.camera.status().state == "live"
     it.clock.advance(0.2)
-    it.until_reason("Fake gave no picture for 5 s")
+    it.until_reason("Webcam 0 gave no picture for 5 s")
     assert not hung.closed.is_set()  # its thread is still inside read(): nobody else may close it
     it.clock.advance(0.5)
     it.until("live")
@@ -292,7 +292,7 @@ def test_opening_that_hangs_is_given_up_too(rig):
     eventually(lambda: len(opener.specs) == 2)
     assert it.camera.status().retry_in_s == 0
     it.clock.advance(15)
-    it.until_reason("Fake did not open for 15 s")
+    it.until_reason("Webcam 0 did not open for 15 s")
     it.clock.advance(1.1)
     it.until("live")
     let_go.set()

@@ -38,11 +38,11 @@ def watched(it):
 
 
 def test_another_source_takes_over_and_gets_a_fresh_tracker(rig):
-    first, second = Flowing(), Flowing(OTHER, name="Clip", spec="clip.mp4")
+    first, second = Flowing(), Flowing(OTHER, name="clip.mp4", spec="clip.mp4")
     it = rig(first, second, spec="demo")
     watched(it)
     status = it.camera.switch("clip.mp4")
-    assert (status.name, status.state, status.reason) == ("Clip", "live", None)
+    assert (status.name, status.state, status.reason) == ("clip.mp4", "live", None)
     shown = it.snapshot(lambda found: found.frame.width == 48)
     assert shown.frame.stream == 2
     assert first.closed.is_set()
@@ -126,7 +126,7 @@ def test_a_url_that_does_not_answer_is_refused_rather_than_tried_for_ever(rig):
     watched(it)
     with pytest.raises(SourceError, match="it died"):
         it.camera.switch("rtsp://me:secret@camera/live")
-    assert it.camera.status().name == "Fake"
+    assert it.camera.status().name == "Webcam 0"
 
 
 @pytest.mark.parametrize("spec", ["ftp://host/a", "http://", "://"])
@@ -264,6 +264,17 @@ def test_nobody_watches_so_it_rests_and_wakes_when_somebody_does(rig):
     assert it.opener.specs == ["auto", "2"]  # what was found, not something else
     assert len(it.told) == 1
     assert len({id(tracker) for tracker, _, _ in it.pipeline.seen}) == 2
+
+
+def test_what_auto_found_keeps_its_name_when_it_wakes(rig):
+    found, again = (Flowing(spec="demo", name=name) for name in ("Demo (no webcam found)", "Demo"))
+    it = resting(rig, found, again, spec="auto")
+    it.clock.advance(10.1)
+    assert it.until("resting").name == "Demo (no webcam found)"
+    it.camera.keep_awake()
+    it.snapshot(lambda shown: shown.frame and shown.frame.stream == 2)
+    assert it.until("live").name == "Demo (no webcam found)"  # another would be another source to the page
+    assert it.opener.specs == ["auto", "demo"]
 
 
 def test_a_frame_from_before_the_rest_is_not_shown_in_it(rig):
