@@ -48,6 +48,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
     from mien.choices import Choices
     from mien.explain import Explainer
     from mien.imaging import jpeg_to_png
+    from mien.open_files import allow_open_files
     from mien.privacy import Privacy
     from mien.session import SessionRecorder
     from mien.still import analyze_image
@@ -57,6 +58,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
     from web.security import is_loopback
     from web.server import Server
 
+    allow_open_files()
     with ExitStack() as parts:
         choices = Choices(settings.media)
         check_early(settings, choices)
