@@ -1,0 +1,77 @@
+"""How `make` sets up .venv, with a Python that is pretended."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.skipif(not shutil.which("make"), reason="there is no make on this computer")
+
+MAKEFILE = Path(__file__).parent.parent / "Makefile"
+ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+
+FAKE_PYTHON = f"""#!/bin/sh
+[ "$1" = -c ] && exec {sys.executable} -c "import sys; sys.version_info = ($VERSION, 0); exec(sys.argv[1])" "$2"
+case "$*" in *--clear*) rm -rf .venv;; esac
+mkdir -p .venv/bin && echo 'echo "$@" >> installed' > .venv/bin/python && chmod +x .venv/bin/python
+exit $VENV_STATUS
+"""
+
+
+@pytest.fixture
+def make(tmp_path):
+    """Run make in a folder of its own: make(version="3, 13", venv_status=0) for what a run needs."""
+    shutil.copy(MAKEFILE, tmp_path)
+    (tmp_path / "requirements.txt").touch()
+    python = tmp_path / "python"
+    python.write_text(FAKE_PYTHON, encoding="utf-8")
+    python.chmod(0o755)
+
+    def run(version: str = "3, 13", venv_status: int = 0) -> subprocess.CompletedProcess[str]:
+        environ = {**ENVIRONMENT, "VERSION": version, "VENV_STATUS": str(venv_status)}
+        words = ["make", f"PYTHON={python}", ".venv/.run"]
+        return subprocess.run(words, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=30, check=False)
+
+    return run
+
+
+def times_installed(folder: Path) -> int:
+    """How often the packages were installed."""
+    return len((folder / "installed").read_text(encoding="utf-8").splitlines())
+
+
+@pytest.mark.parametrize(
+    ("version", "taken"),
+    [("3, 10", False), ("3, 11", True), ("3, 12", True), ("3, 13", True), ("3, 14", False), ("4, 0", False)],
+)
+def test_a_python_without_tensorflow_is_refused_in_one_line(make, tmp_path, version: str, taken: bool) -> None:
+    done = make(version)
+    assert (done.returncode == 0) == (tmp_path / ".venv").exists() == taken
+    if not taken:
+        said, of_make = done.stderr.splitlines()
+        assert said == "Mien needs Python 3.11 to 3.13: name one by PYTHON=python3.13"
+        assert of_make.startswith("make")
+
+
+def test_an_environment_that_could_not_be_made_is_made_at_the_next_try(make, tmp_path) -> None:
+    assert make(venv_status=1).returncode != 0
+    assert not (tmp_path / ".venv").exists()
+    assert make().returncode == 0
+    assert times_installed(tmp_path) == 1
+
+
+def test_an_environment_whose_python_is_gone_is_made_anew_with_its_packages(make, tmp_path) -> None:
+    for _ in range(2):
+        assert make().returncode == 0
+    assert times_installed(tmp_path) == 1
+    (tmp_path / ".venv/bin/python").unlink()
+    left = tmp_path / ".venv/bin/left"
+    left.touch()
+    assert make().returncode == 0
+    assert times_installed(tmp_path) == 2
+    assert not left.exists()
