@@ -24,7 +24,8 @@ FIRST_FRAME_TRIES = 5
 """Some webcams give nothing for their first few reads, while they wake."""
 WAKE_WITHIN_S = 5.0
 """After so long no further read is tried; one read alone may take seconds."""
-PROBED_WEBCAMS = 3
+PROBED_WEBCAMS = range(4)
+"""The indices worth trying where the system does not tell which webcams there are."""
 
 # Many recorders want the password inside the path: /user=admin&password=...&channel=1
 _SECRET_IN_PATH = re.compile(r"((?:password|passwd|pass|pwd|token|key)=)[^&/;]+", re.IGNORECASE)
@@ -180,9 +181,9 @@ def masked_url(url: str) -> str:
 
 
 def webcam_indices() -> list[int]:
-    """The webcams worth trying, in order: on Linux those that exist, elsewhere the first three."""
+    """The webcams worth trying, in order: on Linux those that exist, elsewhere the first few."""
     if not sys.platform.startswith("linux"):
-        return list(range(PROBED_WEBCAMS))
+        return list(PROBED_WEBCAMS)
     names = (re.fullmatch(r"video(\d+)", path.name) for path in Path("/dev").glob("video*"))
     return sorted(int(match[1]) for match in names if match)
 

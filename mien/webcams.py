@@ -12,9 +12,8 @@ import cv2
 
 from mien.clock import Clock
 from mien.expressions import SourceError
-from mien.live import open_webcam, webcam_indices
+from mien.live import PROBED_WEBCAMS, open_webcam, webcam_indices
 
-TRIED_INDICES = range(4)
 KEPT_S = 10.0
 SYSFS = Path("/sys/class/video4linux")
 
@@ -56,7 +55,7 @@ class Webcams:
     def _search(self, in_use: int | None) -> dict[int, str]:
         if self._platform.startswith("linux"):
             return dict(self._of_linux(index) for index in webcam_indices() if self._takes_pictures(index))
-        return {index: f"Webcam {index}" for index in TRIED_INDICES if index == in_use or self._opens(index)}
+        return {index: f"Webcam {index}" for index in PROBED_WEBCAMS if index == in_use or self._opens(index)}
 
     def _takes_pictures(self, index: int) -> bool:
         """Whether a device is the first of its camera: the others bring descriptions of the pictures."""
