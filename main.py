@@ -48,9 +48,11 @@ def run(settings: Settings, stop: threading.Event) -> None:
     from mien.choices import Choices
     from mien.explain import Explainer
     from mien.imaging import jpeg_to_png
+    from mien.live import ask_for_camera
     from mien.open_files import allow_open_files
     from mien.privacy import Privacy
     from mien.session import SessionRecorder
+    from mien.sources import source_kind
     from mien.still import analyze_image
     from mien.visitors import Visitors
     from web import create_app
@@ -68,6 +70,8 @@ def run(settings: Settings, stop: threading.Event) -> None:
         session = SessionRecorder(settings.sessions)
         parts.callback(session.stop)  # after the camera, which comes later
         privacy = Privacy(settings.privacy)
+        if source_kind(settings.source) in ("auto", "webcam"):
+            ask_for_camera()  # here, as the camera is opened in a thread of its own
         camera = parts.enter_context(
             VideoCamera(
                 settings.source,

@@ -188,6 +188,13 @@ def webcam_indices() -> list[int]:
     return sorted(int(match[1]) for match in names if match)
 
 
+def ask_for_camera(open_capture: Callable[[int, int], Any] = cv2.VideoCapture) -> None:
+    """Let macOS ask whether this program may use the camera: by OpenCV it asks in the main thread alone."""
+    if sys.platform == "darwin":
+        quiet_opencv()
+        open_capture(0, cv2.CAP_ANY).release()
+
+
 def open_webcam(index: int, open_capture: Callable[[int, int], Any] = cv2.VideoCapture) -> Any:
     """A `cv2.VideoCapture` of a webcam by the backend that suits the system. Raises SourceError."""
     quiet_opencv()

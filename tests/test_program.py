@@ -17,6 +17,7 @@ import pandas as pd
 import pytest
 
 import main
+from mien import live
 from mien.choices import Choices
 from mien.detector import HaarDetector
 from mien.expressions import EXPRESSIONS, Box, SourceError
@@ -250,6 +251,20 @@ def test_it_ends_at_once_though_the_source_is_still_opening(monkeypatch):
     monkeypatch.setattr(Choices, "open", hang)
     main.run(Settings(source="0", port=free_port()), stop)
     never.set()
+
+
+@pytest.mark.parametrize(("source", "asked"), [("auto", 1), ("0", 1), ("demo", 0)])
+def test_a_webcam_is_asked_for_in_the_main_thread(monkeypatch, source, asked):
+    def fail(*_, **__):
+        raise SourceError("enough")
+
+    threads = []
+    monkeypatch.setattr(live, "ask_for_camera", lambda: threads.append(threading.current_thread()))
+    monkeypatch.setattr(main, "create_pipeline", lambda _: FakePipeline())
+    monkeypatch.setattr(Choices, "open", fail)
+    with pytest.raises(SourceError, match="enough"):
+        main.run(Settings(source=source, port=free_port()), threading.Event())
+    assert threads == [threading.current_thread()] * asked
 
 
 def test_a_video_file_is_played_saved_and_ends(run, tmp_path):

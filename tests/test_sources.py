@@ -438,6 +438,15 @@ def test_each_system_has_its_own_way_to_open(monkeypatch, platform, backends):
     assert webcam_indices() == [0, 1, 2, 3]  # those that the menu lists
 
 
+@pytest.mark.parametrize(("platform", "opened"), [("darwin", [0]), ("linux", []), ("win32", [])])
+def test_macos_alone_is_asked_for_the_camera_which_is_let_go(monkeypatch, platform, opened):
+    monkeypatch.setattr(live.sys, "platform", platform)
+    capture, tried = FakeCapture([], opened=False), []
+    live.ask_for_camera(lambda index, backend: tried.append(index) or capture)
+    assert tried == opened
+    assert capture.released == len(opened)
+
+
 @pytest.mark.parametrize(
     ("exists", "allowed", "says"), [(False, False, "no such device"), (True, False, "join the group")]
 )
