@@ -47,10 +47,10 @@ function show(state) {
 
 /** Each frame counts once, however often its state is told; another source is another session. */
 function remember({ source, frame, faces }) {
-  if (source.name !== sourceName) forget();
-  sourceName = source.name;
   if (frame == null || frame.index === lastIndex) return;
   lastIndex = frame.index;
+  if (source.name !== sourceName) forget(); // not before it gives pictures: another choice may fail
+  sourceName = source.name;
   const now = performance.now();
   history.add(faces, now / 1000);
   timeline.update(faces);
