@@ -10,8 +10,9 @@ from training.__main__ import parse
 from training.commands.options import recipe_of
 
 TEXT = (Path(__file__).parent.parent / "docs" / "accuracy.md").read_text(encoding="utf-8").replace("\\\n", " ")
-COMMON = re.search(r'COMMON="([^"]*)"', TEXT)[1]
-COMMANDS = re.findall(r"python -m training (.*)", TEXT.replace("$COMMON", COMMON).replace("$seed", "1"))
+for name in ("COMMON", "SHORT"):
+    TEXT = TEXT.replace(f"${name}", re.search(rf'{name}="([^"]*)"', TEXT)[1])
+COMMANDS = re.findall(r"python -m training (.*)", TEXT.replace("$seed", "1"))
 
 
 @pytest.mark.parametrize("command", COMMANDS)
