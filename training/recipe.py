@@ -20,18 +20,10 @@ SCHEDULES = ("cosine", "plateau", "constant")
 PRECISIONS = ("float32", "mixed_bfloat16")
 SIDES_PX = (32, 350)
 DATA = "data.json"
-BELOW = {
-    "conv_dropout": 1.0,
-    "dense_dropout": 1.0,
-    "label_smoothing": 1.0,
-    "scale": 1.0,
-    "contrast": 1.0,
-    "ema": 1.0,
-}
-"""What these fields of the recipe stay below; see `Recipe` for what they mean."""
-
-AT_MOST = {"erase": 1.0, "distil_weight": 1.0, "shift": 1.0, "shear": 1.0, "rotation_deg": 180.0}
+BELOW_ONE = ("conv_dropout", "dense_dropout", "label_smoothing", "scale", "contrast", "ema")
+UP_TO_ONE = ("erase", "distil_weight", "shift", "shear")
 ABOVE_ZERO = ("learning_rate", "distil_temperature")
+"""Numbers of the recipe with a range of their own; all others start at 0."""
 
 
 class RunError(MienError):
@@ -115,24 +107,10 @@ class Recipe:
             raise RunError(f"side_px: expected {SIDES_PX[0]} to {SIDES_PX[1]} pixels, found {self.side_px}")
         for setting in dataclasses.fields(self):
             value = getattr(self, setting.name)
-            if setting.type in ("int", "float") and not self._fits(setting.name, value):
-                raise RunError(f"{setting.name}: expected {self._wanted(setting.name)}, found {value}")
+            if setting.type in ("int", "float") and (wanted := _wanted_instead(setting.name, value)):
+                raise RunError(f"{setting.name}: expected {wanted}, found {value}")
         if self.schedule == "cosine" and self.warmup_epochs > self.epochs:
             raise RunError(f"warmup_epochs: expected at most {self.epochs}, the epochs; found {self.warmup_epochs:g}")
-
-    @staticmethod
-    def _fits(name: str, value: float) -> bool:
-        high_enough = value > 0 if name in ABOVE_ZERO else value >= 0
-        low_enough = value < BELOW.get(name, math.inf) and value <= AT_MOST.get(name, math.inf)
-        return math.isfinite(value) and high_enough and low_enough
-
-    @staticmethod
-    def _wanted(name: str) -> str:
-        if name in BELOW:
-            return f"from 0 to below {BELOW[name]:g}"
-        if name in AT_MOST:
-            return f"from 0 to {AT_MOST[name]:g}"
-        return "a number above 0" if name in ABOVE_ZERO else "0 or a number above"
 
     def in_words(self) -> str:
         """What matters most, for a line of a table: "adamw 0.001 cosine, batch 64, smoothing 0.05, flip, shift 6 %"."""
@@ -155,6 +133,17 @@ class Recipe:
         words += [f"{name} {getattr(self, name):g}" for name in ("mixup", "ema") if getattr(self, name)]
         words += [f"distilled {self.distil_weight:g} at {self.distil_temperature:g}"] if self.teachers else []
         return ", ".join(words)
+
+
+def _wanted_instead(name: str, value: float) -> str:
+    """What was expected of a number of a recipe, "" where it is so; NaN and infinity never are."""
+    if name in BELOW_ONE:
+        return "" if 0 <= value < 1 else "from 0 to below 1"
+    if name in UP_TO_ONE:
+        return "" if 0 <= value <= 1 else "from 0 to 1"
+    if name in ABOVE_ZERO:
+        return "" if 0 < value < math.inf else "a number above 0"
+    return "" if 0 <= value < math.inf else "0 or more"
 
 
 def read_recipe(path: Path) -> Recipe:
