@@ -59,7 +59,9 @@ class Split:
 
     def digest(self) -> str:
         """Twelve hexadecimal digits, the same only for the same images in the same order with the same labels."""
-        return hashlib.sha256(self.images.tobytes() + self.labels.tobytes()).hexdigest()[:12]
+        digest = hashlib.sha256(np.ascontiguousarray(self.images).data)  # large images are not copied for it
+        digest.update(np.ascontiguousarray(self.labels).data)
+        return digest.hexdigest()[:12]
 
     def hashes(self) -> list[str]:
         """A digest of each image's pixels: equal for exact duplicates, whatever their names or labels."""
