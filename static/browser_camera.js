@@ -1,6 +1,6 @@
 // This browser's camera: one frame at a time goes to the program, and is shown with its answer.
 
-import { newName } from "./dom.js";
+import { newName, pause } from "./dom.js";
 import { ask } from "./server.js";
 import { TEXT } from "./texts.js";
 
@@ -124,8 +124,6 @@ export class BrowserCamera {
 function release(stream) {
   for (const track of stream?.getTracks() ?? []) track.stop();
 }
-
-const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 function describe({ width, height, faces }, index, taken, times) {
   const spanS = (times.at(-1) - times[0]) / 1000;

@@ -7,6 +7,8 @@ const REVOKE_MS = 10000; // a download that has begun keeps its data
 
 export const $ = (id) => document.getElementById(id);
 
+export const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
 /** Touch an element only where something changes: each change costs a layout. */
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;

@@ -1,7 +1,7 @@
 // Images that are dropped on the page or chosen: analysed once, shown with boxes and bars, saved as picture and JSON.
 
 import { Cover } from "./cover.js";
-import { $, cloneOf, note, saveFile, setText } from "./dom.js";
+import { $, cloneOf, note, pause, saveFile, setText } from "./dom.js";
 import { ask } from "./server.js";
 import { pictureFile, shownSize } from "./stage.js";
 import { TEXT } from "./texts.js";
@@ -9,6 +9,7 @@ import { TEXT } from "./texts.js";
 const MOST = 16;
 const THUMBNAIL = 96;
 const ANALYSIS_MS = 60000; // a photo of 60 MB over a phone's network
+const CROWDED_MS = 1000;
 
 let job = new AbortController(); // ended when other images, or none, are wanted
 let results = []; // {name, bitmap, answer} or {name, bitmap, error}
@@ -96,11 +97,14 @@ async function bitmapOf(file) {
   }
 }
 
+/** {answer} or {error}; where others have all places, it is asked again until there is one. */
 async function analyzed(file, signal) {
-  try {
-    return { answer: await ask("/api/analyze", { method: "POST", body: file, signal, limitMs: ANALYSIS_MS }) };
-  } catch (error) {
-    return { error: error.message };
+  for (const end = performance.now() + ANALYSIS_MS; ; await pause(CROWDED_MS)) {
+    try {
+      return { answer: await ask("/api/analyze", { method: "POST", body: file, signal, limitMs: ANALYSIS_MS }) };
+    } catch (error) {
+      if (error.status !== 429 || signal.aborted || performance.now() > end) return { error: error.message };
+    }
   }
 }
 

@@ -12,6 +12,7 @@ import pytest
 from mien.expressions import Analysis, Box
 from mien.imaging import decode_image
 from tests.page import find, texts
+from tests.test_analyze import post
 from tests.test_page_sources import drop, jpeg
 from tests.web_fakes import eventually, face_showing, free_port
 
@@ -129,3 +130,22 @@ def test_back_to_live_an_image_that_is_on_its_way_is_given_up(browser, page, ana
     assert eventually(lambda: [300, 200] not in browser.execute_script(KEPT))
     analyst.go_on.set()
     assert not eventually(lambda: len(analyst.widths) > 1, within_s=0.7)
+
+
+def test_an_image_that_finds_all_places_taken_is_sent_again(browser, fake_camera, serve, analyst) -> None:
+    fake_camera.publish()
+    server = serve(fake_camera, port=free_port(), analyze=analyst, max_analyses=1)
+    browser.get(server.url)
+    assert eventually(lambda: find(browser, "#status").text == "LIVE")
+    analyst.held_px = 320
+    other = threading.Thread(target=lambda: post(server, jpeg(320, 200)))
+    other.start()
+    assert analyst.asked.wait(8)
+    drop(browser, one_jpg=jpeg(300, 200))
+    refused = "return performance.getEntriesByName(location.origin + '/api/analyze').length"
+    assert eventually(lambda: browser.execute_script(refused) == 2)
+    assert analyst.widths == [320]
+    analyst.go_on.set()
+    assert eventually(lambda: texts(browser, "#faces .label") == ["happy"])
+    assert analyst.widths == [320, 300]
+    other.join(10)
