@@ -104,7 +104,10 @@ def show(title: str, figures: dict[str, float]) -> dict[str, float]:
 
 
 def measure_memory(seconds: float) -> dict[str, float]:
-    """Resident memory with one viewer after half a minute and at the end; flat: 1 where it did not grow."""
+    """Resident memory with one viewer after half a minute and at the end.
+
+    flat: 1 where it grew by MAX_GROWTH_MB at most.
+    """
     program = Program("--source", "demo")
     try:
         program.wait_for_first_picture()

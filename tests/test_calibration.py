@@ -68,7 +68,8 @@ def test_the_command_writes_the_temperature_into_the_weights(tmp_path, capsys):
     words = ["calibrate", "--data", str(data), "--model", str(files[0]), "--weights", str(files[1])]
     assert main(words) == 0
     said = capsys.readouterr().out
-    assert "on 14 PublicTest images" in said
+    assert "on 14 images (PublicTest)" in said
+    assert "may know them by heart" not in said
     temperature = json.loads(files[0].read_text())["temperature"]
     assert f"temperature {temperature:.4f}" in said
     after = FacialExpressionModel(*files).predict(images)
@@ -80,3 +81,13 @@ def test_the_command_writes_the_temperature_into_the_weights(tmp_path, capsys):
     files[0].write_text(json.dumps({**json.loads(files[0].read_text()), "expressions": list(reversed(EXPRESSIONS))}))
     assert main(words) == 2
     assert "expected outputs in the order angry" in capsys.readouterr().err
+
+
+def test_images_set_aside_from_training_are_told(tmp_path, capsys):
+    data = write_folders(tmp_path / "data", public=0, private=0)
+    files = export(tiny(), tmp_path)
+    words = ["calibrate", "--data", str(data), "--model", str(files[0]), "--weights", str(files[1])]
+    assert main(words) == 0
+    said = capsys.readouterr().out
+    assert "a network fitted on other parts of them may know them by heart" in said
+    assert "(held out of training)" in said

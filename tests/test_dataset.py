@@ -9,6 +9,8 @@ from mien.expressions import EXPRESSIONS
 from tests.synthetic import picture, write_csv, write_folders
 from training.dataset import (
     CSV_CODES,
+    HELD_OUT,
+    OFFICIAL,
     Dataset,
     Split,
     duplicates,
@@ -63,6 +65,27 @@ def test_without_usage_a_tenth_validates_and_duplicates_stay_together(tmp_path):
     assert not set(first.train.hashes()) & set(first.validation.hashes())
     assert first.validation.names == again.validation.names
     assert first.validation.names != load_dataset(path, seed=4).validation.names
+
+
+def test_the_sets_are_called_what_they_are(tmp_path):
+    rng = np.random.default_rng(0)
+    own = write_folders(tmp_path / "own")
+    for i, path in enumerate(sorted((own / "test").glob("*/*.png"))):
+        path.rename(path.with_name(f"photo_{i}.png"))
+    with_validation = write_folders(tmp_path / "three")
+    (with_validation / "test").rename(with_validation / "val")
+    private = write_folders(tmp_path / "private", public=0)
+    trains = write_csv(tmp_path / "train.csv", rows_of(4, None, rng))
+    official = write_csv(tmp_path / "all.csv", rows_of(2, "Training", rng) + rows_of(2, "PublicTest", rng))
+    sources = (write_folders(tmp_path / "fer"), official, private, own, with_validation, trains)
+    assert [load_dataset(source).named for source in sources] == [
+        OFFICIAL,
+        OFFICIAL,
+        (HELD_OUT, "PrivateTest"),
+        (HELD_OUT, "test"),
+        ("validation", "test"),
+        (HELD_OUT, "test"),
+    ]
 
 
 def test_duplicates_between_splits_are_counted():

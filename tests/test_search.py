@@ -90,7 +90,7 @@ def test_the_command_compares_and_goes_on_where_it_was(tmp_path, capsys):
     assert json.loads((run / "search.json").read_text()) == found
     words[words.index("--folds") + 1] = "3"
     assert main(words) == 2
-    assert "fold0 holds a run with other images; choose another --run folder" in capsys.readouterr().err
+    assert "fold0 holds a run with other images; choose another run folder" in capsys.readouterr().err
 
 
 def test_a_recipe_that_can_not_be_is_told_before_anything_is_fitted(tmp_path, capsys):

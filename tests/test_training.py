@@ -169,7 +169,7 @@ def test_a_folder_with_other_images_is_refused(dataset, tmp_path):
     fit(plan, dataset, tmp_path)
     half = dataset.validation.take(np.arange(7))
     for other in (dataclasses.replace(dataset, train=half), dataclasses.replace(dataset, validation=half)):
-        with pytest.raises(RunError, match="holds a run with other images; choose another --run folder"):
+        with pytest.raises(RunError, match="holds a run with other images; choose another run folder"):
             fit(dataclasses.replace(plan, batch_size=16), other, tmp_path)
     (tmp_path / "data.json").unlink()
     fit(plan, dataset, tmp_path)

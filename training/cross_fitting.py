@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ def teach(recipe: Recipe, dataset: Dataset, folder: Path, count: int, report: Ca
         keras.utils.clear_session()
         report(f"fold {i + 1} of {count}")
         unseen = dataset.train.take(np.flatnonzero(fold == i))
-        part = Dataset(dataset.train.take(np.flatnonzero(fold != i)), dataset.validation, dataset.test)
+        part = replace(dataset, train=dataset.train.take(np.flatnonzero(fold != i)))
         run = folder / f"fold{i}"
         network = fit(recipe, part, run, report=report)
         export(network, run, recipe=recipe, epochs=len(read_history(run)))
@@ -96,7 +97,7 @@ def _computing_in(precision: str, network: keras.Model) -> keras.Model:
 
 def _claim(folder: Path, told: dict[str, Any]) -> None:
     if (folder / TOLD).is_file() and _read(folder) != told:
-        raise RunError(f"{folder} holds a teacher of {_read(folder)}, {told} asked; choose another --run folder")
+        raise RunError(f"{folder} holds a teacher of {_read(folder)}, {told} asked; choose another run folder")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / TOLD).write_text(json.dumps(told) + "\n", encoding="utf-8")
 

@@ -31,6 +31,8 @@ FOLDERS = {"train": "train", "validation": "validation", "val": "validation", "v
 """What the folders of a split data set may be named, and which split they hold."""
 
 VALIDATION_SHARE = TEST_SHARE = 0.1
+OFFICIAL = "PublicTest", "PrivateTest"
+HELD_OUT = "held out of training"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,12 +75,15 @@ class Dataset:
     """What fits (train), what selects (validation: PublicTest) and what is reported (test: PrivateTest).
 
     test is empty where the source has none. skipped: one line for each image or row that could not be read.
+    named: what validation and test are: OFFICIAL, "validation" and "test" for other images, HELD_OUT for training
+    images that were set aside, which a network from elsewhere may have been fitted on.
     """
 
     train: Split
     validation: Split
     test: Split
     skipped: tuple[str, ...] = ()
+    named: tuple[str, str] = OFFICIAL
 
 
 @dataclass(slots=True)
@@ -86,6 +91,7 @@ class _Collector:
     """Gathers readable images by split and the reasons for those that are not."""
 
     side_px: int
+    official: bool = False
     rows: dict[str, list[tuple[np.ndarray, int, str]]] = field(default_factory=dict)
     skipped: list[str] = field(default_factory=list)
 
@@ -125,8 +131,10 @@ def load_dataset(source: str | Path, *, side_px: int = CSV_SIDE_PX, seed: int = 
     skipped = f" ({len(collector.skipped)} skipped, first {collector.skipped[0]})" if collector.skipped else ""
     if not len(train):
         raise DataError(f"{path}: expected training images, found none that can be read{skipped}")
+    named = OFFICIAL if collector.official else ("validation", "test")
     if not len(validation):
         train, validation = hold_out(train, VALIDATION_SHARE, seed)
+        named = HELD_OUT, named[1]
     missing = [expression for expression, n in train.counts().items() if n == 0]
     if missing:
         raise DataError(
@@ -134,7 +142,7 @@ def load_dataset(source: str | Path, *, side_px: int = CSV_SIDE_PX, seed: int = 
         )
     if not len(validation):
         raise DataError(f"{path}: expected two images of an expression or more, to hold one out; found one of each")
-    return Dataset(train, validation, test, tuple(collector.skipped))
+    return Dataset(train, validation, test, tuple(collector.skipped), named)
 
 
 def groups(split: Split) -> np.ndarray:
@@ -171,7 +179,7 @@ def duplicates(dataset: Dataset) -> dict[str, int]:
     for digest, label in zip(dataset.train.hashes(), dataset.train.labels, strict=True):
         labels_of.setdefault(digest, set()).add(int(label))
     counts = {"distinct images in Training": len(labels_of)}
-    for name, split in (("PublicTest", dataset.validation), ("PrivateTest", dataset.test)):
+    for name, split in zip(dataset.named, (dataset.validation, dataset.test), strict=True):
         images = zip(split.hashes(), split.labels, strict=True)
         also = [(digest, label) for digest, label in images if digest in labels_of]
         counts[f"{name} images also in Training"] = len(also)
@@ -179,7 +187,7 @@ def duplicates(dataset: Dataset) -> dict[str, int]:
             int(label) not in labels_of[digest] for digest, label in also
         )
     public = set(dataset.validation.hashes()) - set(labels_of)
-    counts["PrivateTest images also in PublicTest, but not in Training"] = sum(
+    counts[f"{dataset.named[1]} images also in {dataset.named[0]}, but not in Training"] = sum(
         digest in public for digest in dataset.test.hashes()
     )
     return counts
@@ -200,7 +208,8 @@ def _read_folders(root: Path, collector: _Collector) -> None:
     for folder in splits:
         split = FOLDERS[folder.name.lower()]
         for image, label, path in _images_of(folder, collector):
-            public = split == "test" and path.name.startswith("PublicTest")
+            public = split == "test" and path.name.startswith(OFFICIAL[0])
+            collector.official |= split == "test" and path.name.startswith(OFFICIAL)
             collector.add("validation" if public else split, image, label, str(path))
 
 
@@ -246,6 +255,7 @@ def _read_csv(path: Path, collector: _Collector) -> None:
             collector.skipped.append(f"{name}: {error}")
         else:
             collector.add(usage, image, label, name)
+            collector.official |= usage != "train"
 
 
 def _code(text: str | None) -> int:

@@ -128,36 +128,40 @@ def calibration_error(probabilities: np.ndarray, labels: np.ndarray, bins: int =
 
 
 FLIPPED = ", flip averaged"
+CLEAN = " clean"
 
 
 def evaluate(predict: Callable[[np.ndarray], np.ndarray], dataset: Dataset, *, flip: bool = False) -> dict[str, Scores]:
     """Scores by name: PublicTest, PrivateTest, and PrivateTest without the images that also stand in Training.
 
+    Other images have other names, see `training.dataset.Dataset`.
+
     predict: faces uint8 (n, side, side, 1) -> probabilities (n, 7).
     flip: each set once more with FLIPPED behind its name: the mean of the probabilities of an image and its mirror
     image (an old habit of image classification, as in Krizhevsky, Sutskever and Hinton, 2012).
     """
-    sets: dict[str, Split] = {"PublicTest": dataset.validation, "PrivateTest": dataset.test}
+    sets: dict[str, Split] = dict(zip(dataset.named, (dataset.validation, dataset.test), strict=True))
     scores: dict[str, Scores] = {}
     averaged: dict[str, Scores] = {}
     for name, split in sets.items():
         if not len(split):
             continue
         probabilities = predict(split.images)
-        scores.update(_with_clean(name, split, probabilities, dataset.train))
+        others = dataset.train if split is dataset.test else None
+        scores.update(_with_clean(name, split, probabilities, others))
         if flip:
             mirrored = predict(np.ascontiguousarray(split.images[:, :, ::-1]))
-            found = _with_clean(name, split, (probabilities + mirrored) / 2, dataset.train)
+            found = _with_clean(name, split, (probabilities + mirrored) / 2, others)
             averaged.update({f"{set_name}{FLIPPED}": s for set_name, s in found.items()})
     return scores | averaged
 
 
-def _with_clean(name: str, split: Split, probabilities: np.ndarray, train: Split) -> dict[str, Scores]:
-    """The scores of one set, and for PrivateTest those of its clean part."""
+def _with_clean(name: str, split: Split, probabilities: np.ndarray, train: Split | None) -> dict[str, Scores]:
+    """The scores of one set, and those of the part of it that does not stand in `train`."""
     scores = {name: score(probabilities, split.labels)}
-    if name == "PrivateTest":
+    if train is not None:
         clean = set(not_in(split, train).names)
         kept = [i for i, image_name in enumerate(split.names) if image_name in clean]
         if kept:
-            scores["PrivateTest clean"] = score(probabilities[kept], split.labels[kept])
+            scores[f"{name}{CLEAN}"] = score(probabilities[kept], split.labels[kept])
     return scores

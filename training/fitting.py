@@ -152,7 +152,7 @@ def prepare(
     finished = (len(history) >= recipe.epochs or stopped) and best_file.is_file()
     checkpoint = Checkpoint(run_folder / "backup", len(batches))
     if len(history) > 1 and not finished and not checkpoint.is_there():
-        raise RunError(f"{run_folder}: expected a checkpoint to go on from, found none; choose another --run folder")
+        raise RunError(f"{run_folder}: expected a checkpoint to go on from, found none; choose another run folder")
     best_accuracy = max((row["val_accuracy"] for row in history), default=None)
     averages = [layer for layer in trainer.layers if isinstance(layer, WeightAverage)]
     arguments = {

@@ -19,7 +19,7 @@ def class_counts(dataset: Dataset) -> Figure:
     """Images of each expression in each split, as shares of the split, with their numbers."""
     drawing = figure(8, 3.5)
     axes = plain(drawing.subplots())
-    splits = {"Training": dataset.train, "PublicTest": dataset.validation, "PrivateTest": dataset.test}
+    splits = {"Training": dataset.train, dataset.named[0]: dataset.validation, dataset.named[1]: dataset.test}
     splits = {name: split for name, split in splits.items() if len(split)}
     for i, (name, split) in enumerate(splits.items()):
         counts = np.array(list(split.counts().values()))

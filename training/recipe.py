@@ -178,9 +178,9 @@ def claim(run_folder: Path, recipe: Recipe, images: str) -> None:
         differing = sorted(name for name in wanted if name != "epochs" and found[name] != wanted[name])
         if differing:
             changes = ", ".join(f"{name} {found[name]} there, {wanted[name]} asked" for name in differing)
-            raise RunError(f"{run_folder} holds a run with another recipe ({changes}); choose another --run folder")
+            raise RunError(f"{run_folder} holds a run with another recipe ({changes}); choose another run folder")
         if data.is_file() and data.read_text(encoding="utf-8") != _told(images):
-            raise RunError(f"{run_folder} holds a run with other images; choose another --run folder")
+            raise RunError(f"{run_folder} holds a run with other images; choose another run folder")
     path.write_text(json.dumps(wanted, indent=2) + "\n", encoding="utf-8")
     data.write_text(_told(images), encoding="utf-8")
 

@@ -12,7 +12,7 @@ from mien.expressions import EXPRESSIONS, ModelError
 from training import end_to_end, plots
 from training.costs import Costs
 from training.end_to_end import EndToEnd
-from training.evaluation import FLIPPED, Scores
+from training.evaluation import CLEAN, FLIPPED, Scores
 from training.recipe import Recipe, recipe_from
 
 CARD_BEGIN, CARD_END = "<!-- figures: begin -->", "<!-- figures: end -->"
@@ -96,8 +96,8 @@ class Report:
 
 
 def main_set(sets: dict[str, Any]) -> str:
-    """PrivateTest, or the first set where there is none."""
-    return "PrivateTest" if "PrivateTest" in sets else next(iter(sets))
+    """PrivateTest or test, or the first set where there is none."""
+    return next((name for name in ("PrivateTest", "test") if name in sets), next(iter(sets)))
 
 
 def as_markdown(scores: dict[str, Scores]) -> str:
@@ -138,7 +138,7 @@ def comparison(reports: list[Report]) -> str:
     ]
     for report in reports:
         costs, recipe = report.costs, report.recipe
-        s, clean = report.sets[report.main_set], report.sets.get("PrivateTest clean")
+        s, clean = report.sets[report.main_set], report.sets.get(f"{report.main_set}{CLEAN}")
         other = f" ({report.main_set})" if report.main_set != "PrivateTest" else ""
         lines.append(
             f"| {costs.network} | {recipe.in_words() if recipe else '?'} | {report.epochs or '?'} "

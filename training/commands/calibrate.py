@@ -8,7 +8,7 @@ from pathlib import Path
 from mien.expressions import EXPRESSIONS
 from mien.keras_files import load_network
 from training.calibration import at_temperature, fit_temperature, fold_into
-from training.commands.options import add_data, add_network, report_data, square_model
+from training.commands.options import add_data, add_network, report_data, square_model, warn_of_known_images
 from training.dataset import load_dataset
 from training.evaluation import score
 from training.export import export_calibrated
@@ -29,12 +29,13 @@ def run(options: argparse.Namespace) -> None:
         raise RunError(f"{options.model}: expected outputs in the order {', '.join(EXPRESSIONS)}, found another")
     dataset = load_dataset(options.data, side_px=side_px)
     report_data(dataset)
+    warn_of_known_images(dataset)
     labels = dataset.validation.labels
     before = model.predict(dataset.validation.images)
     temperature = fit_temperature(before, labels)
     for when, probabilities in (("before", before), ("after", at_temperature(before, temperature))):
         s = score(probabilities, labels)
-        print(f"{when}: NLL {s.nll:.4f}, ECE {s.ece:.4f} on {s.n} PublicTest images")
+        print(f"{when}: NLL {s.nll:.4f}, ECE {s.ece:.4f} on {s.n} images ({dataset.named[0]})")
     network = load_network(options.model, options.weights)
     fold_into(network, temperature)
     folder = options.export or options.model.parent

@@ -8,7 +8,7 @@ from pathlib import Path
 from mien.detector import DETECTORS, create_detector
 from mien.expressions import ModelError
 from model import FacialExpressionModel
-from training.commands.options import add_data, add_network, report_data, square_model
+from training.commands.options import add_data, add_network, report_data, square_model, warn_of_known_images
 from training.costs import measure
 from training.dataset import Split, load_dataset
 from training.end_to_end import EndToEnd, end_to_end
@@ -44,6 +44,7 @@ def run(options: argparse.Namespace) -> None:
         around(options.card)  # complains before anything is measured
     dataset = load_dataset(options.data, side_px=side_px)
     report_data(dataset)
+    warn_of_known_images(dataset)
     recipe, epochs = read_origin(options.model)
     frames = in_frames(options, model, dataset.test) if options.end_to_end else ()
     report = Report(evaluate(model.predict, dataset, flip=True), measure(model), epochs, recipe, frames)

@@ -10,7 +10,7 @@ from typing import Any
 
 from mien.expressions import ModelError
 from model import FacialExpressionModel
-from training.dataset import Dataset
+from training.dataset import HELD_OUT, Dataset
 from training.recipe import Recipe
 
 RECIPE_HELP = {
@@ -110,6 +110,12 @@ def report_data(dataset: Dataset) -> None:
     """Print how many images there are, and which could not be read."""
     print(f"{len(dataset.train)} images to train, {len(dataset.validation)} to validate, {len(dataset.test)} to test")
     report_skipped(dataset.skipped)
+
+
+def warn_of_known_images(dataset: Dataset) -> None:
+    """Print a warning where figures would be those of images that the network may have been fitted on."""
+    if dataset.named[0] == HELD_OUT:
+        print("these are training images set aside: a network fitted on other parts of them may know them by heart")
 
 
 def report_skipped(lines: Sequence[str]) -> None:
