@@ -6,6 +6,7 @@ huge picture (a decompression bomb) is refused at no cost.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import cv2
@@ -24,6 +25,10 @@ FORMATS = "JPEG, PNG, WebP, GIF or BMP"
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
+MAX_SEGMENTS = 100_000
+"""Of a JPEG or PNG: a made-up file could keep the program busy for seconds with millions of them."""
+
+_JPEG_MARKER = re.compile(rb"\xff([^\xff])")  # of several 0xFF in a row all but the last are filling
 _JPEG_SIZE_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOF0..SOF15 without DHT, JPG and DAC
 _JPEG_BARE_MARKERS = frozenset((0x01, *range(0xD0, 0xD9)))  # TEM, RST0..RST7, SOI: no length follows
 
@@ -150,7 +155,9 @@ def _png_is_whole(data: bytes) -> bool:
     """
     position = len(PNG_SIGNATURE)
     kind = b""
-    while kind != b"IEND" and position + 12 <= len(data):
+    for _ in range(MAX_SEGMENTS):
+        if kind == b"IEND" or position + 12 > len(data):
+            break
         kind = data[position + 4 : position + 8]
         position += 12 + int.from_bytes(data[position : position + 4], "big")  # length, type, data, checksum
     return kind == b"IEND" and position <= len(data)
@@ -191,14 +198,11 @@ def _jpeg_size(data: bytes) -> tuple[int, int] | None:
     # Walk from marker to marker as the decoder does; whole segments are skipped, so that the preview
     # picture inside an EXIF segment is not taken for the picture itself.
     position = 2
-    while True:
-        position = data.find(b"\xff", position)
-        while position != -1 and data[position : position + 1] == b"\xff":
-            position += 1
-        if position == -1 or position >= len(data):
+    for _ in range(MAX_SEGMENTS):
+        found = _JPEG_MARKER.search(data, position)
+        if found is None:
             return None
-        marker = data[position]
-        position += 1
+        marker, position = found[1][0], found.end()
         if marker == 0x00 or marker in _JPEG_BARE_MARKERS:
             continue
         if marker in (0xD9, 0xDA):  # the picture's data begins, or the file ends, without a size
@@ -207,6 +211,7 @@ def _jpeg_size(data: bytes) -> tuple[int, int] | None:
             size = data[position + 3 : position + 7]
             return (int.from_bytes(size[2:], "big"), int.from_bytes(size[:2], "big")) if len(size) == 4 else None
         position += max(2, int.from_bytes(data[position : position + 2], "big"))
+    return None
 
 
 _SIZE_READERS = {"PNG": _png_size, "GIF": _gif_size, "BMP": _bmp_size, "WebP": _webp_size, "JPEG": _jpeg_size}

@@ -4,6 +4,7 @@ import contextlib
 import random
 import struct
 import time
+import zlib
 
 import cv2
 import numpy as np
@@ -255,3 +256,21 @@ def test_a_png_chunk_that_claims_more_than_there_is_is_never_made_room_for(at, l
     monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("it was decoded"))
     with pytest.raises(ImageError, match="broken or cut off"):
         decode_image(png_with_a_chunk_that_claims(length, at))
+
+
+@pytest.mark.parametrize("bare", [b"\xff\x00", b"\xff\xd0", b"\xff\xff\xff\x01"])
+def test_a_jpeg_of_endless_markers_is_given_up(bare, monkeypatch):
+    monkeypatch.setattr(imaging, "MAX_SEGMENTS", 50)
+    jpeg = encode_jpeg(np.zeros((20, 30, 3), np.uint8))
+    assert image_size(jpeg[:2] + bare * 40 + jpeg[2:]) == (30, 20)
+    with pytest.raises(ImageError, match="gives no size"):
+        image_size(jpeg[:2] + bare * 50 + jpeg[2:])
+
+
+def test_a_png_of_endless_chunks_is_given_up(monkeypatch):
+    monkeypatch.setattr(imaging, "MAX_SEGMENTS", 50)
+    png = encode_png(np.zeros((20, 30, 3), np.uint8))
+    chunk = b"\0\0\0\0" + b"teXt" + zlib.crc32(b"teXt").to_bytes(4, "big")
+    assert decode_image(png[:33] + chunk * 40 + png[33:]).shape == (20, 30, 3)
+    with pytest.raises(ImageError, match="broken or cut off"):
+        decode_image(png[:33] + chunk * 50 + png[33:])
