@@ -203,6 +203,7 @@ function goLive() {
     enter("live");
     showNotice(TEXT.waiting);
   }
+  setPaused(false); // who chooses a source wants to see it
   wake();
 }
 

@@ -90,6 +90,17 @@ def test_another_source_is_taken(browser, page, selector, name) -> None:
     assert eventually(lambda: texts(browser, "#source-menu [aria-current=true]") == [name])
 
 
+def test_a_source_chosen_while_paused_is_shown(browser, page) -> None:
+    press(browser, "p")
+    assert find(browser, "#status").text == "PAUSED"
+    open_menu(browser)
+    find(browser, "#source-list li:first-child button").click()
+    assert eventually(lambda: find(browser, "#source-name").text == "Demo")
+    assert find(browser, "#status").text == "LIVE"
+    assert find(browser, "#pause").get_attribute("aria-pressed") == "false"
+    assert changes(browser)
+
+
 def test_a_source_that_can_not_be_opened_says_why_and_the_old_one_goes_on(browser, page) -> None:
     open_menu(browser)
     find(browser, "#url").send_keys("rtsp://nowhere/\n")
