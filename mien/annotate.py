@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 
 import cv2
@@ -43,7 +44,7 @@ def placeholder(width: int, height: int, lines: Sequence[str]) -> np.ndarray:
     canvas = np.full((height, width, 3), STAGE_BGR, np.uint8)
     unit = max(0.45, min(width, height) / 720)
     top = height / 2 - (len(lines) - 1) * 24 * unit
-    for i, line in enumerate(lines):
+    for i, line in enumerate(map(_drawable, lines)):
         scale = (1.3 if i == 0 else 0.85) * unit
         (text_w, text_h), _ = cv2.getTextSize(line, FONT, scale, 1)
         if text_w > width * 0.92:
@@ -52,6 +53,11 @@ def placeholder(width: int, height: int, lines: Sequence[str]) -> np.ndarray:
         at = round((width - text_w) / 2), round(top + i * 48 * unit + text_h / 2)
         cv2.putText(canvas, line, at, FONT, scale, PAPER_BGR, 1, cv2.LINE_AA)
     return canvas
+
+
+def _drawable(text: str) -> str:
+    """The text in ASCII, all that OpenCV can draw: letters lose their marks, and what is left beyond it is left out."""
+    return unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
 
 
 def _draw_face(canvas: np.ndarray, face: Face, unit: float) -> None:

@@ -70,6 +70,11 @@ def test_placeholder_has_the_size_asked_and_text(width, height):
     assert len(np.unique(picture)) > 3
 
 
+@pytest.mark.parametrize(("name", "drawn"), [("Besprechung Übung.mp4", "Besprechung Ubung.mp4"), ("会議.mp4", ".mp4")])
+def test_letters_that_can_not_be_drawn_become_no_question_marks(name, drawn):
+    assert (placeholder(320, 240, [name]) == placeholder(320, 240, [drawn])).all()
+
+
 def test_tiny_frames_are_annotated():
     assert annotate(frame(16, 16), Analysis(16, 16, (face(Box(1, 1, 8, 8)),))).shape == (16, 16, 3)
 
