@@ -42,7 +42,7 @@ function show(state) {
   showHint(hintFor(state));
   if (view !== "images") remember(state);
   showFaces(state.faces, { chosenId: view === "images" ? null : timeline.face, jump: view === "images" });
-  announce(state);
+  announce(state, { isImage: view === "images" });
 }
 
 /** Each frame counts once, however often its state is told; another source is another session. */

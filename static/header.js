@@ -57,10 +57,12 @@ function sentence(text) {
 
 let announcedAt = 0;
 
-export function announce(state) {
+/** isImage: what is shown stands alone, so that it is told at once, by its name. */
+export function announce({ source, faces }, { isImage = false } = {}) {
   const now = performance.now();
-  if (now - announcedAt < ANNOUNCE_MS) return;
-  const text = TEXT.heard($("status").textContent, state.faces.map((face) => face.label));
+  if (!isImage && now - announcedAt < ANNOUNCE_MS) return;
+  const what = isImage && source.reason ? [source.reason] : faces.map((face) => face.label);
+  const text = TEXT.heard(isImage ? source.name : $("status").textContent, what);
   if ($("announcement").textContent === text) return;
   announcedAt = now;
   $("announcement").textContent = text;

@@ -100,6 +100,15 @@ def test_each_image_is_sent_by_itself_and_shown_before_the_next_is_answered(brow
     assert 60_000 in browser.execute_script("return window.limits")
 
 
+def test_each_image_that_is_chosen_is_announced_at_once(browser, page) -> None:
+    drop(browser, one_jpg=jpeg(300, 200), two_jpg=jpeg(320, 200))
+    assert eventually(lambda: len(browser.find_elements("css selector", "#strip button")) == 2)
+    first, second = browser.find_elements("css selector", "#strip button")
+    for button, announced in ((second, "two.jpg. happy"), (first, "one.jpg. happy"), (second, "two.jpg. happy")):
+        button.click()
+        assert texts(browser, "#announcement") == [announced]
+
+
 def test_before_the_first_answer_there_is_nothing_to_save(browser, page, analyst) -> None:
     analyst.held_px = 300
     drop(browser, one_jpg=jpeg(300, 200))

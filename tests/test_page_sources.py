@@ -182,6 +182,7 @@ def test_several_images_are_chosen_between(browser, page, tmp_path) -> None:
     browser.find_elements("css selector", "#strip button")[2].click()
     assert texts(browser, "#faces .label") == []
     assert "broken" in find(browser, "#notice").text
+    assert texts(browser, "#announcement")[0].startswith("broken.jpg. The JPEG image is broken")
     browser.get_log("browser")  # says 422
 
 
