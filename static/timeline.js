@@ -23,6 +23,7 @@ export class Timeline {
     this.drawnAt = 0;
     this.#bindLegend();
     this.#bindCursor();
+    this.#describe();
     onThemeChange(() => this.draw());
     new ResizeObserver(() => this.draw()).observe(canvas);
   }
@@ -80,12 +81,14 @@ export class Timeline {
     });
     canvas.addEventListener("pointerleave", () => move(null));
     canvas.addEventListener("blur", () => move(null));
+    canvas.addEventListener("focus", () => this.#describe());
     const steps = { ArrowLeft: 1, ArrowRight: -1, ArrowDown: 1, ArrowUp: -1, PageDown: 10, PageUp: -10 };
     canvas.addEventListener("keydown", (event) => {
       const to = { Home: SPAN_S, End: 0 }[event.key] ?? (event.key in steps ? (this.cursor ?? 0) + steps[event.key] : null);
       if (to === null) return;
       event.preventDefault();
       move(to);
+      this.#describe();
     });
   }
 
@@ -137,18 +140,30 @@ export class Timeline {
     pen.stroke();
   }
 
-  /** The values at the cursor, or the newest, in the legend and for screen readers. */
-  #say() {
+  /** The seven values at the cursor, or the newest; null without any. */
+  #valuesNow() {
     const { history, face, cursor } = this;
-    const values = history.now === null ? null : history.at(face, history.now - (cursor ?? 0));
+    return history.now === null ? null : history.at(face, history.now - (cursor ?? 0));
+  }
+
+  /** The values in the legend. */
+  #say() {
+    const { face, cursor } = this;
+    const values = this.#valuesNow();
     this.values.forEach((element, i) => setText(element, values ? String(Math.round(100 * values[EXPRESSIONS[i]])) : TEXT.unknown));
     setText($("timeline-face"), face === null ? "" : TEXT.face(face));
     setText($("moment"), cursor === null ? "" : TEXT.ago(cursor));
-    canvas.setAttribute("aria-valuenow", String(-Math.round(cursor ?? 0)));
+  }
+
+  /** The values for screen readers, when they come here or ask: they read out every change. */
+  #describe() {
+    const { face, cursor } = this;
+    const values = this.#valuesNow();
     const when = TEXT.ago(cursor ?? 0);
     const top = values && Object.entries(values).sort((a, b) => b[1] - a[1]).slice(0, 3);
     const text = face === null ? TEXT.noHistory : top ? TEXT.valuesAt(when, top) : TEXT.awayAt(when);
-    if (document.activeElement === canvas || !canvas.hasAttribute("aria-valuetext")) canvas.setAttribute("aria-valuetext", text);
+    canvas.setAttribute("aria-valuenow", String(-Math.round(cursor ?? 0)));
+    canvas.setAttribute("aria-valuetext", text);
   }
 }
 

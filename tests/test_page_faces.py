@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from mien.expressions import EXPRESSIONS
-from tests.page import find, texts
+from tests.page import find, press, texts
 from tests.web_fakes import eventually, face_showing, free_port
 
 pytestmark = pytest.mark.browser
@@ -147,6 +147,34 @@ def test_values_at_a_moment_by_pointer_and_by_keyboard(browser, fake_camera, pag
     assert eventually(lambda: "happy 82" in line.get_attribute("aria-valuetext"))
     line.send_keys(Keys.HOME)
     assert "was away" in line.get_attribute("aria-valuetext")
+
+
+TOLD = """
+const [line, done] = arguments;
+line.focus();
+const changes = [];
+new MutationObserver((all) => changes.push(...all)).observe(line, { attributeFilter: ["aria-valuetext"] });
+let frames = 0;
+document.addEventListener("mien:frame", () => {
+  frames += 1;
+  if (frames === 20) done([line.getAttribute("aria-valuetext"), changes.length]);
+});
+"""
+"""What the timeline tells a screen reader when it is come to, and how often it tells another over 20 frames."""
+
+
+def test_the_timeline_tells_its_values_when_it_is_come_to_and_then_only_when_asked(browser, page) -> None:
+    told, changes = browser.execute_async_script(TOLD, find(browser, "#lines"))
+    assert "happy 82" in told
+    assert changes == 0
+
+
+def test_on_a_paused_page_the_timeline_tells_what_is_there(browser, page) -> None:
+    press(browser, "p")
+    assert find(browser, "#status").text == "PAUSED"
+    line = find(browser, "#lines")
+    browser.execute_script("arguments[0].focus()", line)
+    assert "happy 82" in line.get_attribute("aria-valuetext")
 
 
 HISTORY = """
