@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -139,6 +140,36 @@ def test_everything_is_reached_by_keyboard(browser, page) -> None:
     for name in ("source", "pause", "save", "record", "privacy", "mirror", "heat", "keys", "threshold", "who", "lines"):
         assert name in reached
     assert browser.execute_script("return document.querySelectorAll('[tabindex]:not([tabindex=\"0\"])').length") == 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_focus_is_seen_on_buttons_that_are_pressed(browser, page, scheme) -> None:
+    resize(browser, 1280, 800, scheme)
+    for name in ("pause", "record"):
+        is_ringed, ring, ground = browser.execute_script(FOCUSED, find(browser, f"#{name}"))
+        assert is_ringed
+        assert contrast(ring, ground) >= 3
+
+
+FOCUSED = """
+const [button] = arguments;
+button.setAttribute("aria-pressed", "true");
+button.focus();
+const { outlineColor, backgroundColor } = getComputedStyle(button);
+return [button.matches(":focus-visible"), outlineColor, backgroundColor];
+"""
+
+
+def contrast(one: str, other: str) -> float:
+    """As WCAG 2.2 defines it, of two colours such as rgb(1, 2, 3)."""
+
+    def luminance(color: str) -> float:
+        red, green, blue = (int(channel) / 255 for channel in re.findall(r"\d+", color))
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (red, green, blue)]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    darker, lighter = sorted((luminance(one), luminance(other)))
+    return (lighter + 0.05) / (darker + 0.05)
 
 
 def test_what_is_loaded_is_small(browser, page) -> None:
