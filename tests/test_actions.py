@@ -143,6 +143,16 @@ def test_on_a_phone_the_buttons_are_large_enough_for_a_thumb(browser, page) -> N
         assert button.accessible_name
 
 
+def test_on_a_phone_the_answer_to_a_button_is_seen_above_the_buttons(browser, page) -> None:
+    resize(browser, 390, 844)
+    browser.execute_script("scrollTo(0, document.body.scrollHeight)")
+    find(browser, "#privacy").click()
+    assert eventually(lambda: "pixelated for everybody" in find(browser, "#note").text)
+    edges = "const { top, bottom } = arguments[0].getBoundingClientRect(); return [top, bottom]"
+    top, bottom = browser.execute_script(edges, find(browser, "#note"))
+    assert 0 < top < bottom < browser.execute_script(edges, find(browser, ".actions"))[0]
+
+
 # ---- what acts on the program, for everybody
 
 
