@@ -13,6 +13,7 @@ from tests.browser_camera import Program, choose_camera, demo_pictures, film, le
 from tests.page import find, press, texts
 from tests.test_page_sources import SOURCES, analyze, drop, jpeg
 from tests.web_fakes import eventually, free_port, resize
+from web.app import ROOT
 
 pytestmark = pytest.mark.browser
 
@@ -170,6 +171,21 @@ def contrast(one: str, other: str) -> float:
 
     darker, lighter = sorted((luminance(one), luminance(other)))
     return (lighter + 0.05) / (darker + 0.05)
+
+
+@pytest.mark.parametrize("learned_last", ["AbortSignal.any", "HTMLElement.prototype.popover"])
+def test_a_browser_that_is_too_old_is_told_which_it_must_be(browser, page, learned_last) -> None:
+    versions = "Chrome or Edge 116, Firefox 125, Safari 17.4"
+    assert versions in " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    assert not find(browser, "#too-old").is_displayed()
+    script = browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": f"delete {learned_last}"})
+    try:
+        browser.refresh()
+        assert eventually(lambda: versions in find(browser, "#too-old").text)
+    finally:
+        browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", script)
+    browser.get("about:blank")
+    browser.get_log("browser")  # what it misses
 
 
 def test_what_is_loaded_is_small(browser, page) -> None:
