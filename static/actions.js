@@ -126,6 +126,7 @@ export function bindActions(callbacks) {
   document.addEventListener("keydown", (event) => {
     const key = event.key.length === 1 ? event.key.toLowerCase() : "";
     if (!keys.has(key) || event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (!$("shortcuts").checked) return; // who speaks to the computer presses letters unawares
     if (event.target.closest("input:not([type=range]), textarea, select")) return;
     if (key === " " && event.target.closest("button, a, [tabindex], input")) return; // there the space bar has its own use
     if ($("help").open && key !== "?") return;

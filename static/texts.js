@@ -165,5 +165,6 @@ export const TEXT = {
       "numbers alone. A face shows an expression, not what a person feels, thinks or intends: do not decide about people by it.",
     or: "or",
     space: "space",
+    shortcuts: "These keys work on this page",
   },
 };

@@ -153,6 +153,19 @@ def test_on_a_phone_the_answer_to_a_button_is_seen_above_the_buttons(browser, pa
     assert 0 < top < bottom < browser.execute_script(edges, find(browser, ".actions"))[0]
 
 
+def test_the_keys_can_be_switched_off(browser, page) -> None:
+    press(browser, "?")
+    find(browser, "#shortcuts").click()
+    find(browser, "#help-close").click()
+    press(browser, "m")
+    assert not pressed(browser, "mirror")
+    find(browser, "#keys").click()
+    find(browser, "#shortcuts").click()
+    find(browser, "#help-close").click()
+    press(browser, "m")
+    assert pressed(browser, "mirror")
+
+
 # ---- what acts on the program, for everybody
 
 
