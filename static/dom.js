@@ -19,9 +19,10 @@ export function cloneOf(id) {
   return $(id).content.firstElementChild.cloneNode(true);
 }
 
-/** Put the texts into the page: data-text is what an element says, data-name what a control without words is called. */
+/** Put in the texts: data-text is what an element says, data-title its tooltip, data-name what a control is called. */
 export function fillTexts(root = document) {
   for (const element of root.querySelectorAll("[data-text]")) element.textContent = TEXT.page[element.dataset.text];
+  for (const element of root.querySelectorAll("[data-title]")) element.title = TEXT.page[element.dataset.title];
   for (const element of root.querySelectorAll("[data-name]")) nameControl(element, TEXT.page[element.dataset.name]);
   for (const template of root.querySelectorAll("template")) fillTexts(template.content);
 }

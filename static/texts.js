@@ -107,7 +107,9 @@ export const TEXT = {
     stage: "Live picture",
     picture: "Picture with a box, an expression and a percentage at each face",
     fps: "Frames analysed per second",
-    latency: "Delay from camera to picture",
+    latency:
+      "Milliseconds from receiving a frame until its picture is ready, without camera and network. For this browser's " +
+      "camera: from taking a frame until its answer is here.",
     viewers: "Viewers",
     noFace: "NO FACE",
     privacyBadge: "PRIVACY",

@@ -64,6 +64,11 @@ def test_the_header_says_what_is_shown(browser, page) -> None:
     assert eventually(lambda: find(browser, "#viewers").text == "1 viewer")
 
 
+def test_a_figure_says_what_it_is_when_it_is_pointed_at(browser, page) -> None:
+    title = find(browser, ".figures div:has(#latency)").get_attribute("title")
+    assert "from receiving a frame until its picture is ready, without camera and network" in title
+
+
 def test_a_face_that_leaves_leaves_the_list_and_the_others_stay(browser, fake_camera, page) -> None:
     second = find(browser, '.face[data-id="2"]')
     fake_camera.faces = (face_showing("surprise", 2),)

@@ -120,7 +120,9 @@ SCHEMAS: Json = {
         {
             "source": ref("Source"),
             "fps": number("Analysed frames a second over the last 2 s.", minimum=0),
-            "latency_ms": number("From capture to picture.", null=True),
+            "latency_ms": number(
+                "Milliseconds from receiving a frame until its picture is ready, without camera and network.", null=True
+            ),
             "timing_ms": {"type": "object", "additionalProperties": {"type": "number"}},
             "viewers": whole("Picture streams that are open.", minimum=0),
             "detector": text("What finds the faces."),
