@@ -165,7 +165,8 @@ class Tracker:
         """Take the boxes detected at time_s (seconds, never falling); return the faces to show, by number."""
         self._lost = False
         self._detected_at_s = time_s
-        self._tracks = [track for track in self._tracks if not track.is_gone(time_s)]
+        # What the last detection saw may be here still, however long ago that was; what it missed may be gone.
+        self._tracks = [track for track in self._tracks if track.missed_since_s is None or not track.is_gone(time_s)]
         for box, track in _pairs(boxes, list(self._tracks)):
             if track is None:
                 self._tracks.append(Track(box, time_s))
@@ -174,6 +175,7 @@ class Tracker:
         for track in self._tracks:
             if track.seen_at_s != time_s:
                 track.miss(time_s)
+        self._tracks = [track for track in self._tracks if not track.is_gone(time_s)]
         self._drop_doubles()
         for track in self._tracks:
             if track.id is None and track.hits >= CONFIRMATIONS:

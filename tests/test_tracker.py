@@ -58,10 +58,27 @@ def test_a_face_that_was_missed_is_looked_for_again_sooner():
     assert tracker.wants_detection(0.7 + DETECT_EVERY_S)
 
 
+@pytest.mark.parametrize("gap_s", [1.0, 1.3, 2.0, 9.0])
+def test_a_face_seen_in_each_detection_is_shown_however_far_apart_they_are(gap_s):
+    tracker = Tracker()
+    face = Box(50, 50, 80, 80)
+    shown = [[t.id for t in tracker.update([face], i * gap_s)] for i in range(4)]
+    assert shown == [[], [1], [1], [1]]
+
+
+def test_far_apart_too_a_single_false_hit_never_shows_and_who_left_is_not_bridged():
+    tracker = Tracker()
+    face, ghost = Box(50, 50, 80, 80), Box(300, 200, 60, 60)
+    rows = [[face], [face, ghost], [face], [face, ghost], [face], [], [face], [face]]
+    shown = [[t.id for t in tracker.update(boxes, i * 2.0)] for i, boxes in enumerate(rows)]
+    assert shown == [[], [1], [1], [1], [1], [], [], [2]]
+
+
 def test_a_forgotten_number_is_not_used_again():
     tracker = Tracker()
     box = Box(50, 50, 80, 80)
     assert follow(tracker, [[box]] * 3)[-1] == [1]
+    assert follow(tracker, [[]], start_s=5.0) == [[]]
     assert follow(tracker, [[box]] * 3, start_s=5.0)[-1] == [2]
 
 
