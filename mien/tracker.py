@@ -84,7 +84,8 @@ class Track:
 
     def miss(self, time_s: float) -> None:
         """The face was looked for and not found."""
-        self.missed_since_s = time_s if self.missed_since_s is None else self.missed_since_s
+        # The earlier of the two: a clock that was set back leaves no face missed in the future, which never went.
+        self.missed_since_s = time_s if self.missed_since_s is None else min(time_s, self.missed_since_s)
 
     def is_gone(self, time_s: float) -> bool:
         """Whether it was not found for so long, or so long ago, that another there is another."""
@@ -162,7 +163,7 @@ class Tracker:
         return sorted((track for track in self._tracks if track.id is not None), key=lambda track: track.id or 0)
 
     def update(self, boxes: Sequence[Box], time_s: float) -> list[Track]:
-        """Take the boxes detected at time_s (seconds, never falling); return the faces to show, by number."""
+        """Take the boxes detected at time_s (seconds by one clock); return the faces to show, by number."""
         self._lost = False
         self._detected_at_s = time_s
         # What the last detection saw may be here still, however long ago that was; what it missed may be gone.

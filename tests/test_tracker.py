@@ -74,6 +74,21 @@ def test_far_apart_too_a_single_false_hit_never_shows_and_who_left_is_not_bridge
     assert shown == [[], [1], [1], [1], [1], [], [], [2]]
 
 
+def test_a_clock_set_back_leaves_no_face_behind_that_was_just_missed():
+    tracker = Tracker()
+    follow(tracker, [[Box(50, 50, 80, 80)]] * 3, start_s=3600)
+    assert [t.id for t in tracker.update([], 3600.5)] == [1]
+    assert [t.id for t in tracker.update([], 10.0)] == [1]
+    assert tracker.update([], 10.0 + FORGET_AFTER_S + 0.1) == []
+
+
+def test_a_face_goes_on_over_a_clock_set_back():
+    tracker = Tracker()
+    rows = [[Box(50, 50, 80, 80)]] * 3
+    assert follow(tracker, rows, start_s=3600)[-1] == [1]
+    assert follow(tracker, rows, start_s=10) == [[1]] * 3
+
+
 def test_a_forgotten_number_is_not_used_again():
     tracker = Tracker()
     box = Box(50, 50, 80, 80)
