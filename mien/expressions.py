@@ -155,6 +155,8 @@ class Face:
     raw: float32 (7,), as the network said for this frame alone.
     steady_label: the label where it is followed over time; it may trail the most probable expression a little.
     unsure: the confidence is too low to rely on the label.
+    missed: detection looked for it and did not find it; it may be gone, and what is told of its expression is what the
+    network said when it was there.
     """
 
     box: Box
@@ -163,6 +165,7 @@ class Face:
     id: int | None = None
     steady_label: str | None = None
     unsure: bool = False
+    missed: bool = False
 
     @property
     def label(self) -> str:

@@ -48,7 +48,8 @@ class Pipeline:
         """Find and classify the faces of a frame.
 
         With a tracker (one for each stream) faces have numbers, steady boxes, smoothed probabilities
-        and steady labels; without one the frame stands alone and probabilities equal raw.
+        and steady labels; without one the frame stands alone and probabilities equal raw. A face that detection
+        missed stays for a while as it was: what is in its place now is perhaps a wall.
         """
         timing_ms: dict[str, float] = {}
         with self._lock:
@@ -64,7 +65,7 @@ class Pipeline:
         else:
             timing_ms["detect"] += tracker.postponed_ms
             tracker.postponed_ms = 0.0
-            faces = [_followed(track, p, frame.captured_at) for track, p in zip(tracks, raw, strict=True)]
+            faces = _followed(tracks, raw, frame.captured_at)
         faces = [replace(face, unsure=face.confidence < self.unsure_below) for face in faces]
         return Analysis(frame.width, frame.height, tuple(faces), timing_ms)
 
@@ -87,12 +88,20 @@ class Pipeline:
         tracker.postponed = due and tracker.postpones and bool(tracks)
         if due and not tracker.postponed:
             tracks = tracker.update(self.detector.detect(frame.pixels_bgr), frame.captured_at)
-        return tracks, [track.box for track in tracks]
+        return tracks, [track.box for track in tracks if track.missed_since_s is None]
 
 
-def _followed(track: Track, raw: np.ndarray, time_s: float) -> Face:
-    probabilities = track.expression.update(raw, time_s)
-    return Face(track.box, probabilities, raw, track.id, track.expression.label)
+def _followed(tracks: Sequence[Track], raw: np.ndarray, time_s: float) -> list[Face]:
+    """The faces of all tracks; raw: what the network said of those that detection did not miss."""
+    seen = [track for track in tracks if track.missed_since_s is None]
+    for track, p in zip(seen, raw, strict=True):
+        probabilities = track.expression.update(p, time_s)
+        track.face = Face(track.box, probabilities, p, track.id, track.expression.label)
+    return [
+        replace(track.face, box=track.box, missed=track.missed_since_s is not None)
+        for track in tracks
+        if track.face is not None
+    ]
 
 
 def crop_faces(pixels_bgr: np.ndarray, boxes: Sequence[Box], size_px: tuple[int, int]) -> np.ndarray:

@@ -70,7 +70,10 @@ class SessionRecorder:
         return self.status()
 
     def record(self, frame: Frame, analysis: Analysis) -> None:
-        """Hand over what was seen in a frame, a row for each face; returns at once, does nothing while off."""
+        """Hand over what was seen in a frame, a row for each face that was not missed; returns at once.
+
+        Does nothing while off.
+        """
         writer = self._writer
         if writer is not None:
             writer.add(frame, analysis)
@@ -158,7 +161,7 @@ class _CsvWriter:
 
     def _write(self, frame: Frame, analysis: Analysis) -> None:
         number = self._numbers.number(frame)
-        rows = [_row(number, frame, face) for face in analysis.faces]
+        rows = [_row(number, frame, face) for face in analysis.faces if not face.missed]
         data = "".join(rows).encode()
         try:
             _write_all(self._file, data)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from mien.expressions import Box
+from mien.expressions import Box, Face
 from mien.follower import Follower, Motion
 from mien.steady import SteadyExpression
 
@@ -68,6 +68,8 @@ class Track:
         self._box = box
         self._filter = OneEuroFilter(_center_and_size(box), time_s)
         self.expression = SteadyExpression()
+        self.face: Face | None = None
+        """As it was last classified."""
 
     @property
     def box(self) -> Box:

@@ -98,6 +98,19 @@ def test_a_missed_detection_is_bridged():
     assert shown == [0, 1, 1, 1]
 
 
+def test_a_missed_face_keeps_its_expression_and_what_is_in_its_place_is_not_classified():
+    classifier = BrightnessClassifier()
+    pipeline, tracker = Pipeline(ScriptedDetector([LEFT], [LEFT], [], [LEFT]), classifier), Tracker()
+    _, (seen,), *missed, _, (found,) = [
+        pipeline.analyze(Frame(pixels, captured_at=i / 10), tracker).faces
+        for i, pixels in enumerate([picture(LEFT)] * 2 + [picture()] * 4)
+    ]
+    assert [(face.label, face.missed) for face in (seen, found)] == [("happy", False), ("sad", False)]
+    assert [(face.id, face.label, face.missed) for (face,) in missed] == [(1, "happy", True)] * 2
+    assert all((face.probabilities == seen.probabilities).all() for (face,) in missed)
+    assert [count for count, *_ in classifier.calls] == [0, 1, 0, 0, 1, 1]
+
+
 @pytest.mark.parametrize(
     "box",
     [Box(-30, -30, 60, 60), Box(300, 220, 60, 60), Box(0, 0, 320, 240), Box(10, 10, 1, 1), Box(500, 500, 20, 20)],

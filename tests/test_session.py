@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -77,6 +78,14 @@ def test_each_face_of_each_frame_is_a_row(recorder) -> None:
     assert [float(first[name]) for name in EXPRESSIONS] == pytest.approx([0.05] * 3 + [0.7] + [0.05] * 3)
     assert (first["label"], second["label"], second["face"], second["x"]) == ("happy", "sad", "2", "90")
     assert (third["frame"], third["media_time_s"], third["face"], third["label"]) == ("5", "", "", "fear")
+
+
+def test_a_face_that_was_looked_for_and_not_found_is_no_row(recorder) -> None:
+    recorder.start()
+    recorder.record(frame(0), analysis(face(1), replace(face(2), missed=True)))
+    recorder.record(frame(1), analysis(replace(face(1), missed=True)))
+    assert recorder.stop().rows == 1
+    assert [row["face"] for row in read(file_of(recorder))] == ["1"]
 
 
 def test_pandas_reads_it_with_numbers_as_numbers(recorder) -> None:

@@ -70,7 +70,10 @@ SCHEMAS: Json = {
             "confidence": {**_PROBABILITY, "description": "Probability of the label."},
             "unsure": {"type": "boolean", "description": "Whether the confidence is too low to rely on the label."},
             "probabilities": {**ref("Probabilities"), "description": "Smoothed over time where faces are followed."},
-            "raw": {**ref("Probabilities"), "description": "As the network said for this frame alone."},
+            "raw": {
+                **ref("Probabilities"),
+                "description": "As the network said for this frame alone, or the last in which the face was found.",
+            },
         }
     ),
     "Frame": record(
