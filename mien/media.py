@@ -16,6 +16,8 @@ from mien.imaging import FORMATS, HEADER_BYTES, fit_within, image_format, read_i
 from mien.source_base import Source, as_bgr, open_ffmpeg
 
 IMAGE_FPS = 10.0
+ONCE_FRAMES = 10
+"""So often a picture is given that does not loop: a face shows with its second frame, and slow programs miss some."""
 MAX_IMAGE_SIDE_PX = 1920  # ten pictures a second of a 48-megapixel photo would choke network and browser
 FALLBACK_FPS = 25.0
 STILL_S = 0.5
@@ -25,7 +27,7 @@ MAX_DROPS = 5
 
 
 class ImageSource(Source):
-    """One picture file, given again and again ten times a second; once if `loop` is false.
+    """One picture file, given again and again ten times a second; for a second if `loop` is false.
 
     The pixels are the same array each time: whoever draws, draws on a copy. A picture with a side over
     1920 px is scaled down. Raises SourceMissingError where the file is no usable image.
@@ -50,7 +52,7 @@ class ImageSource(Source):
 
     def read(self) -> Frame:
         """The picture, a tenth of a second after the one before."""
-        if self._count and not self._loop:
+        if self._count >= ONCE_FRAMES and not self._loop:
             raise SourceEndedError(f"{self.name} is a single picture and was shown")
         if self._paced:
             now_s = self._clock.monotonic()

@@ -12,11 +12,12 @@ import pytest
 
 from mien import demo, live, source_base, sources
 from mien.demo import CYCLE_S, HEIGHT_PX, WIDTH_PX, DemoSource, face_place, load_faces
-from mien.expressions import EXPRESSIONS, SourceEndedError, SourceError, SourceMissingError
+from mien.expressions import EXPRESSIONS, Box, SourceEndedError, SourceError, SourceMissingError
 from mien.imaging import encode_jpeg, encode_png
 from mien.live import StreamSource, WebcamSource, masked_url, webcam_indices
 from mien.media import MAX_IMAGE_SIDE_PX, STILL_S, ImageSource, VideoSource, open_file
 from mien.sources import open_source, source_kind, source_name
+from mien.tracker import Tracker
 from tests.fakes import FakeCapture, FakeClock, gray_faces, network_camera, write_clip
 
 SHARED_CLIP = Path(__file__).resolve().parents[2] / "shared" / "media" / "expressions.mp4"
@@ -328,12 +329,15 @@ def test_a_picture_is_given_ten_times_a_second_whatever_it_is_called(tmp_path, n
     assert all(abs(frame.pixels_bgr.astype(int) - 77).max() <= 1 for frame in frames)
 
 
-def test_a_picture_without_loop_is_shown_once(tmp_path):
-    (tmp_path / "a.png").write_bytes(encode_png(np.zeros((5, 5, 3), np.uint8)))
-    with open_file(tmp_path / "a.png", loop=False) as source:
-        source.read()
-        with pytest.raises(SourceEndedError):
-            source.read()
+def test_a_picture_without_loop_is_shown_for_a_second_in_which_its_face_is_confirmed(tmp_path):
+    (tmp_path / "a.png").write_bytes(encode_png(np.zeros((90, 120, 3), np.uint8)))
+    clock, tracker, faces = FakeClock(), Tracker(), []
+    begun_s = clock.now_s
+    with pytest.raises(SourceEndedError), open_file(tmp_path / "a.png", loop=False, clock=clock) as source:
+        while True:
+            faces.append(tracker.update([Box(20, 20, 40, 40)], source.read().captured_at))
+    assert clock.now_s - begun_s == pytest.approx(0.9)
+    assert len(faces[-1]) == 1
 
 
 def test_a_very_large_picture_is_scaled_down(tmp_path):

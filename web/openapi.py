@@ -29,6 +29,7 @@ _TRACK = {
     "schema": {"type": "string", "pattern": f"^{KEY}$"},
     "description": (
         "A key of your own, for one image after another: faces keep their numbers and are smoothed. "
+        "A face is told from the second image on in which it is found, so never in the first. "
         "One request of a key at a time, at most 8 keys; forgotten after 10 s of silence."
     ),
 }
