@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -24,6 +25,10 @@ STILL_S = 0.5
 """A frame that stays longer than this is given again, so that nobody takes a long still for a hanging source."""
 MAX_LATE_S = 1.0
 MAX_DROPS = 5
+WHOLE_SHARE = 0.9
+"""Of what a video announces: some announce a little more than they have."""
+
+log = logging.getLogger(__name__)
 
 
 class ImageSource(Source):
@@ -97,6 +102,8 @@ class VideoSource(Source):
         fps = capture.get(cv2.CAP_PROP_FPS)
         self._interval_s = 1 / fps if math.isfinite(fps) and 0 < fps <= 1000 else 1 / FALLBACK_FPS
         self._index = 0
+        self._first_index = 0  # of this round
+        self._cut_short_told = False
         self._start_s: float | None = None  # monotonic time at which position 0 of this round was due
         self._shown: Frame | None = None
         if not capture.grab():
@@ -156,9 +163,10 @@ class VideoSource(Source):
             # Some files have no times, or times that step back: then the rate must do.
             self._position_s = pts_s if pts_s > self._position_s else self._position_s + self._interval_s
         elif self._loop:
+            self._tell_cut_short()
             self._rewind()
         else:
-            raise SourceEndedError(f"{self.name} was played to its end")
+            raise SourceEndedError(self._cut_short() or f"{self.name} was played to its end")
         self._index += 1
         self._grabbed = True
 
@@ -171,6 +179,25 @@ class VideoSource(Source):
         if self._start_s is not None:
             self._start_s += self._position_s + self._interval_s
         self._position_s = 0.0
+        self._first_index = self._index + 1
+
+    def _tell_cut_short(self) -> None:
+        reason = self._cut_short()
+        if reason and not self._cut_short_told:  # a file that is cut short is so in each round
+            log.warning("%s", reason)
+            self._cut_short_told = True
+
+    def _cut_short(self) -> str | None:
+        """What to say where far less came than was announced; many containers only estimate how much there is."""
+        announced = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
+        frames = self._index - self._first_index + 1
+        played_s, announced_s = self._position_s + self._interval_s, announced * self._interval_s
+        if not (frames < WHOLE_SHARE * announced and played_s < WHOLE_SHARE * announced_s < math.inf):
+            return None
+        return (
+            f"{self.name} broke off after {played_s:.1f} s of the {announced_s:.1f} s it announced: "
+            "the file is not whole, or the connection was lost"
+        )
 
     def _pts_s(self) -> float:
         pts_s = float(self._capture.get(cv2.CAP_PROP_POS_MSEC)) / 1000

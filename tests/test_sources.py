@@ -177,6 +177,37 @@ def test_a_clip_deleted_while_it_plays_is_a_source_error_at_its_next_loop(tmp_pa
             source.read()
 
 
+def test_a_clip_that_is_cut_short_says_so_at_its_end(tmp_path):
+    path = write_clip(tmp_path / "clip.avi", range(100))
+    os.truncate(path, path.stat().st_size // 2)
+    told = r"clip.avi broke off after [12]\.\d s of the 4\.0 s it announced"
+    with pytest.raises(SourceEndedError, match=told), open_source(str(path), loop=False, paced=False) as source:
+        for _ in range(100):
+            source.read()
+
+
+@pytest.mark.parametrize(
+    ("announced", "fps", "whole"),
+    [
+        *((announced, 10, True) for announced in (0, -1, float("nan"), float("inf"), 9, 10, 11)),
+        (900, 1000, True),  # an estimate, duration times rate, where the rate is the finest step of time
+        *((announced, 10, False) for announced in (12, 100)),
+    ],
+)
+def test_a_video_is_cut_short_where_clearly_less_came_than_was_announced(announced, fps, whole, caplog):
+    captures = [FakeCapture(range(10), fps=fps) for _ in range(4)]
+    for capture in captures:
+        capture.properties[cv2.CAP_PROP_FRAME_COUNT] = announced
+    once = video(captures.pop(), FakeClock(), paced=False, loop=False)
+    for _ in range(10):
+        once.read()
+    with pytest.raises(SourceEndedError, match="played to its end" if whole else "broke off after 1.0 s"):
+        once.read()
+    again = VideoSource("clip", "clip", captures.pop(), captures.pop, paced=False, clock=FakeClock())
+    assert [again.read().index for _ in range(30)][-1] == 29
+    assert len([line for line in caplog.messages if "broke off" in line]) == (0 if whole else 1), "told once"
+
+
 def test_a_closed_clip_gives_an_error_and_closes_twice(tmp_path):
     source = open_file(write_clip(tmp_path / "clip.avi", LEVELS))
     source.close()
