@@ -23,6 +23,8 @@ from mien.sources import source_kind
 
 QUEUE_FRAMES = 8  # 22 MB at 1280x720; enough to ride out a slow disk for a quarter of a second
 KEYFRAME_EVERY_S = 1.0
+LONGEST_STEP_S = 60.0
+"""A longer time between two frames (an outage, a clock set forward) is one second of the video."""
 _TIME_BASE = Fraction(1, 1000)
 _BT601 = 5  # the matrix swscale converts with; unsaid, players take another for HD and shift the colours
 
@@ -149,9 +151,7 @@ class _Encoder:
 
     def add(self, pixels_bgr: np.ndarray, captured_at: float) -> None:
         if self._captured_at is not None:
-            step_s = captured_at - self._captured_at
-            # The computer's clock may be set back; the video's must not.
-            self._time_s += step_s if step_s > 0 else self._default_step_s
+            self._time_s += self._step_s(captured_at - self._captured_at)
         self._captured_at = captured_at
         self._pts = max(self._pts + 1, round(self._time_s / _TIME_BASE))
         frame = self._av.VideoFrame.from_ndarray(letterbox(pixels_bgr, self._size), format="bgr24")
@@ -160,6 +160,11 @@ class _Encoder:
             frame.pict_type = self._av.video.frame.PictureType.I
             self._next_key_s = self._time_s + KEYFRAME_EVERY_S
         self._container.mux(self._stream.encode(frame))
+
+    def _step_s(self, passed_s: float) -> float:
+        if passed_s <= 0:  # the computer's clock may be set back; the video's must not
+            return self._default_step_s
+        return passed_s if passed_s <= LONGEST_STEP_S else 1.0
 
     def finish(self) -> None:
         try:

@@ -77,10 +77,13 @@ def test_each_frame_is_shown_as_long_as_it_lasted(tmp_path):
         ([0.0, 0.1, -3600.0, -3599.9], [0.0, 0.1, 0.133, 0.233]),
         ([0.0, 0.0, 0.0], [0.0, 0.033, 0.067]),
         ([0.0, 0.0001, 0.0002], [0.0, 0.001, 0.002]),
+        ([0.0, 59.0, 59.1], [0.0, 59.0, 59.1]),
+        ([0.0, 0.1, 3600.1, 3600.2], [0.0, 0.1, 1.1, 1.2]),
+        ([0.0, 345600.0, 345600.1], [0.0, 1.0, 1.1]),
     ],
-    ids=["clock set back", "same time", "faster than the file can say"],
+    ids=["clock set back", "same time", "faster than the file can say", "an outage", "an hour on", "days on"],
 )
-def test_time_only_ever_moves_forward(tmp_path, captured_s, expected_s):
+def test_time_only_ever_moves_forward_and_never_far(tmp_path, captured_s, expected_s):
     with VideoWriter(tmp_path / "out.mp4", fps=30) as writer:
         write_all(writer, [(flat(100), START + at_s) for at_s in captured_s])
     assert read_back(tmp_path / "out.mp4")[1] == pytest.approx(expected_s, abs=0.002)
