@@ -29,7 +29,7 @@ from mien.expressions import Analysis, Frame, SourceError, SourceStatus
 from mien.feed import Feed
 from mien.notices import Notices
 from mien.pulse import Pulse
-from mien.recorder import is_same_file, open_writer
+from mien.recorder import VideoWriter, is_same_file
 from mien.screen import Prepare, Record, Screen
 from mien.sources import Source, open_source
 from mien.tracker import Tracker
@@ -65,7 +65,7 @@ class VideoCamera:
     source: `auto`, `demo`, webcam index, file or URL, as `mien.sources.open_source` takes it.
     pipeline: has analyze(frame, tracker) -> Analysis; by default the built-in one.
     size (pixels), fps: asked of a webcam. loop: play files again and again.
-    save: path of an .mp4 file for the annotated video. jpeg_quality: 1..100.
+    save: path of an .mp4 file for the annotated video, for which see mien.recorder.VideoWriter. jpeg_quality: 1..100.
     prepare: called with each frame and its analysis, gives the frame as it may be shown and saved; where it raises,
     nothing of the frame is shown. record: called with each frame as it is shown and its analysis, once it is.
     Both run in the inference thread.
@@ -102,7 +102,6 @@ class VideoCamera:
         backoff_s: tuple[float, float] = BACKOFF_S,
         tick_s: float = 0.1,
     ) -> None:
-        self._spec = source
         self._pipeline = pipeline
         self._fps = fps
         self._save = None if save is None else Path(save)
@@ -158,7 +157,7 @@ class VideoCamera:
                 raise SourceError("this camera was stopped; make a new one")
             try:
                 if self._save is not None:
-                    self._screen.writer = open_writer(self._save, self._spec, self._fps)
+                    self._screen.writer = VideoWriter(self._save, self._fps)
                 if self._pipeline is None:
                     self._pipeline = default_pipeline()
                 self._feed.start()
@@ -221,8 +220,9 @@ class VideoCamera:
         source: as for the camera itself. Where it can not be opened, raises SourceMissingError or SourceError, and the
         present one goes on (see mien.feed.Feed.switch).
         """
-        if self._save is not None and is_same_file(self._save, source):
-            raise SourceError(f"{self._save.name} is being written: it can not be played")
+        writer = self._screen.writer
+        if writer is not None and writer.path is not None and is_same_file(writer.path, source):
+            raise SourceError(f"{writer.path.name} is being written: it can not be played")
         self._feed.switch(source)
         return self.status()
 

@@ -121,14 +121,14 @@ def run(settings: Settings, stop: threading.Event) -> None:
 
 def check_early(settings: Settings, choices: Choices) -> None:
     """Refuse what can be refused before the network is loaded, which takes seconds. Raises MienError."""
-    from mien.recorder import open_writer
+    from mien.recorder import VideoWriter
     from mien.sources import source_kind, source_name
     from web.server import check_port
 
     check_port(settings.host, settings.port)
     source_name(settings.source)
     if settings.save is not None:
-        open_writer(settings.save, settings.source, settings.fps).close()
+        VideoWriter(settings.save).close()  # writes nothing before the first frame
     if source_kind(settings.source) == "file":  # a webcam or a network camera would be opened twice, which takes time
         choices.open(settings.source).close()
 

@@ -19,6 +19,7 @@ import cv2
 import numpy as np
 
 from mien.expressions import SettingsError
+from mien.new_file import new_file
 from mien.sources import source_kind
 
 QUEUE_FRAMES = 8  # 22 MB at 1280x720; enough to ride out a slow disk for a quarter of a second
@@ -38,13 +39,15 @@ class VideoWriter:
     after the process was killed; `close` turns it into an ordinary MP4 file. When the encoder can not keep
     up, frames are dropped and counted rather than slowing the caller.
 
-    path: must end in .mp4; an existing file is replaced. fps: the rate to announce; frames carry their own times.
-    Raises SettingsError where the file can not be written.
+    path: must end in .mp4; where there is such a file already it stays, and NAME-2.mp4, NAME-3.mp4, ... is written.
+    fps: the rate to announce; frames carry their own times. Raises SettingsError where the file can not be written.
     """
 
     def __init__(self, path: Path | str, fps: float = 30) -> None:
-        self.path = Path(path)
-        _check_writable(self.path)
+        self._wanted = Path(path)
+        _check_writable(self._wanted)
+        self.path: Path | None = None
+        """The file that is written; None before the first frame."""
         self.dropped = 0
         """Frames that came while the encoder was busy with too many before them."""
         self.written = 0
@@ -81,10 +84,11 @@ class VideoWriter:
         with contextlib.suppress(queue.Full):
             self._queue.put(None, timeout=timeout_s)
         self._thread.join(max(0.0, deadline_s - time.monotonic()))
+        path = self.path or self._wanted
         if self._thread.is_alive():
-            log.warning("%s is not finished within %g s; it plays up to its last fragment", self.path, timeout_s)
+            log.warning("%s is not finished within %g s; it plays up to its last fragment", path, timeout_s)
         if self.dropped:
-            log.warning("%s: %d frames written, %d dropped", self.path, self.written, self.dropped)
+            log.warning("%s: %d frames written, %d dropped", path, self.written, self.dropped)
 
     def __enter__(self) -> VideoWriter:
         """The writer itself."""
@@ -102,15 +106,21 @@ class VideoWriter:
             while (item := self._queue.get()) is not None:
                 pixels, captured_at = item
                 if encoder is None:
-                    encoder = _Encoder(self.path, (pixels.shape[1], pixels.shape[0]), self._rate)
+                    encoder = self._begin(pixels)
                 encoder.add(pixels, captured_at)
                 self.written += 1
         except Exception as error:  # the thread's last stop: the picture goes on, the reason is kept
-            self.error = f"{self.path} can not be written any more: {error}"
+            self.error = f"{self.path or self._wanted} can not be written any more: {error}"
             log.error("%s", self.error)
             self._drain()
         if encoder is not None:
             encoder.finish()
+
+    def _begin(self, pixels_bgr: np.ndarray) -> _Encoder:
+        self.path, file = new_file(self._wanted)
+        file.close()  # PyAV opens it by its name
+        log.info("the video is saved to %s", self.path)
+        return _Encoder(self.path, (pixels_bgr.shape[1], pixels_bgr.shape[0]), self._rate)
 
     def _drain(self) -> None:
         """Let go of the frames that wait, so that a `close` finds room."""
@@ -174,15 +184,6 @@ class _Encoder:
             log.error("%s can not be finished: %s", self._path, error)
 
 
-def open_writer(path: Path, spec: str, fps: float) -> VideoWriter:
-    """A writer for the video of a source; raises SettingsError also where that source is the very file."""
-    writer = VideoWriter(path, fps)  # writes nothing before the first frame
-    if is_same_file(path, spec):
-        writer.close()
-        raise SettingsError(f"expected another file to save to than the source itself, found {path}")
-    return writer
-
-
 def is_same_file(path: Path, spec: str) -> bool:
     """Whether a --source value names this file."""
     return source_kind(spec) == "file" and path.exists() and Path(spec).exists() and path.samefile(spec)
@@ -211,9 +212,8 @@ def _check_writable(path: Path) -> None:
             raise SettingsError(f"{expected}, which is a folder")
         if not path.parent.is_dir():
             raise SettingsError(f"{expected}, whose folder does not exist")
-        existed = path.exists()
-        path.open("ab").close()  # appending nothing asks for permission and leaves an old file whole
-        if not existed:
-            path.unlink()
+        trial, file = new_file(path)
+        file.close()
+        trial.unlink()
     except OSError as error:
         raise SettingsError(f"{expected}, which can not be written: {error.strerror}") from error

@@ -17,6 +17,7 @@ import numpy as np
 
 from mien.clock import Clock
 from mien.expressions import EXPRESSIONS, Analysis, Face, Frame, RecordingError
+from mien.new_file import new_file
 
 COLUMNS = ("frame", "time", "media_time_s", "face", "x", "y", "w", "h", *EXPRESSIONS, "label")
 HEADER = (",".join(COLUMNS) + "\n").encode()
@@ -216,13 +217,7 @@ def _new_file(folder: Path, now_s: float) -> tuple[Path, IO[bytes]]:
     stem = time.strftime("session-%Y%m%d-%H%M%S", time.localtime(now_s))
     try:
         folder.mkdir(exist_ok=True)
-        for number in range(1, 1000):
-            path = folder / (f"{stem}.csv" if number == 1 else f"{stem}-{number}.csv")
-            with contextlib.suppress(FileExistsError):
-                file = path.open("xb", buffering=0)
-                break
-        else:
-            raise RecordingError(f"{expected}, where every {stem}-N.csv exists already")
+        path, file = new_file(folder / f"{stem}.csv")
     except FileNotFoundError:
         raise RecordingError(f"{expected}, in a folder that does not exist") from None
     except FileExistsError:

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mien import recorder
+from mien import new_file, recorder
 from mien.expressions import SettingsError
 from mien.recorder import QUEUE_FRAMES, VideoWriter, letterbox
 from tests.fakes import PATIENCE_S, eventually
@@ -139,7 +139,7 @@ def test_a_path_that_can_not_be_written_is_a_clear_error_at_once(tmp_path, name,
 
 
 def test_a_folder_without_permission_is_a_clear_error(tmp_path, monkeypatch):
-    def no_permission(*_):
+    def no_permission(*_, **__):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(recorder.Path, "open", no_permission)
@@ -147,14 +147,27 @@ def test_a_folder_without_permission_is_a_clear_error(tmp_path, monkeypatch):
         VideoWriter(tmp_path / "out.mp4")
 
 
-def test_an_old_file_is_replaced_but_not_before_there_is_a_frame(tmp_path):
+def test_an_old_file_stays_and_the_next_number_is_written(tmp_path, caplog):
+    caplog.set_level("INFO")
     path = tmp_path / "out.mp4"
     path.write_bytes(b"old")
-    VideoWriter(path).close()
+    for number in (2, 3):
+        with VideoWriter(path) as writer:
+            assert writer.path is None
+            write_all(writer, [(flat(10), START)] * number)
+        assert writer.path == tmp_path / f"out-{number}.mp4"
+        assert len(read_back(writer.path)[0]) == number
+        assert str(writer.path) in caplog.text
     assert path.read_bytes() == b"old"
-    with VideoWriter(path) as writer:
-        write_all(writer, [(flat(10), START)])
-    assert len(read_back(path)[0]) == 1
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_where_no_number_is_free_it_is_a_clear_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(new_file, "MOST", 2)
+    (tmp_path / "out.mp4").touch()
+    (tmp_path / "out-2.mp4").touch()
+    with pytest.raises(SettingsError, match=r"all names up to out-2\.mp4 are taken"):
+        VideoWriter(tmp_path / "out.mp4")
 
 
 def test_nothing_written_leaves_no_file(tmp_path):
@@ -202,10 +215,11 @@ def test_a_slow_encoder_drops_and_counts_frames_and_never_blocks(tmp_path, monke
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, a disk that is always full")
-def test_a_full_disk_is_told_once_and_stops_nothing(tmp_path, caplog):
-    path = tmp_path / "out.mp4"
-    path.symlink_to("/dev/full")
-    writer = VideoWriter(path)
+def test_a_full_disk_is_told_once_and_stops_nothing(tmp_path, monkeypatch, caplog):
+    full = tmp_path / "full.mp4"
+    full.symlink_to("/dev/full")
+    writer = VideoWriter(tmp_path / "out.mp4")
+    monkeypatch.setattr(recorder, "new_file", lambda _: (full, full.open("ab")))
     noise = np.random.default_rng(0)
     for i in range(200):
         writer.write(noise.integers(0, 256, (240, 320, 3), dtype=np.uint8), START + i / 5)

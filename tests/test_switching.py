@@ -176,13 +176,15 @@ def test_switches_at_once_happen_one_after_the_other(rig):
     assert it.until("live")
 
 
-def test_the_file_that_is_being_written_can_not_be_played(rig, tmp_path):
-    it = rig(FakeSource([FRAME]), save=tmp_path / "out.mp4", spec="demo")
+def test_the_file_that_is_being_written_can_not_be_played_but_the_one_before_it(rig, tmp_path):
+    (tmp_path / "out.mp4").touch()
+    it = rig(FakeSource([FRAME]), Flowing(), save=tmp_path / "out.mp4", spec="demo")
     watched(it)
-    eventually((tmp_path / "out.mp4").exists)
-    with pytest.raises(SourceError, match=r"out\.mp4 is being written"):
-        it.camera.switch(str(tmp_path / "." / "out.mp4"))
+    eventually(lambda: it.camera._screen.writer.path)
+    with pytest.raises(SourceError, match=r"out-2\.mp4 is being written"):
+        it.camera.switch(str(tmp_path / "." / "out-2.mp4"))
     assert it.opener.specs == ["demo"]
+    assert it.camera.switch(str(tmp_path / "out.mp4")).state == "live"
 
 
 def test_a_camera_that_stops_meanwhile_closes_both(rig):
