@@ -293,7 +293,7 @@ class VideoCamera:
         status = self.status()
         if status.state == "ended":
             if caught_up and self._screen.writer is not None:
-                self._screen.writer.close()
+                self._screen.writer.finish_file()
             if not caught_up or self.snapshots.peek()[1] is not None:
                 return  # the last picture stays
         if lines := self._notices.due(status):

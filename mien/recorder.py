@@ -13,7 +13,7 @@ import time
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -47,7 +47,7 @@ class VideoWriter:
         self._wanted = Path(path)
         _check_writable(self._wanted)
         self.path: Path | None = None
-        """The file that is written; None before the first frame."""
+        """The file that is being written; None while there is none."""
         self.dropped = 0
         """Frames that came while the encoder was busy with too many before them."""
         self.written = 0
@@ -55,8 +55,10 @@ class VideoWriter:
         self.error: str | None = None
         """Why writing stopped (disk full ...), None while all is well."""
         self._rate = Fraction(fps).limit_denominator(1001)
-        self._queue: queue.Queue[tuple[np.ndarray, float] | None] = queue.Queue(QUEUE_FRAMES)
+        self._queue: queue.Queue[tuple[np.ndarray, float] | Literal["file ends"] | None] = queue.Queue(QUEUE_FRAMES)
         self._closed = False
+        self._unfinished = False  # frames were taken since the last `finish_file`
+        self._encoder: _Encoder | None = None  # belongs to the thread
         self._thread = threading.Thread(target=self._run, name="video-writer", daemon=True)
         self._thread.start()
 
@@ -73,7 +75,18 @@ class VideoWriter:
         except queue.Full:
             self.dropped += 1
             return False
+        self._unfinished = True
         return True
+
+    def finish_file(self) -> None:
+        """Turn the file into an ordinary one once it has what waits; the next frame begins another. Returns at once.
+
+        To be called by the thread that writes, again and again while no frames come: the encoder may be too busy.
+        """
+        if self._unfinished and not self._closed:
+            with contextlib.suppress(queue.Full):
+                self._queue.put_nowait("file ends")
+                self._unfinished = False
 
     def close(self, timeout_s: float = 2.0) -> None:
         """Encode what waits and finish the file, within about `timeout_s`; may be called twice."""
@@ -100,27 +113,37 @@ class VideoWriter:
         """Finish the file."""
         self.close()
 
+    # --- in the writer's thread
+
     def _run(self) -> None:
-        encoder: _Encoder | None = None
         try:
             while (item := self._queue.get()) is not None:
-                pixels, captured_at = item
-                if encoder is None:
-                    encoder = self._begin(pixels)
-                encoder.add(pixels, captured_at)
-                self.written += 1
+                if item == "file ends":
+                    self._end()
+                else:
+                    self._encode(*item)
         except Exception as error:  # the thread's last stop: the picture goes on, the reason is kept
             self.error = f"{self.path or self._wanted} can not be written any more: {error}"
             log.error("%s", self.error)
             self._drain()
-        if encoder is not None:
-            encoder.finish()
+        self._end()
+
+    def _encode(self, pixels_bgr: np.ndarray, captured_at: float) -> None:
+        if self._encoder is None:
+            self._encoder = self._begin(pixels_bgr)
+        self._encoder.add(pixels_bgr, captured_at)
+        self.written += 1
 
     def _begin(self, pixels_bgr: np.ndarray) -> _Encoder:
         self.path, file = new_file(self._wanted)
         file.close()  # PyAV opens it by its name
         log.info("the video is saved to %s", self.path)
         return _Encoder(self.path, (pixels_bgr.shape[1], pixels_bgr.shape[0]), self._rate)
+
+    def _end(self) -> None:
+        if self._encoder is not None:
+            self._encoder.finish()
+        self._encoder = self.path = None
 
     def _drain(self) -> None:
         """Let go of the frames that wait, so that a `close` finds room."""

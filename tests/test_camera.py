@@ -624,8 +624,21 @@ def test_the_annotated_video_is_saved_and_finished_when_the_source_ends(rig, tmp
         eventually(lambda count=count: it.camera._screen.writer.written == count)
     source.step()
     it.until("ended")
-    eventually(lambda: not it.camera._screen.writer._thread.is_alive())
+    eventually(lambda: it.camera._screen.writer.path is None)
     assert read_back(tmp_path / "out.mp4")[0] == pytest.approx([50, 100, 150], abs=4)
+
+
+def test_after_the_end_another_source_is_saved_to_a_file_of_its_own(rig, tmp_path):
+    over = SourceEndedError("over")
+    sources = FakeSource([FRAME, over]), FakeSource([(64, 48), over])
+    it = rig(*sources, spec="a.mp4", save=tmp_path / "out.mp4", loop=False)
+    it.camera.start()
+    it.until("ended")
+    eventually(lambda: it.camera._screen.writer.written == 1 and it.camera._screen.writer.path is None)
+    it.camera.switch("b.mp4")
+    eventually(lambda: it.camera._screen.writer.written == 2)
+    it.camera.stop()
+    assert [read_back(tmp_path / name)[2] for name in ("out.mp4", "out-2.mp4")] == [(32, 24), (64, 48)]
 
 
 def test_placeholders_are_not_saved_and_stop_finishes_the_file(rig, tmp_path):

@@ -155,9 +155,9 @@ def test_an_old_file_stays_and_the_next_number_is_written(tmp_path, caplog):
         with VideoWriter(path) as writer:
             assert writer.path is None
             write_all(writer, [(flat(10), START)] * number)
-        assert writer.path == tmp_path / f"out-{number}.mp4"
-        assert len(read_back(writer.path)[0]) == number
-        assert str(writer.path) in caplog.text
+            assert writer.path == tmp_path / f"out-{number}.mp4"
+        assert len(read_back(tmp_path / f"out-{number}.mp4")[0]) == number
+        assert f"out-{number}.mp4" in caplog.text
     assert path.read_bytes() == b"old"
     assert len(list(tmp_path.iterdir())) == 3
 
@@ -182,7 +182,23 @@ def test_after_closing_nothing_more_is_taken(tmp_path):
     writer.close()
     assert not writer.write(flat(10), START + 1)
     assert writer.dropped == 0
-    assert len(read_back(writer.path)[0]) == 1
+    assert len(read_back(tmp_path / "out.mp4")[0]) == 1
+
+
+def test_after_a_file_is_finished_the_next_frame_begins_another(tmp_path):
+    with VideoWriter(tmp_path / "out.mp4") as writer:
+        writer.finish_file()  # there is none yet
+        write_all(writer, [(flat(10), START), (flat(10), START + 1)])
+        for _ in range(QUEUE_FRAMES + 1):  # as often as one likes
+            writer.finish_file()
+        eventually(lambda: writer.path is None)
+        assert writer.write(flat(200, (128, 96)), START + 100)
+        eventually(lambda: writer.path == tmp_path / "out-2.mp4")
+    assert writer.path is None
+    assert read_back(tmp_path / "out.mp4") == ([pytest.approx(10, abs=4)] * 2, [0.0, 1.0], (64, 48))
+    assert read_back(tmp_path / "out-2.mp4") == ([pytest.approx(200, abs=4)], [0.0], (128, 96))
+    writer.finish_file()
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 class SlowEncoder:
