@@ -29,7 +29,7 @@ from mien.expressions import Analysis, Frame, SourceError, SourceStatus
 from mien.feed import Feed
 from mien.notices import Notices
 from mien.pulse import Pulse
-from mien.recorder import VideoWriter, is_same_file
+from mien.recorder import Saving, VideoWriter, is_same_file
 from mien.screen import Prepare, Record, Screen
 from mien.sources import Source, open_source
 from mien.tracker import Tracker
@@ -230,6 +230,12 @@ class VideoCamera:
     def in_use(self) -> str | None:
         """The source that is open, such as "0"; None while it rests."""
         return self._feed.spec
+
+    @property
+    def saving(self) -> Saving | None:
+        """What is being saved; None without `save`."""
+        writer = self._screen.writer
+        return None if writer is None else writer.status()
 
     def status(self) -> SourceStatus:
         """What the source does now, and the analysed frames a second over the last 2 s."""

@@ -48,6 +48,7 @@ class FakeCamera:
             time.sleep(max(0.0, due - time.monotonic()))
 
     in_use = None
+    saving = None
 
     def status(self) -> SourceStatus:
         """Always live."""

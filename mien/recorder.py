@@ -10,6 +10,7 @@ import logging
 import queue
 import threading
 import time
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -30,6 +31,19 @@ _TIME_BASE = Fraction(1, 1000)
 _BT601 = 5  # the matrix swscale converts with; unsaid, players take another for HD and shift the colours
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Saving:
+    """What a VideoWriter does.
+
+    name: of the file that is being written, None while there is none. error: why writing stopped, None while all is
+    well. dropped: frames that are missing, as the encoder was busy with too many before them.
+    """
+
+    name: str | None = None
+    error: str | None = None
+    dropped: int = 0
 
 
 class VideoWriter:
@@ -78,6 +92,11 @@ class VideoWriter:
         self._unfinished = True
         return True
 
+    def status(self) -> Saving:
+        """What is being saved now; threads may ask."""
+        path = self.path
+        return Saving(None if path is None else path.name, self.error, self.dropped)
+
     def finish_file(self) -> None:
         """Turn the file into an ordinary one once it has what waits; the next frame begins another. Returns at once.
 
@@ -123,7 +142,8 @@ class VideoWriter:
                 else:
                     self._encode(*item)
         except Exception as error:  # the thread's last stop: the picture goes on, the reason is kept
-            self.error = f"{self.path or self._wanted} can not be written any more: {error}"
+            reason = getattr(error, "strerror", None) or error  # whoever watches is told, but not where the file is
+            self.error = f"{(self.path or self._wanted).name} can not be written any more: {reason}"
             log.error("%s", self.error)
             self._drain()
         self._end()

@@ -7,7 +7,7 @@ import { hasPicture, pictureFile, setMirrored } from "./stage.js";
 import { TEXT } from "./texts.js";
 
 /** What the user has set, and what the program said last; null: nothing yet. */
-export const actions = { paused: false, mirrored: false, heat: false, privacy: null, recording: null };
+export const actions = { paused: false, mirrored: false, heat: false, privacy: null, recording: null, saving: null };
 
 /** Whether faces must not be seen: also until the program has said that they may be. */
 export const isPrivate = () => actions.privacy !== false;
@@ -64,7 +64,8 @@ function toggleHelp() {
 // ---- in the program, for everybody who watches
 
 /** What the program does now, as a state or the answer to a request says; without a word nothing has changed. */
-export function showProgram({ recording, privacy }) {
+export function showProgram({ recording, privacy, saving }) {
+  if (saving !== undefined) showSaving(saving);
   if (privacy !== undefined && privacy !== actions.privacy) {
     actions.privacy = privacy;
     press("privacy", privacy);
@@ -78,6 +79,18 @@ export function showProgram({ recording, privacy }) {
   $("recording").hidden = !recording.on;
   if (recording.on) setText($("recording"), TEXT.recording(Math.max(0, Date.now() / 1000 - recording.since)));
   $("csv").hidden = !recording.name;
+}
+
+/** Who is filmed must learn that the video is kept. saving: null where the program was not asked to keep it. */
+function showSaving(saving) {
+  const error = saving?.error;
+  if (error && actions.saving && !actions.saving.error) note(TEXT.video.broke(error));
+  actions.saving = saving;
+  $("saving").hidden = !error && !saving?.name;
+  $("saving").dataset.state = error ? "failed" : "recording";
+  setText($("saving"), error ? TEXT.video.failed : TEXT.video.saving);
+  const kept = error ? TEXT.video.storedOnce(error) : TEXT.video.stored;
+  for (const element of document.querySelectorAll(".stored")) setText(element, saving ? kept : TEXT.video.notStored);
 }
 
 async function toggleRecord() {

@@ -57,6 +57,14 @@ export const TEXT = {
   recordingOn: (name) => `Recording numbers, no pictures, to ${name}.`,
   recordingOff: (rows) => `Recorded ${rows} rows. CSV in the session panel saves them.`,
   recordingBroke: (reason) => `The recording has ended: ${reason}.`,
+  video: {
+    saving: "SAVING VIDEO",
+    failed: "VIDEO NOT SAVED",
+    broke: (reason) => `The video is no longer saved: ${reason}.`,
+    stored: "What the program's own source shows is saved there as a video, no other picture.",
+    storedOnce: (reason) => `What the program's own source showed was saved there as a video, until that failed: ${reason}.`,
+    notStored: "They are not stored.",
+  },
   recordsSource: "What is recorded is the program's own source, not what only this browser shows.",
   privacyOn: "Privacy mode: faces are pixelated for everybody and in everything that is saved. Without a face, all is.",
   privacyOff: "Privacy mode is off: faces are shown.",
@@ -143,7 +151,7 @@ export const TEXT = {
     savePng: "Save picture",
     saveJson: "Save JSON",
     back: "Back to live",
-    notice: "Pictures are analysed on the computer that runs Mien and are not stored.",
+    notice: "Pictures are analysed on the computer that runs Mien.",
     caveat: "A face shows an expression, not what a person feels.",
     card: "What this can’t tell",
     close: "Close",
@@ -162,9 +170,10 @@ export const TEXT = {
     helpPrivacy: "privacy mode: pixelate faces, also in all that is saved",
     helpSource: "source menu",
     helpSourceText: "demo, cameras, files, addresses",
-    helpNotice:
-      "Pictures are analysed on the computer that runs Mien, are sent to no other and are not stored. A recording holds " +
-      "numbers alone. A face shows an expression, not what a person feels, thinks or intends: do not decide about people by it.",
+    helpNotice: "Pictures are analysed on the computer that runs Mien and are sent to no other.",
+    helpCaveat:
+      "A recording holds numbers alone. A face shows an expression, not what a person feels, thinks or intends: do not " +
+      "decide about people by it.",
     or: "or",
     space: "space",
     shortcuts: "These keys work on this page",

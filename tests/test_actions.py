@@ -11,6 +11,7 @@ import pytest
 
 from mien.imaging import encode_jpeg
 from mien.privacy import Privacy
+from mien.recorder import Saving
 from mien.session import SessionRecorder
 from tests.page import BLOCKS, SHADE, asked, changes, find, press, texts, viewers
 from tests.web_fakes import eventually, face_showing, free_port, resize
@@ -247,6 +248,41 @@ def test_grad_cam_lies_over_the_faces_while_it_is_on(browser, page) -> None:
     assert browser.execute_script(CORNER)[3] == 0
     count = asked(browser, "/api/explain")
     assert not eventually(lambda: asked(browser, "/api/explain") > count + 1, within_s=1.5)
+
+
+def test_who_watches_learns_whether_the_video_is_kept(browser, fake_camera, page) -> None:
+    badge = find(browser, "#saving")
+
+    def notices() -> list[str]:
+        return [each.get_property("textContent") for each in browser.find_elements("css selector", ".stored")]
+
+    assert eventually(lambda: notices() == ["They are not stored."] * 2)
+    assert not badge.is_displayed()
+    fake_camera.saving = Saving("out.mp4")
+    assert eventually(lambda: badge.text == "SAVING VIDEO")
+    assert ["saved there as a video" in each for each in notices()] == [True] * 2
+    press(browser, "p")  # the picture is held, the video goes on
+    fake_camera.saving = Saving()
+    assert eventually(lambda: not badge.is_displayed())
+    press(browser, "p")
+    fake_camera.saving = Saving(error="the disk is full")
+    assert eventually(lambda: badge.text == "VIDEO NOT SAVED")
+    assert find(browser, "#note").text == "The video is no longer saved: the disk is full."
+    assert "until that failed: the disk is full." in find(browser, ".foot").text
+    assert "not stored" not in "".join(notices())
+
+
+def test_all_badges_find_room(browser, fake_camera, page) -> None:
+    fake_camera.saving, fake_camera.faces = Saving("out.mp4"), ()
+    for key in ("r", "b"):
+        press(browser, key)
+    for name in ("#no-face", "#recording", "#saving", "#privacy-badge"):
+        assert eventually(find(browser, name).is_displayed)
+    for width in (320, 800):
+        resize(browser, width, 700)
+        assert browser.execute_script("return document.documentElement.scrollWidth") == width
+    ends = [badge.rect["x"] + badge.rect["width"] for badge in browser.find_elements("css selector", ".badges .badge")]
+    assert max(ends) <= find(browser, ".actions").rect["x"]
 
 
 def test_a_picture_that_is_saved_is_as_it_is_seen(browser, fake_camera, page, tmp_path) -> None:

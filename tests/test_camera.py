@@ -13,6 +13,7 @@ import camera as door
 from camera import VideoCamera
 from mien.expressions import SettingsError, SourceEndedError, SourceError, SourceMissingError
 from mien.imaging import decode_image
+from mien.recorder import Saving
 from mien.sources import open_source
 from tests.camera_rig import DIED, FRAME
 from tests.fakes import (
@@ -641,12 +642,19 @@ def test_after_the_end_another_source_is_saved_to_a_file_of_its_own(rig, tmp_pat
     assert [read_back(tmp_path / name)[2] for name in ("out.mp4", "out-2.mp4")] == [(32, 24), (64, 48)]
 
 
+def test_without_save_nothing_is_saved(rig):
+    it = rig(FakeSource([FRAME]))
+    it.camera.start()
+    assert it.camera.saving is None
+
+
 def test_placeholders_are_not_saved_and_stop_finishes_the_file(rig, tmp_path):
     it = rig(FakeSource([FRAME, DIED]), save=tmp_path / "out.mp4")
     it.camera.start()
-    it.until_analysed(1)
+    eventually(lambda: it.camera.saving == Saving("out.mp4"))
     it.snapshot(lambda found: found.frame is None)
     it.camera.stop()
+    assert it.camera.saving == Saving()
     assert len(read_back(tmp_path / "out.mp4")[0]) == 1
 
 

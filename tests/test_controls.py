@@ -9,6 +9,7 @@ import pytest
 
 from mien.expressions import Analysis
 from mien.privacy import Privacy
+from mien.recorder import Saving
 from mien.session import COLUMNS, SessionRecorder
 from tests.fakes import eventually
 from tests.test_contract import check
@@ -75,6 +76,22 @@ def test_a_folder_that_can_not_be_written_is_told_and_the_program_goes_on(fake_c
     assert answer.json["error"].startswith("Expected a folder")
     check(answer, "/api/record", "post")
     assert client.get("/api/state").json["recording"]["on"] is False
+
+
+@pytest.mark.parametrize(
+    ("saving", "told"),
+    [
+        (None, None),
+        (Saving("out.mp4", dropped=3), {"name": "out.mp4", "error": None, "dropped": 3}),
+        (Saving(error="the disk is full"), {"name": None, "error": "the disk is full", "dropped": 0}),
+    ],
+)
+def test_what_is_saved_and_why_it_is_not_is_told(client, fake_camera, saving, told) -> None:
+    fake_camera.saving = saving
+    for path in ("/api/state", "/api/controls"):
+        answer = client.get(path)
+        check(answer, path)
+        assert answer.json["saving"] == told
 
 
 @pytest.mark.parametrize("on", [True, False])

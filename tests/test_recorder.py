@@ -15,7 +15,7 @@ import pytest
 
 from mien import new_file, recorder
 from mien.expressions import SettingsError
-from mien.recorder import QUEUE_FRAMES, VideoWriter, letterbox
+from mien.recorder import QUEUE_FRAMES, Saving, VideoWriter, letterbox
 from tests.fakes import PATIENCE_S, eventually
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -156,6 +156,7 @@ def test_an_old_file_stays_and_the_next_number_is_written(tmp_path, caplog):
             assert writer.path is None
             write_all(writer, [(flat(10), START)] * number)
             assert writer.path == tmp_path / f"out-{number}.mp4"
+            assert writer.status() == Saving(f"out-{number}.mp4")
         assert len(read_back(tmp_path / f"out-{number}.mp4")[0]) == number
         assert f"out-{number}.mp4" in caplog.text
     assert path.read_bytes() == b"old"
@@ -242,9 +243,11 @@ def test_a_full_disk_is_told_once_and_stops_nothing(tmp_path, monkeypatch, caplo
         if writer.error:
             break
         eventually(lambda: writer._queue.empty() or writer.error)
-    assert "can not be written any more" in eventually(lambda: writer.error)
+    told = "full.mp4 can not be written any more: No space left on device"
+    assert eventually(lambda: writer.status().error) == told
     assert not writer.write(flat(0), START + 999)
     writer.close()
+    assert writer.status() == Saving(None, told, 0)
     assert sum("can not be written any more" in record.message for record in caplog.records) == 1
 
 

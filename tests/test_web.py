@@ -115,6 +115,7 @@ def test_the_state_is_that_of_the_newest_picture(client, fake_camera) -> None:
             "height": 240,
         },
         "recording": {"on": False, "since": None, "rows": 0, "name": None, "error": None},
+        "saving": None,
         "privacy": False,
     }
     assert [face["id"] for face in faces] == [1, 2]

@@ -15,6 +15,7 @@ import numpy as np
 
 from mien.broadcast import Latest
 from mien.expressions import EXPRESSIONS, Analysis, Box, Face, Frame, Snapshot, SourceStatus
+from mien.recorder import Saving
 
 
 def face_showing(label: str, number: int | None = None, x: int = 40) -> Face:
@@ -32,6 +33,7 @@ class FakeCamera:
         self.current = SourceStatus("Fake camera", "live", fps=29.97)
         self.faces: tuple[Face, ...] = (face_showing("happy", 1), face_showing("sad", 2, x=200))
         self.in_use: str | None = "0"
+        self.saving: Saving | None = None
         self.asked = 0
         """How often somebody wanted frames."""
         self.switched: list[str] = []

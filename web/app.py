@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from flask import Flask, render_template
 from werkzeug.exceptions import HTTPException
@@ -15,6 +15,9 @@ from web import access, api, controls, docs, errors, events, security, snapshot,
 from web import analyze as images
 from web import explain as explanations
 from web.security import is_loopback
+
+if TYPE_CHECKING:
+    from mien.recorder import Saving
 
 ROOT = Path(__file__).resolve().parent.parent  # so that the program runs from any working directory
 
@@ -39,6 +42,10 @@ class Camera(Protocol):
     @property
     def in_use(self) -> str | None:
         """The source that is open; None while it rests."""
+
+    @property
+    def saving(self) -> Saving | None:
+        """What is being saved of the annotated video; None where none is to be."""
 
     def status(self) -> SourceStatus:
         """What the source is doing at this moment."""
@@ -101,7 +108,7 @@ def create_app(
     def state_of(snapshot: Snapshot | None, viewer: str | None) -> dict[str, Any]:
         camera.keep_awake()  # who asks what is seen wants frames
         return api.describe(snapshot, camera.status(), viewers, viewer, detector=detector_name) | controls.describe(
-            session, privacy
+            camera, session, privacy
         )
 
     app.register_blueprint(streams.blueprint(camera, viewers, state_of))

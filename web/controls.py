@@ -1,4 +1,4 @@
-"""What acts on the program, and so on all who watch: recording a session, and privacy mode."""
+"""What acts on the program, and so on all who watch: recording a session, saving its video, and privacy mode."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from web.api import sentence
 from web.jsonbody import json_field
 
 if TYPE_CHECKING:
+    from mien.recorder import Saving
     from mien.session import Recording
     from web.app import Camera
 
@@ -47,10 +48,11 @@ class Privacy(Protocol):
         """Turn it on or off, for the frames to come."""
 
 
-def describe(session: Session | None, privacy: Privacy | None) -> dict[str, Any]:
-    """What the state tells of both."""
+def describe(camera: Camera, session: Session | None, privacy: Privacy | None) -> dict[str, Any]:
+    """What the state tells of them."""
     return {
         "recording": dict(NO_RECORDING) if session is None else describe_recording(session.status()),
+        "saving": describe_saving(camera.saving),
         "privacy": privacy is not None and privacy.on,
     }
 
@@ -60,13 +62,18 @@ def describe_recording(recording: Recording) -> dict[str, Any]:
     return {name: getattr(recording, name) for name in NO_RECORDING}
 
 
+def describe_saving(saving: Saving | None) -> dict[str, Any] | None:
+    """What is being saved as plain types."""
+    return None if saving is None else {name: getattr(saving, name) for name in ("name", "error", "dropped")}
+
+
 def blueprint(camera: Camera, session: Session | None, privacy: Privacy | None) -> Blueprint:
-    """Routes of both; 404 for what the program was not given."""
+    """Routes of recording and privacy mode; 404 for what the program was not given."""
     routes = Blueprint("controls", __name__)
 
     @routes.get("/api/controls")
     def controls() -> Response:
-        return jsonify(describe(session, privacy))  # unlike the state it wants no frames: the source may rest
+        return jsonify(describe(camera, session, privacy))  # unlike the state it wants no frames: the source may rest
 
     @routes.post("/api/record")
     def record() -> Response:

@@ -9,7 +9,7 @@ from typing import Any
 
 from web.analyze import KEY, MAX_BODY_BYTES, MAX_IMAGES
 from web.events import EVENTS_PER_S
-from web.schemas import SCHEMAS, Json, list_of, record, ref
+from web.schemas import CONTROLS, SCHEMAS, Json, list_of, record, ref
 
 _VIEWER = {
     "name": "viewer",
@@ -164,8 +164,8 @@ PATHS: Json = {
     },
     "/api/controls": {
         "get": _route(
-            "Whether a session is recorded and faces are covered; to ask this does not keep the camera awake.",
-            (200, _answer("As in the state.", record({"recording": ref("Recording"), "privacy": {"type": "boolean"}}))),
+            "Whether a session is recorded, the video saved, and faces covered; to ask does not keep the camera awake.",
+            (200, _answer("As in the state.", record(CONTROLS))),
         )
     },
     "/api/privacy": {

@@ -51,6 +51,13 @@ def list_of(items: Json, **limits: int) -> Json:
 _PROBABILITY = {"type": "number", "minimum": 0, "maximum": 1}
 _LABEL = {"type": "string", "enum": list(EXPRESSIONS)}
 
+CONTROLS: Json = {
+    "recording": ref("Recording"),
+    "saving": {"anyOf": [ref("Saving"), {"type": "null"}], "description": "The annotated video; null without --save."},
+    "privacy": {"type": "boolean", "description": "Whether faces are covered, in pictures and saved video."},
+}
+"""What acts on all who watch."""
+
 SCHEMAS: Json = {
     "Error": record({"error": text("What was expected, and what was found.")}),
     "Probabilities": record(dict.fromkeys(EXPRESSIONS, _PROBABILITY)),
@@ -131,8 +138,7 @@ SCHEMAS: Json = {
             "detector": text("What finds the faces."),
             "frame": {"anyOf": [ref("Frame"), {"type": "null"}]},
             "faces": list_of(ref("Face")),
-            "recording": ref("Recording"),
-            "privacy": {"type": "boolean", "description": "Whether faces are covered, in pictures and saved video."},
+            **CONTROLS,
         },
         {"watching": {"type": "boolean", "description": "Whether the stream named by viewer is open."}},
     ),
@@ -143,6 +149,13 @@ SCHEMAS: Json = {
             "rows": whole("Written so far.", minimum=0),
             "name": text("Of the file; null before the first recording.", null=True),
             "error": text("Why it ended by itself; null where it did not.", null=True),
+        }
+    ),
+    "Saving": record(
+        {
+            "name": text("Of the file that is being written; null while there is none.", null=True),
+            "error": text("Why writing stopped; null while all is well.", null=True),
+            "dropped": whole("Frames that are missing in it, as the encoder was too busy.", minimum=0),
         }
     ),
     "Switch": record({"on": {"type": "boolean"}}),
