@@ -67,7 +67,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
         pipeline = create_pipeline(settings)
         if stop.is_set():
             return
-        session = SessionRecorder(settings.sessions)
+        session = SessionRecorder(settings.sessions, at_once=settings.record)
         parts.callback(session.stop)  # after the camera, which comes later
         privacy = Privacy(settings.privacy)
         if source_kind(settings.source) in ("auto", "webcam"):
@@ -84,7 +84,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
                 open=choices.open,
                 prepare=privacy.prepare,
                 record=session.record,
-                needed=lambda: session.status().on,
+                needed=lambda: session.needs_frames,
                 cancelled=stop.is_set,
             )
         )
@@ -122,6 +122,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
 def check_early(settings: Settings, choices: Choices) -> None:
     """Refuse what can be refused before the network is loaded, which takes seconds. Raises MienError."""
     from mien.recorder import VideoWriter
+    from mien.session import SessionRecorder
     from mien.sources import source_kind, source_name
     from web.server import check_port
 
@@ -129,6 +130,8 @@ def check_early(settings: Settings, choices: Choices) -> None:
     source_name(settings.source)
     if settings.save is not None:
         VideoWriter(settings.save).close()  # writes nothing before the first frame
+    if settings.record:
+        SessionRecorder(settings.sessions).check()
     if source_kind(settings.source) == "file":  # a webcam or a network camera would be opened twice, which takes time
         choices.open(settings.source).close()
 

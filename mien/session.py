@@ -47,18 +47,22 @@ class Recording:
 class SessionRecorder:
     """Records on demand, one file `session-YYYYMMDD-HHMMSS.csv` for each recording, and never over an old one.
 
-    folder: where; made with the first recording where its parent exists. Threads may share one recorder.
+    folder: where; made with the first recording where its parent exists. at_once: begin one with the first frame.
+    Threads may share one recorder.
     """
 
-    def __init__(self, folder: Path | str, clock: Clock | None = None) -> None:
+    def __init__(self, folder: Path | str, clock: Clock | None = None, *, at_once: bool = False) -> None:
         self.folder = Path(folder)
         self._clock = clock or Clock()
-        self._lock = threading.Lock()  # guards the one below
+        self._lock = threading.Lock()  # guards the two below
         self._writer: _CsvWriter | None = None
+        self._at_once = at_once  # until the first frame, or somebody starts or stops it
+        self._refused = Recording()  # with why the first frame could not begin one
 
     def start(self) -> Recording:
         """Begin a new file; goes on with the running one where there is one. Raises RecordingError."""
         with self._lock:
+            self._at_once = False
             if self._writer is None or not self._writer.status().on:
                 self._writer = _CsvWriter(*_new_file(self.folder, self._clock.wall()), self._clock.wall())
             return self._writer.status()
@@ -66,23 +70,37 @@ class SessionRecorder:
     def stop(self) -> Recording:
         """Write what waits and close the file; does nothing where none is open."""
         with self._lock:
+            self._at_once = False
             if self._writer is not None:
                 self._writer.close()
         return self.status()
+
+    def check(self) -> None:
+        """Find out whether a file can be written, and leave none. Raises RecordingError."""
+        path, file = _new_file(self.folder, self._clock.wall())
+        file.close()
+        path.unlink()
 
     def record(self, frame: Frame, analysis: Analysis) -> None:
         """Hand over what was seen in a frame, a row for each face that was not missed; returns at once.
 
         Does nothing while off.
         """
+        if self._at_once:
+            self._begin()
         writer = self._writer
         if writer is not None:
             writer.add(frame, analysis)
 
+    @property
+    def needs_frames(self) -> bool:
+        """Whether it records, or will with the first frame."""
+        return self._at_once or self.status().on
+
     def status(self) -> Recording:
         """What is recorded now, or was last."""
         writer = self._writer
-        return Recording() if writer is None else writer.status()
+        return self._refused if writer is None else writer.status()
 
     def content(self) -> tuple[str, int, Iterator[bytes]] | None:
         """(name, bytes, pieces) of the running or last file, whole rows of whole frames; None where there is none."""
@@ -95,6 +113,13 @@ class SessionRecorder:
         except OSError:  # the user moved or deleted it
             return None
         return (writer.path.name, size, _pieces(writer.path, size)) if whole else None
+
+    def _begin(self) -> None:
+        try:
+            self.start()
+        except RecordingError as error:  # the picture goes on
+            self._refused = Recording(error=str(error))
+            log.error("%s", error)
 
 
 class _CsvWriter:

@@ -36,6 +36,7 @@ class Settings:
     media: Path | None = None
     save: Path | None = None
     sessions: Path = Path("sessions")
+    record: bool = False
     privacy: bool = False
     token: str | None = field(default=None, repr=False)
     names: tuple[str, ...] = ()
@@ -79,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     option("--media", metavar="DIR", help="folder whose videos and images may be chosen on the page")
     option("--save", metavar="OUT.mp4", help="also write the annotated video to a file")
     option("--sessions", metavar="DIR", help="folder for the CSV files of recorded sessions (sessions)")
+    option("--record", dest="record", action="store_const", const=True, help="record a session from the first frame on")
     option(
         "--privacy", dest="privacy", action="store_const", const=True, help="start with every face covered, see README"
     )
@@ -200,6 +202,7 @@ _CHECKS: dict[str, Any] = {
     "media": _path,
     "save": _path,
     "sessions": _path,
+    "record": _switch,
     "privacy": _switch,
     "token": _token,
     "names": _names,

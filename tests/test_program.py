@@ -253,6 +253,13 @@ def test_it_ends_at_once_though_the_source_is_still_opening(monkeypatch):
     never.set()
 
 
+def test_a_session_is_recorded_from_the_first_frame_on(run, tmp_path):
+    program = run("--source", write_clip(tmp_path / "clip.avi"), "--sessions", tmp_path / "sessions", "--record")
+    assert program.wait_for(lambda state: state["frame"])["recording"]["on"]
+    assert program.stop()[0] == 0
+    assert len(list((tmp_path / "sessions").iterdir())) == 1
+
+
 @pytest.mark.parametrize(("source", "asked"), [("auto", 1), ("0", 1), ("demo", 0)])
 def test_a_webcam_is_asked_for_in_the_main_thread(monkeypatch, source, asked):
     def fail(*_, **__):
@@ -309,6 +316,7 @@ def test_a_camera_that_can_not_be_reached_is_tried_again(run):
         (["--labels", "a,b,c,d,e,f,g"], {}, "labels"),
         (["--port", "http"], {}, "--port: expected a whole number 1 to 65535, found 'http'"),
         (["--save", "no/such/folder/out.mp4"], {}, "out.mp4"),
+        (["--record", "--sessions", ROOT / "README.md"], {}, "README.md, which is a file"),
         ([], {"MIEN_COLOUR": "1"}, "MIEN_COLOUR"),
     ],
 )

@@ -166,6 +166,53 @@ def test_a_file_that_was_taken_away_is_no_download(recorder) -> None:
     assert recorder.content() is None
 
 
+# ---- from the first frame on
+
+
+@pytest.fixture
+def at_once(tmp_path):
+    made = SessionRecorder(tmp_path / "sessions", FakeClock(), at_once=True)
+    yield made
+    made.stop()
+
+
+def test_it_records_from_the_first_frame_on_and_once(at_once) -> None:
+    assert at_once.needs_frames
+    assert not at_once.status().on
+    at_once.check()
+    assert list(at_once.folder.iterdir()) == []
+    for index in range(3):
+        at_once.record(frame(index), analysis(face()))
+    assert at_once.status().on
+    assert at_once.needs_frames
+    at_once.stop()
+    at_once.record(frame(3), analysis(face()))
+    assert not at_once.needs_frames
+    assert [row["frame"] for row in read(file_of(at_once))] == ["0", "1", "2"]
+    assert len(list(at_once.folder.iterdir())) == 1
+
+
+def test_who_stops_it_before_the_first_frame_is_obeyed(at_once) -> None:
+    at_once.stop()
+    at_once.record(frame(0), analysis(face()))
+    assert at_once.status() == Recording()
+    assert not at_once.folder.exists()
+
+
+def test_where_the_first_frame_can_not_begin_it_that_is_told_and_the_picture_goes_on(at_once, caplog) -> None:
+    at_once.folder.write_bytes(b"")
+    with pytest.raises(RecordingError, match="is a file"):
+        at_once.check()
+    for index in range(3):
+        at_once.record(frame(index), analysis(face()))
+    assert "is a file" in at_once.status().error
+    assert (at_once.status().on, at_once.needs_frames) == (False, False)
+    assert len(caplog.records) == 1
+    at_once.folder.unlink()
+    assert at_once.start() == at_once.status()
+    assert at_once.status().error is None
+
+
 # ---- trouble
 
 

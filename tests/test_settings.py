@@ -40,6 +40,7 @@ def test_command_line_beats_environment_beats_default():
         (["--min-face", "40"], "min_face", 40),
         (["--save", "out.mp4"], "save", Path("out.mp4")),
         (["--sessions", "records"], "sessions", Path("records")),
+        (["--record"], "record", True),
         (["--privacy"], "privacy", True),
         (["--token", "sixteen-letters."], "token", "sixteen-letters."),
         (["--unsure", "0.35"], "unsure", 0.35),
