@@ -19,7 +19,21 @@ from mien.clock import Clock
 from mien.expressions import EXPRESSIONS, Analysis, Face, Frame, RecordingError
 from mien.new_file import new_file
 
-COLUMNS = ("frame", "time", "media_time_s", "face", "x", "y", "w", "h", *EXPRESSIONS, "label")
+COLUMNS = (
+    "frame",
+    "time",
+    "media_time_s",
+    "face",
+    "x",
+    "y",
+    "w",
+    "h",
+    *EXPRESSIONS,
+    "label",
+    "unsure",
+    "width",
+    "height",
+)
 HEADER = (",".join(COLUMNS) + "\n").encode()
 QUEUE_FRAMES = 1000
 """Half a minute of a disk that does not answer; beyond that the recording ends with an error."""
@@ -187,7 +201,7 @@ class _CsvWriter:
 
     def _write(self, frame: Frame, analysis: Analysis) -> None:
         number = self._numbers.number(frame)
-        rows = [_row(number, frame, face) for face in analysis.faces if not face.missed]
+        rows = [_row(number, frame, face, analysis) for face in analysis.faces if not face.missed]
         data = "".join(rows).encode()
         try:
             _write_all(self._file, data)
@@ -227,13 +241,14 @@ class _FrameNumbers:
         return self._last
 
 
-def _row(number: int, frame: Frame, face: Face) -> str:
+def _row(number: int, frame: Frame, face: Face, analysis: Analysis) -> str:
     media_time = "" if frame.media_time_s is None else f"{frame.media_time_s:.3f}"
     box = face.box
     fields = [str(number), f"{frame.captured_at:.3f}", media_time, "" if face.id is None else str(face.id)]
     fields += [str(int(side)) for side in (box.x, box.y, box.w, box.h)]
     fields += [f"{float(share):.5f}" for share in face.probabilities]
-    return ",".join([*fields, face.label]) + "\n"
+    fields += [face.label, str(int(face.unsure)), str(analysis.width), str(analysis.height)]
+    return ",".join(fields) + "\n"
 
 
 def _new_file(folder: Path, now_s: float) -> tuple[Path, IO[bytes]]:

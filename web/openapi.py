@@ -149,7 +149,7 @@ PATHS: Json = {
     },
     "/api/session.csv": {
         "get": _route(
-            "The running recording so far, or the last: a row for each face of each frame.",
+            "The running recording so far, or the last: a row for each face of each frame; see the README.",
             (200, _answer("CSV with a header.", kind="text/csv")),
             (404, _error("Nothing was recorded since the program started.")),
         )
