@@ -146,6 +146,7 @@ def test_everything_is_reached_by_keyboard(browser, page) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_focus_is_seen_on_buttons_that_are_pressed(browser, page, scheme) -> None:
     resize(browser, 1280, 800, scheme)
+    browser.switch_to.active_element.send_keys("\ue004")  # Tab: the ring is for those who use keys
     for name in ("pause", "record"):
         is_ringed, ring, ground = browser.execute_script(FOCUSED, find(browser, f"#{name}"))
         assert is_ringed
