@@ -2,7 +2,8 @@
 
 Two fits of the same network in alternating blocks of one run: the real one, whose batches are gathered, changed at
 random and learnt, and one that learns a single batch, unchanged, again and again: nothing but the arithmetic. Both
-through `fit`, with the same optimizer and loss. Images are random: neither time nor memory depends on what they show.
+through `fit`, with the same optimizer and loss. With --pool-first or --precision also the real fit without them, in the
+same run. Images are random: neither time nor memory depends on what they show.
 """
 
 from __future__ import annotations
@@ -11,6 +12,9 @@ import argparse
 import statistics
 import tempfile
 import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +25,8 @@ import psutil
 from mien.expressions import EXPRESSIONS
 from training.batches import one_hot
 from training.dataset import Dataset, Split
-from training.fitting import build, make_optimizer, prepare
-from training.recipe import Recipe
+from training.fitting import Run, build, make_optimizer, prepare
+from training.recipe import PRECISIONS, Recipe
 
 BAR = 0.95
 EARLY_EPOCH, LATE_EPOCH = 6, 12
@@ -89,20 +93,35 @@ def measure_speed(recipe: Recipe, steps: int, blocks: int, folder: Path) -> tupl
     def arithmetic() -> None:
         bare.fit(same, epochs=1, verbose=0, shuffle=False)
 
-    real()
-    arithmetic()
-    ratios, real_s = [], []
-    processor_s = {real: 0.0, arithmetic: 0.0}
-    for block in range(blocks):
-        pair = {}
-        for work in (real, arithmetic) if block % 2 else (arithmetic, real):
+    (real_s, bare_s), (real_processor_s, bare_processor_s) = _take_turns((real, arithmetic), blocks)
+    ratios = [bare / real for bare, real in zip(bare_s, real_s, strict=True)]
+    return steps * size / statistics.median(real_s), ratios, sum(bare_processor_s) / sum(real_processor_s)
+
+
+def measure_gain(recipe: Recipe, plain: Recipe, steps: int, blocks: int, folder: Path) -> list[float]:
+    """How many times as many images a second `recipe` fits as `plain` does, in each pair of blocks."""
+    data = random_data(steps * recipe.batch_size, recipe.side_px)
+    runs = [prepare(one, data, folder / name) for one, name in ((recipe, "asked"), (plain, "plain"))]
+
+    def fit(run: Run) -> None:
+        run.trainer.fit(run.arguments["x"], epochs=1, verbose=0, shuffle=False)
+
+    (asked_s, plain_s), _ = _take_turns([partial(fit, run) for run in runs], blocks)
+    return [slow / quick for slow, quick in zip(plain_s, asked_s, strict=True)]
+
+
+def _take_turns(works: Sequence[Callable[[], None]], blocks: int) -> tuple[list[list[float]], list[list[float]]]:
+    """(seconds, processor seconds) of each work in each block, after one that does not count; the order changes."""
+    seconds: list[list[float]] = [[] for _ in works]
+    processor_s: list[list[float]] = [[] for _ in works]
+    for block in range(-1, blocks):
+        for i in range(len(works))[:: 1 if block % 2 else -1]:
             start_s, start_processor_s = time.perf_counter(), time.process_time()
-            work()
-            pair[work] = time.perf_counter() - start_s
-            processor_s[work] += time.process_time() - start_processor_s
-        ratios.append(pair[arithmetic] / pair[real])
-        real_s.append(pair[real])
-    return steps * size / statistics.median(real_s), ratios, processor_s[arithmetic] / processor_s[real]
+            works[i]()
+            if block >= 0:
+                seconds[i].append(time.perf_counter() - start_s)
+                processor_s[i].append(time.process_time() - start_processor_s)
+    return seconds, processor_s
 
 
 def measure_memory(recipe: Recipe, folder: Path) -> tuple[float, float]:
@@ -120,8 +139,11 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--steps", type=int, default=8, help="batches in a block (%(default)s)")
     parser.add_argument("--blocks", type=int, default=8, help="pairs of blocks (%(default)s)")
+    parser.add_argument("--precision", default="float32", choices=PRECISIONS)
+    parser.add_argument("--pool-first", action="store_true")
     options = parser.parse_args()
-    recipe = Recipe(network=options.network, batch_size=options.batch_size, epochs=LATE_EPOCH)
+    plain = Recipe(network=options.network, batch_size=options.batch_size, epochs=LATE_EPOCH)
+    recipe = replace(plain, precision=options.precision, pool_first=options.pool_first)
     with tempfile.TemporaryDirectory() as folder:
         rate, ratios, of_processor = measure_speed(recipe, options.steps, options.blocks, Path(folder, "speed"))
         print(f"{recipe.network}, batches of {recipe.batch_size}, {keras.backend.backend()}, {recipe.in_words()}")
@@ -131,6 +153,10 @@ def main() -> None:
         ordered = ", ".join(f"{ratio:.3f}" for ratio in sorted(ratios))
         median = f"median {statistics.median(ratios):.3f} (bar {BAR}), by processor seconds {of_processor:.3f}"
         print(f"{median}; all {ordered}", flush=True)
+        if recipe != plain:
+            gains = sorted(measure_gain(recipe, plain, options.steps, options.blocks, Path(folder, "gain")))
+            all_gains = ", ".join(f"{gain:.2f}" for gain in gains)
+            print(f"{statistics.median(gains):.2f} times as quick as {plain.in_words()}; all {all_gains}", flush=True)
         early_mb, late_mb = measure_memory(recipe, Path(folder, "memory"))
         print(f"memory {early_mb:.0f} MB after epoch {EARLY_EPOCH}, {late_mb:.0f} MB after epoch {LATE_EPOCH}")
 

@@ -316,7 +316,16 @@ def test_what_is_wrong_with_a_recipe_is_said_in_words():
 
 def test_recipes_that_differ_read_differently():
     plain = Recipe()
-    for change in ({"batch_norm": False}, {"side_px": 96}, {"early_stop": 5}, {"balance": "weights"}, {"l2": 0.1}):
+    for change in (
+        {"batch_norm": False},
+        {"side_px": 96},
+        {"early_stop": 5},
+        {"balance": "weights"},
+        {"l2": 0.1},
+        {"pool_first": True},
+        {"self_distil": 0.5},
+        {"precision": "mixed_bfloat16"},
+    ):
         assert dataclasses.replace(plain, **change).in_words() != plain.in_words()
 
 

@@ -19,9 +19,10 @@ BALANCES = ("none", "weights", "sampling")
 class Batches(keras.utils.PyDataset):
     """A split in a new order each epoch; the order depends on seed and epoch alone, so a resumed run repeats it.
 
-    Gives images uint8 (batch, side, side, 1) and one-hot labels float32 (batch, 7). balance "weights": also the
-    weight of each image in the loss, float32 (batch,), inverse to the size of its class and 1 on average over the
-    split. balance "sampling": an epoch has as many images as before, but of every expression the same number.
+    Gives images uint8 (batch, side, side, 1) and what is to be learnt of them, float32 (batch, 7): from `targets`,
+    (n, 7), by default the one-hot labels. balance "weights": also the weight of each image in the loss, float32
+    (batch,), inverse to the size of its class and 1 on average over the split. balance "sampling": an epoch has as
+    many images as before, but of every expression the same number.
     multiple: of which every batch holds one, for as many devices; up to multiple - 1 images wait for the next epoch.
 
     mixup above 0: also how much of each image stays in the mix (`training.mixing`), and labels and weights are mixed.
@@ -39,8 +40,10 @@ class Batches(keras.utils.PyDataset):
         *,
         mixup: float = 0.0,
         folds: np.ndarray | None = None,
+        targets: np.ndarray | None = None,
     ) -> None:
         super().__init__()
+        self.targets = one_hot(split.labels) if targets is None else targets
         self.mixup = mixup
         self.folds = folds
         self.split = split
@@ -68,7 +71,7 @@ class Batches(keras.utils.PyDataset):
         chosen, share = self.order[places], self.shares[places]
         labels = self.split.labels[chosen]
         fold = None if self.folds is None else self.folds[chosen]
-        batch = (self.inputs(self.split.images[chosen], share, fold), mixed(one_hot(labels), share))
+        batch = (self.inputs(self.split.images[chosen], share, fold), mixed(self.targets[chosen], share))
         return (*batch, mixed(self.weights[labels], share)) if self.balance == "weights" else batch
 
     def inputs(self, images: np.ndarray, share: np.ndarray | None = None, fold: np.ndarray | None = None) -> Any:

@@ -24,6 +24,7 @@ from training.export import export
 from training.finetuning import accuracy
 from training.fitting import fit
 from training.folds import fold_of
+from training.precision import computing_in
 from training.recipe import Recipe, RunError
 
 FOLD_SEED = 0
@@ -74,25 +75,11 @@ def read_teachers(folders: Sequence[Path], train: Split, precision: str = "float
             if not weights_file.is_file():
                 raise RunError(f"{folder}: expected {count} finished folds, found fold {i + 1} missing")
             digest.update(weights_file.read_bytes())
-            judge = _computing_in(precision, load_network(model_file, weights_file))
+            judge = computing_in(precision, load_network(model_file, weights_file))
             judge.trainable = False
             judges.append(judge)
         networks.append(tuple(judges))
     return Teachers(tuple(networks), fold_of(train, count, FOLD_SEED), digest.hexdigest()[:12])
-
-
-def _computing_in(precision: str, network: keras.Model) -> keras.Model:
-    """The network with the same float32 weights, all but its last layer computing so."""
-    if precision == "float32":
-        return network
-
-    def again(layer: keras.layers.Layer) -> keras.layers.Layer:
-        config = layer.get_config()
-        return type(layer).from_config(config if layer is network.layers[-1] else {**config, "dtype": precision})
-
-    copy = keras.models.clone_model(network, clone_function=again)
-    copy.set_weights(network.get_weights())
-    return copy
 
 
 def _claim(folder: Path, told: dict[str, Any]) -> None:

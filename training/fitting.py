@@ -26,15 +26,20 @@ from training.callbacks import (
     epochs_since_best,
     read_history,
 )
-from training.dataset import Dataset
+from training.dataset import Dataset, Split
 from training.devices import device_count
 from training.distillation import Distil, Teachers
+from training.finetuning import own_answers
 from training.mixing import MixUp
 from training.networks import NETWORKS
+from training.pooling import pool_first, pool_last
+from training.precision import computing_in
 from training.recipe import Recipe, RunError, claim
 from training.teachers import TEACHERS
 
 VALIDATION_BATCH = 256
+POOLED_IMAGES = 1024
+"""So many tell mean and variance to a normalisation that moves behind pooling."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,13 +59,10 @@ class Run:
     best_file: Path
 
     def best(self) -> keras.Model:
-        """The network with the weights of its best validation accuracy, for arithmetic in float32."""
+        """The network with the weights of its best validation accuracy, in float32 and in the usual order of layers."""
         self.trainer.load_weights(self.best_file)
-        if self.recipe.precision == "float32":
-            return self.network
-        plain = _make_network(dataclasses.replace(self.recipe, precision="float32"))
-        plain.set_weights(self.network.get_weights())
-        return plain
+        plain = self.network if self.recipe.precision == "float32" else computing_in("float32", self.network)
+        return pool_last(plain) if self.recipe.pool_first else plain
 
 
 def build(
@@ -76,7 +78,7 @@ def build(
     `Batches.inputs` gives; its average of the weights, if any, is the layer WeightAverage.
     """
     keras.utils.set_random_seed(recipe.seed)
-    network = start or _make_network(recipe)
+    network = start if start is not None else _make_network(recipe)
     if mean_image is not None:
         for layer in network.layers:
             if isinstance(layer, MeanImage):
@@ -101,9 +103,18 @@ def _make_network(recipe: Recipe) -> keras.Model:
     usual = keras.config.dtype_policy()
     keras.config.set_dtype_policy(recipe.precision)
     try:
-        return (NETWORKS | TEACHERS)[recipe.network](recipe.side_px, **_some_of(recipe, _names_of(Style)))
+        network = (NETWORKS | TEACHERS)[recipe.network](recipe.side_px, **_some_of(recipe, _names_of(Style)))
+        return pool_first(network) if recipe.pool_first else network
     finally:
         keras.config.set_dtype_policy(usual)
+
+
+def _as_fitted(start: keras.Model, recipe: Recipe, train: Split) -> keras.Model:
+    """The trained network as this recipe fits it: in its precision, with its order of layers."""
+    if recipe.pool_first:
+        some = np.random.default_rng(recipe.seed).permutation(len(train))[:POOLED_IMAGES]
+        start = pool_first(start, train.images[some])
+    return start if recipe.precision == "float32" else computing_in(recipe.precision, start)
 
 
 def prepare(
@@ -126,8 +137,12 @@ def prepare(
     devices = device_count()
     _check_batches(recipe, dataset, devices, None if teachers is None else teachers.fold)
     mean_image = dataset.train.images.mean(axis=0) if recipe.pixels == "mean_image" and start is None else None
-    network, trainer = build(recipe, mean_image, start, teachers)
+    fitted = None if start is None else _as_fitted(start, recipe, dataset.train)
+    network, trainer = build(recipe, mean_image, fitted, teachers)
     claim(run_folder, recipe, f"{dataset.train.digest()} {dataset.validation.digest()}")
+    targets = one_hot(dataset.train.labels)
+    if start is not None and recipe.self_distil > 0:
+        targets += recipe.self_distil * (own_answers(start, dataset.train.images) - targets)
     batches = Batches(
         dataset.train,
         recipe.batch_size,
@@ -136,6 +151,7 @@ def prepare(
         multiple=devices,
         mixup=recipe.mixup,
         folds=None if teachers is None else teachers.fold,
+        targets=targets,
     )
     validation = dataset.validation.take(np.arange(len(dataset.validation) // devices * devices))
     trainer.compile(

@@ -21,7 +21,7 @@ PRECISIONS = ("float32", "mixed_bfloat16")
 SIDES_PX = (32, 350)
 DATA = "data.json"
 BELOW_ONE = ("conv_dropout", "dense_dropout", "label_smoothing", "scale", "contrast", "ema")
-UP_TO_ONE = ("erase", "distil_weight", "shift", "shear")
+UP_TO_ONE = ("erase", "distil_weight", "self_distil", "shift", "shear")
 ABOVE_ZERO = ("learning_rate", "distil_temperature")
 """Numbers of the recipe with a range of their own; all others start at 0."""
 
@@ -49,7 +49,9 @@ class Recipe:
     (`training.averaging`), 0 for no average. precision: of the arithmetic while fitting, one of PRECISIONS
     (Micikevicius et al., "Mixed precision training", 2018); what is exported is float32.
     teachers: "" for none, else the digest of those whose answers count `distil_weight`, and the labels the rest, at
-    `distil_temperature` (`training.distillation`).
+    `distil_temperature` (`training.distillation`). self_distil: share of each label that is what the trained network
+    it starts from says of the image (`training.finetuning.own_answers`).
+    pool_first: fit with pooling before normalisation (`training.pooling`); what is exported has the usual order.
     """
 
     network: str = "six_layer"
@@ -86,6 +88,8 @@ class Recipe:
     teachers: str = ""
     distil_weight: float = 0.9
     distil_temperature: float = 4.0
+    self_distil: float = 0.0
+    pool_first: bool = False
 
     def __post_init__(self) -> None:
         choices = {
@@ -131,6 +135,9 @@ class Recipe:
         words += [f"pixels {self.pixels}"] if self.pixels != "scale" else []
         words += [f"balance by {self.balance}"] if self.balance != "none" else []
         words += [f"{name} {getattr(self, name):g}" for name in ("mixup", "ema") if getattr(self, name)]
+        words += [self.precision.replace("mixed_", "")] if self.precision != "float32" else []
+        words += ["pooled first"] if self.pool_first else []
+        words += [f"self-distilled {self.self_distil:g}"] if self.self_distil else []
         words += [f"distilled {self.distil_weight:g} at {self.distil_temperature:g}"] if self.teachers else []
         return ", ".join(words)
 

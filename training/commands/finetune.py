@@ -22,7 +22,6 @@ OF_THE_NETWORK = (
     "l2",
     "batch_norm",
     "pixels",
-    "precision",
 )
 """Fields of the recipe that the starting network has decided."""
 

@@ -34,9 +34,11 @@ RECIPE_HELP = {
     "precision": "of the arithmetic while fitting: float32 or mixed_bfloat16",
     "distil_weight": "how much the teachers' answers count beside the labels",
     "distil_temperature": "by which answers of teachers and student are softened",
+    "self_distil": "share of each label that the starting network's own answer replaces",
+    "pool_first": "fit with pooling before normalisation, which is quicker; exported is the usual order",
     "freeze": "convolutions stay as they are, dense layers learn",
 }
-OF_A_START = ("start", "freeze")
+OF_A_START = ("start", "freeze", "self_distil")
 """Fields of the recipe that only a run from trained weights has."""
 
 OF_TEACHERS = ("teachers", "distil_weight", "distil_temperature")

@@ -1,0 +1,125 @@
+"""Pooling before normalisation: the same answers, in training too, and the usual order in what is exported."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+import tiny_networks
+
+from tests.synthetic import write_folders
+from training.dataset import load_dataset
+from training.fitting import build, fit, prepare
+from training.networks import NETWORKS
+from training.pooling import pool_first, pool_last
+from training.recipe import Recipe, RunError
+
+layers = keras.layers
+BLOCK = [layers.Conv2D, layers.BatchNormalization, layers.Activation, layers.MaxPooling2D]
+SMALL = Recipe(network="shallow", side_px=32, batch_size=16, epochs=2, warmup_epochs=0, pool_first=True)
+
+
+def two_blocks():
+    """A trained one, of two blocks, the second with a bias: some of its normalisations fall with their input."""
+    network = keras.Sequential(
+        [
+            layers.Input((12, 12, 1)),
+            layers.Rescaling(1 / 127.5, offset=-1),
+            *(layers.Conv2D(6, 3, padding="same", use_bias=False), layers.BatchNormalization()),
+            *(layers.Activation("relu"), layers.MaxPooling2D()),
+            *(layers.Conv2D(5, 3), layers.BatchNormalization(), layers.Activation("relu"), layers.MaxPooling2D()),
+            layers.Flatten(),
+            layers.Dense(7, activation="softmax"),
+        ],
+        name="two_blocks",
+    )
+    return tiny_networks.scatter_weights(network)
+
+
+def kinds(network):
+    return [type(layer) for layer in network.layers if isinstance(layer, tuple(BLOCK))]
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    return load_dataset(write_folders(tmp_path_factory.mktemp("data"), train=8), side_px=32)
+
+
+@pytest.mark.parametrize("measured", [True, False])
+def test_answers_stay_the_same_there_and_back(measured):
+    network = two_blocks()
+    faces = tiny_networks.faces(64)[..., np.newaxis]
+    expected = network.predict(faces, verbose=0)
+    assert (network.layers[2].gamma.numpy() < 0).any(), "the hard case"
+    moved = pool_first(network, faces if measured else None)
+    assert kinds(moved) == [BLOCK[0], BLOCK[3], BLOCK[1], BLOCK[2]] * 2
+    np.testing.assert_allclose(moved.predict(faces, verbose=0), expected, atol=1e-5)
+    back = pool_last(moved)
+    assert kinds(back) == BLOCK * 2
+    np.testing.assert_allclose(back.predict(faces, verbose=0), expected, atol=1e-5)
+    np.testing.assert_array_equal(network.predict(faces, verbose=0), expected)
+
+
+def test_normalisation_by_the_batch_finds_what_it_was_told_of_the_images():
+    network = two_blocks()
+    faces = tiny_networks.faces(64)[..., np.newaxis].astype(np.float32)
+    expected = network(faces, training=False)
+    told = pool_first(network, faces)(faces, training=True)
+    np.testing.assert_allclose(told, expected, atol=1e-4)
+    untold = pool_first(network)(faces, training=True)
+    assert np.abs(untold - expected).max() > 0.01
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        (NETWORKS["elu"](32), "found elu without"),
+        (NETWORKS["hybrid_lbp"](32), "found hybrid_lbp without"),
+        (NETWORKS["shallow"](32, batch_norm=False), "found shallow without"),
+    ],
+)
+def test_other_networks_are_refused(network, message):
+    with pytest.raises(RunError, match=f"pool_first: expected a network with blocks of Conv2D, Batch.*{message}"):
+        pool_first(network)
+
+
+def test_another_activation_is_refused():
+    chain = [layers.Conv2D(2, 3), layers.BatchNormalization(), layers.Activation("elu"), layers.MaxPooling2D()]
+    with pytest.raises(RunError, match="blocks with ReLU, found elu"):
+        pool_first(keras.Sequential([layers.Input((12, 12, 1)), *chain]))
+
+
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
+def test_a_run_fits_so_and_gives_the_usual_order(precision, dataset, tmp_path):
+    recipe = dataclasses.replace(SMALL, precision=precision)
+    run = prepare(recipe, dataset, tmp_path)
+    assert kinds(run.network) == [BLOCK[0], BLOCK[3], BLOCK[1], BLOCK[2]]
+    assert run.network.layers[1].compute_dtype == precision.removeprefix("mixed_")
+    run.trainer.fit(**run.arguments, verbose=0)
+    best = run.best()
+    assert kinds(best) == BLOCK
+    assert {layer.compute_dtype for layer in best.layers} == {"float32"}
+    same_weights = prepare(recipe, dataset, tmp_path)  # a finished run
+    assert same_weights.finished
+    images = dataset.test.images
+    np.testing.assert_allclose(
+        best.predict(images, verbose=0),
+        run.network.predict(images, verbose=0),
+        atol=1e-5 if precision == "float32" else 0.02,
+    )
+
+
+def test_a_trained_network_is_trained_on_from_what_it_knows(dataset, tmp_path):
+    start, _ = build(dataclasses.replace(SMALL, pool_first=False))
+    tiny_networks.scatter_weights(start)
+    before = start.predict(dataset.train.images, verbose=0)
+    recipe = dataclasses.replace(SMALL, start="123456789abc", precision="mixed_bfloat16", self_distil=0.25, epochs=1)
+    run = prepare(recipe, dataset, tmp_path, start=start)
+    np.testing.assert_allclose(run.network.predict(dataset.train.images, verbose=0), before, atol=0.05)
+    mirrored = start.predict(dataset.train.images[:, :, ::-1], verbose=0)
+    wanted = 0.75 * np.eye(7)[dataset.train.labels] + 0.25 * (before + mirrored) / 2
+    batches = run.arguments["x"]
+    np.testing.assert_allclose(batches[0][1], wanted[batches.order[:16]], atol=1e-5)
+    fitted = fit(recipe, dataset, tmp_path, start=start)
+    assert kinds(fitted) == BLOCK
+    np.testing.assert_array_equal(start.predict(dataset.train.images, verbose=0), before)
