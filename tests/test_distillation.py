@@ -52,7 +52,7 @@ def test_teachers_are_the_networks_they_say(name, convolutions, parameters):
     assert len(found) == convolutions
     assert network.count_params() == pytest.approx(parameters, rel=0.01)
     assert TEACHERS[name].__doc__.count("20"), "its docstring cites a source"
-    outputs = np.asarray(network(np.zeros((2, 48, 48, 1), np.uint8), training=False))
+    outputs = keras.ops.convert_to_numpy(network(np.zeros((2, 48, 48, 1), np.uint8), training=False))
     np.testing.assert_allclose(outputs.sum(axis=1), 1, atol=1e-5)
 
 

@@ -50,7 +50,7 @@ def test_every_network_loads_in_the_program_from_its_two_files_alone(name, tmp_p
     tiny_networks.scatter_weights(network)
     model_file, weights_file = export(network, tmp_path)
     faces = tiny_networks.faces(size_px=32)
-    expected = np.asarray(network(faces[..., np.newaxis].astype(np.float32), training=False))
+    expected = keras.ops.convert_to_numpy(network(faces[..., np.newaxis].astype(np.float32), training=False))
     assert NETWORKS[name].__doc__.count("20"), "its docstring cites a source"
     loaded = FacialExpressionModel(model_file, weights_file)
     np.testing.assert_allclose(loaded.predict(faces), expected, atol=1e-5)
@@ -61,7 +61,7 @@ def test_every_network_loads_in_the_program_from_its_two_files_alone(name, tmp_p
 def test_what_is_done_to_pixels_is_stored_with_the_network(pixels, tmp_path):
     network = tiny_networks.scatter_weights(NETWORKS["shallow"](32, pixels=pixels))
     faces = tiny_networks.faces(size_px=32)
-    expected = np.asarray(network(faces[..., np.newaxis].astype(np.float32), training=False))
+    expected = keras.ops.convert_to_numpy(network(faces[..., np.newaxis].astype(np.float32), training=False))
     np.testing.assert_allclose(FacialExpressionModel(*export(network, tmp_path)).predict(faces), expected, atol=1e-5)
 
 
@@ -89,5 +89,5 @@ def test_an_unknown_layer_of_this_projects_name_is_refused(tmp_path):
 def test_an_untrained_network_takes_all_expressions_for_equally_probable(name):
     faces = np.random.default_rng(0).integers(0, 256, (16, 32, 32, 1)).astype(np.float32)
     keras.utils.set_random_seed(0)
-    probabilities = np.asarray(NETWORKS[name](32)(faces, training=False))
+    probabilities = keras.ops.convert_to_numpy(NETWORKS[name](32)(faces, training=False))
     assert -np.log(probabilities).mean() == pytest.approx(np.log(7), abs=0.1)

@@ -94,7 +94,9 @@ def test_markdown_reports_flip_averaging_apart_and_names_the_convention(report):
 def test_networks_stand_side_by_side(report):
     rows = comparison([report, report]).splitlines()
     recipe = "adamw 0.0005 cosine, batch 64, dropout 0.2/0.3, smoothing 0.05, flip, rotation 10°, shift 6 %"
-    assert rows[2].startswith(f"| tiny | {recipe}, scale 10 %, contrast 20 % | 3 | 1,234 | 75.00% |  | 0.750 | 0.050 |")
+    assert rows[2].startswith(
+        f"| tiny | {recipe}, scale 10 %, contrast 20 % | 3 | 1,234 | 100.00% | 75.00% |  | 0.750 | 0.050 |"
+    )
     assert rows[2].endswith(" | 1.2 | 5.0 |")
     assert len(rows) == 4
     assert len({row.count("|") for row in rows}) == 1
@@ -102,7 +104,7 @@ def test_networks_stand_side_by_side(report):
 
 def test_a_network_without_private_test_says_which_set_its_figures_are_of(report):
     alone = Report({"PublicTest": report.sets["PublicTest"]}, report.costs)
-    assert "| 100.00% (PublicTest) |  | 1.000 |" in comparison([alone])
+    assert "| 100.00% | 100.00% (PublicTest) |  | 1.000 |" in comparison([alone])
 
 
 def test_the_card_is_filled_between_its_markers(tmp_path):

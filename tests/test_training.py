@@ -94,7 +94,7 @@ def test_training_learns_keeps_the_best_and_exports_what_the_program_loads(datas
     assert len(history) == 12
     best = max(row["val_accuracy"] for row in history)
     faces, labels = dataset.validation.images, dataset.validation.labels
-    outputs = np.asarray(network(faces))
+    outputs = keras.ops.convert_to_numpy(network(faces))
     assert (outputs.argmax(axis=1) == labels).mean() == pytest.approx(best)
     assert best > 0.5, "chance is 0.14"
     model_file, weights_file = export(network, tmp_path / "out")
@@ -449,17 +449,20 @@ def test_command_line_trains_and_evaluates(tmp_path, capsys):
     markers = "<!-- figures: begin -->\n<!-- figures: end -->\n<!-- networks: begin -->\n<!-- networks: end -->\n"
     card.write_text(markers)
     results = ["--out", str(tmp_path / "results"), "--json", str(figures), "--card", str(card)]
-    assert main(["evaluate", "--data", str(data), *files, *results, "--end-to-end"]) == 0
+    assert main(["evaluate", "--data", str(data), *files, "--end-to-end", "--faces", "0"]) == 2
+    assert "--faces: expected 1 or more, found 0" in capsys.readouterr().err
+    assert main(["evaluate", "--data", str(data), *files, *results, "--end-to-end", "--faces", "9"]) == 0
     said = capsys.readouterr().out
     assert "| PrivateTest clean |" in said
     assert "| PrivateTest, flip averaged |" in said
     document = json.loads(figures.read_text())
     assert document["sets"]["PrivateTest"]["n"] == 14
     assert document["network"]["epochs"] == 2
-    assert [(row["face_px"], row["faces"]) for row in document["end_to_end"]] == [(80, 14), (160, 14), (240, 14)]
+    assert [(row["face_px"], row["faces"]) for row in document["end_to_end"]] == [(80, 9), (160, 9), (240, 9)]
     written = {path.name: path.stat().st_size for path in (tmp_path / "results").iterdir()}
     assert set(written) == {"evaluation.json", "evaluation.md", "confusion.png", "reliability.png"}
     assert min(written.values()) > 500
+    assert figures.with_suffix(".png").stat().st_size > 500
     filled = card.read_text()
     assert "| PublicTest | 14 |" in filled
     assert "| haar | 160 px |" in filled

@@ -33,9 +33,12 @@ class StartEpoch(keras.callbacks.Callback):
             for layer in self.model._flatten_layers()
             if getattr(layer, "seed_generator", None) is not None
         ]
-        states = np.random.default_rng((self.batches.seed, epoch, 1)).integers(0, 2**31, (len(generators), 2))
+        rng = np.random.default_rng((self.batches.seed, epoch, 1))
+        states = rng.integers(0, 2**31, (len(generators), 2))
         for generator, state in zip(generators, states, strict=True):
             generator.state.assign(state.astype(str(generator.state.dtype)))
+        # PyTorch's dropout draws from a generator of its own.
+        keras.utils.set_random_seed(int(rng.integers(2**31)))
 
 
 class Checkpoint(keras.callbacks.BackupAndRestore):

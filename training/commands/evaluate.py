@@ -11,7 +11,7 @@ from model import FacialExpressionModel
 from training.commands.options import add_data, add_network, report_data, square_model, warn_of_known_images
 from training.costs import measure
 from training.dataset import Split, load_dataset
-from training.end_to_end import EndToEnd, end_to_end
+from training.end_to_end import FACES, EndToEnd, end_to_end
 from training.evaluation import evaluate
 from training.export import read_origin
 from training.regression import compared, regressions, same_sets
@@ -25,11 +25,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, default=Path("runs/evaluation"), help="folder for JSON, Markdown and plots (%(default)s)"
     )
-    parser.add_argument("--json", type=Path, help="also write the figures to this file, such as docs/figures/NAME.json")
+    parser.add_argument(
+        "--json", type=Path, help="also write the figures here, such as docs/figures/NAME.json, and NAME.png beside it"
+    )
     parser.add_argument("--check", action="store_true", help="fail where the figures are worse than the recorded ones")
     recorded = "figures to compare with (%(default)s); the shipped network always is"
     parser.add_argument("--recorded", type=Path, default=Path("docs/figures/six_layer.json"), help=recorded)
     parser.add_argument("--end-to-end", action="store_true", help="also show faces in frames and find them, slower")
+    parser.add_argument("--faces", type=int, default=FACES, help="for it, of each size, at most (%(default)s)")
     parser.add_argument("--detector", nargs="+", choices=DETECTORS, default=["haar"], help="for it (%(default)s)")
     parser.add_argument("--detector-model", type=Path, help="the file of yunet")
     parser.add_argument("--card", type=Path, help="put the figures into this model card, between its markers")
@@ -54,6 +57,7 @@ def run(options: argparse.Namespace) -> None:
     print("wrote " + ", ".join(str(path) for path in report.write(options.out)))
     if options.json:
         report.write_json(options.json)
+        report.write_reliability(options.json.with_suffix(".png"))
     if options.card:
         write_into_card(options.card, report.as_markdown())
     if options.check and recorded and (worse := regressions(report.sets, recorded.sets)):
@@ -64,8 +68,10 @@ def in_frames(options: argparse.Namespace, model: FacialExpressionModel, faces: 
     """The end-to-end figures of each detector asked for. Raises ModelError where there are no faces to show."""
     if not len(faces):
         raise ModelError("--end-to-end: expected test images, found none")
+    if options.faces < 1:
+        raise ModelError(f"--faces: expected 1 or more, found {options.faces}")
     results = []
     for name in options.detector:
         file = options.detector_model if name in ("yunet", "auto") else None
-        results += end_to_end(create_detector(name, model_file=file), model, faces)
+        results += end_to_end(create_detector(name, model_file=file), model, faces, faces=options.faces)
     return tuple(results)
