@@ -16,12 +16,10 @@ from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, NoReturn
 
-from mien.expressions import MienError
-from mien.settings import Settings, read_settings
-
 if TYPE_CHECKING:
     from mien.choices import Choices
     from mien.pipeline import Pipeline
+    from mien.settings import Settings
 
 REST_AFTER_S = 10.0
 
@@ -30,12 +28,24 @@ log = logging.getLogger("mien")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run until Ctrl-C or SIGTERM; 0 then, 2 with one line on standard error where the program can not run."""
+    try:
+        return _main(sys.argv[1:] if argv is None else argv)
+    except ModuleNotFoundError as error:
+        needed = f"mien: expected the packages of requirements.txt, found no {error.name}"
+        print(f"{needed}; make run, or pip install -r requirements.txt, installs them", file=sys.stderr)
+        return 2
+
+
+def _main(argv: Sequence[str]) -> int:
+    from mien.expressions import MienError
+    from mien.settings import read_settings
+
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     try:
-        run(read_settings(sys.argv[1:] if argv is None else argv, os.environ), stop)
+        run(read_settings(argv, os.environ), stop)
     except MienError as error:
         print(f"mien: {error}", file=sys.stderr)
         return 2

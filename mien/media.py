@@ -212,7 +212,8 @@ def open_file(path: Path, *, loop: bool = True, paced: bool = True, clock: Clock
     expected = "expected a video or image file"
     try:
         if not path.exists():
-            raise SourceMissingError(f"{expected}, found no file {path}")
+            hint = "" if path.suffix else "; a webcam is named by its number, such as 0"
+            raise SourceMissingError(f"{expected}, found no file {path}{hint}")
         if path.is_dir():
             raise SourceMissingError(f"{expected}, found the folder {path}")
         if not path.is_file():  # opening a pipe would wait for ever

@@ -50,8 +50,20 @@ def read_settings(argv: Sequence[str], environ: Mapping[str, str]) -> Settings:
     option, or --help, ends the program as argparse does.
     """
     parser = _parser()
-    values = {**_from_environment(environ), **vars(parser.parse_args(argv))}
-    return Settings(**{name: _CHECKS[name](value, name) for name, value in values.items()})
+    typed = vars(parser.parse_args(argv))
+    values = {**_from_environment(environ), **typed}
+    return Settings(**{name: _checked(name, value, typed=name in typed) for name, value in values.items()})
+
+
+def _checked(name: str, value: Any, *, typed: bool) -> Any:
+    """The value as the program takes it. What is wrong with one nobody typed is said of its variable too."""
+    try:
+        return _CHECKS[name](value, name)
+    except SettingsError as error:
+        variable = ENVIRONMENT_PREFIX + name.upper()
+        if typed or variable in str(error):
+            raise
+        raise SettingsError(f"{variable}: {error}") from error
 
 
 def _parser() -> argparse.ArgumentParser:

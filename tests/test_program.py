@@ -328,6 +328,14 @@ def test_what_can_not_run_is_one_line_and_status_2(options, environ, message):
     assert len(error.strip().splitlines()) == 1, error
 
 
+def test_missing_packages_are_one_line_and_status_2():
+    words = [sys.executable, "-S", str(ROOT / "main.py"), "--source", "demo"]  # -S: Python without what pip installed
+    done = subprocess.run(words, check=False, capture_output=True, text=True, env={"PATH": os.environ["PATH"]})
+    assert done.returncode == 2
+    assert done.stderr.startswith("mien: expected the packages of requirements.txt, found no numpy; make run, or")
+    assert done.stderr.count("\n") == 1
+
+
 def test_a_taken_port_is_one_line_and_status_2():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -87,10 +87,16 @@ def test_wrong_values_name_option_expectation_and_finding(words, message):
 
 
 @pytest.mark.parametrize(
-    "environ", [{"MIEN_PROT": "1"}, {"MIEN_LOOP": "maybe"}, {"MIEN_PRIVACY": "2"}, {"MIEN_PORT": "x"}]
+    ("environ", "message"),
+    [
+        ({"MIEN_PROT": "1"}, "unknown variable MIEN_PROT"),
+        ({"MIEN_LOOP": "maybe"}, "^MIEN_LOOP: expected 0 or 1, found 'maybe'$"),
+        ({"MIEN_PRIVACY": "2"}, "^MIEN_PRIVACY: expected 0 or 1"),
+        ({"MIEN_PORT": "x"}, "^MIEN_PORT: --port: expected a whole number 1 to 65535, found 'x'$"),
+    ],
 )
-def test_wrong_variables_are_errors(environ):
-    with pytest.raises(SettingsError):
+def test_wrong_variables_are_errors(environ, message):
+    with pytest.raises(SettingsError, match=message):
         read_settings([], environ)
 
 

@@ -109,7 +109,8 @@ def missing_files(folder):
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("nowhere.mp4", "found no file"),
+        ("nowhere.mp4", "found no file .*nowhere.mp4$"),
+        ("webcam", "found no file .*webcam; a webcam is named by its number, such as 0$"),
         ("empty.mp4", "is empty"),
         ("text.mp4", "is neither: it begins with b'this is "),
         ("zeros.mp4", "is neither"),
