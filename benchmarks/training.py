@@ -22,7 +22,7 @@ import keras
 import numpy as np
 import psutil
 
-from mien.expressions import EXPRESSIONS
+from mien.expressions import EXPRESSIONS, MienError
 from training.batches import one_hot
 from training.dataset import Dataset, Split
 from training.fitting import Run, build, make_optimizer, prepare
@@ -162,4 +162,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except MienError as error:
+        raise SystemExit(str(error)) from None

@@ -24,7 +24,8 @@ words = ["--data", data, "--network", "shallow", "--side-px", "32", "--batch-siz
 for devices in ("1", "4"):
     assert main([*words, "--devices", devices, "--run", f"{runs}/{devices}"]) == 0
 files = ["--model", f"{runs}/4/model.json", "--weights", f"{runs}/4/model_weights.h5"]
-assert main(["finetune", "--data", data, *files, "--batch-size", "16", "--epochs", "1", "--run", f"{runs}/tuned"]) == 0
+words_on = ["--data", data, *files, "--batch-size", "16", "--epochs", "1", "--run", f"{runs}/tuned"]
+assert main(["finetune", *words_on, "--self-distil", "0.5", "--pool-first"]) == 0
 for devices in ("5", "3"):
     assert main([*words, "--devices", devices, "--run", f"{runs}/none"]) == 2
 """

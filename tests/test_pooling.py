@@ -12,6 +12,7 @@ from training.dataset import load_dataset
 from training.fitting import build, fit, prepare
 from training.networks import NETWORKS
 from training.pooling import pool_first, pool_last
+from training.precision import computing_in
 from training.recipe import Recipe, RunError
 
 layers, as_numpy = keras.layers, keras.ops.convert_to_numpy
@@ -74,7 +75,6 @@ def test_normalisation_by_the_batch_finds_what_it_was_told_of_the_images():
     ("network", "message"),
     [
         (NETWORKS["elu"](32), "found elu without"),
-        (NETWORKS["hybrid_lbp"](32), "found hybrid_lbp without"),
         (NETWORKS["shallow"](32, batch_norm=False), "found shallow without"),
     ],
 )
@@ -83,10 +83,63 @@ def test_other_networks_are_refused(network, message):
         pool_first(network)
 
 
-def test_another_activation_is_refused():
-    chain = [layers.Conv2D(2, 3), layers.BatchNormalization(), layers.Activation("elu"), layers.MaxPooling2D()]
-    with pytest.raises(RunError, match="blocks with ReLU, found elu"):
-        pool_first(keras.Sequential([layers.Input((12, 12, 1)), *chain]))
+@pytest.mark.parametrize(
+    ("convolution", "norm", "activation", "message"),
+    [
+        ({}, {}, "elu", "blocks with ReLU, found elu"),
+        ({"activation": "relu"}, {}, "relu", "convolutions without activation, found relu"),
+        ({}, {"scale": False}, "relu", "normalisation with scale and center, found batch_normalization"),
+        ({}, {"center": False}, "relu", "normalisation with scale and center"),
+    ],
+)
+def test_blocks_of_another_kind_are_refused(convolution, norm, activation, message):
+    chain = [layers.Conv2D(2, 3, **convolution), layers.BatchNormalization(**norm), layers.Activation(activation)]
+    network = keras.Sequential([layers.Input((12, 12, 1)), *chain, layers.MaxPooling2D()])
+    with pytest.raises(RunError, match=message):
+        pool_first(network)
+
+
+def test_a_network_with_branches_is_refused():
+    with pytest.raises(RunError, match="layers in a row, found hybrid_lbp with branches"):
+        pool_first(NETWORKS["hybrid_lbp"](32))
+
+
+def test_normalisation_that_is_pooled_first_never_learns_to_fall():
+    network = pool_first(two_blocks())
+    network.compile(keras.optimizers.SGD(50.0), "categorical_crossentropy")
+    rng = np.random.default_rng(0)
+    network.fit(tiny_networks.faces(64)[..., np.newaxis], np.eye(7)[rng.integers(0, 7, 64)], epochs=3, verbose=0)
+    norms = [layer for layer in network.layers if isinstance(layer, layers.BatchNormalization)]
+    assert min(layer.get_weights()[0].min() for layer in norms) == 0
+    back = pool_last(network)
+    assert not any(layer.gamma_constraint for layer in back.layers if isinstance(layer, layers.BatchNormalization))
+    faces = tiny_networks.faces(64)[..., np.newaxis]
+    np.testing.assert_allclose(back.predict(faces, verbose=0), network.predict(faces, verbose=0), atol=1e-4)
+
+
+def test_it_can_be_fitted_on_in_the_usual_order_too():
+    faces = tiny_networks.faces(64)[..., np.newaxis].astype(np.float32)
+    back = pool_last(pool_first(two_blocks(), faces), faces)
+    np.testing.assert_allclose(as_numpy(back(faces, training=True)), as_numpy(back(faces, training=False)), atol=1e-4)
+
+
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
+def test_copies_answer_the_same_whatever_is_inside(precision):
+    inside = keras.Sequential([layers.Input((12, 12, 1)), layers.Conv2D(4, 3), layers.Flatten()], name="inside")
+    scaled = layers.Normalization(axis=None, mean=120.0, variance=70.0**2)
+    measured = layers.Normalization(axis=None)
+    faces = tiny_networks.faces(16)[..., np.newaxis].astype(np.float32)
+    measured.adapt(faces / 100)
+    network = keras.Sequential(
+        [layers.Input((12, 12, 1)), scaled, measured, inside, layers.Dense(7), layers.Dropout(0.1), layers.Softmax()]
+    )
+    copy = computing_in(precision, network)
+    np.testing.assert_allclose(
+        copy.predict(faces, verbose=0), network.predict(faces, verbose=0), atol=1e-6 if precision == "float32" else 0.05
+    )
+    dtypes = [layer.compute_dtype for layer in copy.layers]
+    assert dtypes[-3:] == ["float32"] * 3, "logits and softmax"
+    assert copy.get_layer("inside").layers[0].compute_dtype == precision.removeprefix("mixed_")
 
 
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])

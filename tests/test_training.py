@@ -451,6 +451,8 @@ def test_command_line_trains_and_evaluates(tmp_path, capsys):
     results = ["--out", str(tmp_path / "results"), "--json", str(figures), "--card", str(card)]
     assert main(["evaluate", "--data", str(data), *files, "--end-to-end", "--faces", "0"]) == 2
     assert "--faces: expected 1 or more, found 0" in capsys.readouterr().err
+    assert main(["evaluate", "--data", str(data), *files, "--faces", "9"]) == 2
+    assert "expected --end-to-end with them" in capsys.readouterr().err
     assert main(["evaluate", "--data", str(data), *files, *results, "--end-to-end", "--faces", "9"]) == 0
     said = capsys.readouterr().out
     assert "| PrivateTest clean |" in said

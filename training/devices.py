@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
+import numpy as np
 
 from training.recipe import RunError
 
@@ -31,6 +34,15 @@ def use_devices(wanted: str | None) -> int:
     parallel = keras.distribution.DataParallel(devices=found[:count]) if count > 1 else None
     keras.distribution.set_distribution(parallel)
     return count
+
+
+def answers(network: keras.Model, images: np.ndarray) -> Any:
+    """What the network predicts of images (n, ...): one array (n, ...) or more, in batches that fill all devices."""
+    devices = device_count()
+    filled = -(-len(images) // devices) * devices
+    padded = np.resize(images, (filled, *images.shape[1:]))  # begins anew
+    found = network.predict(padded, batch_size=256 // devices * devices, verbose=0)
+    return keras.tree.map_structure(lambda values: values[: len(images)], found)
 
 
 def device_count() -> int:

@@ -11,7 +11,7 @@ import numpy as np
 from mien.expressions import EXPRESSIONS
 from mien.keras_files import load_network, stored_labels
 from training.dataset import Split
-from training.devices import device_count
+from training.devices import answers, device_count
 from training.recipe import SIDES_PX, RunError
 
 
@@ -66,17 +66,9 @@ def own_answers(network: keras.Model, images: np.ndarray) -> np.ndarray:
     Labels that disagree with all that was learnt from the others count less in its answers than in the data (Furlanello
     et al., "Born-again neural networks", 2018). images: (n, side, side, 1), 0..255.
     """
-    return np.asarray((_answers(network, images) + _answers(network, images[:, :, ::-1])) / 2, np.float32)
+    return np.asarray((answers(network, images) + answers(network, images[:, :, ::-1])) / 2, np.float32)
 
 
 def accuracy(network: keras.Model, split: Split) -> float:
     """Share of the images that the network labels right."""
-    return float((_answers(network, split.images).argmax(axis=1) == split.labels).mean())
-
-
-def _answers(network: keras.Model, images: np.ndarray) -> np.ndarray:
-    """Probabilities float32 (n, 7)."""
-    devices = device_count()
-    filled = -(-len(images) // devices) * devices
-    padded = np.resize(images, (filled, *images.shape[1:]))  # begins anew, for batches of full devices
-    return np.asarray(network.predict(padded, batch_size=256 // devices * devices, verbose=0)[: len(images)])
+    return float((answers(network, split.images).argmax(axis=1) == split.labels).mean())

@@ -26,7 +26,7 @@ from training.callbacks import (
     epochs_since_best,
     read_history,
 )
-from training.dataset import Dataset, Split
+from training.dataset import Dataset
 from training.devices import device_count
 from training.distillation import Distil, Teachers
 from training.finetuning import own_answers
@@ -47,7 +47,7 @@ class Run:
     """A run that is ready for `run.trainer.fit(**run.arguments)`.
 
     network: what is fitted; trainer: the same behind the augmentation, compiled. history: the epochs that were
-    finished before; finished: nothing is left to do.
+    finished before; finished: nothing is left to do. some: images by which `training.pooling` measures, None for none.
     """
 
     recipe: Recipe
@@ -57,12 +57,13 @@ class Run:
     history: list[dict[str, float]]
     finished: bool
     best_file: Path
+    some: np.ndarray | None = None
 
     def best(self) -> keras.Model:
         """The network with the weights of its best validation accuracy, in float32 and in the usual order of layers."""
         self.trainer.load_weights(self.best_file)
         plain = self.network if self.recipe.precision == "float32" else computing_in("float32", self.network)
-        return pool_last(plain) if self.recipe.pool_first else plain
+        return pool_last(plain, self.some) if self.recipe.pool_first else plain
 
 
 def build(
@@ -109,11 +110,10 @@ def _make_network(recipe: Recipe) -> keras.Model:
         keras.config.set_dtype_policy(usual)
 
 
-def _as_fitted(start: keras.Model, recipe: Recipe, train: Split) -> keras.Model:
+def _as_fitted(start: keras.Model, recipe: Recipe, some: np.ndarray | None) -> keras.Model:
     """The trained network as this recipe fits it: in its precision, with its order of layers."""
     if recipe.pool_first:
-        some = np.random.default_rng(recipe.seed).permutation(len(train))[:POOLED_IMAGES]
-        start = pool_first(start, train.images[some])
+        start = pool_first(start, some)
     return start if recipe.precision == "float32" else computing_in(recipe.precision, start)
 
 
@@ -137,11 +137,19 @@ def prepare(
     devices = device_count()
     _check_batches(recipe, dataset, devices, None if teachers is None else teachers.fold)
     mean_image = dataset.train.images.mean(axis=0) if recipe.pixels == "mean_image" and start is None else None
-    fitted = None if start is None else _as_fitted(start, recipe, dataset.train)
+    some = None
+    if recipe.pool_first and not recipe.freeze:  # normalisation that is frozen stays as it was
+        chosen = np.random.default_rng(recipe.seed).permutation(len(dataset.train))[:POOLED_IMAGES]
+        some = dataset.train.images[chosen]
+    fitted = None if start is None else _as_fitted(start, recipe, some)
     network, trainer = build(recipe, mean_image, fitted, teachers)
     claim(run_folder, recipe, f"{dataset.train.digest()} {dataset.validation.digest()}")
+    best_file = run_folder / "best.weights.h5"
+    history = read_history(run_folder)
+    stopped = recipe.early_stop > 0 and epochs_since_best(history) >= recipe.early_stop
+    finished = (len(history) >= recipe.epochs or stopped) and best_file.is_file()
     targets = one_hot(dataset.train.labels)
-    if start is not None and recipe.self_distil > 0:
+    if start is not None and recipe.self_distil > 0 and not finished:
         targets += recipe.self_distil * (own_answers(start, dataset.train.images) - targets)
     batches = Batches(
         dataset.train,
@@ -162,10 +170,6 @@ def prepare(
         jit_compile="auto" if keras.backend.backend() == "jax" else False,
     )
     trainer.optimizer.build(trainer.trainable_variables)  # checkpoints hold its state too
-    best_file = run_folder / "best.weights.h5"
-    history = read_history(run_folder)
-    stopped = recipe.early_stop > 0 and epochs_since_best(history) >= recipe.early_stop
-    finished = (len(history) >= recipe.epochs or stopped) and best_file.is_file()
     checkpoint = Checkpoint(run_folder / "backup", len(batches))
     if len(history) > 1 and not finished and not checkpoint.is_there():
         raise RunError(f"{run_folder}: expected a checkpoint to go on from, found none; choose another run folder")
@@ -195,7 +199,7 @@ def prepare(
             TimeLeft(recipe.epochs),
         ],
     }
-    return Run(recipe, network, trainer, arguments, history, finished, best_file)
+    return Run(recipe, network, trainer, arguments, history, finished, best_file, some)
 
 
 def fit(

@@ -25,6 +25,14 @@ UP_TO_ONE = ("erase", "distil_weight", "self_distil", "shift", "shear")
 ABOVE_ZERO = ("learning_rate", "distil_temperature")
 """Numbers of the recipe with a range of their own; all others start at 0."""
 
+OF_A_START = ("start", "freeze", "self_distil")
+"""Fields of the recipe that only a run from trained weights has."""
+
+OF_TEACHERS = ("teachers", "distil_weight", "distil_temperature")
+"""Fields of the recipe that only a run with teachers has."""
+
+SPECIAL = (*OF_A_START, *OF_TEACHERS)
+
 
 class RunError(MienError):
     """A training run can not start or go on as asked."""
@@ -103,6 +111,8 @@ class Recipe:
         for name, known in choices.items():
             if getattr(self, name) not in known:
                 raise RunError(f"{name}: expected one of {', '.join(known)}; found {getattr(self, name)!r}")
+        if self.self_distil and not self.start:
+            raise RunError("self_distil: expected a trained network to start from, found none")
         if self.epochs < 1 or self.batch_size < 2:
             raise RunError(
                 f"expected at least 1 epoch and batches of 2 images, found {self.epochs} and {self.batch_size}"

@@ -19,9 +19,9 @@ from training.dataset import Dataset, Split
 from training.fitting import fit
 from training.folds import folds
 from training.plots import BLUE, ORANGE, figure, plain
-from training.recipe import Recipe, RunError
+from training.recipe import SPECIAL, Recipe, RunError
 
-FIXED = ("side_px", "start", "freeze", "teachers")
+FIXED = ("side_px", *SPECIAL)
 """Fields of the recipe that one search can not vary: images have one size, networks start from nothing, untaught."""
 
 KINDS: dict[str, Callable[[str], Any]] = {"int": int, "float": float, "str": str}

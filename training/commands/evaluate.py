@@ -32,14 +32,18 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     recorded = "figures to compare with (%(default)s); the shipped network always is"
     parser.add_argument("--recorded", type=Path, default=Path("docs/figures/six_layer.json"), help=recorded)
     parser.add_argument("--end-to-end", action="store_true", help="also show faces in frames and find them, slower")
-    parser.add_argument("--faces", type=int, default=FACES, help="for it, of each size, at most (%(default)s)")
-    parser.add_argument("--detector", nargs="+", choices=DETECTORS, default=["haar"], help="for it (%(default)s)")
+    parser.add_argument("--faces", type=int, help=f"for it, of each size, at most ({FACES})")
+    parser.add_argument("--detector", nargs="+", choices=DETECTORS, help="for it (haar)")
     parser.add_argument("--detector-model", type=Path, help="the file of yunet")
     parser.add_argument("--card", type=Path, help="put the figures into this model card, between its markers")
 
 
 def run(options: argparse.Namespace) -> None:
     """print and save accuracy, macro-F1, calibration, confusion and costs of an exported network"""
+    if not options.end_to_end and (options.faces or options.detector or options.detector_model):
+        raise ModelError("--faces, --detector and --detector-model: expected --end-to-end with them, found none")
+    if options.faces is not None and options.faces < 1:
+        raise ModelError(f"--faces: expected 1 or more, found {options.faces}")
     model, side_px = square_model(options)
     shipped = (options.model, options.weights) == (Path("model.json"), Path("model_weights.h5"))
     recorded = Report.read_json(options.recorded) if options.check or (shipped and options.recorded.is_file()) else None
@@ -68,10 +72,8 @@ def in_frames(options: argparse.Namespace, model: FacialExpressionModel, faces: 
     """The end-to-end figures of each detector asked for. Raises ModelError where there are no faces to show."""
     if not len(faces):
         raise ModelError("--end-to-end: expected test images, found none")
-    if options.faces < 1:
-        raise ModelError(f"--faces: expected 1 or more, found {options.faces}")
     results = []
-    for name in options.detector:
+    for name in options.detector or ["haar"]:
         file = options.detector_model if name in ("yunet", "auto") else None
-        results += end_to_end(create_detector(name, model_file=file), model, faces, faces=options.faces)
+        results += end_to_end(create_detector(name, model_file=file), model, faces, faces=options.faces or FACES)
     return tuple(results)

@@ -6,12 +6,13 @@ import argparse
 from pathlib import Path
 
 from training.callbacks import read_history
-from training.commands.options import OF_TEACHERS, add_data, add_network, add_recipe, add_run, recipe_of, report_data
+from training.commands.options import add_data, add_network, add_recipe, add_run, recipe_of, report_data
 from training.dataset import load_dataset
 from training.devices import use_devices
 from training.export import export
 from training.finetuning import accuracy, freeze_convolutions, starting_network, thaw
 from training.fitting import fit
+from training.recipe import OF_TEACHERS
 
 OF_THE_NETWORK = (
     "start",

@@ -11,7 +11,7 @@ from typing import Any
 from mien.expressions import ModelError
 from model import FacialExpressionModel
 from training.dataset import HELD_OUT, Dataset
-from training.recipe import Recipe
+from training.recipe import SPECIAL, Recipe
 
 RECIPE_HELP = {
     "network": "six_layer, elu, shallow, hybrid_lbp, or a teacher: resnet18, vgg10",
@@ -38,14 +38,6 @@ RECIPE_HELP = {
     "pool_first": "fit with pooling before normalisation, which is quicker; exported is the usual order",
     "freeze": "convolutions stay as they are, dense layers learn",
 }
-OF_A_START = ("start", "freeze", "self_distil")
-"""Fields of the recipe that only a run from trained weights has."""
-
-OF_TEACHERS = ("teachers", "distil_weight", "distil_temperature")
-"""Fields of the recipe that only a run with teachers has."""
-
-SPECIAL = (*OF_A_START, *OF_TEACHERS)
-
 SHOWN = 20
 
 

@@ -7,12 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from training.callbacks import read_history
-from training.commands.options import OF_A_START, add_data, add_recipe, add_run, recipe_of, report_data
+from training.commands.options import add_data, add_recipe, add_run, recipe_of, report_data
 from training.cross_fitting import read_teachers
 from training.dataset import load_dataset
 from training.devices import use_devices
 from training.export import export
 from training.fitting import fit
+from training.recipe import OF_A_START
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
