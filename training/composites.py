@@ -1,4 +1,4 @@
-"""The demo's faces: for each expression the average of the training images most typical of it.
+"""The demo's faces: for each expression the average of training images of one kind that the network reads best.
 
 Nobody's face: each is the mean of dozens of aligned images and of their mirror images, after Galton's
 "Composite portraits" (1878). The network chooses the images and how strongly an expression is drawn, so that it
@@ -14,67 +14,110 @@ import cv2
 import numpy as np
 
 from mien.expressions import EXPRESSIONS
-from training.dataset import Split
+from training.dataset import DataError, Split
 
 SIDE_PX = 96
-TYPICAL_SHARE = 0.15
-CANDIDATES = 400
-AVERAGED = 50
-ROUNDS = 2
-NEARLY_ALIKE = 0.9
+CANDIDATES = 1000
+AVERAGED = 36
+SHORT_LIST = 6
+NEARLY_ALIKE = 0.8
 STRENGTHS = (0.3, 0.5, 0.7, 0.9)
-READ_AT = 0.6
+READ_AT = 0.75
+
+Predict = Callable[[np.ndarray], np.ndarray]
+"""Faces uint8 (n, side, side, 1) -> probabilities (n, 7)."""
 
 
-def composite_sheet(split: Split, predict: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+def composite_sheet(split: Split, predict: Predict) -> np.ndarray:
     """The seven composites side by side in the order of EXPRESSIONS: uint8 (96, 7 * 96), gray.
 
-    predict: faces uint8 (n, side, side, 1) -> probabilities (n, 7).
+    There are many ways to be afraid, and the mean of all is a blur. So around each candidate those that look
+    alike are averaged, and of these averages the one that needs the least to be read is taken.
+    Raises DataError where an expression has too few different images for a face that is nobody's.
     """
-    anybody = _enlarge(split.images.mean(axis=0)[:, :, 0])
-    faces = []
-    for label in range(len(EXPRESSIONS)):
-        members = split.take(np.flatnonzero(split.labels == label))
-        faces.append(composite(members.images, predict(members.images)[:, label], anybody))
-    drawn = [_drawn_stronger(faces, label, predict, split.images.shape[1]) for label in range(len(EXPRESSIONS))]
+    anybody = _symmetric(_enlarge(split.images.mean(axis=0)[:, :, 0]))
+    side_px = split.images.shape[1]
+    typical = [
+        split.images[np.flatnonzero(split.labels == label)[_most_typical(split, label, predict)], :, :, 0]
+        for label in range(len(EXPRESSIONS))
+    ]
+    aligned = [_aligned(anybody, [_enlarge(face) for face in np.unique(faces, axis=0)]) for faces in typical]
+    middle = np.mean([_symmetric(faces.mean(axis=0)) for faces in aligned], axis=0)
+    drawn = []
+    for label, faces in enumerate(aligned):
+        averages = _averages(faces)
+        best = np.argsort(-_read(_drawn(averages, middle, STRENGTHS[-1]), side_px, predict)[:, label])[:SHORT_LIST]
+        sharper = np.stack([_sharper(averages[i], faces, anybody) for i in best])
+        drawn.append(_least_drawn(np.concatenate([averages[best], sharper]), middle, label, side_px, predict))
     return np.concatenate(drawn, axis=1)
 
 
-def _drawn_stronger(
-    faces: list[np.ndarray], label: int, predict: Callable[[np.ndarray], np.ndarray], side_px: int
-) -> np.ndarray:
-    """One composite as uint8 (96, 96), what sets it apart from the mean of all seven drawn stronger: a caricature.
+def _most_typical(split: Split, label: int, predict: Predict) -> np.ndarray:
+    """Places among the images of this label of those that the network gives it the highest probability."""
+    return np.argsort(-predict(split.images[split.labels == label])[:, label])[:CANDIDATES]
+
+
+def _aligned(target: np.ndarray, faces: list[np.ndarray]) -> np.ndarray:
+    """Those faces that can be brought onto the target, there: float32 (n, 96, 96)."""
+    moved = [face for face in (_onto(target, face) for face in faces) if face is not None]
+    return np.stack(moved or faces)
+
+
+def _averages(faces: np.ndarray) -> np.ndarray:
+    """Around each face the mean of those most like it and of their mirror images."""
+    alike = _correlations(faces)
+    chosen = [_different(alike, order) for order in np.argsort(-alike, axis=1)]
+    averages = [_symmetric(faces[one].mean(axis=0)) for one in chosen if len(one) == AVERAGED]
+    if not averages:
+        found = max(map(len, chosen))
+        raise DataError(f"expected {AVERAGED} different images of each expression that can be aligned, found {found}")
+    return np.stack(averages)
+
+
+def _sharper(average: np.ndarray, faces: np.ndarray, anybody: np.ndarray) -> np.ndarray:
+    """The average, made anew of faces that were brought onto it; as it is where those are too few."""
+    moved = _aligned(average + anybody, list(faces))  # with the eyes where everybody's are
+    alike = _correlations(np.concatenate([moved, average[np.newaxis]]))
+    chosen = _different(alike[:-1, :-1], np.argsort(-alike[-1, :-1]))
+    return _symmetric(moved[chosen].mean(axis=0)) if len(chosen) == AVERAGED else average
+
+
+def _different(alike: np.ndarray, order: np.ndarray) -> list[int]:
+    """The first AVERAGED in this order, fewer if there are no more, and one alone of those nearly alike.
+
+    So that their mean is nobody's face. alike: their correlations (n, n).
+    """
+    chosen: list[int] = []
+    for i in order:
+        if (alike[i, chosen] < NEARLY_ALIKE).all():
+            chosen.append(i)
+        if len(chosen) == AVERAGED:
+            break
+    return chosen
+
+
+def _least_drawn(averages: np.ndarray, middle: np.ndarray, label: int, side_px: int, predict: Predict) -> np.ndarray:
+    """uint8 (96, 96): the average that is read best, with what sets it apart drawn stronger: a caricature.
 
     Averaging weakens an expression (Brennan, "Caricature generator", 1985); it is drawn no stronger than the network
     needs to read it.
     """
-    middle = np.mean(faces, axis=0)
     for strength in STRENGTHS:
-        drawn = _as_pixels(faces[label] + strength * (faces[label] - middle))
-        small = cv2.resize(drawn, (side_px, side_px), interpolation=cv2.INTER_AREA)
-        if predict(small[np.newaxis, :, :, np.newaxis])[0, label] >= READ_AT:
+        drawn = _drawn(averages, middle, strength)
+        probabilities = _read(drawn, side_px, predict)[:, label]
+        if probabilities.max() >= READ_AT:
             break
-    return drawn
+    return np.asarray(drawn[probabilities.argmax()])
 
 
-def composite(images: np.ndarray, typicality: np.ndarray, anybody: np.ndarray) -> np.ndarray:
-    """One face, float32 (96, 96), from images uint8 (n, side, side, 1) and how typical each is, (n,).
+def _drawn(averages: np.ndarray, middle: np.ndarray, strength: float) -> np.ndarray:
+    return np.stack([_as_pixels(face + strength * (face - middle)) for face in averages])
 
-    The most typical images are moved, turned and scaled onto the mean of all faces, `anybody` (enhanced
-    correlation coefficient: Evangelidis and Psarakis, 2008); those that then come nearest to it are averaged, and
-    aligned once more with that average. Of images that are nearly alike only one counts, so that the result is
-    nobody's face.
-    """
-    typical = np.argsort(-typicality)[: max(AVERAGED, round(TYPICAL_SHARE * len(images)))]
-    candidates = typical[:: max(1, len(typical) // CANDIDATES)]  # not the most extreme alone
-    chosen = np.unique(images[candidates, :, :, 0], axis=0)
-    faces = [_enlarge(face) for face in chosen]
-    target = _symmetric(anybody)
-    for _ in range(ROUNDS):
-        moved = [face for face in (_onto(target, face) for face in faces) if face is not None]
-        mean = _symmetric(np.mean(_different(target, moved), axis=0))
-        target = mean + _symmetric(anybody)  # keeps the eyes where everybody's are
-    return mean
+
+def _read(drawn: np.ndarray, side_px: int, predict: Predict) -> np.ndarray:
+    size = (side_px, side_px)
+    small = np.stack([cv2.resize(face, size, interpolation=cv2.INTER_AREA) for face in drawn])
+    return predict(small[..., np.newaxis])
 
 
 def write_sheet(sheet: np.ndarray, path: Path) -> None:
@@ -97,23 +140,12 @@ def _symmetric(face: np.ndarray) -> np.ndarray:
     return ((face + face[:, ::-1]) / 2).astype(np.float32)
 
 
-def _different(target: np.ndarray, faces: list[np.ndarray]) -> list[np.ndarray]:
-    """The faces that fit the target best, up to AVERAGED, no two of them nearly alike."""
-    best = np.argsort([-_correlation(target, face, _WINDOW) for face in faces])
-    chosen: list[np.ndarray] = []
-    for face in (faces[i] for i in best):
-        if all(_correlation(face, other, _WINDOW) < NEARLY_ALIKE for other in chosen):
-            chosen.append(face)
-        if len(chosen) == AVERAGED:
-            break
-    return chosen
-
-
-def _correlation(one: np.ndarray, other: np.ndarray, window: np.ndarray) -> float:
-    """Correlation of two faces, -1..1, where the window (weights 0..1) looks."""
-    total = window.sum()
-    a, b = (face - (face * window).sum() / total for face in (one, other))
-    return float((a * b * window).sum() / np.sqrt((a * a * window).sum() * (b * b * window).sum()))
+def _correlations(faces: np.ndarray) -> np.ndarray:
+    """Of each face with each other, float32 (n, n), -1..1, where the window (weights 0..1) looks."""
+    weighted = faces - (faces * _WINDOW).sum(axis=(1, 2), keepdims=True) / _WINDOW.sum()
+    rows = (weighted * np.sqrt(_WINDOW)).reshape(len(faces), -1)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True) + 1e-9
+    return np.asarray(rows @ rows.T)
 
 
 def _onto(target: np.ndarray, face: np.ndarray) -> np.ndarray | None:
