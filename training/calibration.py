@@ -15,21 +15,21 @@ STEPS = 60
 
 
 def fit_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """The temperature, 0.25 to 4, with the smallest negative log-likelihood of the labels.
+    """The temperature, 0.25 to 4, at which the mean confidence is the share of right answers.
 
     probabilities: (n, 7), of images the network was not fitted on. labels: int (n,). Above 1 the network was too
-    sure of itself, below 1 not sure enough. Found by golden-section search (Kiefer, 1953): there is one minimum.
+    sure of itself, below 1 not sure enough. Found by bisection, as confidence falls with the temperature. After Clarté
+    et al., "Expectation consistency for calibration of neural networks" (2023): the smallest negative log-likelihood,
+    which Guo et al. look for, leaves networks fitted to softened labels too sure.
     """
-    golden = (5**0.5 - 1) / 2
+    accuracy = (probabilities.argmax(axis=1) == labels).mean()
     low, high = np.log(LOWEST), np.log(HIGHEST)
     for _ in range(STEPS):
-        left, right = high - golden * (high - low), low + golden * (high - low)
-        if _nll(at_temperature(probabilities, np.exp(left)), labels) < _nll(
-            at_temperature(probabilities, np.exp(right)), labels
-        ):
-            high = right
+        middle = (low + high) / 2
+        if at_temperature(probabilities, np.exp(middle)).max(axis=1).mean() > accuracy:
+            low = middle
         else:
-            low = left
+            high = middle
     return float(np.exp((low + high) / 2))
 
 
@@ -49,7 +49,3 @@ def fold_into(network: keras.Model, temperature: float) -> None:
     if not isinstance(last, keras.layers.Dense) or last.activation is not keras.activations.softmax:
         raise RunError(f"{network.name}: expected a dense layer with a softmax at the end, found {last.name}")
     last.set_weights([weights / np.float32(temperature) for weights in last.get_weights()])
-
-
-def _nll(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    return float(-np.log(np.clip(probabilities[np.arange(len(labels)), labels], 1e-12, 1)).mean())
