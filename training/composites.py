@@ -1,4 +1,4 @@
-"""The demo's faces: for each expression the average of training images of one kind that the network reads best.
+"""The demo's faces: for each expression the average of training images that look alike.
 
 Nobody's face: each is the mean of dozens of aligned images and of their mirror images, after Galton's
 "Composite portraits" (1878). The network chooses the images and how strongly an expression is drawn, so that it
@@ -13,7 +13,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from mien.demo import DemoSource
+from mien.detector import Detector, HaarDetector
 from mien.expressions import EXPRESSIONS
+from mien.pipeline import crop_faces
 from training.dataset import DataError, Split
 
 SIDE_PX = 96
@@ -21,8 +24,9 @@ CANDIDATES = 1000
 AVERAGED = 36
 SHORT_LIST = 6
 NEARLY_ALIKE = 0.8
-STRENGTHS = (0.3, 0.5, 0.7, 0.9)
-READ_AT = 0.75
+STRENGTHS = (0.3, 0.5, 0.7, 0.9, 1.2)
+TIMES_S = (0.5, 4.0, 7.5)
+READ_AT = 0.6
 
 Predict = Callable[[np.ndarray], np.ndarray]
 """Faces uint8 (n, side, side, 1) -> probabilities (n, 7)."""
@@ -32,7 +36,7 @@ def composite_sheet(split: Split, predict: Predict) -> np.ndarray:
     """The seven composites side by side in the order of EXPRESSIONS: uint8 (96, 7 * 96), gray.
 
     There are many ways to be afraid, and the mean of all is a blur. So around each candidate those that look
-    alike are averaged, and of these averages the one that needs the least to be read is taken.
+    alike are averaged, and of these averages that can be read the one whose faces agree best is taken.
     Raises DataError where an expression has too few different images for a face that is nobody's.
     """
     anybody = _symmetric(_enlarge(split.images.mean(axis=0)[:, :, 0]))
@@ -46,7 +50,8 @@ def composite_sheet(split: Split, predict: Predict) -> np.ndarray:
     drawn = []
     for label, faces in enumerate(aligned):
         averages = _averages(faces)
-        best = np.argsort(-_read(_drawn(averages, middle, STRENGTHS[-1]), side_px, predict)[:, label])[:SHORT_LIST]
+        clear = _read(_drawn(averages, middle, STRENGTHS[-1]), side_px, predict)[:, label]
+        best = np.lexsort((-clear, -_agreement(averages), clear < READ_AT))[:SHORT_LIST]
         sharper = np.stack([_sharper(averages[i], faces, anybody) for i in best])
         drawn.append(_least_drawn(np.concatenate([averages[best], sharper]), middle, label, side_px, predict))
     return np.concatenate(drawn, axis=1)
@@ -97,17 +102,23 @@ def _different(alike: np.ndarray, order: np.ndarray) -> list[int]:
 
 
 def _least_drawn(averages: np.ndarray, middle: np.ndarray, label: int, side_px: int, predict: Predict) -> np.ndarray:
-    """uint8 (96, 96): the average that is read best, with what sets it apart drawn stronger: a caricature.
+    """uint8 (96, 96): the sharpest average that can be read, with what sets it apart drawn stronger: a caricature.
 
     Averaging weakens an expression (Brennan, "Caricature generator", 1985); it is drawn no stronger than the network
     needs to read it.
     """
+    detector = HaarDetector()
     for strength in STRENGTHS:
         drawn = _drawn(averages, middle, strength)
-        probabilities = _read(drawn, side_px, predict)[:, label]
-        if probabilities.max() >= READ_AT:
-            break
-    return np.asarray(drawn[probabilities.argmax()])
+        clear = _read_live(drawn, side_px, predict, detector)[:, label]
+        if clear.max() >= READ_AT:
+            return np.asarray(drawn[np.where(clear >= READ_AT, _agreement(averages), 0).argmax()])
+    return np.asarray(drawn[clear.argmax()])
+
+
+def _agreement(averages: np.ndarray) -> np.ndarray:
+    """How far the faces of each average agree, (n,): all have the same contrast, and what differs is averaged away."""
+    return np.asarray((averages**2 * _WINDOW).sum(axis=(1, 2)))
 
 
 def _drawn(averages: np.ndarray, middle: np.ndarray, strength: float) -> np.ndarray:
@@ -115,9 +126,23 @@ def _drawn(averages: np.ndarray, middle: np.ndarray, strength: float) -> np.ndar
 
 
 def _read(drawn: np.ndarray, side_px: int, predict: Predict) -> np.ndarray:
+    """Probabilities (n, 7)."""
     size = (side_px, side_px)
     small = np.stack([cv2.resize(face, size, interpolation=cv2.INTER_AREA) for face in drawn])
     return predict(small[..., np.newaxis])
+
+
+def _read_live(drawn: np.ndarray, side_px: int, predict: Predict, detector: Detector) -> np.ndarray:
+    """Probabilities (n, 7) of the faces as the demo shows them and the program cuts them out; 0 where it finds none."""
+    found = np.zeros((len(drawn), len(TIMES_S), len(EXPRESSIONS)))
+    for i, face in enumerate(drawn):
+        demo = DemoSource(np.repeat(face[np.newaxis], len(EXPRESSIONS), axis=0))
+        for j, time_s in enumerate(TIMES_S):
+            pixels_bgr, _ = demo.render(time_s)
+            box = max(detector.detect(pixels_bgr), key=lambda box: box.area, default=None)
+            if box is not None:
+                found[i, j] = predict(crop_faces(pixels_bgr, [box], (side_px, side_px))[..., np.newaxis])[0]
+    return np.asarray(found.mean(axis=1))
 
 
 def write_sheet(sheet: np.ndarray, path: Path) -> None:
