@@ -300,6 +300,8 @@ def test_plateau_and_early_end_follow_the_history_across_a_resume(dataset, tmp_p
         {"epochs": 5, "warmup_epochs": 6.0},
         {"side_px": 31},
         {"side_px": 351},
+        {"self_distil": 0.5},
+        {"self_distil": 1.5, "start": "abc"},
     ],
 )
 def test_a_recipe_that_can_not_be_is_told(wrong):
@@ -314,9 +316,9 @@ def test_what_is_wrong_with_a_recipe_is_said_in_words():
         Recipe(learning_rate=-1.0)
 
 
-def test_recipes_that_differ_read_differently():
-    plain = Recipe()
-    for change in (
+@pytest.mark.parametrize(
+    "change",
+    [
         {"batch_norm": False},
         {"side_px": 96},
         {"early_stop": 5},
@@ -325,8 +327,11 @@ def test_recipes_that_differ_read_differently():
         {"pool_first": True},
         {"self_distil": 0.5},
         {"precision": "mixed_bfloat16"},
-    ):
-        assert dataclasses.replace(plain, **change).in_words() != plain.in_words()
+    ],
+)
+def test_recipes_that_differ_read_differently(change):
+    plain = Recipe(start="abc")
+    assert dataclasses.replace(plain, **change).in_words() != plain.in_words()
 
 
 def test_batches_hold_every_image_once_in_an_order_of_seed_and_epoch(dataset):
