@@ -25,8 +25,8 @@ AVERAGED = 36
 SHORT_LIST = 6
 NEARLY_ALIKE = 0.8
 STRENGTHS = (0.3, 0.5, 0.7, 0.9, 1.2)
-TIMES_S = (0.5, 4.0, 7.5)
-READ_AT = 0.6
+TIMES_S = (0.5, 4.0, 7.5)  # of the demo: three places and sizes
+READ_AT = 0.6  # probability of the expression at which a face is read well enough
 
 Predict = Callable[[np.ndarray], np.ndarray]
 """Faces uint8 (n, side, side, 1) -> probabilities (n, 7)."""
