@@ -44,9 +44,9 @@ def same(one, other):
     return all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
 
 
-@pytest.mark.parametrize("freeze", [True, False])
-def test_the_command_trains_on_from_given_files(freeze, files, tmp_path, capsys):
-    assert command(tmp_path, files, "--epochs", "2", *(["--freeze"] if freeze else [])) == 0
+@pytest.mark.parametrize(("freeze", "more"), [(True, []), (True, ["--pool-first"]), (False, [])])
+def test_the_command_trains_on_from_given_files(freeze, more, files, tmp_path, capsys):
+    assert command(tmp_path, files, "--epochs", "2", *(["--freeze"] if freeze else []), *more) == 0
     said = capsys.readouterr().out
     assert "accuracy on the validation images: " in said
     new = (tmp_path / "run" / "model.json", tmp_path / "run" / "model_weights.h5")

@@ -20,7 +20,7 @@ def fit_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:
     probabilities: (n, 7), of images the network was not fitted on. labels: int (n,). Above 1 the network was too
     sure of itself, below 1 not sure enough. Found by bisection, as confidence falls with the temperature. After Clarté
     et al., "Expectation consistency for calibration of neural networks" (2023): the smallest negative log-likelihood,
-    which Guo et al. look for, leaves networks fitted to softened labels too sure.
+    which Guo et al. look for, left a network fitted to softened labels too sure (MODEL_CARD.md).
     """
     accuracy = (probabilities.argmax(axis=1) == labels).mean()
     low, high = np.log(LOWEST), np.log(HIGHEST)

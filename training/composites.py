@@ -174,7 +174,10 @@ def _correlations(faces: np.ndarray) -> np.ndarray:
 
 
 def _onto(target: np.ndarray, face: np.ndarray) -> np.ndarray | None:
-    """The face moved, turned and scaled onto the target; None where only a far-fetched map would do."""
+    """The face moved, turned and scaled onto the target; None where only a far-fetched map would do.
+
+    By the enhanced correlation coefficient: Evangelidis and Psarakis (2008).
+    """
     warp = np.eye(2, 3, dtype=np.float32)
     criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 40, 1e-4)
     try:
