@@ -1,1 +1,3 @@
-"""The parts Mien is built from; each does one thing and can be tested alone."""
+"""Mien: real-time facial expression recognition."""
+
+__version__ = "0.2.0.dev0"
