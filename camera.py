@@ -120,7 +120,7 @@ class VideoCamera:
         self.snapshots = self._screen.snapshots
         self._feed = Feed(
             source,
-            lambda spec: open(spec, size=size, fps=fps, loop=loop),
+            lambda spec, wanted: open(spec, size=size, fps=fps, loop=loop, wanted=wanted),
             clock=self._clock,
             # What is being saved, or played to its end, goes on without viewers.
             rest_after_s=rest_after_s if save is None and loop else None,
@@ -165,8 +165,9 @@ class VideoCamera:
                     raise SourceError("the camera was stopped while it started")
                 self._started = True
                 self._notices.starting()
-                self._inference = threading.Thread(target=self._infer, name="inference", daemon=True)
-                self._inference.start()
+                inference = threading.Thread(target=self._infer, name="inference", daemon=True)
+                inference.start()
+                self._inference = inference  # once it runs: who stops the camera meanwhile could not wait for it
             except BaseException:
                 self.stop()
                 raise

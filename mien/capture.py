@@ -26,8 +26,8 @@ log = logging.getLogger(__name__)
 class Capture:
     """One source, kept flowing from `start` to `stop`.
 
-    spec: what to open; name: what to call it until it is open. open_source: called with the spec in the
-    capture thread, which also reads and closes what it returned.
+    spec: what to open; name: what to call it until it is open. open_source: called in the capture thread, which also
+    reads and closes what it returned, with the spec and a function that says whether the source is still wanted.
     begin: called with this object each time the source was opened, gives the number of the stream; 0 where it is not
     wanted any more. deliver: called with this object and each frame. Both are quick, and raise nothing.
     cancelled: once it says so, `start` waits no longer.
@@ -43,7 +43,7 @@ class Capture:
         self,
         spec: str,
         name: str,
-        open_source: Callable[[str], Source],
+        open_source: Callable[[str, Callable[[], bool]], Source],
         begin: Callable[[Capture], int],
         deliver: Callable[[Capture, Frame], object],
         *,
@@ -149,8 +149,9 @@ class Capture:
         self._current += 1
         self._sign_of_life_s = self._clock.monotonic()
         self._reading = False
-        self._thread = threading.Thread(target=self._run, args=(self._current,), name="capture", daemon=True)
-        self._thread.start()
+        thread = threading.Thread(target=self._run, args=(self._current,), name="capture", daemon=True)
+        thread.start()
+        self._thread = thread
 
     def _fail(self, error: MienError) -> None:
         first_s, longest_s = self._backoff_s
@@ -177,7 +178,13 @@ class Capture:
                 self._fail(error)
 
     def _in_charge(self, number: int) -> bool:
-        return number == self._current and self._thread is not None and not self._stopping.is_set()
+        # With an error set, `start` is about to raise it: no thread may open the source behind its caller's back.
+        given_up = self._stopping.is_set() or self._error is not None
+        return number == self._current and self._thread is not None and not given_up
+
+    def _wanted(self, number: int) -> bool:
+        with self._change:
+            return self._in_charge(number)
 
     def _wait_until_due(self, number: int) -> bool:
         """Wait out the back-off; false when the thread has to end."""
@@ -188,15 +195,17 @@ class Capture:
                     self._retry_at_s = None
                 else:
                     self._change.wait(min(remaining_s, self._tick_s))
+            if not self._in_charge(number):
+                return False
             self._reading = False
             self._sign_of_life_s = self._clock.monotonic()
-            return self._in_charge(number)
+            return True
 
     def _play(self, number: int) -> MienError | None:
         """Open the source and read it until it fails (the error), or ends or is not wanted any more (None)."""
         source: Source | None = None
         try:
-            source = self._open_source(self._spec)
+            source = self._open_source(self._spec, lambda: self._wanted(number))
             stream = self._note_open(number, source)
             while stream and self._publish(number, replace(source.read(), stream=stream), source.state):
                 pass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 import threading
@@ -21,9 +22,9 @@ log = logging.getLogger(__name__)
 class Feed:
     """One source at a time; `frames` has the newest frame, whichever source it is of.
 
-    spec, open_source: what to open first, and how. rest_after_s: without `keep_awake` for so long the source is closed,
-    until the next one; None: never. needed: while it says so the source does not rest.
-    patience: how patient to be with a source, for which see mien.capture.Capture.
+    spec: what to open first. rest_after_s: without `keep_awake` for so long the source is closed, until the next one;
+    None: never. needed: while it says so the source does not rest.
+    open_source, patience: how to open a source, and how patient to be with it, for which see mien.capture.Capture.
 
     Each opening begins a stream with a number of its own (Frame.stream). Frames of one stream never come after those
     of a later one: the source that is on its way out is not listened to any more.
@@ -32,7 +33,7 @@ class Feed:
     def __init__(
         self,
         spec: str,
-        open_source: Callable[[str], Source],
+        open_source: Callable[[str, Callable[[], bool]], Source],
         *,
         clock: Clock,
         rest_after_s: float | None = None,
@@ -121,7 +122,8 @@ class Feed:
         try:
             idle = self._clock.monotonic() - self._wanted_at_s >= self._rest_after_s and not self._needed()
             if self._resting and not idle:
-                self._resume(self._capture)
+                with contextlib.suppress(SourceError):  # stopped meanwhile
+                    self._resume(self._capture)
             elif idle and not self._resting and self._capture.status().state != "ended":
                 self._rest()
         finally:

@@ -54,6 +54,7 @@ def open_source(
     loop: bool = True,
     paced: bool = True,
     clock: Clock | None = None,
+    wanted: Callable[[], bool] = lambda: True,
 ) -> Source:
     """Open what a --source value asks for.
 
@@ -61,6 +62,7 @@ def open_source(
     index, the path of a video or image file, or an http, https, rtsp or rtsps URL.
     size, fps: asked of a webcam, in pixels and frames a second. loop: play files again and again.
     paced: false gives the frames of files and demo as fast as they come, and drops none.
+    wanted: asked before each webcam that `auto` tries, as one that hangs may hold it up until another source is shown.
 
     Raises SourceMissingError where trying again is no use, SourceError where it may be.
     """
@@ -68,7 +70,8 @@ def open_source(
     if not spec.strip():
         raise SourceMissingError("expected auto, demo, a webcam index, a video or image file, or a URL; found nothing")
     if kind == "auto":
-        return _first_webcam_or_demo(lambda index: WebcamSource(index, size=size, fps=fps, clock=clock), paced, clock)
+        webcam = _first_webcam(lambda index: WebcamSource(index, size=size, fps=fps, clock=clock), wanted)
+        return webcam or DemoSource(name="Demo (no webcam found)", paced=paced, clock=clock)
     if kind == "demo":
         return DemoSource(paced=paced, clock=clock)
     if kind == "webcam":
@@ -78,13 +81,15 @@ def open_source(
     return open_file(Path(spec), loop=loop, paced=paced, clock=clock)
 
 
-def _first_webcam_or_demo(open_webcam: Callable[[int], Source], paced: bool, clock: Clock | None) -> Source:
+def _first_webcam(open_webcam: Callable[[int], Source], wanted: Callable[[], bool]) -> Source | None:
     for index in webcam_indices():
+        if not wanted():
+            raise SourceError("no webcam is wanted any more")
         try:
             return open_webcam(index)
         except SourceError as error:
             log.info("not used: %s", error)
-    return DemoSource(name="Demo (no webcam found)", paced=paced, clock=clock)
+    return None
 
 
 def webcam_index(spec: str) -> int:

@@ -2,7 +2,6 @@
 
 import threading
 import time
-from contextlib import contextmanager
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -137,7 +136,9 @@ def test_the_source_is_asked_for_the_size_and_rate_that_were_set(rig):
     it = rig(FakeSource([FRAME]), size=(640, 360), fps=15, loop=False)
     it.camera.start()
     it.camera.start()
-    assert it.opener.options == [{"size": (640, 360), "fps": 15, "loop": False}]
+    (options,) = it.opener.options
+    assert options.pop("wanted")()
+    assert options == {"size": (640, 360), "fps": 15, "loop": False}
 
 
 def test_fps_counts_the_last_two_seconds(rig):
@@ -469,23 +470,61 @@ def test_a_url_that_can_never_work_is_refused_at_once(spec):
         VideoCamera(spec, FakePipeline())
 
 
-@contextmanager
-def later_by(seconds, it):
-    """Turn the clock once the camera opens its source."""
-    turner = threading.Timer(
-        0, lambda: (eventually(lambda: it.camera._feed._capture._thread), it.clock.advance(seconds))
-    )
-    turner.start()
-    yield
-    turner.join(PATIENCE_S)
+class Stuck:
+    """Stands in for `open_source` where the driver hangs: after so many seconds of the rig's clock, until `let_go`.
+
+    sources: what comes out of it in the end, or at once, by what is opened.
+    """
+
+    def __init__(self, after_s=0.0, **sources):
+        self.sources = sources
+        self.after_s = after_s
+        self.let_go = threading.Event()
+        self.wanted = {}
+        self.clock = None
+
+    def __call__(self, spec, wanted, **_):
+        self.wanted[spec] = wanted
+        if spec in ("auto", "0"):
+            self.clock.advance(self.after_s)
+            assert self.let_go.wait(PATIENCE_S)
+        return self.sources.get(spec)
 
 
-def test_opening_that_never_comes_back_is_an_error_at_the_start(rig):
-    never = threading.Event()
-    it = rig(open=lambda spec, **_: never.wait(PATIENCE_S), open_within_s=15)
-    with later_by(16, it), pytest.raises(SourceError, match="did not open within 15 s"):
+@pytest.fixture
+def stuck(rig):
+    """(rig, opener) of a camera whose webcam takes longer to open than one waits."""
+
+    def make(spec, **sources):
+        opener = Stuck(16, **sources)
+        it = rig(*sources.values(), open=opener, spec=spec, open_within_s=15)
+        opener.clock = it.clock
+        return it, opener
+
+    return make
+
+
+def test_opening_that_never_comes_back_is_an_error_at_the_start(stuck):
+    it, opener = stuck("0")
+    with pytest.raises(SourceError, match="did not open within 15 s"):
         it.camera.start()
-    never.set()
+    assert not opener.wanted["0"]()
+    opener.let_go.set()
+
+
+def test_who_starts_late_finds_the_error_and_no_second_try_behind_its_back(rig):
+    it = rig(DIED, FakeSource([FRAME]), backoff_s=(0, 0))
+    capture = it.camera._feed._capture
+
+    def woken_late(timeout=None):
+        capture._change.release()
+        eventually(lambda: not capture._thread.is_alive() or len(it.opener.specs) == 2)
+        capture._change.acquire()
+
+    capture._change.wait = woken_late
+    with pytest.raises(SourceError, match="it died"):
+        it.camera.start()
+    assert it.opener.specs == ["0"]
 
 
 def test_who_cancels_does_not_wait_until_the_source_is_open(rig):
@@ -506,24 +545,42 @@ def test_who_cancels_does_not_wait_until_the_source_is_open(rig):
     assert source.closed.wait(PATIENCE_S)
 
 
-def test_for_auto_the_demo_takes_the_place_of_webcams_that_hang(rig):
-    never = threading.Event()
+def test_for_auto_the_demo_takes_the_place_of_webcams_that_hang(stuck):
     late, shown = FakeSource([FRAME], spec="2"), FakeSource([FRAME], name="Demo", spec="demo")
-
-    def opening(spec, **_):
-        if spec == "demo":
-            return shown
-        assert never.wait(PATIENCE_S)
-        return late
-
-    it = rig(late, shown, open=opening, spec="auto", open_within_s=15)
-    with later_by(16, it):
-        it.camera.start()
-    never.set()
+    it, opener = stuck("auto", auto=late, demo=shown)
+    it.camera.start()
+    assert not opener.wanted["auto"](), "no further webcam is tried"
+    assert opener.wanted["demo"]()
+    opener.let_go.set()
     assert late.closed.wait(PATIENCE_S)
+    assert late.count == 0
     assert it.until("live").name == "Demo"
     assert it.camera.in_use == "demo"
     it.until_analysed(1)
+
+
+def test_a_webcam_that_opens_after_the_camera_was_stopped_is_closed(stuck):
+    late = FakeSource([FRAME])
+    it, opener = stuck("0", **{"0": late})
+    opener.after_s = 0
+    failures = []
+
+    def start():
+        try:
+            it.camera.start()
+        except SourceError as error:
+            failures.append(str(error))
+
+    starting = threading.Thread(target=start)
+    starting.start()
+    eventually(lambda: opener.wanted)
+    it.camera.stop()
+    starting.join(PATIENCE_S)
+    assert failures == ["the camera was stopped while it started"]
+    assert not opener.wanted["0"]()
+    opener.let_go.set()
+    assert late.closed.wait(PATIENCE_S)
+    assert late.count == 0
 
 
 def test_a_missing_file_is_refused_for_real(tmp_path):

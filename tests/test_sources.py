@@ -527,6 +527,20 @@ def test_auto_is_the_first_webcam_that_gives_a_frame_else_the_demo(
         assert source.read().index == 0
 
 
+def test_auto_tries_no_further_webcam_once_another_source_is_shown(monkeypatch):
+    tried = []
+
+    def open_webcam(index, **_):
+        tried.append(index)
+        raise SourceError("it hung for a while")
+
+    monkeypatch.setattr(sources, "webcam_indices", lambda: [0, 2])
+    monkeypatch.setattr(sources, "WebcamSource", open_webcam)
+    with pytest.raises(SourceError, match="no webcam is wanted"):
+        open_source("auto", wanted=lambda: not tried)
+    assert tried == [0]
+
+
 # --- network cameras
 
 

@@ -221,6 +221,33 @@ def test_a_camera_that_stops_meanwhile_closes_both(rig):
         it.camera.switch("other.mp4")
 
 
+@pytest.mark.parametrize("present", ["demo", "1"])
+def test_a_webcam_that_opens_after_its_time_is_closed_and_the_present_source_goes_on(rig, present):
+    first, again, late = Flowing(spec=present), Flowing(spec=present), FakeSource([OTHER])
+    let_go, wanted = threading.Event(), []
+
+    def opening(spec, **options):
+        if spec == "0":
+            wanted.append(options["wanted"])
+            it.clock.advance(16)
+            assert let_go.wait(PATIENCE_S)
+            return late
+        return again if first.count else first
+
+    it = rig(first, again, late, spec=present, open=opening, open_within_s=15, hang_after_s=1e9)
+    watched(it)
+    with pytest.raises(SourceError, match="did not open"):
+        it.camera.switch("0")
+    assert not wanted[0]()
+    shown = it.camera.snapshots.peek()[0]
+    let_go.set()
+    assert late.closed.wait(PATIENCE_S)
+    assert late.count == 0
+    eventually(lambda: it.camera.snapshots.peek()[0] > shown + 2)
+    assert it.camera.in_use == present
+    assert it.until("live")
+
+
 def test_real_files_are_switched(tmp_path):
     from camera import VideoCamera
     from tests.fakes import FakePipeline
