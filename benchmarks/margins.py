@@ -18,8 +18,8 @@ from mien.detector import Detector, create_detector
 from mien.expressions import Box, MienError
 from mien.pipeline import Classifier, crop_faces
 from model import FacialExpressionModel
-from training.dataset import Split, load_dataset
-from training.end_to_end import SIZES_PX
+from training.data.dataset import Split, load_dataset
+from training.evaluate.frames import SIZES_PX
 from training.placed_faces import frames_of
 
 MARGINS = (-0.1, -0.05, 0.0, 0.05, 0.1, 0.2)

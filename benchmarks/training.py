@@ -23,9 +23,9 @@ import numpy as np
 import psutil
 
 from mien.expressions import EXPRESSIONS, MienError
-from training.batches import one_hot
-from training.dataset import Dataset, Split
-from training.fitting import Run, build, make_optimizer, prepare
+from training.data.batches import one_hot
+from training.data.dataset import Dataset, Split
+from training.fit.fitting import Run, build, make_optimizer, prepare
 from training.recipe import PRECISIONS, Recipe
 
 BAR = 0.95

@@ -22,8 +22,9 @@ from mien.pipeline import crop_faces
 FINE = 1 / 4
 """Least side of the feature maps as a share of the input's side: 12 places for 48 pixels.
 
-Chosen on 200 Training images by what hiding the highest fifth costs the label, as `training.masking` measures it:
-0.41 for maps of 24x24 places, 0.49 for 12x12, 0.39 for the last ones, 6x6; averages of several were no better.
+Chosen on 200 Training images by what hiding the highest fifth costs the label, as
+`training.evaluate.gradcam_deletion` measures it: 0.41 for maps of 24x24 places, 0.49 for 12x12, 0.39 for the last ones,
+6x6; averages of several were no better.
 """
 
 _FACES_PER_CALL = 32  # as many as model.py takes at once: bounds memory

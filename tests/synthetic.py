@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from mien.expressions import EXPRESSIONS
-from training.dataset import CSV_CODES
+from training.data.dataset import CSV_CODES
 
 
 def picture(expression: str, rng: np.random.Generator, side_px: int = 48) -> np.ndarray:

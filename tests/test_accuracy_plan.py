@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from training.__main__ import parse
-from training.commands.options import recipe_of
+from training.options import recipe_of
 
 TEXT = (Path(__file__).parent.parent / "docs" / "accuracy.md").read_text(encoding="utf-8").replace("\\\n", " ")
 for name in ("COMMON", "SHORT"):

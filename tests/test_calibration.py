@@ -10,8 +10,8 @@ from model import FacialExpressionModel
 from tests.synthetic import write_folders
 from tests.tiny_networks import scatter_weights
 from training.__main__ import main
-from training.calibration import HIGHEST, LOWEST, at_temperature, fit_temperature, fold_into
-from training.dataset import load_dataset
+from training.data.dataset import load_dataset
+from training.evaluate.calibration import HIGHEST, LOWEST, at_temperature, fit_temperature, fold_into
 from training.export import export
 from training.recipe import RunError
 

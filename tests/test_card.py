@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from training.evaluate.report import CARD_BEGIN, CARD_END, TABLE_BEGIN, TABLE_END, Report, comparison
 from training.export import read_origin
-from training.report import CARD_BEGIN, CARD_END, TABLE_BEGIN, TABLE_END, Report, comparison
 
 ROOT = Path(__file__).parent.parent
 FIGURES = sorted((ROOT / "docs" / "figures").glob("*.json"))

@@ -4,8 +4,8 @@ import pytest
 
 from mien.demo import load_faces
 from mien.expressions import EXPRESSIONS
-from training.composites import SIDE_PX, composite_sheet, write_sheet
-from training.dataset import DataError, Split
+from training.assets.composites import SIDE_PX, composite_sheet, write_sheet
+from training.data.dataset import DataError, Split
 
 
 def drawn_face(mouth_px, rng):

@@ -7,7 +7,7 @@ import pytest
 
 from mien.expressions import EXPRESSIONS
 from tests.synthetic import picture, write_csv, write_folders
-from training.dataset import (
+from training.data.dataset import (
     CSV_CODES,
     HELD_OUT,
     OFFICIAL,
@@ -18,7 +18,7 @@ from training.dataset import (
     load_dataset,
     not_in,
 )
-from training.reading import DataError, files_under, parse_pixels, read_image
+from training.data.files import DataError, files_under, parse_pixels, read_image
 
 
 def rows_of(count, usage, rng):

@@ -10,8 +10,8 @@ import pytest
 
 from tests.synthetic import write_folders
 from training.__main__ import main
-from training.batches import Batches
-from training.dataset import load_dataset
+from training.data.batches import Batches
+from training.data.dataset import load_dataset
 
 ROOT = Path(__file__).parent.parent
 

@@ -8,12 +8,12 @@ from tests.synthetic import write_folders
 from tests.test_training import SMALL, KillAt, Killed, tiny_network
 from training import networks
 from training.__main__ import main
-from training.batches import Batches
-from training.callbacks import read_history
-from training.cross_fitting import read_teachers, teach
-from training.dataset import load_dataset
-from training.distillation import Distil, Teachers
-from training.fitting import fit, prepare
+from training.data.batches import Batches
+from training.data.dataset import load_dataset
+from training.fit.callbacks import read_history
+from training.fit.distillation import Distil, Teachers
+from training.fit.fitting import fit, prepare
+from training.fit.teach import read_teachers, teach
 from training.recipe import Recipe, RunError
 from training.teachers import TEACHERS
 

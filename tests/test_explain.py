@@ -16,8 +16,8 @@ from mien.keras_files import import_keras
 from mien.pipeline import crop_faces
 from model import FacialExpressionModel
 from tests.web_fakes import face_showing
+from training.evaluate.gradcam_deletion import highest
 from training.export import export
-from training.masking import highest
 from training.networks import NETWORKS
 
 ROOT = Path(__file__).parent.parent

@@ -6,8 +6,8 @@ import pytest
 from mien.keras_files import import_keras
 from tests.synthetic import write_folders
 from training import plots_data
-from training.dataset import load_dataset
-from training.inside import block_outputs, diagram, draw, first_filters, initial_loss, overfit
+from training.data.dataset import load_dataset
+from training.fit.inspect_network import block_outputs, diagram, draw, first_filters, initial_loss, overfit
 from training.networks import NETWORKS
 from training.recipe import Recipe
 

@@ -10,8 +10,8 @@ import pytest
 
 from mien.expressions import EXPRESSIONS
 from model import FacialExpressionModel
-from tests.test_evaluation import probabilities_for
-from training.evaluation import score
+from tests.test_metrics import probabilities_for
+from training.evaluate.metrics import score
 from training.regression import compared, regressions
 
 ROOT = Path(__file__).parent.parent

@@ -6,13 +6,13 @@ import pytest
 from mien.expressions import ModelError
 from mien.keras_files import import_keras
 from model import FacialExpressionModel
-from tests.test_evaluation import probabilities_for
-from training import plots
-from training.costs import Costs, measure, multiply_adds
-from training.evaluation import FLIPPED, score
+from tests.test_metrics import probabilities_for
+from training.evaluate import plots
+from training.evaluate.costs import Costs, measure, multiply_adds
+from training.evaluate.metrics import FLIPPED, score
+from training.evaluate.report import CARD_BEGIN, CARD_END, Report, comparison, write_into_card
 from training.export import export, read_origin
 from training.recipe import Recipe
-from training.report import CARD_BEGIN, CARD_END, Report, comparison, write_into_card
 
 keras = import_keras()
 

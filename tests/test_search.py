@@ -5,10 +5,10 @@ import pytest
 
 from tests.synthetic import write_folders
 from training.__main__ import main
-from training.dataset import Split, load_dataset
-from training.folds import folds
+from training.data.dataset import Split, load_dataset
+from training.data.folds import folds
+from training.fit.search import Result, as_table, parse_grid, plot
 from training.recipe import RunError
-from training.search import Result, as_table, parse_grid, plot
 
 
 def split_with_duplicates(rng):

@@ -13,12 +13,12 @@ from model import FacialExpressionModel
 from tests.synthetic import write_csv, write_folders
 from training import networks
 from training.__main__ import main
-from training.augment import Augment
-from training.batches import Batches, class_weights
-from training.callbacks import TimeLeft, count_plateaus, read_history
-from training.dataset import Split, load_dataset
+from training.data.augment import Augment
+from training.data.batches import Batches, class_weights
+from training.data.dataset import Split, load_dataset
 from training.export import export
-from training.fitting import build, fit, make_optimizer, prepare
+from training.fit.callbacks import TimeLeft, count_plateaus, read_history
+from training.fit.fitting import build, fit, make_optimizer, prepare
 from training.recipe import Recipe, RunError
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import keras
 
 from mien.expressions import EXPRESSIONS
-from training.callbacks import read_history
+from training.fit.callbacks import read_history
 from training.recipe import Recipe, read_recipe, recipe_from
 
 

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 
 from mien.expressions import EXPRESSIONS, Box
-from training.dataset import Split
-from training.reading import DataError, read_image
+from training.data.dataset import Split
+from training.data.files import DataError, read_image
 
 WIDTH_PX, HEIGHT_PX = 640, 480
 

@@ -1,4 +1,4 @@
-"""Plots of images and of a course of training, for the notebook; figures as in `training.plots`."""
+"""Plots of images and of a course of training, for the notebook; figures as in `training.evaluate.plots`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mien.expressions import EXPRESSIONS
-from training.dataset import Dataset, Split
-from training.plots import BLUE, GREEN, ORANGE, PINK, figure, plain
+from training.data.dataset import Dataset, Split
+from training.evaluate.plots import BLUE, GREEN, ORANGE, PINK, figure, plain
 
 COLORS = (BLUE, ORANGE, GREEN, PINK, "#E69F00", "#56B4E9", "black")
 
@@ -65,7 +65,7 @@ def faces_in_rows(rows: dict[str, np.ndarray]) -> Figure:
 def curves(histories: dict[str, Sequence[dict[str, float]]]) -> Figure:
     """Loss and accuracy over the epochs of several runs: training dashed, validation solid.
 
-    histories: by name, what `training.callbacks.read_history` gives.
+    histories: by name, what `training.fit.callbacks.read_history` gives.
     """
     drawing = figure(10, 3.8)
     grid = drawing.subplots(1, 2)

@@ -12,8 +12,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from training.devices import answers
-from training.precision import copied, set_same_weights
+from training.fit.devices import answers
+from training.fit.graph_edits import copied, set_same_weights
 from training.recipe import RunError
 
 POOL_LAST = (keras.layers.BatchNormalization, keras.layers.Activation, keras.layers.MaxPooling2D)

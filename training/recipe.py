@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from mien.expressions import MienError
-from training.batches import BALANCES
 from training.blocks import PIXELS
+from training.data.batches import BALANCES
 from training.networks import NETWORKS
 from training.teachers import TEACHERS
 
@@ -50,15 +50,15 @@ class Recipe:
     early_stop: end after so many epochs without a better validation accuracy; 0 for never.
     label_smoothing after Szegedy et al., "Rethinking the inception architecture" (2016).
     conv_dropout, dense_dropout, l2, batch_norm, pixels: as in `training.networks.Style`. flip to erase: as in
-    `training.augment.Augment`. balance: as in `training.batches.BALANCES`. side_px: of the input, 32 to 350.
-    start: "" from random weights, else the digest of the trained network it starts from (`training.finetuning`),
+    `training.data.augment.Augment`. balance: as in `training.data.batches.BALANCES`. side_px: of the input, 32 to 350.
+    start: "" from random weights, else the digest of the trained network it starts from (`training.fit.warm_start`),
     whose layers count then, not the fields of Style. freeze: its convolutions stay as they are.
     mixup: alpha of `training.mixing`, 0 for none. ema: share of the averaged weights that an epoch leaves
     (`training.averaging`), 0 for no average. precision: of the arithmetic while fitting, one of PRECISIONS
     (Micikevicius et al., "Mixed precision training", 2018); what is exported is float32.
     teachers: "" for none, else the digest of those whose answers count `distil_weight`, and the labels the rest, at
-    `distil_temperature` (`training.distillation`). self_distil: share of each label that is what the trained network
-    it starts from says of the image (`training.finetuning.own_answers`).
+    `distil_temperature` (`training.fit.distillation`). self_distil: share of each label that is what the trained
+    network it starts from says of the image (`training.fit.warm_start.own_answers`).
     pool_first: fit with pooling before normalisation (`training.pooling`); what is exported has the usual order.
     """
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from training.evaluation import Scores
+from training.evaluate.metrics import Scores
 
 ACCURACY_MAY_FALL = 0.002
 ECE_MAY_RISE = 0.005

@@ -1,4 +1,4 @@
-"""Networks too large for the program, whose ensemble teaches a smaller one: see `training.distillation`."""
+"""Networks too large for the program, whose ensemble teaches a smaller one: see `training.fit.distillation`."""
 
 from __future__ import annotations
 

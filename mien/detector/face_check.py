@@ -23,9 +23,9 @@ _HOG = ((SIDE_PX, SIDE_PX), (16, 16), (8, 8), (8, 8), 9)
 class FaceCheck:
     """One hidden layer over histograms of oriented gradients.
 
-    Dalal and Triggs, "Histograms of oriented gradients for human detection" (2005). `python -m training.face_check`
-    fits it on FER-2013's Training images and writes face_check.npz; how sure it is counts together with how many
-    windows of the cascades agree. Its boxes are framed as FER-2013's images are.
+    Dalal and Triggs, "Histograms of oriented gradients for human detection" (2005). It is fitted by
+    `python -m training.assets.face_filter` on FER-2013's Training images, which writes face_check.npz; how sure it
+    is counts together with how many windows of the cascades agree. Its boxes are framed as FER-2013's images are.
     """
 
     def __init__(self, weights: Mapping[str, np.ndarray] | None = None) -> None:

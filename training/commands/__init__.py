@@ -3,7 +3,9 @@
 What `run` has as docstring stands in the help. They import Keras, so import them when its backend has started.
 """
 
-from training.commands import calibrate, card, composites, evaluate, finetune, masking, predict, search, teach, train
+from training.commands import calibrate, card, composites, masking, predict, search, teach
+from training.evaluate import evaluate
+from training.fit import finetune, train
 
 COMMANDS = {
     "train": train,

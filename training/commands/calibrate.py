@@ -7,11 +7,11 @@ from pathlib import Path
 
 from mien.expressions import EXPRESSIONS
 from mien.keras_files import load_network
-from training.calibration import at_temperature, fit_temperature, fold_into
-from training.commands.options import add_data, add_network, report_data, square_model, warn_of_known_images
-from training.dataset import load_dataset
-from training.evaluation import score
+from training.data.dataset import load_dataset
+from training.evaluate.calibration import at_temperature, fit_temperature, fold_into
+from training.evaluate.metrics import score
 from training.export import export_calibrated
+from training.options import add_data, add_network, report_data, square_model, warn_of_known_images
 from training.recipe import RunError
 
 

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from mien.expressions import ModelError
-from training.report import CARD_BEGIN, CARD_END, TABLE_BEGIN, TABLE_END, Report, comparison, write_into_card
+from training.evaluate.report import CARD_BEGIN, CARD_END, TABLE_BEGIN, TABLE_END, Report, comparison, write_into_card
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

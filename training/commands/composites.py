@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from training.commands.options import add_data, add_network, square_model
-from training.composites import composite_sheet, write_sheet
-from training.dataset import load_dataset
+from training.assets.composites import composite_sheet, write_sheet
+from training.data.dataset import load_dataset
+from training.options import add_data, add_network, square_model
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -8,9 +8,9 @@ from functools import partial
 import numpy as np
 
 from mien.explain import GradCam
-from training.commands.options import add_data, add_network, report_skipped, square_model
-from training.dataset import load_dataset
-from training.masking import as_text, masking_drops
+from training.data.dataset import load_dataset
+from training.evaluate.gradcam_deletion import as_text, masking_drops
+from training.options import add_data, add_network, report_skipped, square_model
 from training.recipe import RunError
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from training.commands.options import add_network, report_skipped, square_model
-from training.prediction import predict_to_csv
+from training.evaluate.predict import predict_to_csv
+from training.options import add_network, report_skipped, square_model
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

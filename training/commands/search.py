@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from training.commands.options import add_data, add_devices, add_recipe, recipe_of, report_data
-from training.dataset import load_dataset
-from training.devices import use_devices
-from training.search import as_table, parse_grid, search
+from training.data.dataset import load_dataset
+from training.fit.devices import use_devices
+from training.fit.search import as_table, parse_grid, search
+from training.options import add_data, add_devices, add_recipe, recipe_of, report_data
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -6,13 +6,13 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from training.callbacks import read_history
-from training.commands.options import add_data, add_recipe, add_run, recipe_of, report_data
-from training.cross_fitting import read_teachers
-from training.dataset import load_dataset
-from training.devices import use_devices
+from training.data.dataset import load_dataset
 from training.export import export
-from training.fitting import fit
+from training.fit.callbacks import read_history
+from training.fit.devices import use_devices
+from training.fit.fitting import fit
+from training.fit.teach import read_teachers
+from training.options import add_data, add_recipe, add_run, recipe_of, report_data
 from training.recipe import OF_A_START
 
 

@@ -4,8 +4,8 @@ import pytest
 from mien.keras_files import import_keras
 from tests.synthetic import write_folders
 from training.__main__ import main
+from training.evaluate.gradcam_deletion import FILLS, PLAIN, WAYS, as_text, highest, masking_drops, mean_with_interval
 from training.export import export
-from training.masking import FILLS, PLAIN, WAYS, as_text, highest, masking_drops, mean_with_interval
 from training.networks import NETWORKS
 
 import_keras()

@@ -1,4 +1,6 @@
-"""Fits the small network by which the Haar detector tells faces: `python -m training.face_check --data data/fer2013`.
+"""Fits the small network by which the Haar detector tells faces.
+
+Run it by `python -m training.assets.face_filter --data data/fer2013`.
 
 Nine tenths of FER-2013's Training images teach it, the last tenth fits how much its word counts beside that of the
 cascades, and from which score on a face counts. About ten minutes; the seed is fixed.
@@ -29,7 +31,7 @@ SEED = 5
 
 def main() -> None:
     """Fit, measure on the last tenth, write face_check.npz."""
-    parser = argparse.ArgumentParser(prog="python -m training.face_check", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m training.assets.face_filter", description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("data/fer2013"), help="FER-2013 as image folders")
     parser.add_argument("--faces", type=int, default=14000, help="how many images teach the network")
     parser.add_argument("--frames", type=int, default=1200, help="how many pictures the cascades propose faces in")

@@ -7,12 +7,12 @@ import pytest
 from mien.expressions import EXPRESSIONS
 from model import FacialExpressionModel
 from tests.synthetic import picture, write_csv
-from training import prediction
 from training.__main__ import main
+from training.data.files import DataError
+from training.evaluate import predict as prediction
+from training.evaluate.predict import predict_to_csv
 from training.export import export
-from training.fitting import build
-from training.prediction import predict_to_csv
-from training.reading import DataError
+from training.fit.fitting import build
 from training.recipe import Recipe
 
 

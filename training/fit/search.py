@@ -14,11 +14,11 @@ import keras
 import numpy as np
 from matplotlib.figure import Figure
 
-from training.callbacks import read_history
-from training.dataset import Dataset, Split
-from training.fitting import fit
-from training.folds import folds
-from training.plots import BLUE, ORANGE, figure, plain
+from training.data.dataset import Dataset, Split
+from training.data.folds import folds
+from training.evaluate.plots import BLUE, ORANGE, figure, plain
+from training.fit.callbacks import read_history
+from training.fit.fitting import fit
 from training.recipe import SPECIAL, Recipe, RunError
 
 FIXED = ("side_px", *SPECIAL)

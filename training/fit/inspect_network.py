@@ -9,10 +9,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from training.batches import one_hot
-from training.dataset import Split
-from training.evaluation import score
-from training.fitting import build
+from training.data.batches import one_hot
+from training.data.dataset import Split
+from training.evaluate.metrics import score
+from training.fit.fitting import build
 from training.recipe import Recipe
 
 

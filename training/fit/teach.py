@@ -17,14 +17,14 @@ import keras
 import numpy as np
 
 from mien.keras_files import load_network
-from training.callbacks import read_history
-from training.dataset import Dataset, Split
-from training.distillation import Teachers
+from training.data.dataset import Dataset, Split
+from training.data.folds import fold_of
 from training.export import export
-from training.finetuning import accuracy
-from training.fitting import fit
-from training.folds import fold_of
-from training.precision import computing_in
+from training.fit.callbacks import read_history
+from training.fit.distillation import Teachers
+from training.fit.fitting import fit
+from training.fit.graph_edits import computing_in
+from training.fit.warm_start import accuracy
 from training.recipe import Recipe, RunError
 
 FOLD_SEED = 0

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from mien.expressions import EXPRESSIONS
-from training.reading import DataError, files_under, parse_pixels, read_image, read_rows, resized
+from training.data.files import DataError, files_under, parse_pixels, read_image, read_rows, resized
 
 BATCH = 256
 

@@ -4,9 +4,17 @@ import numpy as np
 import pytest
 
 from mien.expressions import EXPRESSIONS
-from training.dataset import Dataset, Split
-from training.evaluation import FLIPPED, Scores, calibration_bins, calibration_error, evaluate, score, wilson_interval
-from training.report import as_markdown
+from training.data.dataset import Dataset, Split
+from training.evaluate.metrics import (
+    FLIPPED,
+    Scores,
+    calibration_bins,
+    calibration_error,
+    evaluate,
+    score,
+    wilson_interval,
+)
+from training.evaluate.report import as_markdown
 
 
 def probabilities_for(predicted, confidence):

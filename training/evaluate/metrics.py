@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mien.expressions import EXPRESSIONS
-from training.dataset import Dataset, Split, not_in
+from training.data.dataset import Dataset, Split, not_in
 
 CALIBRATION_BINS = 15
 
@@ -134,7 +134,7 @@ CLEAN = " clean"
 def evaluate(predict: Callable[[np.ndarray], np.ndarray], dataset: Dataset, *, flip: bool = False) -> dict[str, Scores]:
     """Scores by name: PublicTest, PrivateTest, and PrivateTest without the images that also stand in Training.
 
-    Other images have other names, see `training.dataset.Dataset`.
+    Other images have other names, see `training.data.dataset.Dataset`.
 
     predict: faces uint8 (n, side, side, 1) -> probabilities (n, 7).
     flip: each set once more with FLIPPED behind its name: the mean of the probabilities of an image and its mirror

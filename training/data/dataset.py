@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from mien.expressions import EXPRESSIONS
-from training.reading import (
+from training.data.files import (
     CSV_SIDE_PX,
     DataError,
     files_under,

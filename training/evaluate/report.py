@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from mien.expressions import EXPRESSIONS, ModelError
-from training import end_to_end, plots
-from training.costs import Costs
-from training.end_to_end import EndToEnd
-from training.evaluation import CLEAN, FLIPPED, Scores
+from training.evaluate import frames, plots
+from training.evaluate.costs import Costs
+from training.evaluate.frames import EndToEnd
+from training.evaluate.metrics import CLEAN, FLIPPED, Scores
 from training.recipe import Recipe, recipe_from
 
 CARD_BEGIN, CARD_END = "<!-- figures: begin -->", "<!-- figures: end -->"
@@ -90,7 +90,7 @@ class Report:
             text += "\n".join(_set_table(averaged)) + "\n"
         if self.end_to_end:
             text += "\nShown in frames of 640x480, found by the detector, cropped and classified as live:\n\n"
-            text += end_to_end.as_markdown(self.end_to_end)
+            text += frames.as_markdown(self.end_to_end)
         costs = self.costs
         return text + (
             f"\n`{costs.network}`: {costs.parameters:,} parameters; {costs.multiply_adds / 1e6:,.1f} million "

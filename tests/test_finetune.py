@@ -8,10 +8,10 @@ from mien.expressions import EXPRESSIONS, ModelError
 from model import FacialExpressionModel
 from tests.synthetic import write_folders
 from training.__main__ import main
-from training.callbacks import read_history
 from training.export import export, read_origin
-from training.finetuning import freeze_convolutions, starting_network
-from training.fitting import build
+from training.fit.callbacks import read_history
+from training.fit.fitting import build
+from training.fit.warm_start import freeze_convolutions, starting_network
 from training.recipe import Recipe, RunError
 
 layers = keras.layers

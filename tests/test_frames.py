@@ -5,8 +5,8 @@ from benchmarks.margins import larger, measure
 from mien.expressions import Box
 from tests.synthetic import picture
 from tests.test_pipeline import ScriptedDetector
-from training.dataset import Split
-from training.end_to_end import EndToEnd, as_markdown, end_to_end
+from training.data.dataset import Split
+from training.evaluate.frames import EndToEnd, as_markdown, end_to_end
 from training.placed_faces import frames_of
 
 NAMES = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")

@@ -1,7 +1,7 @@
 """Distillation: a network learns what an ensemble of larger ones says of images that none of them was fitted on.
 
 Hinton, Vinyals and Dean, "Distilling the knowledge in a neural network" (2015). Teachers come from
-`training.cross_fitting`. They see the same augmented, mixed view as the student (Beyer et al., "Knowledge
+`training.fit.teach`. They see the same augmented, mixed view as the student (Beyer et al., "Knowledge
 distillation: a good teacher is patient and consistent", 2022).
 """
 

@@ -12,11 +12,12 @@ import keras
 import numpy as np
 
 from mien.layers import MeanImage
-from training.augment import Augment
 from training.averaging import AverageWeights, WeightAverage
-from training.batches import Batches, one_hot
 from training.blocks import Style
-from training.callbacks import (
+from training.data.augment import Augment
+from training.data.batches import Batches, one_hot
+from training.data.dataset import Dataset
+from training.fit.callbacks import (
     Checkpoint,
     EarlyEnd,
     History,
@@ -26,14 +27,13 @@ from training.callbacks import (
     epochs_since_best,
     read_history,
 )
-from training.dataset import Dataset
-from training.devices import device_count
-from training.distillation import Distil, Teachers
-from training.finetuning import own_answers
+from training.fit.devices import device_count
+from training.fit.distillation import Distil, Teachers
+from training.fit.graph_edits import computing_in
+from training.fit.warm_start import own_answers
 from training.mixing import MixUp
 from training.networks import NETWORKS
 from training.pooling import pool_first, pool_last
-from training.precision import computing_in
 from training.recipe import Recipe, RunError, claim
 from training.teachers import TEACHERS
 
@@ -131,7 +131,7 @@ def prepare(
     The folder holds recipe.json, data.json, history.csv (one row an epoch), best.weights.h5 and backup/. A folder
     with another recipe or other images is refused with RunError, but for `epochs`: a longer or shorter run goes on
     from the same place, a finished one too. start, teachers: as in `build`. With several devices
-    (`training.devices`) the last images that would not fill them all are left out: of the validation images always
+    (`training.fit.devices`) the last images that would not fill them all are left out: of the validation images always
     the same, at most one fewer than there are devices.
     """
     devices = device_count()

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mien.expressions import EXPRESSIONS
-from training.evaluation import Scores
+from training.evaluate.metrics import Scores
 
 BLUE, ORANGE, GREEN, PINK, GRAY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#999999"
 DPI = 110

@@ -12,7 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from training.batches import Batches
+from training.data.batches import Batches
 
 PLATEAU_PATIENCE = 4
 PLATEAU_FACTOR = 0.5

@@ -17,7 +17,7 @@ from mien.demo import DemoSource
 from mien.detector import Detector, HaarDetector
 from mien.expressions import EXPRESSIONS
 from mien.pipeline import crop_faces
-from training.dataset import DataError, Split
+from training.data.dataset import DataError, Split
 
 SIDE_PX = 96
 CANDIDATES = 1000

@@ -10,8 +10,8 @@ import numpy as np
 
 from mien.expressions import EXPRESSIONS
 from mien.keras_files import load_network, stored_labels
-from training.dataset import Split
-from training.devices import answers, device_count
+from training.data.dataset import Split
+from training.fit.devices import answers, device_count
 from training.recipe import SIDES_PX, RunError
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from mien.expressions import ModelError
 from model import FacialExpressionModel
-from training.dataset import HELD_OUT, Dataset
+from training.data.dataset import HELD_OUT, Dataset
 from training.recipe import SPECIAL, Recipe
 
 RECIPE_HELP = {

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from mien.expressions import EXPRESSIONS
-from training.dataset import Split, groups
+from training.data.dataset import Split, groups
 from training.recipe import RunError
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from mien.detector import Detector
 from mien.expressions import Analysis, Frame
 from mien.pipeline import Classifier, Pipeline
-from training.dataset import Split
+from training.data.dataset import Split
 from training.placed_faces import PlacedFace, frames_of
 
 SIZES_PX = (80, 160, 240)

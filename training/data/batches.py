@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from mien.expressions import EXPRESSIONS
-from training.dataset import Split
+from training.data.dataset import Split
 from training.mixing import draw_shares, mixed
 
 BALANCES = ("none", "weights", "sampling")

@@ -1,0 +1,1 @@
+"""Data sets: reading and splitting them, folds, batches, augmentation."""

@@ -1,0 +1,1 @@
+"""Fitting networks: from a recipe, from trained weights, or from teachers."""
