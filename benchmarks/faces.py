@@ -21,7 +21,7 @@ from mien.detector import Detector, HaarDetector, create_detector
 from mien.detector.base import boxes_inside, scaled
 from mien.detector.haar import load_cascade
 from mien.expressions import Box, DetectorError, MienError
-from training.placed_faces import face_paths, frames_with_faces, frames_without_faces
+from training.evaluate.frames import face_paths, frames_with_faces, frames_without_faces
 
 FACES, EMPTY = 600, 200
 SLOW = {"mtcnn": 150}

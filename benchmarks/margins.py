@@ -19,8 +19,7 @@ from mien.expressions import Box, MienError
 from mien.pipeline import Classifier, crop_faces
 from model import FacialExpressionModel
 from training.data.dataset import Split, load_dataset
-from training.evaluate.frames import SIZES_PX
-from training.placed_faces import frames_of
+from training.evaluate.frames import SIZES_PX, frames_of
 
 MARGINS = (-0.1, -0.05, 0.0, 0.05, 0.1, 0.2)
 

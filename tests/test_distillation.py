@@ -14,8 +14,8 @@ from training.fit.callbacks import read_history
 from training.fit.distillation import Distil, Teachers
 from training.fit.fitting import fit, prepare
 from training.fit.teach import read_teachers, teach
+from training.networks import TEACHERS
 from training.recipe import Recipe, RunError
-from training.teachers import TEACHERS
 
 TAUGHT = {"distil_temperature": 2.0, "mixup": 0.3, "ema": 0.5}
 

@@ -4,9 +4,8 @@ import pytest
 from mien.detector.face_check import SCALES, SIDE_PX, FaceCheck, cut
 from mien.expressions import Box
 from tests.media import composite_frame
-from training.assets.face_filter import fit, logistic_regression, sigmoid
-from training.face_patches import scenes_without_faces
-from training.placed_faces import shuffled
+from training.assets.face_filter import fit, logistic_regression, scenes_without_faces, sigmoid
+from training.evaluate.frames import shuffled
 
 
 @pytest.fixture(scope="module")

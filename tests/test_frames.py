@@ -6,8 +6,7 @@ from mien.expressions import Box
 from tests.synthetic import picture
 from tests.test_pipeline import ScriptedDetector
 from training.data.dataset import Split
-from training.evaluate.frames import EndToEnd, as_markdown, end_to_end
-from training.placed_faces import frames_of
+from training.evaluate.frames import EndToEnd, as_markdown, end_to_end, frames_of
 
 NAMES = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 

@@ -10,9 +10,8 @@ import tiny_networks
 from tests.synthetic import write_folders
 from training.data.dataset import load_dataset
 from training.fit.fitting import build, fit, prepare
-from training.fit.graph_edits import computing_in
+from training.fit.graph_edits import computing_in, pool_first, pool_last
 from training.networks import NETWORKS
-from training.pooling import pool_first, pool_last
 from training.recipe import Recipe, RunError
 
 layers, as_numpy = keras.layers, keras.ops.convert_to_numpy

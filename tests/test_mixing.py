@@ -7,12 +7,10 @@ import pytest
 from tests.synthetic import write_folders
 from tests.test_training import SMALL, tiny_network
 from training import networks
-from training.averaging import WeightAverage
-from training.data.batches import Batches
+from training.data.batches import Batches, MixUp, draw_shares, mixed
 from training.data.dataset import load_dataset
-from training.fit.callbacks import read_history
+from training.fit.callbacks import WeightAverage, read_history
 from training.fit.fitting import prepare
-from training.mixing import MixUp, draw_shares, mixed
 from training.recipe import Recipe
 
 

@@ -5,8 +5,8 @@ import pytest
 
 from mien.keras_files import import_keras
 from tests.synthetic import write_folders
-from training import plots_data
 from training.data.dataset import load_dataset
+from training.evaluate import plots
 from training.fit.inspect_network import block_outputs, diagram, draw, first_filters, initial_loss, overfit
 from training.networks import NETWORKS
 from training.recipe import Recipe
@@ -29,25 +29,25 @@ def pictures(drawing):
 
 
 def test_class_counts_show_every_split(dataset):
-    (axes,) = plots_data.class_counts(dataset).axes
+    (axes,) = plots.class_counts(dataset).axes
     assert len(axes.patches) == 21
     assert axes.get_legend().get_texts()[0].get_text() == "Training: 28 images"
     assert sum(bar.get_height() for bar in axes.patches) == pytest.approx(3), "shares of three splits"
 
 
 def test_samples_show_no_more_than_there_are(dataset):
-    assert len(pictures(plots_data.samples(dataset.train, each=6))) == 28
+    assert len(pictures(plots.samples(dataset.train, each=6))) == 28
 
 
 def test_rows_may_differ_in_length():
     images = np.zeros((3, 8, 8, 1))
-    assert len(pictures(plots_data.before_after(images, images[:2]))) == 5
+    assert len(pictures(plots.before_after(images, images[:2]))) == 5
 
 
 def test_curves_of_runs_of_any_length_share_one_plot():
     row = {"loss": 1.5, "accuracy": 0.4, "val_loss": 1.7, "val_accuracy": 0.3}
     histories = {f"{n} epochs": [{**row, "epoch": epoch} for epoch in range(n)] for n in (2, 5)}
-    loss, accuracy = plots_data.curves(histories).axes
+    loss, accuracy = plots.curves(histories).axes
     assert [len(line.get_xdata()) for line in loss.lines] == [2, 2, 5, 5]
     assert accuracy.lines[1].get_ydata()[0] == 0.3
     assert loss.lines[3].get_xdata()[-1] == 5
@@ -57,9 +57,9 @@ def test_the_surest_mistakes_come_first(dataset):
     probabilities = np.full((3, 7), 0.1)
     labels = np.array([1, 0, 0])
     probabilities[0, 0], probabilities[1, 0], probabilities[2, 4] = 0.5, 0.9, 0.8
-    assert plots_data.surest(labels, probabilities, right=False).tolist() == [2, 0]
-    assert plots_data.surest(labels, probabilities, right=True).tolist() == [1]
-    drawing = plots_data.mistakes(dataset.train.take(np.arange(3)), probabilities, 7)
+    assert plots.surest(labels, probabilities, right=False).tolist() == [2, 0]
+    assert plots.surest(labels, probabilities, right=True).tolist() == [1]
+    drawing = plots.mistakes(dataset.train.take(np.arange(3)), probabilities, 7)
     assert len(drawing.axes) == 12
 
 
@@ -67,10 +67,10 @@ def test_what_the_network_sees_can_be_drawn(dataset, network):
     face = dataset.train.images[:1]
     blocks = block_outputs(network, face)
     assert {name: maps.shape for name, maps in blocks.items()} == {"block 1": (1, 16, 16, 32)}
-    assert len(pictures(plots_data.feature_maps(face[0], blocks, count=4))) == 5
+    assert len(pictures(plots.feature_maps(face[0], blocks, count=4))) == 5
     kernels = first_filters(network)
     assert kernels.shape == (3, 3, 32)
-    assert len(pictures(plots_data.filters(kernels))) == 32
+    assert len(pictures(plots.filters(kernels))) == 32
 
 
 def test_every_block_is_looked_into():

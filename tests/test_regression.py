@@ -11,8 +11,7 @@ import pytest
 from mien.expressions import EXPRESSIONS
 from model import FacialExpressionModel
 from tests.test_metrics import probabilities_for
-from training.evaluate.metrics import score
-from training.regression import compared, regressions
+from training.evaluate.metrics import compared, regressions, score
 
 ROOT = Path(__file__).parent.parent
 SIDE_PX = 48

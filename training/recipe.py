@@ -10,10 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from mien.expressions import MienError
-from training.blocks import PIXELS
 from training.data.batches import BALANCES
-from training.networks import NETWORKS
-from training.teachers import TEACHERS
+from training.networks import NETWORKS, PIXELS, TEACHERS
 
 OPTIMIZERS = ("adamw", "adam", "sgd", "rmsprop")
 SCHEDULES = ("cosine", "plateau", "constant")
@@ -53,13 +51,14 @@ class Recipe:
     `training.data.augment.Augment`. balance: as in `training.data.batches.BALANCES`. side_px: of the input, 32 to 350.
     start: "" from random weights, else the digest of the trained network it starts from (`training.fit.warm_start`),
     whose layers count then, not the fields of Style. freeze: its convolutions stay as they are.
-    mixup: alpha of `training.mixing`, 0 for none. ema: share of the averaged weights that an epoch leaves
-    (`training.averaging`), 0 for no average. precision: of the arithmetic while fitting, one of PRECISIONS
+    mixup: alpha of `training.data.batches`, 0 for none. ema: share of the averaged weights that an epoch leaves
+    (`training.fit.callbacks`), 0 for no average. precision: of the arithmetic while fitting, one of PRECISIONS
     (Micikevicius et al., "Mixed precision training", 2018); what is exported is float32.
     teachers: "" for none, else the digest of those whose answers count `distil_weight`, and the labels the rest, at
     `distil_temperature` (`training.fit.distillation`). self_distil: share of each label that is what the trained
     network it starts from says of the image (`training.fit.warm_start.own_answers`).
-    pool_first: fit with pooling before normalisation (`training.pooling`); what is exported has the usual order.
+    pool_first: fit with pooling before normalisation (`training.fit.graph_edits`); what is exported has the usual
+    order.
     """
 
     network: str = "six_layer"

@@ -11,11 +11,10 @@ from model import FacialExpressionModel
 from training.data.dataset import Split, load_dataset
 from training.evaluate.costs import measure
 from training.evaluate.frames import FACES, EndToEnd, end_to_end
-from training.evaluate.metrics import evaluate
+from training.evaluate.metrics import compared, evaluate, regressions, same_sets
 from training.evaluate.report import Report, around, write_into_card
 from training.export import read_origin
 from training.options import add_data, add_network, report_data, square_model, warn_of_known_images
-from training.regression import compared, regressions, same_sets
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -1,19 +1,24 @@
-"""The whole way of a face through the program: found in a frame, cropped, classified, as the live picture does it."""
+"""The whole way of a face through the program: found in a frame, cropped, classified, as the live picture does it.
+
+Frames with a face at a known place, and frames without one, made from images of faces, to try detectors on.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 
 from mien.detector import Detector
-from mien.expressions import Analysis, Frame
+from mien.expressions import EXPRESSIONS, Analysis, Box, Frame
 from mien.pipeline import Classifier, Pipeline
 from training.data.dataset import Split
-from training.placed_faces import PlacedFace, frames_of
+from training.data.files import DataError, read_image
 
 SIZES_PX = (80, 160, 240)
 FACES = 600
@@ -100,3 +105,90 @@ def as_markdown(results: Sequence[EndToEnd]) -> str:
             f"| {r.right / r.faces:.1%} | {r.direct_right / found:.1%} | {r.direct_of_all / r.faces:.1%} |"
         )
     return "\n".join(lines) + "\n"
+
+
+WIDTH_PX, HEIGHT_PX = 640, 480
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PlacedFace:
+    """A frame, uint8 (480, 640, 3), with where its face is and what it shows.
+
+    face: the image that was placed, gray uint8. label: index into EXPRESSIONS.
+    """
+
+    pixels_bgr: np.ndarray
+    box: Box
+    face: np.ndarray
+    label: int
+
+
+def face_paths(data: str | Path, pattern: str = "test/*/PrivateTest_*") -> list[Path]:
+    """The images of FER-2013 as folders that match, ordered by name. Raises DataError where there are none."""
+    paths = sorted(path for path in Path(data).glob(pattern) if path.parent.name in EXPRESSIONS)
+    if not paths:
+        raise DataError(f"{data}: expected images named {pattern}, in folders by expression; found none")
+    return paths
+
+
+def frames_with_faces(
+    paths: Sequence[Path], count: int, rng: np.random.Generator, *, face_px: int = 160
+) -> Iterator[PlacedFace]:
+    """So many different faces, each face_px wide at a random place before plain gray, soft blobs or noise."""
+    for i, chosen in enumerate(rng.permutation(len(paths))[:count]):
+        label = EXPRESSIONS.index(paths[chosen].parent.name)
+        yield place(read_gray(paths[chosen]), label, i % 3, rng, face_px)
+
+
+def frames_of(split: Split, count: int, rng: np.random.Generator, face_px: int) -> Iterator[PlacedFace]:
+    """The same from images that are read already."""
+    for i, chosen in enumerate(rng.permutation(len(split))[:count]):
+        yield place(split.images[chosen, :, :, 0], int(split.labels[chosen]), i % 3, rng, face_px)
+
+
+def place(image: np.ndarray, label: int, background: int, rng: np.random.Generator, face_px: int) -> PlacedFace:
+    """One gray face before plain gray (background 0), soft blobs (1) or noise (2), at a random place."""
+    pixels = _background(background, rng)
+    face = cv2.resize(image, (face_px, face_px), interpolation=cv2.INTER_CUBIC)
+    x, y = int(rng.integers(0, WIDTH_PX - face_px)), int(rng.integers(0, HEIGHT_PX - face_px))
+    pixels[y : y + face_px, x : x + face_px] = face[..., np.newaxis]
+    return PlacedFace(pixels, Box(x, y, face_px, face_px), image, label)
+
+
+def frames_without_faces(paths: Sequence[Path], count: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    """So many frames, uint8 (480, 640, 3), of the same backgrounds and of faces cut into 64 shuffled squares."""
+    for i in range(count):
+        pixels = _background(i % 4, rng)
+        if i % 4 == 3:
+            face = cv2.resize(
+                read_gray(paths[int(rng.integers(len(paths)))]), (480, 480), interpolation=cv2.INTER_CUBIC
+            )
+            pixels[:, 80:560, :] = shuffled(face, 8, rng)[..., np.newaxis]
+        yield pixels
+
+
+def shuffled(image: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """The gray image cut into count x count squares, put together in another order."""
+    part = image.shape[0] // count
+    side = part * count
+    parts = image[:side, :side].reshape(count, part, count, part).swapaxes(1, 2).reshape(-1, part, part)
+    mixed = parts[rng.permutation(len(parts))].reshape(count, count, part, part)
+    return np.ascontiguousarray(mixed.swapaxes(1, 2).reshape(side, side))
+
+
+def read_gray(path: Path) -> np.ndarray:
+    """The image as gray uint8 (height, width). Raises DataError where it can not be read."""
+    try:
+        return read_image(path)
+    except ValueError as error:
+        raise DataError(f"{path}: expected an image, found something else: {error}") from error
+
+
+def _background(kind: int, rng: np.random.Generator) -> np.ndarray:
+    """Plain gray, soft blobs, or noise; any other kind is plain."""
+    if kind == 1:
+        coarse = rng.integers(60, 200, (12, 16, 3), dtype=np.uint8)
+        return np.asarray(cv2.resize(coarse, (WIDTH_PX, HEIGHT_PX), interpolation=cv2.INTER_CUBIC))
+    if kind == 2:
+        return np.clip(rng.normal(120, 25, (HEIGHT_PX, WIDTH_PX, 3)), 0, 255).astype(np.uint8)
+    return np.full((HEIGHT_PX, WIDTH_PX, 3), 128, np.uint8)

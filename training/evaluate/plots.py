@@ -2,15 +2,20 @@
 
 Colours are those of Okabe and Ito ("Color universal design", 2008) and cividis (Nuñez, Anderton and Renslow, 2018),
 which people with any colour vision can tell apart.
+
+Plots of images and of a course of training, for the notebook; figures as in `training.evaluate.plots`.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mien.expressions import EXPRESSIONS
+from training.data.dataset import Dataset, Split
 from training.evaluate.metrics import Scores
 
 BLUE, ORANGE, GREEN, PINK, GRAY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#999999"
@@ -65,3 +70,126 @@ def reliability(scores: Scores, title: str = "") -> Figure:
     plain(lower).bar(centers, counts, width * 0.92, color=GRAY)
     lower.set(xlim=(0, 1), xlabel="confidence", ylabel="images")
     return drawing
+
+
+COLORS = (BLUE, ORANGE, GREEN, PINK, "#E69F00", "#56B4E9", "black")
+
+
+def class_counts(dataset: Dataset) -> Figure:
+    """Images of each expression in each split, as shares of the split, with their numbers."""
+    drawing = figure(8, 3.5)
+    axes = plain(drawing.subplots())
+    splits = {"Training": dataset.train, dataset.named[0]: dataset.validation, dataset.named[1]: dataset.test}
+    splits = {name: split for name, split in splits.items() if len(split)}
+    for i, (name, split) in enumerate(splits.items()):
+        counts = np.array(list(split.counts().values()))
+        places = np.arange(len(EXPRESSIONS)) + (i - (len(splits) - 1) / 2) * 0.27
+        bars = axes.bar(places, counts / len(split), 0.25, color=COLORS[i], label=f"{name}: {len(split):,} images")
+        axes.bar_label(bars, [str(n) for n in counts], fontsize=6)
+    axes.set_xticks(range(len(EXPRESSIONS)), EXPRESSIONS)
+    axes.set(ylabel="share of the split")
+    axes.legend(frameon=False, ncols=len(splits), loc="lower left", bbox_to_anchor=(0, 1.02))
+    return drawing
+
+
+def samples(split: Split, *, each: int = 8, seed: int = 0) -> Figure:
+    """Random images of each expression, one row for each."""
+    rng = np.random.default_rng(seed)
+    drawing = figure(each, len(EXPRESSIONS))
+    grid = drawing.subplots(len(EXPRESSIONS), each)
+    for label, row in enumerate(grid):
+        members = rng.permutation(np.flatnonzero(split.labels == label))[:each]
+        for i, axes in enumerate(row):
+            show(axes, split.images[members[i]] if i < len(members) else None)
+        row[0].set_title(EXPRESSIONS[label], fontsize=8, loc="left")
+    return drawing
+
+
+def before_after(before: np.ndarray, after: np.ndarray) -> Figure:
+    """Images (n, h, w, 1) in the upper row, what augmentation made of them in the lower."""
+    return faces_in_rows({"before": before, "after": after})
+
+
+def faces_in_rows(rows: dict[str, np.ndarray]) -> Figure:
+    """Rows of images (n, h, w, 1) or (n, h, w, 3), each under its name."""
+    columns = max(len(images) for images in rows.values())
+    drawing = figure(columns, 1.2 * len(rows))
+    grid = drawing.subplots(len(rows), columns, squeeze=False)
+    for (name, images), row in zip(rows.items(), grid, strict=True):
+        for i, axes in enumerate(row):
+            show(axes, images[i] if i < len(images) else None)
+        row[0].set_title(name, fontsize=8, loc="left")
+    return drawing
+
+
+def curves(histories: dict[str, Sequence[dict[str, float]]]) -> Figure:
+    """Loss and accuracy over the epochs of several runs: training dashed, validation solid.
+
+    histories: by name, what `training.fit.callbacks.read_history` gives.
+    """
+    drawing = figure(10, 3.8)
+    grid = drawing.subplots(1, 2)
+    for axes, quantity in zip(grid, ("loss", "accuracy"), strict=True):
+        for i, (name, rows) in enumerate(histories.items()):
+            epochs = [row["epoch"] + 1 for row in rows]
+            color = COLORS[i % len(COLORS)]
+            axes.plot(epochs, [row[quantity] for row in rows], color=color, linestyle="--", alpha=0.6)
+            axes.plot(epochs, [row[f"val_{quantity}"] for row in rows], color=color, label=name)
+        plain(axes).set(xlabel="epoch", ylabel=f"{quantity} (dashed: training)")
+        axes.legend(frameon=False, loc="upper right" if quantity == "loss" else "lower right")
+    return drawing
+
+
+def mistakes(split: Split, probabilities: np.ndarray, count: int = 12) -> Figure:
+    """The wrong labels the network was surest of, with the true one, the given one and its probability."""
+    drawing = figure(9, 1.8 * max(1, -(-count // 6)))
+    grid = drawing.subplots(-(-count // 6), 6, squeeze=False).ravel()
+    wrong = surest(split.labels, probabilities, right=False)[:count]
+    for i, axes in enumerate(grid):
+        show(axes, split.images[wrong[i]] if i < len(wrong) else None)
+        if i < len(wrong):
+            row, truth = probabilities[wrong[i]], EXPRESSIONS[split.labels[wrong[i]]]
+            axes.set_title(f"{truth}, taken for\n{EXPRESSIONS[row.argmax()]} {row.max():.0%}", fontsize=7)
+    return drawing
+
+
+def surest(labels: np.ndarray, probabilities: np.ndarray, *, right: bool) -> np.ndarray:
+    """Positions of the right (or the wrong) labels, those with the highest probability first."""
+    chosen = np.flatnonzero((probabilities.argmax(axis=1) == labels) == right)
+    return chosen[np.argsort(-probabilities[chosen].max(axis=1), kind="stable")]
+
+
+def feature_maps(face: np.ndarray, blocks: dict[str, np.ndarray], count: int = 10) -> Figure:
+    """A face (h, w, 1) and, row by row, the strongest maps (1, h', w', channels) of each block."""
+    drawing = figure(count, 1.15 * (len(blocks) + 1))
+    grid = drawing.subplots(len(blocks) + 1, count, squeeze=False)
+    for i, axes in enumerate(grid[0]):
+        show(axes, face if i == 0 else None)
+    for (name, maps), row in zip(blocks.items(), grid[1:], strict=True):
+        strongest = np.argsort(-maps[0].std(axis=(0, 1)))
+        for i, axes in enumerate(row):
+            show(axes, maps[0, :, :, strongest[i]] if i < len(strongest) else None, cmap="cividis", stretch=True)
+        row[0].set_title(f"{name}: {maps.shape[1]}x{maps.shape[2]}, {maps.shape[3]} channels", fontsize=7, loc="left")
+    return drawing
+
+
+def filters(kernels: np.ndarray, columns: int = 16) -> Figure:
+    """Kernels (height, width, n) side by side, all on one scale; gray is zero."""
+    rows = -(-kernels.shape[2] // columns)
+    drawing = figure(columns * 0.5, rows * 0.5)
+    limit = float(np.abs(kernels).max()) or 1.0
+    for i, axes in enumerate(drawing.subplots(rows, columns, squeeze=False).ravel()):
+        axes.axis("off")
+        if i < kernels.shape[2]:
+            axes.imshow(kernels[:, :, i], cmap="gray", vmin=-limit, vmax=limit)
+    return drawing
+
+
+def show(axes: Axes, image: np.ndarray | None, *, cmap: str = "gray", stretch: bool = False) -> None:
+    """An image without frame: gray (h, w) or (h, w, 1), or RGB (h, w, 3), 0..255; stretch: on its own scale."""
+    axes.axis("off")
+    if image is None:
+        return
+    if image.ndim == 3 and image.shape[2] == 1:
+        image = image[:, :, 0]
+    axes.imshow(image, cmap=cmap, vmin=None if stretch else 0, vmax=None if stretch else 255)

@@ -12,30 +12,27 @@ import keras
 import numpy as np
 
 from mien.layers import MeanImage
-from training.averaging import AverageWeights, WeightAverage
-from training.blocks import Style
 from training.data.augment import Augment
-from training.data.batches import Batches, one_hot
+from training.data.batches import Batches, MixUp, one_hot
 from training.data.dataset import Dataset
 from training.fit.callbacks import (
+    AverageWeights,
     Checkpoint,
     EarlyEnd,
     History,
     Plateau,
     StartEpoch,
     TimeLeft,
+    WeightAverage,
     epochs_since_best,
     read_history,
 )
 from training.fit.devices import device_count
 from training.fit.distillation import Distil, Teachers
-from training.fit.graph_edits import computing_in
+from training.fit.graph_edits import computing_in, pool_first, pool_last
 from training.fit.warm_start import own_answers
-from training.mixing import MixUp
-from training.networks import NETWORKS
-from training.pooling import pool_first, pool_last
+from training.networks import NETWORKS, TEACHERS, Style
 from training.recipe import Recipe, RunError, claim
-from training.teachers import TEACHERS
 
 VALIDATION_BATCH = 256
 POOLED_IMAGES = 1024
@@ -47,7 +44,8 @@ class Run:
     """A run that is ready for `run.trainer.fit(**run.arguments)`.
 
     network: what is fitted; trainer: the same behind the augmentation, compiled. history: the epochs that were
-    finished before; finished: nothing is left to do. some: images by which `training.pooling` measures, None for none.
+    finished before; finished: nothing is left to do. some: images by which
+    `training.fit.graph_edits` measures, None for none.
     """
 
     recipe: Recipe
