@@ -42,7 +42,7 @@ def test_a_users_mistake_is_one_line(words, message, tmp_path, capsys):
 
 
 def test_missing_packages_are_named(monkeypatch, capsys):
-    monkeypatch.setitem(sys.modules, "training.commands", None)
+    monkeypatch.setitem(sys.modules, "training.fit.train", None)
     assert main([]) == 2
     said = capsys.readouterr().err
     assert "pip install -r requirements-train.txt installs them" in said

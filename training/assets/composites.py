@@ -7,6 +7,7 @@ reads these faces well says that the program works, and nothing of how good the 
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,7 +18,8 @@ from mien.demo import DemoSource
 from mien.detector import Detector, HaarDetector
 from mien.expressions import EXPRESSIONS
 from mien.pipeline import crop_faces
-from training.data.dataset import DataError, Split
+from training.data.dataset import DataError, Split, load_dataset
+from training.options import add_data, add_network, square_model
 
 SIDE_PX = 96
 CANDIDATES = 1000
@@ -195,3 +197,18 @@ def _onto(target: np.ndarray, face: np.ndarray) -> np.ndarray | None:
 _ACROSS = np.linspace(-1, 1, SIDE_PX, dtype=np.float32)
 _WINDOW = np.exp(-2 * (_ACROSS[:, None] ** 2 + _ACROSS[None, :] ** 2))
 _MASK = (_WINDOW > 0.15).astype(np.uint8)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Data, network, and the file to write."""
+    add_data(parser)
+    add_network(parser)
+    parser.add_argument("--out", type=Path, default=Path("mien/demo_faces.png"))
+
+
+def run(options: argparse.Namespace) -> None:
+    """compute the seven average faces of the built-in demo from the training images"""
+    model, side_px = square_model(options)
+    dataset = load_dataset(options.data, side_px=side_px)
+    write_sheet(composite_sheet(dataset.train, model.predict), options.out)
+    print(f"wrote {options.out}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import csv
 import itertools
 import tempfile
@@ -13,6 +14,7 @@ import numpy as np
 
 from mien.expressions import EXPRESSIONS
 from training.data.files import DataError, files_under, parse_pixels, read_image, read_rows, resized
+from training.options import add_network, report_skipped, square_model
 
 BATCH = 256
 
@@ -88,3 +90,18 @@ def _labelled(
         for (key, _), row in zip(batch, probabilities, strict=True):
             best = int(row.argmax())
             yield [key, EXPRESSIONS[best], f"{row[best]:.6f}", *(f"{p:.6f}" for p in row)]
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What to label, by which network, into which file."""
+    parser.add_argument("source", type=Path, help="folder of face images, or a CSV file with a column pixels")
+    parser.add_argument("--out", type=Path, default=Path("predictions.csv"), help="the labels (%(default)s)")
+    add_network(parser)
+
+
+def run(options: argparse.Namespace) -> None:
+    """label images that have no label: a folder of faces, or a CSV file such as Kaggle's test.csv"""
+    model, side_px = square_model(options)
+    outcome = predict_to_csv(model.predict, options.source, options.out, side_px)
+    report_skipped(outcome.skipped)
+    print(f"wrote {options.out} with {outcome.labelled} labels")

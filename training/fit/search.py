@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import itertools
 import json
@@ -14,11 +15,13 @@ import keras
 import numpy as np
 from matplotlib.figure import Figure
 
-from training.data.dataset import Dataset, Split
+from training.data.dataset import Dataset, Split, load_dataset
 from training.data.folds import folds
 from training.evaluate.plots import BLUE, ORANGE, figure, plain
 from training.fit.callbacks import read_history
+from training.fit.devices import use_devices
 from training.fit.fitting import fit
+from training.options import add_data, add_devices, add_recipe, recipe_of, report_data
 from training.recipe import SPECIAL, Recipe, RunError
 
 FIXED = ("side_px", *SPECIAL)
@@ -138,3 +141,26 @@ def _value(kind: str, text: str) -> Any:
             raise ValueError(text)
         return text.lower() == "true"
     return KINDS[kind](text)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Data, folds, the grid and the recipe it varies."""
+    add_data(parser)
+    parser.add_argument("--run", type=Path, default=Path("runs/search"), help="results; the same folder resumes")
+    parser.add_argument("--folds", type=int, default=3, help="parts of the training images (%(default)s)")
+    parser.add_argument(
+        "--grid", nargs="+", required=True, metavar="NAME=VALUE,...", help="fields of the recipe with their values"
+    )
+    add_devices(parser)
+    add_recipe(parser)
+
+
+def run(options: argparse.Namespace) -> None:
+    """compare recipes by cross-validation over the training images; prints a table, saves it and a plot"""
+    use_devices(options.devices)
+    base, grid = recipe_of(options), parse_grid(options.grid)
+    dataset = load_dataset(options.data, side_px=base.side_px, seed=base.seed)
+    report_data(dataset)
+    results = search(base, grid, dataset.train, options.run, count=options.folds)
+    print(as_table(results))
+    print(f"wrote search.json, search.md and search.png in {options.run}")

@@ -6,6 +6,7 @@ cross-validation (Stone, "Cross-validatory choice and assessment of statistical 
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 from collections.abc import Callable, Sequence
@@ -17,14 +18,16 @@ import keras
 import numpy as np
 
 from mien.keras_files import load_network
-from training.data.dataset import Dataset, Split
+from training.data.dataset import Dataset, Split, load_dataset
 from training.data.folds import fold_of
 from training.export import export
 from training.fit.callbacks import read_history
+from training.fit.devices import use_devices
 from training.fit.distillation import Teachers
 from training.fit.fitting import fit
 from training.fit.graph_edits import computing_in
 from training.fit.warm_start import accuracy
+from training.options import add_data, add_devices, add_recipe, recipe_of, report_data
 from training.recipe import Recipe, RunError
 
 FOLD_SEED = 0
@@ -95,3 +98,23 @@ def _read(folder: Path) -> dict[str, Any]:
         return {"folds": int(told["folds"]), "images": str(told["images"])}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(f"{folder}: expected a teacher that teach has left there, found none ({error})") from error
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Data, folds, folder and the recipe of the teacher."""
+    add_data(parser)
+    folder = "for train --teachers; the same folder resumes (%(default)s)"
+    parser.add_argument("--run", type=Path, default=Path("runs/teacher"), help=folder)
+    parser.add_argument("--folds", type=int, default=5, help="parts of the training images (%(default)s)")
+    add_devices(parser)
+    add_recipe(parser, network="resnet18")
+
+
+def run(options: argparse.Namespace) -> None:
+    """fit a teacher once for each fold of the training images, without that fold, so that it can judge it"""
+    use_devices(options.devices)
+    recipe = recipe_of(options)
+    dataset = load_dataset(options.data, side_px=recipe.side_px, seed=recipe.seed)
+    report_data(dataset)
+    share = teach(recipe, dataset, options.run, options.folds)
+    print(f"{share:.2%} of the training images labelled right by the network that has not seen them")
