@@ -10,12 +10,12 @@ from training import networks
 from training.__main__ import main
 from training.data.batches import Batches
 from training.data.dataset import load_dataset
-from training.fit.callbacks import read_history
 from training.fit.distillation import Distil, Teachers
 from training.fit.fitting import fit, prepare
 from training.fit.teach import read_teachers, teach
 from training.networks import TEACHERS
 from training.recipe import Recipe, RunError
+from training.run_folder import read_history
 
 TAUGHT = {"distil_temperature": 2.0, "mixup": 0.3, "ema": 0.5}
 

@@ -9,10 +9,10 @@ from model import FacialExpressionModel
 from tests.synthetic import write_folders
 from training.__main__ import main
 from training.export import export, read_origin
-from training.fit.callbacks import read_history
 from training.fit.fitting import build
 from training.fit.warm_start import freeze_convolutions, starting_network
 from training.recipe import Recipe, RunError
+from training.run_folder import read_history
 
 layers = keras.layers
 

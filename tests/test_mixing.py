@@ -9,9 +9,10 @@ from tests.test_training import SMALL, tiny_network
 from training import networks
 from training.data.batches import Batches, MixUp, draw_shares, mixed
 from training.data.dataset import load_dataset
-from training.fit.callbacks import WeightAverage, read_history
+from training.fit.callbacks import WeightAverage
 from training.fit.fitting import prepare
 from training.recipe import Recipe
+from training.run_folder import read_history
 
 
 @pytest.fixture(autouse=True)

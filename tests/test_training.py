@@ -17,9 +17,10 @@ from training.data.augment import Augment
 from training.data.batches import Batches, class_weights
 from training.data.dataset import Split, load_dataset
 from training.export import export
-from training.fit.callbacks import TimeLeft, count_plateaus, read_history
+from training.fit.callbacks import TimeLeft, count_plateaus
 from training.fit.fitting import build, fit, make_optimizer, prepare
 from training.recipe import Recipe, RunError
+from training.run_folder import read_history
 
 
 def tiny_network(side_px=48, *, conv_dropout=0.2, **style):

@@ -13,8 +13,8 @@ from typing import Any
 import keras
 
 from mien.expressions import EXPRESSIONS
-from training.fit.callbacks import read_history
-from training.recipe import Recipe, read_recipe, recipe_from
+from training.recipe import Recipe, recipe_from
+from training.run_folder import read_history, read_recipe
 
 
 def export(

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from mien.expressions import MienError
-from training.data.batches import BALANCES
 from training.networks import NETWORKS, PIXELS, TEACHERS
 
 OPTIMIZERS = ("adamw", "adam", "sgd", "rmsprop")
 SCHEDULES = ("cosine", "plateau", "constant")
+BALANCES = ("none", "weights", "sampling")
+"""How rare expressions are helped: not at all, by the weight of their images, or by how often they are drawn."""
+
 PRECISIONS = ("float32", "mixed_bfloat16")
 SIDES_PX = (32, 350)
-DATA = "data.json"
 BELOW_ONE = ("conv_dropout", "dense_dropout", "label_smoothing", "scale", "contrast", "ema")
 UP_TO_ONE = ("erase", "distil_weight", "self_distil", "shift", "shear")
 ABOVE_ZERO = ("learning_rate", "distil_temperature")
@@ -48,7 +47,7 @@ class Recipe:
     early_stop: end after so many epochs without a better validation accuracy; 0 for never.
     label_smoothing after Szegedy et al., "Rethinking the inception architecture" (2016).
     conv_dropout, dense_dropout, l2, batch_norm, pixels: as in `training.networks.Style`. flip to erase: as in
-    `training.data.augment.Augment`. balance: as in `training.data.batches.BALANCES`. side_px: of the input, 32 to 350.
+    `training.data.augment.Augment`. balance: as in BALANCES. side_px: of the input, 32 to 350.
     start: "" from random weights, else the digest of the trained network it starts from (`training.fit.warm_start`),
     whose layers count then, not the fields of Style. freeze: its convolutions stay as they are.
     mixup: alpha of `training.data.batches`, 0 for none. ema: share of the averaged weights that an epoch leaves
@@ -162,44 +161,9 @@ def _wanted_instead(name: str, value: float) -> str:
     return "" if 0 <= value < math.inf else "0 or more"
 
 
-def read_recipe(path: Path) -> Recipe:
-    """The recipe in a recipe.json; what an older one does not name was, when it was written, as its default is now.
-
-    Raises RunError for another file.
-    """
-    try:
-        return recipe_from(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
-        raise RunError(f"{path}: expected the recipe of a run, found none ({error})") from error
-
-
 def recipe_from(fields: Any) -> Recipe:
     """The recipe of a JSON object. Raises ValueError for unknown fields or no object; RunError for wrong values."""
     known = {setting.name for setting in dataclasses.fields(Recipe)}
     if not isinstance(fields, dict) or not set(fields) <= known:
         raise ValueError(f"expected fields of a recipe, found {str(fields)[:100]}")
     return Recipe(**fields)
-
-
-def claim(run_folder: Path, recipe: Recipe, images: str) -> None:
-    """Write recipe and images into a run folder; refuse one where epochs were finished with others.
-
-    images: a digest of what is trained and validated on. `epochs` alone may differ. Raises RunError.
-    """
-    run_folder.mkdir(parents=True, exist_ok=True)
-    path, data = run_folder / "recipe.json", run_folder / DATA
-    wanted = dataclasses.asdict(recipe)
-    found = dataclasses.asdict(read_recipe(path)) if path.is_file() else wanted
-    if (run_folder / "history.csv").is_file():
-        differing = sorted(name for name in wanted if name != "epochs" and found[name] != wanted[name])
-        if differing:
-            changes = ", ".join(f"{name} {found[name]} there, {wanted[name]} asked" for name in differing)
-            raise RunError(f"{run_folder} holds a run with another recipe ({changes}); choose another run folder")
-        if data.is_file() and data.read_text(encoding="utf-8") != _told(images):
-            raise RunError(f"{run_folder} holds a run with other images; choose another run folder")
-    path.write_text(json.dumps(wanted, indent=2) + "\n", encoding="utf-8")
-    data.write_text(_told(images), encoding="utf-8")
-
-
-def _told(images: str) -> str:
-    return json.dumps({"images": images}) + "\n"

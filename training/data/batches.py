@@ -15,9 +15,6 @@ from keras import ops
 from mien.expressions import EXPRESSIONS
 from training.data.dataset import Split
 
-BALANCES = ("none", "weights", "sampling")
-"""How rare expressions are helped: not at all, by the weight of their images, or by how often they are drawn."""
-
 
 class Batches(keras.utils.PyDataset):
     """A split in a new order each epoch; the order depends on seed and epoch alone, so a resumed run repeats it.

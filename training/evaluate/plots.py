@@ -125,7 +125,7 @@ def faces_in_rows(rows: dict[str, np.ndarray]) -> Figure:
 def curves(histories: dict[str, Sequence[dict[str, float]]]) -> Figure:
     """Loss and accuracy over the epochs of several runs: training dashed, validation solid.
 
-    histories: by name, what `training.fit.callbacks.read_history` gives.
+    histories: by name, what `training.run_folder.read_history` gives.
     """
     drawing = figure(10, 3.8)
     grid = drawing.subplots(1, 2)

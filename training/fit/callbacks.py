@@ -17,6 +17,7 @@ import numpy as np
 from keras import ops
 
 from training.data.batches import Batches
+from training.run_folder import epochs_since_best, read_history
 
 PLATEAU_PATIENCE = 4
 PLATEAU_FACTOR = 0.5
@@ -161,22 +162,6 @@ def count_plateaus(losses: list[float], patience: int = PLATEAU_PATIENCE) -> int
         if waited == patience:
             plateaus, waited = plateaus + 1, 0
     return plateaus
-
-
-def epochs_since_best(history: list[dict[str, float]]) -> int:
-    """Epochs behind the first one with the best validation accuracy; 0 for an empty history."""
-    accuracies = [row["val_accuracy"] for row in history]
-    return len(accuracies) - 1 - accuracies.index(max(accuracies)) if accuracies else 0
-
-
-def read_history(run_folder: Path) -> list[dict[str, float]]:
-    """One dict for each finished epoch: epoch, accuracy, loss, val_accuracy, val_loss; its last row counts."""
-    path = run_folder / "history.csv"
-    if not path.is_file():
-        return []
-    with path.open(newline="") as file:
-        rows = {row["epoch"]: row for row in csv.DictReader(file)}
-    return [{name: float(value or 0) for name, value in row.items()} for row in rows.values()]
 
 
 class WeightAverage(keras.layers.Layer):

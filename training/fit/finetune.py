@@ -7,12 +7,12 @@ from pathlib import Path
 
 from training.data.dataset import load_dataset
 from training.export import export
-from training.fit.callbacks import read_history
 from training.fit.devices import use_devices
 from training.fit.fitting import fit
 from training.fit.warm_start import accuracy, freeze_convolutions, starting_network, thaw
 from training.options import add_data, add_network, add_recipe, add_run, recipe_of, report_data
 from training.recipe import OF_TEACHERS
+from training.run_folder import read_history
 
 OF_THE_NETWORK = (
     "start",

@@ -24,15 +24,14 @@ from training.fit.callbacks import (
     StartEpoch,
     TimeLeft,
     WeightAverage,
-    epochs_since_best,
-    read_history,
 )
 from training.fit.devices import device_count
 from training.fit.distillation import Distil, Teachers
 from training.fit.graph_edits import computing_in, pool_first, pool_last
 from training.fit.warm_start import own_answers
 from training.networks import NETWORKS, TEACHERS, Style
-from training.recipe import Recipe, RunError, claim
+from training.recipe import Recipe, RunError
+from training.run_folder import claim, epochs_since_best, read_history
 
 VALIDATION_BATCH = 256
 POOLED_IMAGES = 1024

@@ -18,11 +18,11 @@ from matplotlib.figure import Figure
 from training.data.dataset import Dataset, Split, load_dataset
 from training.data.folds import folds
 from training.evaluate.plots import BLUE, ORANGE, figure, plain
-from training.fit.callbacks import read_history
 from training.fit.devices import use_devices
 from training.fit.fitting import fit
 from training.options import add_data, add_devices, add_recipe, recipe_of, report_data
 from training.recipe import SPECIAL, Recipe, RunError
+from training.run_folder import read_history
 
 FIXED = ("side_px", *SPECIAL)
 """Fields of the recipe that one search can not vary: images have one size, networks start from nothing, untaught."""

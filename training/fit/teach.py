@@ -21,7 +21,6 @@ from mien.keras_files import load_network
 from training.data.dataset import Dataset, Split, load_dataset
 from training.data.folds import fold_of
 from training.export import export
-from training.fit.callbacks import read_history
 from training.fit.devices import use_devices
 from training.fit.distillation import Teachers
 from training.fit.fitting import fit
@@ -29,6 +28,7 @@ from training.fit.graph_edits import computing_in
 from training.fit.warm_start import accuracy
 from training.options import add_data, add_devices, add_recipe, recipe_of, report_data
 from training.recipe import Recipe, RunError
+from training.run_folder import read_history
 
 FOLD_SEED = 0
 """All teachers have the same folds, whatever their own seeds: only so can they judge the same image together."""

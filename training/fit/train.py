@@ -8,12 +8,12 @@ from pathlib import Path
 
 from training.data.dataset import load_dataset
 from training.export import export
-from training.fit.callbacks import read_history
 from training.fit.devices import use_devices
 from training.fit.fitting import fit
 from training.fit.teach import read_teachers
 from training.options import add_data, add_recipe, add_run, recipe_of, report_data
 from training.recipe import OF_A_START
+from training.run_folder import read_history
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
