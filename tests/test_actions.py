@@ -105,7 +105,7 @@ def test_without_a_picture_nothing_is_saved_or_held_and_it_is_said(browser, fake
     press(browser, "s")
     assert eventually(lambda: "no picture to save" in find(browser, "#note").text)
     press(browser, "p")
-    assert "no picture to hold" in find(browser, "#note").text
+    assert "no picture to pause" in find(browser, "#note").text
     assert find(browser, "#status").text == "LIVE"
     browser.get_log("browser")  # says 503
 
@@ -148,7 +148,7 @@ def test_on_a_phone_the_answer_to_a_button_is_seen_above_the_buttons(browser, pa
     resize(browser, 390, 844)
     browser.execute_script("scrollTo(0, document.body.scrollHeight)")
     find(browser, "#privacy").click()
-    assert eventually(lambda: "pixelated for everybody" in find(browser, "#note").text)
+    assert eventually(lambda: "pixelated for all viewers" in find(browser, "#note").text)
     edges = "const { top, bottom } = arguments[0].getBoundingClientRect(); return [top, bottom]"
     top, bottom = browser.execute_script(edges, find(browser, "#note"))
     assert 0 < top < bottom < browser.execute_script(edges, find(browser, ".actions"))[0]
@@ -221,7 +221,7 @@ def test_a_picture_that_is_held_is_covered_when_another_viewer_turns_privacy_on(
 def test_privacy_goes_on_and_off(browser, page) -> None:
     press(browser, "b")
     assert eventually(lambda: pressed(browser, "privacy"))
-    assert "pixelated for everybody" in find(browser, "#note").text
+    assert "pixelated for all viewers" in find(browser, "#note").text
     press(browser, "b")
     assert eventually(lambda: not pressed(browser, "privacy"))
     assert not find(browser, "#privacy-badge").is_displayed()
@@ -268,7 +268,7 @@ def test_who_watches_learns_whether_the_video_is_kept(browser, fake_camera, page
     fake_camera.saving = Saving(error="the disk is full")
     assert eventually(lambda: badge.text == "VIDEO NOT SAVED")
     assert find(browser, "#note").text == "The video is no longer saved: the disk is full."
-    assert "until that failed: the disk is full." in find(browser, ".foot").text
+    assert "until saving failed: the disk is full." in find(browser, ".foot").text
     assert "not stored" not in "".join(notices())
 
 
@@ -308,14 +308,14 @@ def test_a_refusal_is_said_in_words(browser, page, refusals, key) -> None:
 
 def test_the_sheet_says_who_is_concerned(browser, page) -> None:
     press(browser, "?")
-    here, everybody = texts(browser, "#help dl")
-    for word in ("hold the picture", "mirror", "Grad-CAM", "confidence", "camera"):
+    here, all_viewers = texts(browser, "#help dl")
+    for word in ("pause", "mirror", "Grad-CAM", "confidence", "camera"):
         assert word in here
     for word in ("CSV", "privacy", "demo, cameras"):
-        assert word in everybody
+        assert word in all_viewers
     assert [text.lower() for text in texts(browser, "#help h3")] == [
-        "in this browser alone",
-        "for everybody who watches",
+        "in this browser only",
+        "for all viewers",
     ]
 
 

@@ -81,7 +81,7 @@ def test_no_face_is_said_in_words(browser, fake_camera, page) -> None:
     fake_camera.faces = ()
     assert eventually(lambda: find(browser, "#no-face").is_displayed())
     assert find(browser, "#no-face").text == "NO FACE"
-    assert "No face is found" in find(browser, "#hint").text
+    assert "No face detected" in find(browser, "#hint").text
 
 
 RECONNECTING = {"state": "reconnecting", "reason": "no frame for 5 s", "retry_in_s": 2.4}
@@ -91,8 +91,8 @@ def test_states_are_words(browser, fake_camera, page) -> None:
     for status, badge, hint in (
         ({"state": "demo"}, "DEMO", ""),
         ({"state": "file"}, "FILE", ""),
-        (RECONNECTING, "RECONNECTING 3 s", "No frame for 5 s. Is the camera plugged in"),
-        ({"state": "ended", "reason": None}, "ENDED", "played to its end"),
+        (RECONNECTING, "RECONNECTING 3 s", "No frame for 5 s. Check that the camera is plugged in"),
+        ({"state": "ended", "reason": None}, "ENDED", "The file has ended"),
     ):
         fake_camera.current = replace(fake_camera.current, **status)
         assert eventually(lambda badge=badge: find(browser, "#status").text == badge)

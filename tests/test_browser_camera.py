@@ -136,7 +136,7 @@ def test_a_program_that_is_busy_is_asked_again(with_camera, fake_camera, serve, 
     lend(with_camera, server)
     with_camera.get(server.url)
     choose_camera(with_camera)
-    assert eventually(lambda: "as soon as there is a place" in find(with_camera, "#banner").text)
+    assert eventually(lambda: "as soon as there is capacity" in find(with_camera, "#banner").text)
     busy.clear()
     assert eventually(lambda: texts(with_camera, "#faces .label") == ["happy"])
     assert not find(with_camera, "#banner").is_displayed()
@@ -178,7 +178,7 @@ def test_a_program_that_does_not_answer_is_asked_again(with_camera, fake_camera,
     ("camera", "badge", "words"),
     [
         ("denied", "CAMERA REFUSED", "Allow it in the browser's site settings"),
-        ("missing", "NO CAMERA", "no camera that the browser can see"),
+        ("missing", "NO CAMERA", "finds no camera"),
         ("insecure", "CAMERA REFUSED", "opened as localhost or over HTTPS"),
     ],
 )

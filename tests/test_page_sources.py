@@ -188,7 +188,7 @@ def test_several_images_are_chosen_between(browser, page, tmp_path) -> None:
 
 def test_what_is_no_image_is_refused_in_words(browser, page) -> None:
     drop(browser, notes_txt=b"hello")
-    assert "no images" in find(browser, "#note").text
+    assert "found none" in find(browser, "#note").text
     assert find(browser, "#status").text == "LIVE"
 
 
@@ -197,7 +197,7 @@ def test_an_image_without_a_face_says_so(browser, fake_camera, serve) -> None:
     browser.get(serve(fake_camera, analyze=lambda data: Analysis(64, 64)).url)
     assert eventually(lambda: find(browser, "#status").text == "LIVE")
     drop(browser, empty_jpg=jpeg(64, 64))
-    assert eventually(lambda: "No face was found" in find(browser, "#hint").text)
+    assert eventually(lambda: "No face detected" in find(browser, "#hint").text)
     assert find(browser, "#no-face").is_displayed()
 
 
