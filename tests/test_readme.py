@@ -1,7 +1,8 @@
-"""The README's examples do what they say, word for word but for the address."""
+"""What README and docs say is true: examples run, and every command, option and link exists."""
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
@@ -20,14 +21,25 @@ from mien.imaging import decode_image, encode_jpeg
 from mien.session import SessionRecorder
 from tests.web_fakes import face_showing
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parent.parent
+PAGES = {
+    str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
+    for path in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")))
+}
 DIRECT = {**os.environ, "NO_PROXY": "*", "no_proxy": "*"}
 
 
-def example(beginning: str, url: str) -> str:
-    """The indented block of the README that begins so, for a server at this address."""
-    block = re.search(rf"(?m)^    {re.escape(beginning)}.*\n(?:    .*\n|\n(?=    ))*", README)
-    assert block, f"the README has no block that begins with {beginning}"
+def found(pattern: str) -> list[str]:
+    """Every distinct match of the first group in the pages; at least one."""
+    matches = sorted({match[1] for text in PAGES.values() for match in re.finditer(pattern, text)})
+    assert matches
+    return matches
+
+
+def example(page: str, beginning: str, url: str) -> str:
+    """The page's indented block that begins so, for a server at this address."""
+    block = re.search(rf"(?m)^    {re.escape(beginning)}.*\n(?:    .*\n|\n(?=    ))*", PAGES[page])
+    assert block, f"{page} has no block that begins with {beginning}"
     assert "http://localhost:5000" in block[0]
     return textwrap.dedent(block[0]).replace("http://localhost:5000", url)
 
@@ -37,30 +49,52 @@ def analyze(data: bytes) -> Analysis:
     return Analysis(width, height, (face_showing("happy"),))
 
 
-def test_curl_gets_the_faces_of_a_photo(fake_camera, serve, tmp_path) -> None:
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(encode_jpeg(np.zeros((90, 120, 3), np.uint8)))
+    return path
+
+
+def run_curl(words: list[str], folder: Path) -> dict:
     if not shutil.which("curl"):
         pytest.skip("there is no curl on this computer")
-    (tmp_path / "photo.jpg").write_bytes(encode_jpeg(np.zeros((90, 120, 3), np.uint8)))
-    words = shlex.split(example("curl ", serve(fake_camera, analyze=analyze).url))
-    done = subprocess.run(words, cwd=tmp_path, env=DIRECT, capture_output=True, timeout=20, check=True)
-    answer = json.loads(done.stdout)
+    done = subprocess.run(words, cwd=folder, env=DIRECT, capture_output=True, timeout=20, check=True)
+    return json.loads(done.stdout)
+
+
+def test_curl_gets_the_faces_of_a_photo(fake_camera, serve, photo) -> None:
+    words = shlex.split(example("docs/api.md", "curl -F", serve(fake_camera, analyze=analyze).url))
+    answer = run_curl(words, photo.parent)
     assert (answer["width"], answer["height"]) == (120, 90)
     assert [face["label"] for face in answer["faces"]] == ["happy"]
 
 
+def test_python_gets_the_faces_of_a_photo(fake_camera, serve, photo) -> None:
+    code = example("docs/api.md", "import json\n    from pathlib", serve(fake_camera, analyze=analyze).url)
+    words = [sys.executable, "-c", code]
+    done = subprocess.run(words, cwd=photo.parent, env=DIRECT, capture_output=True, timeout=30, text=True, check=True)
+    assert done.stdout == "['happy']\n"
+
+
+def test_javascript_gets_the_faces_of_a_photo(fake_camera, serve, photo) -> None:
+    if not shutil.which("node"):
+        pytest.skip("there is no Node.js on this computer")
+    code = example("docs/api.md", "import { readFile }", serve(fake_camera, analyze=analyze).url)
+    words = ["node", "--input-type=module", "--eval", code]
+    done = subprocess.run(words, cwd=photo.parent, env=DIRECT, capture_output=True, timeout=30, text=True, check=True)
+    assert done.stdout == "[ 'happy' ]\n"
+
+
 def test_a_session_is_recorded_by_curl_and_read_by_pandas(fake_camera, serve, tmp_path) -> None:
-    if not shutil.which("curl"):
-        pytest.skip("there is no curl on this computer")
     session = SessionRecorder(tmp_path / "sessions")
     url = serve(fake_camera, session=session).url
-    words = shlex.split(example("curl -H", url))
-    done = subprocess.run(words, env=DIRECT, capture_output=True, timeout=20, check=True)
-    assert json.loads(done.stdout)["recording"]["on"]
+    assert run_curl(shlex.split(example("docs/api.md", "curl -H", url)), tmp_path)["recording"]["on"]
     for _ in range(4):
         snapshot = fake_camera.publish()
         session.record(snapshot.frame, snapshot.analysis)
     session.stop()
-    code = example("import pandas", url)
+    code = example("docs/records.md", "import pandas", url)
     done = subprocess.run(
         [sys.executable, "-c", code], env=DIRECT, capture_output=True, timeout=60, text=True, check=True
     )
@@ -69,7 +103,7 @@ def test_a_session_is_recorded_by_curl_and_read_by_pandas(fake_camera, serve, tm
 
 def test_python_follows_what_is_seen(fake_camera, serve) -> None:
     fake_camera.publish()
-    code = example("import json", serve(fake_camera).url)
+    code = example("docs/api.md", "import json\n    import urllib", serve(fake_camera).url)
     with subprocess.Popen([sys.executable, "-u", "-c", code], env=DIRECT, stdout=subprocess.PIPE, text=True) as program:
         try:
             assert [program.stdout.readline() for _ in range(2)] == ["1 happy 0.82\n", "2 sad 0.82\n"]
@@ -78,3 +112,74 @@ def test_python_follows_what_is_seen(fake_camera, serve) -> None:
             assert program.stdout.readline() == "7 fear 0.82\n"
         finally:
             program.kill()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_to_a_file_of_the_repository_leads_somewhere(page: str) -> None:
+    links = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", PAGES[page])
+    missing = [link for link in links if "://" not in link and not (ROOT / page).parent.joinpath(link).exists()]
+    assert not missing
+
+
+def test_every_page_of_docs_is_linked_from_the_readme_or_another_page() -> None:
+    linked = {Path(link).name for text in PAGES.values() for link in re.findall(r"\]\(([^)#\s]+)", text)}
+    assert not [page for page in PAGES if page.startswith("docs/") and Path(page).name not in linked]
+
+
+def test_every_make_target_that_is_named_exists() -> None:
+    targets = set(re.findall(r"(?m)^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8")))
+    assert not set(found(r"(?:`|^    |\n    )make ([a-z-]+)")) - targets
+
+
+def test_every_module_that_is_run_exists() -> None:
+    outside = {"pytest", "venv", "pip"}
+    named = {name.rstrip(".") for name in found(r"python3? -m ([a-z_.]+)")} - outside
+    missing = []
+    for name in named - {"benchmarks"}:
+        spec = importlib.util.find_spec(name)
+        if spec is None or (spec.submodule_search_locations and not importlib.util.find_spec(f"{name}.__main__")):
+            missing.append(name)
+    assert not missing
+
+
+@pytest.mark.parametrize("name", re.findall(r"(?m)^\| `([a-z_]+)` \|", PAGES["docs/benchmarks.md"]))
+def test_every_single_benchmark_that_is_named_exists(name: str) -> None:
+    assert importlib.util.find_spec(f"benchmarks.{name}")
+
+
+def test_every_command_of_the_training_that_is_named_exists() -> None:
+    from training.__main__ import COMMANDS
+
+    assert not set(found(r"python -m training ([a-z]+)")) - set(COMMANDS)
+
+
+def test_every_option_that_is_named_exists(capsys) -> None:
+    from training.__main__ import COMMANDS, parse
+
+    words = [sys.executable, "main.py", "--help"]
+    declared = subprocess.run(words, cwd=ROOT, capture_output=True, timeout=60, text=True, check=True).stdout
+    for command in COMMANDS:
+        with pytest.raises(SystemExit):
+            parse([command, "--help"])
+    declared += capsys.readouterr().out
+    declared += "".join(path.read_text(encoding="utf-8") for path in (ROOT / "benchmarks").glob("*.py"))
+    option = r"(?<![\w-])(--[a-z][a-z0-9-]*)"
+    assert not set(found(option)) - set(re.findall(option, declared))
+
+
+def test_the_readme_fits_a_few_screens() -> None:
+    assert len(PAGES["README.md"].splitlines()) <= 130
+
+
+def test_the_hooks_before_a_commit_are_the_checks_of_make_check() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    recipe = re.search(r"(?m)^check:.*\n((?:\t.*\n)+)", makefile)[1]
+    checks = [line.strip().replace("$(BIN)", ".venv/bin") for line in recipe.splitlines()]
+    hooks = re.findall(r"(?m)^ +entry: (.*)$", (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
+    assert hooks == checks
+
+
+def test_the_citation_names_the_last_version_of_the_changelog() -> None:
+    released = re.findall(r"(?m)^## (\d\S*)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"))
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert re.search(r"(?m)^version: (.*)$", citation)[1] == released[0]
