@@ -1,4 +1,4 @@
-"""Errors, told in the manner of their address: JSON for programs, a small page for people."""
+"""Error answers: JSON below /api/, a small HTML page everywhere else."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from web.security import HEADERS
 ERROR_PAGE = Markup(
     '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
     "<title>{name} · Mien</title>{style}"
-    '<main class="error"><h1>{name}</h1><p>{text}</p>{way_out}</main></html>'
+    '<main class="error"><h1>{name}</h1><p>{text}</p>{next_step}</main></html>'
 )
 STYLE_SHEET = Markup('<link rel="stylesheet" href="/static/style.css">')
 BACK = Markup('<p><a href="/">Back to the picture</a></p>')
@@ -24,7 +24,7 @@ TOKEN_FORM = Markup(
     "<button>Open</button></form>"
 )
 
-# Who lacks the token can not load the style sheet either, so that one page brings a few lines of its own.
+# Without the token the style sheet cannot be loaded either, so this one page has its style inline.
 PLAIN_RULES = (
     ":root{color-scheme:light dark;font:16px/1.5 system-ui,sans-serif}"
     "main{max-width:36rem;margin:15vh auto;padding:0 1rem}"
@@ -36,7 +36,7 @@ POLICY = "Content-Security-Policy"
 
 
 def answer(error: HTTPException) -> Response:
-    """Answer an error in the manner of its address: JSON for programs, a small page for people."""
+    """Answer an HTTP error with JSON below /api/, else with a small HTML page."""
     code = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
     text = error.description or HTTPStatus(code).description
     response: Response
@@ -44,13 +44,13 @@ def answer(error: HTTPException) -> Response:
         response = jsonify(error=text)
     else:
         lacks_token = code == HTTPStatus.UNAUTHORIZED
-        style, way_out = (PLAIN_STYLE, TOKEN_FORM) if lacks_token else (STYLE_SHEET, BACK)
-        page = ERROR_PAGE.format(name=error.name, text=text, style=style, way_out=way_out)
+        style, next_step = (PLAIN_STYLE, TOKEN_FORM) if lacks_token else (STYLE_SHEET, BACK)
+        page = ERROR_PAGE.format(name=error.name, text=text, style=style, next_step=next_step)
         response = Response(page, mimetype="text/html")
         if lacks_token:
             response.headers[POLICY] = HEADERS[POLICY].replace("style-src 'self'", f"style-src {PLAIN_STYLE_HASH}")
     response.status_code = code
     for name, value in error.get_headers():
-        if name.lower() != "content-type":  # e.g. Allow of a 405
+        if name.lower() != "content-type":  # e.g. Allow, with 405
             response.headers[name] = value
     return response

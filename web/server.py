@@ -1,4 +1,4 @@
-"""The web server: a pool of threads with a place for each stream, that stops quickly and lets stalled viewers go.
+"""The web server: a pool of threads with a worker for each stream, that stops quickly and drops stalled viewers.
 
 Cheroot, chosen by measurement: see benchmarks/servers.py.
 """
@@ -11,7 +11,7 @@ import logging
 import socket
 import threading
 import time
-from _pyio import BufferedReader  # type: ignore[import-not-found]  # what cheroot's reader is made of
+from _pyio import BufferedReader  # type: ignore[import-not-found]  # the base of Cheroot's reader
 from concurrent.futures import Future
 from typing import Any
 
@@ -26,46 +26,46 @@ from web.security import is_loopback
 log = logging.getLogger(__name__)
 
 SPARE_WORKERS = 16
-"""Workers beyond the streams, so that page, state and health answer when every stream is taken."""
+"""Workers beyond those of the streams, so that page, state and health answer while all streams are in use."""
 
 SOCKET_TIMEOUT_S = 5
-"""A viewer that takes no byte for so long has stalled: its connection is closed and its worker is free again."""
+"""A viewer that accepts no byte for this long has stalled: its connection is closed and its worker released."""
 
 SEND_BUFFER_BYTES = 64 * 1024
-"""The kernel would let a slow viewer's buffer grow to megabytes, which is seconds of stale pictures."""
+"""The kernel would let a slow viewer's buffer grow to megabytes, that is, to seconds of stale pictures."""
 
 REQUEST_GRACE_S = 10.0
 MIN_BYTES_PER_S = 500_000
-"""A request has to be there ten seconds after it began, a large one as fast as this. A client that sends a byte now and
-then would never time out, and keep a worker and a place of the analysis."""
+"""A request must be complete ten seconds after it began, a large one must arrive at this rate. A client that sends a
+byte now and then would never time out, and would occupy a worker and a slot of the analysis."""
 
 MAX_HEADER_BYTES = 64 * 1024
-"""Of request line and headers together; they are received before anything can ask for the token."""
+"""Of request line and headers together; they are received before the token can be checked."""
 
 STOP_S = 2
 
 DRAIN_BYTES = 128 * 1024 * 1024
-"""So much of a body nobody wants is still received, or the client, busy sending, would not see why it is refused."""
+"""This much of an unread body is still received: a client that is busy sending would not see why it is refused."""
 
 
 class ServerError(MienError):
-    """The web server can not listen where it was told to."""
+    """The web server cannot listen on the given host and port."""
 
 
 class _Receiver(socket.SocketIO):
-    """The receiving side of a connection, which gives up a client that takes too long over its request."""
+    """The receiving side of a connection, which times out where a request takes too long."""
 
     def __init__(self, sock: socket.socket) -> None:
         super().__init__(sock, "rb")
         self.begin()
 
     def begin(self) -> None:
-        """The next request begins."""
+        """Start timing the next request."""
         self._begun_s = time.monotonic()
         self._received = 0
 
     def readinto(self, buffer: Any) -> int | None:
-        """Raises TimeoutError, as the socket itself does where nothing comes."""
+        """Raises TimeoutError, as the socket itself does when nothing arrives."""
         count = super().readinto(buffer)
         self._received += count or 0
         if count and time.monotonic() - self._begun_s > REQUEST_GRACE_S + self._received / MIN_BYTES_PER_S:
@@ -74,7 +74,7 @@ class _Receiver(socket.SocketIO):
 
 
 class _Reader(StreamReader):
-    """Cheroot's reader around our receiver."""
+    """Cheroot's reader on top of `_Receiver`."""
 
     def __init__(self, sock: socket.socket, size: int) -> None:
         self.receiver = _Receiver(sock)
@@ -87,9 +87,9 @@ def _make_file(sock: socket.socket, mode: str, size: int) -> StreamReader | Stre
 
 
 class _Request(HTTPRequest):
-    """A request whose body, where the app has not read it, is thrown away piece by piece, or not received at all.
+    """A request whose body, if the app has not read it, is discarded piece by piece, or not received at all.
 
-    Cheroot would read the rest into memory at once, however long it is.
+    Cheroot would read the rest into memory at once, regardless of its length.
     """
 
     def parse_request(self) -> None:
@@ -102,13 +102,13 @@ class _Request(HTTPRequest):
         while not self.close_connection and self.rfile.remaining:
             try:
                 self.close_connection = not self.rfile.read(64 * 1024)
-            except OSError:  # it does not come; the answer can still be sent
+            except OSError:  # the body does not arrive; the answer can still be sent
                 self.close_connection = True
         super().send_headers()
 
 
 class _Connection(HTTPConnection):
-    """A connection the server keeps track of, so that it can end it from outside."""
+    """A connection that the server keeps track of, so that it can be closed from another thread."""
 
     RequestHandlerClass = _Request
 
@@ -123,14 +123,14 @@ class _Connection(HTTPConnection):
         super().close()
 
     def hang_up(self) -> None:
-        """Make a worker that waits in this connection's send or receive return at once."""
+        """Unblock a worker that is sending to or receiving from this connection."""
         with contextlib.suppress(OSError):
             self.socket.shutdown(socket.SHUT_RDWR)
 
 
 class _Cheroot(wsgi.Server):
     ConnectionClass = _Connection
-    expiration_interval = 0.25  # seconds; stopping waits for the end of one such interval
+    expiration_interval = 0.25  # seconds; stopping waits for up to one such interval
 
     def __init__(self, address: tuple[str, int], app: Flask, workers: int) -> None:
         super().__init__(
@@ -150,12 +150,12 @@ class _Cheroot(wsgi.Server):
     def bind(self, *args: Any, **kwargs: Any) -> Any:
         try:
             return super().bind(*args, **kwargs)
-        except OSError as error:  # Cheroot passes on the text alone
+        except OSError as error:  # Cheroot passes on only the text
             self.bind_error = error
             raise
 
     def process_conn(self, conn: Any) -> None:
-        """Let a new connection wait for its first byte without a worker: browsers open some that they never use."""
+        """Let a new connection wait for its first byte without a worker: browsers open some they never use."""
         if conn.last_used is None:
             self.put_conn(conn)
         else:
@@ -166,7 +166,17 @@ class _Cheroot(wsgi.Server):
 
 
 class Server:
-    """Serves one app from threads of its own between `start` and `stop`, or as a context manager."""
+    """Serves one app from its own threads between `start` and `stop`, or as a context manager.
+
+    Args:
+        app: the app; its MAX_STREAMS sets the number of workers.
+        host: the address to listen on.
+        port: 0 takes a free one.
+
+    Example:
+        with Server(create_app(camera), port=0) as server:
+            print(server.url)
+    """
 
     def __init__(self, app: Flask, host: str = "127.0.0.1", port: int = 5000) -> None:
         self.host = host
@@ -175,15 +185,19 @@ class Server:
 
     @property
     def url(self) -> str:
-        """Where the page is found, as a browser on this computer would write it."""
+        """The address of the page for a browser on this computer."""
         host = "localhost" if _is_local(self.host) else f"[{self.host}]" if ":" in self.host else self.host
         return f"http://{host}:{self.port}"
 
     def start(self) -> None:
-        """Bind and serve in the background; port 0 takes a free one. Raises ServerError."""
+        """Bind and serve in the background.
+
+        Raises:
+            ServerError: the port is in use, or the host is not an address of this computer.
+        """
         check_port(self.host, self.port)
         bound: Future[None] = Future()
-        # The workers inherit `daemon`, so that none of them can keep the program from ending.
+        # The workers inherit `daemon`, so that none of them keeps the process from exiting.
         threading.Thread(target=self._serve, args=(bound,), name="web server", daemon=True).start()
         bound.result()
         self.port = self._cheroot.bind_addr[1]
@@ -194,25 +208,25 @@ class Server:
         except OSError as error:
             bound.set_exception(ServerError(self._explain(self._cheroot.bind_error or error)))
             return
-        except Exception as error:  # whatever it is, `start` waits for it
+        except Exception as error:  # of any kind: `start` is waiting for the result
             bound.set_exception(error)
             return
         bound.set_result(None)
         self._cheroot.serve()
 
     def stop(self) -> None:
-        """End every request and free the port, within two seconds; streams that are open are cut off."""
+        """Close every connection, open streams included, and release the port, within two seconds."""
         stopping = threading.Thread(target=self._cheroot.stop, name="web server stop", daemon=True)
         stopping.start()
         deadline = time.monotonic() + STOP_S
         while stopping.is_alive() and time.monotonic() < deadline:
-            self.hang_up()  # again and again: some may just be coming in
+            self.hang_up()  # repeatedly: new connections may still arrive
             stopping.join(0.05)
         if stopping.is_alive():
             log.warning("a request did not end within %d s", STOP_S)
 
     def hang_up(self) -> None:
-        """End every connection; the clients may come again."""
+        """Close every connection; clients may connect again."""
         for connection in self._cheroot.open_connections.copy():
             connection.hang_up()
 
@@ -227,14 +241,14 @@ class Server:
         if error.errno == errno.EADDRINUSE:
             return _taken(self.port)
         if error.errno in {errno.EACCES, errno.EPERM}:
-            return f"port {self.port} may not be used by this account: choose one above 1023 with --port"
-        return f"can not listen on {self.host}, port {self.port}: {error.strerror or error}"
+            return f"no permission to use port {self.port}: choose one above 1023 with --port"
+        return f"cannot listen on {self.host}, port {self.port}: {error.strerror or error}"
 
 
 def check_port(host: str, port: int) -> None:
-    """Raises ServerError where another program answers on this port of this computer already; 0 is any free one.
+    """Raise ServerError if another program on this computer already answers on this port; 0 stands for any free one.
 
-    macOS lets a program bind 127.0.0.1 beside another that holds all addresses, then "localhost" reaches the other one.
+    macOS lets a program bind 127.0.0.1 while another holds all addresses; "localhost" then reaches the other one.
     """
     if port and _is_local(host) and _answers("localhost", port):
         raise ServerError(_taken(port))
@@ -250,7 +264,7 @@ def _taken(port: int) -> str:
 
 
 def _answers(host: str, port: int) -> bool:
-    """Whether some program accepts connections there already."""
+    """Whether some program already accepts connections there."""
     try:
         socket.create_connection((host, port), timeout=0.3).close()
     except OSError:
