@@ -43,7 +43,7 @@ notebook: $(VENV)/.notebook  ## the training story, cell by cell, in the browser
 composites: $(VENV)/.train  ## the demo's faces, computed anew: make composites DATA=folder
 	$(BIN)/python -m training composites --data $(DATA) $(OPTIONS)
 
-screenshot: $(VENV)/.dev  ## the README's picture of the page
+screenshot: $(VENV)/.dev  ## the screenshots of README and docs
 	$(BIN)/python -m docs.screenshot
 
 clean:  ## remove .venv and caches

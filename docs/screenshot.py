@@ -1,4 +1,7 @@
-"""`make screenshot`: the README's pictures of the real page on the demo: dark and light, and on a phone."""
+"""Take the screenshots of README and docs: `make screenshot`.
+
+They show the real page on the demo in Chromium, in the dark and the light theme and at the size of a phone.
+"""
 
 from __future__ import annotations
 
@@ -11,26 +14,31 @@ from tests.chromium import start_chromium
 from tests.web_fakes import resize
 
 HERE = Path(__file__).parent
-PICTURES = {
+SCREENSHOTS = {
     "screenshot.png": (1280, 800, "dark"),
     "screenshot-light.png": (1920, 1080, "light"),
     "screenshot-phone.png": (375, 812, "dark"),
 }
-SETTLE_S = 15  # so that the timeline and the session have something to show
+"""Width and height of the window in pixels, and the color scheme, by file name."""
+
+SETTLE_S = 15
+"""Time before each screenshot, in seconds, so that chart and session have something to show."""
 
 
 def main() -> None:
-    """Start the program, wait until the wanted expression is fully shown, take the pictures."""
+    """Start the program, wait until the wanted expression is fully shown, and take the screenshots."""
     parser = argparse.ArgumentParser(prog="python -m docs.screenshot", description=__doc__)
     parser.add_argument("--source", default="demo")
-    parser.add_argument("--truth", default="happy", help="expression the demo shows in the picture")
+    parser.add_argument(
+        "--truth", default="happy", help="expression that the demo shows in the screenshots (%(default)s)"
+    )
     parser.add_argument("--out", type=Path, default=HERE)
     options = parser.parse_args()
     program = Program("--source", options.source)
     browser = start_chromium()
     try:
         program.wait_for_first_picture(limit_s=240)
-        for name, (width, height, scheme) in PICTURES.items():
+        for name, (width, height, scheme) in SCREENSHOTS.items():
             resize(browser, width, height, scheme)
             browser.get(f"http://127.0.0.1:{program.port}")
             time.sleep(SETTLE_S)
