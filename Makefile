@@ -1,4 +1,4 @@
-# make run and make test are all the set-up there is: each builds .venv when needed.
+# `make run` and `make test` are all the set-up there is: each installs what it needs into .venv first.
 
 PYTHON ?= python3
 VENV := .venv
@@ -6,66 +6,73 @@ BIN := $(VENV)/bin
 OPTIONS ?=
 DATA ?= data/fer2013
 
+# $(call install,requirements file,what and how much)
+define install
+	@echo "Installing $(2) into $(VENV), once:"
+	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -r $(1)
+endef
+
+.DEFAULT_GOAL := help
 .PHONY: run test fuzz check bench bench-long train evaluate notebook composites screenshot clean help
 
-help:  ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
-
-run: $(VENV)/.run  ## serve localhost:5000; OPTIONS="--source 0" for a webcam
+run: $(VENV)/.run  ## serve the page at localhost:5000; OPTIONS="--source 0" for webcam 0
 	$(BIN)/python main.py $(OPTIONS)
 
-test: $(VENV)/.dev  ## every test
+test: $(VENV)/.dev  ## run all tests
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
-fuzz: $(VENV)/.dev  ## 2,000 cases against the description of the interface, 2,000 broken images, 500 covered ones
-	$(BIN)/python -m pytest -s tests/test_fuzz.py tests/test_privacy.py --fuzz 2000
+notebook: $(VENV)/.notebook  ## open train.ipynb, the training lesson, in the browser
+	$(BIN)/jupyter lab train.ipynb
 
-check: $(VENV)/.dev  ## lint and types
+train: $(VENV)/.train  ## train a network and export it: make train DATA=folder
+	$(BIN)/python -m training --data $(DATA) $(OPTIONS)
+
+evaluate: $(VENV)/.train  ## measure the exported network: make evaluate DATA=folder
+	$(BIN)/python -m training evaluate --data $(DATA) $(OPTIONS)
+
+bench: $(VENV)/.dev  ## measure speed, latency, viewers and memory; under 5 minutes
+	$(BIN)/python -m benchmarks
+
+bench-long: $(VENV)/.dev  ## measure memory over 10 minutes, latency over 5 minutes and under load
+	$(BIN)/python -m benchmarks --long
+
+check: $(VENV)/.dev  ## lint, formatting and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(VENV)/.dev  ## speed, delay, viewers, memory beside the seed loop, under 5 minutes
-	$(BIN)/python -m benchmarks
+fuzz: $(VENV)/.dev  ## 2,000 generated requests, 2,000 broken images, 500 covered frames
+	$(BIN)/python -m pytest -s tests/test_fuzz.py tests/test_privacy.py --fuzz 2000
 
-bench-long: $(VENV)/.dev  ## memory over ten minutes, delay over five and under load
-	$(BIN)/python -m benchmarks --long
-
-train: $(VENV)/.train  ## train and export: make train DATA=folder
-	$(BIN)/python -m training --data $(DATA) $(OPTIONS)
-
-evaluate: $(VENV)/.train  ## figures of the exported network: make evaluate DATA=folder
-	$(BIN)/python -m training evaluate --data $(DATA) $(OPTIONS)
-
-notebook: $(VENV)/.notebook  ## the training story, cell by cell, in the browser
-	$(BIN)/jupyter lab train.ipynb
-
-composites: $(VENV)/.train  ## the demo's faces, computed anew: make composites DATA=folder
+composites: $(VENV)/.train  ## compute the demo's average faces anew: make composites DATA=folder
 	$(BIN)/python -m training composites --data $(DATA) $(OPTIONS)
 
-screenshot: $(VENV)/.dev  ## the screenshots of README and docs
+screenshot: $(VENV)/.dev  ## take the screenshots of README and docs
 	$(BIN)/python -m docs.screenshot
 
 clean:  ## remove .venv and caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
 
+help:  ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
 $(VENV)/bin/python:
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13) and "Mien needs Python 3.11 to 3.13: name one by PYTHON=python3.13")'
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13) and "Mien needs Python 3.11 to 3.13: choose one with PYTHON=python3.13")'
 	$(PYTHON) -m venv --clear $(VENV) || { rm -rf $(VENV); exit 1; }
 
 $(VENV)/.run: requirements.txt $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
-	touch $@
+	$(call install,$<,TensorFlow and OpenCV (downloads about 0.4 GB and takes 1.8 GB))
+	@touch $@
 
 $(VENV)/.train: requirements-train.txt $(VENV)/.run
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-train.txt
-	touch $@
+	$(call install,$<,what training needs (about 0.1 GB))
+	@touch $@
 
 $(VENV)/.notebook: requirements-notebook.txt $(VENV)/.train
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-notebook.txt
-	touch $@
+	$(call install,$<,JupyterLab (about 0.2 GB))
+	@touch $@
 
 $(VENV)/.dev: requirements-dev.txt requirements-detectors.txt $(VENV)/.notebook
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps tf_keras==2.21.0
-	touch $@
+	$(call install,$<,what tests and checks need (about 0.8 GB))
+	$(BIN)/python -m pip install --disable-pip-version-check --no-deps tf_keras==2.21.0
+	@touch $@

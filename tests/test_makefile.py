@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -54,7 +55,7 @@ def test_a_python_without_tensorflow_is_refused_in_one_line(make, tmp_path, vers
     assert (done.returncode == 0) == (tmp_path / ".venv").exists() == taken
     if not taken:
         said, of_make = done.stderr.splitlines()
-        assert said == "Mien needs Python 3.11 to 3.13: name one by PYTHON=python3.13"
+        assert said == "Mien needs Python 3.11 to 3.13: choose one with PYTHON=python3.13"
         assert of_make.startswith("make")
 
 
@@ -75,3 +76,19 @@ def test_an_environment_whose_python_is_gone_is_made_anew_with_its_packages(make
     assert make().returncode == 0
     assert times_installed(tmp_path) == 2
     assert not left.exists()
+
+
+def test_make_says_what_it_installs_and_its_size_and_lets_pip_show_progress(make, tmp_path) -> None:
+    first, again = make(), make()
+    told = "Installing TensorFlow and OpenCV (downloads about 0.4 GB and takes 1.8 GB) into .venv, once:"
+    assert told in first.stdout
+    assert "Installing" not in again.stdout
+    assert "--quiet" not in (tmp_path / "installed").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("words", [["make"], ["make", "help"]])
+def test_make_without_a_target_lists_every_target_with_its_meaning(words) -> None:
+    done = subprocess.run(words, cwd=MAKEFILE.parent, env=ENVIRONMENT, capture_output=True, text=True, check=True)
+    listed = dict(re.findall(r"(?m)^  make (\S+) +(\S.*)$", done.stdout))
+    targets = set(re.search(r"(?m)^\.PHONY: (.*)$", MAKEFILE.read_text(encoding="utf-8"))[1].split())
+    assert set(listed) == targets
