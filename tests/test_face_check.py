@@ -1,10 +1,12 @@
+import cv2
 import numpy as np
 import pytest
 
 from mien.detector.face_check import SCALES, SIDE_PX, FaceCheck, cut
-from mien.expressions import Box
+from mien.expressions import EXPRESSIONS, Box
 from tests.media import composite_frame
-from training.assets.face_filter import fit, logistic_regression, scenes_without_faces, sigmoid
+from training.__main__ import main
+from training.assets.face_filter import fit_network, logistic_regression, scenes_without_faces
 from training.evaluate.frames import shuffled
 
 
@@ -58,15 +60,37 @@ def test_the_fit_learns_what_no_straight_line_tells_apart():
     x = np.zeros((2048, inputs), np.float32)
     x[:, :2] = rng.uniform(-1, 1, (2048, 2))
     y = (x[:, 0] * x[:, 1] > 0).astype(np.float32)
-    weights = fit(x, y, 8, rng, epochs=20, batch=64, learning_rate=0.02)
+    weights = fit_network(x, y, 8, epochs=20, batch_size=64, learning_rate=0.02)
     hidden = np.maximum(x @ weights["hidden"] + weights["hidden_bias"], 0)
     assert ((hidden @ weights["out"] + weights["out_bias"] > 0) == y).mean() > 0.9
+
+
+def test_the_command_fits_a_filter_that_tells_faces_from_their_parts(tmp_path, capsys):
+    for expression in EXPRESSIONS:
+        folder = tmp_path / "data" / "train" / expression
+        folder.mkdir(parents=True)
+        pixels, box = composite_frame(expression)
+        face = pixels[box.y : box.y + box.h, box.x : box.x + box.w].mean(axis=2).astype(np.uint8)
+        for i in range(4):
+            shift_px = 3 * i
+            cv2.imwrite(str(folder / f"{i}.png"), cv2.resize(face[shift_px:, shift_px:], (48, 48)))
+    out = tmp_path / "new" / "filter.npz"
+    words = ["--data", str(tmp_path / "data"), "--faces", "25", "--frames", "24", "--hidden", "8", "--out", str(out)]
+    assert main(["face-filter", *words]) == 0
+    assert f"wrote {out}" in capsys.readouterr().out
+    fitted = FaceCheck(np.load(out))
+    pixels, truth = composite_frame("neutral")
+    gray = pixels.mean(axis=2).astype(np.uint8)
+    face = gray[truth.y : truth.y + truth.h, truth.x : truth.x + truth.w]
+    _, logit = fitted.frame(gray, (truth.x, truth.y, truth.w, truth.h))
+    assert logit > fitted.frame(shuffled(face, 3, np.random.default_rng(1)), (0, 0, len(face), len(face)))[1]
+    assert fitted.score(logit, (9, 9)) > fitted.score(logit, (1, 0))
 
 
 def test_logistic_regression_finds_the_odds():
     rng = np.random.default_rng(4)
     x = np.stack([rng.normal(0, 1, 20000), np.ones(20000)], axis=1)
-    y = rng.random(20000) < sigmoid(2 * x[:, 0] - 1)
+    y = rng.random(20000) < 1 / (1 + np.exp(1 - 2 * x[:, 0]))
     assert logistic_regression(x, y) == pytest.approx([2, -1], abs=0.1)
 
 
@@ -78,8 +102,6 @@ def test_shuffled_squares_are_the_same_squares():
 
 
 def test_scenes_without_faces_are_pictures(tmp_path):
-    import cv2
-
     path = tmp_path / "face.png"
     cv2.imwrite(str(path), np.random.default_rng(0).integers(0, 256, (48, 48), dtype=np.uint8))
     scenes = list(scenes_without_faces([path], 20, np.random.default_rng(0)))

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from mien.demo import FACES_FILE
+from mien.detector.face_check import FILE
 from mien.keras_files import import_keras
 from tests.synthetic import write_folders
-from training.__main__ import main
+from training.__main__ import main, parse
 from training.export import export
 
 keras = import_keras()
@@ -39,6 +41,34 @@ def test_a_users_mistake_is_one_line(words, message, tmp_path, capsys):
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["trian"], "expected train, found the unknown command 'trian'"),
+        (["evalute", "--data", "x"], "expected evaluate, found the unknown command 'evalute'"),
+        (["xyz"], "expected one of train, teach, finetune, evaluate"),
+        ([], "the following arguments are required: --data"),
+        (["evaluate"], "the following arguments are required: --data"),
+        (["--data", "x", "--epochs", "many"], "argument --epochs: invalid int value: 'many'"),
+        (["composites", "--data", "x", "--out", "y", "--in-place"], "not allowed with argument --out"),
+    ],
+)
+def test_a_command_line_that_makes_no_sense_is_one_line(words, message, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(words)
+    error = capsys.readouterr().err
+    assert stopped.value.code == 2
+    assert message in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(("command", "shipped"), [("composites", FACES_FILE), ("face-filter", FILE)])
+def test_a_shipped_file_is_overwritten_only_in_place(command, shipped):
+    words = [command, "--data", "x"]
+    assert parse([*words, "--in-place"]).out == shipped
+    assert parse(words).out == Path("runs") / command.replace("-", "_") / shipped.name
 
 
 def test_missing_packages_are_named(monkeypatch, capsys):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 from types import ModuleType
+from typing import NoReturn
 
 from mien.expressions import MienError
 from mien.keras_files import import_keras
@@ -22,19 +24,35 @@ COMMANDS = {
     "search": "training.fit.search",
     "masking": "training.evaluate.gradcam_deletion",
     "composites": "training.assets.composites",
+    "face-filter": "training.assets.face_filter",
 }
-"""The commands by name: modules with `add_options(parser)` and `run(options)`.
+"""The module of each command, with `add_options(parser)` and `run(options)`, whose docstring is the command's help.
 
-What `run` has as docstring stands in the help. They import Keras, so import them when its backend has started.
+The modules import Keras, so they are imported once its backend has been chosen.
 """
 
 RESUMABLE = ("train", "teach", "finetune", "search")
 
 
+class Parser(argparse.ArgumentParser):
+    """An argument parser that reports a user's mistake in one line, without the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        """Exit with status 2."""
+        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
 def main(argv: list[str] | None = None) -> int:
-    """Run one command, `train` unless another is named; 0 when it went well, 2 with one line for a user's mistake."""
+    """Run one command, `train` unless another is named.
+
+    Returns:
+        The exit status: 0, 2 after one line for a user's mistake, 130 when interrupted.
+
+    Raises:
+        SystemExit: the options make no sense (status 2), or --help was asked (0).
+    """
     try:
-        import_keras()  # first, so that its backend starts without notes
+        import_keras()  # first, so that its backend starts without its notes
         commands = load_commands()
     except ModuleNotFoundError as error:
         needed = "training: expected the packages of requirements-train.txt"
@@ -47,27 +65,31 @@ def main(argv: list[str] | None = None) -> int:
     except MienError as error:
         print(f"training: {error}", file=sys.stderr)
         return 2
-    except OSError as error:  # of the files and folders a user named
+    except OSError as error:  # a file or folder that the user named
         print(f"training: {error.filename or options.command}: {error.strerror or error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        goes_on = "; the same command goes on from the last finished epoch" if options.command in RESUMABLE else ""
-        print(f"stopped{goes_on}", file=sys.stderr)
+        resumes = "; the same command resumes after the last finished epoch" if options.command in RESUMABLE else ""
+        print(f"stopped{resumes}", file=sys.stderr)
         return 130
     return 0
 
 
 def load_commands() -> dict[str, ModuleType]:
-    """The modules of COMMANDS, by name. Imports Keras."""
+    """Import the modules of COMMANDS, and with them Keras; return them by command."""
     return {name: import_module(module) for name, module in COMMANDS.items()}
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
-    """The command and its options; exits as argparse does where they make no sense. Imports Keras."""
+    """Parse a command and its options; import Keras. Raise SystemExit where they make no sense."""
     words = list(argv)
-    if not words or (words[0] not in COMMANDS and words[0] not in ("-h", "--help")):
+    parser = Parser(prog="python -m training", description="Train and measure Mien's networks.")
+    if not words or (words[0].startswith("-") and words[0] not in ("-h", "--help")):
         words.insert(0, "train")
-    parser = argparse.ArgumentParser(prog="python -m training", description="Train and measure Mien's networks.")
+    if words[0] not in COMMANDS and not words[0].startswith("-"):
+        near = difflib.get_close_matches(words[0], COMMANDS, n=1)
+        expected = near[0] if near else "one of " + ", ".join(COMMANDS)
+        parser.error(f"expected {expected}, found the unknown command {words[0]!r}")
     parsers = parser.add_subparsers(dest="command", required=True)
     for name, command in load_commands().items():
         command.add_options(parsers.add_parser(name, help=command.run.__doc__))

@@ -121,3 +121,17 @@ def report_skipped(lines: Sequence[str]) -> None:
         print(f"  {line}")
     if len(lines) > SHOWN:
         print(f"  and {len(lines) - SHOWN} more")
+
+
+def add_out(parser: argparse.ArgumentParser, default: Path, shipped: Path) -> None:
+    """Add --out, and --in-place, which overwrites the shipped file instead."""
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--out", type=Path, default=default, help="file to write (%(default)s)")
+    text = f"overwrite the file that the program uses, {shipped.name}"
+    where.add_argument("--in-place", dest="out", action="store_const", const=shipped, help=text)
+
+
+def writable(path: Path) -> Path:
+    """Return the path, in a folder that exists now."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path

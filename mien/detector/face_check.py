@@ -24,7 +24,7 @@ class FaceCheck:
     """One hidden layer over histograms of oriented gradients.
 
     Dalal and Triggs, "Histograms of oriented gradients for human detection" (2005). It is fitted by
-    `python -m training.assets.face_filter` on FER-2013's Training images, which writes face_check.npz; how sure it
+    `python -m training face-filter` on FER-2013's Training images, which writes face_check.npz; how sure it
     is counts together with how many windows of the cascades agree. Its boxes are framed as FER-2013's images are.
     """
 

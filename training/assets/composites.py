@@ -14,12 +14,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mien.demo import DemoSource
+from mien.demo import FACES_FILE, DemoSource
 from mien.detector import Detector, HaarDetector
 from mien.expressions import EXPRESSIONS
 from mien.pipeline import crop_faces
 from training.data.dataset import DataError, Split, load_dataset
-from training.options import add_data, add_network, square_model
+from training.options import add_data, add_network, add_out, square_model, writable
 
 SIDE_PX = 96
 CANDIDATES = 1000
@@ -149,7 +149,7 @@ def _read_live(drawn: np.ndarray, side_px: int, predict: Predict, detector: Dete
 
 def write_sheet(sheet: np.ndarray, path: Path) -> None:
     """Write the composites as a PNG file."""
-    path.write_bytes(cv2.imencode(".png", sheet)[1].tobytes())
+    writable(path).write_bytes(cv2.imencode(".png", sheet)[1].tobytes())
 
 
 def _as_pixels(face: np.ndarray) -> np.ndarray:
@@ -203,7 +203,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Data, network, and the file to write."""
     add_data(parser)
     add_network(parser)
-    parser.add_argument("--out", type=Path, default=Path("mien/demo_faces.png"))
+    add_out(parser, Path("runs/composites/demo_faces.png"), FACES_FILE)
 
 
 def run(options: argparse.Namespace) -> None:

@@ -1,11 +1,8 @@
-"""Fits the small network by which the Haar detector tells faces.
+"""Fit the face filter: the small network that confirms or rejects what the Haar cascades propose.
 
-Run it by `python -m training.assets.face_filter --data data/fer2013`.
-
-Nine tenths of FER-2013's Training images teach it, the last tenth fits how much its word counts beside that of the
-cascades, and from which score on a face counts. About ten minutes; the seed is fixed.
-
-Squares with a face and squares without one, to teach `mien.detector.face_check` the difference.
+`python -m training face-filter --data data/fer2013` takes about ten minutes; its seed is fixed. Nine tenths of
+FER-2013's Training images train the network. The last tenth fits how its logit and the numbers of agreeing cascade
+windows are combined into one score, and the score above which a proposal is a face.
 """
 
 from __future__ import annotations
@@ -16,78 +13,168 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import keras
 import numpy as np
 
 from mien.detector import HaarDetector
-from mien.detector.face_check import FILE, SCALES, SIDE_PX, FaceCheck
-from mien.expressions import Box, MienError
+from mien.detector.face_check import FILE, SCALES, FaceCheck
+from mien.expressions import Box
 from mien.reduced import reduced_gray
 from training.evaluate.frames import face_paths, frames_with_faces, frames_without_faces, read_gray, shuffled
+from training.options import add_data, add_out, writable
 
 SEARCH_SIDE_PX = 320
 FACE_SIDES_PX = (90, 120, 160, 220)
-RIGHT_IOU, WRONG_IOU = 0.4, 0.25
-FALSE_IN_100 = 0.5
+FACE_IOU, NO_FACE_IOU = 0.5, 0.33
+"""A square from the first IoU on shows the face, one up to the second does not; those in between are not used."""
+
+FOUND_IOU, MISSED_IOU = 0.4, 0.25
+"""The same for the scores, as in the measurements of `training.evaluate.frames`."""
+
+FALSE_BOXES_PER_FRAME = 0.005
 SEED = 5
 
+Square = tuple[float, float, float]
+"""Left, top and side, in pixels."""
 
-def main() -> None:
-    """Fit, measure on the last tenth, write face_check.npz."""
-    parser = argparse.ArgumentParser(prog="python -m training.assets.face_filter", description=__doc__)
-    parser.add_argument("--data", type=Path, default=Path("data/fer2013"), help="FER-2013 as image folders")
-    parser.add_argument("--faces", type=int, default=14000, help="how many images teach the network")
-    parser.add_argument("--frames", type=int, default=1200, help="how many pictures the cascades propose faces in")
-    parser.add_argument("--hidden", type=int, default=24, help="neurons")
-    parser.add_argument("--out", type=Path, default=FILE)
-    options = parser.parse_args()
+Example = tuple[np.ndarray, int]
+"""HOG features, float32 (576,), and 1 for a face or 0 for none."""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command to its parser."""
+    add_data(parser)
+    parser.add_argument("--faces", type=int, default=14000, help="images that train the network (%(default)s)")
+    parser.add_argument("--frames", type=int, default=1200, help="frames that the cascades search (%(default)s)")
+    parser.add_argument("--hidden", type=int, default=24, help="units of the hidden layer (%(default)s)")
+    add_out(parser, Path("runs/face_filter/face_check.npz"), FILE)
+
+
+def run(options: argparse.Namespace) -> None:
+    """fit the small network that filters the proposals of the Haar detector"""
     rng = np.random.default_rng(SEED)
-    try:
-        paths = face_paths(options.data, "train/*/*")
-    except MienError as error:
-        raise SystemExit(str(error)) from None
-    kept_back = paths[::10]
-    paths = [path for i, path in enumerate(paths) if i % 10]
-    blank = FaceCheck(blank_weights(options.hidden, rng))
-    features, labels = squares(paths, options.faces, options.frames, blank, rng)
-    print(f"{len(labels)} squares, {labels.mean():.1%} with a face", flush=True)
-    weights = fit(features, labels, options.hidden, rng)
-    del features
-    weights["score"], threshold = fit_score(kept_back, options.frames // 2, FaceCheck(weights), rng)
-    weights["score"][-1] -= threshold
+    paths = face_paths(options.data, "train/*/*")
+    held_out, paths = paths[::10], [path for i, path in enumerate(paths) if i % 10]
+    features, labels = training_squares(paths, options.faces, options.frames, rng)
+    print(f"{len(labels)} squares, {labels.mean():.1%} of them with a face", flush=True)
+    weights = fit_network(features, labels, options.hidden)
+    weights["score"] = fit_score(held_out, options.frames // 2, FaceCheck(weights), rng)
     small: dict[str, Any] = {name: value.astype(np.float16) for name, value in weights.items()}
-    np.savez_compressed(options.out, **small)
-    print(f"{options.out}: {options.out.stat().st_size / 1e3:.0f} kB")
+    np.savez_compressed(writable(options.out), **small)
+    print(f"wrote {options.out}, {options.out.stat().st_size / 1e3:.0f} kB")
 
 
-def blank_weights(hidden: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Where the fit starts: Glorot-like random weights, float32; the network's word alone counts."""
-    cells = SIDE_PX // 8 - 1
-    inputs = 36 * cells * cells
-    return {
-        "hidden": (rng.normal(0, 1, (inputs, hidden)) * np.sqrt(2 / inputs)).astype(np.float32),
-        "hidden_bias": np.zeros(hidden, np.float32),
-        "out": (rng.normal(0, 1, hidden) / np.sqrt(hidden)).astype(np.float32),
-        "out_bias": np.zeros(1, np.float32),
-        "score": np.array([1, 0, 0, 0], np.float32),
-    }
+def fit_network(
+    features: np.ndarray,
+    labels: np.ndarray,
+    hidden: int,
+    *,
+    epochs: int = 25,
+    batch_size: int = 256,
+    learning_rate: float = 2e-3,
+    weight_decay: float = 0.01,
+) -> dict[str, np.ndarray]:
+    """Fit one hidden layer with ReLU to the logistic loss, by AdamW with a cosine schedule.
+
+    Args:
+        features: float32 (n, inputs).
+        labels: float32 (n,), 1 for a face and 0 for none.
+        hidden: units of the hidden layer.
+        epochs: passes over all squares.
+        batch_size: squares per step.
+        learning_rate: of the first step; it falls to 0.
+        weight_decay: of the two kernels, as a share of the learning rate.
+
+    Returns:
+        float32 arrays as `mien.detector.face_check.FaceCheck` takes them: hidden (inputs, hidden), hidden_bias
+        (hidden,), out (hidden,), out_bias (1,).
+    """
+    keras.utils.set_random_seed(SEED)
+    hidden_layer = keras.layers.Dense(hidden, activation="relu", kernel_initializer="he_normal")
+    output_layer = keras.layers.Dense(1)
+    network = keras.Sequential([keras.Input(features.shape[1:]), hidden_layer, output_layer])
+    rate = keras.optimizers.schedules.CosineDecay(learning_rate, epochs * -(-len(labels) // batch_size))
+    optimizer = keras.optimizers.AdamW(rate, weight_decay=weight_decay)
+    optimizer.exclude_from_weight_decay(var_names=["bias"])
+    network.compile(optimizer, keras.losses.BinaryCrossentropy(from_logits=True), jit_compile=False)
+    network.fit(features, labels, batch_size=batch_size, epochs=epochs, verbose=0)
+    (kernel, bias), (out, out_bias) = hidden_layer.get_weights(), output_layer.get_weights()
+    return {"hidden": kernel, "hidden_bias": bias, "out": out[:, 0], "out_bias": out_bias}
 
 
-def squares(
-    paths: Sequence[Path], faces: int, frames: int, check: FaceCheck, rng: np.random.Generator
+def fit_score(paths: Sequence[Path], frames: int, filter_: FaceCheck, rng: np.random.Generator) -> np.ndarray:
+    """Fit the weights of a proposal's score, by logistic regression over frames with and without faces.
+
+    Args:
+        paths: images that the network was not trained on.
+        frames: frames with a face, and as many without one.
+        filter_: the trained network.
+        rng: draws the frames.
+
+    Returns:
+        float32 (4,): the weights of the logit, of the logarithms of both cascades' counts, and a constant that gives
+        score 0 to the threshold at which FALSE_BOXES_PER_FRAME are found in frames without faces.
+    """
+    detector = HaarDetector(check=filter_)
+    faces = [_describe(gray, face, detector, filter_) for gray, face in search_frames(paths, frames, rng)]
+    empty_frames = frames_without_faces(paths, frames, rng)
+    empty = [_describe(reduced_gray(f, SEARCH_SIDE_PX)[0], None, detector, filter_) for f in empty_frames]
+    inputs, overlaps = (np.concatenate(column) for column in zip(*faces, *empty, strict=True))
+    clear = (overlaps >= FOUND_IOU) | (overlaps <= MISSED_IOU)
+    weights = logistic_regression(inputs[clear], overlaps[clear] >= FOUND_IOU)
+    false = np.sort(np.concatenate([inputs @ weights for inputs, _ in empty]))[::-1]
+    accepted = int(FALSE_BOXES_PER_FRAME * len(empty))
+    threshold = float(false[accepted]) if accepted < len(false) else 0.0
+    found = [((inputs @ weights > threshold) & (overlaps >= FOUND_IOU)).any() for inputs, overlaps in faces]
+    print(f"weights {weights.round(2)}, threshold {threshold:.2f}, {np.mean(found):.1%} of the held-out faces found")
+    weights[-1] -= threshold
+    return weights.astype(np.float32)
+
+
+def _describe(
+    gray: np.ndarray, face: Box | None, detector: HaarDetector, filter_: FaceCheck
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(features float32 (n, inputs), labels float32 (n,)) of faces placed by hand and of what the cascades propose."""
+    """Return, for each proposal, the inputs of its score (logit, log counts, 1) and its IoU with the face."""
+    inputs, overlaps = [], []
+    for proposed, counts in detector.propose(gray):
+        (x, y, side, _), logit = filter_.frame(gray, proposed)
+        inputs.append([logit, *np.log1p(counts), 1.0])
+        overlaps.append(0.0 if face is None else face.iou(_box((x, y, side))))
+    return np.reshape(inputs, (-1, 4)), np.array(overlaps)
+
+
+def logistic_regression(x: np.ndarray, y: np.ndarray, *, ridge: float = 1e-4, steps: int = 30) -> np.ndarray:
+    """Fit the weights (d,) of inputs x (n, d) to truth y (n,) by Newton's method."""
+    weights = np.zeros(x.shape[1])
+    for _ in range(steps):
+        p = 1 / (1 + np.exp(-np.clip(x @ weights, -60, 60)))
+        gradient = x.T @ (p - y) + ridge * len(y) * weights
+        hessian = (x * (p * (1 - p))[:, np.newaxis]).T @ x + ridge * len(y) * np.eye(x.shape[1])
+        weights = weights - np.linalg.solve(hessian, gradient)
+    return weights
+
+
+# ---- what the network is trained on
+
+
+def training_squares(
+    paths: Sequence[Path], faces: int, frames: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return features, float32 (n, 576), and labels, float32 (n,), of placed faces and of the cascades' proposals."""
+    filter_ = FaceCheck({})  # features and proposals need no weights
+    detector = HaarDetector(check=filter_)
     chosen = [paths[i] for i in rng.permutation(len(paths))[:faces]]
-    found = list(placed_squares(chosen, check, rng))
-    detector = HaarDetector(check=check)
-    for gray, face in scenes(paths, frames // 4, rng):
-        found += proposed_squares(gray, face, detector, check)
+    examples = list(placed_squares(chosen, filter_, rng))
+    for gray, face in search_frames(paths, frames // 4, rng):
+        examples += proposed_squares(gray, face, detector, filter_)
     for gray in scenes_without_faces(paths, frames - frames // 4, rng):
-        found += proposed_squares(gray, None, detector, check)
-    return np.array([features for features, _ in found]), np.array([label for _, label in found], np.float32)
+        examples += proposed_squares(gray, None, detector, filter_)
+    features, labels = zip(*examples, strict=True)
+    return np.array(features), np.array(labels, np.float32)
 
 
-def scenes(paths: Sequence[Path], count: int, rng: np.random.Generator) -> Iterator[tuple[np.ndarray, Box]]:
-    """(gray uint8 (240, 320), where its face is): so many faces of all sizes."""
+def search_frames(paths: Sequence[Path], count: int, rng: np.random.Generator) -> Iterator[tuple[np.ndarray, Box]]:
+    """Yield frames as the detector searches them, gray uint8 (240, 320), each with the box of its face; all sizes."""
     for face_px in FACE_SIDES_PX:
         for placed in frames_with_faces(paths, count // len(FACE_SIDES_PX), rng, face_px=face_px):
             gray, scale = reduced_gray(placed.pixels_bgr, SEARCH_SIDE_PX)
@@ -95,163 +182,43 @@ def scenes(paths: Sequence[Path], count: int, rng: np.random.Generator) -> Itera
             yield gray, Box(*(round(v * scale) for v in (box.x, box.y, box.w, box.h)))
 
 
-def fit(
-    features: np.ndarray,
-    labels: np.ndarray,
-    hidden: int,
-    rng: np.random.Generator,
-    *,
-    epochs: int = 25,
-    batch: int = 256,
-    learning_rate: float = 2e-3,
-    weight_decay: float = 1e-4,
-) -> dict[str, np.ndarray]:
-    """The network's weights: logistic loss, AdamW, cosine schedule."""
-    weights = blank_weights(hidden, rng)
-    names = ("hidden", "hidden_bias", "out", "out_bias")
-    first = {name: np.zeros_like(weights[name]) for name in names}
-    second = {name: np.zeros_like(weights[name]) for name in names}
-    steps = epochs * (len(labels) // batch)
-    order = np.concatenate([rng.permutation(len(labels))[: len(labels) // batch * batch] for _ in range(epochs)])
-    for step in range(1, steps + 1):
-        own = order[(step - 1) * batch : step * batch]
-        gradients = _gradients(weights, features[own], labels[own])
-        rate = learning_rate * 0.5 * (1 + np.cos(np.pi * step / steps))
-        for name in names:
-            first[name] = 0.9 * first[name] + 0.1 * gradients[name]
-            second[name] = 0.999 * second[name] + 0.001 * gradients[name] ** 2
-            update = first[name] / (1 - 0.9**step) / (np.sqrt(second[name] / (1 - 0.999**step)) + 1e-8)
-            decay = weight_decay * weights[name] if name == "hidden" else 0.0
-            weights[name] = (weights[name] - rate * update - decay).astype(np.float32)
-    return weights
-
-
-def _gradients(weights: dict[str, np.ndarray], x: np.ndarray, y: np.ndarray) -> dict[str, np.ndarray]:
-    """Of the mean logistic loss, by the name of the weight."""
-    hidden = np.maximum(x @ weights["hidden"] + weights["hidden_bias"], 0)
-    error = (sigmoid(hidden @ weights["out"] + weights["out_bias"]) - y) / len(y)
-    back = error[:, np.newaxis] * weights["out"] * (hidden > 0)
-    return {
-        "hidden": x.T @ back,
-        "hidden_bias": back.sum(axis=0),
-        "out": hidden.T @ error,
-        "out_bias": error.sum(keepdims=True),
-    }
-
-
-def fit_score(
-    paths: Sequence[Path], frames: int, check: FaceCheck, rng: np.random.Generator
-) -> tuple[np.ndarray, float]:
-    """(weights of logit, log counts and 1; the score above which FALSE_IN_100 false boxes are found in 100 frames)."""
-    detector = HaarDetector(check=check)
-    faces = [(*_stated(gray, face, detector, check), True) for gray, face in scenes(paths, frames, rng)]
-    empty = [
-        (*_stated(reduced_gray(pixels, SEARCH_SIDE_PX)[0], None, detector, check), False)
-        for pixels in frames_without_faces(paths, frames, rng)
-    ]
-    said = np.concatenate([says for says, _, _ in faces + empty])
-    overlap = np.concatenate([overlaps for _, overlaps, _ in faces + empty])
-    clear = (overlap >= RIGHT_IOU) | (overlap <= WRONG_IOU)
-    weights = logistic_regression(said[clear], overlap[clear] >= RIGHT_IOU)
-    false = np.sort(np.concatenate([says @ weights for says, _, _ in empty]))[::-1]
-    threshold = float(false[int(FALSE_IN_100 * len(empty) / 100)])
-    right = [bool(((says @ weights > threshold) & (overlaps >= RIGHT_IOU)).any()) for says, overlaps, _ in faces]
-    print(f"weights {weights.round(2)}, threshold {threshold:.2f}, found of the last tenth {np.mean(right):.1%}")
-    return weights.astype(np.float32), threshold
-
-
-def _stated(
-    gray: np.ndarray, face: Box | None, detector: HaarDetector, check: FaceCheck
-) -> tuple[np.ndarray, np.ndarray]:
-    """(what is said of each proposal: logit, log counts, 1; its overlap with the face, IoU)."""
-    said, overlaps = [], []
-    for proposed, counts in detector.propose(gray):
-        (x, y, side, _), logit = check.frame(gray, proposed)
-        said.append([logit, *np.log1p(counts), 1.0])
-        overlaps.append(0.0 if face is None else face.iou(Box(*(round(v) for v in (x, y, side, side)))))
-    return np.reshape(said, (-1, 4)), np.array(overlaps)
-
-
-def logistic_regression(x: np.ndarray, y: np.ndarray, *, ridge: float = 1e-4, steps: int = 30) -> np.ndarray:
-    """Weights (d,) for x (n, d) and truth y (n,), by Newton's method."""
-    weights = np.zeros(x.shape[1])
-    for _ in range(steps):
-        p = sigmoid(x @ weights)
-        slope = x.T @ (p - y) + ridge * len(y) * weights
-        curve = (x * (p * (1 - p))[:, np.newaxis]).T @ x + ridge * len(y) * np.eye(x.shape[1])
-        weights = weights - np.linalg.solve(curve, slope)
-    return weights
-
-
-def sigmoid(x: np.ndarray) -> np.ndarray:
-    """The probability of log odds."""
-    return np.asarray(1 / (1 + np.exp(-np.clip(x, -60, 60))))
-
-
-if __name__ == "__main__":
-    main()
-
-
-FACE_IOU, NO_FACE_IOU = 0.5, 0.33
-"""A square shows the face from the first on, and does not up to the second; what lies between is left out."""
-
-Square = tuple[float, float, float]
-
-
-def placed_squares(
-    paths: Sequence[Path], check: FaceCheck, rng: np.random.Generator
-) -> Iterator[tuple[np.ndarray, int]]:
-    """(features, 1 with a face or 0) of squares on and beside each face, on its parts shuffled, elsewhere."""
-    for path in paths:
-        image = read_gray(path)
-        side = int(rng.integers(28, 90))
-        scene = _texture(3 * side, rng)
-        shrinks = side < image.shape[0]
-        face = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
-        scene[side : 2 * side, side : 2 * side] = face
-        if rng.random() < 0.3:
-            scene = _bytes(scene + rng.normal(0, rng.uniform(1, 6), scene.shape))
-        if rng.random() < 0.5:
-            scene = np.ascontiguousarray(scene[:, ::-1])
-        on = [_square(side, rng.uniform(0.88, 1.1), rng.uniform(-0.07, 0.07, 2)) for _ in range(2)]
-        beside = [_square_beside(side, rng) for _ in range(3)]
-        squares = check.features(scene, on + beside)
-        parts = shuffled(image, int(rng.integers(2, 9)), rng)
-        part_side = rng.uniform(0.4, 1) * len(parts)
-        left, top = rng.uniform(0, len(parts) - part_side, 2)
-        elsewhere = check.features(_texture(64, rng), [(0, 0, 64)])
-        no_face = check.features(parts, [(float(left), float(top), float(part_side))])
-        yield from zip([*squares, *no_face, *elsewhere], [1, 1, 0, 0, 0, 0, 0], strict=True)
-
-
 def proposed_squares(
-    gray: np.ndarray, face: Box | None, detector: HaarDetector, check: FaceCheck
-) -> Iterator[tuple[np.ndarray, int]]:
-    """(features, 1 with a face or 0) of all that the cascades propose in gray uint8 (height, width)."""
+    gray: np.ndarray, face: Box | None, detector: HaarDetector, filter_: FaceCheck
+) -> Iterator[Example]:
+    """Yield examples from all that the cascades propose in gray uint8 (height, width)."""
     for (x, y, w, h), _ in detector.propose(gray):
         squares = [(x + (w - scale * w) / 2, y + (h - scale * w) / 2, scale * w) for scale in SCALES]
-        boxes = [Box(*map(round, (*square, square[2]))) for square in squares]
-        overlaps = [0.0 if face is None else face.iou(box) for box in boxes]
-        for features, overlap in zip(check.features(gray, squares), overlaps, strict=True):
+        overlaps = [0.0 if face is None else face.iou(_box(square)) for square in squares]
+        for features, overlap in zip(filter_.features(gray, squares), overlaps, strict=True):
             if overlap >= FACE_IOU or overlap <= NO_FACE_IOU:
                 yield features, int(overlap >= FACE_IOU)
 
 
-def scenes_without_faces(paths: Sequence[Path], count: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """So many gray pictures, uint8 (240, 320): textures, and on every other one a face cut into shuffled squares."""
-    for i in range(count):
-        scene = _texture(320, rng)[:240]
-        if i % 2:
-            side = int(rng.integers(100, 240))
-            parts = shuffled(read_gray(paths[int(rng.integers(len(paths)))]), int(rng.integers(2, 9)), rng)
-            left, top = int(rng.integers(320 - side)), int(rng.integers(240 - side))
-            large = cv2.resize(parts, (side, side), interpolation=cv2.INTER_CUBIC)
-            scene[top : top + side, left : left + side] = large
-        yield np.ascontiguousarray(scene)
+def placed_squares(paths: Sequence[Path], filter_: FaceCheck, rng: np.random.Generator) -> Iterator[Example]:
+    """Yield two examples on each face, three beside it, one of its shuffled parts and one of a texture."""
+    for path in paths:
+        image = read_gray(path)
+        side = int(rng.integers(28, 90))
+        scene = _texture(3 * side, rng)
+        interpolation = cv2.INTER_AREA if side < image.shape[0] else cv2.INTER_CUBIC
+        scene[side : 2 * side, side : 2 * side] = cv2.resize(image, (side, side), interpolation=interpolation)
+        if rng.random() < 0.3:
+            scene = _as_uint8(scene + rng.normal(0, rng.uniform(1, 6), scene.shape))
+        if rng.random() < 0.5:
+            scene = np.ascontiguousarray(scene[:, ::-1])
+        on = [_square(side, rng.uniform(0.88, 1.1), rng.uniform(-0.07, 0.07, 2)) for _ in range(2)]
+        beside = [_square_beside(side, rng) for _ in range(3)]
+        parts = shuffled(image, int(rng.integers(2, 9)), rng)
+        part_side = rng.uniform(0.4, 1) * len(parts)
+        left, top = rng.uniform(0, len(parts) - part_side, 2)
+        squares = filter_.features(scene, on + beside)
+        texture = filter_.features(_texture(64, rng), [(0, 0, 64)])
+        no_face = filter_.features(parts, [(float(left), float(top), float(part_side))])
+        yield from zip([*squares, *no_face, *texture], [1, 1, 0, 0, 0, 0, 0], strict=True)
 
 
 def _square(side: int, scale: float, shift: np.ndarray) -> Square:
-    """A square about the middle of 3 * side pixels, shifted by shares of side."""
+    """Return a square around the centre of a scene 3 * side wide; shift: (x, y) as shares of side."""
     left, top = side * (1.5 - scale / 2 + shift)
     return float(left), float(top), side * scale
 
@@ -260,12 +227,30 @@ def _square_beside(side: int, rng: np.random.Generator) -> Square:
     face = Box(side, side, side, side)
     while True:
         square = _square(side, float(np.exp(rng.uniform(np.log(0.3), np.log(2.2)))), rng.uniform(-1, 1, 2))
-        if face.iou(Box(*(round(v) for v in (*square, square[2])))) < NO_FACE_IOU:
+        if face.iou(_box(square)) < NO_FACE_IOU:
             return square
 
 
+def _box(square: Square) -> Box:
+    x, y, side = map(round, square)
+    return Box(x, y, side, side)
+
+
+def scenes_without_faces(paths: Sequence[Path], count: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    """Yield gray pictures, uint8 (240, 320): textures, every other one with the shuffled parts of a face on it."""
+    for i in range(count):
+        scene = _texture(320, rng)[:240]
+        if i % 2:
+            side = int(rng.integers(100, 240))
+            parts = shuffled(read_gray(paths[int(rng.integers(len(paths)))]), int(rng.integers(2, 9)), rng)
+            left, top = int(rng.integers(320 - side)), int(rng.integers(240 - side))
+            enlarged = cv2.resize(parts, (side, side), interpolation=cv2.INTER_CUBIC)
+            scene[top : top + side, left : left + side] = enlarged
+        yield np.ascontiguousarray(scene)
+
+
 def _texture(side: int, rng: np.random.Generator) -> np.ndarray:
-    """Plain gray, soft blobs, noise, clouds or shapes: uint8 (side, side)."""
+    """Return plain gray, soft blobs, noise, clouds or shapes: uint8 (side, side)."""
     kind = rng.integers(5)
     if kind == 0:
         return np.full((side, side), rng.integers(20, 236), np.uint8)
@@ -273,10 +258,10 @@ def _texture(side: int, rng: np.random.Generator) -> np.ndarray:
         coarse = rng.integers(30, 226, 2 * (int(rng.integers(3, 20)),), dtype=np.uint8)
         return np.asarray(cv2.resize(coarse, (side, side), interpolation=cv2.INTER_CUBIC))
     if kind == 2:
-        return _bytes(rng.normal(rng.integers(60, 196), rng.uniform(3, 40), (side, side)))
+        return _as_uint8(rng.normal(rng.integers(60, 196), rng.uniform(3, 40), (side, side)))
     if kind == 3:
         layers = [rng.uniform(10, 40) * rng.normal(0, 1, (size, size)) for size in (3, 6, 12, 24)]
-        return _bytes(128 + sum(cv2.resize(layer, (side, side), interpolation=cv2.INTER_CUBIC) for layer in layers))
+        return _as_uint8(128 + sum(cv2.resize(layer, (side, side), interpolation=cv2.INTER_CUBIC) for layer in layers))
     return _shapes(side, rng)
 
 
@@ -293,5 +278,5 @@ def _shapes(side: int, rng: np.random.Generator) -> np.ndarray:
     return scene
 
 
-def _bytes(values: np.ndarray) -> np.ndarray:
+def _as_uint8(values: np.ndarray) -> np.ndarray:
     return np.clip(values, 0, 255).astype(np.uint8)
