@@ -25,7 +25,7 @@ import numpy as np
 from mien import annotate as drawing
 from mien.capture import BACKOFF_S, HANG_AFTER_S, OPEN_WITHIN_S
 from mien.clock import Clock
-from mien.expressions import Analysis, Frame, SourceError, SourceStatus
+from mien.errors import SourceError
 from mien.feed import Feed
 from mien.notices import Notices
 from mien.pulse import Pulse
@@ -33,6 +33,7 @@ from mien.recorder import Saving, VideoWriter, is_same_file
 from mien.screen import Prepare, Record, Screen
 from mien.sources import Source, open_source
 from mien.tracker import Tracker
+from mien.types import Analysis, Frame, SourceStatus
 
 STOP_WITHIN_S = 2.5
 

@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _main(argv: Sequence[str]) -> int:
-    from mien.expressions import MienError
+    from mien.errors import MienError
     from mien.settings import read_settings
 
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
@@ -59,8 +59,8 @@ def run(settings: Settings, stop: threading.Event) -> None:
     from mien.explain import Explainer
     from mien.imaging import jpeg_to_png
     from mien.live import ask_for_camera
-    from mien.open_files import allow_open_files
     from mien.privacy import Privacy
+    from mien.process import allow_open_files
     from mien.session import SessionRecorder
     from mien.sources import source_kind
     from mien.still import analyze_image
@@ -149,8 +149,8 @@ def check_early(settings: Settings, choices: Choices) -> None:
 def create_pipeline(settings: Settings) -> Pipeline:
     """The detector and the model the settings name, ready to analyse. Raises DetectorError or ModelError."""
     from mien.detector import create_detector
-    from mien.memory import give_back
     from mien.pipeline import Pipeline
+    from mien.process import give_back
     from model import FacialExpressionModel
 
     detector = create_detector(settings.detector, min_face_px=settings.min_face, model_file=settings.detector_model)

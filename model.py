@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from mien.expressions import EXPRESSIONS, ModelError
+from mien.errors import ModelError
 from mien.keras_files import import_keras, load_network, stored_labels
+from mien.types import EXPRESSIONS
 
 # Above 16 faces a call the time for each face no longer falls, and memory keeps growing.
 _FACES_PER_CALL = 32

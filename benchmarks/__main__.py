@@ -8,7 +8,7 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks import live, loops, steadiness
+from benchmarks import latency, loops, steadiness
 from benchmarks.crowd import crowd
 from benchmarks.program import Program
 from mien.detector import HaarDetector
@@ -36,7 +36,7 @@ def main() -> None:
     if options.long:
         results = {
             "memory": show("Memory", measure_memory(LONG_S * options.share)),
-            "live_long": show("Delay", live.measure_long(options.share)),
+            "live_long": show("Delay", latency.measure_long(options.share)),
         }
     else:
         classifier = FacialExpressionModel()
@@ -44,7 +44,7 @@ def main() -> None:
             "cases": measure_loops(classifier),
             "steadiness": steadiness.report(Pipeline(HaarDetector(), classifier)),
             "program": measure_program(),
-            "live": show("At a camera's pace", {**live.measure_delay(), **live.measure_processor()}),
+            "live": show("At a camera's pace", {**latency.measure_delay(), **latency.measure_processor()}),
         }
     print(f"\nAll this took {(time.perf_counter() - start_s) / 60:.1f} minutes.")
     kept = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}

@@ -20,7 +20,8 @@ import numpy as np
 from mien.detector import Detector, HaarDetector, create_detector
 from mien.detector.base import boxes_inside, scaled
 from mien.detector.haar import load_cascade
-from mien.expressions import Box, DetectorError, MienError
+from mien.errors import DetectorError, MienError
+from mien.types import Box
 from training.evaluate.frames import face_paths, frames_with_faces, frames_without_faces
 
 FACES, EMPTY = 600, 200

@@ -21,10 +21,10 @@ import numpy as np
 from benchmarks.seed_loop import SeedLoop
 from mien.annotate import annotate
 from mien.detector import HaarDetector
-from mien.expressions import Analysis, Box, Frame
 from mien.imaging import encode_jpeg
 from mien.pipeline import Pipeline
 from mien.tracker import Tracker
+from mien.types import Analysis, Box, Frame
 
 MEDIA = Path(__file__).parents[2] / "shared" / "media"
 CLIP = MEDIA / "expressions.mp4"

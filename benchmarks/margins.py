@@ -15,8 +15,9 @@ import numpy as np
 
 from benchmarks.faces import MODEL, RIGHT_IOU
 from mien.detector import Detector, create_detector
-from mien.expressions import Box, MienError
+from mien.errors import MienError
 from mien.pipeline import Classifier, crop_faces
+from mien.types import Box
 from model import FacialExpressionModel
 from training.data.dataset import Split, load_dataset
 from training.evaluate.frames import SIZES_PX, frames_of

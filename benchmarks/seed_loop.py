@@ -8,7 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from mien.expressions import EXPRESSIONS
+from mien.types import EXPRESSIONS
 
 
 class SeedLoop:

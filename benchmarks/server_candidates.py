@@ -21,7 +21,7 @@ from typing import Any
 from flask import Flask
 
 from mien.broadcast import Latest
-from mien.expressions import Snapshot, SourceStatus
+from mien.types import Snapshot, SourceStatus
 from web.app import create_app
 
 FPS = 30

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from benchmarks.loops import CLIP
-from mien.expressions import EXPRESSIONS, Frame
+from mien.types import EXPRESSIONS, Frame
 
 LASTS_S = 1.0
 LASTING_SHARE = 0.8

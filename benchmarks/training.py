@@ -22,7 +22,8 @@ import keras
 import numpy as np
 import psutil
 
-from mien.expressions import EXPRESSIONS, MienError
+from mien.errors import MienError
+from mien.types import EXPRESSIONS
 from training.data.batches import one_hot
 from training.data.dataset import Dataset, Split
 from training.fit.fitting import Run, build, make_optimizer, prepare

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from mien.expressions import Analysis, Face, Frame
+from mien.types import Analysis, Face, Frame
 
 COLORS_RGB = {
     "angry": (0xE8, 0x6A, 0x17),

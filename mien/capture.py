@@ -11,8 +11,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from mien.clock import Clock
-from mien.expressions import Frame, MienError, SourceEndedError, SourceError, SourceState, SourceStatus
+from mien.errors import MienError, SourceEndedError, SourceError
 from mien.source_base import Source
+from mien.types import Frame, SourceState, SourceStatus
 
 HANG_AFTER_S = 5.0
 OPEN_WITHIN_S = 15.0  # some webcams take 10 s on Windows

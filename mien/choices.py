@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from mien.expressions import SourceError, SourceForbiddenError, SourceMissingError
+from mien.errors import SourceError, SourceForbiddenError, SourceMissingError
 from mien.live import URL_SCHEMES, masked_url
 from mien.media_folder import MediaFolder
 from mien.sources import Source, open_source, source_kind, webcam_index

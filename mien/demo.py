@@ -13,9 +13,10 @@ import cv2
 import numpy as np
 
 from mien.clock import Clock
-from mien.expressions import EXPRESSIONS, Frame, ImageError, SourceMissingError, SourceState
+from mien.errors import ImageError, SourceMissingError
 from mien.imaging import read_image
 from mien.source_base import Source
+from mien.types import EXPRESSIONS, Frame, SourceState
 
 FACES_FILE = Path(__file__).with_name("demo_faces.png")
 WIDTH_PX, HEIGHT_PX = 640, 480

@@ -13,11 +13,12 @@ from typing import Any, Protocol
 import cv2
 import numpy as np
 
-from mien.expressions import EXPRESSIONS, Face, ModelError
+from mien.errors import ModelError
 from mien.imaging import encode_png
 from mien.keras_files import import_keras
 from mien.keras_graph import feature_maps, flatten, scores
 from mien.pipeline import crop_faces
+from mien.types import EXPRESSIONS, Face
 
 FINE = 1 / 4
 """Least side of the feature maps as a share of the input's side: 12 places for 48 pixels.

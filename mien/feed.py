@@ -12,9 +12,10 @@ from typing import Any
 from mien.broadcast import Latest
 from mien.capture import Capture
 from mien.clock import Clock
-from mien.expressions import Frame, MienError, SourceError, SourceStatus
+from mien.errors import MienError, SourceError
 from mien.source_base import Source
 from mien.sources import source_kind, source_name
+from mien.types import Frame, SourceStatus
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mien.expressions import ImageError, ImageTooLargeError, NotAnImageError
+from mien.errors import ImageError, ImageTooLargeError, NotAnImageError
 
 MAX_IMAGE_BYTES = 32 * 1024 * 1024
 MAX_IMAGE_PIXELS = 50_000_000

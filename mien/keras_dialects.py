@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from mien.expressions import ModelError
+from mien.errors import ModelError
 
 Config = dict[str, Any]
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from mien.expressions import ModelError
+from mien.errors import ModelError
 from mien.keras_dialects import named_objects, upgrade
 
 _LONGEST_CAUSE = 300

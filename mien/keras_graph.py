@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from mien.expressions import ModelError
+from mien.errors import ModelError
 from mien.keras_files import import_keras
 
 _PASSING = ("Pooling", "Dropout")

@@ -15,9 +15,10 @@ import cv2
 import numpy as np
 
 from mien.clock import Clock
-from mien.expressions import Frame, SourceError, SourceMissingError, SourceState
+from mien.errors import SourceError, SourceMissingError
 from mien.media import VideoSource
 from mien.source_base import URL_TIMEOUT_S, Source, as_bgr, open_ffmpeg, quiet_opencv
+from mien.types import Frame, SourceState
 
 URL_SCHEMES = ("http", "https", "rtsp", "rtsps")
 FIRST_FRAME_TRIES = 5

@@ -12,9 +12,10 @@ from typing import Any
 import cv2
 
 from mien.clock import Clock
-from mien.expressions import Frame, ImageError, SourceEndedError, SourceError, SourceMissingError, SourceState
+from mien.errors import ImageError, SourceEndedError, SourceError, SourceMissingError
 from mien.imaging import FORMATS, HEADER_BYTES, fit_within, image_format, read_image
 from mien.source_base import Source, as_bgr, open_ffmpeg
+from mien.types import Frame, SourceState
 
 IMAGE_FPS = 10.0
 ONCE_FRAMES = 10

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from mien.expressions import SettingsError, SourceForbiddenError, SourceMissingError
+from mien.errors import SettingsError, SourceForbiddenError, SourceMissingError
 
 VIDEOS = (".avi", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ogv", ".webm", ".wmv")
 IMAGES = (".bmp", ".jpeg", ".jpg", ".png", ".webp")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from mien.clock import Clock
-from mien.expressions import SourceState, SourceStatus
+from mien.types import SourceState, SourceStatus
 
 EVERY_S = 0.5
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 
 from mien.clock import Clock
-from mien.expressions import Analysis, Frame
 from mien.imaging import encode_jpeg
 from mien.once import Once
+from mien.types import Analysis, Frame
 
 
 class Pictures:

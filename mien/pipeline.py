@@ -17,9 +17,9 @@ from typing import Any, Protocol
 import cv2
 import numpy as np
 
-from mien.detector import Detector, clip_box
-from mien.expressions import Analysis, Box, Face, Frame
+from mien.detector import Detector
 from mien.tracker import Track, Tracker
+from mien.types import Analysis, Box, Face, Frame, clip_box
 
 UNSURE_BELOW = 0.5
 

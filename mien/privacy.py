@@ -18,8 +18,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from mien.detector import clip_box
-from mien.expressions import Analysis, Box, Frame
+from mien.types import Analysis, Box, Frame, clip_box
 
 REMEMBER_S = 1.0
 """Where a face was seen within this time stays covered."""

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from mien.clock import Clock
-from mien.expressions import SourceStatus
+from mien.types import SourceStatus
 
 FPS_WINDOW_S = 2.0
 

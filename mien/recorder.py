@@ -19,7 +19,7 @@ from typing import Any, Literal
 import cv2
 import numpy as np
 
-from mien.expressions import SettingsError
+from mien.errors import SettingsError
 from mien.new_file import new_file
 from mien.sources import source_kind
 

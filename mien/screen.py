@@ -9,11 +9,11 @@ import numpy as np
 
 from mien.broadcast import Latest
 from mien.clock import Clock
-from mien.expressions import Analysis, Frame, Snapshot
 from mien.imaging import encode_jpeg
 from mien.once import Once
 from mien.pictures import Pictures
 from mien.recorder import VideoWriter
+from mien.types import Analysis, Frame, Snapshot
 
 Prepare = Callable[[Frame, Analysis], Frame]
 Record = Callable[[Frame, Analysis], None]

@@ -16,8 +16,9 @@ from typing import IO
 import numpy as np
 
 from mien.clock import Clock
-from mien.expressions import EXPRESSIONS, Analysis, Face, Frame, RecordingError
+from mien.errors import RecordingError
 from mien.new_file import new_file
+from mien.types import EXPRESSIONS, Analysis, Face, Frame
 
 COLUMNS = (
     "frame",

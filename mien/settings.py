@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mien.detector import DETECTORS
-from mien.expressions import SettingsError
+from mien.errors import SettingsError
 
 ENVIRONMENT_PREFIX = "MIEN_"
 

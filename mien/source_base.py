@@ -10,7 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from mien.expressions import Frame, SourceState
+from mien.types import Frame, SourceState
 
 URL_TIMEOUT_S = 5.0
 """Longest wait for a network camera to answer, and then for each picture."""

@@ -13,7 +13,7 @@ from typing import Literal
 
 from mien.clock import Clock
 from mien.demo import DemoSource
-from mien.expressions import SourceError, SourceMissingError
+from mien.errors import SourceError, SourceMissingError
 from mien.live import WebcamSource, masked_url, open_url, webcam_indices
 from mien.media import open_file
 from mien.source_base import Source

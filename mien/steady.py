@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from mien.expressions import EXPRESSIONS
+from mien.types import EXPRESSIONS
 
 TIME_CONSTANT_S = 0.25
 LEAD_S = 0.42

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Protocol
 
-from mien.expressions import Analysis, Box, Frame
 from mien.imaging import decode_image, fit_within
+from mien.types import Analysis, Box, Frame
 
 MAX_SIDE_PX = 1920
 """Larger pictures are analysed at this size: the live picture waits meanwhile, and no face is found better larger."""

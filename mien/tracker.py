@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from mien.expressions import Box, Face
 from mien.follower import Follower, Motion
 from mien.steady import SteadyExpression
+from mien.types import Box, Face
 
 FORGET_AFTER_S = 0.7
 DETECT_EVERY_S = 0.5

@@ -6,9 +6,10 @@ import threading
 from typing import Any
 
 from mien.clock import Clock
-from mien.expressions import Analysis, BusyError, ImageError
+from mien.errors import BusyError, ImageError
 from mien.still import Analyzer, analyze_image
 from mien.tracker import Tracker
+from mien.types import Analysis
 
 MAX_VISITORS = 8
 FORGET_AFTER_S = 10.0

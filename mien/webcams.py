@@ -11,7 +11,7 @@ from typing import Any
 import cv2
 
 from mien.clock import Clock
-from mien.expressions import SourceError
+from mien.errors import SourceError
 from mien.live import PROBED_WEBCAMS, open_webcam, webcam_indices
 
 KEPT_S = 10.0

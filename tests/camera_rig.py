@@ -3,7 +3,7 @@
 import numpy as np
 
 from camera import VideoCamera
-from mien.expressions import SourceError
+from mien.errors import SourceError
 from tests.fakes import FakeClock, FakeOpener, FakePipeline, FakeSource, eventually
 
 FRAME = (32, 24)

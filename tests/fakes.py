@@ -15,9 +15,10 @@ import cv2
 import numpy as np
 
 from mien.clock import Clock
-from mien.expressions import Analysis, Frame, SourceError
+from mien.errors import SourceError
 from mien.imaging import encode_jpeg
 from mien.source_base import Source
+from mien.types import Analysis, Frame
 
 HANG = "hang"
 """In a script: block inside read() until `release` is set, as a driver does."""

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from mien.demo import CYCLE_S, DemoSource, face_place
-from mien.expressions import EXPRESSIONS, Box
+from mien.types import EXPRESSIONS, Box
 
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"

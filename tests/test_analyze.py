@@ -16,8 +16,8 @@ import pytest
 
 import web.server
 from mien import imaging
-from mien.expressions import EXPRESSIONS, Analysis
 from mien.imaging import decode_image, encode_jpeg, encode_png
+from mien.types import EXPRESSIONS, Analysis
 from tests.web_fakes import eventually, face_showing
 from web import create_app
 from web.analyze import MAX_BODY_BYTES

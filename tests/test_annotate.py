@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from mien.annotate import COLORS_RGB, annotate, placeholder
-from mien.expressions import EXPRESSIONS, Analysis, Box, Face, Frame
+from mien.types import EXPRESSIONS, Analysis, Box, Face, Frame
 
 
 def face(box, label="happy", confidence=0.93, number=1, unsure=False):

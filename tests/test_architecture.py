@@ -41,8 +41,9 @@ def test_a_room_imports_only_what_it_may(room):
 
 
 def test_the_vocabulary_imports_numpy_alone():
-    outside = imports_of(ROOT / "mien" / "expressions.py") - {"__future__", "collections", "dataclasses", "typing"}
+    outside = imports_of(ROOT / "mien" / "types.py") - {"__future__", "collections", "dataclasses", "typing"}
     assert outside == {"numpy"}
+    assert imports_of(ROOT / "mien" / "errors.py") == {"__future__"}
 
 
 def test_nothing_imports_main():

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks.live import first_and_last
+from benchmarks.latency import first_and_last
 from benchmarks.loops import CLIP, boxes_right, clip_frames
 from benchmarks.steadiness import changes, delays
 from mien.detector import HaarDetector

@@ -8,7 +8,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from mien.expressions import EXPRESSIONS, Snapshot
+from mien.types import EXPRESSIONS, Snapshot
 from tests.page import asked, changes, find, texts, viewers
 from tests.web_fakes import FakeCamera, eventually, face_showing, free_port, resize
 

@@ -4,8 +4,8 @@ import re
 import numpy as np
 import pytest
 
-from mien.expressions import EXPRESSIONS
 from mien.keras_files import import_keras
+from mien.types import EXPRESSIONS
 from model import FacialExpressionModel
 from tests.synthetic import write_folders
 from tests.tiny_networks import scatter_weights

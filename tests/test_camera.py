@@ -10,7 +10,7 @@ import pytest
 
 import camera as door
 from camera import VideoCamera
-from mien.expressions import SettingsError, SourceEndedError, SourceError, SourceMissingError
+from mien.errors import SettingsError, SourceEndedError, SourceError, SourceMissingError
 from mien.imaging import decode_image
 from mien.recorder import Saving
 from mien.sources import open_source

@@ -7,7 +7,7 @@ import pytest
 
 from mien import webcams
 from mien.choices import Choices
-from mien.expressions import SettingsError, SourceError, SourceForbiddenError, SourceMissingError
+from mien.errors import SettingsError, SourceError, SourceForbiddenError, SourceMissingError
 from mien.media_folder import MediaFolder
 from mien.webcams import Webcams
 from tests.fakes import FakeCapture, FakeClock, write_clip

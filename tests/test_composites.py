@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from mien.demo import load_faces
-from mien.expressions import EXPRESSIONS
+from mien.types import EXPRESSIONS
 from training.assets.composites import SIDE_PX, composite_sheet, write_sheet
 from training.data.dataset import DataError, Split
 

@@ -15,8 +15,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from mien.choices import Choices
-from mien.expressions import Analysis, Snapshot
 from mien.imaging import decode_image, encode_jpeg, encode_png, jpeg_to_png
+from mien.types import Analysis, Snapshot
 from mien.webcams import Webcams
 from tests.web_fakes import FakeCamera, face_showing
 from web import create_app

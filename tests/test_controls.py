@@ -7,10 +7,10 @@ import io
 
 import pytest
 
-from mien.expressions import Analysis
 from mien.privacy import Privacy
 from mien.recorder import Saving
 from mien.session import COLUMNS, SessionRecorder
+from mien.types import Analysis
 from tests.fakes import eventually
 from tests.test_contract import check
 from tests.web_fakes import FakeCamera

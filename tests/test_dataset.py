@@ -5,7 +5,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mien.expressions import EXPRESSIONS
+from mien.types import EXPRESSIONS
 from tests.synthetic import picture, write_csv, write_folders
 from training.data.dataset import (
     CSV_CODES,

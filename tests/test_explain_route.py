@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from flask import Flask
 
+from mien.errors import ModelError
 from mien.explain import heat_png
-from mien.expressions import ModelError, Snapshot
 from mien.privacy import Privacy
+from mien.types import Snapshot
 from tests.fakes import FakeClock
 from web import create_app
 from web import explain as explanations

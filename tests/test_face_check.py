@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from mien.detector.face_check import SCALES, SIDE_PX, FaceCheck, cut
-from mien.expressions import EXPRESSIONS, Box
+from mien.types import EXPRESSIONS, Box
 from tests.media import composite_frame
 from training.__main__ import main
 from training.assets.face_filter import fit_network, logistic_regression, scenes_without_faces

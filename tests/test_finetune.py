@@ -4,7 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from mien.expressions import EXPRESSIONS, ModelError
+from mien.errors import ModelError
+from mien.types import EXPRESSIONS
 from model import FacialExpressionModel
 from tests.synthetic import write_folders
 from training.__main__ import main

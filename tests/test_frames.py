@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from benchmarks.margins import larger, measure
-from mien.expressions import Box
+from mien.types import Box
 from tests.synthetic import picture
 from tests.test_pipeline import ScriptedDetector
 from training.data.dataset import Split

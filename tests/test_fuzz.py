@@ -26,12 +26,12 @@ from schemathesis.specs.openapi.checks import negative_data_rejection, positive_
 
 from mien.choices import Choices
 from mien.detector import HaarDetector
-from mien.expressions import Snapshot, SourceStatus
 from mien.pipeline import Pipeline
 from mien.privacy import Privacy
 from mien.session import SessionRecorder
 from mien.source_base import quiet_opencv
 from mien.still import analyze_image
+from mien.types import Snapshot, SourceStatus
 from mien.visitors import Visitors
 from tests.media import composite_frame
 from tests.test_contract import NoWebcams, build

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from mien import imaging
-from mien.expressions import ImageError, ImageTooLargeError, NotAnImageError
+from mien.errors import ImageError, ImageTooLargeError, NotAnImageError
 from mien.imaging import decode_image, encode_jpeg, encode_png, fit_within, image_format, image_size, read_image
 
 FORMATS = {".jpg": "JPEG", ".png": "PNG", ".webp": "WebP", ".gif": "GIF", ".bmp": "BMP"}

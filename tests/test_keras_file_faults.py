@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import tiny_networks as tiny
 
-from mien.expressions import ModelError
+from mien.errors import ModelError
 from mien.keras_dialects import upgrade
 from mien.keras_files import import_keras, load_network
 

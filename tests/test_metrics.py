@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from mien.expressions import EXPRESSIONS
+from mien.types import EXPRESSIONS
 from training.data.dataset import Dataset, Split
 from training.evaluate.metrics import (
     FLIPPED,

@@ -77,7 +77,7 @@ def test_every_network_takes_the_options_of_style(name):
 
 
 def test_an_unknown_layer_of_this_projects_name_is_refused(tmp_path):
-    from mien.expressions import ModelError
+    from mien.errors import ModelError
 
     model_file, weights_file = export(NETWORKS["hybrid_lbp"](32), tmp_path)
     model_file.write_text(model_file.read_text().replace("LocalBinaryPatterns", "LocalTernaryPatterns"))

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from mien.expressions import EXPRESSIONS
+from mien.types import EXPRESSIONS
 from tests.page import find, press, texts
 from tests.web_fakes import eventually, face_showing, free_port
 

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from mien.expressions import Analysis, Box
 from mien.imaging import decode_image
+from mien.types import Analysis, Box
 from tests.page import find, texts
 from tests.test_analyze import post
 from tests.test_page_sources import drop, jpeg

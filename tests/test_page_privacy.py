@@ -12,8 +12,8 @@ import pytest
 
 from camera import default_pipeline
 from mien import privacy
-from mien.expressions import Box
 from mien.privacy import Privacy
+from mien.types import Box
 from mien.visitors import Visitors
 from tests.browser_camera import CHOOSE, FACE, Program, choose_camera, demo_pictures, film, lend
 from tests.media import SHARED

@@ -12,9 +12,9 @@ import pytest
 from flask import request
 
 from mien.capture import OPEN_WITHIN_S
-from mien.expressions import Analysis
 from mien.imaging import decode_image, encode_jpeg
 from mien.privacy import Privacy
+from mien.types import Analysis
 from tests.page import changes, find, press, texts, viewers
 from tests.web_fakes import eventually, face_showing, free_port
 from web.app import ROOT

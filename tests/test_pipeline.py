@@ -3,9 +3,9 @@ import threading
 import numpy as np
 import pytest
 
-from mien.expressions import EXPRESSIONS, Box, Frame
 from mien.pipeline import Pipeline, crop_faces
 from mien.tracker import DETECT_EVERY_S, Tracker
+from mien.types import EXPRESSIONS, Box, Frame
 
 
 class ScriptedDetector:

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mien.expressions import EXPRESSIONS
+from mien.types import EXPRESSIONS
 from model import FacialExpressionModel
 from tests.synthetic import picture, write_csv
 from training.__main__ import main

@@ -10,10 +10,10 @@ import pytest
 
 from mien.demo import CYCLE_S, DemoSource
 from mien.detector import HaarDetector
-from mien.expressions import Analysis, Box, Face, Frame
 from mien.pipeline import Pipeline
 from mien.privacy import BACKGROUND_BLOCKS, FACE_BLOCKS, WHOLE_BLOCKS, Privacy, mosaic
 from mien.tracker import Tracker
+from mien.types import Analysis, Box, Face, Frame
 from tests.media import GROUP_BOXES, SHARED
 
 WIDTH, HEIGHT = 640, 480

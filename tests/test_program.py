@@ -20,8 +20,9 @@ import main
 from mien import live
 from mien.choices import Choices
 from mien.detector import HaarDetector
-from mien.expressions import EXPRESSIONS, Box, SourceError
+from mien.errors import SourceError
 from mien.settings import Settings
+from mien.types import EXPRESSIONS, Box
 from tests.fakes import PATIENCE_S, FakePipeline
 from tests.media import GROUP_BOXES, ROOT, SHARED
 from tests.page import find, texts

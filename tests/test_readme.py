@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mien.expressions import Analysis
 from mien.imaging import decode_image, encode_jpeg
 from mien.session import SessionRecorder
+from mien.types import Analysis
 from tests.web_fakes import face_showing
 
 ROOT = Path(__file__).parent.parent

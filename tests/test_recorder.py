@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from mien import new_file, recorder
-from mien.expressions import SettingsError
+from mien.errors import SettingsError
 from mien.recorder import QUEUE_FRAMES, Saving, VideoWriter, letterbox
 from tests.fakes import PATIENCE_S, eventually
 

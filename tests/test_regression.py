@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mien.expressions import EXPRESSIONS
+from mien.types import EXPRESSIONS
 from model import FacialExpressionModel
 from tests.test_metrics import probabilities_for
 from training.evaluate.metrics import compared, regressions, score

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from mien.expressions import ModelError
+from mien.errors import ModelError
 from mien.keras_files import import_keras
 from model import FacialExpressionModel
 from tests.test_metrics import probabilities_for

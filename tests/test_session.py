@@ -18,8 +18,9 @@ import pandas as pd
 import pytest
 
 from mien import session
-from mien.expressions import EXPRESSIONS, Analysis, Box, Face, Frame
-from mien.session import COLUMNS, Recording, RecordingError, SessionRecorder
+from mien.errors import RecordingError
+from mien.session import COLUMNS, Recording, SessionRecorder
+from mien.types import EXPRESSIONS, Analysis, Box, Face, Frame
 from tests.fakes import PATIENCE_S, FakeClock, eventually
 
 ROOT = Path(__file__).resolve().parents[1]

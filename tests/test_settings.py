@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from mien.expressions import SettingsError
+from mien.errors import SettingsError
 from mien.settings import ENVIRONMENT_PREFIX, Settings, option_name, read_settings
 
 ROOT = Path(__file__).parent.parent

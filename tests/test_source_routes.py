@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from mien.choices import Choices
-from mien.expressions import SourceError
+from mien.errors import SourceError
 from mien.webcams import Webcams
 from web import create_app
 
@@ -298,7 +298,7 @@ def test_streams_ask_as_long_as_somebody_takes_what_comes(client, fake_camera, p
 
 
 def test_a_source_that_rests_is_healthy(client, fake_camera) -> None:
-    from mien.expressions import SourceStatus
+    from mien.types import SourceStatus
 
     fake_camera.current = SourceStatus("Webcam 0", "resting", "nobody watches")
     answer = client.get("/healthz")

@@ -3,8 +3,8 @@ import itertools
 import numpy as np
 import pytest
 
-from mien.expressions import EXPRESSIONS
 from mien.steady import FORGET_AFTER_S, LEAD_S, SteadyExpression
+from mien.types import EXPRESSIONS
 
 
 def told(**probabilities):

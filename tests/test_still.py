@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from mien.expressions import Analysis, Box, Face, ImageError
+from mien.errors import ImageError
 from mien.imaging import encode_jpeg, encode_png
 from mien.still import MAX_SIDE_PX, analyze_image
+from mien.types import Analysis, Box, Face
 
 EVEN = np.full(7, 1 / 7, np.float32)
 

@@ -12,8 +12,8 @@ import pytest
 
 import web.server
 from mien.broadcast import Latest
-from mien.expressions import Snapshot
 from mien.once import Once
+from mien.types import Snapshot
 from tests.web_fakes import eventually, free_port
 from web import create_app
 from web.server import Server, ServerError

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from mien.expressions import SourceEndedError, SourceError, SourceMissingError
+from mien.errors import SourceEndedError, SourceError, SourceMissingError
 from tests.camera_rig import DIED, FRAME
 from tests.fakes import HANG, PATIENCE_S, FakeSource, eventually, write_clip
 

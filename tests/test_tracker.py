@@ -3,8 +3,8 @@ import itertools
 import numpy as np
 import pytest
 
-from mien.expressions import Box
 from mien.tracker import DETECT_EVERY_S, FORGET_AFTER_S, OneEuroFilter, Tracker
+from mien.types import Box
 
 FRAME_S = 1 / 30
 

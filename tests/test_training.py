@@ -7,8 +7,8 @@ import keras
 import numpy as np
 import pytest
 
-from mien.expressions import EXPRESSIONS
 from mien.layers import MeanImage
+from mien.types import EXPRESSIONS
 from model import FacialExpressionModel
 from tests.synthetic import write_csv, write_folders
 from training import networks

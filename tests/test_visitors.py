@@ -8,8 +8,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from mien.expressions import Analysis, Box, BusyError, Face, ImageError, NotAnImageError
+from mien.errors import BusyError, ImageError, NotAnImageError
 from mien.imaging import encode_png
+from mien.types import Analysis, Box, Face
 from mien.visitors import FORGET_AFTER_S, MAX_VISITORS, Visitors
 from tests.fakes import FakeClock
 from tests.test_contract import check

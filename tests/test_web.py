@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mien.expressions import EXPRESSIONS, Frame, Snapshot, SourceStatus
+from mien.types import EXPRESSIONS, Frame, Snapshot, SourceStatus
 from tests.web_fakes import FakeCamera, face_showing
 from web import api, create_app, security
 

@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 
 from mien.broadcast import Latest
-from mien.expressions import EXPRESSIONS, Analysis, Box, Face, Frame, Snapshot, SourceStatus
 from mien.recorder import Saving
+from mien.types import EXPRESSIONS, Analysis, Box, Face, Frame, Snapshot, SourceStatus
 
 
 def face_showing(label: str, number: int | None = None, x: int = 40) -> Face:

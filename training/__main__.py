@@ -10,7 +10,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import NoReturn
 
-from mien.expressions import MienError
+from mien.errors import MienError
 from mien.keras_files import import_keras
 
 COMMANDS = {

@@ -12,7 +12,7 @@ from typing import Any
 
 import keras
 
-from mien.expressions import EXPRESSIONS
+from mien.types import EXPRESSIONS
 from training.recipe import Recipe, recipe_from
 from training.run_folder import read_history, read_recipe
 

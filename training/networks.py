@@ -14,8 +14,8 @@ from typing import Any
 import keras
 from keras import layers
 
-from mien.expressions import EXPRESSIONS
 from mien.layers import LocalBinaryPatterns, MeanImage, Standardize
+from mien.types import EXPRESSIONS
 
 
 def six_layer(side_px: int = 48, **style: Any) -> keras.Model:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-from mien.expressions import ModelError
+from mien.errors import ModelError
 from model import FacialExpressionModel
 from training.data.dataset import HELD_OUT, Dataset
 from training.recipe import SPECIAL, Recipe

@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from mien.expressions import MienError
+from mien.errors import MienError
 from training.networks import NETWORKS, PIXELS, TEACHERS
 
 OPTIMIZERS = ("adamw", "adam", "sgd", "rmsprop")

@@ -12,7 +12,8 @@ from typing import IO, Any
 from flask import Blueprint, Request, Response, abort, jsonify, request
 from werkzeug.exceptions import TooManyRequests
 
-from mien.expressions import Analysis, BusyError, ImageError, ImageTooLargeError, NotAnImageError
+from mien.errors import BusyError, ImageError, ImageTooLargeError, NotAnImageError
+from mien.types import Analysis
 from web.api import describe_face, sentence
 from web.streams import Viewers
 

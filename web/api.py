@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, Response, jsonify, request
 
-from mien.expressions import EXPRESSIONS, Box, Face, MienError, Snapshot, SourceStatus
+from mien.errors import MienError
+from mien.types import EXPRESSIONS, Box, Face, Snapshot, SourceStatus
 
 if TYPE_CHECKING:
     from web.app import Camera

@@ -10,7 +10,7 @@ from flask import Flask, render_template
 from werkzeug.exceptions import HTTPException
 
 from mien.broadcast import Latest
-from mien.expressions import EXPRESSIONS, Snapshot, SourceStatus
+from mien.types import EXPRESSIONS, Snapshot, SourceStatus
 from web import access, api, controls, docs, errors, events, security, snapshot, sources, streams
 from web import analyze as images
 from web import explain as explanations

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from flask import Blueprint, Response, abort, jsonify
 
-from mien.expressions import RecordingError
+from mien.errors import RecordingError
 from web.api import sentence
 from web.jsonbody import json_field
 

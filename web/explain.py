@@ -12,7 +12,8 @@ import numpy as np
 from flask import Blueprint, Response, jsonify
 from werkzeug.exceptions import ServiceUnavailable, TooManyRequests
 
-from mien.expressions import Face, MienError, Snapshot
+from mien.errors import MienError
+from mien.types import Face, Snapshot
 from web.api import describe_box
 from web.streams import Viewers
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
-from mien.expressions import EXPRESSIONS, SourceState
+from mien.types import EXPRESSIONS, SourceState
 from web.analyze import MAX_IMAGES
 
 Json = dict[str, Any]

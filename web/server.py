@@ -20,7 +20,7 @@ from cheroot.makefile import StreamReader, StreamWriter
 from cheroot.server import HTTPConnection, HTTPRequest
 from flask import Flask
 
-from mien.expressions import MienError
+from mien.errors import MienError
 from web.security import is_loopback
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from flask import Blueprint, Response
 from werkzeug.exceptions import ServiceUnavailable
 
-from mien.expressions import Snapshot
+from mien.types import Snapshot
 
 if TYPE_CHECKING:
     from web.app import Camera

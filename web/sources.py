@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from flask import Blueprint, Response, abort, jsonify
 from werkzeug.exceptions import TooManyRequests
 
-from mien.expressions import SourceError, SourceForbiddenError
+from mien.errors import SourceError, SourceForbiddenError
 from web.api import describe_source, sentence
 from web.jsonbody import json_field
 from web.streams import Viewers

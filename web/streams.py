@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from flask import Blueprint, Response, jsonify, request
 
 from mien.broadcast import Latest
-from mien.expressions import Snapshot
+from mien.types import Snapshot
 from web.api import StateOf
 
 if TYPE_CHECKING:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mien.detector.base import Detector, clip_box
+from mien.detector.base import Detector
 from mien.detector.dlib_hog import DlibDetector
 from mien.detector.haar import HaarDetector
 from mien.detector.mtcnn_nets import MtcnnDetector
 from mien.detector.yunet import YuNetDetector
-from mien.expressions import DetectorError
+from mien.errors import DetectorError
+from mien.types import clip_box
 
 __all__ = ["DETECTORS", "Detector", "HaarDetector", "clip_box", "create_detector"]
 

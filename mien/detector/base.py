@@ -9,7 +9,8 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from mien.expressions import Box, DetectorError
+from mien.errors import DetectorError
+from mien.types import Box, clip_box
 
 
 class Detector(Protocol):
@@ -64,15 +65,6 @@ def boxes_inside(found: Iterable[tuple[float, float, float, float]], pixels_bgr:
     height, width = pixels_bgr.shape[:2]
     clipped = (clip_box(x, y, w, h, width, height) for x, y, w, h in found)
     return sorted((box for box in clipped if box is not None), key=lambda box: (box.x, box.y, box.w))
-
-
-def clip_box(x: float, y: float, w: float, h: float, width: int, height: int) -> Box | None:
-    """The part of a box that lies inside a picture of width x height pixels, rounded; None where nothing does."""
-    left, top = max(0, round(x)), max(0, round(y))
-    right, bottom = min(width, round(x + w)), min(height, round(y + h))
-    if right <= left or bottom <= top:
-        return None
-    return Box(left, top, right - left, bottom - top)
 
 
 def require_package(module: str, detector: str, package: str) -> None:

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from mien.detector.base import boxes_inside, require_package, scaled, search_scale
-from mien.expressions import Box
+from mien.types import Box
 
 
 class DlibDetector:

@@ -13,8 +13,9 @@ import numpy as np
 
 from mien.detector.base import boxes_inside, check_pixels, search_scale
 from mien.detector.face_check import FaceCheck, Square
-from mien.expressions import Box, DetectorError, shared_area
+from mien.errors import DetectorError
 from mien.reduced import reduced_gray
+from mien.types import Box, shared_area
 
 Proposal = tuple[Square, tuple[int, int]]
 

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 
 from mien.detector.base import as_square, boxes_inside, require_package, scaled, search_scale
-from mien.expressions import Box
 from mien.keras_files import import_keras
+from mien.types import Box
 
 
 class MtcnnDetector:

@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 
 from mien.detector.base import as_square, boxes_inside, scaled, search_scale
-from mien.expressions import Box, DetectorError
+from mien.errors import DetectorError
+from mien.types import Box
 
 MODEL_FILE = "face_detection_yunet_2023mar.onnx"
 MODEL_SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"

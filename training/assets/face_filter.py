@@ -18,8 +18,8 @@ import numpy as np
 
 from mien.detector import HaarDetector
 from mien.detector.face_check import FILE, SCALES, FaceCheck
-from mien.expressions import Box
 from mien.reduced import reduced_gray
+from mien.types import Box
 from training.evaluate.frames import face_paths, frames_with_faces, frames_without_faces, read_gray, shuffled
 from training.options import add_data, add_out, writable
 

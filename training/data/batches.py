@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from mien.expressions import EXPRESSIONS
+from mien.types import EXPRESSIONS
 from training.data.dataset import Split
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mien.expressions import EXPRESSIONS
+from mien.types import EXPRESSIONS
 from training.data.files import (
     CSV_SIDE_PX,
     DataError,

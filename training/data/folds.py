@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mien.expressions import EXPRESSIONS
+from mien.types import EXPRESSIONS
 from training.data.dataset import Split, groups
 from training.recipe import RunError
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from mien.expressions import EXPRESSIONS
 from mien.keras_files import load_network
+from mien.types import EXPRESSIONS
 from training.data.dataset import load_dataset
 from training.evaluate.metrics import score
 from training.export import export_calibrated

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from mien.detector import DETECTORS, create_detector
-from mien.expressions import ModelError
+from mien.errors import ModelError
 from model import FacialExpressionModel
 from training.data.dataset import Split, load_dataset
 from training.evaluate.costs import measure

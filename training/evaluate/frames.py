@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 
 from mien.detector import Detector
-from mien.expressions import EXPRESSIONS, Analysis, Box, Frame
 from mien.pipeline import Classifier, Pipeline
+from mien.types import EXPRESSIONS, Analysis, Box, Frame
 from training.data.dataset import Split
 from training.data.files import DataError, read_image
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from mien.expressions import EXPRESSIONS
+from mien.types import EXPRESSIONS
 from training.data.dataset import Dataset, Split, not_in
 
 CALIBRATION_BINS = 15

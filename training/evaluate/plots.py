@@ -14,7 +14,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mien.expressions import EXPRESSIONS
+from mien.types import EXPRESSIONS
 from training.data.dataset import Dataset, Split
 from training.evaluate.metrics import Scores
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mien.expressions import EXPRESSIONS
+from mien.types import EXPRESSIONS
 from training.data.files import DataError, files_under, parse_pixels, read_image, read_rows, resized
 from training.options import add_network, report_skipped, square_model
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mien.expressions import EXPRESSIONS, ModelError
+from mien.errors import ModelError
+from mien.types import EXPRESSIONS
 from training.evaluate import frames, plots
 from training.evaluate.costs import Costs
 from training.evaluate.frames import EndToEnd

@@ -8,8 +8,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from mien.expressions import EXPRESSIONS
 from mien.keras_files import load_network, stored_labels
+from mien.types import EXPRESSIONS
 from training.data.dataset import Split
 from training.fit.devices import answers, device_count
 from training.recipe import SIDES_PX, RunError

@@ -1,19 +1,71 @@
-"""The limit of open files, on systems that are pretended."""
-
 from __future__ import annotations
 
+import ctypes
+import gc
 import sys
 import threading
+import weakref
 from types import SimpleNamespace
 
 import pytest
 
 import main
-from mien import open_files
-from mien.open_files import allow_open_files
+from mien import process
 from mien.settings import Settings
 from tests.fakes import FakePipeline
 from tests.web_fakes import free_port
+
+
+class FakeLibrary:
+    def __init__(self):
+        self.trimmed = []
+
+    def malloc_trim(self, pad):
+        self.trimmed.append(pad)
+        return 1
+
+
+class Knot:
+    def __init__(self):
+        self.itself = self
+
+
+@pytest.fixture(autouse=True)
+def _thaw():
+    yield
+    gc.unfreeze()
+
+
+def test_objects_that_refer_to_each_other_alone_are_freed_and_the_others_left_alone(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "win32")
+    gc.disable()
+    try:
+        gone = weakref.ref(Knot())
+        assert gone() is not None
+        process.give_back()
+        assert gone() is None
+        assert gc.get_freeze_count() > 0
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize(("platform", "trimmed"), [("linux", [0]), ("darwin", []), ("win32", [])])
+def test_freed_memory_is_given_back_on_linux_alone(platform, trimmed, monkeypatch):
+    library = FakeLibrary()
+    monkeypatch.setattr(sys, "platform", platform)
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: library)
+    process.give_back()
+    assert library.trimmed == trimmed
+
+
+def test_another_c_library_is_no_fault(monkeypatch):
+    def missing(name):
+        raise OSError(f"{name}: cannot open shared object file")
+
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(ctypes, "CDLL", missing)
+    process.give_back()
+
 
 ENDLESS = -1
 
@@ -47,7 +99,7 @@ class Limits(SimpleNamespace):
 def test_the_limit_is_raised_as_far_as_allowed_and_never_lowered(monkeypatch, before, after) -> None:
     limits = Limits(now=before, refuses=False)
     monkeypatch.setitem(sys.modules, "resource", limits)
-    allow_open_files()
+    process.allow_open_files()
     assert limits.now == after
 
 
@@ -55,13 +107,13 @@ def test_a_system_that_refuses_or_has_no_limit_is_no_fault(monkeypatch) -> None:
     limits = Limits(now=(256, ENDLESS), refuses=True)
     for module in (limits, None):  # None: it can not be imported
         monkeypatch.setitem(sys.modules, "resource", module)
-        allow_open_files()
+        process.allow_open_files()
     assert limits.now == (256, ENDLESS)
 
 
 def test_the_program_raises_it_when_it_starts(monkeypatch) -> None:
     raised = []
-    monkeypatch.setattr(open_files, "allow_open_files", lambda: raised.append(True))
+    monkeypatch.setattr(process, "allow_open_files", lambda: raised.append(True))
     monkeypatch.setattr(main, "create_pipeline", lambda _: FakePipeline())
     stop = threading.Event()
     stop.set()

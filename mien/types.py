@@ -1,4 +1,4 @@
-"""The vocabulary every room shares: label order, frames, boxes, faces, analyses, errors.
+"""The vocabulary every room shares: label order, frames, boxes, faces, analyses.
 
 Imports numpy alone, so that any room may import it.
 """
@@ -16,62 +16,6 @@ EXPRESSIONS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"
 
 SourceState = Literal["live", "file", "demo", "resting", "reconnecting", "ended"]
 """What a source is doing now; `live` is a webcam or a network camera, `file` a video or an image."""
-
-
-class MienError(Exception):
-    """Anything a user can mend: the message says what was expected and what was found."""
-
-
-class SettingsError(MienError):
-    """A command-line option or MIEN_* variable has a value that can not be used."""
-
-
-class ModelError(MienError):
-    """model.json or the weights are missing, broken, or do not fit each other."""
-
-
-class DetectorError(MienError):
-    """A face detector, or a file it needs, is missing or broken."""
-
-
-class ImageError(MienError):
-    """Bytes that should be an image are not, are broken, or are too large."""
-
-
-class NotAnImageError(ImageError):
-    """The bytes are of no known image format."""
-
-
-class ImageTooLargeError(ImageError):
-    """The image has more bytes or pixels than allowed."""
-
-
-class RecordingError(MienError):
-    """The session can not be recorded: folder missing, no permission, disk full."""
-
-
-class BusyError(MienError):
-    """Too many ask at once; `retry_in_s` is when it is worth asking again, in seconds."""
-
-    def __init__(self, message: str, retry_in_s: float = 1.0) -> None:
-        super().__init__(message)
-        self.retry_in_s = retry_in_s
-
-
-class SourceError(MienError):
-    """A source can not be opened or gives no frame (any more); trying again may help."""
-
-
-class SourceMissingError(SourceError):
-    """The named file does not exist, or is no video or image: trying again will not help."""
-
-
-class SourceForbiddenError(SourceError):
-    """A source that may not be chosen from outside."""
-
-
-class SourceEndedError(SourceError):
-    """A file was played to its end and does not loop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,3 +190,12 @@ class SourceStatus:
     reason: str | None = None
     retry_in_s: float | None = None
     fps: float = 0.0
+
+
+def clip_box(x: float, y: float, w: float, h: float, width: int, height: int) -> Box | None:
+    """The part of a box that lies inside a picture of width x height pixels, rounded; None where nothing does."""
+    left, top = max(0, round(x)), max(0, round(y))
+    right, bottom = min(width, round(x + w)), min(height, round(y + h))
+    if right <= left or bottom <= top:
+        return None
+    return Box(left, top, right - left, bottom - top)
