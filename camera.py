@@ -23,6 +23,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from mien import annotate as drawing
+from mien.analysis.tracker import Tracker
 from mien.capture import BACKOFF_S, HANG_AFTER_S, OPEN_WITHIN_S
 from mien.clock import Clock
 from mien.errors import SourceError
@@ -32,7 +33,6 @@ from mien.pulse import Pulse
 from mien.recorder import Saving, VideoWriter, is_same_file
 from mien.screen import Prepare, Record, Screen
 from mien.sources import Source, open_source
-from mien.tracker import Tracker
 from mien.types import Analysis, Frame, SourceStatus
 
 STOP_WITHIN_S = 2.5
@@ -53,8 +53,8 @@ class Analyzer(Protocol):
 def default_pipeline() -> Analyzer:
     """The pipeline of `python main.py` without options: Haar cascade and model.json beside this file."""
     # Imported here: Keras takes seconds to load, and who hands in a pipeline need not wait for it.
+    from mien.analysis.pipeline import Pipeline
     from mien.detector import create_detector
-    from mien.pipeline import Pipeline
     from model import FacialExpressionModel
 
     return Pipeline(create_detector("haar"), FacialExpressionModel())

@@ -17,8 +17,8 @@ from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
+    from mien.analysis.pipeline import Pipeline
     from mien.choices import Choices
-    from mien.pipeline import Pipeline
     from mien.settings import Settings
 
 REST_AFTER_S = 10.0
@@ -55,6 +55,7 @@ def _main(argv: Sequence[str]) -> int:
 def run(settings: Settings, stop: threading.Event) -> None:
     """Put the parts together and serve until `stop` is set. Raises MienError where a part can not start."""
     from camera import VideoCamera
+    from mien.analysis.uploads import Visitors, analyze_image
     from mien.choices import Choices
     from mien.explain import Explainer
     from mien.imaging import jpeg_to_png
@@ -63,8 +64,6 @@ def run(settings: Settings, stop: threading.Event) -> None:
     from mien.process import allow_open_files
     from mien.session import SessionRecorder
     from mien.sources import source_kind
-    from mien.still import analyze_image
-    from mien.visitors import Visitors
     from web import create_app
     from web.access import token_for
     from web.security import is_loopback
@@ -148,8 +147,8 @@ def check_early(settings: Settings, choices: Choices) -> None:
 
 def create_pipeline(settings: Settings) -> Pipeline:
     """The detector and the model the settings name, ready to analyse. Raises DetectorError or ModelError."""
+    from mien.analysis.pipeline import Pipeline
     from mien.detector import create_detector
-    from mien.pipeline import Pipeline
     from mien.process import give_back
     from model import FacialExpressionModel
 

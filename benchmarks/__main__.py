@@ -11,8 +11,8 @@ from pathlib import Path
 from benchmarks import latency, loops, steadiness
 from benchmarks.crowd import crowd
 from benchmarks.program import Program
+from mien.analysis.pipeline import Pipeline
 from mien.detector import HaarDetector
-from mien.pipeline import Pipeline
 from model import FacialExpressionModel
 
 RESULTS = Path(__file__).parent / "results.json"

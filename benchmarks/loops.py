@@ -19,11 +19,11 @@ import cv2
 import numpy as np
 
 from benchmarks.seed_loop import SeedLoop
+from mien.analysis.pipeline import Pipeline
+from mien.analysis.tracker import Tracker
 from mien.annotate import annotate
 from mien.detector import HaarDetector
 from mien.imaging import encode_jpeg
-from mien.pipeline import Pipeline
-from mien.tracker import Tracker
 from mien.types import Analysis, Box, Frame
 
 MEDIA = Path(__file__).parents[2] / "shared" / "media"

@@ -46,8 +46,8 @@ class Steadiness:
 
 def main() -> None:
     """Measure the shipped network and print it."""
+    from mien.analysis.pipeline import Pipeline
     from mien.detector import HaarDetector
-    from mien.pipeline import Pipeline
     from model import FacialExpressionModel
 
     report(Pipeline(HaarDetector(), FacialExpressionModel()))
@@ -74,7 +74,7 @@ def report(pipeline: Any) -> dict[str, float]:
 
 def measure(pipeline: Any) -> Steadiness:
     """The clip at its own pace through the pipeline, every frame."""
-    from mien.tracker import Tracker
+    from mien.analysis.tracker import Tracker
 
     clip = cv2.VideoCapture(str(CLIP))
     fps = clip.get(cv2.CAP_PROP_FPS)

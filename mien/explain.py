@@ -13,11 +13,11 @@ from typing import Any, Protocol
 import cv2
 import numpy as np
 
+from mien.analysis.pipeline import crop_faces
 from mien.errors import ModelError
 from mien.imaging import encode_png
 from mien.keras_files import import_keras
 from mien.keras_graph import feature_maps, flatten, scores
-from mien.pipeline import crop_faces
 from mien.types import EXPRESSIONS, Face
 
 FINE = 1 / 4

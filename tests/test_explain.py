@@ -8,12 +8,12 @@ import pytest
 import tiny_networks
 
 from mien import explain
+from mien.analysis.pipeline import crop_faces
 from mien.demo import DemoSource
 from mien.detector import HaarDetector
 from mien.errors import ModelError
 from mien.explain import Explainer, GradCam, heat_png, overlay
 from mien.keras_files import import_keras
-from mien.pipeline import crop_faces
 from mien.types import EXPRESSIONS, Box, Face
 from model import FacialExpressionModel
 from tests.web_fakes import face_showing

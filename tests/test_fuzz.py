@@ -24,15 +24,14 @@ from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
+from mien.analysis.pipeline import Pipeline
+from mien.analysis.uploads import Visitors, analyze_image
 from mien.choices import Choices
 from mien.detector import HaarDetector
-from mien.pipeline import Pipeline
 from mien.privacy import Privacy
 from mien.session import SessionRecorder
 from mien.source_base import quiet_opencv
-from mien.still import analyze_image
 from mien.types import Snapshot, SourceStatus
-from mien.visitors import Visitors
 from tests.media import composite_frame
 from tests.test_contract import NoWebcams, build
 from tests.test_privacy import Even

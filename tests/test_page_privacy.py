@@ -12,9 +12,9 @@ import pytest
 
 from camera import default_pipeline
 from mien import privacy
+from mien.analysis.uploads import Visitors
 from mien.privacy import Privacy
 from mien.types import Box
-from mien.visitors import Visitors
 from tests.browser_camera import CHOOSE, FACE, Program, choose_camera, demo_pictures, film, lend
 from tests.media import SHARED
 from tests.page import BLOCKS, find, press, texts

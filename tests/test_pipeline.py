@@ -3,8 +3,8 @@ import threading
 import numpy as np
 import pytest
 
-from mien.pipeline import Pipeline, crop_faces
-from mien.tracker import DETECT_EVERY_S, Tracker
+from mien.analysis.pipeline import Pipeline, crop_faces
+from mien.analysis.tracker import DETECT_EVERY_S, Tracker
 from mien.types import EXPRESSIONS, Box, Frame
 
 

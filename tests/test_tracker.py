@@ -3,7 +3,8 @@ import itertools
 import numpy as np
 import pytest
 
-from mien.tracker import DETECT_EVERY_S, FORGET_AFTER_S, OneEuroFilter, Tracker
+from mien.analysis.smoothing import OneEuroFilter
+from mien.analysis.tracker import DETECT_EVERY_S, FORGET_AFTER_S, Tracker
 from mien.types import Box
 
 FRAME_S = 1 / 30

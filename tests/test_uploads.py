@@ -1,4 +1,4 @@
-"""Images that follow each other: each key has its own faces, and none can disturb another."""
+"""Images that follow each other, told apart by a key, and images that stand alone."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from mien.analysis.uploads import FORGET_AFTER_S, MAX_SIDE_PX, MAX_VISITORS, Visitors, analyze_image
 from mien.errors import BusyError, ImageError, NotAnImageError
-from mien.imaging import encode_png
+from mien.imaging import encode_jpeg, encode_png
 from mien.types import Analysis, Box, Face
-from mien.visitors import FORGET_AFTER_S, MAX_VISITORS, Visitors
 from tests.fakes import FakeClock
 from tests.test_contract import check
 from tests.test_pipeline import LEFT, BrightnessClassifier, ScriptedDetector, picture
@@ -20,7 +20,7 @@ from web import create_app
 
 IMAGE = encode_png(picture(LEFT))
 KEY = "browser-1"
-SHARES = np.full(7, 1 / 7, np.float32)
+EVEN = np.full(7, 1 / 7, np.float32)
 
 
 class CountingPipeline:
@@ -43,7 +43,7 @@ class CountingPipeline:
         self.kept.append(tracker)
         self.times_s.append(frame.captured_at)
         self.used[id(tracker)] = self.used.get(id(tracker), 0) + 1
-        return Analysis(frame.width, frame.height, (Face(Box(0, 0, 9, 9), SHARES, SHARES, self.used[id(tracker)]),))
+        return Analysis(frame.width, frame.height, (Face(Box(0, 0, 9, 9), EVEN, EVEN, self.used[id(tracker)]),))
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_each_key_counts_its_faces_from_1(clock) -> None:
     def analyze(frame, tracker) -> Analysis:
         boxes = [Box(0, 0, 9, 9), Box(20, 0, 9, 9)]
         faces = [tracker.update(boxes, clock.monotonic()) for _ in range(2)][-1]
-        return Analysis(frame.width, frame.height, tuple(Face(face.box, SHARES, SHARES, face.id) for face in faces))
+        return Analysis(frame.width, frame.height, tuple(Face(face.box, EVEN, EVEN, face.id) for face in faces))
 
     visitors = Visitors(SimpleNamespace(analyze=analyze), clock)
     for key in (KEY, "other-key", KEY):
@@ -146,7 +146,7 @@ def test_one_image_of_a_key_at_a_time_and_others_go_on(visitors, pipeline, clock
 
 
 def test_faces_keep_their_numbers_and_are_smoothed_for_real(clock) -> None:
-    from mien.pipeline import Pipeline
+    from mien.analysis.pipeline import Pipeline
 
     visitors = Visitors(Pipeline(ScriptedDetector([LEFT]), BrightnessClassifier()), clock)
     faces = []
@@ -218,3 +218,53 @@ def test_a_second_request_of_a_key_is_refused_while_the_first_is_answered(client
 def test_without_it_there_are_no_keys(fake_camera) -> None:
     client = create_app(fake_camera, analyze=lambda _: Analysis(9, 9)).test_client()
     assert client.post(f"/api/analyze?track={KEY}", data=IMAGE, content_type="image/png").status_code == 404
+
+
+class Finder:
+    """Finds one face over the lower right quarter of any picture."""
+
+    def analyze(self, frame, tracker=None):
+        self.seen = (frame.width, frame.height)
+        w, h = max(1, frame.width // 2), max(1, frame.height // 2)
+        return Analysis(frame.width, frame.height, (Face(Box(frame.width - w, frame.height - h, w, h), EVEN, EVEN),))
+
+
+@pytest.mark.parametrize(
+    ("size", "seen", "box"),
+    [
+        ((320, 240), (320, 240), Box(160, 120, 160, 120)),
+        ((3840, 2160), (1920, 1080), Box(1920, 1080, 1920, 1080)),
+        ((3000, 4000), (1440, 1920), Box(1500, 2000, 1500, 2000)),
+        ((1, 1), (1, 1), Box(0, 0, 1, 1)),
+        ((1, 20_000), (1, 1920), Box(0, 10_000, 1, 10_000)),
+    ],
+)
+def test_boxes_are_in_pixels_of_the_image_as_it_was_sent(size, seen, box):
+    finder = Finder()
+    analysis = analyze_image(encode_png(np.zeros((size[1], size[0], 3), np.uint8)), finder)
+    assert (analysis.width, analysis.height) == size
+    assert finder.seen == seen
+    assert max(seen) <= MAX_SIDE_PX
+    assert [face.box for face in analysis.faces] == [box]
+    assert analysis.faces[0].id is None
+
+
+@pytest.mark.parametrize("data", [b"", b"text", encode_jpeg(np.zeros((9, 9, 3), np.uint8))[:300]])
+def test_what_is_no_whole_image_is_refused(data):
+    with pytest.raises(ImageError):
+        analyze_image(data, Finder())
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 3000), (3000, 1), (23, 24), (24, 24)])
+def test_the_real_detector_takes_the_smallest_and_narrowest(size):
+    from mien.analysis.pipeline import Pipeline
+    from mien.detector import create_detector
+
+    class Nobody:
+        input_size_px = (48, 48)
+
+        def predict(self, faces):
+            return np.full((len(faces), 7), 1 / 7, np.float32)
+
+    image = encode_png(np.zeros((size[1], size[0], 3), np.uint8))
+    assert analyze_image(image, Pipeline(create_detector("haar"), Nobody())).faces == ()

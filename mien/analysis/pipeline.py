@@ -17,8 +17,8 @@ from typing import Any, Protocol
 import cv2
 import numpy as np
 
+from mien.analysis.tracker import Track, Tracker
 from mien.detector import Detector
-from mien.tracker import Track, Tracker
 from mien.types import Analysis, Box, Face, Frame, clip_box
 
 UNSURE_BELOW = 0.5

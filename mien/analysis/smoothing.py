@@ -73,3 +73,34 @@ class SteadyExpression:
     def _take(self, label: int) -> None:
         self._label = label
         self._lead_s = np.zeros(len(EXPRESSIONS))
+
+
+class OneEuroFilter:
+    """Steadies a vector that changes over time: calm when it rests, quick when it moves.
+
+    Casiez, Roussel and Vogel, "1 euro filter: a simple speed-based low-pass filter for noisy input in
+    interactive systems" (2012). min_cutoff_hz: smoothing at rest. beta: how fast it gives way to movement,
+    in Hz per unit a second.
+    """
+
+    def __init__(self, value: np.ndarray, time_s: float, *, min_cutoff_hz: float = 2.0, beta: float = 8.0) -> None:
+        self.value = np.asarray(value, float)
+        self._speed = np.zeros_like(self.value)
+        self._time_s = time_s
+        self._min_cutoff_hz = min_cutoff_hz
+        self._beta = beta
+
+    def update(self, value: np.ndarray, time_s: float, unit: float = 1.0) -> np.ndarray:
+        """The filtered value at time_s; `unit` is the length that movement is measured by."""
+        elapsed_s = max(1e-3, time_s - self._time_s)
+        self._time_s = time_s
+        speed = (value - self.value) / elapsed_s
+        self._speed += _share(1.0, elapsed_s) * (speed - self._speed)
+        cutoff_hz = self._min_cutoff_hz + self._beta * float(np.abs(self._speed).max()) / unit
+        self.value = self.value + _share(cutoff_hz, elapsed_s) * (value - self.value)
+        return self.value
+
+
+def _share(cutoff_hz: float, elapsed_s: float) -> float:
+    """How much of the way to a new value a first-order low-pass goes in elapsed_s."""
+    return 1 / (1 + 1 / (2 * math.pi * cutoff_hz * elapsed_s))

@@ -2,8 +2,8 @@ import cv2
 import numpy as np
 import pytest
 
-from mien.follower import Follower
-from mien.tracker import DETECT_EVERY_S, SEARCH_EVERY_S, Tracker
+from mien.analysis.optical_flow import Follower
+from mien.analysis.tracker import DETECT_EVERY_S, SEARCH_EVERY_S, Tracker
 from mien.types import Box, Frame
 
 FRAME_S = 1 / 30

@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
-from mien.steady import FORGET_AFTER_S, LEAD_S, SteadyExpression
+from mien.analysis.smoothing import FORGET_AFTER_S, LEAD_S, SteadyExpression
 from mien.types import EXPRESSIONS
 
 

@@ -1,0 +1,1 @@
+"""What is seen in the frames: faces found, followed and read."""
