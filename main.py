@@ -57,7 +57,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
     from camera import VideoCamera
     from mien.analysis.uploads import Visitors, analyze_image
     from mien.choices import Choices
-    from mien.explain import Explainer
+    from mien.cnn.gradcam import Explainer
     from mien.imaging import jpeg_to_png
     from mien.live import ask_for_camera
     from mien.privacy import Privacy

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from mien.cnn.loader import import_keras, load_network, stored_labels
 from mien.errors import ModelError
-from mien.keras_files import import_keras, load_network, stored_labels
 from mien.types import EXPRESSIONS
 
 # Above 16 faces a call the time for each face no longer falls, and memory keeps growing.

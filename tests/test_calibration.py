@@ -4,7 +4,7 @@ import re
 import numpy as np
 import pytest
 
-from mien.keras_files import import_keras
+from mien.cnn.loader import import_keras
 from mien.types import EXPRESSIONS
 from model import FacialExpressionModel
 from tests.synthetic import write_folders

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from flask import Flask
 
+from mien.cnn.gradcam import heat_png
 from mien.errors import ModelError
-from mien.explain import heat_png
 from mien.privacy import Privacy
 from mien.types import Snapshot
 from tests.fakes import FakeClock

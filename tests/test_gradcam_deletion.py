@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mien.keras_files import import_keras
+from mien.cnn.loader import import_keras
 from tests.synthetic import write_folders
 from training.__main__ import main
 from training.evaluate.gradcam_deletion import FILLS, PLAIN, WAYS, as_text, highest, masking_drops, mean_with_interval

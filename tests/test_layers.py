@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from mien.keras_files import import_keras
-from mien.layers import PATTERNS, LocalBinaryPatterns, MeanImage, Standardize, pattern_of_code
+from mien.cnn.layers import PATTERNS, LocalBinaryPatterns, MeanImage, Standardize, pattern_of_code
+from mien.cnn.loader import import_keras
 
 keras = import_keras()
 

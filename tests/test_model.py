@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 import tiny_networks as tiny
 
+from mien.cnn.layers import LocalBinaryPatterns, MeanImage, Standardize
+from mien.cnn.loader import import_keras
 from mien.errors import ModelError
-from mien.keras_files import import_keras
-from mien.layers import LocalBinaryPatterns, MeanImage, Standardize
 from mien.types import EXPRESSIONS
 from model import FacialExpressionModel, _freeze
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tiny_networks
 
-from mien.keras_files import import_keras
+from mien.cnn.loader import import_keras
 from model import FacialExpressionModel
 from training.export import export
 from training.networks import NETWORKS

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from mien.keras_files import import_keras
+from mien.cnn.loader import import_keras
 from tests.synthetic import write_folders
 from training.data.dataset import load_dataset
 from training.evaluate import plots

@@ -3,8 +3,8 @@ import json
 import numpy as np
 import pytest
 
+from mien.cnn.loader import import_keras
 from mien.errors import ModelError
-from mien.keras_files import import_keras
 from model import FacialExpressionModel
 from tests.test_metrics import probabilities_for
 from training.evaluate import plots

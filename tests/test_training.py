@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from mien.layers import MeanImage
+from mien.cnn.layers import MeanImage
 from mien.types import EXPRESSIONS
 from model import FacialExpressionModel
 from tests.synthetic import write_csv, write_folders

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from mien.cnn.loader import import_keras
 from mien.demo import FACES_FILE
 from mien.detector.face_check import FILE
-from mien.keras_files import import_keras
 from tests.synthetic import write_folders
 from training.__main__ import main, parse
 from training.export import export

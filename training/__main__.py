@@ -10,8 +10,8 @@ from importlib import import_module
 from types import ModuleType
 from typing import NoReturn
 
+from mien.cnn.loader import import_keras
 from mien.errors import MienError
-from mien.keras_files import import_keras
 
 COMMANDS = {
     "train": "training.fit.train",

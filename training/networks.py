@@ -14,7 +14,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from mien.layers import LocalBinaryPatterns, MeanImage, Standardize
+from mien.cnn.layers import LocalBinaryPatterns, MeanImage, Standardize
 from mien.types import EXPRESSIONS
 
 
@@ -64,7 +64,7 @@ def hybrid_lbp(side_px: int = 48, **style: Any) -> keras.Model:
     """The network `elu` with histograms of local binary patterns beside its convolutions: what do they add?
 
     Raw pixels go through the convolutions of `elu`; uniform patterns are counted over 6x6 cells
-    (`mien.layers.LocalBinaryPatterns`; Ojala et al., 2002; Ahonen et al., 2006) and go through dense 128; both are
+    (`mien.cnn.layers.LocalBinaryPatterns`; Ojala et al., 2002; Ahonen et al., 2006) and go through dense 128; both are
     joined before the dense 64 and 64. Hand-made features beside learned ones after Alizadeh and Fazel (2017), who
     joined gradient histograms; binary patterns for expressions after Shan, Gong and McOwan (2009).
     Input, output and style as in `six_layer`.

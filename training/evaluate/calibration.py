@@ -11,7 +11,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from mien.keras_files import load_network
+from mien.cnn.loader import load_network
 from mien.types import EXPRESSIONS
 from training.data.dataset import load_dataset
 from training.evaluate.metrics import score

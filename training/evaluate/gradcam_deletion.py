@@ -8,7 +8,7 @@ fills and the same number of pixels, and every figure is printed:
   seen, and disturb it more than one hole as large: against them the highest fifth has the hardest stand.
 - "blur": a blurred copy of the image: fine detail goes, and hardly any new edges come.
 
-Method and feature maps were chosen on Training images (see `mien.explain.FINE`); PublicTest reports.
+Method and feature maps were chosen on Training images (see `mien.cnn.gradcam.FINE`); PublicTest reports.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from functools import partial
 import cv2
 import numpy as np
 
-from mien.explain import GradCam
+from mien.cnn.gradcam import GradCam
 from training.data.dataset import load_dataset
 from training.options import add_data, add_network, report_skipped, square_model
 from training.recipe import RunError
@@ -49,7 +49,7 @@ def masking_drops(
     Hidden pixels, a fifth of the image: those that `explain` rates highest, random ones, the first moved round the
     image by a random distance, a disc around a random place, and where given those that `plain` rates highest.
     predict: uint8 (n, h, w, 1) -> probabilities (n, 7). explain, plain: images and labels -> heat (n, h, w), as
-    `mien.explain.GradCam`.
+    `mien.cnn.gradcam.GradCam`.
     """
     rng = np.random.default_rng(seed)
     n, height, width = images.shape[:3]

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from mien.layers import MeanImage
+from mien.cnn.layers import MeanImage
 from training.data.augment import Augment
 from training.data.batches import Batches, MixUp, one_hot
 from training.data.dataset import Dataset

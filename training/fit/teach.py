@@ -17,7 +17,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from mien.keras_files import load_network
+from mien.cnn.loader import load_network
 from training.data.dataset import Dataset, Split, load_dataset
 from training.data.folds import fold_of
 from training.export import export

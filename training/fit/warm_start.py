@@ -8,7 +8,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from mien.keras_files import load_network, stored_labels
+from mien.cnn.loader import load_network, stored_labels
 from mien.types import EXPRESSIONS
 from training.data.dataset import Split
 from training.fit.devices import answers, device_count

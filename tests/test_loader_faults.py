@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import tiny_networks as tiny
 
+from mien.cnn.keras2 import upgrade
+from mien.cnn.loader import import_keras, load_network
 from mien.errors import ModelError
-from mien.keras_dialects import upgrade
-from mien.keras_files import import_keras, load_network
 
 keras = import_keras()
 

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import tiny_networks
 
-from mien import explain
 from mien.analysis.pipeline import crop_faces
+from mien.cnn import gradcam
+from mien.cnn.gradcam import Explainer, GradCam, heat_png, overlay
+from mien.cnn.loader import import_keras
 from mien.demo import DemoSource
 from mien.detector import HaarDetector
 from mien.errors import ModelError
-from mien.explain import Explainer, GradCam, heat_png, overlay
-from mien.keras_files import import_keras
 from mien.types import EXPRESSIONS, Box, Face
 from model import FacialExpressionModel
 from tests.web_fakes import face_showing
@@ -129,7 +129,7 @@ def test_what_can_not_be_explained_is_told(network, monkeypatch):
     layers = keras.layers
     with pytest.raises(ModelError, match="expected a network with a convolution"):
         GradCam(keras.Sequential([layers.Input((4, 4, 1)), layers.Flatten(), layers.Dense(7)]))
-    monkeypatch.setattr(explain.import_keras().backend, "backend", lambda: "openvino")
+    monkeypatch.setattr(gradcam.import_keras().backend, "backend", lambda: "openvino")
     with pytest.raises(ModelError, match="expected Keras on tensorflow, jax or torch, found it on openvino"):
         GradCam(network)
 
@@ -180,7 +180,7 @@ def test_the_label_shown_is_explained_in_the_crop_the_network_saw(network):
 
 def test_it_is_prepared_on_first_use_and_once_for_all_threads(network, monkeypatch):
     made = []
-    monkeypatch.setattr(explain, "GradCam", lambda network: made.append(1) or GradCam(network))
+    monkeypatch.setattr(gradcam, "GradCam", lambda network: made.append(1) or GradCam(network))
     explainer = Explainer(Classifier(network))
     assert not made
     pixels = np.random.default_rng(2).integers(0, 256, (240, 400, 3)).astype(np.uint8)
@@ -199,7 +199,7 @@ def test_it_is_prepared_on_first_use_and_once_for_all_threads(network, monkeypat
 def test_a_network_that_can_not_be_explained_is_tried_once(monkeypatch):
     layers = keras.layers
     made = []
-    monkeypatch.setattr(explain, "GradCam", lambda network: made.append(1) or GradCam(network))
+    monkeypatch.setattr(gradcam, "GradCam", lambda network: made.append(1) or GradCam(network))
     plain = keras.Sequential([layers.Input((12, 12, 1)), layers.Flatten(), layers.Dense(7)])
     explainer = Explainer(Classifier(plain))
     for _ in range(2):

@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from mien.cnn.keras2 import named_objects, upgrade
 from mien.errors import ModelError
-from mien.keras_dialects import named_objects, upgrade
 
 _LONGEST_CAUSE = 300
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -92,7 +92,7 @@ def _read_architecture(path: Path) -> Any:
     """The untrained network that model.json describes."""
     document = _read_document(path)
     keras = import_keras()
-    import mien.layers  # noqa: F401  so that Keras knows the layers of this project
+    import mien.cnn.layers  # noqa: F401  so that Keras knows the layers of this project
 
     try:
         config = upgrade(document)

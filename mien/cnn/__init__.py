@@ -1,0 +1,1 @@
+"""The network: loaded, made of its own layers, explained."""
