@@ -54,7 +54,7 @@ def default_pipeline() -> Analyzer:
     """The pipeline of `python main.py` without options: Haar cascade and model.json beside this file."""
     # Imported here: Keras takes seconds to load, and who hands in a pipeline need not wait for it.
     from mien.analysis.pipeline import Pipeline
-    from mien.detector import create_detector
+    from mien.detectors import create_detector
     from model import FacialExpressionModel
 
     return Pipeline(create_detector("haar"), FacialExpressionModel())

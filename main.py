@@ -148,7 +148,7 @@ def check_early(settings: Settings, choices: Choices) -> None:
 def create_pipeline(settings: Settings) -> Pipeline:
     """The detector and the model the settings name, ready to analyse. Raises DetectorError or ModelError."""
     from mien.analysis.pipeline import Pipeline
-    from mien.detector import create_detector
+    from mien.detectors import create_detector
     from mien.process import give_back
     from model import FacialExpressionModel
 

@@ -12,7 +12,7 @@ from benchmarks import latency, loops, steadiness
 from benchmarks.crowd import crowd
 from benchmarks.program import Program
 from mien.analysis.pipeline import Pipeline
-from mien.detector import HaarDetector
+from mien.detectors import HaarDetector
 from model import FacialExpressionModel
 
 RESULTS = Path(__file__).parent / "results.json"

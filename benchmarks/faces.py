@@ -17,9 +17,9 @@ from statistics import median
 import cv2
 import numpy as np
 
-from mien.detector import Detector, HaarDetector, create_detector
-from mien.detector.base import boxes_inside, scaled
-from mien.detector.haar import load_cascade
+from mien.detectors import Detector, HaarDetector, create_detector
+from mien.detectors.base import boxes_inside, scaled
+from mien.detectors.haar import load_cascade
 from mien.errors import DetectorError, MienError
 from mien.types import Box
 from training.evaluate.frames import face_paths, frames_with_faces, frames_without_faces

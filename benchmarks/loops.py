@@ -22,7 +22,7 @@ from benchmarks.seed_loop import SeedLoop
 from mien.analysis.pipeline import Pipeline
 from mien.analysis.tracker import Tracker
 from mien.annotate import annotate
-from mien.detector import HaarDetector
+from mien.detectors import HaarDetector
 from mien.imaging import encode_jpeg
 from mien.types import Analysis, Box, Frame
 

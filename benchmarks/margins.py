@@ -15,7 +15,7 @@ import numpy as np
 
 from benchmarks.faces import MODEL, RIGHT_IOU
 from mien.analysis.pipeline import Classifier, crop_faces
-from mien.detector import Detector, create_detector
+from mien.detectors import Detector, create_detector
 from mien.errors import MienError
 from mien.types import Box
 from model import FacialExpressionModel

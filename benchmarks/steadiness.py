@@ -47,7 +47,7 @@ class Steadiness:
 def main() -> None:
     """Measure the shipped network and print it."""
     from mien.analysis.pipeline import Pipeline
-    from mien.detector import HaarDetector
+    from mien.detectors import HaarDetector
     from model import FacialExpressionModel
 
     report(Pipeline(HaarDetector(), FacialExpressionModel()))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from mien.detector import DETECTORS
+from mien.detectors import DETECTORS
 from mien.errors import SettingsError
 
 ENVIRONMENT_PREFIX = "MIEN_"

@@ -8,7 +8,7 @@ import pytest
 from benchmarks.latency import first_and_last
 from benchmarks.loops import CLIP, boxes_right, clip_frames
 from benchmarks.steadiness import changes, delays
-from mien.detector import HaarDetector
+from mien.detectors import HaarDetector
 
 FPS = 20
 

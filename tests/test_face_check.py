@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mien.detector.face_check import SCALES, SIDE_PX, FaceCheck, cut
+from mien.detectors.face_filter import SCALES, SIDE_PX, FaceCheck, cut
 from mien.types import EXPRESSIONS, Box
 from tests.media import composite_frame
 from training.__main__ import main

@@ -27,7 +27,7 @@ from schemathesis.specs.openapi.checks import negative_data_rejection, positive_
 from mien.analysis.pipeline import Pipeline
 from mien.analysis.uploads import Visitors, analyze_image
 from mien.choices import Choices
-from mien.detector import HaarDetector
+from mien.detectors import HaarDetector
 from mien.privacy import Privacy
 from mien.session import SessionRecorder
 from mien.source_base import quiet_opencv

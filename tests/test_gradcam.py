@@ -12,7 +12,7 @@ from mien.cnn import gradcam
 from mien.cnn.gradcam import Explainer, GradCam, heat_png, overlay
 from mien.cnn.loader import import_keras
 from mien.demo import DemoSource
-from mien.detector import HaarDetector
+from mien.detectors import HaarDetector
 from mien.errors import ModelError
 from mien.types import EXPRESSIONS, Box, Face
 from model import FacialExpressionModel

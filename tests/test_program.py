@@ -19,7 +19,7 @@ import pytest
 import main
 from mien import live
 from mien.choices import Choices
-from mien.detector import HaarDetector
+from mien.detectors import HaarDetector
 from mien.errors import SourceError
 from mien.settings import Settings
 from mien.types import EXPRESSIONS, Box

@@ -258,7 +258,7 @@ def test_what_is_no_whole_image_is_refused(data):
 @pytest.mark.parametrize("size", [(1, 1), (1, 3000), (3000, 1), (23, 24), (24, 24)])
 def test_the_real_detector_takes_the_smallest_and_narrowest(size):
     from mien.analysis.pipeline import Pipeline
-    from mien.detector import create_detector
+    from mien.detectors import create_detector
 
     class Nobody:
         input_size_px = (48, 48)

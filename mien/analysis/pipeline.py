@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 
 from mien.analysis.tracker import Track, Tracker
-from mien.detector import Detector
+from mien.detectors import Detector
 from mien.types import Analysis, Box, Face, Frame, clip_box
 
 UNSURE_BELOW = 0.5

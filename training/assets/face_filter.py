@@ -16,8 +16,8 @@ import cv2
 import keras
 import numpy as np
 
-from mien.detector import HaarDetector
-from mien.detector.face_check import FILE, SCALES, FaceCheck
+from mien.detectors import HaarDetector
+from mien.detectors.face_filter import FILE, SCALES, FaceCheck
 from mien.reduced import reduced_gray
 from mien.types import Box
 from training.evaluate.frames import face_paths, frames_with_faces, frames_without_faces, read_gray, shuffled
@@ -47,7 +47,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--faces", type=int, default=14000, help="images that train the network (%(default)s)")
     parser.add_argument("--frames", type=int, default=1200, help="frames that the cascades search (%(default)s)")
     parser.add_argument("--hidden", type=int, default=24, help="units of the hidden layer (%(default)s)")
-    add_out(parser, Path("runs/face_filter/face_check.npz"), FILE)
+    add_out(parser, Path("runs/face_filter/face_filter.npz"), FILE)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -86,7 +86,7 @@ def fit_network(
         weight_decay: of the two kernels, as a share of the learning rate.
 
     Returns:
-        float32 arrays as `mien.detector.face_check.FaceCheck` takes them: hidden (inputs, hidden), hidden_bias
+        float32 arrays as `mien.detectors.face_filter.FaceCheck` takes them: hidden (inputs, hidden), hidden_bias
         (hidden,), out (hidden,), out_bias (1,).
     """
     keras.utils.set_random_seed(SEED)

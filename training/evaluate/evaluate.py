@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mien.detector import DETECTORS, create_detector
+from mien.detectors import DETECTORS, create_detector
 from mien.errors import ModelError
 from model import FacialExpressionModel
 from training.data.dataset import Split, load_dataset

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from mien.analysis.pipeline import Classifier, Pipeline
-from mien.detector import Detector
+from mien.detectors import Detector
 from mien.types import EXPRESSIONS, Analysis, Box, Frame
 from training.data.dataset import Split
 from training.data.files import DataError, read_image

@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mien.detector.base import as_square, boxes_inside, scaled, search_scale
+from mien.detectors.base import as_square, boxes_inside, scaled, search_scale
 from mien.errors import DetectorError
 from mien.types import Box
 

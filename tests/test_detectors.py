@@ -7,9 +7,9 @@ import cv2
 import numpy as np
 import pytest
 
-from mien.detector import DETECTORS, HaarDetector, create_detector
-from mien.detector.haar import grouped, load_cascade, without_doubles
-from mien.detector.yunet import MODEL_FILE, MODEL_SHA256
+from mien.detectors import DETECTORS, HaarDetector, create_detector
+from mien.detectors.haar import grouped, load_cascade, without_doubles
+from mien.detectors.yunet import MODEL_FILE, MODEL_SHA256
 from mien.errors import DetectorError
 from mien.types import Box, clip_box
 from tests.media import GROUP_BOXES, SHARED, composite_frame

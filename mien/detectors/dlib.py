@@ -7,7 +7,7 @@ import threading
 import cv2
 import numpy as np
 
-from mien.detector.base import boxes_inside, require_package, scaled, search_scale
+from mien.detectors.base import boxes_inside, require_package, scaled, search_scale
 from mien.types import Box
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mien.detector.base import boxes_inside, check_pixels, search_scale
-from mien.detector.face_check import FaceCheck, Square
+from mien.detectors.base import boxes_inside, check_pixels, search_scale
+from mien.detectors.face_filter import FaceCheck, Square
 from mien.errors import DetectorError
 from mien.reduced import reduced_gray
 from mien.types import Box, shared_area

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mien.detector.base import Detector
-from mien.detector.dlib_hog import DlibDetector
-from mien.detector.haar import HaarDetector
-from mien.detector.mtcnn_nets import MtcnnDetector
-from mien.detector.yunet import YuNetDetector
+from mien.detectors.base import Detector
+from mien.detectors.dlib import DlibDetector
+from mien.detectors.haar import HaarDetector
+from mien.detectors.mtcnn import MtcnnDetector
+from mien.detectors.yunet import YuNetDetector
 from mien.errors import DetectorError
 from mien.types import clip_box
 

@@ -10,7 +10,7 @@ import numpy as np
 
 Square = tuple[float, float, float, float]
 
-FILE = Path(__file__).with_name("face_check.npz")
+FILE = Path(__file__).with_name("face_filter.npz")
 SIDE_PX = 40
 SCALES = (0.8, 0.95, 1.1, 1.25, 1.4, 1.6)
 USUAL_SCALE, SCALE_SPREAD = 1.07, 0.2
@@ -24,7 +24,7 @@ class FaceCheck:
     """One hidden layer over histograms of oriented gradients.
 
     Dalal and Triggs, "Histograms of oriented gradients for human detection" (2005). It is fitted by
-    `python -m training face-filter` on FER-2013's Training images, which writes face_check.npz; how sure it
+    `python -m training face-filter` on FER-2013's Training images, which writes face_filter.npz; how sure it
     is counts together with how many windows of the cascades agree. Its boxes are framed as FER-2013's images are.
     """
 
