@@ -22,12 +22,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from mien import annotate as drawing
 from mien.analysis.tracker import Tracker
 from mien.capture import BACKOFF_S, HANG_AFTER_S, OPEN_WITHIN_S
 from mien.clock import Clock
 from mien.errors import SourceError
 from mien.feed import Feed
+from mien.images import draw as drawing
 from mien.notices import Notices
 from mien.pulse import Pulse
 from mien.recorder import Saving, VideoWriter, is_same_file

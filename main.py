@@ -58,9 +58,9 @@ def run(settings: Settings, stop: threading.Event) -> None:
     from mien.analysis.uploads import Visitors, analyze_image
     from mien.choices import Choices
     from mien.cnn.gradcam import Explainer
-    from mien.imaging import jpeg_to_png
+    from mien.images.codecs import jpeg_to_png
+    from mien.images.privacy import Privacy
     from mien.live import ask_for_camera
-    from mien.privacy import Privacy
     from mien.process import allow_open_files
     from mien.session import SessionRecorder
     from mien.sources import source_kind

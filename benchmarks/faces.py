@@ -18,9 +18,10 @@ import cv2
 import numpy as np
 
 from mien.detectors import Detector, HaarDetector, create_detector
-from mien.detectors.base import boxes_inside, scaled
+from mien.detectors.base import boxes_inside
 from mien.detectors.haar import load_cascade
 from mien.errors import DetectorError, MienError
+from mien.images.resize import scaled
 from mien.types import Box
 from training.evaluate.frames import face_paths, frames_with_faces, frames_without_faces
 

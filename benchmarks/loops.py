@@ -21,9 +21,9 @@ import numpy as np
 from benchmarks.seed_loop import SeedLoop
 from mien.analysis.pipeline import Pipeline
 from mien.analysis.tracker import Tracker
-from mien.annotate import annotate
 from mien.detectors import HaarDetector
-from mien.imaging import encode_jpeg
+from mien.images.codecs import encode_jpeg
+from mien.images.draw import annotate
 from mien.types import Analysis, Box, Frame
 
 MEDIA = Path(__file__).parents[2] / "shared" / "media"

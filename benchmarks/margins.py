@@ -14,9 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.faces import MODEL, RIGHT_IOU
-from mien.analysis.pipeline import Classifier, crop_faces
+from mien.analysis.pipeline import Classifier
 from mien.detectors import Detector, create_detector
 from mien.errors import MienError
+from mien.images.resize import crop_faces
 from mien.types import Box
 from model import FacialExpressionModel
 from training.data.dataset import Split, load_dataset

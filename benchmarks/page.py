@@ -18,7 +18,7 @@ from typing import Any
 
 from benchmarks.program import Program
 from mien.demo import DemoSource
-from mien.imaging import encode_jpeg
+from mien.images.codecs import encode_jpeg
 from mien.types import EXPRESSIONS, Box
 from tests.chromium import start_chromium
 from tests.web_fakes import FakeCamera, eventually, face_showing, resize

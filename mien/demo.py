@@ -14,7 +14,7 @@ import numpy as np
 
 from mien.clock import Clock
 from mien.errors import ImageError, SourceMissingError
-from mien.imaging import read_image
+from mien.images.codecs import read_image
 from mien.source_base import Source
 from mien.types import EXPRESSIONS, Frame, SourceState
 

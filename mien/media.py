@@ -13,7 +13,8 @@ import cv2
 
 from mien.clock import Clock
 from mien.errors import ImageError, SourceEndedError, SourceError, SourceMissingError
-from mien.imaging import FORMATS, HEADER_BYTES, fit_within, image_format, read_image
+from mien.images.codecs import FORMATS, HEADER_BYTES, image_format, read_image
+from mien.images.resize import fit_within
 from mien.source_base import Source, as_bgr, open_ffmpeg
 from mien.types import Frame, SourceState
 

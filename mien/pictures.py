@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from mien.clock import Clock
-from mien.imaging import encode_jpeg
+from mien.images.codecs import encode_jpeg
 from mien.once import Once
 from mien.types import Analysis, Frame
 

@@ -16,12 +16,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
-import cv2
 import numpy as np
 
 from mien.errors import SettingsError
+from mien.images.resize import letterbox
 from mien.new_file import new_file
 from mien.sources import source_kind
+
+log = logging.getLogger(__name__)
 
 QUEUE_FRAMES = 8  # 22 MB at 1280x720; enough to ride out a slow disk for a quarter of a second
 KEYFRAME_EVERY_S = 1.0
@@ -29,8 +31,6 @@ LONGEST_STEP_S = 60.0
 """A longer time between two frames (an outage, a clock set forward) is one second of the video."""
 _TIME_BASE = Fraction(1, 1000)
 _BT601 = 5  # the matrix swscale converts with; unsaid, players take another for HD and shift the colours
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,20 +230,6 @@ class _Encoder:
 def is_same_file(path: Path, spec: str) -> bool:
     """Whether a --source value names this file."""
     return source_kind(spec) == "file" and path.exists() and Path(spec).exists() and path.samefile(spec)
-
-
-def letterbox(pixels_bgr: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The picture in exactly this (width, height): an odd last row or column cut off, else scaled, with black bars."""
-    width, height = size
-    found_height, found_width = pixels_bgr.shape[:2]
-    if found_width - width in (0, 1) and found_height - height in (0, 1):
-        return np.ascontiguousarray(pixels_bgr[:height, :width])
-    scale = min(width / found_width, height / found_height)
-    inner = (max(1, round(found_width * scale)), max(1, round(found_height * scale)))
-    left, top = (width - inner[0]) // 2, (height - inner[1]) // 2
-    canvas = np.zeros((height, width, 3), np.uint8)
-    canvas[top : top + inner[1], left : left + inner[0]] = cv2.resize(pixels_bgr, inner, interpolation=cv2.INTER_AREA)
-    return canvas
 
 
 def _check_writable(path: Path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from mien.broadcast import Latest
 from mien.clock import Clock
-from mien.imaging import encode_jpeg
+from mien.images.codecs import encode_jpeg
 from mien.once import Once
 from mien.pictures import Pictures
 from mien.recorder import VideoWriter

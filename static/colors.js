@@ -2,7 +2,7 @@
 
 export const EXPRESSIONS = ["angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"];
 
-/** On a picture, whatever the theme: light enough to carry dark text. The same as in mien/annotate.py. */
+/** On a picture, whatever the theme: light enough to carry dark text. The same as in mien/images/draw.py. */
 export const ON_PICTURE = {
   angry: "#e86a17",
   disgust: "#1fb386",

@@ -1,4 +1,4 @@
-// Privacy mode for pictures that never went through the program's own stream: the rule of mien/privacy.py, kept here.
+// Privacy mode for pictures that never went through the program's own stream: the rule of mien/images/privacy.py, kept here.
 // What the figures mean is said there; a test compares both.
 
 const REMEMBER_S = 1.0;

@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 
 from mien.demo import DemoSource
-from mien.imaging import decode_image, encode_jpeg
-from mien.privacy import Privacy
+from mien.images.codecs import decode_image, encode_jpeg
+from mien.images.privacy import Privacy
 from mien.types import Analysis, Box
 from tests.page import find
 from tests.web_fakes import face_showing

@@ -16,7 +16,7 @@ import numpy as np
 
 from mien.clock import Clock
 from mien.errors import SourceError
-from mien.imaging import encode_jpeg
+from mien.images.codecs import encode_jpeg
 from mien.source_base import Source
 from mien.types import Analysis, Frame
 

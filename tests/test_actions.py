@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from mien.imaging import encode_jpeg
-from mien.privacy import Privacy
+from mien.images.codecs import encode_jpeg
+from mien.images.privacy import Privacy
 from mien.recorder import Saving
 from mien.session import SessionRecorder
 from tests.page import BLOCKS, SHADE, asked, changes, find, press, texts, viewers

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 import web.server
-from mien import imaging
-from mien.imaging import decode_image, encode_jpeg, encode_png
+from mien.images import codecs
+from mien.images.codecs import decode_image, encode_jpeg, encode_png
 from mien.types import EXPRESSIONS, Analysis
 from tests.web_fakes import eventually, face_showing
 from web import create_app
@@ -105,7 +105,7 @@ def test_one_broken_image_of_several_does_not_cost_the_others(client) -> None:
         (png_that_claims(0, 5), "image/png", 422, "no size"),
         (png_that_claims(10_000, 10_000), "image/png", 413, "megapixels"),
         (png_that_claims(2**31 - 1, 2**31 - 1), "image/png", 413, "megapixels"),
-        (b"\x89PNG\r\n\x1a\n" + bytes(imaging.MAX_IMAGE_BYTES), "image/png", 413, "bytes"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(codecs.MAX_IMAGE_BYTES), "image/png", 413, "bytes"),
         (b"x", "multipart/form-data", 400, "found none"),
         (b"x", "multipart/form-data; boundary=b", 400, "found none"),
         (b"--b\r\nContent-Disposition: form-data\r\n\r\n", "multipart/form-data; boundary=b", 400, ""),
@@ -138,7 +138,7 @@ def test_forms_that_do_not_fit_are_refused(client, data: dict, code: int) -> Non
 
 
 def test_a_bomb_is_refused_before_it_is_unpacked(client, monkeypatch) -> None:
-    monkeypatch.setattr(imaging.cv2, "imdecode", lambda *_: pytest.fail("it was decoded"))
+    monkeypatch.setattr(codecs.cv2, "imdecode", lambda *_: pytest.fail("it was decoded"))
     answer = client.post("/api/analyze", data=png_that_claims(10_000, 10_000), content_type="image/png")
     assert answer.status_code == 413
 

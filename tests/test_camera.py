@@ -11,7 +11,7 @@ import pytest
 import camera as door
 from camera import VideoCamera
 from mien.errors import SettingsError, SourceEndedError, SourceError, SourceMissingError
-from mien.imaging import decode_image
+from mien.images.codecs import decode_image
 from mien.recorder import Saving
 from mien.sources import open_source
 from tests.camera_rig import DIED, FRAME
@@ -757,7 +757,7 @@ def test_a_network_camera_that_closes_is_opened_again_for_real():
 
 
 def test_the_drawn_placeholder_can_be_published(rig):
-    from mien.annotate import placeholder
+    from mien.images.draw import placeholder
 
     it = rig(FakeSource([(640, 360), DIED]), placeholder=placeholder)
     it.camera.start()

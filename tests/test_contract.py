@@ -15,7 +15,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from mien.choices import Choices
-from mien.imaging import decode_image, encode_jpeg, encode_png, jpeg_to_png
+from mien.images.codecs import decode_image, encode_jpeg, encode_png, jpeg_to_png
 from mien.types import Analysis, Snapshot
 from mien.webcams import Webcams
 from tests.web_fakes import FakeCamera, face_showing

@@ -7,7 +7,7 @@ import io
 
 import pytest
 
-from mien.privacy import Privacy
+from mien.images.privacy import Privacy
 from mien.recorder import Saving
 from mien.session import COLUMNS, SessionRecorder
 from mien.types import Analysis

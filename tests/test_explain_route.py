@@ -11,7 +11,7 @@ from flask import Flask
 
 from mien.cnn.gradcam import heat_png
 from mien.errors import ModelError
-from mien.privacy import Privacy
+from mien.images.privacy import Privacy
 from mien.types import Snapshot
 from tests.fakes import FakeClock
 from web import create_app

@@ -28,7 +28,7 @@ from mien.analysis.pipeline import Pipeline
 from mien.analysis.uploads import Visitors, analyze_image
 from mien.choices import Choices
 from mien.detectors import HaarDetector
-from mien.privacy import Privacy
+from mien.images.privacy import Privacy
 from mien.session import SessionRecorder
 from mien.source_base import quiet_opencv
 from mien.types import Snapshot, SourceStatus

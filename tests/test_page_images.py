@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mien.imaging import decode_image
+from mien.images.codecs import decode_image
 from mien.types import Analysis, Box
 from tests.page import find, texts
 from tests.test_analyze import post

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from camera import default_pipeline
-from mien import privacy
 from mien.analysis.uploads import Visitors
-from mien.privacy import Privacy
+from mien.images import privacy
+from mien.images.privacy import Privacy
 from mien.types import Box
 from tests.browser_camera import CHOOSE, FACE, Program, choose_camera, demo_pictures, film, lend
 from tests.media import SHARED

@@ -3,7 +3,7 @@ import threading
 import numpy as np
 import pytest
 
-from mien.analysis.pipeline import Pipeline, crop_faces
+from mien.analysis.pipeline import Pipeline
 from mien.analysis.tracker import DETECT_EVERY_S, Tracker
 from mien.types import EXPRESSIONS, Box, Frame
 
@@ -109,24 +109,6 @@ def test_a_missed_face_keeps_its_expression_and_what_is_in_its_place_is_not_clas
     assert [(face.id, face.label, face.missed) for (face,) in missed] == [(1, "happy", True)] * 2
     assert all((face.probabilities == seen.probabilities).all() for (face,) in missed)
     assert [count for count, *_ in classifier.calls] == [0, 1, 0, 0, 1, 1]
-
-
-@pytest.mark.parametrize(
-    "box",
-    [Box(-30, -30, 60, 60), Box(300, 220, 60, 60), Box(0, 0, 320, 240), Box(10, 10, 1, 1), Box(500, 500, 20, 20)],
-)
-def test_boxes_over_the_edge_are_cropped_without_fault(box):
-    crops = crop_faces(picture(), [box], (48, 64))
-    assert crops.shape == (1, 48, 64)
-    assert crops.dtype == np.uint8
-
-
-def test_crops_show_what_the_box_holds():
-    pixels = picture(RIGHT)
-    crops = crop_faces(pixels, [LEFT, RIGHT], (48, 48))
-    assert crops[0].max() == 0
-    assert crops[1].min() == 255
-    assert crop_faces(pixels, [], (48, 48)).shape == (0, 48, 48)
 
 
 def test_threads_take_turns():

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mien.imaging import decode_image, encode_jpeg
+from mien.images.codecs import decode_image, encode_jpeg
 from mien.session import SessionRecorder
 from mien.types import Analysis
 from tests.web_fakes import face_showing

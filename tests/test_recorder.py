@@ -15,7 +15,7 @@ import pytest
 
 from mien import new_file, recorder
 from mien.errors import SettingsError
-from mien.recorder import QUEUE_FRAMES, Saving, VideoWriter, letterbox
+from mien.recorder import QUEUE_FRAMES, Saving, VideoWriter
 from tests.fakes import PATIENCE_S, eventually
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -106,18 +106,6 @@ def test_a_change_of_size_keeps_the_video_going_in_its_first_size(tmp_path):
         write_all(writer, [(flat(200, size), START + i / 10) for i, size in enumerate(sizes)])
     levels, _, size = read_back(tmp_path / "out.mp4")
     assert (len(levels), size) == (5, (64, 48))
-
-
-@pytest.mark.parametrize(
-    ("size", "bright"),
-    [((64, 48), (0, 48, 0, 64)), ((128, 96), (0, 48, 0, 64)), ((64, 24), (12, 36, 0, 64)), ((24, 48), (0, 48, 20, 44))],
-)
-def test_letterbox_scales_and_adds_black_bars(size, bright):
-    found = letterbox(flat(200, size), (64, 48))
-    expected = np.zeros((48, 64, 3), np.uint8)
-    top, bottom, left, right = bright
-    expected[top:bottom, left:right] = 200
-    assert np.array_equal(found, expected)
 
 
 @pytest.mark.parametrize(

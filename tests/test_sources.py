@@ -14,7 +14,7 @@ from mien import demo, live, source_base, sources
 from mien.analysis.tracker import Tracker
 from mien.demo import CYCLE_S, HEIGHT_PX, WIDTH_PX, DemoSource, face_place, load_faces
 from mien.errors import SourceEndedError, SourceError, SourceMissingError
-from mien.imaging import encode_jpeg, encode_png
+from mien.images.codecs import encode_jpeg, encode_png
 from mien.live import StreamSource, WebcamSource, masked_url, webcam_indices
 from mien.media import MAX_IMAGE_SIDE_PX, STILL_S, ImageSource, VideoSource, open_file
 from mien.sources import open_source, source_kind, source_name

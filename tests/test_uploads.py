@@ -10,7 +10,7 @@ import pytest
 
 from mien.analysis.uploads import FORGET_AFTER_S, MAX_SIDE_PX, MAX_VISITORS, Visitors, analyze_image
 from mien.errors import BusyError, ImageError, NotAnImageError
-from mien.imaging import encode_jpeg, encode_png
+from mien.images.codecs import encode_jpeg, encode_png
 from mien.types import Analysis, Box, Face
 from tests.fakes import FakeClock
 from tests.test_contract import check

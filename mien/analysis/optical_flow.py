@@ -9,7 +9,7 @@ from typing import Any, cast
 import cv2
 import numpy as np
 
-from mien.reduced import reduced_gray
+from mien.images.resize import reduced_gray
 
 PICTURE_SIDE_PX = 320
 GRID = 6

@@ -14,12 +14,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Protocol
 
-import cv2
 import numpy as np
 
 from mien.analysis.tracker import Track, Tracker
 from mien.detectors import Detector
-from mien.types import Analysis, Box, Face, Frame, clip_box
+from mien.images.resize import crop_faces
+from mien.types import Analysis, Box, Face, Frame
 
 UNSURE_BELOW = 0.5
 
@@ -102,21 +102,6 @@ def _followed(tracks: Sequence[Track], raw: np.ndarray, time_s: float) -> list[F
         for track in tracks
         if track.face is not None
     ]
-
-
-def crop_faces(pixels_bgr: np.ndarray, boxes: Sequence[Box], size_px: tuple[int, int]) -> np.ndarray:
-    """The faces in the boxes as gray uint8 (n, height, width), each scaled to size_px = (height, width)."""
-    height, width = size_px
-    crops = np.zeros((len(boxes), height, width), np.uint8)
-    for crop, box in zip(crops, boxes, strict=True):
-        inside = clip_box(box.x, box.y, box.w, box.h, pixels_bgr.shape[1], pixels_bgr.shape[0])
-        if inside is None:
-            continue
-        face = pixels_bgr[inside.y : inside.y + inside.h, inside.x : inside.x + inside.w]
-        shrinks = inside.w >= width
-        interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        crop[:] = cv2.resize(cv2.cvtColor(face, cv2.COLOR_BGR2GRAY), (width, height), interpolation=interpolation)
-    return crops
 
 
 @contextmanager

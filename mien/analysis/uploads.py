@@ -9,7 +9,8 @@ from typing import Any, Protocol
 from mien.analysis.tracker import Tracker
 from mien.clock import Clock
 from mien.errors import BusyError, ImageError
-from mien.imaging import decode_image, fit_within
+from mien.images.codecs import decode_image
+from mien.images.resize import fit_within
 from mien.types import Analysis, Box, Frame
 
 MAX_SIDE_PX = 1920
@@ -31,7 +32,7 @@ def analyze_image(data: bytes, pipeline: Analyzer, tracker: Any = None, time_s: 
     """Find the faces of an image file held in memory; boxes in pixels of the image turned upright.
 
     tracker: that of the images before, for one of a sequence; time_s: when it came, in seconds that never fall.
-    Raises ImageTooLargeError, NotAnImageError or ImageError as `mien.imaging.decode_image` does.
+    Raises ImageTooLargeError, NotAnImageError or ImageError as `mien.images.codecs.decode_image` does.
     """
     pixels_bgr = decode_image(data)
     height, width = pixels_bgr.shape[:2]

@@ -13,10 +13,10 @@ from typing import Any, Protocol
 import cv2
 import numpy as np
 
-from mien.analysis.pipeline import crop_faces
 from mien.cnn.loader import import_keras
 from mien.errors import ModelError
-from mien.imaging import encode_png
+from mien.images.codecs import encode_png
+from mien.images.resize import crop_faces
 from mien.types import EXPRESSIONS, Face
 
 FINE = 1 / 4

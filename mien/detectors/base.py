@@ -6,7 +6,6 @@ import importlib.util
 from collections.abc import Iterable
 from typing import Protocol
 
-import cv2
 import numpy as np
 
 from mien.errors import DetectorError
@@ -32,23 +31,6 @@ def search_scale(pixels_bgr: np.ndarray, window_px: int, search_side_px: int, mi
     if min_face_px is not None:
         return min(1.0, window_px / min_face_px)
     return min(1.0, search_side_px / max(pixels_bgr.shape[:2]))
-
-
-def check_pixels(pixels_bgr: np.ndarray) -> None:
-    """ValueError unless these are uint8 pixels of shape (height, width, 3)."""
-    if pixels_bgr.dtype != np.uint8 or pixels_bgr.ndim != 3 or pixels_bgr.shape[2] != 3 or pixels_bgr.size == 0:
-        found = f"{pixels_bgr.dtype} {pixels_bgr.shape}"
-        raise ValueError(f"a detector needs uint8 pixels of shape (height, width, 3), found {found}")
-
-
-def scaled(pixels_bgr: np.ndarray, scale: float) -> np.ndarray:
-    """The picture made smaller: uint8 (about height * scale, about width * scale, 3), at least one pixel each."""
-    check_pixels(pixels_bgr)
-    if scale >= 1:
-        return pixels_bgr
-    height, width = pixels_bgr.shape[:2]
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    return np.asarray(cv2.resize(pixels_bgr, size, interpolation=cv2.INTER_AREA))
 
 
 def as_square(x: float, y: float, w: float, h: float, *, margin: float = 1.0) -> tuple[float, float, float, float]:

@@ -7,7 +7,8 @@ import threading
 import cv2
 import numpy as np
 
-from mien.detectors.base import boxes_inside, require_package, scaled, search_scale
+from mien.detectors.base import boxes_inside, require_package, search_scale
+from mien.images.resize import scaled
 from mien.types import Box
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mien.detectors.base import boxes_inside, check_pixels, search_scale
+from mien.detectors.base import boxes_inside, search_scale
 from mien.detectors.face_filter import FaceCheck, Square
 from mien.errors import DetectorError
-from mien.reduced import reduced_gray
+from mien.images.resize import check_pixels, reduced_gray
 from mien.types import Box, shared_area
 
 Proposal = tuple[Square, tuple[int, int]]

@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 
 from mien.cnn.loader import import_keras
-from mien.detectors.base import as_square, boxes_inside, require_package, scaled, search_scale
+from mien.detectors.base import as_square, boxes_inside, require_package, search_scale
+from mien.images.resize import scaled
 from mien.types import Box
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mien.detectors.base import as_square, boxes_inside, scaled, search_scale
+from mien.detectors.base import as_square, boxes_inside, search_scale
 from mien.errors import DetectorError
+from mien.images.resize import scaled
 from mien.types import Box
 
 MODEL_FILE = "face_detection_yunet_2023mar.onnx"

@@ -18,7 +18,7 @@ import numpy as np
 
 from mien.detectors import HaarDetector
 from mien.detectors.face_filter import FILE, SCALES, FaceCheck
-from mien.reduced import reduced_gray
+from mien.images.resize import reduced_gray
 from mien.types import Box
 from training.evaluate.frames import face_paths, frames_with_faces, frames_without_faces, read_gray, shuffled
 from training.options import add_data, add_out, writable

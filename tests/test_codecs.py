@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 import pytest
 
-from mien import imaging
 from mien.errors import ImageError, ImageTooLargeError, NotAnImageError
-from mien.imaging import decode_image, encode_jpeg, encode_png, fit_within, image_format, image_size, read_image
+from mien.images import codecs
+from mien.images.codecs import decode_image, encode_jpeg, encode_png, image_format, image_size, read_image
 
 FORMATS = {".jpg": "JPEG", ".png": "PNG", ".webp": "WebP", ".gif": "GIF", ".bmp": "BMP"}
 SIZES = [(1, 1), (1, 7), (64, 48), (301, 200)]
@@ -76,14 +76,14 @@ def never_decodes(monkeypatch):
     def imdecode(*_):
         pytest.fail("the image was decoded although its header forbids it")
 
-    monkeypatch.setattr(imaging.cv2, "imdecode", imdecode)
+    monkeypatch.setattr(codecs.cv2, "imdecode", imdecode)
 
 
 @pytest.mark.parametrize("extension", FORMATS)
 @pytest.mark.parametrize("size", SIZES)
 def test_every_format_is_known_measured_and_decoded(extension, size):
     data = encoded(extension, picture(*size))
-    assert image_format(data[: imaging.HEADER_BYTES]) == FORMATS[extension]
+    assert image_format(data[: codecs.HEADER_BYTES]) == FORMATS[extension]
     assert image_size(data) == size
     pixels = decode_image(data)
     assert pixels.dtype == np.uint8
@@ -233,15 +233,6 @@ def test_pixels_that_no_jpeg_can_hold_are_an_image_error():
         encode_png(np.zeros((0, 5, 3), np.uint8))
 
 
-@pytest.mark.parametrize(
-    ("size", "expected"),
-    [((100, 50), (100, 50)), ((200, 100), (100, 50)), ((50, 1000), (5, 100)), ((1, 1000), (1, 100))],
-)
-def test_fit_within_only_ever_shrinks(size, expected):
-    found = fit_within(np.zeros((size[1], size[0], 3), np.uint8), 100)
-    assert (found.shape[1], found.shape[0]) == expected
-
-
 def png_with_a_chunk_that_claims(length, at):
     """A whole PNG of which one chunk says another length."""
     data = bytearray(encode_png(np.zeros((8, 8, 3), np.uint8)))
@@ -260,7 +251,7 @@ def test_a_png_chunk_that_claims_more_than_there_is_is_never_made_room_for(at, l
 
 @pytest.mark.parametrize("bare", [b"\xff\x00", b"\xff\xd0", b"\xff\xff\xff\x01"])
 def test_a_jpeg_of_endless_markers_is_given_up(bare, monkeypatch):
-    monkeypatch.setattr(imaging, "MAX_SEGMENTS", 50)
+    monkeypatch.setattr(codecs, "MAX_SEGMENTS", 50)
     jpeg = encode_jpeg(np.zeros((20, 30, 3), np.uint8))
     assert image_size(jpeg[:2] + bare * 40 + jpeg[2:]) == (30, 20)
     with pytest.raises(ImageError, match="gives no size"):
@@ -268,7 +259,7 @@ def test_a_jpeg_of_endless_markers_is_given_up(bare, monkeypatch):
 
 
 def test_a_png_of_endless_chunks_is_given_up(monkeypatch):
-    monkeypatch.setattr(imaging, "MAX_SEGMENTS", 50)
+    monkeypatch.setattr(codecs, "MAX_SEGMENTS", 50)
     png = encode_png(np.zeros((20, 30, 3), np.uint8))
     chunk = b"\0\0\0\0" + b"teXt" + zlib.crc32(b"teXt").to_bytes(4, "big")
     assert decode_image(png[:33] + chunk * 40 + png[33:]).shape == (20, 30, 3)

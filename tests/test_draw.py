@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mien.annotate import COLORS_RGB, annotate, placeholder
+from mien.images.draw import COLORS_RGB, annotate, placeholder
 from mien.types import EXPRESSIONS, Analysis, Box, Face, Frame
 
 

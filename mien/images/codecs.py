@@ -117,16 +117,6 @@ def jpeg_to_png(jpeg: bytes) -> bytes:
     return encode_png(decode_image(jpeg))
 
 
-def fit_within(pixels_bgr: np.ndarray, max_side_px: int) -> np.ndarray:
-    """The picture scaled down so that its longer side has at most max_side_px pixels; a smaller one as it is."""
-    height, width = pixels_bgr.shape[:2]
-    scale = max_side_px / max(height, width)
-    if scale >= 1:
-        return pixels_bgr
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return cv2.resize(pixels_bgr, size, interpolation=cv2.INTER_AREA)
-
-
 def _encode(extension: str, pixels: np.ndarray, options: list[int]) -> bytes:
     try:
         ok, buffer = cv2.imencode(extension, pixels, options)

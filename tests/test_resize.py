@@ -1,0 +1,81 @@
+import cv2
+import numpy as np
+import pytest
+
+from mien.images.resize import crop_faces, fit_within, letterbox, reduced_gray
+from mien.types import Box
+from tests.test_pipeline import LEFT, RIGHT, picture
+
+
+def blobs(width, height):
+    coarse = np.random.default_rng(0).integers(0, 255, (height // 20 + 2, width // 20 + 2, 3), dtype=np.uint8)
+    return cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "shape"),
+    [
+        (1280, 720, (180, 320)),
+        (1920, 1080, (180, 320)),
+        (720, 1280, (320, 180)),
+        (641, 359, (179, 320)),
+        (400, 300, (240, 320)),
+        (320, 240, (240, 320)),
+        (100, 50, (50, 100)),
+        (4000, 4, (1, 320)),
+        (1, 1, (1, 1)),
+    ],
+)
+def test_size_and_reduction(width, height, shape):
+    gray, reduction = reduced_gray(blobs(width, height), 320)
+    assert (gray.shape, gray.dtype) == (shape, np.uint8)
+    assert reduction == pytest.approx(min(1, 320 / max(width, height)))
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 720), (1920, 1080), (854, 480), (640, 480), (400, 300)])
+def test_it_looks_as_if_every_pixel_was_averaged(width, height):
+    pixels = blobs(width, height)
+    gray, _ = reduced_gray(pixels, 320)
+    average = cv2.cvtColor(cv2.resize(pixels, gray.shape[::-1], interpolation=cv2.INTER_AREA), cv2.COLOR_BGR2GRAY)
+    difference = np.abs(gray.astype(int) - average)
+    assert difference.mean() < 1
+    assert difference.max() <= 12
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [((100, 50), (100, 50)), ((200, 100), (100, 50)), ((50, 1000), (5, 100)), ((1, 1000), (1, 100))],
+)
+def test_fit_within_only_ever_shrinks(size, expected):
+    found = fit_within(np.zeros((size[1], size[0], 3), np.uint8), 100)
+    assert (found.shape[1], found.shape[0]) == expected
+
+
+@pytest.mark.parametrize(
+    ("size", "bright"),
+    [((64, 48), (0, 48, 0, 64)), ((128, 96), (0, 48, 0, 64)), ((64, 24), (12, 36, 0, 64)), ((24, 48), (0, 48, 20, 44))],
+)
+def test_letterbox_scales_and_adds_black_bars(size, bright):
+    found = letterbox(np.full((size[1], size[0], 3), 200, np.uint8), (64, 48))
+    expected = np.zeros((48, 64, 3), np.uint8)
+    top, bottom, left, right = bright
+    expected[top:bottom, left:right] = 200
+    assert np.array_equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    "box",
+    [Box(-30, -30, 60, 60), Box(300, 220, 60, 60), Box(0, 0, 320, 240), Box(10, 10, 1, 1), Box(500, 500, 20, 20)],
+)
+def test_boxes_over_the_edge_are_cropped_without_fault(box):
+    crops = crop_faces(picture(), [box], (48, 64))
+    assert crops.shape == (1, 48, 64)
+    assert crops.dtype == np.uint8
+
+
+def test_crops_show_what_the_box_holds():
+    pixels = picture(RIGHT)
+    crops = crop_faces(pixels, [LEFT, RIGHT], (48, 48))
+    assert crops[0].max() == 0
+    assert crops[1].min() == 255
+    assert crop_faces(pixels, [], (48, 48)).shape == (0, 48, 48)
