@@ -30,7 +30,7 @@ from mien.feed import Feed
 from mien.images import draw as drawing
 from mien.notices import Notices
 from mien.pulse import Pulse
-from mien.recorder import Saving, VideoWriter, is_same_file
+from mien.recording.video import Saving, VideoWriter, is_same_file
 from mien.screen import Prepare, Record, Screen
 from mien.sources import Source, open_source
 from mien.types import Analysis, Frame, SourceStatus
@@ -66,7 +66,8 @@ class VideoCamera:
     source: `auto`, `demo`, webcam index, file or URL, as `mien.sources.open_source` takes it.
     pipeline: has analyze(frame, tracker) -> Analysis; by default the built-in one.
     size (pixels), fps: asked of a webcam. loop: play files again and again.
-    save: path of an .mp4 file for the annotated video, for which see mien.recorder.VideoWriter. jpeg_quality: 1..100.
+    save: path of an .mp4 file for the annotated video, for which see mien.recording.video.VideoWriter.
+    jpeg_quality: 1..100.
     prepare: called with each frame and its analysis, gives the frame as it may be shown and saved; where it raises,
     nothing of the frame is shown. record: called with each frame as it is shown and its analysis, once it is.
     Both run in the inference thread.

@@ -62,7 +62,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
     from mien.images.privacy import Privacy
     from mien.live import ask_for_camera
     from mien.process import allow_open_files
-    from mien.session import SessionRecorder
+    from mien.recording.csv_log import SessionRecorder
     from mien.sources import source_kind
     from web import create_app
     from web.access import token_for
@@ -130,8 +130,8 @@ def run(settings: Settings, stop: threading.Event) -> None:
 
 def check_early(settings: Settings, choices: Choices) -> None:
     """Refuse what can be refused before the network is loaded, which takes seconds. Raises MienError."""
-    from mien.recorder import VideoWriter
-    from mien.session import SessionRecorder
+    from mien.recording.csv_log import SessionRecorder
+    from mien.recording.video import VideoWriter
     from mien.sources import source_kind, source_name
     from web.server import check_port
 

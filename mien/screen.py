@@ -12,7 +12,7 @@ from mien.clock import Clock
 from mien.images.codecs import encode_jpeg
 from mien.once import Once
 from mien.pictures import Pictures
-from mien.recorder import VideoWriter
+from mien.recording.video import VideoWriter
 from mien.types import Analysis, Frame, Snapshot
 
 Prepare = Callable[[Frame, Analysis], Frame]

@@ -11,8 +11,8 @@ import pytest
 
 from mien.images.codecs import encode_jpeg
 from mien.images.privacy import Privacy
-from mien.recorder import Saving
-from mien.session import SessionRecorder
+from mien.recording.csv_log import SessionRecorder
+from mien.recording.video import Saving
 from tests.page import BLOCKS, SHADE, asked, changes, find, press, texts, viewers
 from tests.web_fakes import eventually, face_showing, free_port, resize
 

@@ -12,7 +12,7 @@ import camera as door
 from camera import VideoCamera
 from mien.errors import SettingsError, SourceEndedError, SourceError, SourceMissingError
 from mien.images.codecs import decode_image
-from mien.recorder import Saving
+from mien.recording.video import Saving
 from mien.sources import open_source
 from tests.camera_rig import DIED, FRAME
 from tests.fakes import (
@@ -25,7 +25,7 @@ from tests.fakes import (
     network_camera,
     write_clip,
 )
-from tests.test_recorder import read_back
+from tests.test_video import read_back
 
 # --- frames that flow
 

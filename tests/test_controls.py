@@ -8,8 +8,8 @@ import io
 import pytest
 
 from mien.images.privacy import Privacy
-from mien.recorder import Saving
-from mien.session import COLUMNS, SessionRecorder
+from mien.recording.csv_log import COLUMNS, SessionRecorder
+from mien.recording.video import Saving
 from mien.types import Analysis
 from tests.fakes import eventually
 from tests.test_contract import check

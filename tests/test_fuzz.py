@@ -29,7 +29,7 @@ from mien.analysis.uploads import Visitors, analyze_image
 from mien.choices import Choices
 from mien.detectors import HaarDetector
 from mien.images.privacy import Privacy
-from mien.session import SessionRecorder
+from mien.recording.csv_log import SessionRecorder
 from mien.source_base import quiet_opencv
 from mien.types import Snapshot, SourceStatus
 from tests.media import composite_frame

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from mien.images.codecs import decode_image, encode_jpeg
-from mien.session import SessionRecorder
+from mien.recording.csv_log import SessionRecorder
 from mien.types import Analysis
 from tests.web_fakes import face_showing
 

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from mien.broadcast import Latest
-from mien.recorder import Saving
+from mien.recording.video import Saving
 from mien.types import EXPRESSIONS, Analysis, Box, Face, Frame, Snapshot, SourceStatus
 
 

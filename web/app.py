@@ -17,7 +17,7 @@ from web import explain as explanations
 from web.security import is_loopback
 
 if TYPE_CHECKING:
-    from mien.recorder import Saving
+    from mien.recording.video import Saving
 
 ROOT = Path(__file__).resolve().parent.parent  # so that the program runs from any working directory
 

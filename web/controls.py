@@ -12,8 +12,8 @@ from web.api import sentence
 from web.jsonbody import json_field
 
 if TYPE_CHECKING:
-    from mien.recorder import Saving
-    from mien.session import Recording
+    from mien.recording.csv_log import Recording
+    from mien.recording.video import Saving
     from web.app import Camera
 
 EXAMPLE = '{"on": true}'

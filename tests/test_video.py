@@ -13,9 +13,10 @@ import cv2
 import numpy as np
 import pytest
 
-from mien import new_file, recorder
+from mien import recording
 from mien.errors import SettingsError
-from mien.recorder import QUEUE_FRAMES, Saving, VideoWriter
+from mien.recording import video
+from mien.recording.video import QUEUE_FRAMES, Saving, VideoWriter
 from tests.fakes import PATIENCE_S, eventually
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -130,7 +131,7 @@ def test_a_folder_without_permission_is_a_clear_error(tmp_path, monkeypatch):
     def no_permission(*_, **__):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(recorder.Path, "open", no_permission)
+    monkeypatch.setattr(video.Path, "open", no_permission)
     with pytest.raises(SettingsError, match="Permission denied"):
         VideoWriter(tmp_path / "out.mp4")
 
@@ -152,7 +153,7 @@ def test_an_old_file_stays_and_the_next_number_is_written(tmp_path, caplog):
 
 
 def test_where_no_number_is_free_it_is_a_clear_error(tmp_path, monkeypatch):
-    monkeypatch.setattr(new_file, "MOST", 2)
+    monkeypatch.setattr(recording, "MOST", 2)
     (tmp_path / "out.mp4").touch()
     (tmp_path / "out-2.mp4").touch()
     with pytest.raises(SettingsError, match=r"all names up to out-2\.mp4 are taken"):
@@ -208,7 +209,7 @@ class SlowEncoder:
 
 def test_a_slow_encoder_drops_and_counts_frames_and_never_blocks(tmp_path, monkeypatch):
     SlowEncoder.let_go.clear()
-    monkeypatch.setattr(recorder, "_Encoder", SlowEncoder)
+    monkeypatch.setattr(video, "_Encoder", SlowEncoder)
     writer = VideoWriter(tmp_path / "out.mp4")
     writer.write(flat(0), START)
     eventually(writer._queue.empty)
@@ -224,7 +225,7 @@ def test_a_full_disk_is_told_once_and_stops_nothing(tmp_path, monkeypatch, caplo
     full = tmp_path / "full.mp4"
     full.symlink_to("/dev/full")
     writer = VideoWriter(tmp_path / "out.mp4")
-    monkeypatch.setattr(recorder, "new_file", lambda _: (full, full.open("ab")))
+    monkeypatch.setattr(video, "new_file", lambda _: (full, full.open("ab")))
     noise = np.random.default_rng(0)
     for i in range(200):
         writer.write(noise.integers(0, 256, (240, 320, 3), dtype=np.uint8), START + i / 5)
@@ -241,7 +242,7 @@ def test_a_full_disk_is_told_once_and_stops_nothing(tmp_path, monkeypatch, caplo
 
 CHILD = """
     import sys, numpy as np
-    from mien.recorder import VideoWriter
+    from mien.recording.video import VideoWriter
     from tests.fakes import eventually
     writer = VideoWriter(sys.argv[1], fps=10)
     for number in range(45):

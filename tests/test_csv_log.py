@@ -17,9 +17,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mien import session
 from mien.errors import RecordingError
-from mien.session import COLUMNS, Recording, SessionRecorder
+from mien.recording import csv_log
+from mien.recording.csv_log import COLUMNS, Recording, SessionRecorder
 from mien.types import EXPRESSIONS, Analysis, Box, Face, Frame
 from tests.fakes import PATIENCE_S, FakeClock, eventually
 
@@ -147,7 +147,7 @@ def test_after_a_change_of_source_frames_count_on(recorder, frames, numbers) -> 
 def test_what_is_downloaded_ends_with_a_whole_frame(recorder) -> None:
     recorder.start()
     name, size, pieces = recorder.content()
-    assert b"".join(pieces) == session.HEADER
+    assert b"".join(pieces) == csv_log.HEADER
     for index in range(50):
         recorder.record(frame(index), analysis(face(1), face(2)))
         name, size, pieces = recorder.content()
@@ -233,7 +233,7 @@ def test_a_folder_without_permission_is_a_clear_error(tmp_path, monkeypatch) -> 
     def no_permission(*_, **__):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(session.Path, "open", no_permission)
+    monkeypatch.setattr(csv_log.Path, "open", no_permission)
     with pytest.raises(RecordingError, match="Permission denied"):
         SessionRecorder(tmp_path).start()
 
@@ -264,12 +264,12 @@ class FullDisk:
 
 def full_after(monkeypatch, room: int) -> None:
     real = Path.open
-    monkeypatch.setattr(session.Path, "open", lambda path, *how, **more: FullDisk(real(path, *how, **more), room))
+    monkeypatch.setattr(csv_log.Path, "open", lambda path, *how, **more: FullDisk(real(path, *how, **more), room))
 
 
 def test_a_full_disk_ends_the_recording_and_leaves_whole_rows(recorder, monkeypatch, caplog) -> None:
     row = len(_one_row(recorder))
-    full_after(monkeypatch, len(session.HEADER) + 2 * row + row // 2)
+    full_after(monkeypatch, len(csv_log.HEADER) + 2 * row + row // 2)
     recorder.start()
     monkeypatch.undo()
     for index in range(5):
@@ -289,7 +289,7 @@ def _one_row(recorder: SessionRecorder) -> bytes:
     recorder.start()
     recorder.record(frame(0), analysis(face()))
     recorder.stop()
-    return file_of(recorder).read_bytes()[len(session.HEADER) :]
+    return file_of(recorder).read_bytes()[len(csv_log.HEADER) :]
 
 
 def test_a_disk_that_is_full_at_the_start_is_a_clear_error(recorder, monkeypatch) -> None:
@@ -301,16 +301,16 @@ def test_a_disk_that_is_full_at_the_start_is_a_clear_error(recorder, monkeypatch
 
 def test_a_disk_that_does_not_answer_never_holds_up_the_frames(recorder, monkeypatch) -> None:
     asked, go_on = threading.Event(), threading.Event()
-    real = session._write_all
+    real = csv_log._write_all
 
     def slow(file, data) -> None:
-        if data != session.HEADER:
+        if data != csv_log.HEADER:
             asked.set()
             assert go_on.wait(PATIENCE_S)
         real(file, data)
 
-    monkeypatch.setattr(session, "_write_all", slow)
-    monkeypatch.setattr(session, "QUEUE_FRAMES", 20)
+    monkeypatch.setattr(csv_log, "_write_all", slow)
+    monkeypatch.setattr(csv_log, "QUEUE_FRAMES", 20)
     recorder.start()
     recorder.record(frame(0), analysis(face()))
     assert asked.wait(PATIENCE_S)
@@ -331,8 +331,8 @@ def test_pictures_do_not_wait_with_the_rows(recorder, monkeypatch) -> None:
 
 CHILD = """
     import itertools, sys, time
-    from mien.session import SessionRecorder
-    from tests.test_session import analysis, face, frame
+    from mien.recording.csv_log import SessionRecorder
+    from tests.test_csv_log import analysis, face, frame
     recorder = SessionRecorder(sys.argv[1])
     recorder.start()
     start_s = time.monotonic()

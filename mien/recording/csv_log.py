@@ -17,7 +17,7 @@ import numpy as np
 
 from mien.clock import Clock
 from mien.errors import RecordingError
-from mien.new_file import new_file
+from mien.recording import new_file
 from mien.types import EXPRESSIONS, Analysis, Face, Frame
 
 COLUMNS = (

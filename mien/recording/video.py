@@ -20,7 +20,7 @@ import numpy as np
 
 from mien.errors import SettingsError
 from mien.images.resize import letterbox
-from mien.new_file import new_file
+from mien.recording import new_file
 from mien.sources import source_kind
 
 log = logging.getLogger(__name__)
