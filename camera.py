@@ -30,9 +30,9 @@ from mien.feed import Feed
 from mien.images import draw as drawing
 from mien.notices import Notices
 from mien.pulse import Pulse
-from mien.recording.video import Saving, VideoWriter, is_same_file
+from mien.recording.video import Saving, VideoWriter
 from mien.screen import Prepare, Record, Screen
-from mien.sources import Source, open_source
+from mien.sources import Source, is_same_file, open_source
 from mien.types import Analysis, Frame, SourceStatus
 
 STOP_WITHIN_S = 2.5

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     from mien.analysis.pipeline import Pipeline
-    from mien.choices import Choices
     from mien.settings import Settings
+    from mien.sources.catalog import Choices
 
 REST_AFTER_S = 10.0
 
@@ -56,14 +56,14 @@ def run(settings: Settings, stop: threading.Event) -> None:
     """Put the parts together and serve until `stop` is set. Raises MienError where a part can not start."""
     from camera import VideoCamera
     from mien.analysis.uploads import Visitors, analyze_image
-    from mien.choices import Choices
     from mien.cnn.gradcam import Explainer
     from mien.images.codecs import jpeg_to_png
     from mien.images.privacy import Privacy
-    from mien.live import ask_for_camera
     from mien.process import allow_open_files
     from mien.recording.csv_log import SessionRecorder
     from mien.sources import source_kind
+    from mien.sources.catalog import Choices
+    from mien.sources.webcam import ask_for_camera
     from web import create_app
     from web.access import token_for
     from web.security import is_loopback

@@ -65,7 +65,7 @@ def clip_frames(width: int, height: int, count: int = FRAMES) -> list[np.ndarray
     """The first `count` frames of the real clip, or of the demo where there is no clip."""
     size = (width, height)
     if not CLIP.is_file():
-        from mien.demo import DemoSource
+        from mien.sources.demo import DemoSource
 
         demo = DemoSource()
         return [cv2.resize(demo.render(i / FRAME_RATE)[0], size) for i in range(count)]

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.program import Program
-from mien.demo import DemoSource
 from mien.images.codecs import encode_jpeg
+from mien.sources.demo import DemoSource
 from mien.types import EXPRESSIONS, Box
 from tests.chromium import start_chromium
 from tests.web_fakes import FakeCamera, eventually, face_showing, resize

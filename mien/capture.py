@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from mien.clock import Clock
 from mien.errors import MienError, SourceEndedError, SourceError
-from mien.source_base import Source
+from mien.sources.base import Source
 from mien.types import Frame, SourceState, SourceStatus
 
 HANG_AFTER_S = 5.0

@@ -13,8 +13,8 @@ from mien.broadcast import Latest
 from mien.capture import Capture
 from mien.clock import Clock
 from mien.errors import MienError, SourceError
-from mien.source_base import Source
 from mien.sources import source_kind, source_name
+from mien.sources.base import Source
 from mien.types import Frame, SourceStatus
 
 log = logging.getLogger(__name__)

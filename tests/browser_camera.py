@@ -11,9 +11,9 @@ from unittest.mock import Mock
 import cv2
 import numpy as np
 
-from mien.demo import DemoSource
 from mien.images.codecs import decode_image, encode_jpeg
 from mien.images.privacy import Privacy
+from mien.sources.demo import DemoSource
 from mien.types import Analysis, Box
 from tests.page import find
 from tests.web_fakes import face_showing

@@ -17,7 +17,7 @@ import numpy as np
 from mien.clock import Clock
 from mien.errors import SourceError
 from mien.images.codecs import encode_jpeg
-from mien.source_base import Source
+from mien.sources.base import Source
 from mien.types import Analysis, Frame
 
 HANG = "hang"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mien.demo import CYCLE_S, DemoSource, face_place
+from mien.sources.demo import CYCLE_S, DemoSource, face_place
 from mien.types import EXPRESSIONS, Box
 
 ROOT = Path(__file__).parent.parent

@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mien.demo import load_faces
+from mien.sources.demo import load_faces
 from mien.types import EXPRESSIONS
 from training.assets.composites import SIDE_PX, composite_sheet, write_sheet
 from training.data.dataset import DataError, Split

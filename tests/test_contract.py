@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from jsonschema import Draft202012Validator
 
-from mien.choices import Choices
 from mien.images.codecs import decode_image, encode_jpeg, encode_png, jpeg_to_png
+from mien.sources.catalog import Choices
+from mien.sources.webcam import Webcams
 from mien.types import Analysis, Snapshot
-from mien.webcams import Webcams
 from tests.web_fakes import FakeCamera, face_showing
 from web import create_app
 from web.openapi import DOCUMENT, PATHS, SCHEMAS

@@ -26,11 +26,11 @@ from schemathesis.specs.openapi.checks import negative_data_rejection, positive_
 
 from mien.analysis.pipeline import Pipeline
 from mien.analysis.uploads import Visitors, analyze_image
-from mien.choices import Choices
 from mien.detectors import HaarDetector
 from mien.images.privacy import Privacy
 from mien.recording.csv_log import SessionRecorder
-from mien.source_base import quiet_opencv
+from mien.sources.base import quiet_opencv
+from mien.sources.catalog import Choices
 from mien.types import Snapshot, SourceStatus
 from tests.media import composite_frame
 from tests.test_contract import NoWebcams, build

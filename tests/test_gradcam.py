@@ -10,10 +10,10 @@ import tiny_networks
 from mien.cnn import gradcam
 from mien.cnn.gradcam import Explainer, GradCam, heat_png, overlay
 from mien.cnn.loader import import_keras
-from mien.demo import DemoSource
 from mien.detectors import HaarDetector
 from mien.errors import ModelError
 from mien.images.resize import crop_faces
+from mien.sources.demo import DemoSource
 from mien.types import EXPRESSIONS, Box, Face
 from model import FacialExpressionModel
 from tests.web_fakes import face_showing

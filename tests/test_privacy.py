@@ -10,9 +10,9 @@ import pytest
 
 from mien.analysis.pipeline import Pipeline
 from mien.analysis.tracker import Tracker
-from mien.demo import CYCLE_S, DemoSource
 from mien.detectors import HaarDetector
 from mien.images.privacy import BACKGROUND_BLOCKS, FACE_BLOCKS, WHOLE_BLOCKS, Privacy, mosaic
+from mien.sources.demo import CYCLE_S, DemoSource
 from mien.types import Analysis, Box, Face, Frame
 from tests.media import GROUP_BOXES, SHARED
 

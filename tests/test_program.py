@@ -17,11 +17,11 @@ import pandas as pd
 import pytest
 
 import main
-from mien import live
-from mien.choices import Choices
 from mien.detectors import HaarDetector
 from mien.errors import SourceError
 from mien.settings import Settings
+from mien.sources import webcam
+from mien.sources.catalog import Choices
 from mien.types import EXPRESSIONS, Box
 from tests.fakes import PATIENCE_S, FakePipeline
 from tests.media import GROUP_BOXES, ROOT, SHARED
@@ -267,7 +267,7 @@ def test_a_webcam_is_asked_for_in_the_main_thread(monkeypatch, source, asked):
         raise SourceError("enough")
 
     threads = []
-    monkeypatch.setattr(live, "ask_for_camera", lambda: threads.append(threading.current_thread()))
+    monkeypatch.setattr(webcam, "ask_for_camera", lambda: threads.append(threading.current_thread()))
     monkeypatch.setattr(main, "create_pipeline", lambda _: FakePipeline())
     monkeypatch.setattr(Choices, "open", fail)
     with pytest.raises(SourceError, match="enough"):

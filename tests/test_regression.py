@@ -19,7 +19,7 @@ SIDE_PX = 48
 
 def variants():
     """The demo's seven composites, moved, turned, darker and lighter: uint8 (n, 48, 48) and labels (n,)."""
-    sheet = cv2.imread(str(ROOT / "mien" / "demo_faces.png"), cv2.IMREAD_GRAYSCALE)
+    sheet = cv2.imread(str(ROOT / "mien" / "sources" / "demo_faces.png"), cv2.IMREAD_GRAYSCALE)
     faces, labels = [], []
     for label, face in enumerate(np.split(sheet, len(EXPRESSIONS), axis=1)):
         small = cv2.resize(face, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_AREA)

@@ -7,9 +7,9 @@ import threading
 
 import pytest
 
-from mien.choices import Choices
 from mien.errors import SourceError
-from mien.webcams import Webcams
+from mien.sources.catalog import Choices
+from mien.sources.webcam import Webcams
 from web import create_app
 
 JSON = "application/json"

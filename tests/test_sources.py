@@ -10,14 +10,15 @@ import cv2
 import numpy as np
 import pytest
 
-from mien import demo, live, source_base, sources
+from mien import sources
 from mien.analysis.tracker import Tracker
-from mien.demo import CYCLE_S, HEIGHT_PX, WIDTH_PX, DemoSource, face_place, load_faces
 from mien.errors import SourceEndedError, SourceError, SourceMissingError
 from mien.images.codecs import encode_jpeg, encode_png
-from mien.live import StreamSource, WebcamSource, masked_url, webcam_indices
-from mien.media import MAX_IMAGE_SIDE_PX, STILL_S, ImageSource, VideoSource, open_file
-from mien.sources import open_source, source_kind, source_name
+from mien.sources import base, demo, open_source, source_kind, source_name, webcam
+from mien.sources.demo import CYCLE_S, HEIGHT_PX, WIDTH_PX, DemoSource, face_place, load_faces
+from mien.sources.files import MAX_IMAGE_SIDE_PX, STILL_S, ImageSource, VideoSource, open_file
+from mien.sources.network import StreamSource, masked_url
+from mien.sources.webcam import WebcamSource, webcam_indices
 from mien.types import EXPRESSIONS, Box
 from tests.fakes import FakeCapture, FakeClock, gray_faces, network_camera, write_clip
 
@@ -385,10 +386,10 @@ def test_a_very_large_picture_is_scaled_down(tmp_path):
 @pytest.fixture
 def devices(monkeypatch):
     """Pretend that any webcam asked for exists."""
-    monkeypatch.setattr(live, "_check_device", lambda device: None)
+    monkeypatch.setattr(webcam, "_check_device", lambda device: None)
 
 
-def webcam(capture, **options):
+def opened_webcam(capture, **options):
     return WebcamSource(0, open_capture=lambda index, backend: capture, clock=FakeClock(), **options)
 
 
@@ -400,7 +401,7 @@ def test_a_webcam_is_asked_for_mjpg_first_then_size_and_rate_and_the_answer_is_l
         cv2.CAP_PROP_FRAME_HEIGHT: 480,
         cv2.CAP_PROP_FOURCC: cv2.VideoWriter.fourcc(*"YUYV"),
     }
-    source = webcam(capture, size=(1920, 1080), fps=60)
+    source = opened_webcam(capture, size=(1920, 1080), fps=60)
     assert capture.asked == [
         (cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG")),
         (cv2.CAP_PROP_FRAME_WIDTH, 1920),
@@ -413,7 +414,7 @@ def test_a_webcam_is_asked_for_mjpg_first_then_size_and_rate_and_the_answer_is_l
 
 def test_a_webcam_gives_its_frames_then_an_error_when_it_is_unplugged(devices):
     capture = FakeCapture([10, 20, None])
-    source = webcam(capture)
+    source = opened_webcam(capture)
     frames = [source.read(), source.read()]
     assert [int(frame.pixels_bgr[0, 0, 0]) for frame in frames] == [10, 20]
     assert [frame.index for frame in frames] == [0, 1]
@@ -428,13 +429,13 @@ def test_a_webcam_gives_its_frames_then_an_error_when_it_is_unplugged(devices):
 
 
 def test_a_webcam_may_need_a_moment_to_wake(devices):
-    assert int(webcam(FakeCapture([None, None, 30])).read().pixels_bgr[0, 0, 0]) == 30
+    assert int(opened_webcam(FakeCapture([None, None, 30])).read().pixels_bgr[0, 0, 0]) == 30
 
 
 def test_a_webcam_that_opens_but_shows_nothing_is_released(devices):
     capture = FakeCapture([None] * 20)
     with pytest.raises(SourceError, match="gives no picture"):
-        webcam(capture)
+        opened_webcam(capture)
     assert capture.released == 1
 
 
@@ -449,7 +450,7 @@ def test_a_webcam_that_shows_nothing_is_given_up_soon_however_slow_its_reads(dev
 def test_a_busy_webcam_is_a_clear_error(devices):
     capture = FakeCapture([], opened=False)
     with pytest.raises(SourceError, match="busy, missing") as caught:
-        webcam(capture)
+        opened_webcam(capture)
     assert not isinstance(caught.value, SourceMissingError)
     assert capture.released == 1
 
@@ -457,12 +458,12 @@ def test_a_busy_webcam_is_a_clear_error(devices):
 def test_a_gray_webcam_gives_three_channels(devices):
     capture = FakeCapture([50])
     capture.retrieve = lambda: (True, np.full((6, 8), 50, np.uint8))  # type: ignore[method-assign]
-    assert webcam(capture).read().pixels_bgr.shape == (6, 8, 3)
+    assert opened_webcam(capture).read().pixels_bgr.shape == (6, 8, 3)
 
 
 @pytest.mark.parametrize(("platform", "backends"), [("win32", [700, 1400]), ("darwin", [0])])
 def test_each_system_has_its_own_way_to_open(monkeypatch, platform, backends):
-    monkeypatch.setattr(live.sys, "platform", platform)
+    monkeypatch.setattr(webcam.sys, "platform", platform)
     tried = []
 
     def open_capture(index, backend):
@@ -477,9 +478,9 @@ def test_each_system_has_its_own_way_to_open(monkeypatch, platform, backends):
 
 @pytest.mark.parametrize(("platform", "opened"), [("darwin", [0]), ("linux", []), ("win32", [])])
 def test_macos_alone_is_asked_for_the_camera_which_is_let_go(monkeypatch, platform, opened):
-    monkeypatch.setattr(live.sys, "platform", platform)
+    monkeypatch.setattr(webcam.sys, "platform", platform)
     capture, tried = FakeCapture([], opened=False), []
-    live.ask_for_camera(lambda index, backend: tried.append(index) or capture)
+    webcam.ask_for_camera(lambda index, backend: tried.append(index) or capture)
     assert tried == opened
     assert capture.released == len(opened)
 
@@ -488,9 +489,9 @@ def test_macos_alone_is_asked_for_the_camera_which_is_let_go(monkeypatch, platfo
     ("exists", "allowed", "says"), [(False, False, "no such device"), (True, False, "join the group")]
 )
 def test_linux_devices_are_checked_before_opencv_is_asked(monkeypatch, tmp_path, exists, allowed, says):
-    monkeypatch.setattr(live.sys, "platform", "linux")
-    monkeypatch.setattr(live.Path, "exists", lambda self: exists)
-    monkeypatch.setattr(live.os, "access", lambda *_: allowed)
+    monkeypatch.setattr(webcam.sys, "platform", "linux")
+    monkeypatch.setattr(webcam.Path, "exists", lambda self: exists)
+    monkeypatch.setattr(webcam.os, "access", lambda *_: allowed)
     with pytest.raises(SourceError, match=says):
         WebcamSource(7, open_capture=lambda *_: pytest.fail("opened"))
 
@@ -570,7 +571,7 @@ def test_a_file_on_a_web_server_is_played_as_a_file(tmp_path):
 
 
 def test_a_camera_that_falls_silent_times_out(monkeypatch):
-    monkeypatch.setattr(source_base, "URL_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(base, "URL_TIMEOUT_S", 0.5)
     with network_camera() as url:
         begun_s = time.monotonic()
         with pytest.raises(SourceError), open_source(f"{url}/silent") as source:
@@ -712,7 +713,7 @@ def test_wrong_faces_are_refused(faces):
         DemoSource(faces)
 
 
-@pytest.mark.skipif(not demo.FACES_FILE.exists(), reason="mien/demo_faces.png is not there")
+@pytest.mark.skipif(not demo.FACES_FILE.exists(), reason="mien/sources/demo_faces.png is not there")
 def test_the_faces_that_come_with_the_program_can_be_read():
     faces = load_faces()
     assert faces.shape[0] == 7

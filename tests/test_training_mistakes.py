@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from mien.cnn.loader import import_keras
-from mien.demo import FACES_FILE
 from mien.detectors.face_filter import FILE
+from mien.sources.demo import FACES_FILE
 from tests.synthetic import write_folders
 from training.__main__ import main, parse
 from training.export import export

@@ -21,9 +21,6 @@ import numpy as np
 from mien.errors import SettingsError
 from mien.images.resize import letterbox
 from mien.recording import new_file
-from mien.sources import source_kind
-
-log = logging.getLogger(__name__)
 
 QUEUE_FRAMES = 8  # 22 MB at 1280x720; enough to ride out a slow disk for a quarter of a second
 KEYFRAME_EVERY_S = 1.0
@@ -31,6 +28,8 @@ LONGEST_STEP_S = 60.0
 """A longer time between two frames (an outage, a clock set forward) is one second of the video."""
 _TIME_BASE = Fraction(1, 1000)
 _BT601 = 5  # the matrix swscale converts with; unsaid, players take another for HD and shift the colours
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,11 +224,6 @@ class _Encoder:
             self._container.close()
         except (self._av.FFmpegError, OSError, ValueError) as error:
             log.error("%s can not be finished: %s", self._path, error)
-
-
-def is_same_file(path: Path, spec: str) -> bool:
-    """Whether a --source value names this file."""
-    return source_kind(spec) == "file" and path.exists() and Path(spec).exists() and path.samefile(spec)
 
 
 def _check_writable(path: Path) -> None:

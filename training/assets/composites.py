@@ -14,9 +14,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mien.demo import FACES_FILE, DemoSource
 from mien.detectors import Detector, HaarDetector
 from mien.images.resize import crop_faces
+from mien.sources.demo import FACES_FILE, DemoSource
 from mien.types import EXPRESSIONS
 from training.data.dataset import DataError, Split, load_dataset
 from training.options import add_data, add_network, add_out, square_model, writable

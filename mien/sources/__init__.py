@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Literal
 
 from mien.clock import Clock
-from mien.demo import DemoSource
 from mien.errors import SourceError, SourceMissingError
-from mien.live import WebcamSource, masked_url, open_url, webcam_indices
-from mien.media import open_file
-from mien.source_base import Source
+from mien.sources.base import Source
+from mien.sources.demo import DemoSource
+from mien.sources.files import open_file
+from mien.sources.network import masked_url, open_url
+from mien.sources.webcam import WebcamSource, webcam_indices
 
 __all__ = ["Source", "open_source", "source_kind", "source_name"]
 
@@ -98,3 +99,8 @@ def webcam_index(spec: str) -> int:
     if match is None:
         raise ValueError(f"expected a webcam index, found {spec!r}")
     return int(match[1])
+
+
+def is_same_file(path: Path, spec: str) -> bool:
+    """Whether a --source value names this file."""
+    return source_kind(spec) == "file" and path.exists() and Path(spec).exists() and path.samefile(spec)

@@ -15,7 +15,7 @@ from mien.clock import Clock
 from mien.errors import ImageError, SourceEndedError, SourceError, SourceMissingError
 from mien.images.codecs import FORMATS, HEADER_BYTES, image_format, read_image
 from mien.images.resize import fit_within
-from mien.source_base import Source, as_bgr, open_ffmpeg
+from mien.sources.base import Source, as_bgr, open_ffmpeg
 from mien.types import Frame, SourceState
 
 IMAGE_FPS = 10.0

@@ -1,4 +1,4 @@
-"""Live sources: webcams and network cameras."""
+"""Webcams: opened, and found without disturbing the one in use."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import logging
 import os
 import re
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import cv2
 import numpy as np
 
 from mien.clock import Clock
-from mien.errors import SourceError, SourceMissingError
-from mien.media import VideoSource
-from mien.source_base import URL_TIMEOUT_S, Source, as_bgr, open_ffmpeg, quiet_opencv
+from mien.errors import SourceError
+from mien.sources.base import Source, as_bgr, quiet_opencv
 from mien.types import Frame, SourceState
 
-URL_SCHEMES = ("http", "https", "rtsp", "rtsps")
+KEPT_S = 10.0
+SYSFS = Path("/sys/class/video4linux")
 FIRST_FRAME_TRIES = 5
 """Some webcams give nothing for their first few reads, while they wake."""
 WAKE_WITHIN_S = 5.0
@@ -28,10 +28,68 @@ WAKE_WITHIN_S = 5.0
 PROBED_WEBCAMS = range(4)
 """The indices worth trying where the system does not tell which webcams there are."""
 
-# Many recorders want the password inside the path: /user=admin&password=...&channel=1
-_SECRET_IN_PATH = re.compile(r"((?:password|passwd|pass|pwd|token|key)=)[^&/;]+", re.IGNORECASE)
-
 log = logging.getLogger(__name__)
+
+
+class Webcams:
+    """Looks for webcams when asked, and remembers what it found for ten seconds.
+
+    platform, sysfs, open_capture: for tests.
+    """
+
+    def __init__(
+        self,
+        clock: Clock | None = None,
+        *,
+        platform: str = sys.platform,
+        sysfs: Path = SYSFS,
+        open_capture: Callable[[int, int], Any] = cv2.VideoCapture,
+    ) -> None:
+        self._clock = clock or Clock()
+        self._platform = platform
+        self._sysfs = sysfs
+        self._open_capture = open_capture
+        self._lock = threading.Lock()  # one search at a time
+        self._found: dict[int, str] = {}
+        self._found_at_s: float | None = None
+
+    def find(self, in_use: int | None = None) -> dict[int, str]:
+        """The name of each webcam by its index, in order; the one in use is among them, and not touched."""
+        with self._lock:
+            now_s = self._clock.monotonic()
+            if self._found_at_s is None or now_s - self._found_at_s >= KEPT_S:
+                self._found = self._search(in_use)
+                self._found_at_s = self._clock.monotonic()
+            found = dict(self._found)
+        if in_use is not None:
+            found.setdefault(in_use, f"Webcam {in_use}")
+        return dict(sorted(found.items()))
+
+    def _search(self, in_use: int | None) -> dict[int, str]:
+        if self._platform.startswith("linux"):
+            return dict(self._of_linux(index) for index in webcam_indices() if self._takes_pictures(index))
+        return {index: f"Webcam {index}" for index in PROBED_WEBCAMS if index == in_use or self._opens(index)}
+
+    def _takes_pictures(self, index: int) -> bool:
+        """Whether a device is the first of its camera: the others bring descriptions of the pictures."""
+        return self._read(index, "index") in ("0", "")
+
+    def _of_linux(self, index: int) -> tuple[int, str]:
+        model = self._read(index, "name")
+        return index, f"Webcam {index} ({model})" if model else f"Webcam {index}"
+
+    def _read(self, index: int, what: str) -> str:
+        try:
+            return (self._sysfs / f"video{index}" / what).read_text(encoding="utf-8", errors="replace").strip()
+        except OSError:
+            return ""
+
+    def _opens(self, index: int) -> bool:
+        try:
+            open_webcam(index, self._open_capture).release()
+        except SourceError:
+            return False
+        return True
 
 
 class WebcamSource(Source):
@@ -111,74 +169,6 @@ class WebcamSource(Source):
             self._capture.get(cv2.CAP_PROP_FPS),
             code.decode("ascii") if code.isalnum() else "an unnamed format",
         )
-
-
-class StreamSource(Source):
-    """A network camera (MJPEG over HTTP, RTSP): the newest picture as it arrives.
-
-    Raises SourceError where no picture arrives within the time-out.
-    """
-
-    state: SourceState = "live"
-
-    def __init__(self, url: str, capture: Any, *, clock: Clock | None = None) -> None:
-        self.name = masked_url(url)
-        self.spec = url
-        self._capture = capture
-        self._clock = clock or Clock()
-        self._count = 0
-
-    def read(self) -> Frame:
-        """The next picture."""
-        ok, pixels = self._capture.read() if self._capture is not None else (False, None)
-        if not ok or pixels is None:
-            raise SourceError(f"{self.name} stopped, or sent no picture for {URL_TIMEOUT_S:g} s")
-        self._count += 1
-        return Frame(as_bgr(pixels), index=self._count - 1, captured_at=self._clock.wall())
-
-    def close(self) -> None:
-        """Close the connection."""
-        if self._capture is not None:
-            self._capture.release()
-            self._capture = None
-
-
-def open_url(url: str, *, loop: bool = True, paced: bool = True, clock: Clock | None = None) -> Source:
-    """The source for an http, https, rtsp or rtsps URL: a network camera, or a video file on a web server.
-
-    Raises SourceMissingError for another scheme or no host, SourceError where nothing answers with video.
-    """
-    name = masked_url(url)
-    capture = open_ffmpeg(url)
-    if not capture.isOpened():
-        raise SourceError(f"{name}: expected a video stream, found none within {URL_TIMEOUT_S:g} s")
-    # A web server sends a file as fast as it can: what has a length is played at its own pace.
-    if capture.get(cv2.CAP_PROP_FRAME_COUNT) > 0:
-        return VideoSource(url, name, capture, lambda: open_ffmpeg(url), loop=loop, paced=paced, clock=clock)
-    return StreamSource(url, capture, clock=clock)
-
-
-def masked_url(url: str) -> str:
-    """The URL as it may be shown and logged: without user, password and query, which often holds a key.
-
-    Raises SourceMissingError where it is not an http, https, rtsp or rtsps URL with a host.
-    """
-    expected = f"expected a URL such as rtsp://host/path with {', '.join(URL_SCHEMES)}"
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        # Its message would quote a part of the URL, which may be the password.
-        raise SourceMissingError(f"{expected}, found one whose host or port can not be read") from None
-    if parts.scheme.lower() not in URL_SCHEMES:
-        raise SourceMissingError(f"{expected}, found the scheme {parts.scheme!r}")
-    if not host:
-        raise SourceMissingError(f"{expected}, found no host in it")
-    host = f"[{host}]" if ":" in host else host
-    secret = "***@" if parts.username or parts.password else ""
-    query = "?***" if parts.query else ""
-    path = _SECRET_IN_PATH.sub(r"\1***", parts.path)
-    return f"{parts.scheme.lower()}://{secret}{host}{f':{port}' if port else ''}{path}{query}"
 
 
 def webcam_indices() -> list[int]:

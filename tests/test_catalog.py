@@ -5,11 +5,10 @@ import sys
 
 import pytest
 
-from mien import webcams
-from mien.choices import Choices
 from mien.errors import SettingsError, SourceError, SourceForbiddenError, SourceMissingError
-from mien.media_folder import MediaFolder
-from mien.webcams import Webcams
+from mien.sources import webcam
+from mien.sources.catalog import Choices, MediaFolder
+from mien.sources.webcam import Webcams
 from tests.fakes import FakeCapture, FakeClock, write_clip
 
 
@@ -135,7 +134,7 @@ def test_the_folder_itself_may_be_a_link(media, tmp_path):
 
 
 def test_very_many_files_are_cut_off(tmp_path, monkeypatch):
-    monkeypatch.setattr("mien.media_folder.MAX_FILES", 3)
+    monkeypatch.setattr("mien.sources.catalog.MAX_FILES", 3)
     for number in range(9):
         (tmp_path / f"{number}.png").write_bytes(b"")
     assert MediaFolder(tmp_path).names() == ["0.png", "1.png", "2.png"]
@@ -292,7 +291,7 @@ def captures(*working):
 
 
 def test_elsewhere_indices_are_tried_and_let_go_but_not_the_one_in_use(monkeypatch):
-    monkeypatch.setattr("mien.live.sys.platform", "darwin")
+    monkeypatch.setattr("mien.sources.webcam.sys.platform", "darwin")
     opened, open_capture = captures(0, 1, 3)
     found = Webcams(platform="darwin", open_capture=open_capture).find(in_use=1)
     assert found == {0: "Webcam 0", 1: "Webcam 1", 3: "Webcam 3"}
@@ -301,7 +300,7 @@ def test_elsewhere_indices_are_tried_and_let_go_but_not_the_one_in_use(monkeypat
 
 
 def test_what_was_found_is_kept_for_ten_seconds(monkeypatch):
-    monkeypatch.setattr("mien.live.sys.platform", "darwin")
+    monkeypatch.setattr("mien.sources.webcam.sys.platform", "darwin")
     clock = FakeClock()
     opened, open_capture = captures(0)
     found = Webcams(clock, platform="darwin", open_capture=open_capture)
@@ -316,7 +315,7 @@ def test_what_was_found_is_kept_for_ten_seconds(monkeypatch):
 
 
 def test_on_linux_devices_are_named_and_never_opened(monkeypatch, tmp_path):
-    monkeypatch.setattr(webcams, "webcam_indices", lambda: [0, 1, 2, 10])
+    monkeypatch.setattr(webcam, "webcam_indices", lambda: [0, 1, 2, 10])
     for index, name, number in ((0, "HD Webcam\n", "0"), (1, "HD Webcam", "1"), (10, "", "0\n")):
         device = tmp_path / f"video{index}"
         device.mkdir()

@@ -15,7 +15,7 @@ import numpy as np
 from mien.clock import Clock
 from mien.errors import ImageError, SourceMissingError
 from mien.images.codecs import read_image
-from mien.source_base import Source
+from mien.sources.base import Source
 from mien.types import EXPRESSIONS, Frame, SourceState
 
 FACES_FILE = Path(__file__).with_name("demo_faces.png")

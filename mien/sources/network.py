@@ -1,0 +1,88 @@
+"""Network cameras: pictures that come over the network as they are taken."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import urlsplit
+
+import cv2
+
+from mien.clock import Clock
+from mien.errors import SourceError, SourceMissingError
+from mien.sources.base import URL_TIMEOUT_S, Source, as_bgr, open_ffmpeg
+from mien.sources.files import VideoSource
+from mien.types import Frame, SourceState
+
+URL_SCHEMES = ("http", "https", "rtsp", "rtsps")
+
+# Many recorders want the password inside the path: /user=admin&password=...&channel=1
+_SECRET_IN_PATH = re.compile(r"((?:password|passwd|pass|pwd|token|key)=)[^&/;]+", re.IGNORECASE)
+
+
+class StreamSource(Source):
+    """A network camera (MJPEG over HTTP, RTSP): the newest picture as it arrives.
+
+    Raises SourceError where no picture arrives within the time-out.
+    """
+
+    state: SourceState = "live"
+
+    def __init__(self, url: str, capture: Any, *, clock: Clock | None = None) -> None:
+        self.name = masked_url(url)
+        self.spec = url
+        self._capture = capture
+        self._clock = clock or Clock()
+        self._count = 0
+
+    def read(self) -> Frame:
+        """The next picture."""
+        ok, pixels = self._capture.read() if self._capture is not None else (False, None)
+        if not ok or pixels is None:
+            raise SourceError(f"{self.name} stopped, or sent no picture for {URL_TIMEOUT_S:g} s")
+        self._count += 1
+        return Frame(as_bgr(pixels), index=self._count - 1, captured_at=self._clock.wall())
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._capture is not None:
+            self._capture.release()
+            self._capture = None
+
+
+def open_url(url: str, *, loop: bool = True, paced: bool = True, clock: Clock | None = None) -> Source:
+    """The source for an http, https, rtsp or rtsps URL: a network camera, or a video file on a web server.
+
+    Raises SourceMissingError for another scheme or no host, SourceError where nothing answers with video.
+    """
+    name = masked_url(url)
+    capture = open_ffmpeg(url)
+    if not capture.isOpened():
+        raise SourceError(f"{name}: expected a video stream, found none within {URL_TIMEOUT_S:g} s")
+    # A web server sends a file as fast as it can: what has a length is played at its own pace.
+    if capture.get(cv2.CAP_PROP_FRAME_COUNT) > 0:
+        return VideoSource(url, name, capture, lambda: open_ffmpeg(url), loop=loop, paced=paced, clock=clock)
+    return StreamSource(url, capture, clock=clock)
+
+
+def masked_url(url: str) -> str:
+    """The URL as it may be shown and logged: without user, password and query, which often holds a key.
+
+    Raises SourceMissingError where it is not an http, https, rtsp or rtsps URL with a host.
+    """
+    expected = f"expected a URL such as rtsp://host/path with {', '.join(URL_SCHEMES)}"
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        # Its message would quote a part of the URL, which may be the password.
+        raise SourceMissingError(f"{expected}, found one whose host or port can not be read") from None
+    if parts.scheme.lower() not in URL_SCHEMES:
+        raise SourceMissingError(f"{expected}, found the scheme {parts.scheme!r}")
+    if not host:
+        raise SourceMissingError(f"{expected}, found no host in it")
+    host = f"[{host}]" if ":" in host else host
+    secret = "***@" if parts.username or parts.password else ""
+    query = "?***" if parts.query else ""
+    path = _SECRET_IN_PATH.sub(r"\1***", parts.path)
+    return f"{parts.scheme.lower()}://{secret}{host}{f':{port}' if port else ''}{path}{query}"
