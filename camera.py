@@ -23,16 +23,15 @@ from typing import Any, Protocol
 import numpy as np
 
 from mien.analysis.tracker import Tracker
-from mien.capture import BACKOFF_S, HANG_AFTER_S, OPEN_WITHIN_S
 from mien.clock import Clock
 from mien.errors import SourceError
-from mien.feed import Feed
 from mien.images import draw as drawing
-from mien.notices import Notices
-from mien.pulse import Pulse
 from mien.recording.video import Saving, VideoWriter
-from mien.screen import Prepare, Record, Screen
 from mien.sources import Source, is_same_file, open_source
+from mien.stream.capture import BACKOFF_S, HANG_AFTER_S, OPEN_WITHIN_S
+from mien.stream.health import Notices, Pulse
+from mien.stream.publisher import Prepare, Record, Screen
+from mien.stream.switcher import Feed
 from mien.types import Analysis, Frame, SourceStatus
 
 STOP_WITHIN_S = 2.5
@@ -221,7 +220,7 @@ class VideoCamera:
         """Show another source to all viewers from now on; returns when it is open, with its status.
 
         source: as for the camera itself. Where it can not be opened, raises SourceMissingError or SourceError, and the
-        present one goes on (see mien.feed.Feed.switch).
+        present one goes on (see mien.stream.switcher.Feed.switch).
         """
         writer = self._screen.writer
         if writer is not None and writer.path is not None and is_same_file(writer.path, source):

@@ -20,7 +20,7 @@ from typing import Any
 
 from flask import Flask
 
-from mien.broadcast import Latest
+from mien.stream.latest import Latest
 from mien.types import Snapshot, SourceStatus
 from web.app import create_app
 

@@ -149,7 +149,8 @@ class Snapshot:
     """A picture and what was found in it, always of the same frame.
 
     annotated, plain: the frame as JPEG, with boxes and labels and without; a placeholder ("reconnecting ...") has one
-    picture for both. Pictures nobody looks at need not be encoded: hand in an `Encoded`, for which see mien.once.
+    picture for both. Pictures nobody looks at need not be encoded: hand in an `Encoded`, for which see
+    mien.stream.publisher.
     frame: as it may be shown, so with faces covered where that is asked for; None for a placeholder, which has no
     analysis either. latency_ms: from capture to this snapshot, without what is encoded later.
     """

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from mien.broadcast import Latest
+from mien.stream.latest import Latest
 from mien.types import Snapshot
 from tests.web_fakes import eventually
 from web.events import HEARTBEAT, messages, seen_before

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from flask import request
 
-from mien.capture import OPEN_WITHIN_S
 from mien.images.codecs import decode_image, encode_jpeg
 from mien.images.privacy import Privacy
+from mien.stream.capture import OPEN_WITHIN_S
 from mien.types import Analysis
 from tests.page import changes, find, press, texts, viewers
 from tests.web_fakes import eventually, face_showing, free_port

@@ -11,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 import web.server
-from mien.broadcast import Latest
-from mien.once import Once
+from mien.stream.latest import Latest
+from mien.stream.publisher import Once
 from mien.types import Snapshot
 from tests.web_fakes import eventually, free_port
 from web import create_app

@@ -13,8 +13,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from mien.broadcast import Latest
 from mien.recording.video import Saving
+from mien.stream.latest import Latest
 from mien.types import EXPRESSIONS, Analysis, Box, Face, Frame, Snapshot, SourceStatus
 
 

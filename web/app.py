@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from flask import Flask, render_template
 from werkzeug.exceptions import HTTPException
 
-from mien.broadcast import Latest
+from mien.stream.latest import Latest
 from mien.types import EXPRESSIONS, Snapshot, SourceStatus
 from web import access, api, controls, docs, errors, events, security, snapshot, sources, streams
 from web import analyze as images

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, Response, request
 
-from mien.broadcast import Latest
+from mien.stream.latest import Latest
 from mien.types import Snapshot
 from web.api import StateOf
 from web.streams import UNBUFFERED, Viewers, refusal

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, Response, jsonify, request
 
-from mien.broadcast import Latest
+from mien.stream.latest import Latest
 from mien.types import Snapshot
 from web.api import StateOf
 

@@ -1,22 +1,24 @@
-"""What viewers see: each frame as it may be shown, and placeholders."""
+"""What viewers see: each frame as it may be shown, encoded when somebody looks, and placeholders."""
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar, cast
 
 import numpy as np
 
-from mien.broadcast import Latest
 from mien.clock import Clock
 from mien.images.codecs import encode_jpeg
-from mien.once import Once
-from mien.pictures import Pictures
 from mien.recording.video import VideoWriter
+from mien.stream.latest import Latest
 from mien.types import Analysis, Frame, Snapshot
 
 Prepare = Callable[[Frame, Analysis], Frame]
 Record = Callable[[Frame, Analysis], None]
+
+T = TypeVar("T")
 
 
 class Screen:
@@ -86,3 +88,49 @@ class Screen:
         latency_ms = max(0.0, (self._clock.wall() - frame.captured_at) * 1000)
         self.snapshots.publish(Snapshot(pictures.annotated, frame, analysis, latency_ms, pictures.plain))
         return frame, pictures.drawn
+
+
+class Once(Generic[T]):
+    """Call it for the value; it is made by the first call, at most once, and other threads wait for that one.
+
+    make: called without arguments, and let go of when it has given the value. What it raises is raised to who asked,
+    and the next who asks tries again. now: a clock in seconds.
+    """
+
+    def __init__(self, make: Callable[[], T], now: Callable[[], float] = time.perf_counter) -> None:
+        self.took_ms = 0.0
+        """Milliseconds the making took; 0 until then."""
+        self._make: Callable[[], T] | None = make
+        self._now = now
+        self._lock = threading.Lock()
+        self._value: T | None = None
+
+    def __call__(self) -> T:
+        """The value."""
+        with self._lock:
+            if self._make is not None:
+                start_s = self._now()
+                self._value = self._make()
+                self._make = None  # it may hold pictures that nobody needs any more
+                self.took_ms = (self._now() - start_s) * 1000
+            return cast(T, self._value)
+
+
+class Pictures:
+    """Each is made when first asked for, and once for all who ask.
+
+    drawn: the frame with boxes and labels, uint8 (height, width, 3), not to be changed. annotated: the same as JPEG.
+    plain: the frame as it is, as JPEG. annotate: draws on a copy of a frame. quality: of the JPEG, 1..100.
+    """
+
+    def __init__(
+        self,
+        frame: Frame,
+        analysis: Analysis,
+        annotate: Callable[[Frame, Analysis], np.ndarray],
+        quality: int,
+        clock: Clock,
+    ) -> None:
+        self.drawn = Once(lambda: annotate(frame, analysis), clock.monotonic)
+        self.annotated = Once(lambda: encode_jpeg(self.drawn(), quality), clock.monotonic)
+        self.plain = Once(lambda: encode_jpeg(frame.pixels_bgr, quality), clock.monotonic)

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from mien.once import Once
+from mien.stream.publisher import Once
 
 
 def test_it_is_made_when_asked_for_and_only_then():

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from mien.broadcast import Latest
+from mien.stream.latest import Latest
 from tests.fakes import PATIENCE_S
 
 

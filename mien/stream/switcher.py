@@ -9,12 +9,12 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from mien.broadcast import Latest
-from mien.capture import Capture
 from mien.clock import Clock
 from mien.errors import MienError, SourceError
 from mien.sources import source_kind, source_name
 from mien.sources.base import Source
+from mien.stream.capture import Capture
+from mien.stream.latest import Latest
 from mien.types import Frame, SourceStatus
 
 log = logging.getLogger(__name__)
@@ -25,7 +25,8 @@ class Feed:
 
     spec: what to open first. rest_after_s: without `keep_awake` for so long the source is closed, until the next one;
     None: never. needed: while it says so the source does not rest.
-    open_source, patience: how to open a source, and how patient to be with it, for which see mien.capture.Capture.
+    open_source, patience: how to open a source, and how patient to be with it, for which see
+    mien.stream.capture.Capture.
 
     Each opening begins a stream with a number of its own (Frame.stream). Frames of one stream never come after those
     of a later one: the source that is on its way out is not listened to any more.
