@@ -1,9 +1,9 @@
 // The bar of actions and its keys. Some act on this browser alone, some on the program for everybody: the sheet says which.
 
+import { hasPicture, pictureFile, setMirrored } from "./canvas.js";
 import { $, nameControl, note, saveFile, setText, stamp } from "./dom.js";
-import { startHeat, stopHeat } from "./heat.js";
+import { startHeat, stopHeat } from "./gradcam.js";
 import { tell } from "./server.js";
-import { hasPicture, pictureFile, setMirrored } from "./stage.js";
 import { TEXT } from "./texts.js";
 
 /** What the user has set, and what the program said last; null: nothing yet. */

@@ -2,20 +2,20 @@
 
 import { actions, bindActions, isPrivate, setHeat, setPaused, showProgram } from "./actions.js";
 import { BrowserCamera } from "./browser_camera.js";
+import { coverShown, drawOverlay, hasPicture, look, showNotice, showPicture } from "./canvas.js";
 import { onThemeChange } from "./colors.js";
-import { Cover } from "./cover.js";
 import { $, fillTexts } from "./dom.js";
-import { onChoose, showFaces } from "./faces.js";
+import { onChoose, showFaces } from "./face_cards.js";
 import { announce, hintFor, showBadge, showBanner, showHeader, showHint, showNothing } from "./header.js";
 import { History } from "./history.js";
-import { analyzeImages, bindImages, closeImages, refreshImages } from "./images.js";
-import { Live } from "./live.js";
+import { Cover } from "./privacy.js";
+import { Live } from "./program_stream.js";
 import { ask } from "./server.js";
-import { showSession } from "./session.js";
+import { showSession } from "./session_summary.js";
 import { bindSources } from "./sources.js";
-import { coverShown, drawOverlay, hasPicture, look, showNotice, showPicture } from "./stage.js";
 import { TEXT } from "./texts.js";
 import { Timeline } from "./timeline.js";
+import { analyzeImages, bindImages, closeImages, refreshImages } from "./uploads.js";
 
 const PROGRAM_MS = 2000; // between two questions what the program does, while no stream tells it
 

@@ -258,7 +258,7 @@ def test_the_boxes_lie_on_the_faces_and_the_mirror_turns_them(browser, fake_came
 
 PARTS = """
 const done = arguments[1];
-import("/static/stream.js").then(async ({ PartReader }) => {
+import("/static/multipart.js").then(async ({ PartReader }) => {
   const parts = [];
   const reader = new PartReader((part) => parts.push(part));
   const text = '\\r\\n\\r\\n--frame\\r\\nContent-Type: image/jpeg\\r\\nX-Mien-State: {"n": 1}\\r\\n' +

@@ -107,11 +107,11 @@ def test_what_can_not_be_covered_is_not_shown(with_camera, page, program) -> Non
 
 # ---- the same rule in two languages
 
-COVER_JS = Path(__file__).parent.parent / "static" / "cover.js"
+PRIVACY_JS = Path(__file__).parent.parent / "static" / "privacy.js"
 
 
 def test_the_page_has_the_figures_of_the_program() -> None:
-    figures = dict(re.findall(r"^const ([A-Z_]+) = ([^;]+);", COVER_JS.read_text(), re.MULTILINE))
+    figures = dict(re.findall(r"^const ([A-Z_]+) = ([^;]+);", PRIVACY_JS.read_text(), re.MULTILINE))
     assert len(figures) == 9
     for name, value in figures.items():
         known = getattr(privacy, name)
@@ -120,7 +120,7 @@ def test_the_page_has_the_figures_of_the_program() -> None:
 
 PLACES = """
 const [series, done] = arguments;
-import("/static/cover.js").then(({ Cover }) => {
+import("/static/privacy.js").then(({ Cover }) => {
   const cover = new Cover();
   done(series.map(([now, faces]) => {
     cover.see(faces, now);
@@ -170,7 +170,7 @@ def program_places(program: Privacy, at_s: float, seen) -> list[list[float]]:
 
 SCENES = """
 const done = arguments[0];
-import("/static/cover.js").then(({ Cover }) => {
+import("/static/privacy.js").then(({ Cover }) => {
   const paint = (width, height, light) => {
     const pen = Object.assign(document.createElement("canvas"), { width, height }).getContext("2d");
     for (let i = 0; i < width * height / 16; i += 1) { // noise over a shade

@@ -27,9 +27,9 @@ MAX_STREAMS = 256
 MAX_EVENT_STREAMS = 64
 """The same for streams of events."""
 
-MODULES = sorted(path.name for path in (ROOT / "static").glob("*.js") if path.name != "first.js")
-"""Named in the page, so that the browser fetches all at once instead of one import after the other. (first.js is none:
-it runs before them.)"""
+MODULES = sorted(path.name for path in (ROOT / "static").glob("*.js") if path.name != "early_connect.js")
+"""Named in the page, so that the browser fetches all at once instead of one import after the other. (early_connect.js
+is none: it runs before them.)"""
 
 
 class Camera(Protocol):

@@ -1,7 +1,7 @@
 // The list of faces: a card for each, with its picture, its label and seven bars in their fixed order.
 
+import { drawThumbnail, hasPicture, look } from "./canvas.js";
 import { $, cloneOf, setText } from "./dom.js";
-import { drawThumbnail, hasPicture, look } from "./stage.js";
 import { TEXT } from "./texts.js";
 
 const THUMBNAIL_MS = 200; // five a second: a thumbnail is to be recognised, not watched

@@ -1,5 +1,5 @@
-// Asks for the pictures while the page's modules are still on their way; live.js takes over what comes. And says where
-// the browser is too old for those modules.
+// Asks for the pictures while the page's modules are still on their way; program_stream.js takes over what comes. And
+// says where the browser is too old for those modules.
 
 if (!document.hidden) {
   const name = [...crypto.getRandomValues(new Uint8Array(8))].map((byte) => byte.toString(16).padStart(2, "0")).join("");

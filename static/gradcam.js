@@ -1,8 +1,8 @@
 // Grad-CAM over the faces of the live picture: asked for a few times a second while it is on.
 
+import { drawOverlay, look } from "./canvas.js";
 import { note } from "./dom.js";
 import { ask } from "./server.js";
-import { drawOverlay, look } from "./stage.js";
 import { TEXT } from "./texts.js";
 
 const ASK_MS = 300; // the program computes at most about four a second

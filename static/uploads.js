@@ -1,9 +1,9 @@
 // Images that are dropped on the page or chosen: analysed once, shown with boxes and bars, saved as picture and JSON.
 
-import { Cover } from "./cover.js";
+import { pictureFile, shownSize } from "./canvas.js";
 import { $, cloneOf, note, pause, saveFile, setText } from "./dom.js";
+import { Cover } from "./privacy.js";
 import { ask } from "./server.js";
-import { pictureFile, shownSize } from "./stage.js";
 import { TEXT } from "./texts.js";
 
 const MOST = 16;

@@ -1,7 +1,7 @@
 // The program's own source: its stream of frames, and the way back when it breaks off.
 
 import { newName } from "./dom.js";
-import { openStream, readParts } from "./stream.js";
+import { openStream, readParts } from "./multipart.js";
 
 const TICK_MS = 250;
 const QUIET_MS = 1500; // without a part for so long the page asks for the state by itself; the server repeats after 1 s
