@@ -65,8 +65,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
     from mien.sources.catalog import Choices
     from mien.sources.webcam import ask_for_camera
     from web import create_app
-    from web.access import token_for
-    from web.security import is_loopback
+    from web.security import is_loopback, token_for
     from web.server import Server
 
     allow_open_files()

@@ -13,7 +13,7 @@ import pytest
 from mien.stream.latest import Latest
 from mien.types import Snapshot
 from tests.web_fakes import eventually
-from web.events import HEARTBEAT, messages, seen_before
+from web.streams import HEARTBEAT, messages, seen_before
 
 RETRY = b"retry: 1000\n\n"
 

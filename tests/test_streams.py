@@ -16,8 +16,9 @@ from mien.stream.publisher import Once
 from mien.types import Snapshot
 from tests.web_fakes import eventually, free_port
 from web import create_app
+from web.limits import Viewers
 from web.server import Server, ServerError
-from web.streams import BOUNDARY, Viewers, parts, plain
+from web.streams import BOUNDARY, parts, plain
 
 LARGE = 150_000  # bytes; a few of these fill the buffers between server and viewer
 

@@ -13,7 +13,7 @@ import pytest
 
 from mien.types import EXPRESSIONS, Frame, Snapshot, SourceStatus
 from tests.web_fakes import FakeCamera, face_showing
-from web import api, create_app, security
+from web import create_app, security, state
 
 ROOT = Path(__file__).resolve().parent.parent
 STYLE = (ROOT / "static" / "style.css").read_text()
@@ -199,7 +199,7 @@ def picture(captured_at: float) -> Snapshot:
     ],
 )
 def test_trouble_is_named(snapshot, status, trouble) -> None:
-    assert api.trouble(snapshot, status, now_s=100) == trouble
+    assert state.trouble(snapshot, status, now_s=100) == trouble
 
 
 def test_healthz_answers_200_while_frames_flow(client, fake_camera) -> None:

@@ -14,8 +14,8 @@ from werkzeug.exceptions import TooManyRequests
 
 from mien.errors import BusyError, ImageError, ImageTooLargeError, NotAnImageError
 from mien.types import Analysis
-from web.api import describe_face, sentence
-from web.streams import Viewers
+from web.limits import Viewers
+from web.state import describe_face, sentence
 
 Analyze = Callable[[bytes], Analysis]
 """Finds the faces of an image file; raises ImageError or one of its kinds."""

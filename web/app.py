@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
 from flask import Flask, render_template
 from werkzeug.exceptions import HTTPException
 
-from mien.stream.latest import Latest
-from mien.types import EXPRESSIONS, Snapshot, SourceStatus
-from web import access, api, controls, docs, errors, events, security, snapshot, sources, streams
+from mien.types import EXPRESSIONS, Snapshot
 from web import analyze as images
+from web import controls, errors, openapi, security, state, streams
 from web import explain as explanations
+from web.limits import Viewers
+from web.ports import Camera, Choices, Privacy, Session
 from web.security import is_loopback
-
-if TYPE_CHECKING:
-    from mien.recording.video import Saving
 
 ROOT = Path(__file__).resolve().parent.parent  # so that the program runs from any working directory
 
@@ -32,34 +30,6 @@ MODULES = sorted(path.name for path in (ROOT / "static").glob("*.js") if path.na
 is none: it runs before them.)"""
 
 
-class Camera(Protocol):
-    """All the web needs of a camera."""
-
-    @property
-    def snapshots(self) -> Latest[Snapshot]:
-        """The newest picture with its analysis; closed when the camera is."""
-
-    @property
-    def in_use(self) -> str | None:
-        """The source that is open; None while it rests."""
-
-    @property
-    def saving(self) -> Saving | None:
-        """What is being saved of the annotated video; None where none is to be."""
-
-    def status(self) -> SourceStatus:
-        """What the source is doing at this moment."""
-
-    def keep_awake(self) -> None:
-        """Somebody wants frames: wake a source that rests, put off the next rest."""
-
-    def switch(self, source: str) -> SourceStatus:
-        """Show another source to all. Raises SourceError where it can not be opened."""
-
-    def show_again(self) -> None:
-        """Publish the newest picture anew, after privacy mode was switched."""
-
-
 def create_app(
     camera: Camera,
     *,
@@ -70,10 +40,10 @@ def create_app(
     analyze: images.Analyze | None = None,
     follow: images.Follow | None = None,
     max_analyses: int = images.MAX_ANALYSES,
-    to_png: snapshot.ToPng | None = None,
-    choices: sources.Choices | None = None,
-    session: controls.Session | None = None,
-    privacy: controls.Privacy | None = None,
+    to_png: streams.ToPng | None = None,
+    choices: Choices | None = None,
+    session: Session | None = None,
+    privacy: Privacy | None = None,
     explain: explanations.Explain | None = None,
     host: str = "127.0.0.1",
     token: str | None = None,
@@ -103,25 +73,25 @@ def create_app(
     max_readers = min(max_streams, MAX_EVENT_STREAMS)
     app.config["MAX_STREAMS"] = max_streams + max_readers  # the server makes its pool of workers larger
 
-    viewers = streams.Viewers(max_streams)
+    viewers = Viewers(max_streams)
 
     def state_of(snapshot: Snapshot | None, viewer: str | None) -> dict[str, Any]:
         camera.keep_awake()  # who asks what is seen wants frames
-        return api.describe(snapshot, camera.status(), viewers, viewer, detector=detector_name) | controls.describe(
+        return state.describe(snapshot, camera.status(), viewers, viewer, detector=detector_name) | controls.describe(
             camera, session, privacy
         )
 
     app.register_blueprint(streams.blueprint(camera, viewers, state_of))
-    app.register_blueprint(events.blueprint(camera, streams.Viewers(max_readers), state_of))
-    app.register_blueprint(api.blueprint(camera, state_of))
-    app.register_blueprint(sources.blueprint(camera, choices))
+    app.register_blueprint(streams.events_blueprint(camera, Viewers(max_readers), state_of))
+    app.register_blueprint(state.blueprint(camera, state_of))
+    app.register_blueprint(controls.sources_blueprint(camera, choices))
     app.register_blueprint(controls.blueprint(camera, session, privacy))
     app.register_blueprint(images.blueprint(analyze, follow, max_analyses))
-    app.register_blueprint(snapshot.blueprint(camera, to_png))
+    app.register_blueprint(streams.snapshot_blueprint(camera, to_png))
     app.register_blueprint(explanations.blueprint(camera, explain, lambda: privacy is not None and privacy.on))
-    app.register_blueprint(docs.blueprint())
-    security.protect(app, lambda named: access.is_known_name(named, host, names))
-    access.ask_for(app, token)
+    app.register_blueprint(openapi.blueprint())
+    security.protect(app, lambda named: security.is_known_name(named, host, names))
+    security.ask_for(app, token)
     app.register_error_handler(HTTPException, errors.answer)
 
     @app.get("/")

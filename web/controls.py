@@ -1,51 +1,34 @@
-"""What acts on the program, and so on all who watch: recording a session, saving its video, and privacy mode."""
+"""What acts on the program, and so on all who watch: the choice of its source, recording a session, saving its
+video, and privacy mode."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from flask import Blueprint, Response, abort, jsonify
+from flask import Blueprint, Response, abort, jsonify, request
+from werkzeug.exceptions import HTTPException, TooManyRequests
 
-from mien.errors import RecordingError
-from web.api import sentence
-from web.jsonbody import json_field
+from mien.errors import RecordingError, SourceError, SourceForbiddenError
+from web.limits import Viewers
+from web.ports import Camera, Choices, Privacy, Session
+from web.state import describe_source, sentence
 
 if TYPE_CHECKING:
     from mien.recording.csv_log import Recording
     from mien.recording.video import Saving
-    from web.app import Camera
 
 EXAMPLE = '{"on": true}'
 
 NO_RECORDING = {"on": False, "since": None, "rows": 0, "name": None, "error": None}
 
+MAX_SOURCE = 2048
+"""Characters; browsers and cameras do not use longer addresses either."""
 
-class Session(Protocol):
-    """All the web needs of what records sessions."""
+RETRY_AFTER_S = 2
 
-    def start(self) -> Recording:
-        """Begin a recording, or go on with the running one. Raises RecordingError."""
+MAX_BYTES = 8192
 
-    def stop(self) -> Recording:
-        """End the running one."""
-
-    def status(self) -> Recording:
-        """The running recording, or the last."""
-
-    def content(self) -> tuple[str, int, Iterator[bytes]] | None:
-        """(name, bytes, pieces) of its file."""
-
-
-class Privacy(Protocol):
-    """All the web needs of privacy mode."""
-
-    @property
-    def on(self) -> bool:
-        """Whether faces are covered."""
-
-    def switch(self, on: bool) -> None:
-        """Turn it on or off, for the frames to come."""
+T = TypeVar("T")
 
 
 def describe(camera: Camera, session: Session | None, privacy: Privacy | None) -> dict[str, Any]:
@@ -104,3 +87,57 @@ def blueprint(camera: Camera, session: Session | None, privacy: Privacy | None) 
         return jsonify(privacy=privacy.on)
 
     return routes
+
+
+def sources_blueprint(camera: Camera, choices: Choices | None) -> Blueprint:
+    """Routes of the sources; without choices they answer 404."""
+    routes = Blueprint("sources", __name__)
+    places = Viewers(1)  # opening may take seconds: who comes meanwhile does not wait in line
+
+    @routes.get("/api/sources")
+    def sources() -> Response:
+        found = _given(choices)
+        in_use = camera.in_use
+        cameras = [{"source": source, "name": name} for source, name in found.cameras(in_use).items()]
+        return jsonify(sources=cameras, files=found.files(), current=found.current(in_use))
+
+    @routes.post("/api/source")
+    def switch() -> Response:
+        found = _given(choices)
+        source = json_field("source", str, '{"source": "demo"}').strip()
+        if not source or len(source) > MAX_SOURCE or not source.isprintable():
+            abort(400, f"Expected a source of 1 to {MAX_SOURCE} characters that can be printed.")
+        if not places.enter():
+            raise TooManyRequests("Another source is being opened already.", retry_after=RETRY_AFTER_S)
+        try:
+            status = camera.switch(found.spec_of(source, camera.in_use))
+        except SourceForbiddenError as error:
+            abort(403, sentence(error))
+        except SourceError as error:
+            abort(422, sentence(error))
+        finally:
+            places.leave()
+        return jsonify(source=describe_source(None, status))
+
+    return routes
+
+
+def _given(choices: Choices | None) -> Choices:
+    if choices is None:
+        abort(404, "This program lets no source be chosen.")
+    return choices
+
+
+def json_field(name: str, kind: type[T], example: str) -> T:
+    """The field of the request's body; answers 400, 413 or 415 for any other body. example: of the whole body."""
+    request.max_content_length = MAX_BYTES
+    expected = f"Expected JSON such as {example}"
+    try:
+        body = request.get_json()
+    except HTTPException as error:
+        abort(error.code or 400, f"{expected}." if error.code in (400, 415) else None)
+    except RecursionError:  # [[[[[...
+        abort(400, f"{expected}, found something else.")
+    if not isinstance(body, dict) or set(body) != {name} or type(body[name]) is not kind:
+        abort(400, f"{expected}, found something else.")
+    return body[name]

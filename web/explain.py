@@ -6,7 +6,7 @@ import threading
 import time
 from base64 import b64encode
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from flask import Blueprint, Response, jsonify
@@ -14,11 +14,9 @@ from werkzeug.exceptions import ServiceUnavailable, TooManyRequests
 
 from mien.errors import MienError
 from mien.types import Face, Snapshot
-from web.api import describe_box
-from web.streams import Viewers
-
-if TYPE_CHECKING:
-    from web.app import Camera
+from web.limits import Viewers
+from web.ports import Camera
+from web.state import describe_box
 
 Explain = Callable[[np.ndarray, Sequence[Face]], Sequence[bytes]]
 """(frame, its faces) -> a PNG file of the heat of each face; raises MienError where it can not."""

@@ -5,11 +5,14 @@ https://spec.openapis.org/oas/v3.1.1
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+from flask import Blueprint, Response, jsonify, render_template
+
 from web.analyze import KEY, MAX_BODY_BYTES, MAX_IMAGES
-from web.events import EVENTS_PER_S
 from web.schemas import CONTROLS, SCHEMAS, Json, list_of, record, ref
+from web.streams import EVENTS_PER_S
 
 _VIEWER = {
     "name": "viewer",
@@ -34,6 +37,8 @@ _TRACK = {
     ),
 }
 _RETRY = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}}
+
+MODEL_CARD = Path(__file__).resolve().parent.parent / "MODEL_CARD.md"
 
 
 def _answer(description: str, schema: Json | None = None, kind: str = "application/json", **more: Any) -> Json:
@@ -214,6 +219,7 @@ PATHS: Json = {
     },
 }
 
+
 DOCUMENT: Json = {
     "openapi": "3.1.0",
     "info": {
@@ -233,3 +239,22 @@ DOCUMENT: Json = {
         },
     },
 }
+
+
+def blueprint() -> Blueprint:
+    """Routes of the description."""
+    routes = Blueprint("docs", __name__)
+
+    @routes.get("/api/openapi.json")
+    def document() -> Response:
+        return jsonify(DOCUMENT)
+
+    @routes.get("/api")
+    def page() -> str:
+        return render_template("api.html", api=DOCUMENT)
+
+    @routes.get("/model-card")
+    def model_card() -> str:
+        return render_template("card.html", card=MODEL_CARD.read_text(encoding="utf-8"))
+
+    return routes

@@ -1,32 +1,31 @@
 """The live picture as `multipart/x-mixed-replace`, one part for each snapshot; any number of viewers, up to a limit.
 
 With boxes and labels for whatever shows pictures, and plain with the state beside it for a page that draws them itself.
+What is seen also comes as server-sent events, one for each analysed frame, and the newest picture as a PNG file.
+
+https://html.spec.whatwg.org/multipage/server-sent-events.html
 """
 
 from __future__ import annotations
 
 import json
+import secrets
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, request
+from werkzeug.exceptions import ServiceUnavailable
 
 from mien.stream.latest import Latest
 from mien.types import Snapshot
-from web.api import StateOf
-
-if TYPE_CHECKING:
-    from web.app import Camera
+from web.limits import Viewers, refusal
+from web.ports import Camera, StateOf
 
 RESEND_S = 1.0
 """Without a new picture for so long the last one is sent again: only by writing can a lost viewer be noticed."""
-
-RETRY_AFTER_S = 5
-
-PARTS_PER_S = 3000
-"""To all viewers together: above it (100 viewers of 30 frames a second) they get fewer, and the analysis its time."""
 
 CONTENT_TYPE = "multipart/x-mixed-replace; boundary=frame"
 BOUNDARY = b"--frame\r\n"
@@ -35,47 +34,21 @@ UNBUFFERED = {"X-Accel-Buffering": "no"}
 """A proxy would keep pictures back until its buffer is full; nginx and others obey this header."""
 
 
-class Viewers:
-    """Which streams are open. Refuses more than `limit`, so that workers are left for everything else."""
-
-    def __init__(self, limit: int) -> None:
-        if limit < 1:
-            raise ValueError(f"at least one stream must be allowed, found a limit of {limit}")
-        self.limit = limit
-        self._lock = threading.Lock()
-        self._names: list[str] = []
-
-    @property
-    def count(self) -> int:
-        """Streams open at this moment."""
-        return len(self._names)
-
-    @property
-    def pause_s(self) -> float:
-        """How long each picture stays where so many watch; 0 for up to 100 viewers."""
-        return self.count / PARTS_PER_S if self.count > PARTS_PER_S / 30 else 0.0
-
-    def __contains__(self, name: str) -> bool:
-        """Whether a stream of this name is open."""
-        with self._lock:
-            return name in self._names
-
-    def enter(self, name: str = "") -> bool:
-        """Take a place; False when all are taken."""
-        with self._lock:
-            if len(self._names) >= self.limit:
-                return False
-            self._names.append(name)
-            return True
-
-    def leave(self, name: str = "") -> None:
-        """Give the place back."""
-        with self._lock:
-            self._names.remove(name)
-
-
 Part = Callable[[Snapshot], bytes]
 """Headers, an empty line and a picture."""
+
+EVENTS_PER_S = 30
+HEARTBEAT_S = 1.0
+"""Without news for so long a comment is sent: only by writing can a lost reader be noticed."""
+
+RECONNECT_MS = 1000
+
+EVENTS_CONTENT_TYPE = "text/event-stream"
+HEARTBEAT = b":\n\n"
+
+ToPng = Callable[[Snapshot], bytes]
+
+PNG_RETRY_AFTER_S = 1
 
 
 def annotated(snapshot: Snapshot) -> bytes:
@@ -161,9 +134,89 @@ def blueprint(camera: Camera, viewers: Viewers, state_of: StateOf) -> Blueprint:
     return routes
 
 
-def refusal(text: str) -> Response:
-    """All places are taken: JSON for programs, a line of text for people."""
-    response = jsonify(error=text) if request.path.startswith("/api/") else Response(f"{text}\n", mimetype="text/plain")
-    response.status_code = 503
-    response.headers["Retry-After"] = str(RETRY_AFTER_S)
-    return response
+def messages(
+    snapshots: Latest[Snapshot],
+    state_of: Callable[[Snapshot | None], dict[str, Any]],
+    *,
+    run: str = "",
+    after: int = 0,
+    heartbeat_s: float = HEARTBEAT_S,
+    now: Callable[[], float] = time.monotonic,
+) -> Iterator[bytes]:
+    """Yield the state of each snapshot as an event, until the camera closes; at most EVENTS_PER_S, none out of date.
+
+    An event's id is RUN-SEQUENCE; `after` is the sequence the reader has seen already. The state is also sent where
+    it changes without a new snapshot (a file that ends). A reader that is slow to come back skips to the newest.
+    """
+    yield b"retry: %d\n\n" % RECONNECT_MS
+    sequence, snapshot = snapshots.peek()
+    told = state_of(snapshot) if after and sequence == after else None
+    due_s = now()
+    while not snapshots.closed:
+        state = state_of(snapshot)
+        if state == told:
+            yield HEARTBEAT
+        else:
+            data = json.dumps(state, separators=(",", ":"))
+            yield f"id: {run}-{sequence}\ndata: {data}\n\n".encode()
+            told = state
+            due_s = max(due_s, now()) + 1 / EVENTS_PER_S
+            while (wait_s := due_s - now()) > 0 and not snapshots.closed:
+                snapshots.wait(sys.maxsize, wait_s)  # not for a snapshot: for its time, or for the end
+        sequence, snapshot = snapshots.wait(sequence, heartbeat_s)
+
+
+def events_blueprint(camera: Camera, readers: Viewers, state_of: StateOf) -> Blueprint:
+    """Route of the events. readers: who holds one of these streams."""
+    routes = Blueprint("events", __name__)
+    run = secrets.token_hex(4)  # another run of the program counts anew: its ids must not be mistaken for ours
+
+    @routes.get("/api/events")
+    def events() -> Response:
+        if request.method == "HEAD":  # asks whether there is a place, takes none
+            return Response(status=503 if readers.count >= readers.limit else 200, content_type=EVENTS_CONTENT_TYPE)
+        if not readers.enter():
+            return refusal(f"All {readers.limit} places are taken.")
+        viewer = request.args.get("viewer")
+        after = seen_before(request.headers.get("Last-Event-ID", ""), run, camera.snapshots.peek()[0])
+        stream = messages(
+            camera.snapshots,
+            lambda snapshot: state_of(snapshot, viewer),
+            run=run,
+            after=after,
+        )
+        response = Response(stream, content_type=EVENTS_CONTENT_TYPE, headers=UNBUFFERED)
+        response.call_on_close(readers.leave)
+        return response
+
+    return routes
+
+
+def seen_before(event_id: str, run: str, newest: int) -> int:
+    """The sequence number a returning reader saw last; 0 where its id is from another run or no id of ours."""
+    its_run, _, number = event_id.rpartition("-")
+    if its_run != run or not number.isascii() or not number.isdigit() or len(number) > 18:
+        return 0
+    return int(number) if int(number) <= newest else 0
+
+
+def snapshot_blueprint(camera: Camera, to_png: ToPng | None) -> Blueprint:
+    """Route of the picture; encoded when asked for, once for all who ask for the same."""
+    routes = Blueprint("snapshot", __name__)
+    lock = threading.Lock()  # one encoding at a time, however many ask
+    kept: list[tuple[int, bytes]] = []
+
+    @routes.get("/api/snapshot.png")
+    def snapshot_png() -> Response:
+        camera.keep_awake()
+        with lock:
+            sequence, snapshot = camera.snapshots.peek()
+            if snapshot is None or snapshot.frame is None or to_png is None:
+                reason = camera.status().reason or "no frame has come yet"
+                raise ServiceUnavailable(f"There is no picture: {reason}.", retry_after=PNG_RETRY_AFTER_S)
+            if not kept or kept[0][0] != sequence:
+                kept[:] = [(sequence, to_png(snapshot))]
+            png = kept[0][1]
+        return Response(png, mimetype="image/png", headers={"Content-Disposition": 'inline; filename="mien.png"'})
+
+    return routes

@@ -16,7 +16,7 @@ import main
 from mien.settings import Settings
 from tests.fakes import FakePipeline
 from tests.web_fakes import eventually, free_port
-from web import access, create_app
+from web import create_app, security
 
 TOKEN = "correct-horse-battery"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
@@ -142,7 +142,7 @@ def test_people_can_type_the_token_and_programs_read_json(client) -> None:
 def test_every_comparison_takes_a_constant_time(client, monkeypatch) -> None:
     compared = []
     compare = hmac.compare_digest
-    monkeypatch.setattr(access.hmac, "compare_digest", lambda a, b: compared.append(a) or compare(a, b))
+    monkeypatch.setattr(security.hmac, "compare_digest", lambda a, b: compared.append(a) or compare(a, b))
     client.get("/?token=one", headers={"Authorization": "Bearer two"})
     assert {b"one", b"two"} <= set(compared)
 
@@ -161,13 +161,13 @@ def test_every_comparison_takes_a_constant_time(client, monkeypatch) -> None:
     ],
 )
 def test_a_token_is_made_where_the_network_can_reach(host: str, given: str | None, asks: bool) -> None:
-    made = access.token_for(host, given)
+    made = security.token_for(host, given)
     assert (made is not None) == asks
     if given:
         assert made == given
     elif made:
         assert len(made) >= 24
-        assert made != access.token_for(host, None)
+        assert made != security.token_for(host, None)
 
 
 @pytest.mark.parametrize(

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 
 from mien.errors import MienError
 from mien.types import EXPRESSIONS, Box, Face, Snapshot, SourceStatus
-
-if TYPE_CHECKING:
-    from web.app import Camera
-    from web.streams import Viewers
-
-StateOf = Callable[[Snapshot | None, str | None], dict[str, Any]]
-"""The state of a snapshot, for a viewer of this name."""
+from web.limits import Viewers
+from web.ports import Camera, StateOf
 
 STALE_S = 5.0
 """A picture older than this does not flow any more, whatever the source says."""
