@@ -1,4 +1,4 @@
-"""Who may import whom (doors -> parts -> vocabulary), kept by reading the imports."""
+"""Who may import whom (entry points, then web and the topics of mien, then the shared types), read from the imports."""
 
 import ast
 from pathlib import Path
@@ -6,49 +6,105 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-DOORS = {"main", "camera", "model"}
+ENTRY_POINTS = {"main", "camera", "model"}
 FORBIDDEN = {
-    "mien": DOORS | {"web", "training", "benchmarks", "flask"},
+    "mien": ENTRY_POINTS | {"web", "training", "benchmarks", "flask"},
     "web": {"cv2", "keras", "tensorflow", "training", "camera", "model", "main", "benchmarks"},
     "training": {"tensorflow", "torch", "jax", "flask", "camera", "main", "web", "benchmarks"},
     "model.py": {"flask", "camera", "main", "web", "training", "benchmarks"},
     "camera.py": {"flask", "main", "web", "training", "benchmarks"},
     "main.py": {"training", "benchmarks"},
 }
+TOPICS = (
+    ("outputs", "batch", "settings"),
+    ("stream",),
+    ("recording", "sources", "analysis"),
+    ("detectors",),
+    ("cnn",),
+    ("images",),
+    ("types", "errors", "clock", "process"),
+)
+"""The topics of mien/, from the top down: each imports those below it alone."""
+FOR_WEB = {"mien.types", "mien.errors", "mien.stream.latest"}
+"""All that web/ imports of mien/, but for annotations."""
 
 
-def imports_of(path):
+def imports_of(path, annotations=True):
+    """Full names of all imported modules, relative ones left out; without annotations: not those for type checkers."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    skipped = [
+        inner
+        for node in ast.walk(tree)
+        if not annotations and isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    ]
     names = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree):
+        if node in skipped:
+            continue
         if isinstance(node, ast.Import):
-            names |= {alias.name.split(".")[0] for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            names.add(node.module.split(".")[0])
+            names.add(node.module)
     return names
 
 
-def files_of(room):
-    path = ROOT / room
+def top(names):
+    return {name.split(".")[0] for name in names}
+
+
+def topic_of(path):
+    return path.relative_to(ROOT / "mien").parts[0].removesuffix(".py")
+
+
+def files_of(place):
+    path = ROOT / place
     return [path] if path.is_file() else sorted(path.rglob("*.py"))
 
 
-@pytest.mark.parametrize("room", FORBIDDEN)
-def test_a_room_imports_only_what_it_may(room):
-    files = files_of(room)
+@pytest.mark.parametrize("place", FORBIDDEN)
+def test_a_module_imports_only_what_it_may(place):
+    files = files_of(place)
     assert files
-    broken = {str(path.relative_to(ROOT)): found for path in files if (found := imports_of(path) & FORBIDDEN[room])}
+    broken = {
+        str(path.relative_to(ROOT)): found for path in files if (found := top(imports_of(path)) & FORBIDDEN[place])
+    }
     assert not broken
 
 
-def test_the_vocabulary_imports_numpy_alone():
-    outside = imports_of(ROOT / "mien" / "types.py") - {"__future__", "collections", "dataclasses", "typing"}
+def test_topics_import_those_below_them_alone():
+    level = {topic: number for number, topics in enumerate(TOPICS) for topic in topics}
+    broken = []
+    for path in files_of("mien"):
+        here = topic_of(path)
+        if here == "__init__":
+            continue
+        for name in imports_of(path):
+            package, _, rest = name.partition(".")
+            there = rest.split(".")[0]
+            if package == "mien" and there != here and level[there] <= level[here]:
+                broken.append(f"{path.relative_to(ROOT)} imports {name}")
+    assert not broken
+
+
+def test_the_web_imports_the_shared_types_alone():
+    broken = {
+        str(path.relative_to(ROOT)): found
+        for path in files_of("web")
+        if (found := {name for name in imports_of(path, annotations=False) if name.split(".")[0] == "mien"} - FOR_WEB)
+    }
+    assert not broken
+
+
+def test_the_shared_types_import_numpy_alone():
+    outside = imports_of(ROOT / "mien" / "types.py") - {"__future__", "collections.abc", "dataclasses", "typing"}
     assert outside == {"numpy"}
     assert imports_of(ROOT / "mien" / "errors.py") == {"__future__"}
 
 
 def test_nothing_imports_main():
-    rooms = ("mien", "web", "training", "benchmarks", "camera.py", "model.py")
-    assert not [path for room in rooms for path in files_of(room) if "main" in imports_of(path)]
+    places = ("mien", "web", "training", "benchmarks", "camera.py", "model.py")
+    assert not [path for place in places for path in files_of(place) if "main" in top(imports_of(path))]
 
 
 def test_requirements_are_pinned_and_say_why():
