@@ -21,7 +21,8 @@ from mien.images.codecs import encode_jpeg
 from mien.sources.demo import DemoSource
 from mien.types import EXPRESSIONS, Box
 from tests.chromium import start_chromium
-from tests.web_fakes import FakeCamera, eventually, face_showing, resize
+from tests.patience import wait_for
+from tests.web_fakes import FakeCamera, face_showing, resize
 from web import create_app
 from web.server import Server
 
@@ -66,8 +67,7 @@ def openings_ms(browser: Any, url: str) -> list[float]:
     found = []
     for _ in range(OPENINGS):
         browser.get(url)
-        if not eventually(lambda: browser.execute_script("return drawn.length > 0"), within_s=30):
-            raise RuntimeError("the page drew no pictures")
+        wait_for(lambda: browser.execute_script("return drawn.length > 0"), "a picture that the page drew")
         found.append(browser.execute_script("return drawn[0][0]"))
     return found
 
@@ -95,8 +95,7 @@ def measure_page(jpegs: list[bytes], seconds: float) -> None:
         browser.set_script_timeout(seconds + 30)
         browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": WATCH})
         browser.get(server.url)
-        if not eventually(lambda: browser.execute_script("return drawn.length > 30"), within_s=30):
-            raise RuntimeError("the page drew no pictures")
+        wait_for(lambda: browser.execute_script("return drawn.length > 30"), "30 pictures that the page drew")
         loaded_kb = browser.execute_script(LOADED) / 1000
         frames, drawn = browser.execute_async_script(COUNT, seconds)
         row("animation frames a second, five faces", f"{frames:.1f}", ">= 55")

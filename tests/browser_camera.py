@@ -15,7 +15,7 @@ from mien.images.codecs import decode_image, encode_jpeg
 from mien.images.privacy import Privacy
 from mien.sources.demo import DemoSource
 from mien.types import Analysis, Box
-from tests.page import find
+from tests.page import click
 from tests.web_fakes import face_showing
 
 FACE = replace(face_showing("happy", 1), box=Box(270, 190, 100, 100))
@@ -49,8 +49,8 @@ def lend(browser, server, setting: str = "granted") -> None:
 
 
 def choose_camera(browser) -> None:
-    find(browser, "#source").click()
-    find(browser, "#own-camera").click()
+    click(browser, "#source")
+    click(browser, "#own-camera")
 
 
 class Program:

@@ -4,7 +4,8 @@ import numpy as np
 
 from camera import VideoCamera
 from mien.errors import SourceError
-from tests.fakes import FakeClock, FakeOpener, FakePipeline, FakeSource, eventually
+from tests.fakes import FakeClock, FakeOpener, FakePipeline, FakeSource
+from tests.patience import wait_for
 
 FRAME = (32, 24)
 DIED = SourceError("it died")
@@ -41,17 +42,17 @@ class Rig:
         return self.trackers[-1]
 
     def until(self, state):
-        return eventually(lambda: (status := self.camera.status()).state == state and status)
+        return wait_for(lambda: (status := self.camera.status()).state == state and status)
 
     def until_reason(self, part):
         """The status as soon as it is reconnecting for this reason."""
-        status = eventually(lambda: part in ((status := self.camera.status()).reason or "") and status)
+        status = wait_for(lambda: part in ((status := self.camera.status()).reason or "") and status)
         assert status.state == "reconnecting"
         return status
 
     def until_analysed(self, count):
-        eventually(lambda: len(self.pipeline.seen) >= count and not self.camera._pulse.is_busy)
+        wait_for(lambda: len(self.pipeline.seen) >= count and not self.camera._pulse.is_busy)
 
     def snapshot(self, condition):
         """The first newest snapshot that fulfils the condition."""
-        return eventually(lambda: (found := self.camera.snapshots.peek()[1]) and condition(found) and found)
+        return wait_for(lambda: (found := self.camera.snapshots.peek()[1]) and condition(found) and found)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,11 @@ from typing import Any
 import pytest
 from flask import request
 
+import web.server
+from mien.sources import base as source_base
 from tests.camera_rig import Rig
 from tests.chromium import missing, start_chromium
+from tests.patience import PATIENCE_S, scaled
 from tests.web_fakes import FakeCamera, StreamClient, resize
 from web import create_app
 from web.server import Server
@@ -33,6 +35,15 @@ def fuzz(request: pytest.FixtureRequest) -> int:
     return request.config.getoption("--fuzz")
 
 
+@pytest.fixture(autouse=True)
+def patient_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time-outs of the program fire in tests that mean them alone: a busy computer needs longer for everything."""
+    monkeypatch.setattr(web.server, "SOCKET_TIMEOUT_S", scaled(web.server.SOCKET_TIMEOUT_S))
+    monkeypatch.setattr(web.server, "REQUEST_GRACE_S", scaled(web.server.REQUEST_GRACE_S))
+    monkeypatch.setattr(web.server, "STOP_S", scaled(web.server.STOP_S))
+    monkeypatch.setattr(source_base, "URL_TIMEOUT_S", scaled(source_base.URL_TIMEOUT_S))
+
+
 @pytest.fixture
 def fake_camera() -> Iterator[FakeCamera]:
     camera = FakeCamera()
@@ -51,7 +62,8 @@ def rig() -> Iterator[Callable[..., Rig]]:
 
     yield make
     for each in rigs:
-        threading.Timer(0.02, lambda each=each: [source.let_go() for source in each.sources]).start()
+        for source in each.sources:
+            source.let_go()
         each.camera.stop()
 
 
@@ -101,6 +113,7 @@ def chromium():
     if reason := missing():
         pytest.skip(reason)
     browser = start_chromium()
+    browser.set_script_timeout(PATIENCE_S)
     yield browser
     browser.quit()
 
@@ -118,6 +131,7 @@ def with_camera(camera_file):
     if reason := missing():
         pytest.skip(reason)
     browser = start_chromium("--use-fake-device-for-media-stream", f"--use-file-for-fake-video-capture={camera_file}")
+    browser.set_script_timeout(PATIENCE_S)
     resize(browser, 1280, 800)
     yield browser
     browser.quit()

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,12 +18,11 @@ from mien.errors import SourceError
 from mien.images.codecs import encode_jpeg
 from mien.sources.base import Source
 from mien.types import Analysis, Frame
+from tests.patience import PATIENCE_S
+from tests.web_fakes import free_port
 
 HANG = "hang"
 """In a script: block inside read() until `release` is set, as a driver does."""
-
-PATIENCE_S = 10.0
-"""A test that waits longer than this has failed."""
 
 
 class FakeClock(Clock):
@@ -195,18 +193,6 @@ class FakeCapture:
         self.released += 1
 
 
-def eventually(condition: Callable[[], Any]) -> Any:
-    """The first true value of the condition; fails after PATIENCE_S. For what no event announces."""
-    deadline_s = time.monotonic() + PATIENCE_S
-    pause = threading.Event()
-    while True:
-        value = condition()
-        if value:
-            return value
-        assert time.monotonic() < deadline_s, "it never came true"
-        pause.wait(0.005)
-
-
 def gray_faces(side: int = 32) -> np.ndarray:
     """Stand-ins for the demo's composites, each of its own gray level: uint8 (7, side, side)."""
     levels = np.arange(60, 60 + 7 * 25, 25, dtype=np.uint8)
@@ -264,7 +250,7 @@ def network_camera(file: Path | None = None) -> Iterator[str]:
     /video streams 25 pictures and closes, /silent falls silent after the first, /missing is 404, and
     any .avi path serves `file`.
     """
-    server: Any = ThreadingHTTPServer(("127.0.0.1", 0), _CameraHandler)
+    server: Any = ThreadingHTTPServer(("127.0.0.1", free_port()), _CameraHandler)
     server.file = file
     server.stopping = threading.Event()
     server.daemon_threads = True

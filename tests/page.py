@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from urllib.request import urlopen
 
-from tests.web_fakes import eventually
+from tests.patience import wait_for
 
 SHADE = """
 const picture = document.getElementById("picture");
@@ -39,8 +40,70 @@ def texts(browser, selector: str) -> list[str]:
     return browser.execute_script(script, selector)
 
 
-def changes(browser, within_s: float = 8) -> bool:
-    """Whether the picture shows something and then something else."""
+def see(condition: Callable[[], object], what: str) -> None:
+    """Wait for what depends on elements that may not be there yet, or be replaced meanwhile."""
+    from selenium.common import exceptions
+
+    not_yet = (
+        exceptions.NoSuchElementException,
+        exceptions.StaleElementReferenceException,
+        exceptions.ElementNotInteractableException,
+        exceptions.ElementClickInterceptedException,
+    )
+
+    def seen() -> object:
+        try:
+            return condition()
+        except not_yet:
+            return False
+
+    wait_for(seen, what)
+
+
+def shows(browser, selector: str, text: str) -> None:
+    """Wait until an element has this text."""
+    see(lambda: find(browser, selector).text == text, f"{selector} with the text {text!r}")
+
+
+def says(browser, selector: str, part: str) -> None:
+    """Wait until this is part of an element's text."""
+    see(lambda: part in find(browser, selector).text, f"{selector} with {part!r} in its text")
+
+
+def lists(browser, selector: str, expected: list[str]) -> None:
+    """Wait until the elements have these texts."""
+    wait_for(lambda: texts(browser, selector) == expected, f"{selector} with the texts {expected!r}")
+
+
+def appears(browser, selector: str) -> None:
+    """Wait until an element is displayed."""
+    see(lambda: find(browser, selector).is_displayed(), f"{selector} displayed")
+
+
+def vanishes(browser, selector: str) -> None:
+    """Wait until an element is not displayed."""
+    see(lambda: not find(browser, selector).is_displayed(), f"{selector} hidden")
+
+
+def is_pressed(browser, selector: str, pressed: bool = True) -> None:
+    """Wait until a button is pressed, or not."""
+    wanted = str(pressed).lower()
+    see(lambda: find(browser, selector).get_attribute("aria-pressed") == wanted, f"{selector} pressed: {wanted}")
+
+
+def click(browser, selector: str) -> None:
+    """Click an element as soon as that is possible."""
+    see(lambda: find(browser, selector).click() or True, f"{selector} clicked")
+
+
+def caught_up(browser, camera) -> None:
+    """Wait until a picture is shown that the camera gave later than now: what was on its way before has come."""
+    now = camera.snapshots.peek()[1].frame.index
+    see(lambda: int(find(browser, "#picture").get_attribute("data-frame")) > now, "a newer picture")
+
+
+def changes(browser) -> None:
+    """Wait until the picture shows something and then something else."""
     first: list[int] = []
 
     def another() -> bool:
@@ -49,7 +112,7 @@ def changes(browser, within_s: float = 8) -> bool:
             first.append(shade)
         return bool(first) and shade is not None and shade != first[0]
 
-    return eventually(another, within_s)
+    wait_for(another, "a picture that moves")
 
 
 def viewers(server) -> int:

@@ -58,11 +58,12 @@ def wait_for(condition: Callable[[], T], what: str = "what was waited for", pati
     patience_s: on a fast computer at rest. Raises AssertionError where it does not come true.
     """
     begun_s = time.monotonic()
-    pause = threading.Event()
+    pause, pause_s = threading.Event(), 0.002
     while not (value := condition()):
         waited_s = time.monotonic() - begun_s
         assert waited_s < scaled(patience_s), f"{what} did not come true within {waited_s:.0f} s; last: {value!r}"
-        pause.wait(0.005)
+        pause.wait(pause_s)
+        pause_s = min(0.05, 1.5 * pause_s)
     return value
 
 

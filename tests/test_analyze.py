@@ -18,7 +18,8 @@ import web.server
 from mien.images import codecs
 from mien.images.codecs import decode_image, encode_jpeg, encode_png
 from mien.types import EXPRESSIONS, Analysis
-from tests.web_fakes import eventually, face_showing
+from tests.patience import PATIENCE_S, wait_for
+from tests.web_fakes import face_showing
 from web import create_app
 from web.analyze import MAX_BODY_BYTES
 from web.security import is_foreign
@@ -239,7 +240,7 @@ def test_pages_of_other_sites_can_not_load_anything(client, fake_camera, path, s
 
 
 def post(server, body: bytes = IMAGE, **headers: str) -> tuple[int, dict[str, str], dict]:
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE_S)
     try:
         connection.request("POST", "/api/analyze", body, {"Content-Type": "image/png", **headers})
         answer = connection.getresponse()
@@ -253,7 +254,7 @@ def test_beyond_the_limit_the_answer_is_429_and_says_when_to_come_again(fake_cam
 
     def slow(data: bytes) -> Analysis:
         entered.release()
-        assert leave.wait(10)
+        assert leave.wait(PATIENCE_S)
         return analyze(data)
 
     fake_camera.publish()
@@ -262,14 +263,14 @@ def test_beyond_the_limit_the_answer_is_429_and_says_when_to_come_again(fake_cam
     threads = [threading.Thread(target=lambda: codes.append(post(server)[0])) for _ in range(2)]
     for thread in threads:
         thread.start()
-    assert [entered.acquire(timeout=10) for _ in threads] == [True, True]
+    assert [entered.acquire(timeout=PATIENCE_S) for _ in threads] == [True, True]
     status, headers, answer = post(server)
     assert status == 429
     assert int(headers["Retry-After"]) > 0
     assert "2 images" in answer["error"]
     leave.set()
     for thread in threads:
-        thread.join(10)
+        thread.join(PATIENCE_S)
     assert codes == [200, 200]
     assert post(server)[0] == 200
 
@@ -285,9 +286,9 @@ def test_a_client_that_goes_away_half_way_gives_its_place_back(fake_camera, serv
     with socket.create_connection(("127.0.0.1", server.port)) as half:
         half.sendall(b"POST /api/analyze HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\n")
         half.sendall(b"Content-Length: 1000\r\n\r\nhalf")
-        assert arrived.acquire(timeout=8)
-        assert eventually(lambda: post(server)[0] == 429)
-    assert eventually(lambda: post(server)[0] == 200)
+        assert arrived.acquire(timeout=PATIENCE_S)
+        wait_for(lambda: post(server)[0] == 429)
+    wait_for(lambda: post(server)[0] == 200)
 
 
 @pytest.mark.parametrize("start", [b"", b"POST /api/analyze HTTP/1.1\r\nX-Slow: "])
@@ -307,7 +308,8 @@ def test_a_request_that_drips_in_ends_in_time(fake_camera, serve, monkeypatch, s
             sent += 1
             pause.wait(0.05)
     assert sent < 500
-    assert eventually(lambda: post(server)[0] == 200)
+    monkeypatch.setattr(web.server, "REQUEST_GRACE_S", PATIENCE_S)
+    wait_for(lambda: post(server)[0] == 200)
 
 
 def test_a_large_request_may_take_longer(fake_camera, serve, monkeypatch) -> None:
@@ -326,7 +328,7 @@ def test_more_than_the_limit_is_refused_and_the_client_learns_why(fake_camera, s
 @pytest.mark.parametrize("path", ["/api/analyze", "/api/state", "/"])
 def test_a_body_without_end_is_not_awaited(fake_camera, serve, path: str) -> None:
     server = serve(fake_camera, analyze=analyze)
-    with socket.create_connection(("127.0.0.1", server.port), timeout=3) as endless:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE_S) as endless:
         endless.sendall(f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {10**12}\r\n".encode())
         endless.sendall(b"Content-Type: image/png\r\n\r\n")
         answer = endless.makefile("rb").read()  # to its end: the connection is closed
@@ -337,7 +339,7 @@ def test_a_body_in_chunks_is_taken_up_to_the_limit(fake_camera, serve) -> None:
     server = serve(fake_camera, analyze=analyze)
 
     def send(chunks: list[bytes]) -> int:
-        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE_S)
         try:
             connection.request("POST", "/api/analyze", iter(chunks), {"Content-Type": "image/png"}, encode_chunked=True)
             return connection.getresponse().status

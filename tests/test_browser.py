@@ -9,8 +9,9 @@ from urllib.request import urlopen
 import pytest
 
 from mien.types import EXPRESSIONS, Snapshot
-from tests.page import asked, changes, find, texts, viewers
-from tests.web_fakes import FakeCamera, eventually, face_showing, free_port, resize
+from tests.page import appears, asked, changes, click, find, lists, says, shows, texts, vanishes, viewers
+from tests.patience import wait_for
+from tests.web_fakes import FakeCamera, face_showing, free_port, resize
 
 pytestmark = pytest.mark.browser
 
@@ -21,26 +22,26 @@ def page(browser, fake_camera: FakeCamera, serve):
     fake_camera.play()
     server = serve(fake_camera, port=free_port())
     browser.get(server.url)
-    assert eventually(lambda: len(texts(browser, "#faces .face")) == 2)
+    wait_for(lambda: len(texts(browser, "#faces .face")) == 2)
     return server
 
 
 def test_the_picture_is_there_and_moves(browser, page) -> None:
-    assert changes(browser)
+    changes(browser)
     picture = find(browser, "#picture")
     assert picture.get_property("width") == 320
     assert picture.accessible_name
-    assert not find(browser, "#notice").is_displayed()
+    vanishes(browser, "#notice")
 
 
 def test_faces_are_listed_with_label_probability_and_bars(browser, page) -> None:
     cards = browser.find_elements("css selector", "#faces .face")
     assert [card.get_attribute("data-label") for card in cards] == ["happy", "sad"]
-    assert texts(browser, "#faces .who") == ["Face 1", "Face 2"]
-    assert texts(browser, "#faces .label") == ["happy", "sad"]
-    assert [text.replace("\u202f", " ") for text in texts(browser, "#faces .confidence")] == ["82 %", "82 %"]
-    assert texts(browser, ".face:first-child .name") == list(EXPRESSIONS)
-    assert texts(browser, ".face:first-child .value") == ["3", "3", "3", "82", "3", "3", "3"]
+    lists(browser, "#faces .who", ["Face 1", "Face 2"])
+    lists(browser, "#faces .label", ["happy", "sad"])
+    lists(browser, "#faces .confidence", ["82\u202f%", "82\u202f%"])
+    lists(browser, ".face:first-child .name", list(EXPRESSIONS))
+    lists(browser, ".face:first-child .value", ["3", "3", "3", "82", "3", "3", "3"])
 
 
 def test_the_bars_are_as_long_as_they_say(browser, page) -> None:
@@ -53,15 +54,15 @@ def test_the_bars_are_as_long_as_they_say(browser, page) -> None:
             track["left"] + 0.82 * track["width"], abs=1
         )
 
-    assert eventually(settled)
+    wait_for(settled)
 
 
 def test_the_header_says_what_is_shown(browser, page) -> None:
-    assert find(browser, "#status").text == "LIVE"
-    assert find(browser, "#source-name").text == "Fake camera"
-    assert find(browser, "#fps").text == "30"
-    assert find(browser, "#latency").text == "12"
-    assert eventually(lambda: find(browser, "#viewers").text == "1 viewer")
+    shows(browser, "#status", "LIVE")
+    shows(browser, "#source-name", "Fake camera")
+    shows(browser, "#fps", "30")
+    shows(browser, "#latency", "12")
+    shows(browser, "#viewers", "1 viewer")
 
 
 def test_a_figure_says_what_it_is_when_it_is_pointed_at(browser, page) -> None:
@@ -72,16 +73,16 @@ def test_a_figure_says_what_it_is_when_it_is_pointed_at(browser, page) -> None:
 def test_a_face_that_leaves_leaves_the_list_and_the_others_stay(browser, fake_camera, page) -> None:
     second = find(browser, '.face[data-id="2"]')
     fake_camera.faces = (face_showing("surprise", 2),)
-    assert eventually(lambda: texts(browser, "#faces .label") == ["surprise"])
+    lists(browser, "#faces .label", ["surprise"])
     assert find(browser, ".face") == second  # the same element: its bars move on
 
 
 def test_no_face_is_said_in_words(browser, fake_camera, page) -> None:
-    assert not find(browser, "#no-face").is_displayed()
+    vanishes(browser, "#no-face")
     fake_camera.faces = ()
-    assert eventually(lambda: find(browser, "#no-face").is_displayed())
-    assert find(browser, "#no-face").text == "NO FACE"
-    assert "No face detected" in find(browser, "#hint").text
+    appears(browser, "#no-face")
+    shows(browser, "#no-face", "NO FACE")
+    says(browser, "#hint", "No face detected")
 
 
 RECONNECTING = {"state": "reconnecting", "reason": "no frame for 5 s", "retry_in_s": 2.4}
@@ -95,21 +96,21 @@ def test_states_are_words(browser, fake_camera, page) -> None:
         ({"state": "ended", "reason": None}, "ENDED", "The file has ended"),
     ):
         fake_camera.current = replace(fake_camera.current, **status)
-        assert eventually(lambda badge=badge: find(browser, "#status").text == badge)
-        assert hint in find(browser, "#hint").text
+        shows(browser, "#status", badge)
+        says(browser, "#hint", hint)
 
 
 def test_the_first_picture_may_come_late(browser, fake_camera, serve) -> None:
     server = serve(fake_camera)
     browser.get(server.url)
-    assert eventually(lambda: viewers(server) == 1)
-    assert find(browser, "#notice").is_displayed()
+    wait_for(lambda: viewers(server) == 1)
+    appears(browser, "#notice")
     fake_camera.play()
-    assert changes(browser)
+    changes(browser)
 
 
 def test_nothing_comes_from_another_host_and_nothing_is_complained_about(browser, page) -> None:
-    assert changes(browser)
+    changes(browser)
     names = browser.execute_script("return performance.getEntriesByType('resource').map((entry) => entry.name)")
     assert len(names) > 3
     assert {name[: len(page.url) + 1] for name in names} == {f"{page.url}/"}
@@ -118,21 +119,24 @@ def test_nothing_comes_from_another_host_and_nothing_is_complained_about(browser
 
 def test_it_fits_without_scrolling_sideways(browser, fake_camera, page) -> None:
     fake_camera.current = replace(fake_camera.current, name="A camera with quite a long name " * 3)
-    assert eventually(lambda: find(browser, "#source-name").text.startswith("A camera"))
+    wait_for(lambda: find(browser, "#source-name").text.startswith("A camera"))
     for width, height in ((375, 812), (320, 568), (1280, 800), (1920, 1080)):
         resize(browser, width, height)
-        inner, needed = browser.execute_script("return [innerWidth, document.documentElement.scrollWidth]")
-        assert inner == width
-        assert needed <= inner
-        assert find(browser, "#picture").rect["width"] >= 0.6 * width
+
+        def fits(width: int = width) -> bool:
+            inner, needed = browser.execute_script("return [innerWidth, document.documentElement.scrollWidth]")
+            return inner == width >= needed and find(browser, "#picture").rect["width"] >= 0.6 * width
+
+        wait_for(fits, f"a page that fits into {width} pixels")
 
 
 def test_it_follows_the_theme(browser, page) -> None:
-    colours = []
-    for scheme in ("light", "dark"):
-        resize(browser, 1280, 800, scheme)
-        colours.append(find(browser, "body").value_of_css_property("background-color"))
-    assert colours[0] != colours[1]
+    def ground() -> str:
+        return find(browser, "body").value_of_css_property("background-color")
+
+    light = ground()
+    resize(browser, 1280, 800, "dark")
+    wait_for(lambda: ground() != light)
 
 
 def test_with_reduced_motion_bars_jump(browser, page) -> None:
@@ -142,49 +146,49 @@ def test_with_reduced_motion_bars_jump(browser, page) -> None:
     assert duration() == "0.12s"
     features = [{"name": "prefers-reduced-motion", "value": "reduce"}]
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
-    assert duration() == "0s"
+    wait_for(lambda: duration() == "0s")
 
 
 def test_a_lost_server_shows_a_banner_and_comes_back_by_itself(browser, fake_camera, page, serve) -> None:
-    assert not find(browser, "#banner").is_displayed()
+    vanishes(browser, "#banner")
     page.stop()
-    assert eventually(lambda: find(browser, "#banner").is_displayed())
-    assert find(browser, "#status").text == "NO CONNECTION"
-    assert texts(browser, "#faces .face") == []
-    assert texts(browser, "#fps") == ["–"]
-    assert not find(browser, "#picture").is_displayed()  # an old picture could be taken for a live one
-    assert find(browser, "#notice").is_displayed()
+    appears(browser, "#banner")
+    shows(browser, "#status", "NO CONNECTION")
+    lists(browser, "#faces .face", [])
+    lists(browser, "#fps", ["–"])
+    vanishes(browser, "#picture")  # an old picture could be taken for a live one
+    appears(browser, "#notice")
     serve(fake_camera, port=page.port)
-    assert eventually(lambda: not find(browser, "#banner").is_displayed())
-    assert changes(browser)
-    assert eventually(lambda: texts(browser, "#faces .label") == ["happy", "sad"])
+    vanishes(browser, "#banner")
+    changes(browser)
+    lists(browser, "#faces .label", ["happy", "sad"])
 
 
 def test_a_server_that_comes_back_with_a_token_asks_for_it(browser, fake_camera, page, serve) -> None:
     page.stop()
-    assert eventually(lambda: find(browser, "#banner").is_displayed())
+    appears(browser, "#banner")
     serve(fake_camera, port=page.port, token="correct-horse-battery")
-    assert eventually(lambda: texts(browser, "h1") == ["Unauthorized"])
-    assert find(browser, "[name=token]").is_displayed()
+    lists(browser, "h1", ["Unauthorized"])
+    appears(browser, "[name=token]")
 
 
 def test_a_stream_that_was_cut_off_is_taken_up_again(browser, fake_camera, page) -> None:
-    assert changes(browser)
+    changes(browser)
     page.hang_up()
-    assert eventually(lambda: viewers(page) == 0)
-    assert eventually(lambda: viewers(page) == 1)
-    assert changes(browser)
+    wait_for(lambda: viewers(page) == 0)
+    wait_for(lambda: viewers(page) == 1)
+    changes(browser)
 
 
 def test_a_hidden_tab_gives_its_stream_up_and_takes_it_again(browser, page) -> None:
-    assert eventually(lambda: viewers(page) == 1)
+    wait_for(lambda: viewers(page) == 1)
     tab = browser.current_window_handle
     browser.switch_to.new_window("tab")
-    assert eventually(lambda: viewers(page) == 0)
+    wait_for(lambda: viewers(page) == 0)
     browser.close()
     browser.switch_to.window(tab)
-    assert eventually(lambda: viewers(page) == 1)
-    assert changes(browser)
+    wait_for(lambda: viewers(page) == 1)
+    changes(browser)
 
 
 def test_when_all_places_are_taken_the_page_says_so_and_waits(browser, fake_camera, serve, watch) -> None:
@@ -192,20 +196,20 @@ def test_when_all_places_are_taken_the_page_says_so_and_waits(browser, fake_came
     server = serve(fake_camera, max_streams=1)
     first = watch(server)
     browser.get(server.url)
-    assert eventually(lambda: "Too many viewers" in find(browser, "#notice").text)
-    assert eventually(lambda: texts(browser, "#faces .label") == ["happy", "sad"])
-    assert find(browser, "#status").text == "TOO MANY VIEWERS"
+    says(browser, "#notice", "Too many viewers")
+    lists(browser, "#faces .label", ["happy", "sad"])
+    shows(browser, "#status", "TOO MANY VIEWERS")
     first.close()
-    assert changes(browser)
-    assert not find(browser, "#notice").is_displayed()
+    changes(browser)
+    vanishes(browser, "#notice")
 
 
 def test_a_placeholder_is_shown_as_any_picture(browser, fake_camera, page) -> None:
     fake_camera.pause()
     jpeg = fake_camera.publish().jpeg
     fake_camera.snapshots.publish(Snapshot(jpeg))
-    assert eventually(lambda: texts(browser, "#faces .face") == [])
-    assert not find(browser, "#no-face").is_displayed()  # nobody looked for one
+    lists(browser, "#faces .face", [])
+    vanishes(browser, "#no-face")  # nobody looked for one
 
 
 def test_picture_and_overlay_are_always_of_the_same_frame(browser, fake_camera, page) -> None:
@@ -247,13 +251,13 @@ return [left, right].map((x) => (x - (overlay.width - 320 * scale) / 2) / scale)
 
 def test_the_boxes_lie_on_the_faces_and_the_mirror_turns_them(browser, fake_camera, page) -> None:
     fake_camera.faces = (face_showing("happy", 1, x=40),)
-    assert eventually(lambda: texts(browser, "#faces .label") == ["happy"])
-    assert browser.execute_script(BOXED) == pytest.approx([40, 140], abs=3)
-    find(browser, "#mirror").click()
-    assert browser.execute_script(BOXED) == pytest.approx([180, 280], abs=3)
+    lists(browser, "#faces .label", ["happy"])
+    wait_for(lambda: browser.execute_script(BOXED) == pytest.approx([40, 140], abs=3))
+    click(browser, "#mirror")
+    wait_for(lambda: browser.execute_script(BOXED) == pytest.approx([180, 280], abs=3))
     assert find(browser, "#picture").value_of_css_property("transform").startswith("matrix(-1")
-    find(browser, "#mirror").click()
-    assert browser.execute_script(BOXED) == pytest.approx([40, 140], abs=3)
+    click(browser, "#mirror")
+    wait_for(lambda: browser.execute_script(BOXED) == pytest.approx([40, 140], abs=3))
 
 
 PARTS = """
@@ -279,13 +283,13 @@ def test_the_stream_is_read_however_it_is_cut(browser, page) -> None:
 
 def test_the_stream_that_was_asked_for_before_the_modules_came_is_the_one_that_is_shown(browser, page) -> None:
     assert browser.execute_script("return window.first.answer.then((answer) => answer.ok && answer.bodyUsed)")
-    assert viewers(page) == 1
+    wait_for(lambda: viewers(page) == 1)
 
 
 def test_one_connection_brings_everything(browser, fake_camera, page) -> None:
     browser.execute_script("performance.clearResourceTimings()")
     published = fake_camera.snapshots.peek()[0]
-    assert eventually(lambda: fake_camera.snapshots.peek()[0] > published + 20)
+    wait_for(lambda: fake_camera.snapshots.peek()[0] > published + 20)
     assert asked(browser, "/api/") == 0
     assert viewers(page) == 1
 
@@ -293,10 +297,10 @@ def test_one_connection_brings_everything(browser, fake_camera, page) -> None:
 def test_a_server_that_no_longer_answers_counts_as_lost(browser, fake_camera, page, serve) -> None:
     page.stop()
     with socket.create_server(("127.0.0.1", page.port)):  # takes connections and says nothing
-        assert eventually(lambda: find(browser, "#banner").is_displayed(), within_s=20)
+        appears(browser, "#banner")
     serve(fake_camera, port=page.port)
-    assert eventually(lambda: not find(browser, "#banner").is_displayed())
-    assert changes(browser)
+    vanishes(browser, "#banner")
+    changes(browser)
 
 
 def test_without_javascript_the_picture_is_there(page) -> None:
@@ -309,14 +313,14 @@ def test_with_a_token_the_page_works_and_hides_it(browser, fake_camera, serve) -
     fake_camera.play()
     server = serve(fake_camera, token="correct-horse-battery")
     browser.get(server.url)
-    assert find(browser, "h1").text == "Unauthorized"
+    shows(browser, "h1", "Unauthorized")
     browser.get_log("browser")  # says 401
     find(browser, "[name=token]").send_keys("correct-horse-battery\n")
-    assert eventually(lambda: texts(browser, "#faces .label") == ["happy", "sad"])
-    assert changes(browser)
+    lists(browser, "#faces .label", ["happy", "sad"])
+    changes(browser)
     assert browser.current_url == f"{server.url}/"
     assert browser.execute_script("return document.cookie") == ""
     browser.get(server.url)
-    assert eventually(lambda: texts(browser, "#faces .label") == ["happy", "sad"])
+    lists(browser, "#faces .label", ["happy", "sad"])
     assert browser.get_log("browser") == []
     browser.delete_all_cookies()

@@ -7,8 +7,9 @@ import threading
 import pytest
 
 from tests.browser_camera import CHOOSE, Program, choose_camera, demo_pictures, film, lend
-from tests.page import SHADE, asked, find, press, texts, viewers
-from tests.web_fakes import eventually, free_port
+from tests.page import SHADE, appears, asked, click, lists, press, says, shows, texts, vanishes, viewers
+from tests.patience import PATIENCE_S, scaled, stays, wait_for
+from tests.web_fakes import free_port
 
 pytestmark = pytest.mark.browser
 
@@ -29,62 +30,62 @@ def page(with_camera, fake_camera, serve, program):
     server = serve(fake_camera, port=free_port(), answers=CHOOSE, **program.parts)
     lend(with_camera, server)
     with_camera.get(server.url)
-    assert eventually(lambda: find(with_camera, "#status").text == "LIVE")
+    shows(with_camera, "#status", "LIVE")
     yield server
     with_camera.get("about:blank")
 
 
 def test_frames_go_to_the_program_one_at_a_time_and_are_shown_with_their_answers(with_camera, page, program) -> None:
     choose_camera(with_camera)
-    assert eventually(lambda: find(with_camera, "#source-name").text == "This browser's camera")
-    assert eventually(lambda: len(program.sizes) > 10)
+    shows(with_camera, "#source-name", "This browser's camera")
+    wait_for(lambda: len(program.sizes) > 10)
     assert set(program.sizes) == {(640, 480)}
     assert program.most_at_once == 1
     assert len(program.keys) == 1
-    assert eventually(lambda: texts(with_camera, "#faces .label") == ["happy"])
-    assert find(with_camera, "#status").text == "LIVE"
-    assert with_camera.execute_script(SHADE) > 0
-    assert eventually(lambda: float(texts(with_camera, "#fps")[0]) > 0)
-    assert eventually(lambda: viewers(page) == 0)  # the program's own picture is not pulled meanwhile
-    assert eventually(lambda: texts(with_camera, "#timeline-face") == ["Face 1"])
+    lists(with_camera, "#faces .label", ["happy"])
+    shows(with_camera, "#status", "LIVE")
+    wait_for(lambda: with_camera.execute_script(SHADE) > 0)
+    wait_for(lambda: float(texts(with_camera, "#fps")[0]) > 0)
+    wait_for(lambda: viewers(page) == 0)  # the program's own picture is not pulled meanwhile
+    lists(with_camera, "#timeline-face", ["Face 1"])
 
 
 def test_meanwhile_the_program_s_own_source_may_rest_and_what_it_does_is_still_seen(with_camera, page, program) -> None:
     choose_camera(with_camera)
-    assert eventually(lambda: len(program.sizes) > 3)
+    wait_for(lambda: len(program.sizes) > 3)
     with_camera.execute_script("performance.clearResourceTimings()")
     program.privacy.switch(True)
-    assert eventually(lambda: find(with_camera, "#privacy-badge").is_displayed())
+    appears(with_camera, "#privacy-badge")
     assert asked(with_camera, "/api/state") == asked(with_camera, "/api/frames") == 0
 
 
 def test_paused_nothing_is_sent(with_camera, page, program) -> None:
     choose_camera(with_camera)
-    assert eventually(lambda: len(program.sizes) > 3)
+    wait_for(lambda: len(program.sizes) > 3)
     press(with_camera, "p")
-    assert find(with_camera, "#status").text == "PAUSED"
+    shows(with_camera, "#status", "PAUSED")
     sent = len(program.sizes)
-    assert not eventually(lambda: len(program.sizes) > sent + 1, within_s=0.7)  # one may have been on its way
+    stays(lambda: len(program.sizes) <= sent + 1, 0.7)  # one may have been on its way
     press(with_camera, "p")
-    assert eventually(lambda: len(program.sizes) > sent + 3)
+    wait_for(lambda: len(program.sizes) > sent + 3)
 
 
 def test_back_to_the_program_s_source_the_camera_is_given_back(with_camera, page, program) -> None:
     choose_camera(with_camera)
-    assert eventually(lambda: len(program.sizes) > 3)
-    find(with_camera, "#source").click()
-    assert eventually(lambda: texts(with_camera, "#source-list button") != [])
-    find(with_camera, "#source-list li:last-child button").click()
-    assert eventually(lambda: find(with_camera, "#source-name").text == "Fake camera")
+    wait_for(lambda: len(program.sizes) > 3)
+    click(with_camera, "#source")
+    wait_for(lambda: texts(with_camera, "#source-list button") != [])
+    click(with_camera, "#source-list li:last-child button")
+    shows(with_camera, "#source-name", "Fake camera")
     sent = len(program.sizes)
-    assert not eventually(lambda: len(program.sizes) > sent + 1, within_s=0.7)
-    assert eventually(lambda: viewers(page) == 1)
+    stays(lambda: len(program.sizes) <= sent + 1, 0.7)
+    wait_for(lambda: viewers(page) == 1)
 
 
 def test_chosen_again_it_is_another_series_and_no_two_faces_share_a_number(with_camera, page, program) -> None:
     for number in (1, 2):
         choose_camera(with_camera)
-        assert eventually(lambda number=number: texts(with_camera, "#faces .who") == [f"Face {number}"])
+        lists(with_camera, "#faces .who", [f"Face {number}"])
     assert len(program.keys) == 2
 
 
@@ -136,19 +137,19 @@ def test_a_program_that_is_busy_is_asked_again(with_camera, fake_camera, serve, 
     lend(with_camera, server)
     with_camera.get(server.url)
     choose_camera(with_camera)
-    assert eventually(lambda: "as soon as there is capacity" in find(with_camera, "#banner").text)
+    says(with_camera, "#banner", "as soon as there is capacity")
     busy.clear()
-    assert eventually(lambda: texts(with_camera, "#faces .label") == ["happy"])
-    assert not find(with_camera, "#banner").is_displayed()
+    lists(with_camera, "#faces .label", ["happy"])
+    vanishes(with_camera, "#banner")
     with_camera.get_log("browser")  # says 429
     with_camera.get("about:blank")
 
 
 HASTE = """
 const timeout = AbortSignal.timeout.bind(AbortSignal);
-AbortSignal.timeout = () => timeout(1000);
+AbortSignal.timeout = () => timeout(arguments[0]);
 """
-"""Waits a second for each answer."""
+"""Waits so many milliseconds for each answer."""
 
 
 def test_a_program_that_does_not_answer_is_asked_again(with_camera, fake_camera, serve, program) -> None:
@@ -158,15 +159,15 @@ def test_a_program_that_does_not_answer_is_asked_again(with_camera, fake_camera,
     def hang_once() -> None:
         if not asked.is_set():
             asked.set()
-            go_on.wait(30)
+            go_on.wait(PATIENCE_S)
 
     server = serve(fake_camera, answers={"/api/analyze": hang_once}, **program.parts)
     lend(with_camera, server)
     with_camera.get(server.url)
-    with_camera.execute_script(HASTE)
+    with_camera.execute_script(HASTE, scaled(1000))
     choose_camera(with_camera)
-    assert asked.wait(8)
-    assert eventually(lambda: texts(with_camera, "#faces .label") == ["happy"])
+    assert asked.wait(PATIENCE_S)
+    lists(with_camera, "#faces .label", ["happy"])
     go_on.set()
     with_camera.get("about:blank")
 
@@ -189,17 +190,17 @@ def test_without_a_camera_it_is_said_what_to_do(browser, with_camera, fake_camer
         browser = with_camera
     lend(browser, server, "denied" if camera == "denied" else "granted")
     browser.get(server.url)
-    assert eventually(lambda: find(browser, "#status").text == "LIVE")
+    shows(browser, "#status", "LIVE")
     if camera == "insecure":  # what a browser does for a page opened by http from another computer
         browser.execute_script("Object.defineProperty(navigator, 'mediaDevices', {value: undefined})")
     choose_camera(browser)
-    assert eventually(lambda: find(browser, "#status").text == badge)
-    assert words in find(browser, "#notice").text
-    assert texts(browser, "#faces .face") == []
-    find(browser, "#source").click()
-    assert eventually(lambda: texts(browser, "#source-list button") != [])
+    shows(browser, "#status", badge)
+    says(browser, "#notice", words)
+    lists(browser, "#faces .face", [])
+    click(browser, "#source")
+    wait_for(lambda: texts(browser, "#source-list button") != [])
     # In one step: the page may draw its list anew at any moment.
     browser.execute_script("document.querySelector('#source-list li:last-child button').click()")
-    assert eventually(lambda: find(browser, "#status").text == "LIVE")
+    shows(browser, "#status", "LIVE")
     browser.execute_cdp_cmd("Browser.resetPermissions", {})
     browser.get("about:blank")

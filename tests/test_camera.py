@@ -15,16 +15,8 @@ from mien.images.codecs import decode_image
 from mien.recording.video import Saving
 from mien.sources import open_source
 from tests.camera_rig import DIED, FRAME
-from tests.fakes import (
-    HANG,
-    PATIENCE_S,
-    FakeOpener,
-    FakePipeline,
-    FakeSource,
-    eventually,
-    network_camera,
-    write_clip,
-)
+from tests.fakes import HANG, FakeOpener, FakePipeline, FakeSource, network_camera, write_clip
+from tests.patience import PATIENCE_S, scaled, wait_for
 from tests.test_video import read_back
 
 # --- frames that flow
@@ -71,7 +63,7 @@ def test_the_newest_frame_wins_while_the_analysis_is_busy(rig):
     assert busy.wait(PATIENCE_S)
     for _ in range(49):
         source.step()
-    eventually(lambda: it.camera._feed.frames.peek()[0] == 50)  # nobody held the source up
+    wait_for(lambda: it.camera._feed.frames.peek()[0] == 50)  # nobody held the source up
     go_on.set()
     it.until_analysed(2)
     assert it.pipeline.seen[0][2] == 0
@@ -98,7 +90,7 @@ def test_a_postponed_search_does_not_hold_the_picture_up(rig):
     it.until_analysed(1)
     assert searched == []
     source.step()
-    eventually(lambda: searched)
+    wait_for(lambda: searched)
     assert searched == [(1, 1)], "the frame to search is the one shown"
 
 
@@ -147,7 +139,7 @@ def test_fps_counts_the_last_two_seconds(rig):
     it.camera.start()
     for count in range(1, 13):
         source.step()
-        eventually(lambda count=count: it.camera.snapshots.peek()[0] == count)
+        it.until_analysed(count)
         it.clock.advance(0.25)
     assert it.camera.status().fps == pytest.approx(3.5)  # 7 of them are younger than 2 s
     it.clock.advance(1.0)
@@ -190,14 +182,14 @@ def test_what_is_prepared_is_what_is_shown_and_recorded(rig):
     for jpeg in (shown.jpeg, shown.plain_jpeg):
         assert abs(int(np.median(decode_image(jpeg))) - 100) <= 2
     assert shown.frame.pixels_bgr[0, 0, 0] == 100  # nothing else of the frame is kept
-    eventually(lambda: recorded)
+    wait_for(lambda: recorded)
     source.step()
     it.until_reason("the analysis failed: ValueError: no cover")
     it.snapshot(lambda found: found.frame is None)
     source.step()
     it.until("live")
     assert it.snapshot(lambda found: found.frame and found.frame.index == 2)
-    eventually(lambda: len(recorded) == 2)
+    wait_for(lambda: len(recorded) == 2)
     assert [(frame.index, frame.pixels_bgr[0, 0, 0]) for frame, _ in recorded] == [(0, 100), (2, 102)]
     assert recorded[0][1] is shown.analysis
 
@@ -230,7 +222,7 @@ def test_the_placeholder_has_the_size_of_the_stream_and_comes_twice_a_second(rig
     for count in range(2, 6):
         assert len(it.told) == count - 1
         it.clock.advance(0.5)
-        eventually(lambda count=count: len(it.told) == count)
+        wait_for(lambda count=count: len(it.told) == count)
     assert [lines[2] for lines in it.told] == [f"next try in {left} s" for left in (60, 60, 59, 59, 58)]
     assert it.camera.status().retry_in_s == pytest.approx(58)
 
@@ -240,13 +232,13 @@ def test_waits_double_from_half_a_second_to_ten_and_start_anew_after_a_frame(rig
     it.camera.start()
     waits = []
     for tries in range(1, 9):
-        eventually(lambda tries=tries: len(it.opener.specs) == tries and it.camera.status().retry_in_s)
+        wait_for(lambda tries=tries: len(it.opener.specs) == tries and it.camera.status().retry_in_s)
         waits.append(it.camera.status().retry_in_s)
         it.clock.advance(waits[-1] - 0.01)
         assert len(it.opener.specs) == tries
         it.clock.advance(0.02)
     assert waits == pytest.approx([0.5, 1, 2, 4, 8, 10, 10, 10], abs=0.001)
-    eventually(lambda: len(it.opener.specs) == 9 and it.camera.status().retry_in_s)
+    wait_for(lambda: len(it.opener.specs) == 9 and it.camera.status().retry_in_s)
     assert it.camera.status().retry_in_s == pytest.approx(0.5, abs=0.001)
 
 
@@ -263,7 +255,7 @@ def test_a_source_that_hangs_is_given_up_after_five_seconds(rig):
     assert not hung.closed.is_set()  # its thread is still inside read(): nobody else may close it
     it.clock.advance(0.5)
     it.until("live")
-    eventually(lambda: it.pipeline.seen[-1][2] == 1)
+    wait_for(lambda: it.pipeline.seen[-1][2] == 1)
     analysed = len(it.pipeline.seen)
     hung.release.set()
     assert hung.closed.wait(PATIENCE_S)
@@ -291,7 +283,7 @@ def test_opening_that_hangs_is_given_up_too(rig):
     it.until_analysed(1)
     it.until_reason("it died")
     it.clock.advance(0.6)
-    eventually(lambda: len(opener.specs) == 2)
+    wait_for(lambda: len(opener.specs) == 2)
     assert it.camera.status().retry_in_s == 0
     it.clock.advance(15)
     it.until_reason("Webcam 0 did not open for 15 s")
@@ -319,7 +311,7 @@ def test_a_driver_that_always_hangs_does_not_fill_the_computer_with_threads(rig)
     assert len(it.opener.specs) == 4
     assert threading.active_count() <= before + 4
     it.sources[0].release.set()  # one comes back: then a new try is made
-    eventually(lambda: len(it.opener.specs) == 5)
+    wait_for(lambda: len(it.opener.specs) == 5)
 
 
 def test_a_change_of_size_gets_a_fresh_tracker_and_no_interruption(rig):
@@ -360,7 +352,7 @@ def test_what_auto_found_is_what_is_opened_again(rig):
     it.camera.start()
     for _ in range(2):
         it.until_reason("it died")
-        it.clock.advance(eventually(lambda: it.camera.status().retry_in_s))
+        it.clock.advance(wait_for(lambda: it.camera.status().retry_in_s))
     it.until("live")
     assert it.opener.specs == ["auto", "2", "2"]
 
@@ -397,10 +389,10 @@ def test_a_file_that_ends_keeps_its_last_picture(rig):
     assert (status.reason, status.retry_in_s) == ("clip.mp4 was played to its end", None)
     snapshot = it.snapshot(lambda found: found.frame.index == 1)
     it.clock.advance(60)
-    eventually(lambda: it.camera.status().fps == 0)
+    wait_for(lambda: it.camera.status().fps == 0)
     assert it.camera.snapshots.peek()[1] is snapshot
     assert it.camera.status().state == "ended"
-    assert it.sources[0].closed.is_set()
+    assert it.sources[0].closed.wait(PATIENCE_S)
     assert it.opener.specs == ["0"]
     assert it.camera.get_frame() == snapshot.jpeg
     assert it.camera.get_frame() == snapshot.jpeg  # waits a second, then gives it again
@@ -419,7 +411,7 @@ def test_an_error_in_the_pipeline_is_told_logged_once_and_survived(rig, caplog):
     assert status.fps == 0
     it.snapshot(lambda found: found.frame is None)
     assert it.told[-1][1] == status.reason
-    eventually(lambda: it.camera._feed.frames.peek()[0] == 4)
+    wait_for(lambda: it.camera._feed.frames.peek()[0] == 4)
     it.pipeline.error = None
     source.step()
     it.until_analysed(2)
@@ -434,7 +426,7 @@ def test_an_analysis_that_hangs_is_told(rig):
     go_on = threading.Event()
     it.camera._pipeline.analyze = lambda *_: go_on.wait(PATIENCE_S)
     it.camera.start()
-    eventually(lambda: it.camera._pulse.is_busy)
+    wait_for(lambda: it.camera._pulse.is_busy)
     it.clock.advance(5)
     assert it.camera.status().reason == "the analysis of one frame takes longer than 5 s"
     go_on.set()
@@ -450,9 +442,9 @@ def test_what_can_not_be_opened_at_the_start_is_raised(rig, spec, error, caplog)
     before = threading.active_count()
     with pytest.raises(type(error), match=str(error)):
         it.camera.start()
-    eventually(lambda: threading.active_count() <= before)
+    wait_for(lambda: threading.active_count() <= before)
     assert it.camera.status().reason == "stopped"
-    assert caplog.text == ""  # whoever catches it says it, once
+    assert str(error) not in caplog.text  # whoever catches it says it, once
 
 
 def test_a_network_camera_may_come_later(rig):
@@ -518,7 +510,7 @@ def test_who_starts_late_finds_the_error_and_no_second_try_behind_its_back(rig):
 
     def woken_late(timeout=None):
         capture._change.release()
-        eventually(lambda: not capture._thread.is_alive() or len(it.opener.specs) == 2)
+        wait_for(lambda: not capture._thread.is_alive() or len(it.opener.specs) == 2)
         capture._change.acquire()
 
     capture._change.wait = woken_late
@@ -573,7 +565,7 @@ def test_a_webcam_that_opens_after_the_camera_was_stopped_is_closed(stuck):
 
     starting = threading.Thread(target=start)
     starting.start()
-    eventually(lambda: opener.wanted)
+    wait_for(lambda: opener.wanted)
     it.camera.stop()
     starting.join(PATIENCE_S)
     assert failures == ["the camera was stopped while it started"]
@@ -593,7 +585,7 @@ def test_without_a_pipeline_the_default_one_is_built_when_it_starts(rig, monkeyp
     it = rig(FakeSource([FRAME]))
     it.camera._pipeline = None
     it.camera.start()
-    eventually(lambda: it.camera._pipeline.seen)
+    wait_for(lambda: it.camera._pipeline.seen)
 
 
 # --- stopping
@@ -606,9 +598,9 @@ def test_stop_ends_the_threads_and_closes_the_device(rig):
     with it.camera as camera:
         source.step()
         it.until_analysed(1)
-        threading.Timer(0.05, source.step).start()
-    assert source.closed.is_set()
-    eventually(lambda: threading.active_count() <= before)
+        threading.Thread(target=lambda: camera._stopping.wait(PATIENCE_S) and source.step()).start()
+    assert source.closed.wait(PATIENCE_S)
+    wait_for(lambda: threading.active_count() <= before)
     assert camera.snapshots.closed
     assert (camera.status().state, camera.status().reason) == ("ended", "stopped")
     camera.stop()
@@ -622,7 +614,7 @@ def test_stop_is_quick_even_when_the_source_hangs(rig, caplog):
     it.until_analysed(1)
     begun_s = time.monotonic()
     it.camera.stop()
-    assert time.monotonic() - begun_s < 3
+    assert time.monotonic() - begun_s < scaled(3)
     assert "did not close within" in caplog.text
     it.sources[0].release.set()
     assert it.sources[0].closed.wait(PATIENCE_S)  # and when it comes back it lets go of the device
@@ -634,7 +626,7 @@ def test_stop_is_quick_while_it_waits_to_try_again(rig):
     it.until_reason("it died")
     begun_s = time.monotonic()
     it.camera.stop()
-    assert time.monotonic() - begun_s < 0.5
+    assert time.monotonic() - begun_s < scaled(0.5)
 
 
 def test_stop_wakes_those_who_wait_for_a_frame(rig):
@@ -650,7 +642,7 @@ def test_stop_wakes_those_who_wait_for_a_frame(rig):
 
     viewer = threading.Thread(target=wait)
     viewer.start()
-    it.sources[0].hanging.wait(PATIENCE_S)
+    wait_for(lambda: it.camera._started)
     it.camera.stop()
     viewer.join(PATIENCE_S)
     assert failures == ["the camera is stopped"]
@@ -679,10 +671,10 @@ def test_the_annotated_video_is_saved_and_finished_when_the_source_ends(rig, tmp
     it.camera.start()
     for count in range(1, 4):
         source.step()
-        eventually(lambda count=count: it.camera._screen.writer.written == count)
+        wait_for(lambda count=count: it.camera._screen.writer.written == count)
     source.step()
     it.until("ended")
-    eventually(lambda: it.camera._screen.writer.path is None)
+    wait_for(lambda: it.camera._screen.writer.path is None)
     assert read_back(tmp_path / "out.mp4")[0] == pytest.approx([50, 100, 150], abs=4)
 
 
@@ -692,9 +684,9 @@ def test_after_the_end_another_source_is_saved_to_a_file_of_its_own(rig, tmp_pat
     it = rig(*sources, spec="a.mp4", save=tmp_path / "out.mp4", loop=False)
     it.camera.start()
     it.until("ended")
-    eventually(lambda: it.camera._screen.writer.written == 1 and it.camera._screen.writer.path is None)
+    wait_for(lambda: it.camera._screen.writer.written == 1 and it.camera._screen.writer.path is None)
     it.camera.switch("b.mp4")
-    eventually(lambda: it.camera._screen.writer.written == 2)
+    wait_for(lambda: it.camera._screen.writer.written == 2)
     it.camera.stop()
     assert [read_back(tmp_path / name)[2] for name in ("out.mp4", "out-2.mp4")] == [(32, 24), (64, 48)]
 
@@ -708,7 +700,7 @@ def test_without_save_nothing_is_saved(rig):
 def test_placeholders_are_not_saved_and_stop_finishes_the_file(rig, tmp_path):
     it = rig(FakeSource([FRAME, DIED]), save=tmp_path / "out.mp4")
     it.camera.start()
-    eventually(lambda: it.camera.saving == Saving("out.mp4"))
+    wait_for(lambda: it.camera.saving == Saving("out.mp4"))
     it.snapshot(lambda found: found.frame is None)
     it.camera.stop()
     assert it.camera.saving == Saving()
@@ -750,9 +742,9 @@ def test_a_network_camera_that_closes_is_opened_again_for_real():
     with network_camera() as url:
         camera = VideoCamera(f"{url}/video", FakePipeline(), open=open_source, backoff_s=(0.01, 0.02), tick_s=0.01)
         with camera:
-            first = eventually(lambda: (found := camera.snapshots.peek()[1]) and found.frame and found)
-            eventually(lambda: camera._feed._capture._opened >= 3)
-            eventually(lambda: camera.snapshots.peek()[1] is not first)
+            first = wait_for(lambda: (found := camera.snapshots.peek()[1]) and found.frame and found)
+            wait_for(lambda: camera._feed._capture._opened >= 3)
+            wait_for(lambda: camera.snapshots.peek()[1] is not first)
         assert camera.status().state == "ended"
 
 

@@ -18,6 +18,7 @@ from mien.images.codecs import decode_image, encode_jpeg, encode_png, jpeg_to_pn
 from mien.sources.catalog import Choices
 from mien.sources.webcam import Webcams
 from mien.types import Analysis, Snapshot
+from tests.patience import PATIENCE_S
 from tests.web_fakes import FakeCamera, face_showing
 from web import create_app
 from web.openapi import DOCUMENT, PATHS, SCHEMAS
@@ -182,17 +183,17 @@ def test_too_many_images_at_once(fake_camera) -> None:
 
     def slow(data: bytes) -> Analysis:
         entered.set()
-        assert leave.wait(10)
+        assert leave.wait(PATIENCE_S)
         return analyze(data)
 
     app = create_app(fake_camera, analyze=slow, max_analyses=1)
     post = {"data": IMAGE, "content_type": "image/png"}
     first = threading.Thread(target=lambda: app.test_client().post("/api/analyze", **post))
     first.start()
-    assert entered.wait(10)
+    assert entered.wait(PATIENCE_S)
     answer = app.test_client().post("/api/analyze", **post)
     leave.set()
-    first.join(10)
+    first.join(PATIENCE_S)
     assert answer.status_code == 429
     check(answer, "/api/analyze", "post")
 

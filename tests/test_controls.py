@@ -11,7 +11,7 @@ from mien.images.privacy import Privacy
 from mien.recording.csv_log import COLUMNS, SessionRecorder
 from mien.recording.video import Saving
 from mien.types import Analysis
-from tests.fakes import eventually
+from tests.patience import wait_for
 from tests.test_contract import check
 from tests.web_fakes import FakeCamera
 from web import create_app
@@ -51,7 +51,7 @@ def test_a_session_is_recorded_and_downloaded_while_it_runs_and_after(client, fa
     assert started.json["recording"]["on"]
     for _ in range(3):
         show(fake_camera, session)
-    assert eventually(lambda: client.get("/api/state").json["recording"]["rows"] == 6)
+    wait_for(lambda: client.get("/api/state").json["recording"]["rows"] == 6)
     running = client.get("/api/session.csv")
     check(running, "/api/session.csv")
     rows = list(csv.DictReader(io.StringIO(running.text)))

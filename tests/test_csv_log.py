@@ -21,7 +21,8 @@ from mien.errors import RecordingError
 from mien.recording import csv_log
 from mien.recording.csv_log import COLUMNS, Recording, SessionRecorder
 from mien.types import EXPRESSIONS, Analysis, Box, Face, Frame
-from tests.fakes import PATIENCE_S, FakeClock, eventually
+from tests.fakes import FakeClock
+from tests.patience import PATIENCE_S, wait_for
 
 ROOT = Path(__file__).resolve().parents[1]
 PIXELS = np.zeros((4, 4, 3), np.uint8)
@@ -274,7 +275,7 @@ def test_a_full_disk_ends_the_recording_and_leaves_whole_rows(recorder, monkeypa
     monkeypatch.undo()
     for index in range(5):
         recorder.record(frame(index), analysis(face()))
-    eventually(lambda: recorder.status().error)
+    wait_for(lambda: recorder.status().error)
     ended = recorder.status()
     assert (ended.on, ended.rows) == (False, 2)
     assert "No space left" in ended.error

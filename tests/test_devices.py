@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.patience import scaled
 from tests.synthetic import write_folders
 from training.__main__ import main
 from training.data.batches import Batches
@@ -47,7 +48,7 @@ def test_four_simulated_devices_train_as_one(tmp_path):
     }
     found = subprocess.run(
         [sys.executable, "-c", SCRIPT, str(data), str(tmp_path)],
-        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False,
+        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=scaled(300), check=False,
     )  # fmt: skip
     assert found.returncode == 0, found.stderr
     assert "devices: expected 1 to 4, as many as there are (cpu:0, cpu:1, cpu:2, cpu:3), found 5" in found.stderr

@@ -14,6 +14,7 @@ from mien.errors import ModelError
 from mien.images.privacy import Privacy
 from mien.types import Snapshot
 from tests.fakes import FakeClock
+from tests.patience import PATIENCE_S
 from web import create_app
 from web import explain as explanations
 from web.explain import MAX_INTERVAL_S, MIN_INTERVAL_S, Pace
@@ -147,16 +148,16 @@ def test_one_answer_serves_all_who_waited_for_it(monkeypatch):
 
     def compute():
         computed.append(1)
-        assert go_on.wait(10)
+        assert go_on.wait(PATIENCE_S)
         return len(computed)
 
     threads = [threading.Thread(target=lambda: answers.append(pace(compute))) for _ in range(4)]
     for thread in threads:
         thread.start()
-        assert door.came.acquire(timeout=10)
+        assert door.came.acquire(timeout=PATIENCE_S)
     go_on.set()
     for thread in threads:
-        thread.join(10)
+        thread.join(PATIENCE_S)
     assert sorted(answers) == [1, 2, 2, 2], "the first was begun before the others asked"
 
 
@@ -175,7 +176,7 @@ def test_too_many_who_wait_are_sent_away(fake_camera, monkeypatch):
 
     def slow(pixels, faces):
         entered.set()
-        assert leave.wait(10)
+        assert leave.wait(PATIENCE_S)
         return [PNG] * len(faces)
 
     fake_camera.publish()
@@ -183,10 +184,10 @@ def test_too_many_who_wait_are_sent_away(fake_camera, monkeypatch):
     codes = []
     first = threading.Thread(target=lambda: codes.append(app.test_client().get("/api/explain").status_code))
     first.start()
-    assert entered.wait(10)
+    assert entered.wait(PATIENCE_S)
     second = app.test_client().get("/api/explain")
     leave.set()
-    first.join(10)
+    first.join(PATIENCE_S)
     assert second.status_code == 429
     assert int(second.headers["Retry-After"]) > 0
     assert codes == [200]

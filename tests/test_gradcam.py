@@ -16,6 +16,7 @@ from mien.images.resize import crop_faces
 from mien.sources.demo import DemoSource
 from mien.types import EXPRESSIONS, Box, Face
 from model import FacialExpressionModel
+from tests.patience import PATIENCE_S
 from tests.web_fakes import face_showing
 from training.evaluate.gradcam_deletion import highest
 from training.export import export
@@ -190,7 +191,7 @@ def test_it_is_prepared_on_first_use_and_once_for_all_threads(network, monkeypat
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(PATIENCE_S)
     assert len(made) == 1
     assert len(answers) == 4
     assert all(answer == answers[0] for answer in answers)

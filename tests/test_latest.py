@@ -6,7 +6,7 @@ import time
 import pytest
 
 from mien.stream.latest import Latest
-from tests.fakes import PATIENCE_S
+from tests.patience import PATIENCE_S, scaled
 
 
 def test_is_empty_before_the_first_value():
@@ -88,7 +88,7 @@ def test_a_reader_that_never_comes_back_does_not_delay_the_writer():
     latest.close()
     for thread in waiting:
         thread.join(PATIENCE_S)
-    assert elapsed_s < 2.0
+    assert elapsed_s < scaled(2.0)
 
 
 def test_old_values_are_let_go():

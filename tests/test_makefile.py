@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import scaled
+
 pytestmark = pytest.mark.skipif(not shutil.which("make"), reason="there is no make on this computer")
 
 MAKEFILE = Path(__file__).parent.parent / "Makefile"
@@ -36,7 +38,9 @@ def make(tmp_path):
     def run(version: str = "3, 13", venv_status: int = 0) -> subprocess.CompletedProcess[str]:
         environ = {**ENVIRONMENT, "VERSION": version, "VENV_STATUS": str(venv_status)}
         words = ["make", f"PYTHON={python}", ".venv/.run"]
-        return subprocess.run(words, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=30, check=False)
+        return subprocess.run(
+            words, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=scaled(60), check=False
+        )
 
     return run
 

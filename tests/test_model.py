@@ -20,6 +20,7 @@ from mien.cnn.loader import import_keras
 from mien.errors import ModelError
 from mien.types import EXPRESSIONS
 from model import FacialExpressionModel, _freeze
+from tests.patience import PATIENCE_S, scaled
 
 keras = import_keras()
 ROOT = Path(__file__).parent.parent
@@ -331,7 +332,7 @@ def test_one_call_at_a_time(model: FacialExpressionModel, monkeypatch: pytest.Mo
         with model._lock:
             other = threads.submit(model.predict, tiny.faces())
             assert not entered.wait(0.2)
-        assert other.result(timeout=30).shape == (3, 7)
+        assert other.result(timeout=PATIENCE_S).shape == (3, 7)
     assert entered.is_set()
 
 
@@ -347,7 +348,7 @@ def test_the_classic_files(dialect: str, tmp_path: Path) -> None:
 def test_importing_the_door_is_quick() -> None:
     """`--help` and wrong options should not wait for Keras, whose import takes seconds."""
     program = "import model, sys; sys.exit(bool({'keras', 'tensorflow', 'h5py'} & set(sys.modules)))"
-    assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False, timeout=60).returncode == 0
+    assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False, timeout=scaled(60)).returncode == 0
 
 
 def test_the_committed_files() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import scaled
 from tests.synthetic import write_folders
 
 nbformat = pytest.importorskip("nbformat", reason="runs the notebook; in requirements-notebook.txt")
@@ -70,7 +71,7 @@ def test_it_runs_headless_and_exports_what_the_program_loads(notebook, tmp_path)
     }
     source = "\n".join(f"{name} = {value!r}" for name, value in parameters.items())
     notebook.cells.insert(1, nbformat.v4.new_code_cell(source))
-    nbclient.NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(ROOT)}}).execute()
+    nbclient.NotebookClient(notebook, timeout=round(scaled(300)), resources={"metadata": {"path": str(ROOT)}}).execute()
     outputs = [output for cell in code_cells(notebook) for output in cell.outputs]
     pictures = [output for output in outputs if "image/png" in output.get("data", {})]
     printed = "".join(output.get("text", "") for output in outputs)

@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from mien.types import EXPRESSIONS
-from tests.page import find, press, texts
-from tests.web_fakes import eventually, face_showing, free_port
+from tests.page import appears, click, find, is_pressed, lists, press, says, see, shows, texts
+from tests.patience import wait_for
+from tests.web_fakes import face_showing, free_port
 
 pytestmark = pytest.mark.browser
 
@@ -18,7 +19,7 @@ def page(browser, fake_camera, serve):
     fake_camera.play()
     server = serve(fake_camera, port=free_port())
     browser.get(server.url)
-    assert eventually(lambda: len(texts(browser, "#faces .face")) == 2)
+    wait_for(lambda: len(texts(browser, "#faces .face")) == 2)
     return server
 
 
@@ -59,8 +60,8 @@ def test_a_small_face_has_a_short_label_so_that_its_neighbours_can_be_read(brows
 def test_under_the_threshold_a_face_is_unsure(browser, page) -> None:
     for threshold, labels in ((0, ["happy", "sad"]), (80, ["happy", "sad"]), (85, ["unsure"] * 2)):
         slide(browser, threshold)
-        assert texts(browser, "#faces .label") == labels
-        assert texts(browser, "#threshold-value")[0].replace("\u202f", " ") == f"{threshold} %"
+        lists(browser, "#faces .label", labels)
+        lists(browser, "#threshold-value", [f"{threshold}\u202f%"])
         assert texts(browser, ".face:first-child .value")[3] == "82"  # the bars say what was measured all the same
 
 
@@ -68,7 +69,7 @@ def test_the_threshold_is_stored_nowhere(browser, page) -> None:
     slide(browser, 85)
     assert browser.execute_script("return [localStorage.length, sessionStorage.length, document.cookie]") == [0, 0, ""]
     browser.refresh()
-    assert eventually(lambda: texts(browser, "#faces .label") == ["happy", "sad"])
+    lists(browser, "#faces .label", ["happy", "sad"])
 
 
 def test_thumbnails_are_cut_from_the_picture(browser, fake_camera, page) -> None:
@@ -80,9 +81,9 @@ def test_thumbnails_are_cut_from_the_picture(browser, fake_camera, page) -> None
     };
     return [read(document.querySelector(".thumbnail")), read(document.getElementById("picture"))];
     """
-    assert eventually(lambda: fake_camera.snapshots.peek()[1].frame.index > 20)
+    wait_for(lambda: fake_camera.snapshots.peek()[1].frame.index > 20)
     fake_camera.pause()
-    assert eventually(lambda: abs(int.__sub__(*browser.execute_script(script))) <= 2)
+    wait_for(lambda: abs(int.__sub__(*browser.execute_script(script))) <= 2)
     assert browser.execute_script(script)[0] > 10
 
 
@@ -90,14 +91,14 @@ def test_thumbnails_are_cut_from_the_picture(browser, fake_camera, page) -> None
 
 
 def test_the_timeline_shows_the_first_face_until_another_is_chosen(browser, page) -> None:
-    assert eventually(lambda: texts(browser, "#timeline-face") == ["Face 1"])
-    assert eventually(lambda: legend(browser)[3] == "82")
-    assert texts(browser, "#legend .name") == list(EXPRESSIONS)
-    find(browser, '.face[data-id="2"] .who').click()
-    assert texts(browser, "#timeline-face") == ["Face 2"]
-    assert find(browser, '.face[data-id="2"] .who').get_attribute("aria-pressed") == "true"
-    assert find(browser, '.face[data-id="1"] .who').get_attribute("aria-pressed") == "false"
-    assert eventually(lambda: legend(browser)[5] == "82")
+    lists(browser, "#timeline-face", ["Face 1"])
+    wait_for(lambda: legend(browser)[3] == "82")
+    lists(browser, "#legend .name", list(EXPRESSIONS))
+    click(browser, '.face[data-id="2"] .who')
+    lists(browser, "#timeline-face", ["Face 2"])
+    is_pressed(browser, '.face[data-id="2"] .who')
+    is_pressed(browser, '.face[data-id="1"] .who', False)
+    wait_for(lambda: legend(browser)[5] == "82")
 
 
 LINES = """
@@ -118,35 +119,35 @@ return count;
 
 def test_the_legend_hides_a_line_and_shows_it_again(browser, page) -> None:
     button = find(browser, '#legend [data-expression="happy"] button')
-    assert eventually(lambda: browser.execute_script(LINES, "happy") > 10)
+    wait_for(lambda: browser.execute_script(LINES, "happy") > 10)
     assert (button.accessible_name, button.get_attribute("aria-pressed")) == ("happy", "true")
     button.click()
-    assert button.get_attribute("aria-pressed") == "false"
-    assert browser.execute_script(LINES, "happy") == 0
+    wait_for(lambda: button.get_attribute("aria-pressed") == "false")
+    wait_for(lambda: browser.execute_script(LINES, "happy") == 0)
     button.click()
-    assert browser.execute_script(LINES, "happy") > 10
+    wait_for(lambda: browser.execute_script(LINES, "happy") > 10)
 
 
 def test_values_at_a_moment_by_pointer_and_by_keyboard(browser, fake_camera, page) -> None:
-    assert eventually(lambda: legend(browser)[3] == "82")
+    wait_for(lambda: legend(browser)[3] == "82")
     line = find(browser, "#lines")
     from selenium.webdriver import ActionChains, Keys
 
     ActionChains(browser).move_to_element(line).perform()  # half a minute ago there was nobody
-    assert eventually(lambda: texts(browser, "#moment")[0] in {"30 s ago", "31 s ago"})
-    assert legend(browser) == ["–"] * 7
+    wait_for(lambda: texts(browser, "#moment")[0] in {"30 s ago", "31 s ago"})
+    wait_for(lambda: legend(browser) == ["–"] * 7)
     ActionChains(browser).move_to_element(find(browser, "h1")).perform()
-    assert eventually(lambda: legend(browser)[3] == "82")
-    assert texts(browser, "#moment") == [""]
+    wait_for(lambda: legend(browser)[3] == "82")
+    lists(browser, "#moment", [""])
     browser.execute_script("arguments[0].focus()", line)
     line.send_keys(Keys.ARROW_LEFT)
-    assert texts(browser, "#moment") == ["1 s ago"]
+    lists(browser, "#moment", ["1 s ago"])
     assert line.get_attribute("role") == "slider"
     assert line.get_attribute("aria-valuenow") == "-1"
     line.send_keys(Keys.END)
-    assert eventually(lambda: "happy 82" in line.get_attribute("aria-valuetext"))
+    wait_for(lambda: "happy 82" in line.get_attribute("aria-valuetext"))
     line.send_keys(Keys.HOME)
-    assert "not detected" in line.get_attribute("aria-valuetext")
+    wait_for(lambda: "not detected" in line.get_attribute("aria-valuetext"))
 
 
 TOLD = """
@@ -171,10 +172,10 @@ def test_the_timeline_tells_its_values_when_it_is_come_to_and_then_only_when_ask
 
 def test_on_a_paused_page_the_timeline_tells_what_is_there(browser, page) -> None:
     press(browser, "p")
-    assert find(browser, "#status").text == "PAUSED"
+    shows(browser, "#status", "PAUSED")
     line = find(browser, "#lines")
     browser.execute_script("arguments[0].focus()", line)
-    assert "happy 82" in line.get_attribute("aria-valuetext")
+    wait_for(lambda: "happy 82" in line.get_attribute("aria-valuetext"))
 
 
 HISTORY = """
@@ -238,26 +239,29 @@ def test_the_session_has_a_strip_for_all_and_for_each(browser, page) -> None:
     def rows() -> list[str]:
         return [text.replace("\u202f", " ") for text in texts(browser, ".session-row .shares")]
 
-    assert eventually(lambda: rows() == ["happy 50 %\nsad 50 %", "happy 100 %", "sad 100 %"])
-    assert texts(browser, ".session-row .who") == ["All faces", "Face 1", "Face 2"]
+    wait_for(lambda: rows() == ["happy 50 %\nsad 50 %", "happy 100 %", "sad 100 %"])
+    lists(browser, ".session-row .who", ["All faces", "Face 1", "Face 2"])
     script = "return [...arguments[0].children].map((piece) => piece.getBoundingClientRect().width)"
-    widths = browser.execute_script(script, find(browser, ".session-row .strip-bar"))
-    assert widths[3] == pytest.approx(widths[5], rel=0.1)
-    assert sum(widths) == pytest.approx(widths[3] + widths[5])
+
+    def halved() -> bool:
+        widths = browser.execute_script(script, find(browser, ".session-row .strip-bar"))
+        return widths[3] == pytest.approx(widths[5], rel=0.1) and sum(widths) == pytest.approx(widths[3] + widths[5])
+
+    see(halved, "a bar of two halves")
 
 
 def test_another_source_is_another_session(browser, fake_camera, page) -> None:
-    assert eventually(lambda: len(texts(browser, ".session-row")) == 3)
+    wait_for(lambda: len(texts(browser, ".session-row")) == 3)
     fake_camera.faces = (face_showing("fear", 9),)
     fake_camera.current = replace(fake_camera.current, name="Another camera")
-    assert eventually(lambda: texts(browser, ".session-row .who") == ["Face 9"])
-    assert texts(browser, "#timeline-face") == ["Face 9"]
+    lists(browser, ".session-row .who", ["Face 9"])
+    lists(browser, "#timeline-face", ["Face 9"])
 
 
 def test_before_any_face_the_panels_say_so(browser, fake_camera, serve) -> None:
     fake_camera.faces = ()
     fake_camera.play()
     browser.get(serve(fake_camera).url)
-    assert eventually(lambda: find(browser, "#no-face").is_displayed())
-    assert "share of time" in find(browser, "#session-none").text
-    assert find(browser, "#lines").get_attribute("aria-valuetext")
+    appears(browser, "#no-face")
+    says(browser, "#session-none", "share of time")
+    wait_for(lambda: find(browser, "#lines").get_attribute("aria-valuetext"))

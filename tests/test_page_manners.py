@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from tests.browser_camera import Program, choose_camera, demo_pictures, film, lend
-from tests.page import find, press, texts
+from tests.page import appears, click, find, lists, press, says, shows, texts, vanishes
+from tests.patience import scaled, wait_for
 from tests.test_page_sources import SOURCES, analyze, drop, jpeg
-from tests.web_fakes import eventually, free_port, resize
+from tests.web_fakes import free_port, resize
 from web.app import ROOT
 
 pytestmark = pytest.mark.browser
@@ -37,7 +38,7 @@ def axe() -> str:
             pytest.skip("there is no npm on this computer to fetch axe-core with")
         options = ("--no-package-lock", "--ignore-scripts", "--no-audit", "--no-fund", "--silent")
         done = subprocess.run(
-            ["npm", "install", *options], cwd=HERE, capture_output=True, text=True, timeout=300, check=False
+            ["npm", "install", *options], cwd=HERE, capture_output=True, text=True, timeout=scaled(300), check=False
         )
         if done.returncode:
             pytest.skip(f"npm can not fetch axe-core: {done.stderr.strip()[-200:]}")
@@ -50,36 +51,37 @@ def page(browser, fake_camera, serve):
     answers = {"/api/sources": lambda: {"sources": SOURCES, "files": ["a.mp4"], "current": "0"}}
     server = serve(fake_camera, port=free_port(), answers=answers, analyze=analyze)
     browser.get(server.url)
-    assert eventually(lambda: len(texts(browser, "#faces .face")) == 2)
+    wait_for(lambda: len(texts(browser, "#faces .face")) == 2)
     return server
 
 
 def as_it_opens(browser) -> None:
-    assert eventually(lambda: len(texts(browser, ".session-row")) == 3)
+    wait_for(lambda: len(texts(browser, ".session-row")) == 3)
 
 
 def with_menu(browser) -> None:
-    find(browser, "#source").click()
-    assert eventually(lambda: texts(browser, "#source-list button") != [])
+    click(browser, "#source")
+    wait_for(lambda: texts(browser, "#source-list button") != [])
 
 
 def with_help(browser) -> None:
     press(browser, "?")
+    appears(browser, "#help")
 
 
 def with_images(browser) -> None:
     assert drop(browser, one_jpg=jpeg(300, 400), two_jpg=jpeg(400, 300))
-    assert eventually(lambda: texts(browser, "#faces .label") == ["fear"])
+    lists(browser, "#faces .label", ["fear"])
 
 
 def with_a_broken_image(browser) -> None:
     assert drop(browser, broken_jpg=b"no image")
-    assert eventually(lambda: find(browser, "#status").text == "IMAGE")
+    shows(browser, "#status", "IMAGE")
 
 
 def without_a_camera(browser) -> None:
     choose_camera(browser)
-    assert eventually(lambda: find(browser, "#status").text in {"NO CAMERA", "CAMERA REFUSED"})
+    wait_for(lambda: find(browser, "#status").text in {"NO CAMERA", "CAMERA REFUSED"})
 
 
 STATES = [as_it_opens, with_menu, with_help, with_images, with_a_broken_image, without_a_camera]
@@ -99,7 +101,7 @@ def test_axe_finds_none_with_this_browser_s_camera(with_camera, camera_file, fak
     lend(with_camera, server)
     with_camera.get(server.url)
     choose_camera(with_camera)
-    assert eventually(lambda: texts(with_camera, "#faces .label") == ["happy"])
+    lists(with_camera, "#faces .label", ["happy"])
     try:
         assert serious_faults(with_camera, axe) == {}
     finally:
@@ -178,11 +180,11 @@ def contrast(one: str, other: str) -> float:
 def test_a_browser_that_is_too_old_is_told_which_it_must_be(browser, page, learned_last) -> None:
     versions = "Chrome or Edge 116, Firefox 125, Safari 17.4"
     assert versions in " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
-    assert not find(browser, "#too-old").is_displayed()
+    vanishes(browser, "#too-old")
     script = browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": f"delete {learned_last}"})
     try:
         browser.refresh()
-        assert eventually(lambda: versions in find(browser, "#too-old").text)
+        says(browser, "#too-old", versions)
     finally:
         browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", script)
     browser.get("about:blank")
@@ -207,9 +209,12 @@ def test_on_a_phone_all_is_below_each_other_and_the_actions_are_at_the_bottom(br
         tops = [find(browser, selector).rect["y"] for selector in (".stage", ".faces-panel", ".timeline", ".session")]
         assert tops == sorted(tops)
         assert len(set(tops)) == 4
-        bar, right = browser.execute_script(ACTIONS_END)
-        assert bar == pytest.approx(812, abs=1)
-        assert right <= width
+
+        def at_the_bottom(width: int = width) -> bool:
+            bar, right = browser.execute_script(ACTIONS_END)
+            return bar == pytest.approx(812, abs=1) and right <= width
+
+        wait_for(at_the_bottom)
 
 
 ACTIONS_END = """
@@ -222,9 +227,12 @@ return [edges[0].bottom, Math.max(...edges.map(({ right }) => right))];
 def test_on_a_screen_all_is_seen_at_once(browser, page) -> None:
     for size in ((1280, 800), (1920, 1080), (3840, 2160)):
         resize(browser, *size)
-        height = browser.execute_script("return document.documentElement.scrollHeight")
-        assert height <= size[1]
-        assert find(browser, ".stage").rect["width"] >= 0.6 * size[0]
+
+        def all_is_seen(size: tuple[int, int] = size) -> bool:
+            height = browser.execute_script("return document.documentElement.scrollHeight")
+            return height <= size[1] and find(browser, ".stage").rect["width"] >= 0.6 * size[0]
+
+        wait_for(all_is_seen)
         assert find(browser, "#faces .label").value_of_css_property("font-size") == "16px"
 
 
@@ -232,5 +240,5 @@ def test_the_notice_says_what_is_processed_where_and_links_the_card(browser, pag
     notice = find(browser, ".foot").text
     assert "analysed on the computer that runs Mien" in notice
     assert "not what a person feels" in notice
-    find(browser, ".foot a").click()
-    assert eventually(lambda: "Model card" in find(browser, "body").text)
+    click(browser, ".foot a")
+    says(browser, "body", "Model card")

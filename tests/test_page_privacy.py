@@ -17,9 +17,10 @@ from mien.images.privacy import Privacy
 from mien.types import Box
 from tests.browser_camera import CHOOSE, FACE, Program, choose_camera, demo_pictures, film, lend
 from tests.media import SHARED
-from tests.page import BLOCKS, find, press, texts
+from tests.page import BLOCKS, appears, find, lists, press, says, shows, texts
+from tests.patience import wait_for
 from tests.test_privacy import YUNET, analysis, clip, frame, yunet
-from tests.web_fakes import eventually, free_port
+from tests.web_fakes import free_port
 
 INSIDE = [270, 190, 100, 100]
 WHOLE = [0, 0, 640, 480]
@@ -49,36 +50,36 @@ def open_page(with_camera, camera_file, fake_camera, serve, program):
 @pytest.fixture
 def page(open_page, with_camera):
     server = open_page()
-    assert eventually(lambda: find(with_camera, "#status").text == "LIVE")
+    shows(with_camera, "#status", "LIVE")
     return server
 
 
 @pytest.mark.browser
 def test_in_privacy_mode_faces_are_pixelated_and_it_fails_closed(with_camera, page, program) -> None:
     choose_camera(with_camera)
-    assert eventually(lambda: texts(with_camera, "#faces .label") == ["happy"])
-    assert with_camera.execute_script(BLOCKS, INSIDE) > 200
+    lists(with_camera, "#faces .label", ["happy"])
+    wait_for(lambda: with_camera.execute_script(BLOCKS, INSIDE) > 200)
     press(with_camera, "b")
-    assert eventually(lambda: with_camera.execute_script(BLOCKS, INSIDE) <= 64)
-    assert with_camera.execute_script(BLOCKS, WHOLE) > 200  # the rest is a finer mosaic
+    wait_for(lambda: with_camera.execute_script(BLOCKS, INSIDE) <= 64)
+    wait_for(lambda: with_camera.execute_script(BLOCKS, WHOLE) > 200)  # the rest is a finer mosaic
     program.faces = ()  # not found for a moment: the place stays covered, then the whole picture
     sent = len(program.sizes)
-    assert eventually(lambda: len(program.sizes) > sent + 2 and texts(with_camera, "#faces .label") == [])
+    wait_for(lambda: len(program.sizes) > sent + 2 and texts(with_camera, "#faces .label") == [])
     assert with_camera.execute_script(BLOCKS, INSIDE) <= 64
-    assert eventually(lambda: with_camera.execute_script(BLOCKS, WHOLE) <= 88, within_s=4)
+    wait_for(lambda: with_camera.execute_script(BLOCKS, WHOLE) <= 88)
 
 
 @pytest.mark.browser
 def test_in_privacy_mode_the_whole_picture_is_covered_until_a_face_is_found(with_camera, page, program) -> None:
     press(with_camera, "b")
-    assert eventually(lambda: find(with_camera, "#privacy-badge").is_displayed())
+    appears(with_camera, "#privacy-badge")
     program.faces = ()
     choose_camera(with_camera)
-    assert eventually(lambda: len(program.sizes) > 3)
-    assert eventually(lambda: find(with_camera, "#picture").get_property("width") == 640)
+    wait_for(lambda: len(program.sizes) > 3)
+    wait_for(lambda: find(with_camera, "#picture").get_property("width") == 640)
     assert with_camera.execute_script(BLOCKS, WHOLE) <= 88
     program.faces = (FACE,)
-    assert eventually(lambda: with_camera.execute_script(BLOCKS, WHOLE) > 200)
+    wait_for(lambda: with_camera.execute_script(BLOCKS, WHOLE) > 200)
     assert with_camera.execute_script(BLOCKS, INSIDE) <= 64
 
 
@@ -88,7 +89,7 @@ def test_until_the_program_has_said_that_faces_may_be_seen_they_are_covered(with
     program.faces = ()
     open_page(silent)
     choose_camera(with_camera)
-    assert eventually(lambda: find(with_camera, "#picture").get_property("width") == 640)
+    wait_for(lambda: find(with_camera, "#picture").get_property("width") == 640)
     assert with_camera.execute_script(BLOCKS, WHOLE) <= 88
     with_camera.get_log("browser")  # says 503
 
@@ -96,12 +97,12 @@ def test_until_the_program_has_said_that_faces_may_be_seen_they_are_covered(with
 @pytest.mark.browser
 def test_what_can_not_be_covered_is_not_shown(with_camera, page, program) -> None:
     press(with_camera, "b")
-    assert eventually(lambda: find(with_camera, "#privacy-badge").is_displayed())
+    appears(with_camera, "#privacy-badge")
     with_camera.execute_script(
         "CanvasRenderingContext2D.prototype.getImageData = () => { throw new Error('no pixels for you') }"
     )
     choose_camera(with_camera)
-    assert eventually(lambda: "no pixels for you" in find(with_camera, "#banner").text)
+    says(with_camera, "#banner", "no pixels for you")
     assert with_camera.execute_script(BLOCKS, WHOLE) == 1
 
 
@@ -234,7 +235,7 @@ def test_a_real_face_before_the_camera_is_read_and_covered(with_camera, camera_f
     open_page(follow=Visitors(pipeline).analyze)
     film(camera_file, clip()[::3])
     choose_camera(with_camera)
-    assert eventually(lambda: texts(with_camera, "#faces .label") != [])
+    wait_for(lambda: texts(with_camera, "#faces .label") != [])
     clear = next_frames(with_camera, 16)
     found = [detected(pixels) for pixels, _ in clear]
     read = [
@@ -244,7 +245,7 @@ def test_a_real_face_before_the_camera_is_read_and_covered(with_camera, camera_f
     assert sum(read) >= 0.75 * len(clear), "the one face, where it is"
     assert {"happy", "sad"} & {faces[0]["label"] for _, faces in clear if faces}
     press(with_camera, "b")
-    assert eventually(lambda: find(with_camera, "#privacy-badge").is_displayed())
+    appears(with_camera, "#privacy-badge")
     covered = next_frames(with_camera, 36)
     assert yunet([pixels for pixels, _ in covered]) == 0
     assert sum(len(faces) for _, faces in covered) >= 0.75 * len(covered), "it is not simply all covered"

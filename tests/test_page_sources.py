@@ -15,8 +15,9 @@ from mien.images.codecs import decode_image, encode_jpeg
 from mien.images.privacy import Privacy
 from mien.stream.capture import OPEN_WITHIN_S
 from mien.types import Analysis
-from tests.page import changes, find, press, texts, viewers
-from tests.web_fakes import eventually, face_showing, free_port
+from tests.page import appears, changes, click, find, is_pressed, lists, press, says, shows, texts, vanishes, viewers
+from tests.patience import wait_for
+from tests.web_fakes import face_showing, free_port
 from web.app import ROOT
 
 pytestmark = pytest.mark.browser
@@ -53,28 +54,28 @@ def page(browser, fake_camera, serve):
     answers = {"/api/sources": sources, "/api/source": switch}
     server = serve(fake_camera, port=free_port(), analyze=analyze, privacy=Privacy(), answers=answers)
     browser.get(server.url)
-    assert eventually(lambda: len(texts(browser, "#faces .face")) == 2)
+    wait_for(lambda: len(texts(browser, "#faces .face")) == 2)
     return server
 
 
 def open_menu(browser) -> None:
-    find(browser, "#source").click()
-    assert eventually(lambda: texts(browser, "#source-list button") != [])
+    click(browser, "#source")
+    wait_for(lambda: texts(browser, "#source-list button") != [])
 
 
 # ---- the program's sources
 
 
 def test_the_menu_lists_what_there_is_and_marks_what_is_shown(browser, page) -> None:
-    assert not find(browser, "#source-menu").is_displayed()
+    vanishes(browser, "#source-menu")
     open_menu(browser)
-    assert texts(browser, "#source-list button") == ["Demo", "Webcam 0 (Fake)"]
-    assert texts(browser, "#file-list button") == ["a.mp4"]
-    assert texts(browser, "#source-menu [aria-current=true]") == ["Webcam 0 (Fake)"]
-    assert find(browser, "#source").get_attribute("aria-expanded") == "true"
+    lists(browser, "#source-list button", ["Demo", "Webcam 0 (Fake)"])
+    lists(browser, "#file-list button", ["a.mp4"])
+    lists(browser, "#source-menu [aria-current=true]", ["Webcam 0 (Fake)"])
+    wait_for(lambda: find(browser, "#source").get_attribute("aria-expanded") == "true")
     press(browser, "\ue00c")  # Escape
-    assert eventually(lambda: not find(browser, "#source-menu").is_displayed())
-    assert find(browser, "#source").get_attribute("aria-expanded") == "false"
+    vanishes(browser, "#source-menu")
+    wait_for(lambda: find(browser, "#source").get_attribute("aria-expanded") == "false")
 
 
 @pytest.mark.parametrize(
@@ -82,32 +83,32 @@ def test_the_menu_lists_what_there_is_and_marks_what_is_shown(browser, page) -> 
 )
 def test_another_source_is_taken(browser, page, selector, name) -> None:
     open_menu(browser)
-    find(browser, selector).click()
-    assert eventually(lambda: find(browser, "#source-name").text == name)
-    assert not find(browser, "#source-menu").is_displayed()
-    assert changes(browser)
+    click(browser, selector)
+    shows(browser, "#source-name", name)
+    vanishes(browser, "#source-menu")
+    changes(browser)
     open_menu(browser)
-    assert eventually(lambda: texts(browser, "#source-menu [aria-current=true]") == [name])
+    lists(browser, "#source-menu [aria-current=true]", [name])
 
 
 def test_a_source_chosen_while_paused_is_shown(browser, page) -> None:
     press(browser, "p")
-    assert find(browser, "#status").text == "PAUSED"
+    shows(browser, "#status", "PAUSED")
     open_menu(browser)
-    find(browser, "#source-list li:first-child button").click()
-    assert eventually(lambda: find(browser, "#source-name").text == "Demo")
-    assert find(browser, "#status").text == "LIVE"
-    assert find(browser, "#pause").get_attribute("aria-pressed") == "false"
-    assert changes(browser)
+    click(browser, "#source-list li:first-child button")
+    shows(browser, "#source-name", "Demo")
+    shows(browser, "#status", "LIVE")
+    is_pressed(browser, "#pause", False)
+    changes(browser)
 
 
 def test_a_source_that_can_not_be_opened_says_why_and_the_old_one_goes_on(browser, page) -> None:
     open_menu(browser)
     find(browser, "#url").send_keys("rtsp://nowhere/\n")
-    assert eventually(lambda: "rtsp://nowhere/ can not be opened" in find(browser, "#source-note").text)
-    assert find(browser, "#source-menu").is_displayed()
-    assert find(browser, "#source-name").text == "Fake camera"
-    assert changes(browser)
+    says(browser, "#source-note", "rtsp://nowhere/ can not be opened")
+    appears(browser, "#source-menu")
+    shows(browser, "#source-name", "Fake camera")
+    changes(browser)
     browser.get_log("browser")  # says 422
 
 
@@ -119,9 +120,9 @@ def test_the_page_waits_for_a_source_longer_than_the_program_does() -> None:
 def test_letters_typed_into_the_address_are_no_shortcuts(browser, page) -> None:
     open_menu(browser)
     find(browser, "#url").send_keys("pmb")
-    assert find(browser, "#pause").get_attribute("aria-pressed") == "false"
-    assert find(browser, "#mirror").get_attribute("aria-pressed") == "false"
-    assert find(browser, "#privacy").get_attribute("aria-pressed") == "false"
+    is_pressed(browser, "#pause", False)
+    is_pressed(browser, "#mirror", False)
+    is_pressed(browser, "#privacy", False)
 
 
 # ---- images
@@ -153,16 +154,16 @@ def drop(browser, **images: bytes) -> bool:
 
 def test_an_image_dropped_on_the_page_is_shown_with_its_faces(browser, page) -> None:
     assert drop(browser, two_jpg=jpeg(400, 300))
-    assert eventually(lambda: find(browser, "#status").text == "IMAGE")
-    assert eventually(lambda: texts(browser, "#faces .label") == ["happy", "sad"])
-    assert find(browser, "#source-name").text == "two.jpg"
-    assert find(browser, "#picture").get_property("width") == 400
-    assert not find(browser, "#drop").is_displayed()
-    assert not find(browser, "#strip").is_displayed()
-    assert eventually(lambda: viewers(page) == 0)
-    find(browser, "#back").click()
-    assert eventually(lambda: find(browser, "#status").text == "LIVE")
-    assert changes(browser)
+    shows(browser, "#status", "IMAGE")
+    lists(browser, "#faces .label", ["happy", "sad"])
+    shows(browser, "#source-name", "two.jpg")
+    wait_for(lambda: find(browser, "#picture").get_property("width") == 400)
+    vanishes(browser, "#drop")
+    vanishes(browser, "#strip")
+    wait_for(lambda: viewers(page) == 0)
+    click(browser, "#back")
+    shows(browser, "#status", "LIVE")
+    changes(browser)
 
 
 def test_several_images_are_chosen_between(browser, page, tmp_path) -> None:
@@ -172,46 +173,46 @@ def test_several_images_are_chosen_between(browser, page, tmp_path) -> None:
         paths.append(str(tmp_path / name))
     (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xffno image")
     find(browser, "#files").send_keys("\n".join([*paths, str(tmp_path / "broken.jpg")]))
-    assert eventually(lambda: texts(browser, "#faces .label") == ["happy", "sad"])
-    assert eventually(lambda: len(browser.find_elements("css selector", "#strip button")) == 3)
+    lists(browser, "#faces .label", ["happy", "sad"])
+    wait_for(lambda: len(browser.find_elements("css selector", "#strip button")) == 3)
     buttons = browser.find_elements("css selector", "#strip button")
     assert [button.accessible_name for button in buttons] == ["Show wide.jpg", "Show high.jpg", "Show broken.jpg"]
     buttons[1].click()
-    assert texts(browser, "#faces .label") == ["fear"]
-    assert texts(browser, "#image-name") == ["high.jpg"]
+    lists(browser, "#faces .label", ["fear"])
+    lists(browser, "#image-name", ["high.jpg"])
     browser.find_elements("css selector", "#strip button")[2].click()
-    assert texts(browser, "#faces .label") == []
-    assert "broken" in find(browser, "#notice").text
-    assert texts(browser, "#announcement")[0].startswith("broken.jpg. The JPEG image is broken")
+    lists(browser, "#faces .label", [])
+    says(browser, "#notice", "broken")
+    wait_for(lambda: texts(browser, "#announcement")[0].startswith("broken.jpg. The JPEG image is broken"))
     browser.get_log("browser")  # says 422
 
 
 def test_what_is_no_image_is_refused_in_words(browser, page) -> None:
     drop(browser, notes_txt=b"hello")
-    assert "found none" in find(browser, "#note").text
-    assert find(browser, "#status").text == "LIVE"
+    says(browser, "#note", "found none")
+    shows(browser, "#status", "LIVE")
 
 
 def test_an_image_without_a_face_says_so(browser, fake_camera, serve) -> None:
     fake_camera.play()
     browser.get(serve(fake_camera, analyze=lambda data: Analysis(64, 64)).url)
-    assert eventually(lambda: find(browser, "#status").text == "LIVE")
+    shows(browser, "#status", "LIVE")
     drop(browser, empty_jpg=jpeg(64, 64))
-    assert eventually(lambda: "No face detected" in find(browser, "#hint").text)
-    assert find(browser, "#no-face").is_displayed()
+    says(browser, "#hint", "No face detected")
+    appears(browser, "#no-face")
 
 
 def test_picture_and_json_are_saved(browser, page, tmp_path) -> None:
     browser.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)})
     drop(browser, photo_jpg=jpeg(400, 300))
-    assert eventually(lambda: texts(browser, "#faces .label") == ["happy", "sad"])
-    find(browser, "#save-json").click()
-    assert eventually((tmp_path / "photo-mien.json").exists)
+    lists(browser, "#faces .label", ["happy", "sad"])
+    click(browser, "#save-json")
+    wait_for((tmp_path / "photo-mien.json").exists)
     answer = json.loads((tmp_path / "photo-mien.json").read_text())
     assert (answer["name"], answer["width"]) == ("photo.jpg", 400)
     assert [face["label"] for face in answer["faces"]] == ["happy", "sad"]
-    find(browser, "#save-png").click()
-    assert eventually(lambda: cv2.imread(str(tmp_path / "photo-mien.png")) is not None)
+    click(browser, "#save-png")
+    wait_for(lambda: cv2.imread(str(tmp_path / "photo-mien.png")) is not None)
     picture = cv2.imread(str(tmp_path / "photo-mien.png"))
     assert picture.shape == (300, 400, 3)
     assert np.ptp(picture[:, 35:145]) > 100  # a box is drawn on what was one gray
@@ -225,11 +226,11 @@ def test_in_privacy_mode_a_dropped_image_is_covered(browser, page) -> None:
     const { data } = document.getElementById("picture").getContext("2d").getImageData(52, 54, 6, 6);
     return new Set(data).size;
     """
-    assert eventually(lambda: texts(browser, "#faces .label") == ["happy", "sad"])
-    assert browser.execute_script(script) > 50
+    lists(browser, "#faces .label", ["happy", "sad"])
+    wait_for(lambda: browser.execute_script(script) > 50)
     press(browser, "b")
-    assert eventually(lambda: browser.execute_script(script) <= 4)  # one block of one colour
-    assert find(browser, "#privacy-badge").is_displayed()
+    wait_for(lambda: browser.execute_script(script) <= 4)  # one block of one colour
+    appears(browser, "#privacy-badge")
     press(browser, "b")
-    assert eventually(lambda: browser.execute_script(script) > 50)
+    wait_for(lambda: browser.execute_script(script) > 50)
     browser.get_log("browser")  # advice about reading so many pixels

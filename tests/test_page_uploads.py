@@ -11,10 +11,11 @@ import pytest
 
 from mien.images.codecs import decode_image
 from mien.types import Analysis, Box
-from tests.page import find, texts
+from tests.page import click, find, lists, shows, texts, vanishes
+from tests.patience import PATIENCE_S, stays, wait_for
 from tests.test_analyze import post
 from tests.test_page_sources import drop, jpeg
-from tests.web_fakes import eventually, face_showing, free_port
+from tests.web_fakes import face_showing, free_port
 
 pytestmark = pytest.mark.browser
 
@@ -50,7 +51,7 @@ class Analyst:
         self.widths.append(width)
         if width == self.held_px:
             self.asked.set()
-            assert self.go_on.wait(60)
+            assert self.go_on.wait(PATIENCE_S)
         box = Box(width // 4, height // 4, width // 2, height // 2)
         return Analysis(width, height, (replace(face_showing("happy"), box=box),))
 
@@ -67,7 +68,7 @@ def page(browser, fake_camera, serve, analyst):
     fake_camera.publish()
     server = serve(fake_camera, port=free_port(), analyze=analyst)
     browser.get(server.url)
-    assert eventually(lambda: find(browser, "#status").text == "LIVE")
+    shows(browser, "#status", "LIVE")
     browser.execute_script(WATCH)
     return server
 
@@ -77,10 +78,10 @@ def test_large_images_are_kept_as_large_as_they_are_shown_and_their_boxes_lie_on
 ) -> None:
     browser.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)})
     drop(browser, large_jpg=jpeg(3000, 2000), high_jpg=jpeg(100, 2400))
-    assert eventually(lambda: len(browser.find_elements("css selector", "#strip button")) == 2)
-    assert eventually(lambda: sorted(browser.execute_script(KEPT)) == [[80, 1920], [1920, 1280]])
-    find(browser, "#save-png").click()
-    assert eventually(lambda: cv2.imread(str(tmp_path / "large-mien.png")) is not None)
+    wait_for(lambda: len(browser.find_elements("css selector", "#strip button")) == 2)
+    wait_for(lambda: sorted(browser.execute_script(KEPT)) == [[80, 1920], [1920, 1280]])
+    click(browser, "#save-png")
+    wait_for(lambda: cv2.imread(str(tmp_path / "large-mien.png")) is not None)
     picture = cv2.imread(str(tmp_path / "large-mien.png")).astype(int)
     assert picture.shape == (1280, 1920, 3)
     columns = np.flatnonzero((np.ptp(picture, axis=2) > 40).any(axis=0))
@@ -90,71 +91,71 @@ def test_large_images_are_kept_as_large_as_they_are_shown_and_their_boxes_lie_on
 def test_each_image_is_sent_by_itself_and_shown_before_the_next_is_answered(browser, page, analyst) -> None:
     analyst.held_px = 320
     drop(browser, one_jpg=jpeg(300, 200), two_jpg=jpeg(320, 200), three_jpg=jpeg(340, 200))
-    assert analyst.asked.wait(8)
-    assert eventually(lambda: texts(browser, "#faces .label") == ["happy"])
-    assert texts(browser, "#image-name") == ["one.jpg"]
+    assert analyst.asked.wait(PATIENCE_S)
+    lists(browser, "#faces .label", ["happy"])
+    lists(browser, "#image-name", ["one.jpg"])
     assert analyst.widths == [300, 320]
     analyst.go_on.set()
-    assert eventually(lambda: len(browser.find_elements("css selector", "#strip button")) == 3)
-    assert texts(browser, "#image-name") == ["one.jpg"]
+    wait_for(lambda: len(browser.find_elements("css selector", "#strip button")) == 3)
+    lists(browser, "#image-name", ["one.jpg"])
     assert 60_000 in browser.execute_script("return window.limits")
 
 
 def test_each_image_that_is_chosen_is_announced_at_once(browser, page) -> None:
     drop(browser, one_jpg=jpeg(300, 200), two_jpg=jpeg(320, 200))
-    assert eventually(lambda: len(browser.find_elements("css selector", "#strip button")) == 2)
+    wait_for(lambda: len(browser.find_elements("css selector", "#strip button")) == 2)
     first, second = browser.find_elements("css selector", "#strip button")
     for button, announced in ((second, "two.jpg. happy"), (first, "one.jpg. happy"), (second, "two.jpg. happy")):
         button.click()
-        assert texts(browser, "#announcement") == [announced]
+        lists(browser, "#announcement", [announced])
 
 
 def test_before_the_first_answer_there_is_nothing_to_save(browser, page, analyst) -> None:
     analyst.held_px = 300
     drop(browser, one_jpg=jpeg(300, 200))
-    assert analyst.asked.wait(8)
+    assert analyst.asked.wait(PATIENCE_S)
     for button in ("#save-json", "#save-png"):
         find(browser, button).click()
-    assert not find(browser, "#note").is_displayed()
+    vanishes(browser, "#note")
     assert browser.get_log("browser") == []
 
 
 def test_of_two_drops_the_later_one_is_shown(browser, page, analyst) -> None:
     analyst.held_px = 300
     drop(browser, old_jpg=jpeg(300, 200))
-    assert analyst.asked.wait(8)
+    assert analyst.asked.wait(PATIENCE_S)
     drop(browser, new_jpg=jpeg(200, 300))
-    assert eventually(lambda: texts(browser, "#image-name") == ["new.jpg"])
+    lists(browser, "#image-name", ["new.jpg"])
     analyst.go_on.set()
-    assert not eventually(lambda: texts(browser, "#image-name") != ["new.jpg"], within_s=0.7)
-    assert browser.execute_script(KEPT) == [[200, 300]]
+    stays(lambda: texts(browser, "#image-name") == ["new.jpg"], 0.7)
+    wait_for(lambda: browser.execute_script(KEPT) == [[200, 300]])
 
 
 def test_back_to_live_an_image_that_is_on_its_way_is_given_up(browser, page, analyst) -> None:
     analyst.held_px = 300
     drop(browser, one_jpg=jpeg(300, 200), two_jpg=jpeg(320, 200))
-    assert analyst.asked.wait(8)
-    find(browser, "#back").click()
-    assert eventually(lambda: find(browser, "#status").text == "LIVE")
-    assert eventually(lambda: [300, 200] not in browser.execute_script(KEPT))
+    assert analyst.asked.wait(PATIENCE_S)
+    click(browser, "#back")
+    shows(browser, "#status", "LIVE")
+    wait_for(lambda: [300, 200] not in browser.execute_script(KEPT))
     analyst.go_on.set()
-    assert not eventually(lambda: len(analyst.widths) > 1, within_s=0.7)
+    stays(lambda: analyst.widths == [300], 0.7)
 
 
 def test_an_image_that_finds_all_places_taken_is_sent_again(browser, fake_camera, serve, analyst) -> None:
     fake_camera.publish()
     server = serve(fake_camera, port=free_port(), analyze=analyst, max_analyses=1)
     browser.get(server.url)
-    assert eventually(lambda: find(browser, "#status").text == "LIVE")
+    shows(browser, "#status", "LIVE")
     analyst.held_px = 320
     other = threading.Thread(target=lambda: post(server, jpeg(320, 200)))
     other.start()
-    assert analyst.asked.wait(8)
+    assert analyst.asked.wait(PATIENCE_S)
     drop(browser, one_jpg=jpeg(300, 200))
     refused = "return performance.getEntriesByName(location.origin + '/api/analyze').length"
-    assert eventually(lambda: browser.execute_script(refused) == 2)
+    wait_for(lambda: browser.execute_script(refused) >= 2)
     assert analyst.widths == [320]
     analyst.go_on.set()
-    assert eventually(lambda: texts(browser, "#faces .label") == ["happy"])
+    lists(browser, "#faces .label", ["happy"])
     assert analyst.widths == [320, 300]
-    other.join(10)
+    other.join(PATIENCE_S)

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from mien.stream.publisher import Once
+from tests.patience import PATIENCE_S
 
 
 def test_it_is_made_when_asked_for_and_only_then():
@@ -23,7 +24,7 @@ def test_all_who_ask_at_once_get_the_same():
     value = Once(object)
 
     def ask(_):
-        everybody.wait(10)
+        everybody.wait(PATIENCE_S)
         return value()
 
     with ThreadPoolExecutor(8) as pool:

@@ -19,6 +19,7 @@ import pytest
 from mien.images.codecs import decode_image, encode_jpeg
 from mien.recording.csv_log import SessionRecorder
 from mien.types import Analysis
+from tests.patience import scaled
 from tests.web_fakes import face_showing
 
 ROOT = Path(__file__).parent.parent
@@ -59,7 +60,7 @@ def photo(tmp_path: Path) -> Path:
 def run_curl(words: list[str], folder: Path) -> dict:
     if not shutil.which("curl"):
         pytest.skip("there is no curl on this computer")
-    done = subprocess.run(words, cwd=folder, env=DIRECT, capture_output=True, timeout=20, check=True)
+    done = subprocess.run(words, cwd=folder, env=DIRECT, capture_output=True, timeout=scaled(60), check=True)
     return json.loads(done.stdout)
 
 
@@ -96,7 +97,7 @@ def test_a_session_is_recorded_by_curl_and_read_by_pandas(fake_camera, serve, tm
     session.stop()
     code = example("docs/records.md", "import pandas", url)
     done = subprocess.run(
-        [sys.executable, "-c", code], env=DIRECT, capture_output=True, timeout=60, text=True, check=True
+        [sys.executable, "-c", code], env=DIRECT, capture_output=True, timeout=scaled(60), text=True, check=True
     )
     assert re.search(r"1 +happy +1\.0\n2 +sad +1\.0\n", done.stdout)
 

@@ -10,6 +10,7 @@ import pytest
 from mien.errors import SourceError
 from mien.sources.catalog import Choices
 from mien.sources.webcam import Webcams
+from tests.patience import PATIENCE_S
 from web import create_app
 
 JSON = "application/json"
@@ -221,16 +222,16 @@ def test_one_choice_at_a_time(client, fake_camera) -> None:
 
     def slowly(source: str):
         opening.set()
-        assert go_on.wait(10)
+        assert go_on.wait(PATIENCE_S)
         return switch(source)
 
     fake_camera.switch = slowly
     first = threading.Thread(target=choose, args=(client, "0"))
     first.start()
-    assert opening.wait(10)
+    assert opening.wait(PATIENCE_S)
     answer = choose(client.application.test_client(), "demo")
     go_on.set()
-    first.join(10)
+    first.join(PATIENCE_S)
     assert (answer.status_code, answer.headers["Retry-After"]) == (429, "2")
     assert fake_camera.switched == ["0"]
     fake_camera.switch = switch

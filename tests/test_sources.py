@@ -21,6 +21,7 @@ from mien.sources.network import StreamSource, masked_url
 from mien.sources.webcam import WebcamSource, webcam_indices
 from mien.types import EXPRESSIONS, Box
 from tests.fakes import FakeCapture, FakeClock, gray_faces, network_camera, write_clip
+from tests.patience import scaled
 
 SHARED_CLIP = Path(__file__).resolve().parents[2] / "shared" / "media" / "expressions.mp4"
 LEVELS = list(range(0, 250, 10))
@@ -577,7 +578,7 @@ def test_a_camera_that_falls_silent_times_out(monkeypatch):
         with pytest.raises(SourceError), open_source(f"{url}/silent") as source:
             for _ in range(3):
                 source.read()
-        assert time.monotonic() - begun_s < 5
+        assert time.monotonic() - begun_s < scaled(5)
 
 
 def test_no_camera_at_the_address_is_a_source_error_without_the_password(capfd):
@@ -676,10 +677,12 @@ def test_unpaced_the_demo_gives_every_frame_of_a_cycle():
 
 
 def test_a_demo_frame_is_cheap(faces_demo):
-    begun_s = time.process_time()  # not the clock on the wall: this computer may be busy with other things
+    costs_s = []
     for i in range(100):
+        begun_s = time.process_time()  # not the clock on the wall: this computer may be busy with other things
         faces_demo.render(i / 10)
-    assert (time.process_time() - begun_s) / 100 < 0.003
+        costs_s.append(time.process_time() - begun_s)
+    assert np.median(costs_s) < scaled(0.003)
 
 
 def test_faces_are_read_from_a_sheet(tmp_path):

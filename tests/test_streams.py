@@ -14,7 +14,8 @@ import web.server
 from mien.stream.latest import Latest
 from mien.stream.publisher import Once
 from mien.types import Snapshot
-from tests.web_fakes import eventually, free_port
+from tests.patience import PATIENCE_S, scaled, wait_for
+from tests.web_fakes import free_port
 from web import create_app
 from web.limits import Viewers
 from web.server import Server, ServerError
@@ -23,8 +24,8 @@ from web.streams import BOUNDARY, parts, plain
 LARGE = 150_000  # bytes; a few of these fill the buffers between server and viewer
 
 
-def get(server: Server, path: str, timeout_s: float = 4, method: str = "GET") -> tuple[int, dict[str, str], bytes]:
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=timeout_s)
+def get(server: Server, path: str, method: str = "GET") -> tuple[int, dict[str, str], bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE_S)
     try:
         connection.request(method, path)
         answer = connection.getresponse()
@@ -201,7 +202,7 @@ def test_plain_pictures_come_with_their_state_and_share_the_places(fake_camera, 
     assert "places are taken" in json.loads(body)["error"]
     assert get(server, "/api/frames", method="HEAD")[0] == 503
     annotated.close()
-    assert eventually(lambda: get(server, "/api/frames", method="HEAD")[0] == 200)
+    wait_for(lambda: get(server, "/api/frames", method="HEAD")[0] == 200)
 
 
 def test_twenty_viewers_each_see_every_picture_when_they_keep_up(fake_camera, serve, watch) -> None:
@@ -209,7 +210,7 @@ def test_twenty_viewers_each_see_every_picture_when_they_keep_up(fake_camera, se
     clients = [watch(server) for _ in range(20)]
     for _ in range(10):
         jpeg = fake_camera.publish().jpeg
-        assert [client.part() == jpeg for client in clients] == [True] * 20
+        assert [client.fresh_part() == jpeg for client in clients] == [True] * 20
     assert viewers(server) == 20
 
 
@@ -219,7 +220,7 @@ def test_a_viewer_that_stops_reading_delays_nobody(fake_camera, serve, watch) ->
     readers = [watch(server) for _ in range(3)]
     for number in range(60):  # far more than the buffers of the stalled one hold
         fake_camera.publish(large(number))
-        assert [reader.part()[:4] for reader in readers] == [large(number)[:4]] * 3
+        assert [reader.fresh_part()[:4] for reader in readers] == [large(number)[:4]] * 3
 
 
 def test_a_slow_viewer_skips_to_the_newest_picture(fake_camera, serve, watch) -> None:
@@ -228,10 +229,10 @@ def test_a_slow_viewer_skips_to_the_newest_picture(fake_camera, serve, watch) ->
     last = 80
     for number in range(last + 1):
         fake_camera.publish(large(number))
-        fast.part()  # so that the server has had the time to send each
+        fast.fresh_part()  # so that the server has had the time to send each
     seen = []
     while last not in seen:
-        seen.append(int.from_bytes(slow.part()[:4], "big"))
+        seen.append(int.from_bytes(slow.fresh_part()[:4], "big"))
     assert seen == sorted(set(seen))
     assert len(seen) <= 5  # as many as fit into the buffers between; with those of the kernel's choice it was 15
 
@@ -243,20 +244,20 @@ def test_a_viewer_that_leaves_gives_its_place_back(fake_camera, serve, watch) ->
     client.part()
     assert viewers(server) == 1
     client.close()
-    assert eventually(lambda: viewers(server) == 0)  # nothing new is published: only sending again can tell
+    wait_for(lambda: viewers(server) == 0)  # nothing new is published: only sending again can tell
 
 
 def test_a_viewer_that_stalls_loses_its_place(fake_camera, serve, watch, monkeypatch) -> None:
-    monkeypatch.setattr(web.server, "SOCKET_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(web.server, "SOCKET_TIMEOUT_S", scaled(0.3))
     server = serve(fake_camera)
     watch(server, receive_bytes=4096)
-    assert eventually(lambda: viewers(server) == 1)
+    wait_for(lambda: viewers(server) == 1)
 
     def lost_while_pictures_come() -> bool:
         fake_camera.publish(large(1))
         return viewers(server) == 0
 
-    assert eventually(lost_while_pictures_come)
+    wait_for(lost_while_pictures_come)
 
 
 def test_beyond_the_limit_the_answer_is_503_and_the_rest_still_answers(fake_camera, serve, watch) -> None:
@@ -268,9 +269,9 @@ def test_beyond_the_limit_the_answer_is_503_and_the_rest_still_answers(fake_came
     assert int(headers["Retry-After"]) > 0
     assert b"3 places are taken" in text
     for path in ("/healthz", "/", "/api/state", "/static/app.js"):
-        assert get(server, path, timeout_s=1)[0] == 200
+        assert get(server, path)[0] == 200
     clients[0].close()
-    assert eventually(lambda: viewers(server) == 2)
+    wait_for(lambda: viewers(server) == 2)
     assert watch(server).response.status == 200
 
 
@@ -300,7 +301,7 @@ def test_connections_that_say_nothing_hold_no_worker(fake_camera, serve) -> None
     fake_camera.publish()
     server = serve(fake_camera, max_streams=1)
     silent = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(5 * web.server.SPARE_WORKERS)]
-    assert get(server, "/healthz", timeout_s=1)[0] == 200
+    assert get(server, "/healthz")[0] == 200
     for connection in silent:
         connection.close()
 
@@ -318,7 +319,7 @@ LIMIT = web.server.MAX_HEADER_BYTES
 )
 def test_headers_without_end_are_refused(fake_camera, serve, sent: bytes, status: bytes) -> None:
     server = serve(fake_camera)
-    with socket.create_connection(("127.0.0.1", server.port), timeout=8) as endless:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE_S) as endless:
         endless.sendall(sent)
         assert endless.recv(len(status)) == status
     assert get(server, "/")[0] == 200
@@ -331,12 +332,12 @@ def test_it_stops_in_time_with_streams_open_and_one_stalled(fake_camera, serve, 
     for number in range(30):
         fake_camera.publish(large(number))
         for client in clients:
-            client.part()
+            client.fresh_part()
     stopping = threading.Thread(target=server.stop)
     stopping.start()
-    stopping.join(2.5)
+    stopping.join(scaled(2.5))
     assert not stopping.is_alive()
-    assert eventually(lambda: not [t for t in threading.enumerate() if t.name.startswith("CP Server")], within_s=1)
+    wait_for(lambda: not [t for t in threading.enumerate() if t.name.startswith("CP Server")])
     assert get(serve(fake_camera, port=server.port), "/")[0] == 200  # the port is free again at once
 
 

@@ -6,7 +6,8 @@ import pytest
 
 from mien.errors import SourceEndedError, SourceError, SourceMissingError
 from tests.camera_rig import DIED, FRAME
-from tests.fakes import HANG, PATIENCE_S, FakeSource, eventually, write_clip
+from tests.fakes import HANG, FakeSource, write_clip
+from tests.patience import PATIENCE_S, wait_for
 
 BUSY = SourceError("webcam 1 is busy")
 
@@ -45,7 +46,7 @@ def test_another_source_takes_over_and_gets_a_fresh_tracker(rig):
     assert (status.name, status.state, status.reason) == ("clip.mp4", "live", None)
     shown = it.snapshot(lambda found: found.frame.width == 48)
     assert shown.frame.stream == 2
-    assert first.closed.is_set()
+    assert first.closed.wait(PATIENCE_S)
     assert not second.closed.is_set()
     assert it.opener.specs == ["demo", "clip.mp4"]
     assert len({id(tracker) for tracker, _, _ in it.pipeline.seen}) == 2
@@ -65,7 +66,7 @@ def test_the_old_source_is_let_go_after_the_new_one_is_open(rig):
     watched(it)
     it.camera.switch("clip.mp4")
     assert closed_before == [False, False]
-    assert first.closed.is_set()
+    assert first.closed.wait(PATIENCE_S)
 
 
 def test_what_can_not_be_opened_leaves_all_as_it_was(rig):
@@ -172,7 +173,7 @@ def test_switches_at_once_happen_one_after_the_other(rig):
     for thread in threads:
         thread.join(PATIENCE_S)
     assert sorted(it.opener.specs) == ["a.mp4", "b.mp4", "c.mp4", "d.mp4", "demo", "e.mp4"]
-    assert [source.closed.is_set() for source in sources] == [True] * 5 + [False]
+    wait_for(lambda: [source.closed.is_set() for source in sources] == [True] * 5 + [False])
     assert it.until("live")
 
 
@@ -180,7 +181,7 @@ def test_the_file_that_is_being_written_can_not_be_played_but_the_one_before_it(
     (tmp_path / "out.mp4").touch()
     it = rig(FakeSource([FRAME]), Flowing(), save=tmp_path / "out.mp4", spec="demo")
     watched(it)
-    eventually(lambda: it.camera._screen.writer.path)
+    wait_for(lambda: it.camera._screen.writer.path)
     with pytest.raises(SourceError, match=r"out-2\.mp4 is being written"):
         it.camera.switch(str(tmp_path / "." / "out-2.mp4"))
     assert it.opener.specs == ["demo"]
@@ -243,7 +244,7 @@ def test_a_webcam_that_opens_after_its_time_is_closed_and_the_present_source_goe
     let_go.set()
     assert late.closed.wait(PATIENCE_S)
     assert late.count == 0
-    eventually(lambda: it.camera.snapshots.peek()[0] > shown + 2)
+    wait_for(lambda: it.camera.snapshots.peek()[0] > shown + 2)
     assert it.camera.in_use == present
     assert it.until("live")
 
@@ -256,7 +257,7 @@ def test_real_files_are_switched(tmp_path):
     with VideoCamera(str(one), FakePipeline()) as camera:
         camera.get_frame()
         assert camera.switch(str(two)).name == "two.avi"
-        eventually(lambda: camera.snapshots.peek()[1].frame.pixels_bgr.mean() > 150)
+        wait_for(lambda: camera.snapshots.peek()[1].frame.pixels_bgr.mean() > 150)
         with pytest.raises(SourceMissingError):
             camera.switch(str(tmp_path / "three.avi"))
         assert camera.status().name == "two.avi"
@@ -320,7 +321,7 @@ def test_a_frame_from_before_the_rest_is_not_shown_in_it(rig):
     it.camera.start()
     assert entered.acquire(timeout=PATIENCE_S)
     seen = it.sources[0].count
-    eventually(lambda: it.sources[0].count > seen + 3)  # there is a newer frame when this one is done
+    wait_for(lambda: it.sources[0].count > seen + 3)  # there is a newer frame when this one is done
     it.clock.advance(11)
     go_on.release()
     it.until("resting")

@@ -15,7 +15,8 @@ import pytest
 import main
 from mien.settings import Settings
 from tests.fakes import FakePipeline
-from tests.web_fakes import eventually, free_port
+from tests.patience import PATIENCE_S, wait_for
+from tests.web_fakes import free_port
 from web import create_app, security
 
 TOKEN = "correct-horse-battery"
@@ -180,7 +181,7 @@ def test_an_app_that_strangers_could_use_is_not_built(fake_camera, host: str, to
 
 def status(url: str) -> int:
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
+        with urllib.request.urlopen(url, timeout=PATIENCE_S) as answer:
             return answer.status
     except urllib.error.HTTPError as error:
         with error:
@@ -194,11 +195,11 @@ def test_the_program_prints_the_address_with_the_token_it_made(monkeypatch, capl
     running = threading.Thread(target=main.run, args=(Settings(source="demo", host="0.0.0.0", port=port), stop))
     running.start()
     try:
-        assert eventually(lambda: "/?token=" in caplog.text)
+        wait_for(lambda: "/?token=" in caplog.text)
         url = next(word for word in caplog.text.split() if "/?token=" in word)
         assert url.startswith(f"http://localhost:{port}/?token=")
         assert status(url) == 200
         assert status(url[:-1]) == status(url.partition("?")[0]) == 401
     finally:
         stop.set()
-        running.join(10)
+        running.join(PATIENCE_S)

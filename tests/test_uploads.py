@@ -13,9 +13,9 @@ from mien.errors import BusyError, ImageError, NotAnImageError
 from mien.images.codecs import encode_jpeg, encode_png
 from mien.types import Analysis, Box, Face
 from tests.fakes import FakeClock
+from tests.patience import PATIENCE_S, wait_for
 from tests.test_contract import check
 from tests.test_pipeline import LEFT, BrightnessClassifier, ScriptedDetector, picture
-from tests.web_fakes import eventually
 from web import create_app
 
 IMAGE = encode_png(picture(LEFT))
@@ -37,7 +37,7 @@ class CountingPipeline:
 
     def analyze(self, frame, tracker=None) -> Analysis:
         self.entered.set()
-        assert self.leave.wait(10)
+        assert self.leave.wait(PATIENCE_S)
         if self.error is not None:
             raise self.error
         self.kept.append(tracker)
@@ -135,12 +135,12 @@ def test_one_image_of_a_key_at_a_time_and_others_go_on(visitors, pipeline, clock
     numbers: list = []
     first = threading.Thread(target=lambda: numbers.append(number(visitors)))
     first.start()
-    assert pipeline.entered.wait(10)
+    assert pipeline.entered.wait(PATIENCE_S)
     clock.advance(2 * FORGET_AFTER_S)  # however long it takes, it is not forgotten meanwhile
     with pytest.raises(BusyError, match="one image of a key at a time"):
         number(visitors)
     pipeline.leave.set()
-    first.join(10)
+    first.join(PATIENCE_S)
     assert number(visitors, "other-key") == 1
     assert [*numbers, number(visitors)] == [1, 2]
 
@@ -208,11 +208,11 @@ def test_a_second_request_of_a_key_is_refused_while_the_first_is_answered(client
     codes: list[int] = []
     first = threading.Thread(target=lambda: codes.append(post(client).status_code))
     first.start()
-    assert pipeline.entered.wait(10)
+    assert pipeline.entered.wait(PATIENCE_S)
     assert post(client).status_code == 429
     pipeline.leave.set()
-    first.join(10)
-    assert eventually(lambda: codes == [200])
+    first.join(PATIENCE_S)
+    wait_for(lambda: codes == [200])
 
 
 def test_without_it_there_are_no_keys(fake_camera) -> None:

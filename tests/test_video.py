@@ -17,7 +17,7 @@ from mien import recording
 from mien.errors import SettingsError
 from mien.recording import video
 from mien.recording.video import QUEUE_FRAMES, Saving, VideoWriter
-from tests.fakes import PATIENCE_S, eventually
+from tests.patience import PATIENCE_S, wait_for
 
 ROOT = Path(__file__).resolve().parents[1]
 START = 1_700_000_000.0
@@ -31,7 +31,7 @@ def write_all(writer, frames):
     """Hand over (pixels, captured_at) pairs no faster than they are encoded, so that none is dropped."""
     for number, (pixels, captured_at) in enumerate(frames, 1):
         assert writer.write(pixels, captured_at)
-        eventually(lambda number=number: writer.written == number or writer.error)
+        wait_for(lambda number=number: writer.written == number or writer.error)
 
 
 def read_back(path):
@@ -181,9 +181,9 @@ def test_after_a_file_is_finished_the_next_frame_begins_another(tmp_path):
         write_all(writer, [(flat(10), START), (flat(10), START + 1)])
         for _ in range(QUEUE_FRAMES + 1):  # as often as one likes
             writer.finish_file()
-        eventually(lambda: writer.path is None)
+        wait_for(lambda: writer.path is None)
         assert writer.write(flat(200, (128, 96)), START + 100)
-        eventually(lambda: writer.path == tmp_path / "out-2.mp4")
+        wait_for(lambda: writer.path == tmp_path / "out-2.mp4")
     assert writer.path is None
     assert read_back(tmp_path / "out.mp4") == ([pytest.approx(10, abs=4)] * 2, [0.0, 1.0], (64, 48))
     assert read_back(tmp_path / "out-2.mp4") == ([pytest.approx(200, abs=4)], [0.0], (128, 96))
@@ -212,7 +212,7 @@ def test_a_slow_encoder_drops_and_counts_frames_and_never_blocks(tmp_path, monke
     monkeypatch.setattr(video, "_Encoder", SlowEncoder)
     writer = VideoWriter(tmp_path / "out.mp4")
     writer.write(flat(0), START)
-    eventually(writer._queue.empty)
+    wait_for(writer._queue.empty)
     taken = [writer.write(flat(0), START + i) for i in range(QUEUE_FRAMES + 5)]
     assert taken == [True] * QUEUE_FRAMES + [False] * 5
     assert writer.dropped == 5
@@ -231,9 +231,9 @@ def test_a_full_disk_is_told_once_and_stops_nothing(tmp_path, monkeypatch, caplo
         writer.write(noise.integers(0, 256, (240, 320, 3), dtype=np.uint8), START + i / 5)
         if writer.error:
             break
-        eventually(lambda: writer._queue.empty() or writer.error)
+        wait_for(lambda: writer._queue.empty() or writer.error)
     told = "full.mp4 can not be written any more: No space left on device"
-    assert eventually(lambda: writer.status().error) == told
+    assert wait_for(lambda: writer.status().error) == told
     assert not writer.write(flat(0), START + 999)
     writer.close()
     assert writer.status() == Saving(None, told, 0)
@@ -243,11 +243,11 @@ def test_a_full_disk_is_told_once_and_stops_nothing(tmp_path, monkeypatch, caplo
 CHILD = """
     import sys, numpy as np
     from mien.recording.video import VideoWriter
-    from tests.fakes import eventually
+    from tests.patience import wait_for
     writer = VideoWriter(sys.argv[1], fps=10)
     for number in range(45):
         writer.write(np.full((48, 64, 3), 10 * number % 250, np.uint8), 1.7e9 + number / 10)
-        eventually(lambda: writer.written > number)
+        wait_for(lambda: writer.written > number)
     print("ready", flush=True)
     sys.stdin.read()
 """

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import itertools
+import os
 import socket
 import threading
 import time
-from collections.abc import Callable
 from typing import Any
 
 import cv2
@@ -16,6 +17,7 @@ import numpy as np
 from mien.recording.video import Saving
 from mien.stream.latest import Latest
 from mien.types import EXPRESSIONS, Analysis, Box, Face, Frame, Snapshot, SourceStatus
+from tests.patience import PATIENCE_S
 
 
 def face_showing(label: str, number: int | None = None, x: int = 40) -> Face:
@@ -96,11 +98,11 @@ class StreamClient:
     """Reads /video_feed part by part over a real connection."""
 
     def __init__(self, port: int, receive_bytes: int | None = None, path: str = "/video_feed") -> None:
-        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
         sock = socket.socket()
         if receive_bytes:  # a small window, so that a viewer that does not read is soon felt by the server
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
-        sock.settimeout(10)
+        sock.settimeout(PATIENCE_S)
         sock.connect(("127.0.0.1", port))
         self.connection.sock = sock
         self.connection.request("GET", path)
@@ -108,6 +110,14 @@ class StreamClient:
         self.headers: dict[str, str] = {}
         """Those of the newest part."""
         self._opened = False
+        self._last = b""
+
+    def fresh_part(self) -> bytes:
+        """The next picture that is another than the one before: the server repeats one that stays for a second."""
+        last = self._last
+        while (body := self.part()) == last:
+            pass
+        return body
 
     def part(self) -> bytes:
         """The next picture, read together with the boundary that follows it."""
@@ -123,6 +133,7 @@ class StreamClient:
         assert self.response.readline() == b"\r\n"
         assert self.response.readline() == b"--frame\r\n"
         assert headers["Content-Type"] == "image/jpeg"
+        self._last = body
         return body
 
     def close(self) -> None:
@@ -130,21 +141,18 @@ class StreamClient:
         self.connection.close()
 
 
-def eventually(true: Callable[[], bool], within_s: float = 8) -> bool:
-    """Whether something becomes true in time."""
-    deadline = time.monotonic() + within_s
-    while not true():
-        if time.monotonic() > deadline:
-            return False
-        threading.Event().wait(0.02)
-    return True
+_ports = itertools.cycle(range(10_000, 30_000))
+for _ in range(os.getpid() * 97 % 20_000):  # another test process begins elsewhere
+    next(_ports)
 
 
 def free_port() -> int:
-    """A port nobody has at this moment; unlike port 0 it can be used again by a second server."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port nobody has, and nobody gets but who asks for it: systems give ports above 32767 to whoever wants any."""
+    while True:
+        port = next(_ports)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def resize(browser: Any, width: int, height: int, scheme: str = "light") -> None:
