@@ -1,4 +1,4 @@
-"""Mien's command line: settings -> camera, pipeline, web app; serve; shut down cleanly.
+"""Mien's command line and composition root: settings -> camera, pipeline, web app; serve; shut down cleanly.
 
     python main.py --source demo
 
@@ -12,146 +12,175 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # imported where they are used, so that --help, --version and errors need no OpenCV or TensorFlow
+    from flask import Flask
+
+    from camera import VideoCamera
     from mien.analysis.pipeline import Pipeline
+    from mien.images.privacy import Privacy
+    from mien.recording.csv_log import SessionRecorder
     from mien.settings import Settings
     from mien.sources.catalog import Choices
+    from web.server import Server
 
-REST_AFTER_S = 10.0
+RELEASE_AFTER_S = 10.0
+"""Without viewers for so long, the camera is released (unless --no-rest)."""
 
 log = logging.getLogger("mien")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run until Ctrl-C or SIGTERM; 0 then, 2 with one line on standard error where the program can not run."""
+    """Run one command: `python main.py COMMAND ...`, or `python main.py [options]` to serve the page.
+
+    Returns:
+        Exit status: 0, or 2 with one line on standard error where the program cannot run.
+    """
+    from mien.errors import MienError
+
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
-        return _main(sys.argv[1:] if argv is None else argv)
+        command, words = choose_command(sys.argv[1:] if argv is None else argv)
+        command(words)
+    except MienError as error:
+        print(f"mien: {error}", file=sys.stderr)
+        return 2
     except ModuleNotFoundError as error:
         needed = f"mien: expected the packages of requirements.txt, found no {error.name}"
         print(f"{needed}; make run, or pip install -r requirements.txt, installs them", file=sys.stderr)
         return 2
-
-
-def _main(argv: Sequence[str]) -> int:
-    from mien.errors import MienError
-    from mien.settings import read_settings
-
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    try:
-        run(read_settings(argv, os.environ), stop)
-    except MienError as error:
-        print(f"mien: {error}", file=sys.stderr)
-        return 2
     return 0
 
 
+def choose_command(argv: Sequence[str]) -> tuple[Callable[[Sequence[str]], None], Sequence[str]]:
+    """Split the command line into the function of its command and the words for it; without a command, `serve`.
+
+    Raises:
+        SettingsError: Where the first word is neither a command nor an option.
+    """
+    from mien.errors import SettingsError
+    from mien.options import did_you_mean
+
+    if not argv or argv[0].startswith("-"):
+        return serve, argv
+    if argv[0] not in COMMANDS:
+        hint = did_you_mean(argv[0], COMMANDS) or f"; did you mean --source {argv[0]}?"
+        raise SettingsError(f"expected an option or a command ({', '.join(COMMANDS)}), found {argv[0]!r}{hint}")
+    return COMMANDS[argv[0]], argv[1:]
+
+
+def serve(argv: Sequence[str]) -> None:
+    """Serve the page until Ctrl-C or SIGTERM, with the settings of the command line and the environment.
+
+    Raises:
+        MienError: Where the program cannot run.
+    """
+    from mien.settings import read_settings
+
+    settings = read_settings(argv, os.environ)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    run(settings, stop)
+
+
+COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {"serve": serve}
+
+
 def run(settings: Settings, stop: threading.Event) -> None:
-    """Put the parts together and serve until `stop` is set. Raises MienError where a part can not start."""
-    from camera import VideoCamera
-    from mien.analysis.uploads import Visitors, analyze_image
-    from mien.cnn.gradcam import Explainer
-    from mien.images.codecs import jpeg_to_png
-    from mien.images.privacy import Privacy
+    """Build all components, and serve until `stop` is set.
+
+    Raises:
+        MienError: Where a component cannot start.
+    """
     from mien.process import allow_open_files
-    from mien.recording.csv_log import SessionRecorder
-    from mien.sources import source_kind
-    from mien.sources.catalog import Choices
-    from mien.sources.webcam import ask_for_camera
-    from web import create_app
-    from web.security import is_loopback, token_for
+    from web.security import token_for
     from web.server import Server
 
     allow_open_files()
-    with ExitStack() as parts:
-        choices = Choices(settings.media)
-        check_early(settings, choices)
-        pipeline = create_pipeline(settings)
+    with ExitStack() as cleanup:
+        components = build_components(settings)
+        port = check_early(settings, components)
+        pipeline = build_pipeline(settings)
         if stop.is_set():
             return
-        session = SessionRecorder(settings.sessions, at_once=settings.record)
-        parts.callback(session.stop)  # after the camera, which comes later
-        privacy = Privacy(settings.privacy)
-        if source_kind(settings.source) in ("auto", "webcam"):
-            ask_for_camera()  # here, as the camera is opened in a thread of its own
-        camera = parts.enter_context(
-            VideoCamera(
-                settings.source,
-                pipeline,
-                size=settings.size,
-                fps=settings.fps,
-                loop=settings.loop,
-                save=settings.save,
-                rest_after_s=REST_AFTER_S if settings.rest else None,
-                open=choices.open,
-                prepare=privacy.prepare,
-                record=session.record,
-                needed=lambda: session.needs_frames,
-                cancelled=stop.is_set,
-            )
-        )
+        cleanup.callback(components.session.stop)  # registered before the camera, so stopped after it
+        camera = cleanup.enter_context(build_camera(settings, components, pipeline, stop))
         if stop.is_set():
             return
         token = token_for(settings.host, settings.token)
-        app = create_app(
-            camera,
-            analyze=lambda data: analyze_image(data, pipeline),
-            follow=Visitors(pipeline).analyze,
-            explain=Explainer(pipeline),
-            to_png=lambda snapshot: jpeg_to_png(snapshot.jpeg),
-            choices=choices,
-            session=session,
-            privacy=privacy,
-            model_name=settings.model.name,
-            unsure=settings.unsure,
-            detector_name=pipeline.detector.name,
-            host=settings.host,
-            token=token,
-            names=settings.names,
-        )
-        server = parts.enter_context(Server(app, settings.host, settings.port))
-        parts.callback(camera.stop)  # before the server: its streams end with the camera
-        query = f"/?token={token}" if token else ""
-        log.info("%s: open %s%s (Ctrl-C stops)", camera.status().name, server.url, query)
-        log.info("faces are found by %s%s", pipeline.detector.name, " (auto)" if settings.detector == "auto" else "")
-        if not is_loopback(settings.host):
-            log.info("open to the network: on another computer put this one's name or address in place of the host")
-        while not stop.wait(0.5):  # a wait without limit could not be interrupted on Windows
+        app = build_app(settings, components, pipeline, camera, token)
+        server = cleanup.enter_context(Server(app, settings.host, port))
+        cleanup.callback(camera.stop)  # before the server: its streams end with the camera
+        announce(settings, camera, server, pipeline.detector.name, token)
+        while not stop.wait(0.5):  # a wait without timeout could not be interrupted on Windows
             pass
         log.info("stopping")
 
 
-def check_early(settings: Settings, choices: Choices) -> None:
-    """Refuse what can be refused before the network is loaded, which takes seconds. Raises MienError."""
+@dataclass(frozen=True, slots=True)
+class Components:
+    """What camera and web app share."""
+
+    choices: Choices
+    session: SessionRecorder
+    privacy: Privacy
+
+
+def build_components(settings: Settings) -> Components:
+    """Build what camera and web app share; nothing is opened or written yet."""
+    from mien.images.privacy import Privacy
     from mien.recording.csv_log import SessionRecorder
+    from mien.sources.catalog import Choices
+
+    return Components(
+        choices=Choices(settings.media),
+        session=SessionRecorder(settings.sessions, at_once=settings.record),
+        privacy=Privacy(settings.privacy),
+    )
+
+
+def check_early(settings: Settings, components: Components) -> int:
+    """Refuse what can be refused before the network is loaded, which takes seconds.
+
+    Returns:
+        The port to listen on.
+
+    Raises:
+        MienError: For the first setting that cannot be used.
+    """
     from mien.recording.video import VideoWriter
     from mien.sources import source_kind, source_name
-    from web.server import check_port
+    from web.server import choose_port
 
-    check_port(settings.host, settings.port)
+    port = choose_port(settings.host, settings.port)
     source_name(settings.source)
     if settings.save is not None:
         VideoWriter(settings.save).close()  # writes nothing before the first frame
     if settings.record:
-        SessionRecorder(settings.sessions).check()
-    if source_kind(settings.source) == "file":  # a webcam or a network camera would be opened twice, which takes time
-        choices.open(settings.source).close()
+        components.session.check()
+    if source_kind(settings.source) == "file":  # not webcams and network cameras: opening them twice takes time
+        components.choices.open(settings.source).close()
+    return port
 
 
-def create_pipeline(settings: Settings) -> Pipeline:
-    """The detector and the model the settings name, ready to analyse. Raises DetectorError or ModelError."""
+def build_pipeline(settings: Settings) -> Pipeline:
+    """Load detector and network.
+
+    Raises:
+        DetectorError, ModelError: Where one is missing or broken.
+    """
     from mien.analysis.pipeline import Pipeline
     from mien.detectors import create_detector
     from mien.process import give_back
     from model import FacialExpressionModel
 
     detector = create_detector(settings.detector, min_face_px=settings.min_face, model_file=settings.detector_model)
+    log.info("loading the network ...")
     classifier = FacialExpressionModel(
         settings.model, settings.weights, labels=settings.labels, input_scale=settings.input_scale
     )
@@ -160,11 +189,73 @@ def create_pipeline(settings: Settings) -> Pipeline:
     return Pipeline(detector, classifier, unsure_below=settings.unsure)
 
 
+def build_camera(settings: Settings, components: Components, pipeline: Pipeline, stop: threading.Event) -> VideoCamera:
+    """Build the camera, which opens its source when it is started."""
+    from camera import VideoCamera
+    from mien.sources import source_kind
+    from mien.sources.webcam import ask_for_camera
+
+    if source_kind(settings.source) in ("auto", "webcam"):
+        ask_for_camera()  # macOS wants this in the main thread; the camera is opened in another
+    return VideoCamera(
+        settings.source,
+        pipeline,
+        size=settings.size,
+        fps=settings.fps,
+        loop=settings.loop,
+        save=settings.save,
+        rest_after_s=RELEASE_AFTER_S if settings.rest else None,
+        open=components.choices.open,
+        prepare=components.privacy.prepare,
+        record=components.session.record,
+        needed=lambda: components.session.needs_frames,
+        cancelled=stop.is_set,
+    )
+
+
+def build_app(
+    settings: Settings, components: Components, pipeline: Pipeline, camera: VideoCamera, token: str | None
+) -> Flask:
+    """Build the web app around the camera."""
+    from mien.analysis.uploads import Visitors, analyze_image
+    from mien.cnn.gradcam import Explainer
+    from mien.images.codecs import jpeg_to_png
+    from web import create_app
+
+    return create_app(
+        camera,
+        analyze=lambda data: analyze_image(data, pipeline),
+        follow=Visitors(pipeline).analyze,
+        explain=Explainer(pipeline),
+        to_png=lambda snapshot: jpeg_to_png(snapshot.jpeg),
+        choices=components.choices,
+        session=components.session,
+        privacy=components.privacy,
+        model_name=settings.model.name,
+        unsure=settings.unsure,
+        detector_name=pipeline.detector.name,
+        host=settings.host,
+        token=token,
+        names=settings.names,
+    )
+
+
+def announce(settings: Settings, camera: VideoCamera, server: Server, detector: str, token: str | None) -> None:
+    """Log the address to open, the source and the detector."""
+    from web.security import is_loopback
+
+    query = f"/?token={token}" if token else ""
+    log.info("%s: open %s%s (Ctrl-C stops)", camera.status().name, server.url, query)
+    log.info("face detector: %s%s", detector, " (auto)" if settings.detector == "auto" else "")
+    if not is_loopback(settings.host):
+        log.info("open to the network: on another computer, replace the host by this computer's name or address")
+
+
 def leave(status: int) -> NoReturn:
-    """End the process at once: all is closed by now, and Python would take TensorFlow apart for seconds."""
+    """End the process at once: everything is closed by now, and unloading TensorFlow would take seconds."""
     logging.shutdown()
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError, AttributeError):  # a closed pipe, or no console at all
+        with suppress(OSError, ValueError, AttributeError):  # a closed pipe, or no console
             stream.flush()
     os._exit(status)
 

@@ -114,7 +114,7 @@ def test_a_system_that_refuses_or_has_no_limit_is_no_fault(monkeypatch) -> None:
 def test_the_program_raises_it_when_it_starts(monkeypatch) -> None:
     raised = []
     monkeypatch.setattr(process, "allow_open_files", lambda: raised.append(True))
-    monkeypatch.setattr(main, "create_pipeline", lambda _: FakePipeline())
+    monkeypatch.setattr(main, "build_pipeline", lambda _: FakePipeline())
     stop = threading.Event()
     stop.set()
     main.run(Settings(source="demo", port=free_port()), stop)

@@ -32,6 +32,7 @@ from tests.web_fakes import StreamClient, free_port
 # Without what importing Keras has set in this process: the program has to be quiet by itself.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
 START_WITHIN_S = 60
+LOADING = "loading the network ..."
 
 
 class Running:
@@ -250,7 +251,7 @@ def test_it_ends_at_once_though_the_source_is_still_opening(monkeypatch):
         never.wait(PATIENCE_S)
         raise SourceError("it was not open within ten seconds")
 
-    monkeypatch.setattr(main, "create_pipeline", lambda _: FakePipeline())
+    monkeypatch.setattr(main, "build_pipeline", lambda _: FakePipeline())
     monkeypatch.setattr(Choices, "open", hang)
     main.run(Settings(source="0", port=free_port()), stop)
     never.set()
@@ -270,7 +271,7 @@ def test_a_webcam_is_asked_for_in_the_main_thread(monkeypatch, source, asked):
 
     threads = []
     monkeypatch.setattr(webcam, "ask_for_camera", lambda: threads.append(threading.current_thread()))
-    monkeypatch.setattr(main, "create_pipeline", lambda _: FakePipeline())
+    monkeypatch.setattr(main, "build_pipeline", lambda _: FakePipeline())
     monkeypatch.setattr(Choices, "open", fail)
     with pytest.raises(SourceError, match="enough"):
         main.run(Settings(source=source, port=free_port()), threading.Event())
@@ -318,6 +319,10 @@ def test_a_camera_that_can_not_be_reached_is_tried_again(run):
         (["--weights", ROOT / "README.md"], {}, "README.md"),
         (["--labels", "a,b,c,d,e,f,g"], {}, "labels"),
         (["--port", "http"], {}, "--port: expected a whole number 1 to 65535, found 'http'"),
+        (["--prot", "5001"], {}, "--prot: unknown option; did you mean --port?"),
+        (["demo"], {}, "found 'demo'; did you mean --source demo?"),
+        (["srve"], {}, "expected an option or a command (serve), found 'srve'; did you mean serve?"),
+        (["serve", "--sources", "demo"], {}, "--sources: unknown option; did you mean --source?"),
         (["--save", "no/such/folder/out.mp4"], {}, "out.mp4"),
         (["--record", "--sessions", ROOT / "README.md"], {}, "README.md, which is a file"),
         ([], {"MIEN_COLOUR": "1"}, "MIEN_COLOUR"),
@@ -328,14 +333,43 @@ def test_what_can_not_run_is_one_line_and_status_2(options, environ, message):
     assert status == 2
     assert message in error
     assert "Traceback" not in error
-    assert len(error.strip().splitlines()) == 1, error
+    assert len([line for line in error.splitlines() if line != LOADING]) == 1, error
+
+
+@pytest.mark.parametrize(
+    ("option", "beginning"), [("--version", "mien "), ("--help", "usage: python main.py [options]")]
+)
+def test_help_and_version_need_no_package_and_no_time(option, beginning):
+    words = [sys.executable, "-S", str(ROOT / "main.py"), option]  # -S: Python without what pip installed
+    done = subprocess.run(words, check=False, capture_output=True, text=True, env={"PATH": os.environ["PATH"]})
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(beginning)
+
+
+def test_it_says_at_once_that_the_network_is_being_loaded(run):
+    program = run("--source", "demo")
+    assert program.process.stderr.readline() == f"{LOADING}\n"
+    assert program.get("/healthz")[0] == 0, "it is not there yet"
+
+
+def test_serve_is_the_command_that_runs_without_one():
+    assert main.choose_command([]) == (main.serve, [])
+    assert main.choose_command(["--source", "demo"]) == (main.serve, ["--source", "demo"])
+    assert main.choose_command(["serve", "--source", "demo"]) == (main.serve, ["--source", "demo"])
+
+
+def test_a_command_gets_its_own_words(monkeypatch):
+    given = []
+    monkeypatch.setitem(main.COMMANDS, "analyze", given.extend)
+    assert main.main(["analyze", "clip.mp4", "--out", "results"]) == 0
+    assert given == ["clip.mp4", "--out", "results"]
 
 
 def test_missing_packages_are_one_line_and_status_2():
     words = [sys.executable, "-S", str(ROOT / "main.py"), "--source", "demo"]  # -S: Python without what pip installed
     done = subprocess.run(words, check=False, capture_output=True, text=True, env={"PATH": os.environ["PATH"]})
     assert done.returncode == 2
-    assert done.stderr.startswith("mien: expected the packages of requirements.txt, found no numpy; make run, or")
+    assert done.stderr.startswith("mien: expected the packages of requirements.txt, found no flask; make run, or")
     assert done.stderr.count("\n") == 1
 
 

@@ -1,24 +1,41 @@
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import pytest
 
+import mien
+from docs import options_table
+from mien.detectors import DETECTORS
 from mien.errors import SettingsError
-from mien.settings import ENVIRONMENT_PREFIX, Settings, option_name, read_settings
-
-ROOT = Path(__file__).parent.parent
+from mien.options import Parser, number, one_of, option, options_of, path, text, whole_number
+from mien.settings import DETECTOR, Settings, read_settings
 
 
 def test_defaults_serve_this_computer_alone():
     settings = read_settings([], {})
     assert settings == Settings()
-    assert (settings.host, settings.port, settings.source) == ("127.0.0.1", 5000, "auto")
+    assert (settings.host, settings.port, settings.source) == ("127.0.0.1", None, "auto"), "None: 5000 or the next free"
 
 
 def test_command_line_beats_environment_beats_default():
-    environ = {"MIEN_PORT": "6000", "MIEN_SOURCE": "demo", "HOME": "/x"}
-    settings = read_settings(["--port", "7000"], environ)
+    environ = {"MIEN_PORT": "6000", "MIEN_SOURCE": "demo", "MIEN_LOOP": "0", "MIEN_RECORD": "1", "HOME": "/x"}
+    settings = read_settings(["--port", "7000", "--no-record"], environ)
     assert (settings.port, settings.source, settings.fps) == (7000, "demo", 30)
+    assert (settings.loop, settings.record) == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "field", "expected"),
+    [
+        ("MIEN_MIN_FACE", "40", "min_face", 40),
+        ("MIEN_SIZE", "640x480", "size", (640, 480)),
+        ("MIEN_REST", "1", "rest", True),
+        ("MIEN_REST", "0", "rest", False),
+        ("MIEN_UNSURE", " 0.3 ", "unsure", 0.3),
+    ],
+)
+def test_variables_are_read(variable, value, field, expected):
+    assert getattr(read_settings([], {variable: value}), field) == expected
 
 
 @pytest.mark.parametrize(
@@ -62,10 +79,10 @@ def test_options_are_parsed(words, field, value):
         (["--size", "0x99999"], "--size"),
         (["--fps", "-1"], "--fps"),
         (["--fps", "0"], "--fps"),
-        (["--detector", "magic"], "--detector: expected haar or dlib or mtcnn or yunet or auto, found 'magic'"),
+        (["--detector", "magic"], "--detector: expected haar, dlib, mtcnn, yunet or auto, found 'magic'"),
         (["--min-face", "0"], "--min-face: expected a whole number 16 to 2000, found '0'"),
         (["--min-face", "9999"], "--min-face"),
-        (["--detector-model", " "], "--detector-model: expected some text"),
+        (["--detector-model", " "], "--detector-model: expected a path, found ' '"),
         (["--labels", "a,b"], "--labels: expected seven"),
         (["--labels", "a,a,b,c,d,e,f"], "--labels: expected seven"),
         (["--input-scale", "2"], "--input-scale: expected 1 or 255, found '2'"),
@@ -76,7 +93,8 @@ def test_options_are_parsed(words, field, value):
         (["--unsure", "-0.1"], "--unsure: expected a number 0 to 1"),
         (["--unsure", "nan"], "--unsure: expected a number 0 to 1"),
         (["--unsure", "half"], "--unsure: expected a number 0 to 1"),
-        (["--source", " "], "--source: expected some text"),
+        (["--source", " "], "--source: expected auto, demo, a webcam index, a file or an address, found ' '"),
+        (["--host", "x" * 64], "--host: expected an address or host name of this computer"),
     ],
 )
 def test_wrong_values_name_option_expectation_and_finding(words, message):
@@ -89,10 +107,12 @@ def test_wrong_values_name_option_expectation_and_finding(words, message):
 @pytest.mark.parametrize(
     ("environ", "message"),
     [
-        ({"MIEN_PROT": "1"}, "unknown variable MIEN_PROT"),
+        ({"MIEN_PROT": "1"}, "^MIEN_PROT: unknown variable; did you mean MIEN_PORT[?]$"),
+        ({"MIEN_COLOUR": "1"}, "^MIEN_COLOUR: unknown variable; --help lists all$"),
         ({"MIEN_LOOP": "maybe"}, "^MIEN_LOOP: expected 0 or 1, found 'maybe'$"),
         ({"MIEN_PRIVACY": "2"}, "^MIEN_PRIVACY: expected 0 or 1"),
-        ({"MIEN_PORT": "x"}, "^MIEN_PORT: --port: expected a whole number 1 to 65535, found 'x'$"),
+        ({"MIEN_PORT": "x"}, "^MIEN_PORT: expected a whole number 1 to 65535, found 'x'$"),
+        ({"MIEN_TOKEN": "short"}, "^MIEN_TOKEN: expected 16 to 200 letters, digits or . _ ~ -$"),
     ],
 )
 def test_wrong_variables_are_errors(environ, message):
@@ -104,11 +124,98 @@ def test_an_empty_variable_is_as_good_as_none():
     assert read_settings([], {"MIEN_SAVE": ""}).save is None
 
 
-def test_every_setting_is_in_the_readme():
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    missing = [field.name for field in fields(Settings) if option_name(field.name) not in readme]
-    assert not missing
-    assert ENVIRONMENT_PREFIX in readme
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--prot", "1"], "^--prot: unknown option; did you mean --port[?]$"),
+        (["--no-lop"], "^--no-lop: unknown option; did you mean --no-loop[?]$"),
+        (["--min_face=40"], "^--min_face: unknown option; did you mean --min-face[?]$"),
+        (["--zzz"], "^--zzz: unknown option; --help lists all$"),
+        (["-x"], "^-x: unknown option; --help lists all$"),
+        (["--loop", "clip.mp4"], "^expected an option, such as --source clip.mp4, found 'clip.mp4'$"),
+        (["--port"], "^--port: expected a whole number 1 to 65535, found nothing$"),
+        (["--port", "--record"], "^--port: expected a whole number 1 to 65535, found nothing$"),
+        (["--record=yes"], "^--record/--no-record: expected no value, found 'yes'$"),
+        (["--no-re"], "^ambiguous option: --no-re could match --no-rest, --no-record$"),
+    ],
+)
+def test_unknown_and_incomplete_options_name_the_way_out(words, message):
+    with pytest.raises(SettingsError, match=message):
+        read_settings(words, {})
+
+
+def test_options_can_be_abbreviated():
+    assert read_settings(["--sour", "demo"], {}).source == "demo"
+
+
+def test_the_documentation_has_the_tables_of_the_settings():
+    page = options_table.PAGE.read_text(encoding="utf-8")
+    assert options_table.updated(page) == page, "python -m docs.options_table writes them anew"
+
+
+def test_every_setting_is_documented():
+    options = options_of(Settings)
+    assert [each.name for each in options] == [field.name for field in fields(Settings)]
+    for each in options:
+        assert each.help.strip(), each.name
+        assert not each.help.endswith("."), each.name
+        assert f"\n| `{each.flag}`" in options_table.tables()
+
+
+def test_the_detectors_are_those_that_exist():
+    assert [DETECTOR.read(name, "--detector") for name in DETECTORS] == list(DETECTORS)
+    assert DETECTOR.expected == one_of(*DETECTORS).expected
+
+
+@pytest.mark.parametrize(("words", "start"), [(["--help"], "usage: python main.py"), (["--version"], "mien ")])
+def test_help_and_version_print_and_end_with_status_0(words, start, capsys):
+    with pytest.raises(SystemExit) as ended:
+        read_settings(words, {})
+    shown = capsys.readouterr().out
+    assert ended.value.code == 0
+    assert shown.startswith(start)
+    assert "%%" not in shown
+    if words == ["--version"]:
+        assert shown == f"mien {mien.__version__}\n"
+
+
+def test_help_lists_every_option_with_its_default(capsys):
+    with pytest.raises(SystemExit):
+        read_settings(["--help"], {})
+    shown = " ".join(capsys.readouterr().out.split())
+    for each in options_of(Settings):
+        assert each.flag in shown
+        assert f"(default: {each.shown_default})" in shown
+
+
+@dataclass(frozen=True)
+class Sample:
+    folder: Path = option(Path("runs"), path("DIR", "a folder"), "folder of runs", group="One")  # noqa: RUF009
+    word: str = option("a", text("WORD"), "a word", group="One")
+    share: float = option(0.25, number(0, 0.5), "a share", group="Two")
+    count: int = option(3, whole_number(1, 9), "how many", group="Two")
+    level: int = option(1, one_of(1, 255), "a level", group="Two")
+
+
+@pytest.mark.parametrize(
+    ("words", "values"),
+    [
+        ([], {}),
+        (["--folder", "~"], {"folder": Path.home()}),
+        (["--share", "0.5", "--level=255"], {"share": 0.5, "level": 255}),
+        (["--count", "9", "--word", " b c "], {"count": 9, "word": "b c"}),
+    ],
+)
+def test_any_dataclass_can_declare_options(words, values):
+    parser = Parser(prog="sample")
+    parser.add_options(Sample)
+    assert parser.read(words, {}) == values
+
+
+def test_declared_defaults_are_shown_as_they_are_typed():
+    shown = [each.shown_default for each in options_of(Sample)]
+    assert shown == ["runs", "a", "0.25", "3", "1"]
+    assert [each.shown_default for each in options_of(Settings) if each.name in ("size", "loop")] == ["1280x720", "on"]
 
 
 def test_the_token_is_never_shown():

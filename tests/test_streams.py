@@ -18,7 +18,7 @@ from tests.patience import PATIENCE_S, scaled, wait_for
 from tests.web_fakes import free_port
 from web import create_app
 from web.limits import Viewers
-from web.server import Server, ServerError
+from web.server import AIRPLAY, DEFAULT_PORT, PORTS_TRIED, Server, ServerError, choose_port
 from web.streams import BOUNDARY, parts, plain
 
 LARGE = 150_000  # bytes; a few of these fill the buffers between server and viewer
@@ -366,6 +366,43 @@ def test_port_5000_names_the_usual_suspect(fake_camera, monkeypatch) -> None:
     monkeypatch.setattr(web.server, "_answers", lambda host, port: True)
     with pytest.raises(ServerError, match="AirPlay"):
         Server(create_app(fake_camera), port=5000).start()
+
+
+def test_without_a_port_the_next_free_one_is_used_and_said(monkeypatch, caplog) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        taken = other.getsockname()[1]
+        monkeypatch.setattr(web.server, "DEFAULT_PORT", taken)
+        with caplog.at_level("INFO"):
+            port = choose_port("127.0.0.1", None)
+    assert taken < port < taken + PORTS_TRIED
+    assert caplog.messages == [f"port {taken} is in use by another program{AIRPLAY}: using {port}"]
+
+
+def test_without_a_port_5000_is_used_where_it_is_free(monkeypatch, caplog) -> None:
+    monkeypatch.setattr(web.server, "_is_free", lambda host, port: True)
+    assert choose_port("127.0.0.1", None) == DEFAULT_PORT
+    assert not caplog.messages
+
+
+def test_where_all_ports_that_are_tried_are_taken_a_choice_is_asked_for(monkeypatch) -> None:
+    monkeypatch.setattr(web.server, "_answers", lambda host, port: True)
+    with pytest.raises(ServerError, match="ports 5000 to 5019 are in use by other programs: choose one with --port"):
+        choose_port("127.0.0.1", None)
+
+
+def test_a_port_that_is_given_is_used_or_refused() -> None:
+    free = free_port()
+    assert choose_port("127.0.0.1", free) == free
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        with pytest.raises(ServerError, match=r"already in use.*--port"):
+            choose_port("127.0.0.1", other.getsockname()[1])
+
+
+def test_a_host_that_is_not_ours_is_no_reason_to_try_another_port() -> None:
+    assert choose_port("192.0.2.1", None) == DEFAULT_PORT, "the server then says what is wrong"
 
 
 def test_a_host_that_is_not_ours_is_named(fake_camera) -> None:

@@ -189,7 +189,7 @@ def status(url: str) -> int:
 
 
 def test_the_program_prints_the_address_with_the_token_it_made(monkeypatch, caplog) -> None:
-    monkeypatch.setattr(main, "create_pipeline", lambda _: FakePipeline())
+    monkeypatch.setattr(main, "build_pipeline", lambda _: FakePipeline())
     stop, port = threading.Event(), free_port()
     caplog.set_level("INFO", "mien")
     running = threading.Thread(target=main.run, args=(Settings(source="demo", host="0.0.0.0", port=port), stop))

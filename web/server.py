@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import logging
+import os
 import socket
 import threading
 import time
@@ -41,6 +42,10 @@ byte now and then would never time out, and would occupy a worker and a slot of 
 
 MAX_HEADER_BYTES = 64 * 1024
 """Of request line and headers together; they are received before the token can be checked."""
+
+DEFAULT_PORT = 5000
+PORTS_TRIED = 20
+AIRPLAY = " (on macOS often by AirPlay Receiver)"
 
 STOP_S = 2
 
@@ -178,7 +183,7 @@ class Server:
             print(server.url)
     """
 
-    def __init__(self, app: Flask, host: str = "127.0.0.1", port: int = 5000) -> None:
+    def __init__(self, app: Flask, host: str = "127.0.0.1", port: int = DEFAULT_PORT) -> None:
         self.host = host
         self.port = port
         self._cheroot = _Cheroot((host, port), app, app.config["MAX_STREAMS"] + SPARE_WORKERS)
@@ -254,12 +259,46 @@ def check_port(host: str, port: int) -> None:
         raise ServerError(_taken(port))
 
 
+def choose_port(host: str, port: int | None) -> int:
+    """The port to listen on: the given one, or, for None, the first free one from DEFAULT_PORT on, which is logged.
+
+    Raises:
+        ServerError: Where the given port is taken, or PORTS_TRIED in a row are.
+    """
+    if port is not None:
+        check_port(host, port)
+        return port
+    for candidate in range(DEFAULT_PORT, DEFAULT_PORT + PORTS_TRIED):
+        if _is_free(host, candidate):
+            if candidate != DEFAULT_PORT:
+                log.info("port %d is in use by another program%s: using %d", DEFAULT_PORT, AIRPLAY, candidate)
+            return candidate
+    raise ServerError(
+        f"ports {DEFAULT_PORT} to {DEFAULT_PORT + PORTS_TRIED - 1} are in use by other programs: choose one with --port"
+    )
+
+
+def _is_free(host: str, port: int) -> bool:
+    """Whether the server can listen there; true too where it cannot for another reason, which it then explains."""
+    if _is_local(host) and _answers("localhost", port):
+        return False
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        if os.name != "nt":  # as Cheroot does: a port whose last connections are closing is free
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            return error.errno != errno.EADDRINUSE
+    return True
+
+
 def _is_local(host: str) -> bool:
     return is_loopback(host) or host in {"0.0.0.0", "::"}
 
 
 def _taken(port: int) -> str:
-    airplay = " (on macOS often by AirPlay Receiver)" if port == 5000 else ""
+    airplay = AIRPLAY if port == DEFAULT_PORT else ""
     return f"port {port} is already in use by another program{airplay}: choose another with --port"
 
 

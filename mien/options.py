@@ -1,0 +1,237 @@
+"""Options declared once, as fields of a dataclass: command line, variables, checks and documentation come from there.
+
+@dataclass(frozen=True)
+class Settings:
+    port: int = option(5000, whole_number(1, 65535), "port to listen on", group="web server")
+
+parser = Parser(prog="python main.py")
+parser.add_options(Settings)
+Settings(**parser.read(["--port", "7000"], {"MIEN_PORT": "6000"}))  # port 7000
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import difflib
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from mien.errors import SettingsError
+
+ENVIRONMENT_PREFIX = "MIEN_"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How the text of an option becomes its value.
+
+    Args:
+        expected: The accepted values in words, for messages and documentation: "a whole number 1 to 65535".
+        metavar: Placeholder for the value in --help.
+        parse: Converts the text; raises ValueError where it is not accepted.
+        show: The reverse of `parse`, for documented defaults.
+        secret: Whether messages must not repeat the text.
+    """
+
+    expected: str
+    metavar: str
+    parse: Callable[[str], Any]
+    show: Callable[[Any], str] = str
+    secret: bool = False
+
+    def read(self, text: str, name: str) -> Any:
+        """Convert the text of the option or variable `name`.
+
+        Raises:
+            SettingsError: Naming `name`, what was expected and what was found.
+        """
+        try:
+            return self.parse(text.strip())
+        except ValueError:
+            found = "" if self.secret else f", found {text!r}"
+            raise SettingsError(f"{name}: expected {self.expected}{found}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One declared option, as `options_of` lists it.
+
+    Args:
+        name: Name of the field, such as "min_face".
+        default: Value of the field where neither command line nor environment names one.
+        kind: Accepted values.
+        help: Meaning, in one sentence without a full stop.
+        group: Heading it stands under in --help and in the documentation.
+        shown_default: The default in words, where the value itself says too little.
+    """
+
+    name: str
+    default: Any
+    kind: Kind
+    help: str
+    group: str
+    shown_default: str
+
+    @property
+    def flag(self) -> str:
+        """Name on the command line: "--min-face"."""
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """All names on the command line; a switch has two: "--loop", "--no-loop"."""
+        return (self.flag, "--no" + self.flag[1:]) if self.kind is SWITCH else (self.flag,)
+
+    @property
+    def variable(self) -> str:
+        """Name of the environment variable: "MIEN_MIN_FACE"."""
+        return ENVIRONMENT_PREFIX + self.name.upper()
+
+
+def option(default: Any, kind: Kind, help: str, *, group: str, shown_default: str | None = None) -> Any:
+    """Declare a field of a dataclass as an option; the arguments are those of `Option`."""
+    if shown_default is None:
+        shown_default = "none" if default is None else kind.show(default)
+    metadata = {"kind": kind, "help": help, "group": group, "shown_default": shown_default}
+    return dataclasses.field(default=default, repr=not kind.secret, metadata=metadata)
+
+
+def options_of(settings: type) -> list[Option]:
+    """All options of a dataclass whose fields are declared with `option`, in their order."""
+    return [Option(field.name, field.default, **field.metadata) for field in dataclasses.fields(settings)]
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are SettingsErrors of one line, and which reads variables as well."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(argument_default=argparse.SUPPRESS, **options)
+        self._declared: dict[str, Option] = {}
+
+    def add_options(self, settings: type) -> None:
+        """Add an option for each field of a dataclass declared with `option`, under the headings of their groups."""
+        groups: dict[str, Any] = {}
+        for each in options_of(settings):
+            self._declared[each.name] = each
+            if each.group not in groups:
+                groups[each.group] = self.add_argument_group(each.group)
+            text = f"{each.help} (default: {each.shown_default})".replace("%", "%%")
+            if each.kind is SWITCH:
+                groups[each.group].add_argument(each.flag, action=argparse.BooleanOptionalAction, help=text)
+            else:
+                groups[each.group].add_argument(each.flag, metavar=each.kind.metavar, help=text)
+
+    def read(self, argv: Sequence[str], environ: Mapping[str, str]) -> dict[str, Any]:
+        """Values by field, of all options that are given; the command line has precedence.
+
+        Raises:
+            SettingsError: For a value that is not accepted, or an option or MIEN_* variable that does not exist.
+        """
+        given, unknown = self.parse_known_args(argv)
+        if unknown:
+            self._refuse(unknown[0])
+        values = self._from_environment(environ)
+        for name, value in vars(given).items():
+            each = self._declared[name]
+            values[name] = value if isinstance(value, bool) else each.kind.read(value, each.flag)
+        return values
+
+    def _from_environment(self, environ: Mapping[str, str]) -> dict[str, Any]:
+        declared = {each.variable: each for each in self._declared.values()}
+        values = {}
+        for variable in sorted(name for name in environ if name.startswith(ENVIRONMENT_PREFIX)):
+            if variable not in declared:
+                names = [name.removeprefix(ENVIRONMENT_PREFIX) for name in declared]
+                hint = did_you_mean(variable.removeprefix(ENVIRONMENT_PREFIX), names, prefix=ENVIRONMENT_PREFIX)
+                raise SettingsError(f"{variable}: unknown variable{hint or '; --help lists all'}")
+            if environ[variable]:
+                each = declared[variable]
+                values[each.name] = each.kind.read(environ[variable], variable)
+        return values
+
+    def _refuse(self, word: str) -> NoReturn:
+        flag = word.partition("=")[0]
+        if not flag.startswith("-"):
+            raise SettingsError(f"expected an option, such as --source {word}, found {word!r}")
+        names = [name for each in self._declared.values() for name in each.flags]
+        raise SettingsError(f"{flag}: unknown option{did_you_mean(flag, names) or '; --help lists all'}")
+
+    def error(self, message: str) -> NoReturn:
+        """Raise the message of argparse as a SettingsError, instead of printing it below the usage."""
+        if match := re.fullmatch(r"argument (\S+): expected one argument", message):
+            expected = next(each.kind.expected for each in self._declared.values() if each.flag == match[1])
+            raise SettingsError(f"{match[1]}: expected {expected}, found nothing")
+        if match := re.fullmatch(r"argument (\S+): ignored explicit argument (.*)", message):
+            raise SettingsError(f"{match[1]}: expected no value, found {match[2]}")
+        raise SettingsError(message)
+
+
+def did_you_mean(word: str, known: Collection[str], prefix: str = "") -> str:
+    """Name the most similar of the known words, as "; did you mean PREFIX+NAME?"; empty where none is similar."""
+    nearest = difflib.get_close_matches(word, known, n=1)
+    return f"; did you mean {prefix}{nearest[0]}?" if nearest else ""
+
+
+def whole_number(low: int, high: int, metavar: str = "N") -> Kind:
+    """Integers from `low` to `high`, not negative."""
+
+    def parse(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,9}", text) or not low <= int(text) <= high:
+            raise ValueError
+        return int(text)
+
+    return Kind(f"a whole number {low} to {high}", metavar, parse)
+
+
+def number(low: float, high: float, metavar: str = "X") -> Kind:
+    """Real numbers from `low` to `high`."""
+
+    def parse(text: str) -> float:
+        if not low <= float(text) <= high:  # "nan" fails too
+            raise ValueError
+        return float(text)
+
+    return Kind(f"a number {low:g} to {high:g}", metavar, parse, show="{:g}".format)
+
+
+def one_of(*values: Any) -> Kind:
+    """One of these strings or numbers, all of one type."""
+    by_text = {str(value): value for value in values}
+
+    def parse(text: str) -> Any:
+        if text not in by_text:
+            raise ValueError
+        return by_text[text]
+
+    *others, last = by_text
+    return Kind(f"{', '.join(others)} or {last}", "|".join(by_text), parse)
+
+
+def text(metavar: str, expected: str = "some text") -> Kind:
+    """Any text but white space."""
+    return Kind(expected, metavar, _not_empty)
+
+
+def path(metavar: str = "FILE", expected: str = "a path") -> Kind:
+    """A file or folder, which need not exist; "~" is the user's home folder."""
+    return Kind(expected, metavar, lambda text: Path(_not_empty(text)).expanduser())
+
+
+def _not_empty(text: str) -> str:
+    if not text:
+        raise ValueError
+    return text
+
+
+def _parse_switch(text: str) -> bool:
+    if text not in ("0", "1"):
+        raise ValueError
+    return text == "1"
+
+
+SWITCH = Kind("0 or 1", "", _parse_switch, show=lambda on: "on" if on else "off")
+"""On or off: --name or --no-name on the command line, 1 or 0 in a variable."""
