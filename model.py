@@ -1,4 +1,4 @@
-"""The door to the network: model.json + model_weights.h5 -> seven probabilities for each face."""
+"""The expression network: model.json + model_weights.h5 -> seven probabilities for each face."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mien.cnn.loader import import_keras, load_network, stored_labels
 from mien.errors import ModelError
 from mien.types import EXPRESSIONS
 
-# Above 16 faces a call the time for each face no longer falls, and memory keeps growing.
+# With more than 16 faces per call, the time per face no longer falls while memory keeps growing.
 _FACES_PER_CALL = 32
 
 _ALIASES = {
@@ -29,16 +29,21 @@ _ALIASES = {
 
 log = logging.getLogger(__name__)
 
-# Behind these layers probabilities are still probabilities, and logits still logits.
+# After these layers, probabilities are still probabilities and logits still logits.
 _KEEP_PROBABILITIES = ("Flatten", "Reshape", "Dropout", "AveragePooling2D", "GlobalAveragePooling2D", "Average")
 
 
 class FacialExpressionModel:
-    """A trained network that tells the expression of gray faces; may be shared by threads.
+    """A trained network that classifies the expression of gray faces; thread-safe.
 
-    input_size_px: (height, width) of the faces it takes, as model.json says.
-    network: the Keras network itself, for those who look inside; it takes what `as_input` makes of faces.
-    output_order: for each of EXPRESSIONS, which output of the network tells it.
+        model = FacialExpressionModel("model.json", "model_weights.h5")
+        model.predict_emotion(face)  # "Happy"; face: gray, 48x48, values 0..255
+        model.predict(faces)         # probabilities, (n, 7), for faces (n, 48, 48)
+
+    Attributes:
+        input_size_px: (height, width) of the faces, as stored in model.json.
+        network: The Keras network; its input is what `as_input` returns.
+        output_order: For each of EXPRESSIONS, the index of its output in the network.
     """
 
     EMOTIONS_LIST = [name.capitalize() for name in EXPRESSIONS]  # noqa: RUF012
@@ -51,12 +56,19 @@ class FacialExpressionModel:
         labels: Sequence[str] | None = None,
         input_scale: int | None = None,
     ) -> None:
-        """Load both files, of Keras 2 or Keras 3.
+        """Load both files, written by Keras 2 or Keras 3.
 
-        labels: names of the network's outputs in their order, any permutation of EXPRESSIONS (upper or lower case;
-        "anger", "happiness", ... are understood); without it the order model.json names, else that of EXPRESSIONS.
-        input_scale: what pixels 0..255 are divided by before the network sees them: 1 (default), or 255 for files
-        trained on 0..1. Raises ModelError, one line naming file and cause.
+        Args:
+            model_json_file: Architecture, as JSON (`model.to_json()`).
+            model_weights_file: Weights, as HDF5.
+            labels: Names of the network's outputs in their order: a permutation of EXPRESSIONS in upper or lower case;
+                "anger", "happiness", ... are accepted. Default: the order stored in model.json, else that of
+                EXPRESSIONS.
+            input_scale: Divisor of the pixels 0..255 before the network: 1 (default), or 255 for a network trained on
+                0..1.
+
+        Raises:
+            ModelError: One line naming the file and the cause.
         """
         self.output_order = _output_order(stored_labels(model_json_file) if labels is None else labels)
         if input_scale not in (None, 1, 255):
@@ -78,10 +90,16 @@ class FacialExpressionModel:
         self._lock = threading.Lock()
 
     def predict(self, faces: np.ndarray) -> np.ndarray:
-        """Probabilities of the seven expressions: float32 (n, 7) in the order of EXPRESSIONS, each row sums to 1.
+        """Compute the probabilities of the seven expressions for a batch of faces.
 
-        faces: gray, uint8 or float 0..255, shape (n, height, width) or (n, height, width, 1) with the network's own
-        `input_size_px`; n = 0 gives (0, 7). Raises ValueError for another shape or type.
+        Args:
+            faces: Gray, uint8 or float 0..255, shape (n, height, width) or (n, height, width, 1), of `input_size_px`.
+
+        Returns:
+            float32 (n, 7) in the order of EXPRESSIONS; each row sums to 1.
+
+        Raises:
+            ValueError: For another shape or type.
         """
         pixels = np.asarray(faces)
         if pixels.shape == (0,):  # an empty list
@@ -97,17 +115,21 @@ class FacialExpressionModel:
         if pixels.dtype.kind not in "uif":
             raise ValueError(f"expected faces of uint8 or float 0..255, found {pixels.dtype}")
         probabilities = np.empty((len(pixels), len(EXPRESSIONS)), np.float32)
-        with self._lock:  # the frame loop and uploads share the cores: one at a time is no slower, and bounds memory
+        with self._lock:  # live frames and uploads share the cores: one call at a time is as fast and bounds memory
             for start in range(0, len(pixels), _FACES_PER_CALL):
                 batch = pixels[start : start + _FACES_PER_CALL, ..., np.newaxis].astype(np.float32)
                 probabilities[start : start + len(batch)] = self._forward(batch)
         return probabilities
 
     def predict_emotion(self, img: np.ndarray) -> str:
-        """The most probable expression of one face, as in EMOTIONS_LIST: "Happy".
+        """Name the most probable expression of one face, as in EMOTIONS_LIST: "Happy".
 
-        img: gray, uint8 or float 0..255, shape (height, width), (height, width, 1) or (1, height, width, 1) with the
-        network's own `input_size_px`. Raises ValueError for another shape or type.
+        Args:
+            img: Gray, uint8 or float 0..255, shape (height, width), (height, width, 1) or (1, height, width, 1), of
+                `input_size_px`.
+
+        Raises:
+            ValueError: For another shape or type.
         """
         size = self.input_size_px
         if np.shape(img) not in (size, (*size, 1), (1, *size), (1, *size, 1)):
@@ -118,17 +140,17 @@ class FacialExpressionModel:
         return self.EMOTIONS_LIST[int(np.argmax(probabilities))]
 
     def as_input(self, faces: np.ndarray) -> np.ndarray:
-        """Gray faces (n, height, width), 0..255, as the file's own training fed them: float32 (n, height, width, c)."""
+        """Convert gray faces (n, height, width), 0..255, to the network's input: float32 (n, height, width, c)."""
         pixels = np.asarray(faces, np.float32)[..., np.newaxis] / self._input_scale
         return np.repeat(pixels, self._channels, axis=-1)
 
     def warm_up(self) -> None:
-        """Do what the first call would do (trace and optimise the network, some 0.2 s), so that no frame waits."""
+        """Run the network once, so that no frame waits for its tracing and optimisation (about 0.2 s)."""
         self.predict(np.zeros((1, *self.input_size_px), np.uint8))
 
 
 def _output_order(labels: Sequence[str] | None) -> list[int]:
-    """For each of EXPRESSIONS, which output of the network tells it; ModelError unless labels name each once."""
+    """For each of EXPRESSIONS, the index of its output; ModelError unless the labels name each of them once."""
     if labels is None:
         return list(range(len(EXPRESSIONS)))
     names = [str(label).strip().lower() for label in labels]
@@ -148,7 +170,7 @@ def _input_shape(network: Any, file: str | Path) -> tuple[int, int, int]:
 
 
 def _check_outputs(network: Any, file: str | Path) -> None:
-    """ModelError unless the network tells the seven expressions apart."""
+    """ModelError unless the network has seven outputs."""
     if network.output_shape != (None, len(EXPRESSIONS)):
         raise ModelError(
             f"{file}: expected an output of (None, {len(EXPRESSIONS)}), one for each of {', '.join(EXPRESSIONS)}, "
@@ -157,7 +179,7 @@ def _check_outputs(network: Any, file: str | Path) -> None:
 
 
 def _gives_probabilities(network: Any, file: str | Path) -> bool:
-    """Whether the network ends in a softmax, by what its last layers are; False where it gives logits."""
+    """Whether the network ends in a softmax, judged by its last layers; False for logits."""
     for layer in reversed(network.layers):
         if hasattr(layer, "layers"):
             return _gives_probabilities(layer, file)
@@ -176,11 +198,11 @@ def _gives_probabilities(network: Any, file: str | Path) -> bool:
 def _compile(
     network: Any, *, channels: int, input_scale: int, needs_softmax: bool, order: list[int]
 ) -> Callable[[np.ndarray], np.ndarray]:
-    """One call from float32 (n, height, width, 1) 0..255 to float32 (n, 7) in the order of EXPRESSIONS.
+    """Build a function from float32 (n, height, width, 1) 0..255 to float32 (n, 7) in the order of EXPRESSIONS.
 
-    With TensorFlow it is compiled once for any n: `network.predict` would cost 37 ms more a call. Its weights become
-    constants: only then does TensorFlow fold normalisation into convolutions and keep weights in the processor's layout
-    instead of laying them out anew in each call, which halves the time.
+    With TensorFlow it is compiled once for any n: `network.predict` would cost 37 ms more per call. The weights become
+    constants: only then does TensorFlow fold batch normalisation into convolutions and keep the weights in the
+    processor's layout instead of converting them in each call, which halves the time.
     """
     keras = import_keras()
 
@@ -199,14 +221,14 @@ def _compile(
     compiled = tf.function(forward, input_signature=signature, autograph=False).get_concrete_function()
     try:
         frozen = _freeze(compiled)
-    except Exception as error:  # whatever a layer of somebody's own holds that can not be a constant: slower, as right
-        log.info("the network keeps its variables, which costs some speed: %s", error)
+    except Exception as error:  # a custom layer may hold what cannot become a constant: slower, equally correct
+        log.info("the weights could not be frozen, so inference is slower: %s", error)
         return lambda pixels: np.asarray(compiled(tf.constant(pixels)))
     return lambda pixels: np.asarray(frozen(tf.constant(pixels))[0])
 
 
 def _freeze(function: Any) -> Any:
-    """A TensorFlow function with its variables turned into constants; returns a list of what the function returned."""
+    """Turn the variables of a TensorFlow function into constants; the result returns a list of outputs."""
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
     return convert_variables_to_constants_v2(function)
