@@ -144,7 +144,7 @@ def test_teachers_compute_in_bfloat16_where_the_student_does(dataset, teacher_fo
 
 
 def test_teachers_of_something_else_are_refused(dataset, teacher_folder, tmp_path):
-    with pytest.raises(RunError, match="expected a teacher that teach has left there"):
+    with pytest.raises(RunError, match="expected a teacher trained by teach"):
         read_teachers([tmp_path], dataset.train)
     with pytest.raises(RunError, match="expected a teacher of these images"):
         read_teachers([teacher_folder], dataset.train.take(np.arange(40)))
@@ -161,7 +161,7 @@ def test_the_commands(data, teacher_folder, tmp_path, capsys):
     assert main(["teach", *words, "--epochs", "8", "--folds", "2", "--run", str(teacher_folder)]) == 0
     said = capsys.readouterr().out
     assert said.count("has finished its 8 epochs") == 2
-    assert "labelled right by the network that has not seen them" in said
+    assert "labeled correctly by the network that has not seen them" in said
     taught = ["--teachers", str(teacher_folder), "--run", str(tmp_path / "student"), "--distil-weight", "0.5"]
     assert main(["train", *words, *taught, "--epochs", "1"]) == 0
     assert '"distil_weight": 0.5' in (tmp_path / "student" / "recipe.json").read_text()

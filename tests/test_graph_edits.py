@@ -87,8 +87,8 @@ def test_other_networks_are_refused(network, message):
     [
         ({}, {}, "elu", "blocks with ReLU, found elu"),
         ({"activation": "relu"}, {}, "relu", "convolutions without activation, found relu"),
-        ({}, {"scale": False}, "relu", "normalisation with scale and center, found batch_normalization"),
-        ({}, {"center": False}, "relu", "normalisation with scale and center"),
+        ({}, {"scale": False}, "relu", "normalization with scale and center, found batch_normalization"),
+        ({}, {"center": False}, "relu", "normalization with scale and center"),
     ],
 )
 def test_blocks_of_another_kind_are_refused(convolution, norm, activation, message):
@@ -99,7 +99,7 @@ def test_blocks_of_another_kind_are_refused(convolution, norm, activation, messa
 
 
 def test_a_network_with_branches_is_refused():
-    with pytest.raises(RunError, match="layers in a row, found hybrid_lbp with branches"):
+    with pytest.raises(RunError, match="without branches, found hybrid_lbp with branches"):
         pool_first(NETWORKS["hybrid_lbp"](32))
 
 

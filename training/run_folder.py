@@ -1,4 +1,4 @@
-"""The folder of a run: its recipe, the digest of its images, and the history of its epochs."""
+"""The folder of a run: recipe.json, data.json with a digest of its images, and history.csv."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from pathlib import Path
 
 from training.recipe import Recipe, RunError, recipe_from
 
-DATA = "data.json"
-
 
 def read_history(run_folder: Path) -> list[dict[str, float]]:
-    """One dict for each finished epoch: epoch, accuracy, loss, val_accuracy, val_loss; its last row counts."""
+    """Return a dict for each finished epoch: epoch, accuracy, loss, val_accuracy, val_loss, seconds.
+
+    Of several rows for one epoch the last counts.
+    """
     path = run_folder / "history.csv"
     if not path.is_file():
         return []
@@ -23,29 +24,37 @@ def read_history(run_folder: Path) -> list[dict[str, float]]:
 
 
 def epochs_since_best(history: list[dict[str, float]]) -> int:
-    """Epochs behind the first one with the best validation accuracy; 0 for an empty history."""
+    """Return the number of epochs since the first one with the best validation accuracy; 0 for an empty history."""
     accuracies = [row["val_accuracy"] for row in history]
     return len(accuracies) - 1 - accuracies.index(max(accuracies)) if accuracies else 0
 
 
 def read_recipe(path: Path) -> Recipe:
-    """The recipe in a recipe.json; what an older one does not name was, when it was written, as its default is now.
+    """Read a recipe.json. A field that an older file lacks has its default, which is what older versions did.
 
-    Raises RunError for another file.
+    Raises:
+        RunError: the file holds no recipe.
     """
     try:
         return recipe_from(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
-        raise RunError(f"{path}: expected the recipe of a run, found none ({error})") from error
+        raise RunError(f"{path}: expected the recipe of a run, found another file ({error})") from error
 
 
-def claim(run_folder: Path, recipe: Recipe, images: str) -> None:
-    """Write recipe and images into a run folder; refuse one where epochs were finished with others.
+def start_run(run_folder: Path, recipe: Recipe, images: str) -> None:
+    """Write the recipe and the digest of the images into the folder of a new or resumed run.
 
-    images: a digest of what is trained and validated on. `epochs` alone may differ. Raises RunError.
+    Args:
+        run_folder: created where it is missing.
+        recipe: may differ from that of finished epochs in `epochs` only.
+        images: a digest of the training and validation images.
+
+    Raises:
+        RunError: epochs were finished there with another recipe or other images.
     """
     run_folder.mkdir(parents=True, exist_ok=True)
-    path, data = run_folder / "recipe.json", run_folder / DATA
+    path, data = run_folder / "recipe.json", run_folder / "data.json"
+    digest = json.dumps({"images": images}) + "\n"
     wanted = dataclasses.asdict(recipe)
     found = dataclasses.asdict(read_recipe(path)) if path.is_file() else wanted
     if (run_folder / "history.csv").is_file():
@@ -53,11 +62,7 @@ def claim(run_folder: Path, recipe: Recipe, images: str) -> None:
         if differing:
             changes = ", ".join(f"{name} {found[name]} there, {wanted[name]} asked" for name in differing)
             raise RunError(f"{run_folder} holds a run with another recipe ({changes}); choose another run folder")
-        if data.is_file() and data.read_text(encoding="utf-8") != _told(images):
+        if data.is_file() and data.read_text(encoding="utf-8") != digest:
             raise RunError(f"{run_folder} holds a run with other images; choose another run folder")
     path.write_text(json.dumps(wanted, indent=2) + "\n", encoding="utf-8")
-    data.write_text(_told(images), encoding="utf-8")
-
-
-def _told(images: str) -> str:
-    return json.dumps({"images": images}) + "\n"
+    data.write_text(digest, encoding="utf-8")

@@ -1,6 +1,6 @@
-"""What happens between the epochs of a run. Each depends on history.csv and the epoch alone: a kill loses nothing.
+"""Keras callbacks of a run, and the moving average of its weights.
 
-A moving average of the weights, which validates better than the weights themselves while these still jump about.
+What the callbacks do depends only on the epoch and on history.csv, so a run that was killed resumes exactly.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ PLATEAU_FACTOR = 0.5
 
 
 class StartEpoch(keras.callbacks.Callback):
-    """Ties shuffling, augmentation and dropout to (seed, epoch), so that a resumed run equals an unbroken one."""
+    """Seeds shuffling, augmentation and dropout with (seed, epoch), so that a resumed run equals an unbroken one."""
 
     def __init__(self, batches: Batches) -> None:
         super().__init__()
         self.batches = batches
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Set the order of the images and the state of every random generator in the model."""
+        """Set the order of the images and the state of all random generators of the model."""
         self.batches.start_epoch(epoch)
         generators = [
             layer.seed_generator
@@ -42,15 +42,15 @@ class StartEpoch(keras.callbacks.Callback):
         states = rng.integers(0, 2**31, (len(generators), 2))
         for generator, state in zip(generators, states, strict=True):
             generator.state.assign(state.astype(str(generator.state.dtype)))
-        # PyTorch's dropout draws from a generator of its own.
+        # PyTorch's dropout draws from the global generator.
         keras.utils.set_random_seed(int(rng.integers(2**31)))
 
 
 class Checkpoint(keras.callbacks.BackupAndRestore):
-    """Keras' checkpoint after each epoch, kept for a longer run, and safe against a kill while it is written.
+    """Keras' checkpoint after each epoch, kept after the last one, and safe against a kill while it is written.
 
-    Keras notes the epoch in a file of its own, after the weights: a kill between the two trains an epoch twice, one
-    within the second makes it unreadable. The optimizer's count of steps, which lies with the weights, tells the same.
+    Keras writes the epoch into a second file after the weights: a kill between the two would train an epoch twice, and
+    a kill during the second would leave it unreadable. So the epoch is read from the optimizer's step count instead.
     """
 
     def __init__(self, folder: Path, steps_per_epoch: int) -> None:
@@ -58,25 +58,25 @@ class Checkpoint(keras.callbacks.BackupAndRestore):
         self.folder = folder
         self.steps_per_epoch = steps_per_epoch
 
-    def is_there(self) -> bool:
-        """Whether there is one to go on from."""
+    def exists(self) -> bool:
+        """Return whether there is a checkpoint to resume from."""
         return any(self.folder.glob("latest.weights.h5*"))
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Go on from the last finished epoch."""
-        for noted in self.folder.glob("*.json*"):
-            noted.unlink()
+        """Resume after the last finished epoch."""
+        for epoch_file in self.folder.glob("*.json*"):
+            epoch_file.unlink()
         super().on_train_begin(logs)
         self.model._initial_epoch = int(self.model.optimizer.iterations) // self.steps_per_epoch
 
     def on_train_end(self, logs: Any = None) -> None:
-        """Keep the newest, drop the one before it."""
-        for older in self.folder.glob("*.bkp"):
-            older.unlink()
+        """Keep the newest checkpoint, delete the one before it."""
+        for previous in self.folder.glob("*.bkp"):
+            previous.unlink()
 
 
 class History(keras.callbacks.Callback):
-    """Adds one row an epoch to history.csv. Keras' CSVLogger does the same but keeps the file open for ever."""
+    """Appends one row per epoch to history.csv. Keras' CSVLogger does the same but never closes the file."""
 
     def __init__(self, run_folder: Path) -> None:
         super().__init__()
@@ -99,9 +99,9 @@ class History(keras.callbacks.Callback):
 
 
 class Plateau(keras.callbacks.Callback):
-    """Halves the learning rate each time the validation loss has not fallen for four epochs.
+    """Halves the learning rate whenever the validation loss has not decreased for four epochs.
 
-    As Keras' ReduceLROnPlateau, but computed anew from history.csv at each epoch.
+    Like Keras' ReduceLROnPlateau, but without a state that a kill could lose.
     """
 
     def __init__(self, run_folder: Path, learning_rate: float) -> None:
@@ -115,8 +115,8 @@ class Plateau(keras.callbacks.Callback):
         self.model.optimizer.learning_rate = self.learning_rate * PLATEAU_FACTOR ** count_plateaus(losses)
 
 
-class EarlyEnd(keras.callbacks.Callback):
-    """Ends the run when the validation accuracy has not risen for `patience` epochs. Stands behind History."""
+class EarlyStop(keras.callbacks.Callback):
+    """Ends the run when the validation accuracy has not increased for `patience` epochs; must follow History."""
 
     def __init__(self, run_folder: Path, patience: int) -> None:
         super().__init__()
@@ -124,12 +124,12 @@ class EarlyEnd(keras.callbacks.Callback):
         self.patience = patience
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Stop where it is time."""
+        """Stop the training where it is due."""
         self.model.stop_training = epochs_since_best(read_history(self.run_folder)) >= self.patience
 
 
 class TimeLeft(keras.callbacks.Callback):
-    """Says before each epoch, but for the first, how long all that are left will take, by the mean of those done."""
+    """Reports before each epoch but the first how long the remaining ones take, by the mean time of those done."""
 
     def __init__(self, epochs: int, report: Callable[[str], None] = print, clock: Callable[[], float] = time.monotonic):
         super().__init__()
@@ -138,11 +138,11 @@ class TimeLeft(keras.callbacks.Callback):
         self.clock = clock
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Start anew: what a run that goes on did before does not count."""
+        """Reset: epochs from before a resumption do not count."""
         self._first: tuple[int, float] | None = None
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Say it, before Keras' own line for the epoch."""
+        """Report, before Keras' line for the epoch."""
         if self._first is None:
             self._first = epoch, self.clock()
             return
@@ -152,7 +152,7 @@ class TimeLeft(keras.callbacks.Callback):
 
 
 def count_plateaus(losses: list[float], patience: int = PLATEAU_PATIENCE) -> int:
-    """How often in this course of losses `patience` epochs in a row brought no loss smaller by 0.0001."""
+    """Count how often `patience` epochs in a row brought no loss that was lower by 0.0001."""
     best, waited, plateaus = float("inf"), 0, 0
     for loss in losses:
         if loss < best - 1e-4:
@@ -165,7 +165,7 @@ def count_plateaus(losses: list[float], patience: int = PLATEAU_PATIENCE) -> int
 
 
 class WeightAverage(keras.layers.Layer):
-    """Holds the averages beside the weights, so that checkpoints keep both; what passes through stays as it is."""
+    """Holds the averages of a network's weights, so that checkpoints contain both; returns its input."""
 
     def __init__(self, network: keras.Model) -> None:
         super().__init__(dtype="float32")
@@ -175,18 +175,22 @@ class WeightAverage(keras.layers.Layer):
         ]
 
     def call(self, outputs: Any) -> Any:
-        """The same."""
+        """Return the input."""
         return outputs
 
 
 class AverageWeights(keras.callbacks.Callback):
-    """Averages after each epoch; the network has its averages while it is validated and its best weights are saved.
+    """Averages the weights after each epoch; the average is what is validated and saved as the best.
 
-    Polyak and Juditsky, "Acceleration of stochastic approximation by averaging" (1992); once an epoch as Izmailov et
-    al., "Averaging weights leads to wider optima and better generalization" (2018), but with weights that fade. All
-    of a network's weights are averaged, mean and variance of its normalisations too. keep: share of the average that
-    an epoch leaves, 0..1; over the first epochs it is their plain mean. Stands behind the callback that saves the
-    best and before the one that backs up.
+    The average validates better than the weights while these still change a lot. Polyak and Juditsky, "Acceleration of
+    stochastic approximation by averaging" (1992); once per epoch as in Izmailov et al., "Averaging weights leads to
+    wider optima and better generalization" (2018), but exponential. Mean and variance of batch normalization are
+    averaged too. Must follow the callback that saves the best weights and precede the checkpoint.
+
+    Args:
+        network: the network whose weights are averaged.
+        layer: holds the averages.
+        keep: share of the previous average that an epoch keeps, 0 to 1; the first epochs have their plain mean.
     """
 
     def __init__(self, network: keras.Model, layer: WeightAverage, keep: float) -> None:
@@ -198,19 +202,19 @@ class AverageWeights(keras.callbacks.Callback):
         self._raw: list[np.ndarray] = []
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Remember which."""
+        """Remember the epoch."""
         self._epoch = epoch
 
     def on_test_begin(self, logs: Any = None) -> None:
-        """The epoch's training is done: average, and validate the average."""
+        """After an epoch's training: average, and validate the average."""
         keep = min(self.keep, self._epoch / (self._epoch + 1))
         self._raw = [ops.convert_to_numpy(weight) for weight in self.network.weights]
         for average, weight, raw in zip(self.layer.averages, self.network.weights, self._raw, strict=True):
             mean = keep * ops.convert_to_numpy(average) + (1 - keep) * raw
             average.assign(mean)
-            weight.assign(mean.copy())  # JAX would find one array in two places, and may give neither away
+            weight.assign(mean.copy())  # JAX could not donate an array that two variables share
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Go on training the weights themselves."""
+        """Restore the weights themselves for the next epoch."""
         for weight, raw in zip(self.network.weights, self._raw, strict=True):
             weight.assign(raw)

@@ -1,8 +1,8 @@
-"""Distillation: a network learns what an ensemble of larger ones says of images that none of them was fitted on.
+"""Knowledge distillation: a network learns the probabilities that an ensemble of larger ones predicts.
 
-Hinton, Vinyals and Dean, "Distilling the knowledge in a neural network" (2015). Teachers come from
-`training.fit.teach`. They see the same augmented, mixed view as the student (Beyer et al., "Knowledge
-distillation: a good teacher is patient and consistent", 2022).
+Hinton, Vinyals and Dean, "Distilling the knowledge in a neural network" (2015). Each image is labeled by teachers that
+were not trained on it (`training.fit.teach`). They see the same augmented, mixed view as the student (Beyer et al.,
+"Knowledge distillation: a good teacher is patient and consistent", 2022).
 """
 
 from __future__ import annotations
@@ -19,9 +19,12 @@ from keras import ops
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Teachers:
-    """networks: for each fold those that were not fitted on it. fold: of each training image, int (n,).
+    """An ensemble of teachers for each fold of the training images.
 
-    digest: of the files they came from, for the recipe.
+    Attributes:
+        networks: for each fold, the networks that were not trained on it.
+        fold: of each training image, int (n,).
+        digest: of the files they were read from, for the recipe.
     """
 
     networks: tuple[tuple[keras.Model, ...], ...]
@@ -30,62 +33,62 @@ class Teachers:
 
 
 class Distil(keras.layers.Layer):
-    """Adds weight * temperature^2 * KL(teachers || student) to the loss while training; passes the student's answer on.
+    """Adds weight * temperature^2 * KL(teachers || student) to the training loss; returns the student's probabilities.
 
-    Input: the student's probabilities (n, 7), the view it had of the images (n, h, w, 1), and their fold, int (n,),
-    the same for all of a batch. Both answers are softened by the temperature. Several teachers speak with the mean of
-    their probabilities. The layer has copies of their weights, as JAX would compile weights that are not the
-    model's own into the step, gigabytes of constants; checkpoints leave them out.
+    Input: the student's probabilities (n, 7), its view of the images (n, h, w, 1), and their fold, int (n,), which all
+    images of a batch share. Student and ensemble, whose probabilities are averaged, are softened by the temperature.
+    The layer holds copies of the teachers' weights: JAX would compile weights that are not the model's into the step,
+    as gigabytes of constants. Checkpoints leave them out.
     """
 
     def __init__(self, teachers: Teachers, weight: float, temperature: float) -> None:
         super().__init__(dtype="float32")
         self.weight = weight
         self.temperature = temperature
-        self._verdicts = tuple(
-            partial(_mean_answer, tuple(self._asked(network) for network in networks)) for networks in teachers.networks
+        self._ensembles = tuple(
+            partial(_predict_mean, tuple(self._copy(network) for network in networks)) for networks in teachers.networks
         )
 
-    def _asked(self, network: keras.Model) -> Callable[[Any], Any]:
-        """What a teacher says of a view: probabilities (n, 7)."""
+    def _copy(self, network: keras.Model) -> Callable[[Any], Any]:
+        """Copy a teacher's weights into the layer; return a function from a view to its probabilities (n, 7)."""
         variables = [*network.trainable_variables, *network.non_trainable_variables]
-        own = [
+        copies = [
             self.add_weight(shape=v.shape, dtype=v.dtype, initializer="zeros", trainable=False, name=f"teacher_{i}")
             for i, v in enumerate(variables)
         ]
-        for variable, value in zip(own, variables, strict=True):
-            variable.assign(ops.convert_to_numpy(value))
-        return partial(_answer, network.stateless_call, own, len(network.trainable_variables))
+        for copy, value in zip(copies, variables, strict=True):
+            copy.assign(ops.convert_to_numpy(value))
+        return partial(_predict, network.stateless_call, copies, len(network.trainable_variables))
 
     def call(self, inputs: tuple[Any, Any, Any], training: bool = False) -> Any:
-        """The student's probabilities as they are."""
+        """Return the student's probabilities unchanged."""
         student, view, fold = inputs
         if training:
-            teacher = ops.stop_gradient(ops.switch(fold[0], self._verdicts, view))
-            soft, own = (_log_softened(p, self.temperature) for p in (teacher, student))
-            divergence = ops.mean(ops.sum(ops.exp(soft) * (soft - own), axis=-1))
+            teacher = ops.stop_gradient(ops.switch(fold[0], self._ensembles, view))
+            target, predicted = (_log_softened(p, self.temperature) for p in (teacher, student))
+            divergence = ops.mean(ops.sum(ops.exp(target) * (target - predicted), axis=-1))
             self.add_loss(self.weight * self.temperature**2 * divergence)
         return student
 
     def save_own_variables(self, store: Any) -> None:
-        """Nothing: the teachers have files of their own."""
+        """Save nothing: the teachers have files of their own."""
 
     def load_own_variables(self, store: Any) -> None:
-        """Nothing: as `save_own_variables`."""
+        """Load nothing, see `save_own_variables`."""
 
     def compute_output_shape(self, input_shape: Any) -> Any:
-        """That of the student's probabilities."""
+        """Return the shape of the student's probabilities."""
         return input_shape[0]
 
 
-def _mean_answer(teachers: Sequence[Callable[[Any], Any]], view: Any) -> Any:
+def _predict_mean(teachers: Sequence[Callable[[Any], Any]], view: Any) -> Any:
     return ops.mean(ops.stack([teacher(view) for teacher in teachers]), axis=0)
 
 
-def _answer(call: Callable[..., Any], variables: Sequence[Any], trainable: int, view: Any) -> Any:
+def _predict(call: Callable[..., Any], variables: Sequence[Any], trainable: int, view: Any) -> Any:
     values = [ops.convert_to_tensor(variable) for variable in variables]
-    answer, _ = call(values[:trainable], values[trainable:], view, training=False)
-    return ops.cast(answer, "float32")
+    probabilities, _ = call(values[:trainable], values[trainable:], view, training=False)
+    return ops.cast(probabilities, "float32")
 
 
 def _log_softened(probabilities: Any, temperature: float) -> Any:

@@ -18,7 +18,7 @@ from training.data.dataset import Dataset
 from training.fit.callbacks import (
     AverageWeights,
     Checkpoint,
-    EarlyEnd,
+    EarlyStop,
     History,
     Plateau,
     StartEpoch,
@@ -31,7 +31,7 @@ from training.fit.graph_edits import computing_in, pool_first, pool_last
 from training.fit.warm_start import own_answers
 from training.networks import NETWORKS, TEACHERS, Style
 from training.recipe import Recipe, RunError
-from training.run_folder import claim, epochs_since_best, read_history
+from training.run_folder import epochs_since_best, read_history, start_run
 
 VALIDATION_BATCH = 256
 POOLED_IMAGES = 1024
@@ -140,7 +140,7 @@ def prepare(
         some = dataset.train.images[chosen]
     fitted = None if start is None else _as_fitted(start, recipe, some)
     network, trainer = build(recipe, mean_image, fitted, teachers)
-    claim(run_folder, recipe, f"{dataset.train.digest()} {dataset.validation.digest()}")
+    start_run(run_folder, recipe, f"{dataset.train.digest()} {dataset.validation.digest()}")
     best_file = run_folder / "best.weights.h5"
     history = read_history(run_folder)
     stopped = recipe.early_stop > 0 and epochs_since_best(history) >= recipe.early_stop
@@ -168,7 +168,7 @@ def prepare(
     )
     trainer.optimizer.build(trainer.trainable_variables)  # checkpoints hold its state too
     checkpoint = Checkpoint(run_folder / "backup", len(batches))
-    if len(history) > 1 and not finished and not checkpoint.is_there():
+    if len(history) > 1 and not finished and not checkpoint.exists():
         raise RunError(f"{run_folder}: expected a checkpoint to go on from, found none; choose another run folder")
     best_accuracy = max((row["val_accuracy"] for row in history), default=None)
     averages = [layer for layer in trainer.layers if isinstance(layer, WeightAverage)]
@@ -190,7 +190,7 @@ def prepare(
             *(AverageWeights(network, layer, recipe.ema) for layer in averages),
             History(run_folder),
             *([Plateau(run_folder, recipe.learning_rate)] if recipe.schedule == "plateau" else []),
-            *([EarlyEnd(run_folder, recipe.early_stop)] if recipe.early_stop else []),
+            *([EarlyStop(run_folder, recipe.early_stop)] if recipe.early_stop else []),
             checkpoint,
             *callbacks,
             TimeLeft(recipe.epochs),

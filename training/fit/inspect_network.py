@@ -1,4 +1,4 @@
-"""A look into a network: its text diagram, its first filters, what each block sees, and checks before training."""
+"""Look into a network: its diagram, first filters and feature maps, and checks before training."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from training.recipe import Recipe
 
 
 def diagram(network: keras.Model) -> str:
-    """The network as text: one line a layer with the shape it gives and its parameters."""
+    """Return the network as text: one line per layer with its output shape and number of parameters."""
     lines = [f"{'input':<32} {_shape(network.input_shape):>14}"]
     for layer in network.layers:
         if isinstance(layer, keras.layers.InputLayer):
@@ -28,7 +28,7 @@ def diagram(network: keras.Model) -> str:
 
 
 def draw(network: keras.Model, path: Path) -> Path | None:
-    """Keras' diagram as a PNG file; None where pydot or the program Graphviz is missing."""
+    """Write Keras' diagram as a PNG file; return None where pydot or the program Graphviz is missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         keras.utils.plot_model(network, str(path), show_shapes=True, rankdir="TB", dpi=60)
@@ -38,7 +38,7 @@ def draw(network: keras.Model, path: Path) -> Path | None:
 
 
 def block_outputs(network: keras.Model, images: np.ndarray) -> dict[str, np.ndarray]:
-    """What each convolution block makes of images (n, h, w, 1): "block 1" and so on, float32 (n, h', w', channels)."""
+    """Return the feature maps of each block, "block 1" and so on, for images (n, h, w, 1): float32 (n, h', w', c)."""
     pools = [layer for layer in network.layers if isinstance(layer, keras.layers.MaxPooling2D)]
     outputs = keras.Model(network.inputs[0], [layer.output for layer in pools])(
         images.astype(np.float32), training=False
@@ -48,31 +48,28 @@ def block_outputs(network: keras.Model, images: np.ndarray) -> dict[str, np.ndar
 
 
 def first_filters(network: keras.Model) -> np.ndarray:
-    """The kernels of the first convolution: float32 (height, width, filters)."""
+    """Return the kernels of the first convolution: float32 (height, width, filters)."""
     first = next(layer for layer in network.layers if isinstance(layer, keras.layers.Conv2D))
     return keras.ops.convert_to_numpy(first.kernel)[:, :, 0]
 
 
 def initial_loss(network: keras.Model, split: Split) -> float:
-    """Mean cross-entropy of an untrained network: near ln 7 = 1.95, as it can not know anything yet."""
+    """Return the mean cross-entropy of an untrained network; it must be near ln 7 = 1.95, that of a uniform guess."""
     return score(network.predict(split.images, batch_size=256, verbose=0), split.labels).nll
 
 
 def overfit(recipe: Recipe, split: Split, *, images: int = 56, epochs: int = 30) -> list[float]:
-    """Training accuracy after each epoch on so few images, unchanged and without dropout.
+    """Train on a few images, without augmentation or dropout; return the training accuracy after each epoch.
 
-    A network that can not learn them by heart is broken, or what it is fed is.
+    It must reach 1: a network that cannot memorize a few images is broken, or its input is.
     """
     rng = np.random.default_rng(recipe.seed)
     few = split.take(rng.permutation(len(split))[:images])
-    network, _ = build(_calm(recipe), few.images.mean(axis=0))
+    plain = dataclasses.replace(recipe, conv_dropout=0.0, dense_dropout=0.0, l2=0.0)
+    network, _ = build(plain, few.images.mean(axis=0))
     network.compile(keras.optimizers.Adam(1e-3), "categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
     result = network.fit(few.images, one_hot(few.labels), batch_size=28, epochs=epochs, verbose=0)
     return [float(accuracy) for accuracy in result.history["accuracy"]]
-
-
-def _calm(recipe: Recipe) -> Recipe:
-    return dataclasses.replace(recipe, conv_dropout=0.0, dense_dropout=0.0, l2=0.0)
 
 
 def _shape(shape: tuple[Any, ...]) -> str:

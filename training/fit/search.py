@@ -1,4 +1,4 @@
-"""Comparing recipes: every combination of a small grid, each in k-fold cross-validation over Training alone."""
+"""Grid search over recipes: each combination is evaluated by k-fold cross-validation on the training images alone."""
 
 from __future__ import annotations
 
@@ -25,36 +25,40 @@ from training.recipe import SPECIAL, Recipe, RunError
 from training.run_folder import read_history
 
 FIXED = ("side_px", *SPECIAL)
-"""Fields of the recipe that one search can not vary: images have one size, networks start from nothing, untaught."""
+"""Fields of the recipe that a search cannot vary: images have one size, and networks start untrained."""
 
 KINDS: dict[str, Callable[[str], Any]] = {"int": int, "float": float, "str": str}
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One combination. choices: what it changes in the recipe. accuracies: the best of each fold, 0 to 1."""
+    """One combination: the fields of the recipe that it sets, and the best validation accuracy of each fold, 0 to 1."""
 
     choices: dict[str, Any]
     accuracies: tuple[float, ...]
 
     @property
     def name(self) -> str:
-        """The choices in words: "learning_rate=0.001, optimizer=sgd"."""
+        """The choices as text: "learning_rate=0.001, optimizer=sgd"."""
         return ", ".join(f"{name}={value}" for name, value in self.choices.items())
 
     @property
     def mean(self) -> float:
-        """Mean accuracy of the folds."""
+        """Mean accuracy over the folds."""
         return float(np.mean(self.accuracies))
 
     @property
     def deviation(self) -> float:
-        """Standard deviation between the folds; 0 for a single one."""
+        """Standard deviation over the folds; 0 for a single one."""
         return float(np.std(self.accuracies, ddof=1)) if len(self.accuracies) > 1 else 0.0
 
 
 def parse_grid(words: Sequence[str]) -> list[dict[str, Any]]:
-    """Every combination of lines such as "learning_rate=1e-3,5e-4". Raises RunError for an unknown field or value."""
+    """Return all combinations of words such as "learning_rate=1e-3,5e-4".
+
+    Raises:
+        RunError: a field is unknown or cannot vary, or a value is not of its type.
+    """
     types = {setting.name: str(setting.type) for setting in dataclasses.fields(Recipe)}
     axes: dict[str, list[Any]] = {}
     for word in words:
@@ -80,12 +84,23 @@ def search(
     count: int = 3,
     report: Callable[[str], None] = print,
 ) -> list[Result]:
-    """Fit every combination on every fold, best mean first. The same call goes on where it was stopped.
+    """Train every combination on every fold; the same call resumes where it was stopped.
 
-    Each run has a folder of its own in `folder`, which also gets search.json, search.md and search.png. The
-    accuracy is that of the best epoch on the fold's own validation images, so a little flattering, alike for all.
+    The accuracy is that of the best epoch on the fold's validation images, so it is slightly optimistic, for all
+    combinations alike.
+
+    Args:
+        base: the recipe that the combinations vary.
+        grid: the combinations, from `parse_grid`.
+        split: the training images.
+        folder: gets a run folder for each fit, search.json, search.md and search.png.
+        count: number of folds.
+        report: called with each line of progress.
+
+    Returns:
+        The results, best mean first.
     """
-    recipes = [dataclasses.replace(base, **choices) for choices in grid]  # complains before anything is fitted
+    recipes = [dataclasses.replace(base, **choices) for choices in grid]  # checks all before the first is trained
     results = []
     for choices, recipe in zip(grid, recipes, strict=True):
         accuracies = []
@@ -103,7 +118,7 @@ def search(
 
 
 def as_table(results: Sequence[Result]) -> str:
-    """The results as a Markdown table."""
+    """Return the results as a Markdown table."""
     names = list(results[0].choices)
     lines = [
         "| " + " | ".join([*names, "mean accuracy", "deviation", "folds"]) + " |",
@@ -117,7 +132,7 @@ def as_table(results: Sequence[Result]) -> str:
 
 
 def plot(results: Sequence[Result]) -> Figure:
-    """A point for each fold and a bar at the mean, best combination on top."""
+    """Draw a point for each fold and a bar at the mean, best combination on top."""
     drawing = figure(7, 0.8 + 0.4 * len(results))
     axes = plain(drawing.subplots())
     for row, result in enumerate(reversed(results)):
@@ -144,19 +159,28 @@ def _value(kind: str, text: str) -> Any:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Data, folds, the grid and the recipe it varies."""
+    """Add the options of the command to its parser."""
     add_data(parser)
-    parser.add_argument("--run", type=Path, default=Path("runs/search"), help="results; the same folder resumes")
-    parser.add_argument("--folds", type=int, default=3, help="parts of the training images (%(default)s)")
     parser.add_argument(
-        "--grid", nargs="+", required=True, metavar="NAME=VALUE,...", help="fields of the recipe with their values"
+        "--run",
+        type=Path,
+        default=Path("runs/search"),
+        help="folder of the results; the same one resumes (%(default)s)",
+    )
+    parser.add_argument("--folds", type=int, default=3, help="number of folds (%(default)s)")
+    parser.add_argument(
+        "--grid",
+        nargs="+",
+        required=True,
+        metavar="NAME=VALUE,...",
+        help="fields of the recipe and their values",
     )
     add_devices(parser)
     add_recipe(parser)
 
 
 def run(options: argparse.Namespace) -> None:
-    """compare recipes by cross-validation over the training images; prints a table, saves it and a plot"""
+    """compare recipes by cross-validation on the training images; print and save a table and a plot"""
     use_devices(options.devices)
     base, grid = recipe_of(options), parse_grid(options.grid)
     dataset = load_dataset(options.data, side_px=base.side_px, seed=base.seed)

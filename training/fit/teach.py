@@ -1,7 +1,8 @@
-"""Teachers fitted several times, each time without one fold of the training images, which they then judge.
+"""`python -m training teach`: teachers that are trained once for each fold of the training images, without that fold.
 
-Of the images it was fitted on, or of their copies, a teacher would know the label by heart. The same parts serve
-cross-validation (Stone, "Cross-validatory choice and assessment of statistical predictions", 1974).
+A teacher knows by heart the label of an image it was trained on, or of a copy of it. So each image is labeled by the
+network that has not seen it, as in cross-validation (Stone, "Cross-validatory choice and assessment of statistical
+predictions", 1974).
 """
 
 from __future__ import annotations
@@ -31,90 +32,98 @@ from training.recipe import Recipe, RunError
 from training.run_folder import read_history
 
 FOLD_SEED = 0
-"""All teachers have the same folds, whatever their own seeds: only so can they judge the same image together."""
+"""All teachers have the same folds, whatever their own seeds, so that they can label the same image together."""
 
-TOLD = "teacher.json"
-
-
-def teach(recipe: Recipe, dataset: Dataset, folder: Path, count: int, report: Callable[[str], None] = print) -> float:
-    """Fit a teacher `count` times, each without one fold; the same call goes on where it was stopped.
-
-    Each has a run folder fold0, fold1, ... in `folder` and is exported there; its best epoch is chosen on the
-    validation images. Returns the share of the training images labelled right by the one that has not seen them.
-    """
-    fold = fold_of(dataset.train, count, FOLD_SEED)
-    _claim(folder, {"folds": count, "images": dataset.train.digest()})
-    right = 0.0
-    for i in range(count):
-        keras.utils.clear_session()
-        report(f"fold {i + 1} of {count}")
-        unseen = dataset.train.take(np.flatnonzero(fold == i))
-        part = replace(dataset, train=dataset.train.take(np.flatnonzero(fold != i)))
-        run = folder / f"fold{i}"
-        network = fit(recipe, part, run, report=report)
-        export(network, run, recipe=recipe, epochs=len(read_history(run)))
-        right += accuracy(network, unseen) * len(unseen)
-    return right / len(dataset.train)
-
-
-def read_teachers(folders: Sequence[Path], train: Split, precision: str = "float32") -> Teachers:
-    """The teachers that `teach` left in these folders, to compute in this precision.
-
-    Raises RunError where they are missing, unfinished, or were fitted on other images or folds; ModelError for files
-    that can not be loaded.
-    """
-    told = [_read(folder) for folder in folders]
-    count = told[0]["folds"]
-    wanted = {"folds": count, "images": train.digest()}
-    for folder, found in zip(folders, told, strict=True):
-        if found != wanted:
-            raise RunError(f"{folder}: expected a teacher of these images in {count} folds, found one of {found}")
-    digest = hashlib.sha256()
-    networks = []
-    for i in range(count):
-        judges = []
-        for folder in folders:
-            model_file, weights_file = (folder / f"fold{i}" / name for name in ("model.json", "model_weights.h5"))
-            if not weights_file.is_file():
-                raise RunError(f"{folder}: expected {count} finished folds, found fold {i + 1} missing")
-            digest.update(weights_file.read_bytes())
-            judge = computing_in(precision, load_network(model_file, weights_file))
-            judge.trainable = False
-            judges.append(judge)
-        networks.append(tuple(judges))
-    return Teachers(tuple(networks), fold_of(train, count, FOLD_SEED), digest.hexdigest()[:12])
-
-
-def _claim(folder: Path, told: dict[str, Any]) -> None:
-    if (folder / TOLD).is_file() and _read(folder) != told:
-        raise RunError(f"{folder} holds a teacher of {_read(folder)}, {told} asked; choose another run folder")
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / TOLD).write_text(json.dumps(told) + "\n", encoding="utf-8")
-
-
-def _read(folder: Path) -> dict[str, Any]:
-    try:
-        told = json.loads((folder / TOLD).read_text(encoding="utf-8"))
-        return {"folds": int(told["folds"]), "images": str(told["images"])}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{folder}: expected a teacher that teach has left there, found none ({error})") from error
+TEACHER_FILE = "teacher.json"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Data, folds, folder and the recipe of the teacher."""
+    """Add the options of the command to its parser."""
     add_data(parser)
-    folder = "for train --teachers; the same folder resumes (%(default)s)"
+    folder = "folder for train --teachers; the same one resumes (%(default)s)"
     parser.add_argument("--run", type=Path, default=Path("runs/teacher"), help=folder)
-    parser.add_argument("--folds", type=int, default=5, help="parts of the training images (%(default)s)")
+    parser.add_argument("--folds", type=int, default=5, help="number of folds (%(default)s)")
     add_devices(parser)
     add_recipe(parser, network="resnet18")
 
 
 def run(options: argparse.Namespace) -> None:
-    """fit a teacher once for each fold of the training images, without that fold, so that it can judge it"""
+    """train a teacher once for each fold of the training images, without that fold, for train --teachers"""
     use_devices(options.devices)
     recipe = recipe_of(options)
     dataset = load_dataset(options.data, side_px=recipe.side_px, seed=recipe.seed)
     report_data(dataset)
     share = teach(recipe, dataset, options.run, options.folds)
-    print(f"{share:.2%} of the training images labelled right by the network that has not seen them")
+    print(f"{share:.2%} of the training images labeled correctly by the network that has not seen them")
+
+
+def teach(recipe: Recipe, dataset: Dataset, folder: Path, count: int, report: Callable[[str], None] = print) -> float:
+    """Train a teacher on all folds but one, for each fold; the same call resumes where it was stopped.
+
+    Args:
+        recipe: of every fold's network.
+        dataset: its validation images choose the best epoch of each.
+        folder: gets a run folder for each fold, fold0, fold1, ..., with the exported network.
+        count: number of folds.
+        report: called with each line of progress.
+
+    Returns:
+        The share of the training images that the network that has not seen them labels correctly.
+
+    Raises:
+        RunError: the folder holds a teacher of other images or folds.
+    """
+    fold = fold_of(dataset.train, count, FOLD_SEED)
+    wanted = {"folds": count, "images": dataset.train.digest()}
+    if (folder / TEACHER_FILE).is_file() and (found := _read(folder)) != wanted:
+        raise RunError(f"{folder} holds a teacher of {found}, {wanted} asked; choose another run folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / TEACHER_FILE).write_text(json.dumps(wanted) + "\n", encoding="utf-8")
+    correct = 0.0
+    for i in range(count):
+        keras.utils.clear_session()
+        report(f"fold {i + 1} of {count}")
+        unseen = dataset.train.take(np.flatnonzero(fold == i))
+        part = replace(dataset, train=dataset.train.take(np.flatnonzero(fold != i)))
+        run_folder = folder / f"fold{i}"
+        network = fit(recipe, part, run_folder, report=report)
+        export(network, run_folder, recipe=recipe, epochs=len(read_history(run_folder)))
+        correct += accuracy(network, unseen) * len(unseen)
+    return correct / len(dataset.train)
+
+
+def read_teachers(folders: Sequence[Path], train: Split, precision: str = "float32") -> Teachers:
+    """Load the teachers that `teach` trained in these folders, to compute in this precision.
+
+    Raises:
+        RunError: teachers are missing, unfinished, or were trained on other images or folds.
+        ModelError: a file cannot be loaded.
+    """
+    descriptions = [_read(folder) for folder in folders]
+    count = descriptions[0]["folds"]
+    wanted = {"folds": count, "images": train.digest()}
+    for folder, found in zip(folders, descriptions, strict=True):
+        if found != wanted:
+            raise RunError(f"{folder}: expected a teacher of these images in {count} folds, found one of {found}")
+    digest = hashlib.sha256()
+    ensembles = []
+    for i in range(count):
+        ensemble = []
+        for folder in folders:
+            model_file, weights_file = (folder / f"fold{i}" / name for name in ("model.json", "model_weights.h5"))
+            if not weights_file.is_file():
+                raise RunError(f"{folder}: expected {count} finished folds, found fold {i + 1} missing")
+            digest.update(weights_file.read_bytes())
+            teacher = computing_in(precision, load_network(model_file, weights_file))
+            teacher.trainable = False
+            ensemble.append(teacher)
+        ensembles.append(tuple(ensemble))
+    return Teachers(tuple(ensembles), fold_of(train, count, FOLD_SEED), digest.hexdigest()[:12])
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    try:
+        found = json.loads((folder / TEACHER_FILE).read_text(encoding="utf-8"))
+        return {"folds": int(found["folds"]), "images": str(found["images"])}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunError(f"{folder}: expected a teacher trained by teach, found none ({error})") from error

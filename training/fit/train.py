@@ -17,16 +17,16 @@ from training.run_folder import read_history
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Data, folders and every field of the recipe."""
+    """Add the options of the command to its parser."""
     add_data(parser)
     add_run(parser, Path("runs/default"))
     add_recipe(parser, (*OF_A_START, "teachers"))
-    folders = "learn from the teachers that teach left in these folders"
+    folders = "distil the teachers that teach trained in these folders"
     parser.add_argument("--teachers", dest="teacher_folders", type=Path, nargs="+", metavar="DIR", help=folders)
 
 
 def run(options: argparse.Namespace) -> None:
-    """fit a network, keep the best on the validation images, export it"""
+    """train a network and export its best epoch on the validation images"""
     use_devices(options.devices)
     recipe = recipe_of(options)
     dataset = load_dataset(options.data, side_px=recipe.side_px, seed=recipe.seed)
