@@ -11,18 +11,17 @@ looks, once for all who do.
 
 from __future__ import annotations
 
-import itertools
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol
 
 import numpy as np
 
-from mien.analysis.tracker import Tracker
+from mien.analysis.face_stream import FaceStream
+from mien.analysis.pipeline import Pipeline
 from mien.clock import Clock
 from mien.errors import SourceError
 from mien.images import draw as drawing
@@ -39,20 +38,9 @@ STOP_WITHIN_S = 2.5
 log = logging.getLogger(__name__)
 
 
-class Analyzer(Protocol):
-    """What VideoCamera needs of a pipeline."""
-
-    def analyze(self, frame: Frame, tracker: Any = None) -> Analysis:
-        """Find the faces of a frame and their expressions."""
-
-    def search(self, frame: Frame, tracker: Any) -> None:
-        """Do what `analyze` postponed; called once the frame is shown, where the tracker says so by `postponed`."""
-
-
-def default_pipeline() -> Analyzer:
+def default_pipeline() -> Pipeline:
     """The pipeline of `python main.py` without options: Haar cascade and model.json beside this file."""
     # Imported here: Keras takes seconds to load, and who hands in a pipeline need not wait for it.
-    from mien.analysis.pipeline import Pipeline
     from mien.detectors import create_detector
     from model import FacialExpressionModel
 
@@ -63,7 +51,7 @@ class VideoCamera:
     """One source, opened once and analysed once, for any number of viewers. Used once: start, then stop.
 
     source: `auto`, `demo`, webcam index, file or URL, as `mien.sources.open_source` takes it.
-    pipeline: has analyze(frame, tracker) -> Analysis; by default the built-in one.
+    pipeline: detects and classifies faces; by default the built-in one.
     size (pixels), fps: asked of a webcam. loop: play files again and again.
     save: path of an .mp4 file for the annotated video, for which see mien.recording.video.VideoWriter.
     jpeg_quality: 1..100.
@@ -73,7 +61,7 @@ class VideoCamera:
     rest_after_s: when nobody wants frames (`get_frame`, `keep_awake`) for so long, the device is let go of until
     somebody does; not while `needed` says so, with `save`, or without `loop`. None: never.
     cancelled: once it says so, `start` returns though the source is not open yet; to be stopped then.
-    The rest is for tests: how to open, track, draw and tell the time, and how patient to be.
+    The rest is for tests: how to open, analyse, draw and tell the time, and how patient to be.
 
     `snapshots` has the newest annotated picture with its analysis, or a placeholder that says what is amiss.
     """
@@ -81,7 +69,7 @@ class VideoCamera:
     def __init__(
         self,
         source: str = "auto",
-        pipeline: Analyzer | None = None,
+        pipeline: Pipeline | None = None,
         *,
         size: tuple[int, int] = (1280, 720),
         fps: float = 30,
@@ -94,7 +82,7 @@ class VideoCamera:
         needed: Callable[[], bool] = lambda: False,
         cancelled: Callable[[], bool] = lambda: False,
         open: Callable[..., Source] = open_source,
-        make_tracker: Callable[[Iterator[int]], Any] = lambda numbers: Tracker(numbers, postpones=True),
+        make_stream: Callable[[Pipeline], FaceStream] = lambda pipeline: FaceStream(pipeline, defer_detection=True),
         annotate: Callable[[Frame, Analysis], np.ndarray] = drawing.annotate,
         placeholder: Callable[[int, int, Sequence[str]], np.ndarray] = drawing.placeholder,
         clock: Clock | None = None,
@@ -106,7 +94,8 @@ class VideoCamera:
         self._pipeline = pipeline
         self._fps = fps
         self._save = None if save is None else Path(save)
-        self._make_tracker = make_tracker
+        self._make_stream = make_stream
+        self._faces: FaceStream | None = None
         self._clock = clock or Clock()
         self._tick_s = tick_s
         self._screen = Screen(
@@ -140,9 +129,6 @@ class VideoCamera:
         self._seen = threading.local()
         # The rest belongs to the inference thread.
         self._notices = Notices(self._clock)
-        self._numbers = itertools.count(1)  # of faces: no two streams share one
-        self._tracker: Any = None
-        self._tracked: tuple[int, int, int] | None = None  # stream, width, height the tracker is for
 
     def start(self) -> None:
         """Open the source and start; returns when it is open. Does nothing when already started.
@@ -161,6 +147,7 @@ class VideoCamera:
                     self._screen.writer = VideoWriter(self._save, self._fps)
                 if self._pipeline is None:
                     self._pipeline = default_pipeline()
+                self._faces = self._make_stream(self._pipeline)
                 self._feed.start()
                 if self._stopping.is_set():
                     raise SourceError("the camera was stopped while it started")
@@ -272,29 +259,17 @@ class VideoCamera:
 
     def _process(self, frame: Frame) -> None:
         """Analyse and publish one frame; what goes wrong is kept for `status` and the placeholder."""
-        assert self._pipeline is not None
+        assert self._faces is not None
         try:
-            self._screen.show(frame, self._analyze(frame))
-            if getattr(self._tracker, "postponed", False):
-                self._pipeline.search(frame, self._tracker)
+            self._screen.show(frame, self._faces.analyze(frame, frame.captured_at))
+            self._faces.detect_deferred()
         except Exception as error:  # whatever a model or detector throws: say so and go on with the next frame
             if self._pulse.fail(f"the analysis failed: {type(error).__name__}: {error}"):
                 log.exception("a frame could not be analysed")
-            self._tracked = None  # the tracker may be half way through
             return
         self._notices.flowing()
         if self._pulse.beat():
             log.info("frames can be analysed again")
-
-    def _analyze(self, frame: Frame) -> Analysis:
-        # Faces are followed within one stream of one size. A source that changes its size while frames
-        # keep flowing is not opened anew, which would only interrupt the picture: the new size is taken as it is.
-        tracked = (frame.stream, frame.width, frame.height)
-        if tracked != self._tracked:
-            self._tracker = self._make_tracker(self._numbers)
-            self._tracked = tracked
-        assert self._pipeline is not None
-        return self._pipeline.analyze(frame, self._tracker)
 
     def _tell(self, caught_up: bool) -> None:
         """While no analysed frames flow, publish a placeholder that says why."""

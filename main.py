@@ -217,6 +217,7 @@ def build_app(
     settings: Settings, components: Components, pipeline: Pipeline, camera: VideoCamera, token: str | None
 ) -> Flask:
     """Build the web app around the camera."""
+    from mien.analysis.face_stream import FaceStream
     from mien.analysis.uploads import Visitors, analyze_image
     from mien.cnn.gradcam import Explainer
     from mien.images.codecs import jpeg_to_png
@@ -224,8 +225,8 @@ def build_app(
 
     return create_app(
         camera,
-        analyze=lambda data: analyze_image(data, pipeline),
-        follow=Visitors(pipeline).analyze,
+        analyze=lambda data: analyze_image(data, pipeline.analyze),
+        follow=Visitors(lambda: FaceStream(pipeline)).analyze,
         explain=Explainer(pipeline),
         to_png=lambda snapshot: jpeg_to_png(snapshot.jpeg),
         choices=components.choices,

@@ -19,8 +19,8 @@ import cv2
 import numpy as np
 
 from benchmarks.seed_loop import SeedLoop
+from mien.analysis.face_stream import FaceStream
 from mien.analysis.pipeline import Pipeline
-from mien.analysis.tracker import Tracker
 from mien.detectors import HaarDetector
 from mien.images.codecs import encode_jpeg
 from mien.images.draw import annotate
@@ -96,7 +96,8 @@ def group_frames(width: int, height: int, count: int = FRAMES // 2) -> list[np.n
 def measure(name: str, frames: Sequence[np.ndarray], classifier: Any) -> Case:
     """Both loops over the same frames."""
     seed = SeedLoop(classifier.network)
-    pipeline, tracker = Pipeline(HaarDetector(), classifier), Tracker()
+    pipeline = Pipeline(HaarDetector(), classifier)
+    stream = FaceStream(pipeline)
     boxes: list[list[Box]] = []
     stages: dict[str, float] = {}
 
@@ -109,7 +110,7 @@ def measure(name: str, frames: Sequence[np.ndarray], classifier: Any) -> Case:
         shown: Future[None] | None = None
         for i in indices:
             frame = Frame(frames[i], i, captured_at=i / FRAME_RATE)
-            analysis = pipeline.analyze(frame, tracker)
+            analysis = stream.analyze(frame, frame.captured_at)
             note(dict(analysis.timing_ms))
             boxes.append([face.box for face in analysis.faces])
             if shown is not None:

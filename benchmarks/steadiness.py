@@ -74,11 +74,11 @@ def report(pipeline: Any) -> dict[str, float]:
 
 def measure(pipeline: Any) -> Steadiness:
     """The clip at its own pace through the pipeline, every frame."""
-    from mien.analysis.tracker import Tracker
+    from mien.analysis.face_stream import FaceStream
 
     clip = cv2.VideoCapture(str(CLIP))
     fps = clip.get(cv2.CAP_PROP_FPS)
-    tracker = Tracker()
+    stream = FaceStream(pipeline)
     numbers: set[int] = set()
     raw: list[str] = []
     confidences: list[float] = []
@@ -88,8 +88,8 @@ def measure(pipeline: Any) -> Steadiness:
         ok, pixels = clip.read()
         if not ok:
             break
-        for face in pipeline.analyze(Frame(pixels, index, captured_at=index / fps), tracker).faces:
-            numbers.add(face.id)
+        for face in stream.analyze(Frame(pixels, index), index / fps).faces:
+            numbers.add(face.id or 0)
             raw.append(EXPRESSIONS[int(np.argmax(face.raw))])
             confidences.append(float(np.max(face.raw)))
             shown.append(face.label)

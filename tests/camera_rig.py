@@ -4,7 +4,7 @@ import numpy as np
 
 from camera import VideoCamera
 from mien.errors import SourceError
-from tests.fakes import FakeClock, FakeOpener, FakePipeline, FakeSource
+from tests.fakes import FakeClock, FakeFaceStream, FakeOpener, FakePipeline, FakeSource
 from tests.patience import wait_for
 
 FRAME = (32, 24)
@@ -20,14 +20,13 @@ class Rig:
         self.pipeline = FakePipeline()
         self.clock = FakeClock()
         self.told = []
-        self.trackers = []
-        self.numbers = []
+        self.streams = []
         settings = {
             "open": self.opener,
             "clock": self.clock,
             "annotate": lambda frame, analysis: frame.pixels_bgr.copy(),
             "placeholder": self.placeholder,
-            "make_tracker": self.make_tracker,
+            "make_stream": self.make_stream,
             "tick_s": 0.01,
         }
         self.camera = VideoCamera(spec, self.pipeline, **(settings | options))
@@ -36,10 +35,9 @@ class Rig:
         self.told.append(list(lines))
         return np.full((height, width, 3), 255, np.uint8)
 
-    def make_tracker(self, numbers):
-        self.numbers.append(numbers)
-        self.trackers.append(object())
-        return self.trackers[-1]
+    def make_stream(self, pipeline):
+        self.streams.append(FakeFaceStream(pipeline))
+        return self.streams[-1]
 
     def until(self, state):
         return wait_for(lambda: (status := self.camera.status()).state == state and status)

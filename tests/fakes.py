@@ -17,7 +17,7 @@ from mien.clock import Clock
 from mien.errors import SourceError
 from mien.images.codecs import encode_jpeg
 from mien.sources.base import Source
-from mien.types import Analysis, Frame
+from mien.types import Analysis, Box, Frame
 from tests.patience import PATIENCE_S
 from tests.web_fakes import free_port
 
@@ -122,21 +122,43 @@ class FakeOpener:
 
 
 class FakePipeline:
-    """Finds no face; remembers which tracker came with which size, and raises while `error` is set."""
+    """Finds no face; remembers stream, size and index of each frame, and raises while `error` is set."""
 
     def __init__(self) -> None:
-        self.seen: list[tuple[Any, tuple[int, int], int]] = []
+        self.seen: list[tuple[int, tuple[int, int], int]] = []
         self.classifier: Any = None
         self.detector: Any = SimpleNamespace(name="fake")
         self.error: Exception | None = None
         self.threads: set[str] = set()
+        self.turn = threading.RLock()
 
-    def analyze(self, frame: Frame, tracker: Any = None) -> Analysis:
+    def analyze(self, frame: Frame) -> Analysis:
         self.threads.add(threading.current_thread().name)
         if self.error is not None:
             raise self.error
-        self.seen.append((tracker, (frame.width, frame.height), frame.index))
+        self.seen.append((frame.stream, (frame.width, frame.height), frame.index))
         return Analysis(frame.width, frame.height)
+
+    def detect(self, pixels_bgr: np.ndarray) -> list[Box]:
+        return []
+
+    def classify(self, pixels_bgr: np.ndarray, boxes: Sequence[Box]) -> np.ndarray:
+        return np.zeros((len(boxes), 7), np.float32)
+
+
+class FakeFaceStream:
+    """Analyses by the pipeline alone; `deferred`, where set, is called once each frame is shown."""
+
+    def __init__(self, pipeline: FakePipeline) -> None:
+        self.pipeline = pipeline
+        self.deferred: Callable[[], object] | None = None
+
+    def analyze(self, frame: Frame, time_s: float) -> Analysis:
+        return self.pipeline.analyze(frame)
+
+    def detect_deferred(self) -> None:
+        if self.deferred is not None:
+            self.deferred()
 
 
 class FakeCapture:

@@ -3,7 +3,6 @@
 import threading
 import time
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -51,11 +50,11 @@ def test_the_newest_frame_wins_while_the_analysis_is_busy(rig):
     busy, go_on = threading.Event(), threading.Event()
     analyze = it.pipeline.analyze
 
-    def slow(frame, tracker=None):
+    def slow(frame):
         if not it.pipeline.seen:
             busy.set()
             assert go_on.wait(PATIENCE_S)
-        return analyze(frame, tracker)
+        return analyze(frame)
 
     it.pipeline.analyze = slow
     it.camera.start()
@@ -71,27 +70,16 @@ def test_the_newest_frame_wins_while_the_analysis_is_busy(rig):
     assert len(it.pipeline.seen) == 2
 
 
-def test_a_postponed_search_does_not_hold_the_picture_up(rig):
+def test_a_deferred_detection_does_not_hold_the_picture_up(rig):
     source = FakeSource([FRAME] * 2, stepped=True)
-    tracker = SimpleNamespace(postponed=False)
-    it = rig(source, make_tracker=lambda numbers: tracker)
-    analyze, searched = it.pipeline.analyze, []
-
-    def postpone(frame, tracker):
-        tracker.postponed = frame.index == 1
-        return analyze(frame, tracker)
-
-    it.pipeline.analyze = postpone
-    it.pipeline.search = lambda frame, tracker: searched.append(
-        (frame.index, it.camera.snapshots.peek()[1].frame.index)
-    )
+    it = rig(source)
     it.camera.start()
-    source.step()
-    it.until_analysed(1)
-    assert searched == []
-    source.step()
-    wait_for(lambda: searched)
-    assert searched == [(1, 1)], "the frame to search is the one shown"
+    detected = []
+    it.streams[0].deferred = lambda: detected.append(it.camera.snapshots.peek()[1].frame.index)
+    for count in (1, 2):
+        source.step()
+        wait_for(lambda count=count: len(detected) == count)
+    assert detected == [0, 1], "the newest frame is shown before"
 
 
 def test_twenty_viewers_share_one_device_and_one_analysis(rig):
@@ -314,37 +302,28 @@ def test_a_driver_that_always_hangs_does_not_fill_the_computer_with_threads(rig)
     wait_for(lambda: len(it.opener.specs) == 5)
 
 
-def test_a_change_of_size_gets_a_fresh_tracker_and_no_interruption(rig):
+def test_a_change_of_size_is_no_interruption(rig):
     source = FakeSource([FRAME, FRAME, (48, 16), (48, 16), FRAME], stepped=True)
     it = rig(source)
     it.camera.start()
     for count in range(1, 6):
         source.step()
         it.until_analysed(count)
-    trackers = [it.trackers.index(tracker) for tracker, _, _ in it.pipeline.seen]
-    assert trackers == [0, 0, 1, 1, 2]
+    assert len({stream for stream, _, _ in it.pipeline.seen}) == 1
     assert it.told == []
     assert it.opener.specs == ["0"]
-    assert_faces_count_on(it)
     assert decode_image(it.snapshot(lambda found: found.frame.index == 4).jpeg).shape == (24, 32, 3)
 
 
-def test_a_source_opened_again_gets_a_fresh_tracker(rig):
+def test_a_source_opened_again_is_another_stream_to_the_same_analysis(rig):
     it = rig(FakeSource([FRAME, DIED]), FakeSource([FRAME]))
     it.camera.start()
     it.until_analysed(1)
     it.until_reason("it died")
     it.clock.advance(0.5)
     it.until_analysed(2)
-    assert len({id(tracker) for tracker, _, _ in it.pipeline.seen}) == 2
-    assert_faces_count_on(it)
-
-
-def assert_faces_count_on(it):
-    """All trackers take their numbers from one place, so that no two faces of a run share one."""
-    assert len(it.numbers) > 1
-    assert len(set(map(id, it.numbers))) == 1
-    assert [next(it.numbers[0]) for _ in range(2)] == [1, 2]
+    assert len({stream for stream, _, _ in it.pipeline.seen}) == 2
+    assert len(it.streams) == 1, "so that no two faces of a run share a number"
 
 
 def test_what_auto_found_is_what_is_opened_again(rig):
@@ -417,14 +396,12 @@ def test_an_error_in_the_pipeline_is_told_logged_once_and_survived(rig, caplog):
     it.until_analysed(2)
     assert it.until("live").reason is None
     assert caplog.text.count("a frame could not be analysed") == 1
-    assert it.pipeline.seen[1][0] is not it.pipeline.seen[0][0]  # the old tracker may be half way through
-    assert_faces_count_on(it)
 
 
 def test_an_analysis_that_hangs_is_told(rig):
     it = rig(FakeSource([FRAME]))
     go_on = threading.Event()
-    it.camera._pipeline.analyze = lambda *_: go_on.wait(PATIENCE_S)
+    it.pipeline.analyze = lambda frame: go_on.wait(PATIENCE_S)
     it.camera.start()
     wait_for(lambda: it.camera._pulse.is_busy)
     it.clock.advance(5)

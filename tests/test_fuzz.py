@@ -24,6 +24,7 @@ from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
+from mien.analysis.face_stream import FaceStream
 from mien.analysis.pipeline import Pipeline
 from mien.analysis.uploads import Visitors, analyze_image
 from mien.detectors import HaarDetector
@@ -58,7 +59,7 @@ def app(request, tmp_path) -> Iterator:
         camera,
         session=session,
         privacy=Privacy(),
-        follow=Visitors(Pipeline(HaarDetector(), Even())).analyze,
+        follow=Visitors(lambda: FaceStream(Pipeline(HaarDetector(), Even()))).analyze,
         choices=Choices(webcams=NoWebcams(), media=_media(tmp_path)),
         max_streams=10**6,  # the client in the process never closes a stream
     )
@@ -200,7 +201,11 @@ def analyze_broken(count: int) -> tuple[Counter, list[int]]:
     camera = FakeCamera()
     camera.publish()
     pipeline = Pipeline(HaarDetector(), Even())
-    app = create_app(camera, analyze=lambda data: analyze_image(data, pipeline), follow=Visitors(pipeline).analyze)
+    app = create_app(
+        camera,
+        analyze=lambda data: analyze_image(data, pipeline.analyze),
+        follow=Visitors(lambda: FaceStream(pipeline)).analyze,
+    )
     client, dice, files = app.test_client(), random.Random(5), originals()
     told: Counter = Counter()
     process = psutil.Process()

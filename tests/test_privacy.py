@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
+from mien.analysis.face_stream import FaceStream
 from mien.analysis.pipeline import Pipeline
-from mien.analysis.tracker import Tracker
 from mien.detectors import HaarDetector
 from mien.images.privacy import BACKGROUND_BLOCKS, FACE_BLOCKS, WHOLE_BLOCKS, Privacy, mosaic
 from mien.sources.demo import CYCLE_S, DemoSource
@@ -236,11 +236,11 @@ def test_yunet_finds_no_face(pictures, at_least: int, fuzz: int) -> None:
     assert len(clear) >= at_least
     clear = clear[:fuzz]
     assert yunet(clear[::10]) == len(clear[::10]), "it finds them all without privacy mode"
-    pipeline, tracker, privacy = Pipeline(HaarDetector(), Even()), Tracker(), Privacy(on=True)
+    stream, privacy = FaceStream(Pipeline(HaarDetector(), Even())), Privacy(on=True)
     shown = []
     for index, pixels in enumerate(clear):
         one = frame(index / 24, pixels)
-        shown.append(privacy.prepare(one, pipeline.analyze(one, tracker)).pixels_bgr)
+        shown.append(privacy.prepare(one, stream.analyze(one, one.captured_at)).pixels_bgr)
     assert yunet(shown) == 0
     whole = [mosaic(pixels, min(pixels.shape[:2]) / WHOLE_BLOCKS) for pixels in clear]
     part_covered = sum(not np.array_equal(*pair) for pair in zip(shown, whole, strict=True))

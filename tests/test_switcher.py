@@ -38,7 +38,7 @@ def watched(it):
 # --- switching
 
 
-def test_another_source_takes_over_and_gets_a_fresh_tracker(rig):
+def test_another_source_takes_over_as_another_stream(rig):
     first, second = Flowing(), Flowing(OTHER, name="clip.mp4", spec="clip.mp4")
     it = rig(first, second, spec="demo")
     watched(it)
@@ -49,7 +49,7 @@ def test_another_source_takes_over_and_gets_a_fresh_tracker(rig):
     assert first.closed.wait(PATIENCE_S)
     assert not second.closed.is_set()
     assert it.opener.specs == ["demo", "clip.mp4"]
-    assert len({id(tracker) for tracker, _, _ in it.pipeline.seen}) == 2
+    assert len({stream for stream, _, _ in it.pipeline.seen}) == 2
     assert it.told == []  # no viewer saw anything but pictures
     assert not it.camera.snapshots.closed
 
@@ -293,7 +293,7 @@ def test_nobody_watches_so_it_rests_and_wakes_when_somebody_does(rig):
     it.snapshot(lambda found: found.frame and found.frame.stream == 2)
     assert it.opener.specs == ["auto", "2"]  # what was found, not something else
     assert len(it.told) == 1
-    assert len({id(tracker) for tracker, _, _ in it.pipeline.seen}) == 2
+    assert len({stream for stream, _, _ in it.pipeline.seen}) == 2
 
 
 def test_what_auto_found_keeps_its_name_when_it_wakes(rig):
@@ -312,10 +312,10 @@ def test_a_frame_from_before_the_rest_is_not_shown_in_it(rig):
     entered, go_on = threading.Semaphore(0), threading.Semaphore(0)
     analyze = it.pipeline.analyze
 
-    def slow(frame, tracker=None):
+    def slow(frame):
         entered.release()
         assert go_on.acquire(timeout=PATIENCE_S)
-        return analyze(frame, tracker)
+        return analyze(frame)
 
     it.pipeline.analyze = slow
     it.camera.start()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from mien.analysis.face_stream import FaceStream
+from mien.analysis.pipeline import Pipeline
 from mien.analysis.uploads import FORGET_AFTER_S, MAX_SIDE_PX, MAX_VISITORS, Visitors, analyze_image
 from mien.errors import BusyError, ImageError, NotAnImageError
 from mien.images.codecs import encode_jpeg, encode_png
@@ -15,7 +18,7 @@ from mien.types import Analysis, Box, Face
 from tests.fakes import FakeClock
 from tests.patience import PATIENCE_S, wait_for
 from tests.test_contract import check
-from tests.test_pipeline import LEFT, BrightnessClassifier, ScriptedDetector, picture
+from tests.test_pipeline import LEFT, RIGHT, BrightnessClassifier, ScriptedDetector, picture
 from web import create_app
 
 IMAGE = encode_png(picture(LEFT))
@@ -23,27 +26,28 @@ KEY = "browser-1"
 EVEN = np.full(7, 1 / 7, np.float32)
 
 
-class CountingPipeline:
-    """One face whose number says how often this tracker was used, and when last."""
+class CountingStreams:
+    """Makes streams that see one face, whose number says how often this stream was used."""
 
     def __init__(self) -> None:
-        self.used: dict[int, int] = {}
-        self.kept: list = []  # so that no two trackers share an id
         self.times_s: list[float] = []
         self.error: Exception | None = None
         self.entered = threading.Event()
         self.leave = threading.Event()
         self.leave.set()
 
-    def analyze(self, frame, tracker=None) -> Analysis:
-        self.entered.set()
-        assert self.leave.wait(PATIENCE_S)
-        if self.error is not None:
-            raise self.error
-        self.kept.append(tracker)
-        self.times_s.append(frame.captured_at)
-        self.used[id(tracker)] = self.used.get(id(tracker), 0) + 1
-        return Analysis(frame.width, frame.height, (Face(Box(0, 0, 9, 9), EVEN, EVEN, self.used[id(tracker)]),))
+    def __call__(self) -> SimpleNamespace:
+        used = itertools.count(1)
+
+        def analyze(frame, time_s) -> Analysis:
+            self.entered.set()
+            assert self.leave.wait(PATIENCE_S)
+            if self.error is not None:
+                raise self.error
+            self.times_s.append(time_s)
+            return Analysis(frame.width, frame.height, (Face(Box(0, 0, 9, 9), EVEN, EVEN, next(used)),))
+
+        return SimpleNamespace(analyze=analyze)
 
 
 @pytest.fixture
@@ -52,8 +56,8 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def pipeline() -> CountingPipeline:
-    return CountingPipeline()
+def pipeline() -> CountingStreams:
+    return CountingStreams()
 
 
 @pytest.fixture
@@ -65,18 +69,15 @@ def number(visitors: Visitors, key: str = KEY) -> int | None:
     return visitors.analyze(key, IMAGE).faces[0].id
 
 
-def test_each_key_has_a_tracker_of_its_own(visitors) -> None:
+def test_each_key_has_a_stream_of_its_own(visitors) -> None:
     assert [number(visitors, key) for key in (KEY, "other-key", KEY, KEY, "other-key")] == [1, 1, 2, 3, 2]
 
 
 def test_each_key_counts_its_faces_from_1(clock) -> None:
-    def analyze(frame, tracker) -> Analysis:
-        boxes = [Box(0, 0, 9, 9), Box(20, 0, 9, 9)]
-        faces = [tracker.update(boxes, clock.monotonic()) for _ in range(2)][-1]
-        return Analysis(frame.width, frame.height, tuple(Face(face.box, EVEN, EVEN, face.id) for face in faces))
-
-    visitors = Visitors(SimpleNamespace(analyze=analyze), clock)
-    for key in (KEY, "other-key", KEY):
+    pipeline = Pipeline(ScriptedDetector([LEFT, RIGHT]), BrightnessClassifier())
+    visitors = Visitors(lambda: FaceStream(pipeline), clock)
+    for key in (KEY, "other-key"):
+        assert [face.id for face in visitors.analyze(key, IMAGE).faces] == []
         assert [face.id for face in visitors.analyze(key, IMAGE).faces] == [1, 2]
 
 
@@ -121,7 +122,7 @@ def test_one_broken_image_does_not_lose_the_faces(visitors) -> None:
     assert number(visitors) == 2
 
 
-def test_a_tracker_that_may_be_half_way_through_is_not_used_again(visitors, pipeline) -> None:
+def test_a_stream_whose_analysis_failed_is_not_used_again(visitors, pipeline) -> None:
     number(visitors)
     pipeline.error = RuntimeError("boom")
     with pytest.raises(RuntimeError):
@@ -146,9 +147,9 @@ def test_one_image_of_a_key_at_a_time_and_others_go_on(visitors, pipeline, clock
 
 
 def test_faces_keep_their_numbers_and_are_smoothed_for_real(clock) -> None:
-    from mien.analysis.pipeline import Pipeline
 
-    visitors = Visitors(Pipeline(ScriptedDetector([LEFT]), BrightnessClassifier()), clock)
+    pipeline = Pipeline(ScriptedDetector([LEFT]), BrightnessClassifier())
+    visitors = Visitors(lambda: FaceStream(pipeline), clock)
     faces = []
     for bright in [True] * 4 + [False]:
         image = encode_png(picture(LEFT) if bright else picture())
@@ -223,7 +224,7 @@ def test_without_it_there_are_no_keys(fake_camera) -> None:
 class Finder:
     """Finds one face over the lower right quarter of any picture."""
 
-    def analyze(self, frame, tracker=None):
+    def analyze(self, frame):
         self.seen = (frame.width, frame.height)
         w, h = max(1, frame.width // 2), max(1, frame.height // 2)
         return Analysis(frame.width, frame.height, (Face(Box(frame.width - w, frame.height - h, w, h), EVEN, EVEN),))
@@ -241,7 +242,7 @@ class Finder:
 )
 def test_boxes_are_in_pixels_of_the_image_as_it_was_sent(size, seen, box):
     finder = Finder()
-    analysis = analyze_image(encode_png(np.zeros((size[1], size[0], 3), np.uint8)), finder)
+    analysis = analyze_image(encode_png(np.zeros((size[1], size[0], 3), np.uint8)), finder.analyze)
     assert (analysis.width, analysis.height) == size
     assert finder.seen == seen
     assert max(seen) <= MAX_SIDE_PX
@@ -252,12 +253,11 @@ def test_boxes_are_in_pixels_of_the_image_as_it_was_sent(size, seen, box):
 @pytest.mark.parametrize("data", [b"", b"text", encode_jpeg(np.zeros((9, 9, 3), np.uint8))[:300]])
 def test_what_is_no_whole_image_is_refused(data):
     with pytest.raises(ImageError):
-        analyze_image(data, Finder())
+        analyze_image(data, Finder().analyze)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 3000), (3000, 1), (23, 24), (24, 24)])
 def test_the_real_detector_takes_the_smallest_and_narrowest(size):
-    from mien.analysis.pipeline import Pipeline
     from mien.detectors import create_detector
 
     class Nobody:
@@ -267,4 +267,4 @@ def test_the_real_detector_takes_the_smallest_and_narrowest(size):
             return np.full((len(faces), 7), 1 / 7, np.float32)
 
     image = encode_png(np.zeros((size[1], size[0], 3), np.uint8))
-    assert analyze_image(image, Pipeline(create_detector("haar"), Nobody())).faces == ()
+    assert analyze_image(image, Pipeline(create_detector("haar"), Nobody()).analyze).faces == ()

@@ -1,22 +1,21 @@
-"""From a frame to its analysis: detect, track, crop, classify. No threads, no drawing, no state of its own.
+"""From pixels to faces and expressions: detect, crop, classify. Keeps nothing from one frame to the next.
 
-OpenCV and TensorFlow each keep a thread for every core. Here they take turns, so they do not fight; measured on two
-cores, one thread for OpenCV doubles the time of a detection, and one for TensorFlow makes five faces 1.6 times slower
-and one face no faster. Drawing and encoding run in the threads of those who look.
+OpenCV and TensorFlow each run one thread per core. Here they take turns, so that they do not compete for the cores:
+measured on two cores, a single thread for OpenCV doubles the time of a detection, and a single thread for TensorFlow
+makes five faces 1.6 times slower and one face no faster. Drawing and encoding run in the threads of the viewers.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
-from mien.analysis.tracker import Track, Tracker
 from mien.detectors import Detector
 from mien.images.resize import crop_faces
 from mien.types import Analysis, Box, Face, Frame
@@ -25,87 +24,74 @@ UNSURE_BELOW = 0.5
 
 
 class Classifier(Protocol):
-    """Anything that tells expressions of gray faces apart."""
+    """Anything that classifies the expressions of gray faces."""
 
     input_size_px: tuple[int, int]
 
     def predict(self, faces: np.ndarray) -> np.ndarray:
-        """Probabilities, float32 (n, 7) in the order of EXPRESSIONS, of uint8 (n, height, width)."""
+        """Softmax probabilities, float32 (n, 7) in the order of EXPRESSIONS, of uint8 (n, height, width)."""
         ...
 
 
 class Pipeline:
-    """What camera, interface and batch share; may be called from several threads at once."""
+    """A detector and a classifier, shared by all streams and uploads; thread-safe.
+
+    What has to be remembered of a stream (face numbers, smoothing) is in `mien.analysis.face_stream.FaceStream`.
+
+        pipeline = Pipeline(create_detector("haar"), FacialExpressionModel())
+        analysis = pipeline.analyze(Frame(cv2.imread("photo.jpg")))
+        print([face.label for face in analysis.faces])
+
+    Args:
+        detector: Finds the faces.
+        classifier: Classifies them.
+        unsure_below: A face with a lower confidence, 0..1, counts as unsure.
+    """
 
     def __init__(self, detector: Detector, classifier: Classifier, *, unsure_below: float = UNSURE_BELOW) -> None:
-        """unsure_below: a face whose confidence, 0..1, is lower counts as unsure."""
         self.detector = detector
         self.classifier = classifier
         self.unsure_below = unsure_below
-        self._lock = threading.Lock()
+        self.turn = threading.RLock()
+        """Held while a frame is analysed, so that two frames do not compete for the processor."""
 
-    def analyze(self, frame: Frame, tracker: Tracker | None = None) -> Analysis:
-        """Find and classify the faces of a frame.
+    def detect(self, pixels_bgr: np.ndarray) -> list[Box]:
+        """Detect the faces in uint8 pixels (height, width, 3): boxes from left to right, inside the picture."""
+        with self.turn:
+            return self.detector.detect(pixels_bgr)
 
-        With a tracker (one for each stream) faces have numbers, steady boxes, smoothed probabilities
-        and steady labels; without one the frame stands alone and probabilities equal raw. A face that detection
-        missed stays for a while as it was: what is in its place now is perhaps a wall.
+    def classify(self, pixels_bgr: np.ndarray, boxes: Sequence[Box]) -> np.ndarray:
+        """Classify the faces in the boxes.
+
+        Args:
+            pixels_bgr: The picture, uint8 (height, width, 3).
+            boxes: Where its n faces are, in its pixels.
+
+        Returns:
+            Softmax probabilities, float32 (n, 7), in the order of EXPRESSIONS.
         """
+        with self.turn:
+            return self.classifier.predict(crop_faces(pixels_bgr, boxes, self.classifier.input_size_px))
+
+    def analyze(self, frame: Frame) -> Analysis:
+        """Detect and classify the faces of a single frame: without numbers, and with `probabilities` equal to `raw`."""
         timing_ms: dict[str, float] = {}
-        with self._lock:
-            with _timed(timing_ms, "track"):
-                if tracker is not None:
-                    tracker.follow(frame.pixels_bgr)
-            with _timed(timing_ms, "detect"):
-                tracks, boxes = self._locate(frame, tracker)
-            with _timed(timing_ms, "classify"):
-                raw = self.classifier.predict(crop_faces(frame.pixels_bgr, boxes, self.classifier.input_size_px))
-        if tracker is None:
-            faces = [Face(box, p, p) for box, p in zip(boxes, raw, strict=True)]
-        else:
-            timing_ms["detect"] += tracker.postponed_ms
-            tracker.postponed_ms = 0.0
-            faces = _followed(tracks, raw, frame.captured_at)
-        faces = [replace(face, unsure=face.confidence < self.unsure_below) for face in faces]
-        return Analysis(frame.width, frame.height, tuple(faces), timing_ms)
+        with self.turn:
+            with timed(timing_ms, "detect"):
+                boxes = self.detect(frame.pixels_bgr)
+            with timed(timing_ms, "classify"):
+                raw = self.classify(frame.pixels_bgr, boxes)
+        faces = tuple(self.with_doubt(Face(box, p, p)) for box, p in zip(boxes, raw, strict=True))
+        return Analysis(frame.width, frame.height, faces, timing_ms)
 
-    def search(self, frame: Frame, tracker: Tracker) -> None:
-        """Do the detection that `analyze` has postponed in this very frame.
-
-        What is found shows in the next frame; its analysis also tells what the detection took.
-        """
-        timing_ms: dict[str, float] = {}
-        with self._lock, _timed(timing_ms, "detect"):
-            tracker.update(self.detector.detect(frame.pixels_bgr), frame.captured_at)
-        tracker.postponed = False
-        tracker.postponed_ms = timing_ms["detect"]
-
-    def _locate(self, frame: Frame, tracker: Tracker | None) -> tuple[list[Track], list[Box]]:
-        if tracker is None:
-            return [], self.detector.detect(frame.pixels_bgr)
-        due = tracker.wants_detection(frame.captured_at)
-        tracks = tracker.faces()
-        tracker.postponed = due and tracker.postpones and bool(tracks)
-        if due and not tracker.postponed:
-            tracks = tracker.update(self.detector.detect(frame.pixels_bgr), frame.captured_at)
-        return tracks, [track.box for track in tracks if track.missed_since_s is None]
-
-
-def _followed(tracks: Sequence[Track], raw: np.ndarray, time_s: float) -> list[Face]:
-    """The faces of all tracks; raw: what the network said of those that detection did not miss."""
-    seen = [track for track in tracks if track.missed_since_s is None]
-    for track, p in zip(seen, raw, strict=True):
-        probabilities = track.expression.update(p, time_s)
-        track.face = Face(track.box, probabilities, p, track.id, track.expression.label)
-    return [
-        replace(track.face, box=track.box, missed=track.missed_since_s is not None)
-        for track in tracks
-        if track.face is not None
-    ]
+    def with_doubt(self, face: Face) -> Face:
+        """The same face, marked as unsure where its confidence is below `unsure_below`."""
+        return replace(face, unsure=face.confidence < self.unsure_below)
 
 
 @contextmanager
-def _timed(timing_ms: dict[str, float], stage: str) -> Any:
+def timed(timing_ms: dict[str, float], stage: str) -> Iterator[None]:
+    """Add the milliseconds that the body of the `with` statement takes to a stage."""
     start_s = time.perf_counter()
     yield
-    timing_ms[stage] = (time.perf_counter() - start_s) * 1e3
+    timing_ms[stage] = timing_ms.get(stage, 0.0) + (time.perf_counter() - start_s) * 1e3

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from mien.analysis.optical_flow import Follower, Motion
-from mien.analysis.smoothing import OneEuroFilter, SteadyExpression
-from mien.types import Box, Face
+from mien.analysis.smoothing import OneEuroFilter
+from mien.types import Box
 
 FORGET_AFTER_S = 0.7
 DETECT_EVERY_S = 0.5
@@ -36,9 +36,6 @@ class Track:
         """Whether its pixels could be followed since it was seen."""
         self._box = box
         self._filter = OneEuroFilter(_center_and_size(box), time_s)
-        self.expression = SteadyExpression()
-        self.face: Face | None = None
-        """As it was last classified."""
 
     @property
     def box(self) -> Box:
@@ -91,13 +88,7 @@ class Tracker:
     the same ones, so that no two faces share a number.
     """
 
-    def __init__(self, numbers: Iterator[int] | None = None, *, postpones: bool = False) -> None:
-        """postpones: see `mien.analysis.pipeline.Pipeline.search`."""
-        self.postpones = postpones
-        self.postponed = False
-        """Whether a detection was due in the newest frame and is still to be done."""
-        self.postponed_ms = 0.0
-        """What the detection of the frame before took after it was shown."""
+    def __init__(self, numbers: Iterator[int] | None = None) -> None:
         self._tracks: list[Track] = []
         self._numbers = itertools.count(1) if numbers is None else numbers
         self._follower = Follower()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Protocol
 
-from mien.analysis.tracker import Tracker
+from mien.analysis.face_stream import FaceStream
 from mien.clock import Clock
 from mien.errors import BusyError, ImageError
 from mien.images.codecs import decode_image
@@ -21,24 +21,17 @@ FORGET_AFTER_S = 10.0
 RETRY_IN_S = 0.2
 
 
-class Analyzer(Protocol):
-    """What is needed of a pipeline."""
-
-    def analyze(self, frame: Frame, tracker: Any = None) -> Analysis:
-        """Find the faces of a frame and their expressions."""
-
-
-def analyze_image(data: bytes, pipeline: Analyzer, tracker: Any = None, time_s: float = 0.0) -> Analysis:
+def analyze_image(data: bytes, analyze: Callable[[Frame], Analysis]) -> Analysis:
     """Find the faces of an image file held in memory; boxes in pixels of the image turned upright.
 
-    tracker: that of the images before, for one of a sequence; time_s: when it came, in seconds that never fall.
+    analyze: finds the faces of a frame, such as `Pipeline.analyze`.
     Raises ImageTooLargeError, NotAnImageError or ImageError as `mien.images.codecs.decode_image` does.
     """
     pixels_bgr = decode_image(data)
     height, width = pixels_bgr.shape[:2]
     small_bgr = fit_within(pixels_bgr, MAX_SIDE_PX)
     del pixels_bgr  # up to 150 MB
-    found = pipeline.analyze(Frame(small_bgr, captured_at=time_s), tracker)
+    found = analyze(Frame(small_bgr))
     across, down = width / found.width, height / found.height
     faces = tuple(replace(face, box=_scaled(face.box, across, down, width, height)) for face in found.faces)
     return Analysis(width, height, faces, found.timing_ms)
@@ -52,8 +45,8 @@ def _scaled(box: Box, across: float, down: float, width: int, height: int) -> Bo
 
 
 class _Visitor:
-    def __init__(self, tracker: Any) -> None:
-        self.tracker = tracker
+    def __init__(self, stream: FaceStream) -> None:
+        self.stream = stream
         self.busy = False
         self.seen_at_s = 0.0
 
@@ -61,11 +54,11 @@ class _Visitor:
 class Visitors:
     """Follows the faces of up to MAX_VISITORS senders, told apart by a key of their choice; threads may share it.
 
-    pipeline: has analyze(frame, tracker). A sender that is silent for FORGET_AFTER_S is forgotten.
+    make_stream: makes the FaceStream of a key. A sender that is silent for FORGET_AFTER_S is forgotten.
     """
 
-    def __init__(self, pipeline: Analyzer, clock: Clock | None = None) -> None:
-        self._pipeline = pipeline
+    def __init__(self, make_stream: Callable[[], FaceStream], clock: Clock | None = None) -> None:
+        self._make_stream = make_stream
         self._clock = clock or Clock()
         self._lock = threading.Lock()  # guards the one below and what is in it
         self._visitors: dict[str, _Visitor] = {}
@@ -77,11 +70,12 @@ class Visitors:
         """
         visitor = self._enter(key)
         try:
-            analysis = analyze_image(data, self._pipeline, visitor.tracker, self._clock.monotonic())
+            time_s = self._clock.monotonic()
+            analysis = analyze_image(data, lambda frame: visitor.stream.analyze(frame, time_s))
         except ImageError:  # nothing was looked at; but who never sent a picture takes no place
             self._leave(key, visitor, keep=visitor.seen_at_s > 0)
             raise
-        except BaseException:  # the tracker may be half way through
+        except BaseException:  # nothing is known of its faces any more
             self._leave(key, visitor, keep=False)
             raise
         self._leave(key, visitor, keep=True)
@@ -94,7 +88,7 @@ class Visitors:
             if visitor is None:
                 if len(self._visitors) >= MAX_VISITORS:
                     raise BusyError(f"expected at most {MAX_VISITORS} keys at once", self._place_free_in_s())
-                visitor = self._visitors[key] = _Visitor(Tracker())
+                visitor = self._visitors[key] = _Visitor(self._make_stream())
             elif visitor.busy:
                 raise BusyError("expected one image of a key at a time", RETRY_IN_S)
             visitor.busy = True

@@ -1,0 +1,135 @@
+"""Everything that is remembered of one stream of frames: which face is which, and what each has shown so far."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from mien.analysis.pipeline import Pipeline, timed
+from mien.analysis.smoothing import SteadyExpression
+from mien.analysis.tracker import Track, Tracker
+from mien.types import Analysis, Face, Frame
+
+
+@dataclass(slots=True)
+class _Memory:
+    """What is remembered of one face besides its place."""
+
+    expression: SteadyExpression = field(default_factory=SteadyExpression)
+    face: Face | None = None
+    """As it was last classified."""
+
+
+class FaceStream:
+    """Analyses the frames of one stream in their order; not to be shared between streams or threads.
+
+    Faces have numbers that are never used again, steady boxes, smoothed probabilities and stable labels. A frame from
+    another opening of the source or of another size starts a new scene, with new numbers. A face that a detection
+    missed is reported for a while with its last expression and `missed`: what is in its place now may be a wall.
+
+        stream = FaceStream(pipeline)
+        for frame in frames:
+            analysis = stream.analyze(frame, frame.media_time_s)
+
+    Args:
+        pipeline: Detects and classifies; shared with other streams.
+        defer_detection: Whether a detection that is due while faces are known is left to `detect_deferred`, so that
+            the frame can be shown before.
+    """
+
+    def __init__(self, pipeline: Pipeline, *, defer_detection: bool = False) -> None:
+        self._pipeline = pipeline
+        self._defers = defer_detection
+        self._numbers = itertools.count(1)
+        self._deferred_ms = 0.0  # what deferred detection took, until an analysis reports it
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all faces; only their numbers are not used again."""
+        self._tracker = Tracker(self._numbers)
+        self._memories: dict[int, _Memory] = {}
+        self._origin: tuple[int, int, int] | None = None  # stream, width and height of the frames
+        self._deferred: tuple[Frame, float] | None = None  # a frame in which faces have yet to be detected, its time
+
+    def analyze(self, frame: Frame, time_s: float) -> Analysis:
+        """Find, track and classify the faces of the next frame.
+
+        Args:
+            frame: The next frame of the stream.
+            time_s: Its time in seconds: of capture where the source is live, of the media where the result has to be
+                the same each time.
+
+        Returns:
+            Its faces by number; `timing_ms` has track, detect and classify, and detect includes what
+            `detect_deferred` took since the analysis before.
+        """
+        try:
+            return self._analyze(frame, time_s)
+        except BaseException:  # the tracker may have processed the frame in part
+            self.reset()
+            raise
+
+    def detect_deferred(self) -> None:
+        """Detect faces in the last frame where that was deferred; what is found is reported with the next frame."""
+        if self._deferred is None:
+            return
+        frame, time_s = self._deferred
+        self._deferred = None
+        timing_ms: dict[str, float] = {}
+        try:
+            with self._pipeline.turn, timed(timing_ms, "detect"):
+                self._tracker.update(self._pipeline.detect(frame.pixels_bgr), time_s)
+        except BaseException:
+            self.reset()
+            raise
+        self._deferred_ms = timing_ms["detect"]
+
+    def _analyze(self, frame: Frame, time_s: float) -> Analysis:
+        origin = (frame.stream, frame.width, frame.height)
+        if origin != self._origin:
+            self.reset()
+            self._origin = origin
+        timing_ms: dict[str, float] = {}
+        with self._pipeline.turn:
+            with timed(timing_ms, "track"):
+                self._tracker.follow(frame.pixels_bgr)
+            with timed(timing_ms, "detect"):
+                self._detect_where_due(frame, time_s)
+            tracks = self._tracker.faces()
+            visible = [track.box for track in tracks if track.missed_since_s is None]
+            with timed(timing_ms, "classify"):
+                raw = self._pipeline.classify(frame.pixels_bgr, visible)
+        timing_ms["detect"] += self._deferred_ms
+        self._deferred_ms = 0.0
+        return Analysis(frame.width, frame.height, tuple(self._faces(tracks, raw, time_s)), timing_ms)
+
+    def _detect_where_due(self, frame: Frame, time_s: float) -> None:
+        self._deferred = None
+        if not self._tracker.wants_detection(time_s):
+            return
+        if self._defers and self._tracker.faces():
+            self._deferred = frame, time_s
+        else:
+            self._tracker.update(self._pipeline.detect(frame.pixels_bgr), time_s)
+
+    def _faces(self, tracks: Sequence[Track], raw: np.ndarray, time_s: float) -> list[Face]:
+        """The faces of all tracks; raw: probabilities of those that detection did not miss, in the same order."""
+        probabilities = iter(raw)
+        before, self._memories = self._memories, {}
+        faces = []
+        for track in tracks:
+            assert track.id is not None
+            memory = self._memories[track.id] = before.get(track.id) or _Memory()
+            missed = track.missed_since_s is not None
+            if not missed:
+                memory.face = self._read(track, memory.expression, next(probabilities), time_s)
+            if memory.face is not None:
+                faces.append(replace(memory.face, box=track.box, missed=missed))
+        return faces
+
+    def _read(self, track: Track, expression: SteadyExpression, raw: np.ndarray, time_s: float) -> Face:
+        smoothed = expression.update(raw, time_s)
+        return self._pipeline.with_doubt(Face(track.box, smoothed, raw, track.id, expression.label))

@@ -1,0 +1,136 @@
+"""What is remembered from one frame of a stream to the next, and what is not."""
+
+import numpy as np
+import pytest
+
+from mien.analysis.face_stream import FaceStream
+from mien.analysis.pipeline import Pipeline
+from mien.analysis.tracker import DETECT_EVERY_S
+from mien.types import EXPRESSIONS, Frame
+from tests.test_pipeline import LEFT, RIGHT, BrightnessClassifier, ScriptedDetector, picture
+
+
+def stream_of(*detections, classifier=None, unsure_below=0.5, **options):
+    pipeline = Pipeline(ScriptedDetector(*detections), classifier or BrightnessClassifier(), unsure_below=unsure_below)
+    return FaceStream(pipeline, **options)
+
+
+def test_probabilities_are_smoothed_and_raw_stays():
+    stream = stream_of([LEFT])
+    for i in range(10):
+        analysis = stream.analyze(Frame(picture(LEFT), i), i / 30)
+    assert set(analysis.timing_ms) == {"track", "detect", "classify"}
+    (face,) = stream.analyze(Frame(picture(), 10), 10 / 30).faces
+    assert face.id == 1
+    assert EXPRESSIONS[int(face.raw.argmax())] == "sad"
+    assert face.label == "happy", "one odd frame does not change the label"
+
+
+@pytest.mark.parametrize(("unsure_below", "unsure"), [(0.0, False), (0.93, False), (0.95, True), (1.0, True)])
+def test_a_low_confidence_is_unsure(unsure_below, unsure):
+    stream = stream_of([LEFT], unsure_below=unsure_below)
+    for i in range(2):
+        analysis = stream.analyze(Frame(picture(LEFT), i), i / 30)
+    assert [(face.label, face.unsure) for face in analysis.faces] == [("happy", unsure)]
+
+
+def test_label_and_confidence_are_of_one_expression_while_it_changes():
+    stream, shown = stream_of([LEFT]), []
+    for i in range(60):
+        frame = Frame(picture(LEFT) if i < 30 else picture(), i)
+        for face in stream.analyze(frame, i / 30).faces:
+            assert face.confidence == pytest.approx(face.probabilities[EXPRESSIONS.index(face.label)])
+            shown.append(face.label)
+    assert shown == sorted(shown)
+    assert set(shown) == {"happy", "sad"}
+
+
+def test_a_missed_detection_is_bridged():
+    stream = stream_of([LEFT], [LEFT], [], [LEFT])
+    assert [len(stream.analyze(Frame(picture(), i), i / 30).faces) for i in range(4)] == [0, 1, 1, 1]
+
+
+def test_a_missed_face_keeps_its_expression_and_what_is_in_its_place_is_not_classified():
+    classifier = BrightnessClassifier()
+    stream = stream_of([LEFT], [LEFT], [], [LEFT], classifier=classifier)
+    _, (seen,), *missed, _, (found,) = [
+        stream.analyze(Frame(pixels), i / 10).faces for i, pixels in enumerate([picture(LEFT)] * 2 + [picture()] * 4)
+    ]
+    assert [(face.label, face.missed) for face in (seen, found)] == [("happy", False), ("sad", False)]
+    assert [(face.id, face.label, face.missed) for (face,) in missed] == [(1, "happy", True)] * 2
+    assert all((face.probabilities == seen.probabilities).all() for (face,) in missed)
+    assert [count for count, *_ in classifier.calls] == [0, 1, 0, 0, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("size", "opening", "expected"),
+    [((320, 240), 1, 1), ((321, 240), 1, 2), ((320, 200), 1, 2), ((320, 240), 2, 2)],
+    ids=["the same", "wider", "lower", "opened again"],
+)
+def test_another_size_or_opening_has_other_faces_and_no_number_is_used_twice(size, opening, expected):
+    stream = stream_of([LEFT])
+    for i in range(3):
+        (*_, last) = [stream.analyze(Frame(picture(LEFT), i, stream=1), i / 30).faces]
+    assert [face.id for face in last] == [1]
+    for i in range(3, 6):
+        frame = Frame(picture(LEFT, width=size[0], height=size[1]), i, stream=opening)
+        faces = stream.analyze(frame, i / 30).faces
+    assert [face.id for face in faces] == [expected]
+
+
+@pytest.mark.parametrize("part", ["detector", "classifier"])
+def test_after_a_failure_it_starts_anew(part):
+    stream = stream_of([LEFT])
+    for i in range(3):
+        stream.analyze(Frame(picture(LEFT), i), i / 30)
+    pipeline = stream._pipeline
+    working, broken = getattr(pipeline, part), object()
+    setattr(pipeline, part, broken)
+    with pytest.raises(AttributeError):
+        stream.analyze(Frame(picture(LEFT)), 3 / 30 + DETECT_EVERY_S)
+    setattr(pipeline, part, working)
+    shown = [[face.id for face in stream.analyze(Frame(picture(LEFT)), 1 + i / 30).faces] for i in range(2)]
+    assert shown == [[], [2]]
+
+
+def test_the_same_frames_at_the_same_times_give_the_same_faces():
+    def faces():
+        stream = stream_of([LEFT], [LEFT, RIGHT], [RIGHT])
+        return [stream.analyze(Frame(picture(LEFT), i, captured_at=np.random.rand()), i / 25).faces for i in range(40)]
+
+    for one, other in zip(faces(), faces(), strict=True):
+        assert [(face.id, face.box, face.label, face.missed) for face in one] == [
+            (face.id, face.box, face.label, face.missed) for face in other
+        ]
+        assert all(
+            (a.probabilities == b.probabilities).all() and (a.raw == b.raw).all()
+            for a, b in zip(one, other, strict=True)
+        )
+
+
+def test_a_deferred_detection_is_done_once_the_frame_is_shown():
+    stream = stream_of([LEFT], [LEFT], [LEFT, RIGHT], defer_detection=True)
+    detector = stream._pipeline.detector
+    pixels = picture(LEFT)
+    for i in range(2):
+        assert len(stream.analyze(Frame(pixels), i / 30).faces) == i, "without a face to show detection cannot wait"
+        stream.detect_deferred()
+    due_s = 1 / 30 + DETECT_EVERY_S
+    assert len(stream.analyze(Frame(pixels), due_s).faces) == 1
+    assert len(detector.rows) == 1
+    stream.detect_deferred()
+    stream.detect_deferred()  # done already
+    analysis = stream.analyze(Frame(pixels), due_s + 1 / 30)
+    assert analysis.timing_ms["detect"] > 0, "what it took is reported with the next frame"
+    assert len(analysis.faces) == 1, "the new face is not confirmed yet"
+    stream.detect_deferred()
+    assert len(stream.analyze(Frame(pixels), due_s + 2 / 30).faces) == 2
+
+
+def test_a_deferred_detection_that_is_never_done_is_due_again_in_the_next_frame():
+    stream = stream_of([LEFT], [LEFT], [RIGHT], defer_detection=True)
+    for i in range(20):
+        (*_, last) = [stream.analyze(Frame(picture(LEFT)), i / 30).faces]
+    assert [face.id for face in last] == [1]
+    stream.detect_deferred()
+    assert [face.missed for face in stream.analyze(Frame(picture(LEFT)), 20 / 30).faces] == [True]
