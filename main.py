@@ -221,10 +221,9 @@ def build_app(
     from mien.analysis.uploads import Visitors, analyze_image
     from mien.cnn.gradcam import Explainer
     from mien.images.codecs import jpeg_to_png
-    from web import create_app
+    from web import AppOptions, create_app
 
-    return create_app(
-        camera,
+    options = AppOptions(
         analyze=lambda data: analyze_image(data, pipeline.analyze),
         follow=Visitors(lambda: FaceStream(pipeline)).analyze,
         explain=Explainer(pipeline),
@@ -239,6 +238,7 @@ def build_app(
         token=token,
         names=settings.names,
     )
+    return create_app(camera, options)
 
 
 def announce(settings: Settings, camera: VideoCamera, server: Server, detector: str, token: str | None) -> None:

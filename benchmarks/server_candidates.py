@@ -22,7 +22,7 @@ from flask import Flask
 
 from mien.stream.latest import Latest
 from mien.types import Snapshot, SourceStatus
-from web.app import create_app
+from web import AppOptions, create_app
 
 FPS = 30
 JPEG_BYTES = 40_000
@@ -197,7 +197,7 @@ SERVERS: dict[str, tuple[Callable[[Flask, int], Stop], tuple[str, ...]]] = {
 def run_server(name: str, port: int) -> None:
     """Serve until a line comes on standard input; then stop, say what it cost and exit."""
     snapshots: Latest[Snapshot] = GreenLatest() if name == "gevent" else Latest()
-    stop = SERVERS[name][0](create_app(FakeCamera(snapshots), max_streams=STREAMS), port)
+    stop = SERVERS[name][0](create_app(FakeCamera(snapshots), AppOptions(max_streams=STREAMS)), port)
     began, cpu_began = time.monotonic(), time.process_time()
     sys.stdin.readline()
     cores = (time.process_time() - cpu_began) / (time.monotonic() - began)

@@ -15,7 +15,7 @@ from tests.camera_rig import Rig
 from tests.chromium import missing, start_chromium
 from tests.patience import PATIENCE_S, scaled
 from tests.web_fakes import FakeCamera, StreamClient, resize
-from web import create_app
+from web import AppOptions, create_app
 from web.server import Server
 
 
@@ -78,7 +78,7 @@ def serve() -> Iterator[Callable[..., Server]]:
     ) -> Server:
         """answers: by path, what is answered in place of the app's own answer; None leaves it to the app."""
         cameras.append(camera)
-        app = create_app(camera, **options)
+        app = create_app(camera, AppOptions(**options))
         app.before_request(lambda: answers[request.path]() if answers and request.path in answers else None)
         server = Server(app, port=port)
         server.start()

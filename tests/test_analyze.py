@@ -20,7 +20,7 @@ from mien.images.codecs import decode_image, encode_jpeg, encode_png
 from mien.types import EXPRESSIONS, Analysis
 from tests.patience import PATIENCE_S, wait_for
 from tests.web_fakes import face_showing
-from web import create_app
+from web import AppOptions, create_app
 from web.analyze import MAX_BODY_BYTES
 from web.security import is_foreign
 
@@ -36,7 +36,7 @@ def analyze(data: bytes) -> Analysis:
 
 @pytest.fixture
 def client(fake_camera):
-    return create_app(fake_camera, analyze=analyze).test_client()
+    return create_app(fake_camera, AppOptions(analyze=analyze)).test_client()
 
 
 def files(*images: bytes) -> dict:

@@ -20,11 +20,14 @@ from mien.sources.webcam import Webcams
 from mien.types import Analysis, Snapshot
 from tests.patience import PATIENCE_S
 from tests.web_fakes import FakeCamera, face_showing
-from web import create_app
-from web.openapi import DOCUMENT, PATHS, SCHEMAS
+from web import AppOptions, create_app
+from web.openapi import document
 
 IMAGE = encode_png(np.full((240, 320, 3), 90, np.uint8))
 TOKEN = "correct-horse-battery"
+
+DOCUMENT = document(create_app(FakeCamera()))
+PATHS, SCHEMAS = DOCUMENT["paths"], DOCUMENT["components"]["schemas"]
 
 
 def analyze(data: bytes) -> Analysis:
@@ -47,7 +50,7 @@ def explain(pixels, faces) -> list[bytes]:
 
 def build(camera: FakeCamera, **options):
     options.setdefault("choices", Choices(webcams=NoWebcams()))
-    return create_app(camera, analyze=analyze, to_png=png, explain=explain, **options)
+    return create_app(camera, AppOptions(analyze=analyze, to_png=png, explain=explain, **options))
 
 
 @pytest.fixture
@@ -186,7 +189,7 @@ def test_too_many_images_at_once(fake_camera) -> None:
         assert leave.wait(PATIENCE_S)
         return analyze(data)
 
-    app = create_app(fake_camera, analyze=slow, max_analyses=1)
+    app = create_app(fake_camera, AppOptions(analyze=slow, max_analyses=1))
     post = {"data": IMAGE, "content_type": "image/png"}
     first = threading.Thread(target=lambda: app.test_client().post("/api/analyze", **post))
     first.start()
@@ -250,7 +253,7 @@ def test_the_snapshot_is_the_newest_picture(client, fake_camera) -> None:
 
 def test_a_snapshot_is_encoded_once_for_all_who_ask(fake_camera) -> None:
     encoded = []
-    app = create_app(fake_camera, to_png=lambda snapshot: encoded.append(snapshot) or b"png")
+    app = create_app(fake_camera, AppOptions(to_png=lambda snapshot: encoded.append(snapshot) or b"png"))
     for _ in range(2):
         fake_camera.publish()
         for _ in range(3):

@@ -14,7 +14,7 @@ from mien.types import Analysis
 from tests.patience import wait_for
 from tests.test_contract import check
 from tests.web_fakes import FakeCamera
-from web import create_app
+from web import AppOptions, create_app
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def privacy() -> Privacy:
 @pytest.fixture
 def client(fake_camera, session, privacy):
     fake_camera.publish()
-    return create_app(fake_camera, session=session, privacy=privacy).test_client()
+    return create_app(fake_camera, AppOptions(session=session, privacy=privacy)).test_client()
 
 
 def show(camera: FakeCamera, session: SessionRecorder) -> None:
@@ -70,7 +70,7 @@ def test_a_session_is_recorded_and_downloaded_while_it_runs_and_after(client, fa
 
 def test_a_folder_that_can_not_be_written_is_told_and_the_program_goes_on(fake_camera, tmp_path) -> None:
     session = SessionRecorder(tmp_path / "no" / "such")
-    client = create_app(fake_camera, session=session).test_client()
+    client = create_app(fake_camera, AppOptions(session=session)).test_client()
     answer = client.post("/api/record", json={"on": True})
     assert answer.status_code == 409
     assert answer.json["error"].startswith("Expected a folder")

@@ -58,9 +58,13 @@ def listen():
         client.close()
 
 
-def number(snapshot: Snapshot | None) -> dict:
+def compact(state: dict) -> str:
+    return json.dumps(state, separators=(",", ":"))
+
+
+def number(snapshot: Snapshot | None) -> str:
     """A state that tells the pictures apart."""
-    return {"picture": snapshot.jpeg.decode() if snapshot else None}
+    return compact({"picture": snapshot.jpeg.decode() if snapshot else None})
 
 
 def status_of_head(server) -> int:
@@ -132,7 +136,7 @@ def test_a_state_that_changes_without_a_picture_is_told() -> None:
     snapshots: Latest[Snapshot] = Latest()
     snapshots.publish(Snapshot(b"last"))
     state = {"source": "file"}
-    stream = messages(snapshots, lambda _: dict(state), heartbeat_s=0.01)
+    stream = messages(snapshots, lambda _: compact(state), heartbeat_s=0.01)
     assert next(stream) + next(stream) + next(stream) == RETRY + b'id: -1\ndata: {"source":"file"}\n\n' + HEARTBEAT
     state["source"] = "ended"
     assert next(stream) == b'id: -1\ndata: {"source":"ended"}\n\n'
@@ -152,7 +156,7 @@ class Asked(Latest[Snapshot]):
 
 def test_a_new_picture_that_changes_nothing_is_not_looked_at_again() -> None:
     snapshots = Asked()
-    stream = messages(snapshots, lambda _: {"same": True}, now=itertools.count().__next__)
+    stream = messages(snapshots, lambda _: compact({"same": True}), now=itertools.count().__next__)
     assert [next(stream), next(stream)] == [RETRY, b'id: -0\ndata: {"same":true}\n\n']
     for _ in range(2):
         snapshots.publish(Snapshot(b"resting"))
@@ -249,7 +253,7 @@ def test_beyond_the_limit_the_answer_is_503_and_all_else_still_answers(fake_came
     refused = listen(server).response
     assert refused.status == 503
     assert int(refused.headers["Retry-After"]) > 0
-    assert "2 places" in json.load(refused)["error"]
+    assert "2 streams" in json.load(refused)["error"]
     for path in ("/", "/healthz", "/api/state"):
         with http_get(server, path) as answer:
             assert answer.status == 200

@@ -15,9 +15,9 @@ from mien.images.privacy import Privacy
 from mien.types import Snapshot
 from tests.fakes import FakeClock
 from tests.patience import PATIENCE_S
-from web import create_app
+from web import AppOptions, create_app
 from web import explain as explanations
-from web.explain import MAX_INTERVAL_S, MIN_INTERVAL_S, Pace
+from web.explain import MAX_INTERVAL_S, MIN_INTERVAL_S, Throttle
 
 PNG = heat_png(np.ones((4, 4)))
 
@@ -66,7 +66,7 @@ def test_without_a_frame_the_reason_is_told(fake_camera, picture):
         fake_camera.snapshots.publish(picture)
     assert get(fake_camera).status_code == 503
     fake_camera.current = replace(fake_camera.current, state="reconnecting", reason="unplugged")
-    answer = create_app(fake_camera, explain=explain).test_client().get("/api/explain")
+    answer = create_app(fake_camera, AppOptions(explain=explain)).test_client().get("/api/explain")
     assert answer.json == {"error": "There is no explanation: unplugged."}
     assert int(answer.headers["Retry-After"]) > 0
 
@@ -77,7 +77,7 @@ def test_a_network_that_can_not_be_explained_says_why(fake_camera):
 
     fake_camera.publish()
     for explain, reason in ((refuse, "found no convolution"), (None, "has none")):
-        answer = create_app(fake_camera, explain=explain).test_client().get("/api/explain")
+        answer = create_app(fake_camera, AppOptions(explain=explain)).test_client().get("/api/explain")
         assert answer.status_code == 503
         assert reason in answer.json["error"]
         assert "Retry-After" not in answer.headers, "it would be the same"
@@ -87,7 +87,7 @@ def test_covered_faces_are_not_explained(fake_camera):
     fake_camera.publish()
     privacy = Privacy(on=True)
     asked = []
-    app = create_app(fake_camera, explain=lambda *_: asked.append(1) or [PNG] * 2, privacy=privacy)
+    app = create_app(fake_camera, AppOptions(explain=lambda *_: asked.append(1) or [PNG] * 2, privacy=privacy))
     answer = app.test_client().get("/api/explain")
     assert answer.status_code == 503
     assert "privacy mode is on" in answer.json["error"]
@@ -99,7 +99,7 @@ def test_covered_faces_are_not_explained(fake_camera):
 def test_an_explanation_begun_before_privacy_mode_is_not_sent(fake_camera):
     covered = []
     fake_camera.publish()
-    answer = get(fake_camera, lambda pixels, faces: covered.append(1) or [PNG] * 2, is_covered=lambda: bool(covered))
+    answer = get(fake_camera, lambda pixels, faces: covered.append(1) or [PNG] * 2, is_private=lambda: bool(covered))
     assert answer.status_code == 503
 
 
@@ -111,7 +111,7 @@ def test_an_explanation_begun_before_privacy_mode_is_not_sent(fake_camera):
 )
 def test_answers_are_as_far_apart_as_they_cost(spent_s, interval_s):
     clock = FakeClock()
-    pace = Pace(clock.monotonic, clock.sleep)
+    throttle = Throttle(clock.monotonic, clock.sleep)
     begun = []
 
     def compute():
@@ -119,7 +119,7 @@ def test_answers_are_as_far_apart_as_they_cost(spent_s, interval_s):
         clock.advance(spent_s)
         return len(begun)
 
-    assert [pace(compute) for _ in range(4)] == [1, 2, 3, 4]
+    assert [throttle(compute) for _ in range(4)] == [1, 2, 3, 4]
     assert np.diff(begun) == pytest.approx(interval_s)
 
 
@@ -140,9 +140,9 @@ class Door:
 
 def test_one_answer_serves_all_who_waited_for_it(monkeypatch):
     clock = FakeClock()
-    pace = Pace(clock.monotonic, clock.sleep)
+    throttle = Throttle(clock.monotonic, clock.sleep)
     door = Door()
-    monkeypatch.setattr(pace, "_lock", door)
+    monkeypatch.setattr(throttle, "_lock", door)
     go_on = threading.Event()
     computed, answers = [], []
 
@@ -151,7 +151,7 @@ def test_one_answer_serves_all_who_waited_for_it(monkeypatch):
         assert go_on.wait(PATIENCE_S)
         return len(computed)
 
-    threads = [threading.Thread(target=lambda: answers.append(pace(compute))) for _ in range(4)]
+    threads = [threading.Thread(target=lambda: answers.append(throttle(compute))) for _ in range(4)]
     for thread in threads:
         thread.start()
         assert door.came.acquire(timeout=PATIENCE_S)
@@ -163,10 +163,10 @@ def test_one_answer_serves_all_who_waited_for_it(monkeypatch):
 
 def test_a_failure_is_the_callers_alone():
     clock = FakeClock()
-    pace = Pace(clock.monotonic, clock.sleep)
+    throttle = Throttle(clock.monotonic, clock.sleep)
     with pytest.raises(ZeroDivisionError):
-        pace(lambda: 1 / 0)
-    assert pace(lambda: "well") == "well"
+        throttle(lambda: 1 / 0)
+    assert throttle(lambda: "well") == "well"
     assert clock.slept_s == [MIN_INTERVAL_S]
 
 
@@ -180,7 +180,7 @@ def test_too_many_who_wait_are_sent_away(fake_camera, monkeypatch):
         return [PNG] * len(faces)
 
     fake_camera.publish()
-    app = create_app(fake_camera, explain=slow)
+    app = create_app(fake_camera, AppOptions(explain=slow))
     codes = []
     first = threading.Thread(target=lambda: codes.append(app.test_client().get("/api/explain").status_code))
     first.start()

@@ -34,11 +34,10 @@ from mien.sources.base import quiet_opencv
 from mien.sources.catalog import Choices
 from mien.types import Snapshot, SourceStatus
 from tests.media import composite_frame
-from tests.test_contract import NoWebcams, build
+from tests.test_contract import PATHS, NoWebcams, build
 from tests.test_privacy import Even
 from tests.web_fakes import FakeCamera
-from web import create_app
-from web.openapi import PATHS
+from web import AppOptions, create_app
 
 MODES = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
 MB = 2**20
@@ -203,8 +202,10 @@ def analyze_broken(count: int) -> tuple[Counter, list[int]]:
     pipeline = Pipeline(HaarDetector(), Even())
     app = create_app(
         camera,
-        analyze=lambda data: analyze_image(data, pipeline.analyze),
-        follow=Visitors(lambda: FaceStream(pipeline)).analyze,
+        AppOptions(
+            analyze=lambda data: analyze_image(data, pipeline.analyze),
+            follow=Visitors(lambda: FaceStream(pipeline)).analyze,
+        ),
     )
     client, dice, files = app.test_client(), random.Random(5), originals()
     told: Counter = Counter()

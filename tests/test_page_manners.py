@@ -14,7 +14,7 @@ from tests.page import appears, click, find, lists, press, says, shows, texts, v
 from tests.patience import scaled, wait_for
 from tests.test_page_sources import SOURCES, analyze, drop, jpeg
 from tests.web_fakes import free_port, resize
-from web.app import ROOT
+from web.pages import ROOT
 
 pytestmark = pytest.mark.browser
 

@@ -18,7 +18,7 @@ from mien.types import Analysis
 from tests.page import appears, changes, click, find, is_pressed, lists, press, says, shows, texts, vanishes, viewers
 from tests.patience import wait_for
 from tests.web_fakes import face_showing, free_port
-from web.app import ROOT
+from web.pages import ROOT
 
 pytestmark = pytest.mark.browser
 

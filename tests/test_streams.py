@@ -17,7 +17,8 @@ from mien.types import Snapshot
 from tests.patience import PATIENCE_S, scaled, wait_for
 from tests.web_fakes import free_port
 from web import create_app
-from web.limits import Viewers
+from web.limits import Slots, pause_s
+from web.schemas import Saving
 from web.server import AIRPLAY, DEFAULT_PORT, PORTS_TRIED, Server, ServerError, choose_port
 from web.streams import BOUNDARY, parts, plain
 
@@ -102,7 +103,7 @@ def test_a_picture_nobody_looks_at_is_not_encoded_and_one_encoding_serves_all() 
         snapshots.publish(Snapshot(boxes, plain=bare))
 
     publish(1)
-    readers = [parts(snapshots), parts(snapshots), parts(snapshots, plain(lambda _: {}))]
+    readers = [parts(snapshots), parts(snapshots), parts(snapshots, plain(lambda _: "{}"))]
     for reader in readers:
         assert next(reader) == BOUNDARY
     publish(2)
@@ -119,8 +120,11 @@ def test_a_picture_nobody_looks_at_is_not_encoded_and_one_encoding_serves_all() 
 
 
 def test_a_plain_part_has_picture_and_state_of_one_snapshot() -> None:
+    def state_json(snapshot: Snapshot) -> str:
+        return Saving(name="Kamera \u00e9\r\n", error=None, dropped=int(snapshot.encoding_ms)).to_json()
+
     snapshots: Latest[Snapshot] = Latest()
-    stream = parts(snapshots, plain(lambda snapshot: {"name": "Kamera \u00e9\r\n", "ms": snapshot.encoding_ms}))
+    stream = parts(snapshots, plain(state_json))
     ticks = iter((1.0, 1.25))
     snapshots.publish(Snapshot(b"boxes", plain=Once(lambda: b"bare", lambda: next(ticks))))
     assert next(stream) == BOUNDARY
@@ -129,7 +133,7 @@ def test_a_plain_part_has_picture_and_state_of_one_snapshot() -> None:
     assert headers.split(b"\r\n") == [
         b"Content-Type: image/jpeg",
         b"Content-Length: 4",
-        rb'X-Mien-State: {"name":"Kamera \u00e9\r\n","ms":250.0}',  # escaped: headers are ASCII and one line
+        rb'X-Mien-State: {"name":"Kamera \u00e9\r\n","error":null,"dropped":250}',  # escaped: ASCII and one line
     ]
 
 
@@ -137,32 +141,32 @@ def test_a_placeholder_is_plain_as_it_is() -> None:
     assert Snapshot(b"waiting").plain_jpeg == b"waiting"
 
 
-# ---- places
+# ---- slots
 
 
-def test_places_are_limited_and_come_back() -> None:
-    places = Viewers(2)
-    assert places.enter("a")
-    assert places.enter("a")
-    assert not places.enter("b")
-    assert places.count == 2
-    places.leave("a")
-    assert "a" in places  # the other one of that name
-    assert places.enter("b")
-    places.leave("a")
-    assert "a" not in places
+def test_slots_are_limited_and_can_be_taken_again() -> None:
+    slots = Slots(2)
+    assert slots.acquire("a")
+    assert slots.acquire("a")
+    assert not slots.acquire("b")
+    assert slots.count == 2
+    slots.release("a")
+    assert "a" in slots  # the other one of that name
+    assert slots.acquire("b")
+    slots.release("a")
+    assert "a" not in slots
 
 
-def test_places_are_never_oversold_by_threads() -> None:
-    places = Viewers(10)
+def test_threads_never_take_more_slots_than_there_are() -> None:
+    slots = Slots(10)
     with ThreadPoolExecutor(20) as pool:
-        taken = list(pool.map(lambda _: places.enter(), range(200)))
-    assert sum(taken) == places.count == 10
+        taken = list(pool.map(lambda _: slots.acquire(), range(200)))
+    assert sum(taken) == slots.count == 10
 
 
 def test_a_limit_below_one_is_refused() -> None:
-    with pytest.raises(ValueError, match="at least one"):
-        Viewers(0)
+    with pytest.raises(ValueError, match="at least 1, found 0"):
+        Slots(0)
 
 
 # ---- over the wire
@@ -183,7 +187,7 @@ def test_a_proxy_is_told_to_hold_nothing_back(fake_camera, path: str) -> None:
         assert answer.headers["X-Accel-Buffering"] == "no"
 
 
-def test_plain_pictures_come_with_their_state_and_share_the_places(fake_camera, serve, watch) -> None:
+def test_plain_pictures_come_with_their_state_and_share_the_slots(fake_camera, serve, watch) -> None:
     server = serve(fake_camera, max_streams=2)
     fake_camera.publish()
     annotated = watch(server)
@@ -199,7 +203,7 @@ def test_plain_pictures_come_with_their_state_and_share_the_places(fake_camera, 
         fake_camera.publish()
     status, headers, body = get(server, "/api/frames")
     assert (status, headers["Retry-After"]) == (503, "5")
-    assert "places are taken" in json.loads(body)["error"]
+    assert "streams is reached" in json.loads(body)["error"]
     assert get(server, "/api/frames", method="HEAD")[0] == 503
     annotated.close()
     wait_for(lambda: get(server, "/api/frames", method="HEAD")[0] == 200)
@@ -267,7 +271,7 @@ def test_beyond_the_limit_the_answer_is_503_and_the_rest_still_answers(fake_came
     status, headers, text = get(server, "/video_feed")
     assert status == 503
     assert int(headers["Retry-After"]) > 0
-    assert b"3 places are taken" in text
+    assert b"3 streams is reached" in text
     for path in ("/healthz", "/", "/api/state", "/static/app.js"):
         assert get(server, path)[0] == 200
     clients[0].close()
@@ -430,11 +434,7 @@ def test_the_url_is_what_one_types_into_a_browser(fake_camera, host: str, url: s
 
 
 def test_many_viewers_share_a_bounded_number_of_pictures() -> None:
-    viewers = Viewers(300)
-    pauses = []
-    for _ in range(300):
-        viewers.enter()
-        pauses.append(viewers.pause_s)
+    pauses = [pause_s(viewers) for viewers in range(1, 301)]
     assert pauses[:100] == [0.0] * 100, "so many get every frame"
     assert pauses[101:] == sorted(pauses[101:])
     assert all(count / pause <= 3000 + 1e-6 for count, pause in enumerate(pauses[100:], 101))

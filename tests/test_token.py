@@ -17,7 +17,7 @@ from mien.settings import Settings
 from tests.fakes import FakePipeline
 from tests.patience import PATIENCE_S, wait_for
 from tests.web_fakes import free_port
-from web import create_app, security
+from web import AppOptions, create_app, security
 
 TOKEN = "correct-horse-battery"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
@@ -26,7 +26,7 @@ BEARER = {"Authorization": f"Bearer {TOKEN}"}
 @pytest.fixture
 def app(fake_camera):
     fake_camera.publish()
-    return create_app(fake_camera, host="0.0.0.0", token=TOKEN, analyze=lambda _: 1 / 0)
+    return create_app(fake_camera, AppOptions(host="0.0.0.0", token=TOKEN, analyze=lambda _: 1 / 0))
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ def test_a_cookie_that_is_made_up_is_worth_nothing(app, client) -> None:
 
 def test_the_cookie_of_another_token_is_worth_nothing(fake_camera, client) -> None:
     client.get(f"/?token={TOKEN}")
-    changed = create_app(fake_camera, host="0.0.0.0", token=TOKEN + "2").test_client()
+    changed = create_app(fake_camera, AppOptions(host="0.0.0.0", token=TOKEN + "2")).test_client()
     cookie = client.get(f"/?token={TOKEN}").headers["Set-Cookie"].partition(";")[0]
     assert changed.get("/", headers={"Cookie": cookie}).status_code == 401
 
@@ -176,7 +176,7 @@ def test_a_token_is_made_where_the_network_can_reach(host: str, given: str | Non
 )
 def test_an_app_that_strangers_could_use_is_not_built(fake_camera, host: str, token: str | None) -> None:
     with pytest.raises(ValueError, match="token"):
-        create_app(fake_camera, host=host, token=token)
+        create_app(fake_camera, AppOptions(host=host, token=token))
 
 
 def status(url: str) -> int:

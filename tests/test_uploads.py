@@ -19,7 +19,7 @@ from tests.fakes import FakeClock
 from tests.patience import PATIENCE_S, wait_for
 from tests.test_contract import check
 from tests.test_pipeline import LEFT, RIGHT, BrightnessClassifier, ScriptedDetector, picture
-from web import create_app
+from web import AppOptions, create_app
 
 IMAGE = encode_png(picture(LEFT))
 KEY = "browser-1"
@@ -165,7 +165,7 @@ def test_faces_keep_their_numbers_and_are_smoothed_for_real(clock) -> None:
 
 @pytest.fixture
 def client(fake_camera, visitors):
-    return create_app(fake_camera, analyze=lambda _: Analysis(9, 9), follow=visitors.analyze).test_client()
+    return create_app(fake_camera, AppOptions(analyze=lambda _: Analysis(9, 9), follow=visitors.analyze)).test_client()
 
 
 def post(client, query: str = f"?track={KEY}", data: bytes = IMAGE):
@@ -217,7 +217,7 @@ def test_a_second_request_of_a_key_is_refused_while_the_first_is_answered(client
 
 
 def test_without_it_there_are_no_keys(fake_camera) -> None:
-    client = create_app(fake_camera, analyze=lambda _: Analysis(9, 9)).test_client()
+    client = create_app(fake_camera, AppOptions(analyze=lambda _: Analysis(9, 9))).test_client()
     assert client.post(f"/api/analyze?track={KEY}", data=IMAGE, content_type="image/png").status_code == 404
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from mien.types import EXPRESSIONS, Frame, Snapshot, SourceStatus
 from tests.web_fakes import FakeCamera, face_showing
-from web import create_app, security, state
+from web import AppOptions, create_app, security, state
 
 ROOT = Path(__file__).resolve().parent.parent
 STYLE = (ROOT / "static" / "style.css").read_text()
@@ -21,7 +21,7 @@ STYLE = (ROOT / "static" / "style.css").read_text()
 
 @pytest.fixture
 def app(fake_camera: FakeCamera):
-    return create_app(fake_camera, model_name="my <model>.json", detector_name="yunet")
+    return create_app(fake_camera, AppOptions(model_name="my <model>.json", detector_name="yunet"))
 
 
 @pytest.fixture
@@ -192,8 +192,8 @@ def picture(captured_at: float) -> Snapshot:
         (picture(99), SourceStatus("x", "demo"), None),
         (picture(96), SourceStatus("x", "live"), None),
         (picture(93), SourceStatus("x", "live"), "no new frame for 7 s"),
-        (None, SourceStatus("x", "live"), "no frame has come yet"),
-        (Snapshot(b"placeholder"), SourceStatus("x", "live"), "no frame has come yet"),
+        (None, SourceStatus("x", "live"), "no frame has arrived yet"),
+        (Snapshot(b"placeholder"), SourceStatus("x", "live"), "no frame has arrived yet"),
         (picture(99), SourceStatus("x", "reconnecting", "camera unplugged"), "camera unplugged"),
         (picture(99), SourceStatus("x", "ended"), "the source is ended"),
     ],
@@ -306,7 +306,7 @@ def test_live_answers_are_never_stored_and_static_files_are_checked_anew(client)
     ],
 )
 def test_only_names_that_can_be_meant_are_answered(fake_camera, host: str, named: str, code: int) -> None:
-    client = create_app(fake_camera, host=host, token="t" * 16, names=("mine.example",)).test_client()
+    client = create_app(fake_camera, AppOptions(host=host, token="t" * 16, names=("mine.example",))).test_client()
     headers = {"Host": named, "Authorization": f"Bearer {'t' * 16}"}
     for path in ("/", "/api/state"):
         assert client.get(path, headers=headers).status_code == code

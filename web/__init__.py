@@ -1,5 +1,6 @@
-"""What the browser and other programs talk to: page, streams and interface. Knows no cv2, keras or camera."""
+"""The web app: page, streams and HTTP interface. Imports no cv2, keras or camera."""
 
 from web.app import create_app
+from web.ports import AppOptions
 
-__all__ = ["create_app"]
+__all__ = ["AppOptions", "create_app"]

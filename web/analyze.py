@@ -1,4 +1,4 @@
-"""Images that programs send to be analysed: nothing is stored, not even in a temporary file."""
+"""Analysis of images that clients send; nothing is stored, not even in a temporary file."""
 
 from __future__ import annotations
 
@@ -9,68 +9,95 @@ from functools import partial
 from io import BytesIO
 from typing import IO, Any
 
-from flask import Blueprint, Request, Response, abort, jsonify, request
+from flask import Blueprint, Request, abort, request
 from werkzeug.exceptions import TooManyRequests
 
 from mien.errors import BusyError, ImageError, ImageTooLargeError, NotAnImageError
 from mien.types import Analysis
-from web.limits import Viewers
-from web.state import describe_face, sentence
-
-Analyze = Callable[[bytes], Analysis]
-"""Finds the faces of an image file; raises ImageError or one of its kinds."""
-
-Follow = Callable[[str, bytes], Analysis]
-"""The same for one of a sequence of images that share a key; raises BusyError too."""
+from web import schemas
+from web.limits import Slots
+from web.openapi import Answer, endpoint
+from web.ports import AppOptions
+from web.state import sentence
 
 KEY = "[A-Za-z0-9_-]{8,64}"
 
-MAX_IMAGES = 16
 MAX_BODY_BYTES = 64 * 1024 * 1024
-MAX_ANALYSES = 4
-"""Requests with images read and analysed at once: a bound of memory and of what the live picture has to share."""
 
 RETRY_AFTER_S = 1
 
+TRACK = {
+    "name": "track",
+    "in": "query",
+    "schema": {"type": "string", "pattern": f"^{KEY}$"},
+    "description": (
+        "A key you choose for a sequence of images: faces keep their ids and are smoothed over time. "
+        "A face is reported from the second image on in which it is detected, so never in the first. "
+        "One request per key at a time, at most 8 keys; a key expires after 10 s without a request."
+    ),
+}
+
+FILE = {"type": "string", "format": "binary"}
+FILES = {"type": "array", "items": FILE, "minItems": 1, "maxItems": schemas.MAX_IMAGES}
+FORM = {"type": "object", "properties": {"image": FILES}, "required": ["image"]}  # other fields are ignored
+IMAGE_BODY = {
+    "required": True,
+    "content": {"image/*": {"schema": FILE}, "multipart/form-data": {"schema": FORM}},
+}
+
 
 class InMemoryRequest(Request):
-    """A request whose files stay in memory; Werkzeug would write those over 500 kB to the disk."""
+    """A request whose files stay in memory; Werkzeug would write those above 500 kB to disk."""
 
     def _get_file_stream(self, *_: Any, **__: Any) -> IO[bytes]:
         return BytesIO()
 
 
-def blueprint(analyze: Analyze | None, follow: Follow | None, max_analyses: int) -> Blueprint:
-    """Route for images; without `analyze`, or with a key and without `follow`, it answers 404."""
+def blueprint(options: AppOptions) -> Blueprint:
+    """Route for images; 404 without `analyze`, or with a key but without `follow`."""
     routes = Blueprint("analyze", __name__)
-    places = Viewers(max_analyses)
+    slots = Slots(options.max_analyses)
 
     @routes.post("/api/analyze")
-    def analyze_images() -> Response:
+    @endpoint(
+        f"The faces in an image, or in up to {schemas.MAX_IMAGES} images.",
+        Answer(200, "Of one image, or of each in order.", schemas.Image | schemas.Images),
+        Answer(400, "There is no file in the field image, or track is not a valid key."),
+        Answer(413, f"More than {MAX_BODY_BYTES >> 20} MB, too many pixels, or too many images."),
+        Answer(415, "Not an image."),
+        Answer(422, "A damaged image."),
+        Answer(429, "Too many concurrent requests.", retry=True),
+        parameters=(TRACK,),
+        other_body=IMAGE_BODY,
+    )
+    def analyze_images() -> schemas.Image | schemas.Images:
+        analyze, follow = options.analyze, options.follow
         if analyze is None:
             abort(404, "This program analyses no images.")
         key = request.args.get("track")
         if key is not None and follow is None:
-            abort(404, "This program follows no faces from image to image.")
+            abort(404, "This program does not track faces from image to image.")
         if key is not None and not re.fullmatch(KEY, key):
             abort(400, "Expected a key of 8 to 64 letters, digits, - or _ as track.")
-        if not places.enter():  # before the body is read: so many bodies at most are in memory
-            raise TooManyRequests(f"{places.limit} images are being analysed already.", retry_after=RETRY_AFTER_S)
+        if not slots.acquire():  # before the body is read, so that memory is limited
+            raise TooManyRequests(f"{slots.limit} images are being analysed already.", retry_after=RETRY_AFTER_S)
         try:
             if key is None or follow is None:
-                return jsonify(_answer(analyze))
-            return jsonify(_answer(partial(follow, key), max_images=1))
+                return _analyze_request(analyze)
+            return _analyze_request(partial(follow, key), max_images=1)
         except BusyError as error:
             raise TooManyRequests(sentence(error), retry_after=math.ceil(error.retry_in_s)) from error
         finally:
-            places.leave()
+            slots.release()
 
     return routes
 
 
-def _answer(analyze: Analyze, max_images: int = MAX_IMAGES) -> dict[str, Any]:
+def _analyze_request(
+    analyze: Callable[[bytes], Analysis], max_images: int = schemas.MAX_IMAGES
+) -> schemas.Image | schemas.Images:
     if request.mimetype.startswith("image/"):
-        return _one(analyze, request.get_data(cache=False))
+        return _analyze_one(analyze, request.get_data(cache=False))
     if request.mimetype != "multipart/form-data":
         abort(415, f"Expected an image/* body or a multipart field image, found {request.mimetype or 'no type'}.")
     files = request.files.getlist("image")
@@ -79,29 +106,24 @@ def _answer(analyze: Analyze, max_images: int = MAX_IMAGES) -> dict[str, Any]:
     if len(files) > max_images:
         abort(413, f"Expected at most {max_images} image{'s' * (max_images > 1)}, found {len(files)}.")
     if len(files) == 1:
-        return _one(analyze, files[0].read())
-    return {"images": [_one_of_many(analyze, file.read()) for file in files]}
+        return _analyze_one(analyze, files[0].read())
+    return schemas.Images(images=[_analyze_one_of_many(analyze, file.read()) for file in files])
 
 
-def _one(analyze: Analyze, data: bytes) -> dict[str, Any]:
+def _analyze_one(analyze: Callable[[bytes], Analysis], data: bytes) -> schemas.Image:
     try:
-        return _describe(analyze(data))
+        return schemas.Image.model_validate(analyze(data))
     except ImageError as error:
         abort(_status_of(error), sentence(error))
 
 
-def _one_of_many(analyze: Analyze, data: bytes) -> dict[str, Any]:
-    """One broken image does not cost the answer to the others."""
+def _analyze_one_of_many(analyze: Callable[[bytes], Analysis], data: bytes) -> schemas.Image | schemas.ImageError:
+    """A damaged image does not prevent the answer to the others."""
     try:
-        return _describe(analyze(data))
+        return schemas.Image.model_validate(analyze(data))
     except ImageError as error:
-        return {"error": sentence(error), "status": _status_of(error)}
+        return schemas.ImageError(error=sentence(error), status=_status_of(error))
 
 
-def _describe(analysis: Analysis) -> dict[str, Any]:
-    faces = [describe_face(face) for face in analysis.faces]
-    return {"width": analysis.width, "height": analysis.height, "faces": faces}
-
-
-def _status_of(error: ImageError) -> int:
+def _status_of(error: ImageError) -> schemas.ImageStatus:
     return 413 if isinstance(error, ImageTooLargeError) else 415 if isinstance(error, NotAnImageError) else 422

@@ -1,4 +1,4 @@
-"""How many streams and requests may be open at once, and what the others are answered."""
+"""How many streams and requests may run concurrently, and the answer to the others."""
 
 from __future__ import annotations
 
@@ -9,50 +9,65 @@ from flask import Response, jsonify, request
 RETRY_AFTER_S = 5
 
 PARTS_PER_S = 3000
-"""To all viewers together: above it (100 viewers of 30 frames a second) they get fewer, and the analysis its time."""
+"""Pictures per second, to all viewers together. Above it (100 viewers at 30 fps) each viewer gets fewer, which leaves
+processor time for the analysis."""
 
 
-class Viewers:
-    """Which streams are open. Refuses more than `limit`, so that workers are left for everything else."""
+class Slots:
+    """A limited number of concurrent uses, each with an optional name; thread-safe.
+
+    Raises:
+        ValueError: the limit is below 1.
+
+    Example:
+        slots = Slots(2)
+        if slots.acquire():
+            slots.release()
+    """
 
     def __init__(self, limit: int) -> None:
         if limit < 1:
-            raise ValueError(f"at least one stream must be allowed, found a limit of {limit}")
+            raise ValueError(f"expected a limit of at least 1, found {limit}")
         self.limit = limit
         self._lock = threading.Lock()
         self._names: list[str] = []
 
     @property
     def count(self) -> int:
-        """Streams open at this moment."""
+        """Slots in use."""
         return len(self._names)
 
     @property
-    def pause_s(self) -> float:
-        """How long each picture stays where so many watch; 0 for up to 100 viewers."""
-        return self.count / PARTS_PER_S if self.count > PARTS_PER_S / 30 else 0.0
+    def full(self) -> bool:
+        """Whether no slot is free."""
+        return self.count >= self.limit
 
     def __contains__(self, name: str) -> bool:
-        """Whether a stream of this name is open."""
+        """Whether a slot is in use under this name."""
         with self._lock:
             return name in self._names
 
-    def enter(self, name: str = "") -> bool:
-        """Take a place; False when all are taken."""
+    def acquire(self, name: str = "") -> bool:
+        """Take a slot; False if none is free."""
         with self._lock:
-            if len(self._names) >= self.limit:
+            if self.full:
                 return False
             self._names.append(name)
             return True
 
-    def leave(self, name: str = "") -> None:
-        """Give the place back."""
+    def release(self, name: str = "") -> None:
+        """Return a slot that was taken under this name."""
         with self._lock:
             self._names.remove(name)
 
 
+def pause_s(viewers: int) -> float:
+    """Minimum time between two pictures of one stream, for so many viewers; 0 for up to 100."""
+    return viewers / PARTS_PER_S if viewers > PARTS_PER_S / 30 else 0.0
+
+
 def refusal(text: str) -> Response:
-    """All places are taken: JSON for programs, a line of text for people."""
+    """The answer 503 to a stream without a slot: JSON below /api/, else a line of text."""
     response = jsonify(error=text) if request.path.startswith("/api/") else Response(f"{text}\n", mimetype="text/plain")
     response.status_code = 503
     response.headers["Retry-After"] = str(RETRY_AFTER_S)

@@ -1,260 +1,216 @@
-"""The description of the interface, OpenAPI 3.1, that /api/openapi.json gives and /api shows.
+"""Routes that describe themselves: `endpoint` declares what a view takes and answers, `document` collects it.
 
-https://spec.openapis.org/oas/v3.1.1
+The document is OpenAPI 3.1, given by /api/openapi.json and shown by /api. https://spec.openapis.org/oas/v3.1.1
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, TypeVar, get_args
 
-from flask import Blueprint, Response, jsonify, render_template
+from flask import Blueprint, Flask, Response, abort, current_app, jsonify, request
+from pydantic import ValidationError
+from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
-from web.analyze import KEY, MAX_BODY_BYTES, MAX_IMAGES
-from web.schemas import CONTROLS, SCHEMAS, Json, list_of, record, ref
-from web.streams import EVENTS_PER_S
+from web.schemas import Body, Error, Record
 
-_VIEWER = {
+MAX_JSON_BYTES = 8192
+"""Length of a JSON body; the longest that is expected names a source."""
+
+REFERENCE = "#/components/schemas/{model}"
+HTML = "text/html"
+VIEWER = {
     "name": "viewer",
     "in": "query",
     "schema": {"type": "string"},
-    "description": "A name of your own for a picture stream; state and events then tell whether it is open.",
+    "description": "A name you choose for a picture stream; state and events then report whether it is open.",
 }
-_LAST_ID = {
-    "name": "Last-Event-ID",
-    "in": "header",
-    "schema": {"type": "string"},
-    "description": "The id of the last event seen: it is not sent again.",
-}
-_TRACK = {
-    "name": "track",
-    "in": "query",
-    "schema": {"type": "string", "pattern": f"^{KEY}$"},
-    "description": (
-        "A key of your own, for one image after another: faces keep their numbers and are smoothed. "
-        "A face is told from the second image on in which it is found, so never in the first. "
-        "One request of a key at a time, at most 8 keys; forgotten after 10 s of silence."
-    ),
-}
-_RETRY = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}}
+RETRY_AFTER = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}}
 
-MODEL_CARD = Path(__file__).resolve().parent.parent / "MODEL_CARD.md"
-
-
-def _answer(description: str, schema: Json | None = None, kind: str = "application/json", **more: Any) -> Json:
-    return {"description": description, "content": {kind: {} if schema is None else {"schema": schema}}, **more}
-
-
-def _route(summary: str, *answers: tuple[int, Json], api: bool = True, **more: Any) -> Json:
-    refusal = {"Error": ref("Error")} if api else {}
-    kind = "application/json" if api else "text/html"
-    return {
-        "summary": summary,
-        **more,
-        "responses": {
-            **{str(code): answer for code, answer in answers},
-            "401": _answer("The token is missing or wrong.", refusal.get("Error"), kind),
-            "403": _answer(
-                "It names a foreign host or origin, or asks for what is not allowed.",
-                refusal.get("Error"),
-                kind,
-            ),
-        },
-    }
-
-
-def _error(description: str, **more: Any) -> Json:
-    return _answer(description, ref("Error"), **more)
-
-
-def _change(summary: str, body: str, *answers: tuple[int, Json]) -> Json:
-    """A route that changes something; body: the schema of what it is sent."""
-    return _route(
-        summary,
-        *answers,
-        (400, _error("The body is not as it should be.")),
-        (413, _error("The body is too long.")),
-        (415, _error("The body is not JSON.")),
-        requestBody={"required": True, "content": {"application/json": {"schema": ref(body)}}},
-    )
-
-
-PATHS: Json = {
-    "/": {"get": _route("The page.", (200, _answer("HTML.", kind="text/html")), api=False)},
-    "/video_feed": {
-        "get": _route(
-            "The live annotated pictures.",
-            (200, _answer("JPEG parts; the boundary is frame.", kind="multipart/x-mixed-replace")),
-            (503, _answer("All places are taken.", kind="text/plain", headers=_RETRY)),
-            api=False,
-            parameters=[_VIEWER],
-        )
-    },
-    "/api/frames": {
-        "get": _route(
-            "The live pictures without boxes and labels, each with what was found in it.",
-            (200, _answer("JPEG parts; their header X-Mien-State is a State.", kind="multipart/x-mixed-replace")),
-            (503, _error("All places are taken.", headers=_RETRY)),
-            parameters=[_VIEWER],
-        )
-    },
-    "/healthz": {
-        "get": _route(
-            "Whether frames flow.",
-            (200, _answer("They do.", ref("Health"))),
-            (503, _answer("They do not; the reason is told.", ref("Health"))),
-            api=False,
-        )
-    },
-    "/api": {"get": _route("This description, to be read.", (200, _answer("HTML.", kind="text/html")), api=False)},
-    "/model-card": {
-        "get": _route(
-            "What the network was trained on, its figures and limits.",
-            (200, _answer("HTML.", kind="text/html")),
-            api=False,
-        )
-    },
-    "/api/openapi.json": {
-        "get": _route("This description, for programs.", (200, _answer("OpenAPI 3.1.", {"type": "object"})))
-    },
-    "/api/state": {
-        "get": _route(
-            "What is seen now.", (200, _answer("The state of the newest picture.", ref("State"))), parameters=[_VIEWER]
-        )
-    },
-    "/api/events": {
-        "get": _route(
-            f"What is seen, as it is seen: an event for each analysed frame, at most {EVENTS_PER_S} a second.",
-            (200, _answer("Server-sent events; the data of each is a State.", kind="text/event-stream")),
-            (503, _error("All places are taken.", headers=_RETRY)),
-            parameters=[_VIEWER, _LAST_ID],
-        )
-    },
-    "/api/sources": {
-        "get": _route(
-            "The sources that may be chosen.",
-            (200, _answer("Demo and webcams by name, and files below --media.", ref("Sources"))),
-        )
-    },
-    "/api/source": {
-        "post": _change(
-            "Choose the source, for all. A webcam is let go of before it, or another, is opened.",
-            "Choice",
-            (200, _answer("The new source; it is open.", record({"source": ref("Source")}))),
-            (422, _error("It can not be opened; the old source goes on.")),
-            (429, _error("Another source is being opened already.", headers=_RETRY)),
-        )
-    },
-    "/api/snapshot.png": {
-        "get": _route(
-            "The newest annotated picture.",
-            (200, _answer("PNG.", kind="image/png")),
-            (503, _error("No picture flows.", headers=_RETRY)),
-        )
-    },
-    "/api/session.csv": {
-        "get": _route(
-            "The running recording so far, or the last: a row for each face of each frame; see the README.",
-            (200, _answer("CSV with a header.", kind="text/csv")),
-            (404, _error("Nothing was recorded since the program started.")),
-        )
-    },
-    "/api/record": {
-        "post": _change(
-            "Start or stop recording a session, for all.",
-            "Switch",
-            (200, _answer("The recording.", record({"recording": ref("Recording")}))),
-            (409, _error("The file can not be written.")),
-        )
-    },
-    "/api/controls": {
-        "get": _route(
-            "Whether a session is recorded, the video saved, and faces covered; to ask does not keep the camera awake.",
-            (200, _answer("As in the state.", record(CONTROLS))),
-        )
-    },
-    "/api/privacy": {
-        "post": _change(
-            "Cover faces, or show them again, for all.",
-            "Switch",
-            (200, _answer("What is so now.", record({"privacy": {"type": "boolean"}}))),
-        )
-    },
-    "/api/explain": {
-        "get": _route(
-            "Which parts of each face speak for its label (Layer-CAM), computed when asked, at most 4 times a second.",
-            (200, _answer("Of the newest picture.", ref("Explanation"))),
-            (429, _error("Too many wait for it already.", headers=_RETRY)),
-            (503, _error("No picture flows, or this network can not be explained; the reason is told.")),
-        )
-    },
-    "/api/analyze": {
-        "post": _route(
-            f"The faces of an image, or of up to {MAX_IMAGES}.",
-            (200, _answer("Of one image, or of each in its order.", {"anyOf": [ref("Image"), ref("Images")]})),
-            (400, _error("There is no file in the field image, or track is no key.")),
-            (413, _error(f"More than {MAX_BODY_BYTES >> 20} MB, too many pixels, or too many images.")),
-            (415, _error("Not an image.")),
-            (422, _error("A broken image.")),
-            (429, _error("Too many at once.", headers=_RETRY)),
-            parameters=[_TRACK],
-            requestBody={
-                "required": True,
-                "content": {
-                    "image/*": {"schema": {"type": "string", "format": "binary"}},
-                    "multipart/form-data": {
-                        "schema": {
-                            "type": "object",  # fields of other names are ignored
-                            "properties": {
-                                "image": list_of(
-                                    {"type": "string", "format": "binary"}, minItems=1, maxItems=MAX_IMAGES
-                                )
-                            },
-                            "required": ["image"],
-                        }
-                    },
-                },
-            },
-        )
-    },
-}
-
-
-DOCUMENT: Json = {
+ABOUT = {
     "openapi": "3.1.0",
     "info": {
         "title": "Mien",
         "version": "1",
         "summary": "Facial expressions in live pictures.",
-        "description": "A face shows an expression, not what a person feels: do not decide about people by it.",
+        "description": "A face shows an expression, not what a person feels: do not base decisions about people on it.",
     },
     "servers": [{"url": "/"}],
     "security": [{}, {"header": []}, {"query": []}],
-    "paths": PATHS,
-    "components": {
-        "schemas": SCHEMAS,
-        "securitySchemes": {
-            "header": {"type": "http", "scheme": "bearer", "description": "The token, where Mien asks for one."},
-            "query": {"type": "apiKey", "in": "query", "name": "token", "description": "Leaves a cookie behind."},
-        },
-    },
 }
+SECURITY = {
+    "header": {"type": "http", "scheme": "bearer", "description": "The token, if Mien requires one."},
+    "query": {"type": "apiKey", "in": "query", "name": "token", "description": "Sets a cookie, so it is needed once."},
+}
+
+Json = dict[str, Any]
+BodyModel = TypeVar("BodyModel", bound=Body)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer of a route.
+
+    Args:
+        status: the HTTP status.
+        description: when it is given, or what it holds.
+        content: the model of a JSON answer, a union of models, or the media type of any other answer.
+        retry: whether it has the header Retry-After.
+    """
+
+    status: int
+    description: str
+    content: Any = Error
+    retry: bool = False
+
+    def describe(self) -> Json:
+        """The answer as an OpenAPI response object."""
+        if isinstance(self.content, str):
+            content: Json = {self.content: {}}
+        else:
+            content = {"application/json": {"schema": _reference(self.content)}}
+        headers = {"headers": RETRY_AFTER} if self.retry else {}
+        return {"description": self.description, "content": content, **headers}
+
+
+@dataclass(frozen=True)
+class Operation:
+    """What is declared of a route.
+
+    Args:
+        summary: what the route is for.
+        answers: every answer but those that `all_answers` adds.
+        parameters: of the query and of headers, as OpenAPI parameter objects.
+        body: the model of a JSON body.
+        other_body: a body that is no JSON, as an OpenAPI request body object.
+    """
+
+    summary: str
+    answers: tuple[Answer, ...]
+    parameters: tuple[Json, ...] = ()
+    body: type[Body] | None = None
+    other_body: Json | None = None
+
+    def all_answers(self, path: str) -> list[Answer]:
+        """The declared answers, and those of every route of its kind."""
+        refusal = Error if path.startswith("/api/") else HTML
+        answers = [
+            *self.answers,
+            Answer(401, "The token is missing or wrong.", refusal),
+            Answer(403, "The request names a foreign host or origin, or something that is not allowed.", refusal),
+        ]
+        if self.body:
+            answers.append(Answer(400, "The body does not match its schema."))
+            answers.append(Answer(413, "The body is too long."))
+            answers.append(Answer(415, "The body is not JSON."))
+        return answers
+
+    def describe(self, path: str) -> Json:
+        """The route as an OpenAPI operation object."""
+        body = self.other_body
+        if self.body:
+            body = {"required": True, "content": {"application/json": {"schema": _reference(self.body)}}}
+        return {
+            "summary": self.summary,
+            **({"parameters": list(self.parameters)} if self.parameters else {}),
+            **({"requestBody": body} if body else {}),
+            "responses": {str(answer.status): answer.describe() for answer in self.all_answers(path)},
+        }
+
+    def models(self) -> set[type[Record]]:
+        """The models of its body and its answers."""
+        contents = [self.body, Error, *(answer.content for answer in self.answers)]
+        return {model for content in contents for model in get_args(content) or [content] if isinstance(model, type)}
+
+
+def endpoint(summary: str, *answers: Answer, **more: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Declare the operation of a view, which then gets its JSON body as a model and may return one.
+
+    Args:
+        summary: what the route is for.
+        answers: see Operation.
+        more: `parameters`, `body` and `other_body` of Operation.
+
+    Returns:
+        A decorator for views that return a model, a model and a status, or what Flask accepts.
+    """
+    operation = Operation(summary, answers, **more)
+
+    def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(view)
+        def run() -> Any:
+            result = view(read_json(operation.body)) if operation.body else view()
+            record, status = result if isinstance(result, tuple) else (result, 200)
+            if not isinstance(record, Record):
+                return result
+            return Response(f"{record.to_json()}\n", status, mimetype="application/json")
+
+        run.operation = operation  # type: ignore[attr-defined]
+        return run
+
+    return decorate
+
+
+def read_json(model: type[BodyModel]) -> BodyModel:
+    """The JSON body of the request; answers 400, 413 or 415 where it is not what the model declares."""
+    request.max_content_length = MAX_JSON_BYTES
+    expected = f"Expected JSON such as {json.dumps(model.EXAMPLE)}"
+    if not request.is_json:
+        abort(415, f"{expected}, found {request.mimetype or 'no type'}.")
+    try:
+        return model.model_validate_json(request.get_data())
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        abort(400, f"{expected}. Found: {'.'.join(map(str, fault['loc'])) or 'body'}: {fault['msg']}.")
+
+
+def document(app: Flask) -> Json:
+    """The description of all routes of an app.
+
+    Raises:
+        AttributeError: a route has no declared operation.
+    """
+    paths: Json = {}
+    models: set[type[Record]] = set()
+    for rule in sorted(app.url_map.iter_rules(), key=lambda rule: rule.rule):
+        if rule.endpoint == "static":
+            continue
+        view: Any = app.view_functions[rule.endpoint]
+        operation: Operation = view.operation
+        models |= operation.models()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
+            paths.setdefault(rule.rule, {})[method.lower()] = operation.describe(rule.rule)
+    named = sorted(models, key=lambda model: model.__name__)
+    _, schemas = models_json_schema(
+        [(model, "validation") for model in named], ref_template=REFERENCE, schema_generator=_Untitled
+    )
+    return {**ABOUT, "paths": paths, "components": {"schemas": schemas["$defs"], "securitySchemes": SECURITY}}
+
+
+class _Untitled(GenerateJsonSchema):
+    """Schemas without titles, which would only repeat the names of fields and models."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
+
+
+def _reference(content: Any) -> Json:
+    """A model by its name, or any one of several."""
+    if models := get_args(content):
+        return {"anyOf": [_reference(model) for model in models]}
+    return {"$ref": REFERENCE.format(model=content.__name__)}
 
 
 def blueprint() -> Blueprint:
-    """Routes of the description."""
-    routes = Blueprint("docs", __name__)
+    """Route of the description."""
+    routes = Blueprint("openapi", __name__)
 
     @routes.get("/api/openapi.json")
-    def document() -> Response:
-        return jsonify(DOCUMENT)
-
-    @routes.get("/api")
-    def page() -> str:
-        return render_template("api.html", api=DOCUMENT)
-
-    @routes.get("/model-card")
-    def model_card() -> str:
-        return render_template("card.html", card=MODEL_CARD.read_text(encoding="utf-8"))
+    @endpoint("This description, for programs.", Answer(200, "OpenAPI 3.1.", "application/json"))
+    def openapi_json() -> Response:
+        return jsonify(document(current_app))
 
     return routes

@@ -1,87 +1,139 @@
-"""What the web needs of camera, session record, privacy mode and choice of sources, as protocols."""
+"""What the web app needs from the rest of the program: protocols, functions and options, all handed to `create_app`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
 
 from mien.stream.latest import Latest
-from mien.types import Snapshot, SourceStatus
+from mien.types import Analysis, Face, Snapshot, SourceStatus
 
 if TYPE_CHECKING:
     from mien.recording.csv_log import Recording
     from mien.recording.video import Saving
 
-StateOf = Callable[[Snapshot | None, str | None], dict[str, Any]]
-"""The state of a snapshot, for a viewer of this name."""
+
+class Camera(Protocol):
+    """A live source of analysed pictures."""
+
+    @property
+    def snapshots(self) -> Latest[Snapshot]:
+        """The newest picture with its analysis; closed together with the camera."""
+
+    @property
+    def in_use(self) -> str | None:
+        """The source that is open; None while idle."""
+
+    @property
+    def saving(self) -> Saving | None:
+        """Progress of the saved video; None if no video is saved."""
+
+    def status(self) -> SourceStatus:
+        """What the source is doing now."""
+
+    def keep_awake(self) -> None:
+        """Request frames: open an idle source, and postpone its next release."""
+
+    def switch(self, source: str) -> SourceStatus:
+        """Open another source, for all viewers. Raises SourceError if it cannot be opened."""
+
+    def show_again(self) -> None:
+        """Publish the newest picture again, after privacy mode was switched."""
 
 
 class Choices(Protocol):
-    """All the web needs of the sources that may be chosen."""
+    """The sources that may be chosen."""
 
     def cameras(self, in_use: str | None = None) -> dict[str, str]:
-        """The name of the demo and of each webcam, by what to choose."""
+        """Names of the demo and of each webcam, by the source to choose."""
 
     def files(self) -> list[str] | None:
-        """Names of files; None where none may be chosen."""
+        """Names of files; None if no files may be chosen."""
 
     def current(self, in_use: str | None) -> str | None:
-        """Which of them is open."""
+        """The one that is open."""
 
     def spec_of(self, source: str, in_use: str | None = None) -> str:
         """What to open for a choice. Raises SourceForbiddenError or another SourceError."""
 
 
-class Camera(Protocol):
-    """All the web needs of a camera."""
-
-    @property
-    def snapshots(self) -> Latest[Snapshot]:
-        """The newest picture with its analysis; closed when the camera is."""
-
-    @property
-    def in_use(self) -> str | None:
-        """The source that is open; None while it rests."""
-
-    @property
-    def saving(self) -> Saving | None:
-        """What is being saved of the annotated video; None where none is to be."""
-
-    def status(self) -> SourceStatus:
-        """What the source is doing at this moment."""
-
-    def keep_awake(self) -> None:
-        """Somebody wants frames: wake a source that rests, put off the next rest."""
-
-    def switch(self, source: str) -> SourceStatus:
-        """Show another source to all. Raises SourceError where it can not be opened."""
-
-    def show_again(self) -> None:
-        """Publish the newest picture anew, after privacy mode was switched."""
-
-
 class Session(Protocol):
-    """All the web needs of what records sessions."""
+    """Records sessions as CSV."""
 
     def start(self) -> Recording:
-        """Begin a recording, or go on with the running one. Raises RecordingError."""
+        """Start a recording, or continue the running one. Raises RecordingError."""
 
     def stop(self) -> Recording:
-        """End the running one."""
+        """Stop the running recording."""
 
     def status(self) -> Recording:
-        """The running recording, or the last."""
+        """The running recording, or the last one."""
 
     def content(self) -> tuple[str, int, Iterator[bytes]] | None:
-        """(name, bytes, pieces) of its file."""
+        """Name, length in bytes and pieces of its file; None before the first recording."""
 
 
 class Privacy(Protocol):
-    """All the web needs of privacy mode."""
+    """Privacy mode, in which faces are pixelated."""
 
     @property
     def on(self) -> bool:
-        """Whether faces are covered."""
+        """Whether faces are pixelated."""
 
     def switch(self, on: bool) -> None:
-        """Turn it on or off, for the frames to come."""
+        """Turn it on or off, from the next frame on."""
+
+
+Analyze = Callable[[bytes], Analysis]
+"""Analyses an image file; raises ImageError."""
+
+Follow = Callable[[str, bytes], Analysis]
+"""Analyses one image file of the sequence with this key; raises ImageError or BusyError."""
+
+Explain = Callable[[np.ndarray, Sequence[Face]], Sequence[bytes]]
+"""Computes a heat map, as a PNG file, for each of the faces of a BGR frame; raises MienError if it cannot."""
+
+ToPng = Callable[[Snapshot], bytes]
+"""Encodes a snapshot's annotated picture as PNG."""
+
+
+@dataclass(frozen=True)
+class AppOptions:
+    """What a web app offers and who may use it.
+
+    Args:
+        analyze: for /api/analyze; None answers 404, as with all functions and protocols that follow.
+        follow: for /api/analyze?track=KEY.
+        to_png: for /api/snapshot.png; None answers 503.
+        explain: for /api/explain; None answers 503.
+        choices: for /api/sources and /api/source.
+        session: for /api/record and /api/session.csv.
+        privacy: for /api/privacy.
+        model_name: displayed on the page.
+        detector_name: displayed on the page, and part of the state.
+        unsure: initial confidence threshold of the page, 0 to 1, below which a label counts as unsure.
+        max_streams: concurrent picture streams; more are answered with 503.
+        max_analyses: concurrent requests for analysis; more are answered with 429.
+        host: the address the server listens on; requests for a host name that cannot refer to it are refused.
+        token: secret required with every request; mandatory unless `host` is a loopback address.
+        names: additional accepted host names.
+    """
+
+    analyze: Analyze | None = None
+    follow: Follow | None = None
+    to_png: ToPng | None = None
+    explain: Explain | None = None
+    choices: Choices | None = None
+    session: Session | None = None
+    privacy: Privacy | None = None
+    model_name: str = "model.json"
+    detector_name: str = "haar"
+    unsure: float = 0.5
+    max_streams: int = 256
+    max_analyses: int = 4
+    host: str = "127.0.0.1"
+    token: str | None = None
+    names: Collection[str] = ()

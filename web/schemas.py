@@ -1,194 +1,278 @@
-"""The schemas of the interface's description: what the answers hold.
+"""What requests and answers hold, each declared once: answers are built from these models, request bodies are checked
+by them, and /api/openapi.json describes them.
 
-https://json-schema.org/draft/2020-12
+https://docs.pydantic.dev and https://json-schema.org/draft/2020-12
 """
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
 
 from mien.types import EXPRESSIONS, SourceState
-from web.analyze import MAX_IMAGES
 
-Json = dict[str, Any]
+MAX_SOURCE = 2048
+"""Characters of a source; browsers and cameras do not use longer addresses either."""
 
+MAX_IMAGES = 16
+"""Images in one request for analysis."""
 
-def record(required: Json, optional: Json | None = None) -> Json:
-    """An object with exactly these properties, the optional ones or not."""
-    return {
-        "type": "object",
-        "properties": {**required, **(optional or {})},
-        "required": list(required),
-        "additionalProperties": False,
-    }
-
-
-def ref(name: str) -> Json:
-    """A schema by its name."""
-    return {"$ref": f"#/components/schemas/{name}"}
+Label = Annotated[str, WithJsonSchema({"type": "string", "enum": list(EXPRESSIONS)})]
+Probability = Annotated[float, Field(ge=0, le=1), BeforeValidator(lambda value: round(float(value), 5))]
+Pixels = Annotated[int, BeforeValidator(int)]  # also those of NumPy
+Length = Annotated[int, Field(ge=1), BeforeValidator(int)]
+Count = Annotated[int, Field(ge=0)]
 
 
-def number(description: str, *, null: bool = False, **limits: float) -> Json:
-    """A number; `null` where it may be missing."""
-    return {"type": ["number", "null"] if null else "number", "description": description, **limits}
+class Record(BaseModel):
+    """An object with exactly the declared fields, which can also be read from the attributes of another object.
+
+    Example:
+        Box(x=4, y=8, w=100, h=100).to_json()
+    """
+
+    model_config = ConfigDict(extra="forbid", from_attributes=True, frozen=True)
+
+    def to_json(self) -> str:
+        """The object as JSON, in ASCII and on one line, without the optional fields that were not given."""
+        return self.model_dump_json(exclude_unset=True, ensure_ascii=True)
 
 
-def whole(description: str, *, null: bool = False, **limits: int) -> Json:
-    """A whole number."""
-    return {"type": ["integer", "null"] if null else "integer", "description": description, **limits}
+class Body(Record):
+    """The JSON body of a request, with an example for messages."""
+
+    EXAMPLE: ClassVar[dict[str, object]]
 
 
-def text(description: str, *, null: bool = False) -> Json:
-    """A string."""
-    return {"type": ["string", "null"] if null else "string", "description": description}
+class Error(Record):
+    """Why a request was refused."""
+
+    error: str = Field(description="What was expected, and what was found.")
 
 
-def list_of(items: Json, **limits: int) -> Json:
-    """A list."""
-    return {"type": "array", "items": items, **limits}
+class Probabilities(Record):
+    """The probability of each of the seven expressions; they sum to 1."""
+
+    angry: Probability
+    disgust: Probability
+    fear: Probability
+    happy: Probability
+    neutral: Probability
+    sad: Probability
+    surprise: Probability
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name(cls, values: Any) -> Any:
+        """Accept float32 (7,) in the order of EXPRESSIONS."""
+        return dict(zip(EXPRESSIONS, values, strict=True)) if isinstance(values, np.ndarray) else values
 
 
-_PROBABILITY = {"type": "number", "minimum": 0, "maximum": 1}
-_LABEL = {"type": "string", "enum": list(EXPRESSIONS)}
+class Box(Record):
+    """A bounding box in pixels of the original frame."""
 
-CONTROLS: Json = {
-    "recording": ref("Recording"),
-    "saving": {"anyOf": [ref("Saving"), {"type": "null"}], "description": "The annotated video; null without --save."},
-    "privacy": {"type": "boolean", "description": "Whether faces are covered, in pictures and saved video."},
-}
-"""What acts on all who watch."""
+    x: Pixels = Field(description="Left edge.")
+    y: Pixels = Field(description="Top edge.")
+    w: Length = Field(description="Width.")
+    h: Length = Field(description="Height.")
 
-SCHEMAS: Json = {
-    "Error": record({"error": text("What was expected, and what was found.")}),
-    "Probabilities": record(dict.fromkeys(EXPRESSIONS, _PROBABILITY)),
-    "Box": record(
-        {
-            "x": whole("Left edge, pixels of the original frame."),
-            "y": whole("Top edge, pixels of the original frame."),
-            "w": whole("Width in pixels.", minimum=1),
-            "h": whole("Height in pixels.", minimum=1),
-        }
-    ),
-    "Face": record(
-        {
-            "id": whole("The same number for the same face over time; null for an image that stands alone.", null=True),
-            "box": ref("Box"),
-            "label": {**_LABEL, "description": "The most probable expression, steadied where faces are followed."},
-            "confidence": {**_PROBABILITY, "description": "Probability of the label."},
-            "unsure": {"type": "boolean", "description": "Whether the confidence is too low to rely on the label."},
-            "probabilities": {**ref("Probabilities"), "description": "Smoothed over time where faces are followed."},
-            "raw": {
-                **ref("Probabilities"),
-                "description": "As the network said for this frame alone, or the last in which the face was found.",
-            },
-        }
-    ),
-    "Frame": record(
-        {
-            "index": whole("0, 1, 2, ... as captured.", minimum=0),
-            "captured_at": number("Seconds since the epoch."),
-            "media_time_s": number("Position in the file; null for a live source.", null=True),
-            "width": whole("Pixels.", minimum=1),
-            "height": whole("Pixels.", minimum=1),
-        }
-    ),
-    "Source": record(
-        {
-            "name": text("Name of the camera, file or address."),
-            "state": {"type": "string", "enum": list(get_args(SourceState))},
-            "truth": {"enum": [*EXPRESSIONS, None], "description": "What the demo shows; null while it morphs."},
-            "reason": text("Why no frames flow; null while they do.", null=True),
-            "retry_in_s": number("Seconds to the next try.", null=True),
-        }
-    ),
-    "Sources": record(
-        {
-            "sources": list_of(
-                record(
-                    {"source": text("What to choose: demo, or the number of a webcam."), "name": text("For people.")}
-                )
-            ),
-            "files": {
-                "type": ["array", "null"],
-                "items": {"type": "string"},
-                "description": "Names below the folder named at start with --media; null without it.",
-            },
-            "current": text("Which of them is open; null while it rests, and where it is none of them.", null=True),
-        }
-    ),
-    "Choice": record(
-        {
-            "source": {
-                "type": "string",
-                "minLength": 1,
-                "maxLength": 2048,
-                "description": "demo, the number of a webcam, a URL (http, https, rtsp, rtsps), or the name of a file.",
-            }
-        }
-    ),
-    "State": record(
-        {
-            "source": ref("Source"),
-            "fps": number("Analysed frames a second over the last 2 s.", minimum=0),
-            "latency_ms": number(
-                "Milliseconds from receiving a frame until its picture is ready, without camera and network.", null=True
-            ),
-            "timing_ms": {"type": "object", "additionalProperties": {"type": "number"}},
-            "viewers": whole("Picture streams that are open.", minimum=0),
-            "detector": text("What finds the faces."),
-            "frame": {"anyOf": [ref("Frame"), {"type": "null"}]},
-            "faces": list_of(ref("Face")),
-            **CONTROLS,
-        },
-        {"watching": {"type": "boolean", "description": "Whether the stream named by viewer is open."}},
-    ),
-    "Recording": record(
-        {
-            "on": {"type": "boolean"},
-            "since": number("When it was started, seconds since the epoch.", null=True),
-            "rows": whole("Written so far.", minimum=0),
-            "name": text("Of the file; null before the first recording.", null=True),
-            "error": text("Why it ended by itself; null where it did not.", null=True),
-        }
-    ),
-    "Saving": record(
-        {
-            "name": text("Of the file that is being written; null while there is none.", null=True),
-            "error": text("Why writing stopped; null while all is well.", null=True),
-            "dropped": whole("Frames that are missing in it, as the encoder was too busy.", minimum=0),
-        }
-    ),
-    "Switch": record({"on": {"type": "boolean"}}),
-    "Image": record({"width": whole("Pixels."), "height": whole("Pixels."), "faces": list_of(ref("Face"))}),
-    "ImageError": record({"error": text("Why this image has no answer."), "status": {"enum": [413, 415, 422]}}),
-    "Images": record(
-        {"images": list_of({"anyOf": [ref("Image"), ref("ImageError")]}, minItems=2, maxItems=MAX_IMAGES)}
-    ),
-    "Explanation": record(
-        {
-            "frame": whole("Index of the frame.", minimum=0),
-            "faces": list_of(
-                record(
-                    {
-                        "id": whole("The number of the face.", null=True),
-                        "label": {**_LABEL, "description": "What the heat speaks for."},
-                        "box": ref("Box"),
-                        "heat": {
-                            "type": "string",
-                            "contentEncoding": "base64",
-                            "contentMediaType": "image/png",
-                            "description": "To be laid over the box: RGBA, 48x48; where nothing speaks for it, clear.",
-                        },
-                    }
-                )
-            ),
-        }
-    ),
-    "Health": record(
-        {
-            "ok": {"type": "boolean"},
-            "state": {"type": "string", "enum": list(get_args(SourceState))},
-            "reason": text("Why no frames flow; null while they do.", null=True),
-        }
-    ),
-}
+
+class Face(Record):
+    """One face and the expression it shows."""
+
+    id: int | None = Field(description="The same number for the same face over time; null for a single image.")
+    box: Box
+    label: Label = Field(description="The most probable expression, with hysteresis where faces are tracked.")
+    confidence: Probability = Field(description="Probability of the label.")
+    unsure: bool = Field(description="Whether the confidence is too low to rely on the label.")
+    probabilities: Probabilities = Field(description="Smoothed over time where faces are tracked.")
+    raw: Probabilities = Field(
+        description="The network's output for this frame alone, or for the last one in which the face was detected."
+    )
+
+
+class Frame(Record):
+    """Which frame the answer belongs to."""
+
+    index: Count = Field(description="0, 1, 2, ... as captured.")
+    captured_at: float = Field(description="Seconds since the epoch.")
+    media_time_s: float | None = Field(description="Position in the file in seconds; null for a live source.")
+    width: Length = Field(description="Pixels.")
+    height: Length = Field(description="Pixels.")
+
+
+class Source(Record):
+    """The source and what it is doing."""
+
+    name: str = Field(description="Name of the camera, file or address.")
+    state: SourceState
+    truth: Label | None = Field(description="The expression the demo shows; null during a transition.")
+    reason: str | None = Field(description="Why no frames arrive; null while they do.")
+    retry_in_s: float | None = Field(description="Seconds until the next attempt.")
+
+
+class Camera(Record):
+    """A source that may be chosen."""
+
+    source: str = Field(description="What to choose: demo, or the number of a webcam.")
+    name: str = Field(description="Name to display.")
+
+
+class Sources(Record):
+    """The sources that may be chosen."""
+
+    sources: list[Camera]
+    files: list[str] | None = Field(description="Names in the folder given at start by --media; null without it.")
+    current: str | None = Field(description="The one that is open; null while idle, and for a source not listed here.")
+
+
+class Choice(Body):
+    """The source to switch to."""
+
+    model_config = ConfigDict(str_strip_whitespace=True)
+    EXAMPLE = {"source": "demo"}
+
+    source: str = Field(
+        min_length=1,
+        max_length=MAX_SOURCE,
+        description="demo, the number of a webcam, a URL (http, https, rtsp, rtsps), or the name of a file.",
+    )
+
+    @field_validator("source")
+    @classmethod
+    def _check_printable(cls, source: str) -> str:
+        if not source.isprintable():
+            raise ValueError("expected printable characters only")
+        return source
+
+
+class Switch(Body):
+    """Whether something is to be on."""
+
+    model_config = ConfigDict(strict=True)
+    EXAMPLE = {"on": True}
+
+    on: bool
+
+
+class Recording(Record):
+    """The running recording of a session, or the last one."""
+
+    on: bool = Field(description="Whether it is running.")
+    since: float | None = Field(description="When it was started, seconds since the epoch.")
+    rows: Count = Field(description="Rows written so far.")
+    name: str | None = Field(description="Name of the file; null before the first recording.")
+    error: str | None = Field(description="Why it stopped by itself; null where it did not.")
+
+
+NO_RECORDING = Recording(on=False, since=None, rows=0, name=None, error=None)
+
+
+class Saving(Record):
+    """The annotated video that is being written."""
+
+    name: str | None = Field(description="Name of the file; null while there is none.")
+    error: str | None = Field(description="Why writing stopped; null without an error.")
+    dropped: Count = Field(description="Frames missing in the file because the encoder was busy.")
+
+
+_SAVING = Field(description="The annotated video; null without --save.")
+_PRIVACY = Field(description="Whether faces are pixelated, in pictures and in saved video.")
+
+
+class Controls(Record):
+    """What can be switched for all viewers."""
+
+    recording: Recording
+    saving: Saving | None = _SAVING
+    privacy: bool = _PRIVACY
+
+
+class State(Record):
+    """The newest frame and everything known about it."""
+
+    source: Source
+    fps: float = Field(ge=0, description="Frames analysed per second, over the last 2 s.")
+    latency_ms: float | None = Field(
+        description="Milliseconds from receiving a frame until its picture is ready, without camera and network."
+    )
+    timing_ms: dict[str, float] = Field(description="Milliseconds spent in each stage.")
+    viewers: Count = Field(description="Picture streams that are open.")
+    detector: str = Field(description="Name of the face detector.")
+    frame: Frame | None
+    faces: list[Face]
+    recording: Recording
+    saving: Saving | None = _SAVING
+    privacy: bool = _PRIVACY
+    watching: bool = Field(default_factory=bool, description="Whether the stream named by viewer is open.")
+
+
+class Opened(Record):
+    """The source that was opened."""
+
+    source: Source
+
+
+class Recorded(Record):
+    """The recording that was started or stopped."""
+
+    recording: Recording
+
+
+class Covered(Record):
+    """Whether privacy mode is on."""
+
+    privacy: bool
+
+
+class Image(Record):
+    """An analysed image."""
+
+    width: int = Field(description="Pixels.")
+    height: int = Field(description="Pixels.")
+    faces: list[Face]
+
+
+ImageStatus = Literal[413, 415, 422]
+
+
+class ImageError(Record):
+    """Why one of several images was not analysed."""
+
+    error: str
+    status: ImageStatus = Field(description="The status this image alone would have been answered with.")
+
+
+class Images(Record):
+    """Several images, in the order they were sent."""
+
+    images: list[Image | ImageError] = Field(min_length=2, max_length=MAX_IMAGES)
+
+
+class ExplainedFace(Record):
+    """One face and the parts of it that support its label."""
+
+    id: int | None = Field(description="The number of the face.")
+    label: Label = Field(description="The label that is explained.")
+    box: Box
+    heat: str = Field(
+        description="PNG to be laid over the box: RGBA, 48x48, transparent where nothing supports the label.",
+        json_schema_extra={"contentEncoding": "base64", "contentMediaType": "image/png"},
+    )
+
+
+class Explanation(Record):
+    """Which parts of each face support its label."""
+
+    frame: Count = Field(description="Index of the frame.")
+    faces: list[ExplainedFace]
+
+
+class Health(Record):
+    """Whether frames arrive."""
+
+    ok: bool
+    state: SourceState
+    reason: str | None = Field(description="Why no frames arrive; null while they do.")

@@ -1,11 +1,11 @@
-"""What every answer carries, what no request may do, and who is let in: host names and the token."""
+"""Who may use the program: security headers of every answer, accepted host names and origins, and the token."""
 
 from __future__ import annotations
 
 import hmac
 import secrets
 import socket
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -14,7 +14,7 @@ from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Unauthorized
 
 HEADERS = {
-    # Nothing but what is named; no inline script or style, nothing from another host, no framing.
+    # Only what is listed: no inline script or style, nothing from another host, no framing.
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
         "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -23,9 +23,11 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
-    # Another site's page may not show the picture of this computer's camera in an <img>.
+    # Another site's page must not display the picture of this computer's camera in an <img>.
     "Cross-Origin-Resource-Policy": "same-site",
 }
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 MIN_TOKEN = 16
 
@@ -33,47 +35,73 @@ NO_TOKEN = "Open the address that Mien printed when it started, or send its toke
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address can be reached from this computer alone."""
+    """Whether an address can be reached from this computer only."""
     try:
         return ip_address(host.strip("[]")).is_loopback
     except ValueError:  # a name
         return host.lower() == "localhost"
 
 
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+def token_for(host: str, token: str | None) -> str | None:
+    """The token to require: the given one, a random one if the network can reach `host`, None on loopback."""
+    if token is None and not is_loopback(host):
+        return secrets.token_urlsafe(24)
+    return token
 
 
-def _host_name(host: str) -> str:
-    """The header Host without its port; nothing where it can not be read."""
+def is_known_name(requested: str, host: str, names: Collection[str] = ()) -> bool:
+    """Whether a request for this host name can be meant for a program that listens on `host`.
+
+    Another site can point its own name at our address (DNS rebinding), but not change what an address refers to.
+
+    Args:
+        requested: the host name of the request.
+        host: the address the server listens on.
+        names: additional accepted host names.
+    """
+    requested = requested.lower()
+    if is_loopback(host):
+        return is_loopback(requested) or requested in names
+    own = socket.gethostname().lower()
+    if requested in {"localhost", host.lower(), own, f"{own}.local", *names}:
+        return True
     try:
-        return urlsplit(f"//{host}").hostname or ""
-    except ValueError:  # e.g. a bracket that is not closed
-        return ""
+        ip_address(requested)
+    except ValueError:
+        return False
+    return True
 
 
 def is_foreign(origin: str | None, fetch_site: str | None, host: str) -> bool:
-    """Whether a browser sends this request for the page of another site.
+    """Whether a browser sends this request on behalf of another site's page.
 
-    origin, fetch_site: the headers Origin and Sec-Fetch-Site, which pages can not forge and programs do not send.
-    host: the header Host. The scheme is left out: a proxy may have taken HTTPS off.
+    Args:
+        origin: the header Origin. Pages cannot forge it or Sec-Fetch-Site, and programs do not send them.
+        fetch_site: the header Sec-Fetch-Site.
+        host: the header Host. The scheme is not compared: a proxy may terminate HTTPS.
     """
-    if fetch_site is not None:  # what the browser itself says; a proxy may have put another Host in
+    if fetch_site is not None:  # the browser's own judgement; a proxy may have changed Host
         return fetch_site not in ("same-origin", "none")
     return origin is not None and origin.lower().partition("://")[2] != host.lower()
 
 
-def protect(app: Flask, is_known_name: Callable[[str], bool]) -> None:
-    """Add the headers to each answer and refuse requests that name another host.
+def protect(app: Flask, host: str, names: Collection[str] = ()) -> None:
+    """Add the headers to each answer, and refuse requests for other host names or from other sites' pages.
 
-    A site whose name is made to point at 127.0.0.1 (DNS rebinding) would otherwise count as this page's own origin.
-    What is sent for another site's page is refused too, though it change nothing: an analysis costs the processor.
+    With DNS rebinding a foreign page would otherwise count as this page's own origin. Requests from other sites' pages
+    are refused even if they change nothing: an analysis costs processor time.
+
+    Args:
+        app: the app to protect.
+        host: the address the server listens on.
+        names: additional accepted host names.
     """
 
     @app.before_request
     def check_host() -> None:
-        named = _host_name(request.host)
-        if not is_known_name(named):
-            abort(403, f"This program does not answer to the name {named!r}; --names adds one.")
+        requested = _host_name(request.host)
+        if not is_known_name(requested, host, names):
+            abort(403, f"This program does not answer to the name {requested!r}; --names adds one.")
 
     @app.before_request
     def check_origin() -> None:
@@ -83,7 +111,7 @@ def protect(app: Flask, is_known_name: Callable[[str], bool]) -> None:
         ):
             abort(403, "Another site's page may not send this.")
         if headers.get("Sec-Fetch-Site") == "cross-site" and headers.get("Sec-Fetch-Mode") != "navigate":
-            abort(403, "Another site's page may not load this.")  # it could take every place of the streams
+            abort(403, "Another site's page may not load this.")  # it could occupy every stream
 
     @app.after_request
     def add_headers(response: Response) -> Response:
@@ -94,39 +122,18 @@ def protect(app: Flask, is_known_name: Callable[[str], bool]) -> None:
         return response
 
 
-def token_for(host: str, token: str | None) -> str | None:
-    """The token to ask for: the one given, a new one where the network can reach `host`, None on loopback."""
-    if token is None and not is_loopback(host):
-        return secrets.token_urlsafe(24)
-    return token
+def require_token(app: Flask, host: str, token: str | None) -> None:
+    """Refuse every request without the token, sent as Authorization: Bearer, as `?token=`, or as a cookie.
 
+    A request with the right `?token=` sets the cookie, so that it is needed once. The cookie does not contain the token
+    itself: browsers send cookies to every port of a host.
 
-def is_known_name(named: str, host: str, names: Collection[str] = ()) -> bool:
-    """Whether a request that names this host can be meant for a program that listens on `host`.
-
-    A page of another site can point its own name at our address (DNS rebinding), but an address stays what it is.
-    names: further names this computer is reached by.
-    """
-    named = named.lower()
-    if is_loopback(host):
-        return is_loopback(named) or named in names
-    own = socket.gethostname().lower()
-    if named in {"localhost", host.lower(), own, f"{own}.local", *names}:
-        return True
-    try:
-        ip_address(named)
-    except ValueError:
-        return False
-    return True
-
-
-def ask_for(app: Flask, token: str | None) -> None:
-    """Refuse every request without the token: as Authorization: Bearer, as `?token=`, or as cookie.
-
-    An address with the right `?token=` leaves the cookie behind, so that it is needed once. The cookie does not hold
-    the token itself: browsers send cookies to every port of a host.
+    Raises:
+        ValueError: the token is too short, or missing although the network can reach `host`.
     """
     if token is None:
+        if not is_loopback(host):
+            raise ValueError(f"an app on {host}, which the network can reach, needs a token")
         return
     if len(token) < MIN_TOKEN:
         raise ValueError(f"a token needs at least {MIN_TOKEN} characters, found {len(token)}")
@@ -138,19 +145,27 @@ def ask_for(app: Flask, token: str | None) -> None:
         scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
         given = bearer.strip() if scheme.lower() == "bearer" else ""
         if not (
-            _same(given, token)
-            or _same(request.args.get("token", ""), token)
-            or _same(request.cookies.get(cookie, ""), key)
+            _is_same(given, token)
+            or _is_same(request.args.get("token", ""), token)
+            or _is_same(request.cookies.get(cookie, ""), key)
         ):
             raise Unauthorized(NO_TOKEN, www_authenticate=WWWAuthenticate("bearer"))
 
     @app.after_request
-    def leave_cookie(response: Response) -> Response:
-        if request.method == "GET" and _same(request.args.get("token", ""), token):
+    def set_cookie(response: Response) -> Response:
+        if request.method == "GET" and _is_same(request.args.get("token", ""), token):
             response.set_cookie(cookie, key, httponly=True, samesite="Strict", secure=request.is_secure)
         return response
 
 
-def _same(given: str, expected: str) -> bool:
-    """Compare in a time that does not depend on where the two differ."""
+def _host_name(host: str) -> str:
+    """The header Host without its port; empty if it is malformed."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:  # e.g. an unclosed bracket
+        return ""
+
+
+def _is_same(given: str, expected: str) -> bool:
+    """Compare in constant time."""
     return hmac.compare_digest(given.encode(errors="replace"), expected.encode())

@@ -1,136 +1,137 @@
-"""What programs, the page among them, ask: the state of things as JSON."""
+"""The state of the newest frame, as the page and other programs ask for it, and whether frames arrive at all."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 from typing import Any
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, request
 
 from mien.errors import MienError
-from mien.types import EXPRESSIONS, Box, Face, Snapshot, SourceStatus
-from web.limits import Viewers
-from web.ports import Camera, StateOf
+from mien.types import Snapshot, SourceStatus
+from web import schemas
+from web.limits import Slots
+from web.openapi import VIEWER, Answer, endpoint
+from web.ports import AppOptions, Camera
 
 STALE_S = 5.0
-"""A picture older than this does not flow any more, whatever the source says."""
+"""With a newest frame older than this no frames arrive, whatever the source reports."""
 
 FLOWING = frozenset({"live", "file", "demo"})
 
 
-def describe(
-    snapshot: Snapshot | None,
-    status: SourceStatus,
-    viewers: Viewers,
-    viewer: str | None = None,
-    *,
-    detector: str,
-) -> dict[str, Any]:
-    """Everything known about one snapshot; boxes in pixels of the original frame, probabilities 0..1, plain types.
+class StateReader:
+    """Describes snapshots of one camera.
 
-    viewer: a page asks by this name whether its own picture stream is still open, told as `watching`.
-    detector: the name of what finds the faces.
+    Args:
+        camera: asked for its status each time; reading a state keeps it from becoming idle.
+        options: names the detector, the session recorder and privacy mode.
+        viewers: the open picture streams.
     """
-    frame = snapshot.frame if snapshot else None
-    analysis = snapshot.analysis if snapshot else None
-    state = {
-        "source": describe_source(snapshot, status),
-        "fps": round(float(status.fps), 1),
-        "latency_ms": round(float(snapshot.latency_ms + snapshot.encoding_ms), 1) if snapshot else None,
-        "timing_ms": _timing_ms(snapshot) if snapshot else {},
-        "viewers": viewers.count,
-        "detector": detector,
-        "frame": frame
-        and {
-            "index": frame.index,
-            "captured_at": float(frame.captured_at),
-            "media_time_s": None if frame.media_time_s is None else float(frame.media_time_s),
-            "width": frame.width,
-            "height": frame.height,
-        },
-        "faces": [describe_face(face) for face in analysis.faces] if analysis else [],
-    }
-    return state if not viewer else state | {"watching": viewer in viewers}
+
+    def __init__(self, camera: Camera, options: AppOptions, viewers: Slots) -> None:
+        self._camera = camera
+        self._options = options
+        self._viewers = viewers
+
+    def __call__(self, snapshot: Snapshot | None, viewer: str | None = None) -> schemas.State:
+        """Everything known about a snapshot; `watching` is given if the name of a viewer is."""
+        self._camera.keep_awake()
+        status = self._camera.status()
+        frame = snapshot.frame if snapshot else None
+        analysis = snapshot.analysis if snapshot else None
+        shared: dict[str, Any] = dict(self.controls())
+        if viewer:
+            shared["watching"] = viewer in self._viewers
+        return schemas.State(
+            source=describe_source(snapshot, status),
+            fps=round(float(status.fps), 1),
+            latency_ms=round(float(snapshot.latency_ms + snapshot.encoding_ms), 1) if snapshot else None,
+            timing_ms=_timing_ms(snapshot) if snapshot else {},
+            viewers=self._viewers.count,
+            detector=self._options.detector_name,
+            frame=schemas.Frame.model_validate(frame) if frame else None,
+            faces=[schemas.Face.model_validate(face) for face in analysis.faces] if analysis else [],
+            **shared,
+        )
+
+    def newest(self, viewer: str | None = None) -> schemas.State:
+        """The state of the newest snapshot."""
+        return self(self._camera.snapshots.peek()[1], viewer)
+
+    def controls(self) -> schemas.Controls:
+        """What can be switched for all viewers; unlike a state it lets the camera become idle."""
+        session, privacy, saving = self._options.session, self._options.privacy, self._camera.saving
+        return schemas.Controls(
+            recording=schemas.Recording.model_validate(session.status()) if session else schemas.NO_RECORDING,
+            saving=schemas.Saving.model_validate(saving) if saving else None,
+            privacy=privacy is not None and privacy.on,
+        )
+
+
+def describe_source(snapshot: Snapshot | None, status: SourceStatus) -> schemas.Source:
+    """The source, and what it showed in a snapshot."""
+    return schemas.Source(
+        name=status.name,
+        state=status.state,
+        truth=snapshot.frame.truth if snapshot and snapshot.frame else None,
+        reason=status.reason,
+        retry_in_s=None if status.retry_in_s is None else round(float(status.retry_in_s), 1),
+    )
 
 
 def _timing_ms(snapshot: Snapshot) -> dict[str, float]:
-    """What each stage took; `encode`, drawing included, once somebody has looked."""
+    """Duration of each stage; `encode`, which includes drawing, only after the picture was requested."""
     timing_ms = dict(snapshot.analysis.timing_ms) if snapshot.analysis else {}
     if snapshot.encoding_ms:
         timing_ms["encode"] = snapshot.encoding_ms
     return {stage: round(float(ms), 2) for stage, ms in timing_ms.items()}
 
 
-def describe_source(snapshot: Snapshot | None, status: SourceStatus) -> dict[str, Any]:
-    """What the source does."""
-    return {
-        "name": status.name,
-        "state": status.state,
-        "truth": snapshot.frame.truth if snapshot and snapshot.frame else None,
-        "reason": status.reason,
-        "retry_in_s": None if status.retry_in_s is None else round(float(status.retry_in_s), 1),
-    }
-
-
-def describe_face(face: Face) -> dict[str, Any]:
-    """One face as plain types: NumPy's numbers are not JSON."""
-    return {
-        "id": face.id,
-        "box": describe_box(face.box),
-        "label": face.label,
-        "confidence": round(float(face.confidence), 5),
-        "unsure": bool(getattr(face, "unsure", False)),
-        "probabilities": _by_name(face.probabilities),
-        "raw": _by_name(face.raw),
-    }
-
-
-def describe_box(box: Box) -> dict[str, int]:
-    """A box in pixels of the original frame."""
-    return {"x": int(box.x), "y": int(box.y), "w": int(box.w), "h": int(box.h)}
-
-
-def _by_name(probabilities: Iterable[float]) -> dict[str, float]:
-    return {name: round(float(p), 5) for name, p in zip(EXPRESSIONS, probabilities, strict=True)}
-
-
 def sentence(error: MienError) -> str:
-    """What is wrong, as a sentence."""
+    """The message of an error as a sentence."""
     text = str(error)
-    is_word = text.partition(" ")[0].isalpha()  # and neither a file's name nor an address
+    is_word = text.partition(" ")[0].isalpha()  # and neither a file name nor an address
     return f"{text[:1].upper() if is_word else text[:1]}{text[1:]}."
 
 
 def trouble(snapshot: Snapshot | None, status: SourceStatus, now_s: float) -> str | None:
-    """Why no frames flow at `now_s` seconds since the epoch; None while they do, or will when somebody watches."""
+    """Why no frames arrive at `now_s` seconds since the epoch; None if they do, or will once somebody is watching."""
     if status.state == "resting":
         return None
     if status.state not in FLOWING:
         return status.reason or f"the source is {status.state}"
     if snapshot is None or snapshot.frame is None:
-        return status.reason or "no frame has come yet"
+        return status.reason or "no frame has arrived yet"
     age_s = now_s - snapshot.frame.captured_at
     if age_s > STALE_S:
         return status.reason or f"no new frame for {age_s:.0f} s"
     return None
 
 
-def blueprint(camera: Camera, state_of: StateOf) -> Blueprint:
-    """Routes of the interface."""
-    routes = Blueprint("api", __name__)
+def blueprint(camera: Camera, state: StateReader) -> Blueprint:
+    """Routes of state and health."""
+    routes = Blueprint("state", __name__)
 
     @routes.get("/api/state")
-    def state() -> Response:
-        _, snapshot = camera.snapshots.peek()
-        return jsonify(state_of(snapshot, request.args.get("viewer")))
+    @endpoint(
+        "The state of the newest frame.",
+        Answer(200, "Source, frame and faces.", schemas.State),
+        parameters=(VIEWER,),
+    )
+    def newest() -> schemas.State:
+        return state.newest(request.args.get("viewer"))
 
     @routes.get("/healthz")
-    def healthz() -> tuple[Response, int]:
-        _, snapshot = camera.snapshots.peek()
+    @endpoint(
+        "Whether frames arrive.",
+        Answer(200, "They do.", schemas.Health),
+        Answer(503, "They do not, for the reason given.", schemas.Health),
+    )
+    def healthz() -> tuple[schemas.Health, int]:
         status = camera.status()
-        reason = trouble(snapshot, status, time.time())
-        answer = jsonify(ok=reason is None, state=status.state, reason=reason)
-        return answer, 200 if reason is None else 503
+        reason = trouble(camera.snapshots.peek()[1], status, time.time())
+        health = schemas.Health(ok=reason is None, state=status.state, reason=reason)
+        return health, 200 if health.ok else 503
 
     return routes

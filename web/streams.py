@@ -1,54 +1,60 @@
-"""The live picture as `multipart/x-mixed-replace`, one part for each snapshot; any number of viewers, up to a limit.
+"""The live pictures as `multipart/x-mixed-replace`, their states as server-sent events, and the newest picture as PNG.
 
-With boxes and labels for whatever shows pictures, and plain with the state beside it for a page that draws them itself.
-What is seen also comes as server-sent events, one for each analysed frame, and the newest picture as a PNG file.
-
-https://html.spec.whatwg.org/multipage/server-sent-events.html
+Pictures come with boxes and labels for anything that displays images, or plain and with their state for a
+page that draws its own. https://html.spec.whatwg.org/multipage/server-sent-events.html
 """
 
 from __future__ import annotations
 
-import json
 import secrets
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import ServiceUnavailable
 
 from mien.stream.latest import Latest
 from mien.types import Snapshot
-from web.limits import Viewers, refusal
-from web.ports import Camera, StateOf
+from web.limits import Slots, pause_s, refusal
+from web.openapi import VIEWER, Answer, endpoint
+from web.ports import Camera, ToPng
+from web.state import StateReader
 
 RESEND_S = 1.0
-"""Without a new picture for so long the last one is sent again: only by writing can a lost viewer be noticed."""
+"""Without a new picture for this long the last one is sent again: only writing reveals a disconnected viewer."""
 
-CONTENT_TYPE = "multipart/x-mixed-replace; boundary=frame"
+MULTIPART = "multipart/x-mixed-replace"
 BOUNDARY = b"--frame\r\n"
-
-UNBUFFERED = {"X-Accel-Buffering": "no"}
-"""A proxy would keep pictures back until its buffer is full; nginx and others obey this header."""
-
-
-Part = Callable[[Snapshot], bytes]
-"""Headers, an empty line and a picture."""
 
 EVENTS_PER_S = 30
 HEARTBEAT_S = 1.0
-"""Without news for so long a comment is sent: only by writing can a lost reader be noticed."""
+"""Without a change for this long a comment is sent: only writing reveals a disconnected reader."""
 
-RECONNECT_MS = 1000
-
-EVENTS_CONTENT_TYPE = "text/event-stream"
 HEARTBEAT = b":\n\n"
-
-ToPng = Callable[[Snapshot], bytes]
+RECONNECT_MS = 1000
+EVENT_STREAM = "text/event-stream"
 
 PNG_RETRY_AFTER_S = 1
+
+UNBUFFERED = {"X-Accel-Buffering": "no"}
+"""A proxy would hold pictures back until its buffer is full; nginx and others obey this header."""
+
+LAST_EVENT_ID = {
+    "name": "Last-Event-ID",
+    "in": "header",
+    "schema": {"type": "string"},
+    "description": "The id of the last event received, which is not sent again.",
+}
+
+ALL_SLOTS_USED = Answer(503, "The limit of streams is reached.", retry=True)
+
+Part = Callable[[Snapshot], bytes]
+"""Makes headers, an empty line and a picture from a snapshot."""
+
+StateJson = Callable[[Snapshot | None], str]
+"""The state of a snapshot as JSON, in ASCII and on one line."""
 
 
 def annotated(snapshot: Snapshot) -> bytes:
@@ -56,13 +62,12 @@ def annotated(snapshot: Snapshot) -> bytes:
     return _part(snapshot.jpeg)
 
 
-def plain(state_of: Callable[[Snapshot], dict[str, Any]]) -> Part:
-    """Parts with the plain picture, and with the state of the same snapshot as a header."""
+def plain(state_json: StateJson) -> Part:
+    """Parts with the plain picture, and the state of the same snapshot as a header."""
 
     def make(snapshot: Snapshot) -> bytes:
-        jpeg = snapshot.plain_jpeg  # first, so that the state tells what encoding took
-        state = json.dumps(state_of(snapshot), separators=(",", ":"))  # ASCII, without line breaks
-        return _part(jpeg, b"X-Mien-State: %s\r\n" % state.encode())
+        jpeg = snapshot.plain_jpeg  # first, so that the state includes the time for encoding
+        return _part(jpeg, b"X-Mien-State: %s\r\n" % state_json(snapshot).encode("ascii"))
 
     return make
 
@@ -77,146 +82,170 @@ def parts(
     resend_s: float = RESEND_S,
     pause_s: Callable[[], float] = lambda: 0.0,
 ) -> Iterator[bytes]:
-    """Yield the pieces of a multipart stream, always of the newest snapshot, until the camera closes.
+    """Yield a multipart stream, always of the newest snapshot, until the camera closes.
 
-    part: makes the headers and the picture of a snapshot. pause_s: asked before each part, how long it shall
-    stay at least.
-    A reader that is slow to come back finds a newer snapshot and never sees those in between.
-    The boundary follows its part at once: Chrome shows a part only when it has seen the next boundary.
+    A slow reader skips to the newest snapshot. The boundary follows its part immediately: Chrome displays a part only
+    after the next boundary.
+
+    Args:
+        snapshots: the camera's.
+        part: makes a part of a snapshot.
+        resend_s: after this long without a new snapshot the last one is sent again.
+        pause_s: called before each part; minimum time until the next one.
     """
     seen, snapshot = snapshots.peek()
     while snapshot is None and not snapshots.closed:
-        # An empty line before the first boundary means nothing, but sends the headers, and fails when nobody
-        # listens. (A part without a picture makes Chromium's tab crash.)
+        # An empty line before the first boundary has no meaning, but it sends the headers, and fails if nobody is
+        # listening. (A part without a picture crashes Chromium's tab.)
         yield b"\r\n"
         seen, snapshot = snapshots.wait(seen, resend_s)
     if snapshot is None or snapshots.closed:
         return
     yield BOUNDARY
     while not snapshots.closed:
-        due_s = time.monotonic() + pause_s()
+        next_s = time.monotonic() + pause_s()
         yield b"%s\r\n%s" % (part(snapshot), BOUNDARY)
-        time.sleep(max(0.0, due_s - time.monotonic()))  # not in `wait`, which wakes with every snapshot
+        time.sleep(max(0.0, next_s - time.monotonic()))  # not in `wait`, which returns with every snapshot
         seen, newest = snapshots.wait(seen, resend_s)
         snapshot = newest or snapshot
 
 
-def blueprint(camera: Camera, viewers: Viewers, state_of: StateOf) -> Blueprint:
-    """Routes of the picture streams, which share their places."""
-    routes = Blueprint("streams", __name__)
-
-    def answer(part: Part) -> Response:
-        name = request.args.get("viewer", "")
-        if request.method == "HEAD":  # asks whether there is a place, takes none
-            return Response(status=503 if viewers.count >= viewers.limit else 200, content_type=CONTENT_TYPE)
-        if not viewers.enter(name):
-            return refusal(f"All {viewers.limit} places are taken. The picture comes as soon as a viewer leaves.")
-
-        def wanted(snapshot: Snapshot) -> bytes:
-            camera.keep_awake()  # with each part, so as long as somebody takes them
-            return part(snapshot)
-
-        stream = parts(camera.snapshots, wanted, pause_s=lambda: viewers.pause_s)
-        response = Response(stream, content_type=CONTENT_TYPE, headers=UNBUFFERED)
-        # Not in the generator's `finally`: a generator that was never started is closed without running it.
-        response.call_on_close(lambda: viewers.leave(name))
-        return response
-
-    @routes.get("/video_feed")
-    def video_feed() -> Response:
-        return answer(annotated)
-
-    @routes.get("/api/frames")
-    def frames() -> Response:
-        viewer = request.args.get("viewer")
-        return answer(plain(lambda snapshot: state_of(snapshot, viewer)))
-
-    return routes
-
-
 def messages(
     snapshots: Latest[Snapshot],
-    state_of: Callable[[Snapshot | None], dict[str, Any]],
+    state_json: StateJson,
     *,
     run: str = "",
     after: int = 0,
     heartbeat_s: float = HEARTBEAT_S,
     now: Callable[[], float] = time.monotonic,
 ) -> Iterator[bytes]:
-    """Yield the state of each snapshot as an event, until the camera closes; at most EVENTS_PER_S, none out of date.
+    """Yield the state of each snapshot as an event, at most EVENTS_PER_S, until the camera closes.
 
-    An event's id is RUN-SEQUENCE; `after` is the sequence the reader has seen already. The state is also sent where
-    it changes without a new snapshot (a file that ends). A reader that is slow to come back skips to the newest.
+    The state is also sent when it changes without a new snapshot, as at the end of a file. A slow reader skips to the
+    newest snapshot.
+
+    Args:
+        snapshots: the camera's.
+        state_json: the data of an event.
+        run: name of this run of the program; an event's id is RUN-SEQUENCE.
+        after: sequence number of the last snapshot that the reader knows; 0 for none.
+        heartbeat_s: after this long without a change a comment is sent.
+        now: clock in seconds.
     """
     yield b"retry: %d\n\n" % RECONNECT_MS
     sequence, snapshot = snapshots.peek()
-    told = state_of(snapshot) if after and sequence == after else None
-    due_s = now()
+    sent = state_json(snapshot) if after and sequence == after else None
+    next_s = now()
     while not snapshots.closed:
-        state = state_of(snapshot)
-        if state == told:
+        state = state_json(snapshot)
+        if state == sent:
             yield HEARTBEAT
         else:
-            data = json.dumps(state, separators=(",", ":"))
-            yield f"id: {run}-{sequence}\ndata: {data}\n\n".encode()
-            told = state
-            due_s = max(due_s, now()) + 1 / EVENTS_PER_S
-            while (wait_s := due_s - now()) > 0 and not snapshots.closed:
-                snapshots.wait(sys.maxsize, wait_s)  # not for a snapshot: for its time, or for the end
+            yield f"id: {run}-{sequence}\ndata: {state}\n\n".encode()
+            sent = state
+            next_s = max(next_s, now()) + 1 / EVENTS_PER_S
+            while (wait_s := next_s - now()) > 0 and not snapshots.closed:
+                snapshots.wait(sys.maxsize, wait_s)  # for time to pass or the camera to close, not for a snapshot
         sequence, snapshot = snapshots.wait(sequence, heartbeat_s)
 
 
-def events_blueprint(camera: Camera, readers: Viewers, state_of: StateOf) -> Blueprint:
-    """Route of the events. readers: who holds one of these streams."""
-    routes = Blueprint("events", __name__)
-    run = secrets.token_hex(4)  # another run of the program counts anew: its ids must not be mistaken for ours
-
-    @routes.get("/api/events")
-    def events() -> Response:
-        if request.method == "HEAD":  # asks whether there is a place, takes none
-            return Response(status=503 if readers.count >= readers.limit else 200, content_type=EVENTS_CONTENT_TYPE)
-        if not readers.enter():
-            return refusal(f"All {readers.limit} places are taken.")
-        viewer = request.args.get("viewer")
-        after = seen_before(request.headers.get("Last-Event-ID", ""), run, camera.snapshots.peek()[0])
-        stream = messages(
-            camera.snapshots,
-            lambda snapshot: state_of(snapshot, viewer),
-            run=run,
-            after=after,
-        )
-        response = Response(stream, content_type=EVENTS_CONTENT_TYPE, headers=UNBUFFERED)
-        response.call_on_close(readers.leave)
-        return response
-
-    return routes
-
-
 def seen_before(event_id: str, run: str, newest: int) -> int:
-    """The sequence number a returning reader saw last; 0 where its id is from another run or no id of ours."""
+    """The sequence number in the id of the last event received; 0 if it is not an id of this run."""
     its_run, _, number = event_id.rpartition("-")
     if its_run != run or not number.isascii() or not number.isdigit() or len(number) > 18:
         return 0
     return int(number) if int(number) <= newest else 0
 
 
+def respond(stream: Callable[[], Iterator[bytes]], content_type: str, slots: Slots, name: str = "") -> Response:
+    """Answer with a stream that holds a slot until it is closed, or with 503; HEAD only asks for a free slot."""
+    if request.method == "HEAD":
+        return Response(status=503 if slots.full else 200, content_type=content_type)
+    if not slots.acquire(name):
+        return refusal(f"The limit of {slots.limit} streams is reached. Try again when a viewer has left.")
+    response = Response(stream(), content_type=content_type, headers=UNBUFFERED)
+    # Not in the generator's `finally`: a generator that was never started is closed without running it.
+    response.call_on_close(lambda: slots.release(name))
+    return response
+
+
+def blueprint(camera: Camera, viewers: Slots, readers: Slots, state: StateReader) -> Blueprint:
+    """Routes of the streams; `viewers` are those of pictures, `readers` those of events."""
+    routes = Blueprint("streams", __name__)
+    run = secrets.token_hex(4)  # ids restart with each run of the program and must not be confused
+
+    def pictures(part: Part) -> Response:
+        def requested(snapshot: Snapshot) -> bytes:
+            camera.keep_awake()  # with each part, that is, as long as somebody receives them
+            return part(snapshot)
+
+        def stream() -> Iterator[bytes]:
+            return parts(camera.snapshots, requested, pause_s=lambda: pause_s(viewers.count))
+
+        return respond(stream, f"{MULTIPART}; boundary=frame", viewers, request.args.get("viewer", ""))
+
+    @routes.get("/video_feed")
+    @endpoint(
+        "The live annotated pictures.",
+        Answer(200, "JPEG parts; the boundary is frame.", MULTIPART),
+        Answer(503, ALL_SLOTS_USED.description, "text/plain", retry=True),
+        parameters=(VIEWER,),
+    )
+    def video_feed() -> Response:
+        return pictures(annotated)
+
+    @routes.get("/api/frames")
+    @endpoint(
+        "The live pictures without boxes and labels, each with its state.",
+        Answer(200, "JPEG parts; their header X-Mien-State is a State.", MULTIPART),
+        ALL_SLOTS_USED,
+        parameters=(VIEWER,),
+    )
+    def frames() -> Response:
+        viewer = request.args.get("viewer")
+        return pictures(plain(lambda snapshot: state(snapshot, viewer).to_json()))
+
+    @routes.get("/api/events")
+    @endpoint(
+        f"The state of each analysed frame as an event, at most {EVENTS_PER_S} per second.",
+        Answer(200, "Server-sent events; the data of each is a State.", EVENT_STREAM),
+        ALL_SLOTS_USED,
+        parameters=(VIEWER, LAST_EVENT_ID),
+    )
+    def events() -> Response:
+        viewer = request.args.get("viewer")
+        after = seen_before(request.headers.get("Last-Event-ID", ""), run, camera.snapshots.peek()[0])
+
+        def stream() -> Iterator[bytes]:
+            return messages(camera.snapshots, lambda snapshot: state(snapshot, viewer).to_json(), run=run, after=after)
+
+        return respond(stream, EVENT_STREAM, readers)
+
+    return routes
+
+
 def snapshot_blueprint(camera: Camera, to_png: ToPng | None) -> Blueprint:
-    """Route of the picture; encoded when asked for, once for all who ask for the same."""
+    """Route of the newest picture, encoded on request, once for all requests of the same picture."""
     routes = Blueprint("snapshot", __name__)
-    lock = threading.Lock()  # one encoding at a time, however many ask
-    kept: list[tuple[int, bytes]] = []
+    lock = threading.Lock()  # one encoding at a time, for any number of requests
+    cached: list[tuple[int, bytes]] = []
 
     @routes.get("/api/snapshot.png")
+    @endpoint(
+        "The newest annotated picture.",
+        Answer(200, "PNG.", "image/png"),
+        Answer(503, "There is no picture.", retry=True),
+    )
     def snapshot_png() -> Response:
         camera.keep_awake()
         with lock:
             sequence, snapshot = camera.snapshots.peek()
             if snapshot is None or snapshot.frame is None or to_png is None:
-                reason = camera.status().reason or "no frame has come yet"
+                reason = camera.status().reason or "no frame has arrived yet"
                 raise ServiceUnavailable(f"There is no picture: {reason}.", retry_after=PNG_RETRY_AFTER_S)
-            if not kept or kept[0][0] != sequence:
-                kept[:] = [(sequence, to_png(snapshot))]
-            png = kept[0][1]
+            if not cached or cached[0][0] != sequence:
+                cached[:] = [(sequence, to_png(snapshot))]
+            png = cached[0][1]
         return Response(png, mimetype="image/png", headers={"Content-Disposition": 'inline; filename="mien.png"'})
 
     return routes

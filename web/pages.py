@@ -1,0 +1,49 @@
+"""The pages for people: the live page, the description of the interface, and the model card."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flask import Blueprint, current_app, render_template
+
+from mien.types import EXPRESSIONS
+from web.openapi import HTML, Answer, document, endpoint
+from web.ports import AppOptions, Camera
+
+ROOT = Path(__file__).resolve().parent.parent  # so that the program runs from any working directory
+
+CLASSIC_SCRIPT = "early_connect.js"
+
+MODULES = sorted(path.name for path in (ROOT / "static").glob("*.js") if path.name != CLASSIC_SCRIPT)
+"""Listed in the page, so that the browser fetches all of them at once instead of following one import after the other.
+The classic script is no module: it runs before them."""
+
+
+def blueprint(camera: Camera, options: AppOptions) -> Blueprint:
+    """Routes of the pages."""
+    routes = Blueprint("pages", __name__)
+
+    @routes.get("/")
+    @endpoint("The live page.", Answer(200, "HTML.", HTML))
+    def index() -> str:
+        camera.keep_awake()  # the page requests pictures as soon as it is loaded
+        return render_template(
+            "index.html",
+            expressions=EXPRESSIONS,
+            model_name=options.model_name,
+            detector_name=options.detector_name,
+            unsure=options.unsure,
+            modules=MODULES,
+        )
+
+    @routes.get("/api")
+    @endpoint("This description, for reading.", Answer(200, "HTML.", HTML))
+    def interface() -> str:
+        return render_template("api.html", api=document(current_app))
+
+    @routes.get("/model-card")
+    @endpoint("What the network cannot know, what it was trained on, and its figures.", Answer(200, "HTML.", HTML))
+    def model_card() -> str:
+        return render_template("card.html", card=(ROOT / "MODEL_CARD.md").read_text(encoding="utf-8"))
+
+    return routes
