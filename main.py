@@ -25,7 +25,7 @@ if TYPE_CHECKING:  # imported where they are used, so that --help, --version and
     from mien.images.privacy import Privacy
     from mien.recording.csv_log import SessionRecorder
     from mien.settings import Settings
-    from mien.sources.catalog import Choices
+    from mien.sources.catalog import SourceCatalog
     from web.server import Server
 
 RELEASE_AFTER_S = 10.0
@@ -97,11 +97,11 @@ def run(settings: Settings, stop: threading.Event) -> None:
     Raises:
         MienError: Where a component cannot start.
     """
-    from mien.process import allow_open_files
+    from mien.process import raise_open_file_limit
     from web.security import token_for
     from web.server import Server
 
-    allow_open_files()
+    raise_open_file_limit()
     with ExitStack() as cleanup:
         components = build_components(settings)
         port = check_early(settings, components)
@@ -126,7 +126,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
 class Components:
     """What camera and web app share."""
 
-    choices: Choices
+    choices: SourceCatalog
     session: SessionRecorder
     privacy: Privacy
 
@@ -135,10 +135,10 @@ def build_components(settings: Settings) -> Components:
     """Build what camera and web app share; nothing is opened or written yet."""
     from mien.images.privacy import Privacy
     from mien.recording.csv_log import SessionRecorder
-    from mien.sources.catalog import Choices
+    from mien.sources.catalog import SourceCatalog
 
     return Components(
-        choices=Choices(settings.media),
+        choices=SourceCatalog(settings.media),
         session=SessionRecorder(settings.sessions, at_once=settings.record),
         privacy=Privacy(settings.privacy),
     )
@@ -176,7 +176,7 @@ def build_pipeline(settings: Settings) -> Pipeline:
     """
     from mien.analysis.pipeline import Pipeline
     from mien.detectors import create_detector
-    from mien.process import give_back
+    from mien.process import release_memory
     from model import FacialExpressionModel
 
     detector = create_detector(settings.detector, min_face_px=settings.min_face, model_file=settings.detector_model)
@@ -185,7 +185,7 @@ def build_pipeline(settings: Settings) -> Pipeline:
         settings.model, settings.weights, labels=settings.labels, input_scale=settings.input_scale
     )
     classifier.warm_up()
-    give_back()
+    release_memory()
     return Pipeline(detector, classifier, unsure_below=settings.unsure)
 
 
@@ -193,10 +193,10 @@ def build_camera(settings: Settings, components: Components, pipeline: Pipeline,
     """Build the camera, which opens its source when it is started."""
     from camera import VideoCamera
     from mien.sources import source_kind
-    from mien.sources.webcam import ask_for_camera
+    from mien.sources.webcam import request_camera_access
 
     if source_kind(settings.source) in ("auto", "webcam"):
-        ask_for_camera()  # macOS wants this in the main thread; the camera is opened in another
+        request_camera_access()  # macOS wants this in the main thread; the camera is opened in another
     return VideoCamera(
         settings.source,
         pipeline,

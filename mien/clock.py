@@ -1,4 +1,4 @@
-"""Time as the rooms see it, in one object, so that a test can hand in its own."""
+"""The clocks of the computer in one object, so that tests can replace them."""
 
 from __future__ import annotations
 
@@ -6,10 +6,16 @@ import time
 
 
 class Clock:
-    """The computer's clocks; a test replaces the whole object and turns the hands itself."""
+    """The clocks of the computer; tests pass their own object with the same methods.
+
+    Example:
+        clock = Clock()
+        start_s = clock.monotonic()
+        elapsed_s = clock.monotonic() - start_s
+    """
 
     def monotonic(self) -> float:
-        """Seconds that never jump, for measuring how long something takes."""
+        """Seconds of a clock that is never set, for measuring durations."""
         return time.monotonic()
 
     def wall(self) -> float:

@@ -19,15 +19,22 @@ from __future__ import annotations
 
 
 class MienError(Exception):
-    """Anything a user can mend: the message says what was expected and what was found."""
+    """A mistake that the user can correct; the message says what was expected and what was found.
+
+    Example:
+        try:
+            model = FacialExpressionModel("mine.json", "mine.h5")
+        except MienError as error:
+            print(error)
+    """
 
 
 class SettingsError(MienError):
-    """A command-line option or MIEN_* variable has a value that can not be used."""
+    """A command-line option or MIEN_* variable has an invalid value."""
 
 
 class ModelError(MienError):
-    """model.json or the weights are missing, broken, or do not fit each other."""
+    """model.json or the weights are missing, broken, or do not match."""
 
 
 class DetectorError(MienError):
@@ -35,11 +42,11 @@ class DetectorError(MienError):
 
 
 class ImageError(MienError):
-    """Bytes that should be an image are not, are broken, or are too large."""
+    """Bytes that should be an image are not one, are broken, or are too large."""
 
 
 class NotAnImageError(ImageError):
-    """The bytes are of no known image format."""
+    """The bytes are in no known image format."""
 
 
 class ImageTooLargeError(ImageError):
@@ -47,11 +54,16 @@ class ImageTooLargeError(ImageError):
 
 
 class RecordingError(MienError):
-    """The session can not be recorded: folder missing, no permission, disk full."""
+    """The session cannot be recorded: folder missing, no permission, disk full."""
 
 
 class BusyError(MienError):
-    """Too many ask at once; `retry_in_s` is when it is worth asking again, in seconds."""
+    """Too many requests at once.
+
+    Args:
+        message: What was expected.
+        retry_in_s: When it is worth trying again, in seconds.
+    """
 
     def __init__(self, message: str, retry_in_s: float = 1.0) -> None:
         super().__init__(message)
@@ -59,15 +71,15 @@ class BusyError(MienError):
 
 
 class SourceError(MienError):
-    """A source can not be opened or gives no frame (any more); trying again may help."""
+    """A source cannot be opened or delivers no more frames; trying again may help."""
 
 
 class SourceMissingError(SourceError):
-    """The named file does not exist, or is no video or image: trying again will not help."""
+    """The named file does not exist, or is neither video nor image; trying again will not help."""
 
 
 class SourceForbiddenError(SourceError):
-    """A source that may not be chosen from outside."""
+    """A source that may not be chosen over the network."""
 
 
 class SourceEndedError(SourceError):

@@ -1,4 +1,4 @@
-"""What this process holds: memory that is free, and files and sockets that may be open at once."""
+"""Resources of this process: memory to release, and the limit of open files."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import sys
 from contextlib import suppress
 
 OPEN_FILES = 4096
-"""Enough for all streams and the connections that wait; macOS gives a program 256 unless it asks for more."""
+"""Enough for all streams and waiting connections; macOS allows a program 256 unless it asks for more."""
 
 
-def give_back() -> None:
-    """Free what nobody refers to any more; where the C library is glibc, give all that is free back to the system.
+def release_memory() -> None:
+    """Collect garbage and return free memory to the system.
 
-    Loading and optimising a network leaves 50 MB in Python objects that refer to each other, and over 100 MB that glibc
-    would keep for later. See malloc_trim(3). What is left, 400,000 objects of TensorFlow above all, stays: Python
-    need not look through it again and again, a quarter of a second each time.
+    Loading and optimising a network leaves 50 MB of unreachable Python objects, and over 100 MB that glibc would keep
+    (see malloc_trim(3)). What remains, mostly 400,000 objects of TensorFlow, is excluded from later collections, which
+    would otherwise take a quarter of a second each.
     """
     gc.collect()
     gc.freeze()
@@ -25,15 +25,19 @@ def give_back() -> None:
             ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
-def allow_open_files(count: int = OPEN_FILES) -> None:
-    """Raise this process' own limit to so many, or as near to it as the system lets it; never lower it."""
+def raise_open_file_limit(count: int = OPEN_FILES) -> None:
+    """Raise the limit of open files and sockets of this process, as far as the system permits; never lower it.
+
+    Args:
+        count: The limit wanted.
+    """
     try:
         import resource
     except ImportError:  # Windows has no such limit
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    endless = resource.RLIM_INFINITY  # -1 on some systems
-    wanted = count if hard == endless else min(count, hard)
-    if soft != endless and soft < wanted:
-        with suppress(OSError, ValueError):  # then it has to do with what it has
+    unlimited = resource.RLIM_INFINITY  # -1 on some systems
+    wanted = count if hard == unlimited else min(count, hard)
+    if soft != unlimited and soft < wanted:
+        with suppress(OSError, ValueError):  # then the present limit must do
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -1,6 +1,6 @@
-"""The vocabulary every room shares: label order, frames, boxes, faces, analyses.
+"""The types that all modules share: expressions, boxes, frames, faces, analyses.
 
-Imports numpy alone, so that any room may import it.
+Imports only numpy, so that every module may import it.
 """
 
 from __future__ import annotations
@@ -12,15 +12,30 @@ from typing import Literal, Protocol
 import numpy as np
 
 EXPRESSIONS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
-"""The seven expressions in the one order used everywhere (the alphabetical order of FER-2013's folders)."""
+"""The seven expressions, in the order used everywhere (FER-2013's folders, alphabetical)."""
 
 SourceState = Literal["live", "file", "demo", "resting", "reconnecting", "ended"]
-"""What a source is doing now; `live` is a webcam or a network camera, `file` a video or an image."""
+"""State of a source: `live` is a webcam or network camera, `file` a video or image, `resting` idle and released."""
 
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A bounding box in pixels of the original frame: left x, top y, width w, height h."""
+    """A bounding box in pixels of the original frame.
+
+    Args:
+        x: Left edge.
+        y: Top edge.
+        w: Width, at least 1.
+        h: Height, at least 1.
+
+    Raises:
+        ValueError: Width or height is not positive.
+
+    Example:
+        a, b = Box(0, 0, 10, 10), Box(5, 0, 10, 10)
+        a.iou(b)  # 0.333
+        a.intersection(b)  # 50
+    """
 
     x: int
     y: int
@@ -37,17 +52,17 @@ class Box:
         return self.w * self.h
 
     def iou(self, other: Box) -> float:
-        """Intersection over union with another box, 0..1."""
-        shared = self.shared_area(other)
+        """Intersection over union (IoU) with another box, 0 to 1."""
+        shared = self.intersection(other)
         return shared / (self.area + other.area - shared)
 
-    def shared_area(self, other: Box) -> float:
-        """What lies in both boxes, square pixels."""
-        return shared_area((self.x, self.y, self.w, self.h), (other.x, other.y, other.w, other.h))
+    def intersection(self, other: Box) -> float:
+        """Area of the intersection with another box, in square pixels."""
+        return intersection((self.x, self.y, self.w, self.h), (other.x, other.y, other.w, other.h))
 
 
-def shared_area(one: Sequence[float], other: Sequence[float]) -> float:
-    """What lies in both of two boxes (x, y, w, h), to fractions of a pixel."""
+def intersection(one: Sequence[float], other: Sequence[float]) -> float:
+    """Area of the intersection of two boxes (x, y, w, h), which may have fractions of a pixel."""
     (x, y, w, h), (other_x, other_y, other_w, other_h) = one, other
     width = min(x + w, other_x + other_w) - max(x, other_x)
     height = min(y + h, other_y + other_h) - max(y, other_y)
@@ -58,11 +73,20 @@ def shared_area(one: Sequence[float], other: Sequence[float]) -> float:
 class Frame:
     """One picture from a source.
 
-    pixels_bgr: uint8 (height, width, 3), blue-green-red as OpenCV has it.
-    index: 0, 1, 2, ... as captured. captured_at: seconds since the epoch.
-    media_time_s: position in the file in seconds, None for a live source.
-    truth: the expression shown, known for the demo alone; None while it morphs.
-    stream: 1, 2, ... another each time a source is opened; 0 where there is one only.
+    Args:
+        pixels_bgr: uint8 (height, width, 3), blue-green-red as in OpenCV.
+        index: 0, 1, 2, ... in the order of capture.
+        captured_at: Time of capture, in seconds since the epoch.
+        media_time_s: Position in the file in seconds; None for a live source.
+        truth: The expression shown, known only for the demo; None while it morphs.
+        stream: 1, 2, ..., a new number each time a source is opened; 0 if there is only one.
+
+    Raises:
+        ValueError: The pixels have another dtype or shape.
+
+    Example:
+        frame = Frame(cv2.imread("photo.jpg"))
+        frame.width, frame.height
     """
 
     pixels_bgr: np.ndarray
@@ -92,15 +116,21 @@ class Frame:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Face:
-    """One face of a frame and what its expression looks like.
+    """One face of a frame and its expression.
 
-    box: where it is. id: the same number for the same face over time, None without a tracker.
-    probabilities: float32 (7,) in the order of EXPRESSIONS, smoothed over time where a tracker is used.
-    raw: float32 (7,), as the network said for this frame alone.
-    steady_label: the label where it is followed over time; it may trail the most probable expression a little.
-    unsure: the confidence is too low to rely on the label.
-    missed: detection looked for it and did not find it; it may be gone, and what is told of its expression is what the
-    network said when it was there.
+    Args:
+        box: Bounding box.
+        probabilities: float32 (7,) in the order of EXPRESSIONS, smoothed over time if the face is tracked.
+        raw: float32 (7,), the network's probabilities for this frame alone.
+        id: Number of the face, the same over time; None if it is not tracked.
+        steady_label: The smoothed label of a tracked face, which may lag the most probable expression a little.
+        unsure: The confidence is too low to rely on the label.
+        missed: The last detection did not find the face; its expression is that of when it was last found.
+
+    Example:
+        face = analysis.faces[0]
+        face.label, face.confidence  # "happy", 0.91
+        face.probabilities[EXPRESSIONS.index("happy")]
     """
 
     box: Box
@@ -113,20 +143,28 @@ class Face:
 
     @property
     def label(self) -> str:
-        """What the face is taken to show: the steady label, else the most probable of the seven expressions."""
+        """The smoothed label, or else the most probable of the seven expressions."""
         return self.steady_label or EXPRESSIONS[int(np.argmax(self.probabilities))]
 
     @property
     def confidence(self) -> float:
-        """Probability of the label, 0..1."""
+        """Probability of the label, 0 to 1."""
         return float(self.probabilities[EXPRESSIONS.index(self.label)])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Analysis:
-    """What was found in one frame; faces from left to right, or by id where they are tracked.
+    """What was found in one frame.
 
-    timing_ms: milliseconds spent in each stage (detect, track, classify, ...).
+    Args:
+        width: Width of the frame in pixels.
+        height: Height of the frame in pixels.
+        faces: From left to right, or by id if they are tracked.
+        timing_ms: Milliseconds spent in each stage (detect, track, classify, ...).
+
+    Example:
+        for face in analysis.faces:
+            print(face.label, face.box)
     """
 
     width: int
@@ -136,23 +174,28 @@ class Analysis:
 
 
 class Encoded(Protocol):
-    """An image file that is made when somebody first asks for it; `took_ms` is what that took, 0 until then."""
+    """An image file that is encoded on the first call; `took_ms` is the time that took, 0 until then."""
 
     took_ms: float
 
     def __call__(self) -> bytes:
-        """The file."""
+        """The bytes of the file."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Snapshot:
-    """A picture and what was found in it, always of the same frame.
+    """A picture and the analysis of the same frame.
 
-    annotated, plain: the frame as JPEG, with boxes and labels and without; a placeholder ("reconnecting ...") has one
-    picture for both. Pictures nobody looks at need not be encoded: hand in an `Encoded`, for which see
-    mien.stream.publisher.
-    frame: as it may be shown, so with faces covered where that is asked for; None for a placeholder, which has no
-    analysis either. latency_ms: from capture to this snapshot, without what is encoded later.
+    Args:
+        annotated: JPEG with boxes and labels, or an `Encoded` that is encoded only if somebody watches.
+        frame: The frame as it may be shown, with faces covered in privacy mode; None for a placeholder.
+        analysis: What was found in the frame; None for a placeholder.
+        latency_ms: From capture to this snapshot, without encoding.
+        plain: JPEG without boxes and labels, or an `Encoded`; None if `annotated` serves for both.
+
+    Example:
+        sequence, snapshot = camera.snapshots.peek()
+        Path("now.jpg").write_bytes(snapshot.jpeg)
     """
 
     annotated: bytes | Encoded
@@ -163,27 +206,36 @@ class Snapshot:
 
     @property
     def jpeg(self) -> bytes:
-        """The annotated picture."""
+        """The picture with boxes and labels, as JPEG."""
         return self.annotated if isinstance(self.annotated, bytes) else self.annotated()
 
     @property
     def plain_jpeg(self) -> bytes:
-        """The picture without boxes and labels."""
+        """The picture without boxes and labels, as JPEG."""
         if self.plain is None:
             return self.jpeg
         return self.plain if isinstance(self.plain, bytes) else self.plain()
 
     @property
     def encoding_ms(self) -> float:
-        """What encoding took, of the slower of the two; 0 while nobody has looked."""
+        """Time to encode the slower of the two, in milliseconds; 0 if none was encoded."""
         return max(0.0 if isinstance(each, bytes | None) else each.took_ms for each in (self.annotated, self.plain))
 
 
 @dataclass(frozen=True, slots=True)
 class SourceStatus:
-    """What the source of a stream is doing; `reason` says in one line why it is not flowing, else None.
+    """State of the source of a stream.
 
-    fps: analysed frames a second over the last 2 s. retry_in_s: seconds to the next try while reconnecting.
+    Args:
+        name: Name for people, without passwords.
+        state: See `SourceState`.
+        reason: Why no frames arrive, in one line; None while they do.
+        retry_in_s: Seconds to the next attempt while reconnecting.
+        fps: Analysed frames per second over the last 2 s.
+
+    Example:
+        status = camera.status()
+        print(status.name, status.state, status.reason or "")
     """
 
     name: str
@@ -194,7 +246,15 @@ class SourceStatus:
 
 
 def clip_box(x: float, y: float, w: float, h: float, width: int, height: int) -> Box | None:
-    """The part of a box that lies inside a picture of width x height pixels, rounded; None where nothing does."""
+    """Clip a box (x, y, w, h) to a picture.
+
+    Args:
+        x, y, w, h: The box in pixels; fractions are rounded.
+        width, height: Size of the picture in pixels.
+
+    Returns:
+        The part inside the picture, or None if there is none.
+    """
     left, top = max(0, round(x)), max(0, round(y))
     right, bottom = min(width, round(x + w)), min(height, round(y + h))
     if right <= left or bottom <= top:

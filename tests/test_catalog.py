@@ -7,7 +7,7 @@ import pytest
 
 from mien.errors import SettingsError, SourceError, SourceForbiddenError, SourceMissingError
 from mien.sources import webcam
-from mien.sources.catalog import Choices, MediaFolder
+from mien.sources.catalog import MediaFolder, SourceCatalog
 from mien.sources.webcam import Webcams
 from tests.fakes import FakeCapture, FakeClock, write_clip
 
@@ -143,7 +143,7 @@ def test_very_many_files_are_cut_off(tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", ["nowhere", "a.mp4"])
 def test_a_folder_that_is_none_is_refused_at_the_start(media, name):
     with pytest.raises(SettingsError, match="--media: expected a folder"):
-        Choices(media / name)
+        SourceCatalog(media / name)
 
 
 # --- choices
@@ -161,7 +161,7 @@ def test_a_folder_that_is_none_is_refused_at_the_start(media, name):
     ],
 )
 def test_what_may_be_chosen(source, spec):
-    assert Choices(webcams=Found(0, 2)).spec_of(source) == spec
+    assert SourceCatalog(webcams=Found(0, 2)).spec_of(source) == spec
 
 
 @pytest.mark.parametrize(
@@ -194,30 +194,30 @@ def test_what_may_be_chosen(source, spec):
 )
 def test_what_may_not_be_chosen(media, source):
     with pytest.raises(SourceForbiddenError):
-        Choices(webcams=Found(0)).spec_of(source)
+        SourceCatalog(webcams=Found(0)).spec_of(source)
     with pytest.raises((SourceForbiddenError, SourceMissingError)):
-        Choices(media, Found(0)).spec_of(source)
+        SourceCatalog(media, Found(0)).spec_of(source)
 
 
 @pytest.mark.parametrize("source", ["http://", "rtsp:///path", "http://[::1", "http://me:s3cret@host:port/"])
 def test_a_url_that_can_never_work_is_missing_and_not_quoted(source):
     with pytest.raises(SourceMissingError) as error:
-        Choices().spec_of(source)
+        SourceCatalog().spec_of(source)
     assert "s3cret" not in str(error.value)
 
 
-@pytest.mark.parametrize(("there", "text"), [((), "there: none"), ((0, 2), "there: 0, 2")])
+@pytest.mark.parametrize(("there", "text"), [((), "available: none"), ((0, 2), "available: 0, 2")])
 def test_a_webcam_that_is_not_there_is_refused_before_the_present_one_is_let_go(there, text):
     with pytest.raises(SourceMissingError, match=text):
-        Choices(webcams=Found(*there)).spec_of("5")
+        SourceCatalog(webcams=Found(*there)).spec_of("5")
 
 
 def test_without_webcams_there_is_the_demo():
-    assert Choices(webcams=Found()).cameras("demo") == {"demo": "Demo"}
+    assert SourceCatalog(webcams=Found()).cameras("demo") == {"demo": "Demo"}
 
 
 def test_the_present_webcam_is_among_them_though_it_is_not_looked_for():
-    choices = Choices(webcams=Webcams(platform="none", open_capture=lambda *_: FakeCapture([], opened=False)))
+    choices = SourceCatalog(webcams=Webcams(platform="none", open_capture=lambda *_: FakeCapture([], opened=False)))
     assert choices.cameras("1") == {"demo": "Demo", "1": "Webcam 1"}
     assert choices.spec_of("1", "/dev/video1") == "1"
 
@@ -247,15 +247,15 @@ def test_the_present_webcam_is_among_them_though_it_is_not_looked_for():
 def test_what_is_open_is_named_as_it_would_be_chosen(media, monkeypatch, in_use, choice):
     (media.parent / "link").symlink_to(media)
     monkeypatch.chdir(media.parent)
-    assert Choices(media, Found(0, 2)).current(in_use) == choice
+    assert SourceCatalog(media, Found(0, 2)).current(in_use) == choice
 
 
 def test_without_a_folder_no_file_is_named(media):
-    assert Choices(webcams=Found()).current(str(media / "a.mp4")) is None
+    assert SourceCatalog(webcams=Found()).current(str(media / "a.mp4")) is None
 
 
 def test_no_message_says_where_the_folder_is(media):
-    choices = Choices(media)
+    choices = SourceCatalog(media)
     spec = choices.spec_of("a.mp4")
     assert spec == str(media / "a.mp4")
     with pytest.raises(SourceMissingError) as error:
@@ -270,7 +270,7 @@ def test_no_message_says_where_the_folder_is(media):
 
 def test_a_chosen_file_is_opened(media):
     write_clip(media / "real.avi", [1, 2])
-    choices = Choices(media)
+    choices = SourceCatalog(media)
     with choices.open(choices.spec_of("real.avi"), loop=False) as source:
         assert source.name == "real.avi"
         assert source.read().pixels_bgr.shape == (48, 64, 3)

@@ -229,9 +229,9 @@ def test_png_keeps_every_pixel_and_jpeg_comes_close():
 
 
 def test_pixels_that_no_jpeg_can_hold_are_an_image_error():
-    with pytest.raises(ImageError, match="can not encode"):
+    with pytest.raises(ImageError, match="cannot encode"):
         encode_jpeg(np.zeros((1, 70_000, 3), np.uint8))
-    with pytest.raises(ImageError, match="can not encode"):
+    with pytest.raises(ImageError, match="cannot encode"):
         encode_png(np.zeros((0, 5, 3), np.uint8))
 
 

@@ -15,7 +15,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from mien.images.codecs import decode_image, encode_jpeg, encode_png, jpeg_to_png
-from mien.sources.catalog import Choices
+from mien.sources.catalog import SourceCatalog
 from mien.sources.webcam import Webcams
 from mien.types import Analysis, Snapshot
 from tests.patience import PATIENCE_S
@@ -49,7 +49,7 @@ def explain(pixels, faces) -> list[bytes]:
 
 
 def build(camera: FakeCamera, **options):
-    options.setdefault("choices", Choices(webcams=NoWebcams()))
+    options.setdefault("choices", SourceCatalog(webcams=NoWebcams()))
     return create_app(camera, AppOptions(analyze=analyze, to_png=png, explain=explain, **options))
 
 
@@ -204,7 +204,7 @@ def test_too_many_images_at_once(fake_camera) -> None:
 @pytest.mark.parametrize("folder", [False, True])
 def test_the_sources_that_may_be_chosen(fake_camera, tmp_path, folder: bool) -> None:
     (tmp_path / "a.mp4").write_bytes(b"video")
-    client = build(fake_camera, choices=Choices(tmp_path if folder else None, NoWebcams())).test_client()
+    client = build(fake_camera, choices=SourceCatalog(tmp_path if folder else None, NoWebcams())).test_client()
     answer = client.get("/api/sources")
     check(answer, "/api/sources")
     assert answer.json["files"] == (["a.mp4"] if folder else None)

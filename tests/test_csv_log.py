@@ -317,7 +317,7 @@ def test_a_disk_that_does_not_answer_never_holds_up_the_frames(recorder, monkeyp
     assert asked.wait(PATIENCE_S)
     for index in range(1, 40):
         recorder.record(frame(index), analysis(face()))
-    assert "did not answer" in recorder.status().error
+    assert "did not respond" in recorder.status().error
     go_on.set()
 
 

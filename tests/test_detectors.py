@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mien.detectors import DETECTORS, HaarDetector, create_detector
-from mien.detectors.haar import grouped, load_cascade, without_doubles
+from mien.detectors.haar import group_windows, load_cascade, suppress_overlaps
 from mien.detectors.yunet import MODEL_FILE, MODEL_SHA256
 from mien.errors import DetectorError
 from mien.types import Box, clip_box
@@ -112,12 +112,12 @@ def test_four_threads_get_the_same_boxes_as_one(detector):
 
 def test_windows_on_one_face_become_one_square_with_the_counts_of_both_cascades():
     windows = np.array([[10, 10, 40, 40], [14, 12, 40, 40], [20, 20, 18, 18], [18, 14, 40, 40], [100, 10, 40, 40]])
-    assert dict(grouped(windows, 3)) == {
+    assert dict(group_windows(windows, 3)) == {
         (14, 12, 40, 40): (2, 1),
         (100, 10, 40, 40): (0, 1),
         (20, 20, 18, 18): (1, 0),
     }
-    assert grouped(np.zeros((0, 4), int), 0) == []
+    assert group_windows(np.zeros((0, 4), int), 0) == []
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_windows_on_one_face_become_one_square_with_the_counts_of_both_cascades(
     ids=["none", "beside", "part of it", "whole of it", "faces that touch", "apart"],
 )
 def test_one_face_has_one_square(scored, kept):
-    assert without_doubles(scored) == kept
+    assert suppress_overlaps(scored) == kept
 
 
 def test_a_cascade_without_its_last_stages_is_less_strict():

@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mien.detectors.face_filter import SCALES, SIDE_PX, FaceCheck, cut
+from mien.detectors.face_filter import SCALES, SIDE_PX, FaceFilter, crop_square
 from mien.types import EXPRESSIONS, Box
 from tests.media import composite_frame
 from training.__main__ import main
@@ -12,18 +12,18 @@ from training.evaluate.frames import shuffled
 
 @pytest.fixture(scope="module")
 def check():
-    return FaceCheck()
+    return FaceFilter()
 
 
 @pytest.mark.parametrize("expression", ["happy", "sad", "surprise"])
 def test_a_face_is_framed_and_told_from_its_own_parts_shuffled(check, expression):
     pixels, truth = composite_frame(expression)
     gray = pixels.mean(axis=2).astype(np.uint8)
-    square, logit = check.frame(gray, (truth.x, truth.y, truth.w, truth.h))
+    square, logit = check.refine(gray, (truth.x, truth.y, truth.w, truth.h))
     assert truth.iou(Box(*map(round, square))) >= 0.5
     face = gray[truth.y : truth.y + truth.h, truth.x : truth.x + truth.w]
     parts = shuffled(face[:96, :96], 3, np.random.default_rng(1))
-    assert logit > 0 > check.frame(parts, (0, 0, 96, 96))[1]
+    assert logit > 0 > check.refine(parts, (0, 0, 96, 96))[1]
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def test_a_face_is_framed_and_told_from_its_own_parts_shuffled(check, expression
     ids=["inside", "over two edges", "over the others", "right of it", "left of it"],
 )
 def test_a_square_may_reach_over_the_edge(check, square, expected):
-    part = cut(np.full((20, 20), 7, np.uint8), *square)
+    part = crop_square(np.full((20, 20), 7, np.uint8), *square)
     assert part.shape == (SIDE_PX, SIDE_PX)
     assert (part == expected).all()
     assert np.isfinite(check.logits(check.features(part, [square]))).all()
@@ -40,7 +40,7 @@ def test_a_square_may_reach_over_the_edge(check, square, expected):
 
 def test_the_frame_lies_about_the_same_centre_within_its_scales(check):
     gray = np.random.default_rng(0).integers(0, 256, (60, 80), dtype=np.uint8)
-    (x, y, w, h), _ = check.frame(gray, (20, 10, 30, 30))
+    (x, y, w, h), _ = check.refine(gray, (20, 10, 30, 30))
     assert (x + w / 2, y + h / 2) == pytest.approx((35, 25))
     assert w == h
     assert 30 * SCALES[0] <= w <= 30 * SCALES[-1]
@@ -56,7 +56,7 @@ def test_more_windows_and_a_surer_network_score_higher(check):
 
 def test_the_fit_learns_what_no_straight_line_tells_apart():
     rng = np.random.default_rng(3)
-    inputs = FaceCheck().features(np.zeros((40, 40), np.uint8), [(0, 0, 40)]).shape[1]
+    inputs = FaceFilter().features(np.zeros((40, 40), np.uint8), [(0, 0, 40)]).shape[1]
     x = np.zeros((2048, inputs), np.float32)
     x[:, :2] = rng.uniform(-1, 1, (2048, 2))
     y = (x[:, 0] * x[:, 1] > 0).astype(np.float32)
@@ -78,12 +78,12 @@ def test_the_command_fits_a_filter_that_tells_faces_from_their_parts(tmp_path, c
     words = ["--data", str(tmp_path / "data"), "--faces", "25", "--frames", "24", "--hidden", "8", "--out", str(out)]
     assert main(["face-filter", *words]) == 0
     assert f"wrote {out}" in capsys.readouterr().out
-    fitted = FaceCheck(np.load(out))
+    fitted = FaceFilter(np.load(out))
     pixels, truth = composite_frame("neutral")
     gray = pixels.mean(axis=2).astype(np.uint8)
     face = gray[truth.y : truth.y + truth.h, truth.x : truth.x + truth.w]
-    _, logit = fitted.frame(gray, (truth.x, truth.y, truth.w, truth.h))
-    assert logit > fitted.frame(shuffled(face, 3, np.random.default_rng(1)), (0, 0, len(face), len(face)))[1]
+    _, logit = fitted.refine(gray, (truth.x, truth.y, truth.w, truth.h))
+    assert logit > fitted.refine(shuffled(face, 3, np.random.default_rng(1)), (0, 0, len(face), len(face)))[1]
     assert fitted.score(logit, (9, 9)) > fitted.score(logit, (1, 0))
 
 

@@ -31,7 +31,7 @@ from mien.detectors import HaarDetector
 from mien.images.privacy import Privacy
 from mien.recording.csv_log import SessionRecorder
 from mien.sources.base import quiet_opencv
-from mien.sources.catalog import Choices
+from mien.sources.catalog import SourceCatalog
 from mien.types import Snapshot, SourceStatus
 from tests.media import composite_frame
 from tests.test_contract import PATHS, NoWebcams, build
@@ -59,7 +59,7 @@ def app(request, tmp_path) -> Iterator:
         session=session,
         privacy=Privacy(),
         follow=Visitors(lambda: FaceStream(Pipeline(HaarDetector(), Even()))).analyze,
-        choices=Choices(webcams=NoWebcams(), media=_media(tmp_path)),
+        choices=SourceCatalog(webcams=NoWebcams(), media=_media(tmp_path)),
         max_streams=10**6,  # the client in the process never closes a stream
     )
     session.stop()

@@ -116,8 +116,8 @@ def document(**changes: Any) -> Any:
         (lambda path: path.write_text("[1, 2]"), "found list"),
         (lambda path: path.write_text("null"), "found NoneType"),
         (lambda path: path.write_text('{"a": 1}'), "found the keys ['a']"),
-        (document(config={}), "can not build"),
-        (document(config=None), "can not build"),
+        (document(config={}), "cannot build"),
+        (document(config=None), "cannot build"),
         (document(class_name=None), "model.json"),
         (document(class_name="Dense", config={"units": 3}, module="keras.layers"), "found a Dense"),
         (
@@ -168,9 +168,9 @@ def swap_in(build: Any, native: bool = False) -> Any:
         (lambda path: path.write_bytes(b""), "found an empty file"),
         (lambda path: path.write_text("version https://git-lfs"), "starts with b'version '"),
         (lambda path: path.write_bytes(b"PK\x03\x04 and so on"), "a .keras archive?"),
-        (lambda path: path.write_bytes(b"\x89HDF\r\n\x1a\n"), "broken or cut"),
-        (lambda path: cut(path, 0.5), "broken or cut"),
-        (lambda path: cut(path, 0.99), "broken or cut"),
+        (lambda path: path.write_bytes(b"\x89HDF\r\n\x1a\n"), "broken or truncated"),
+        (lambda path: cut(path, 0.5), "broken or truncated"),
+        (lambda path: cut(path, 0.99), "broken or truncated"),
         (hdf5(), "found HDF5 holding []"),
         (hdf5(pictures=1), "found HDF5 holding ['pictures']"),
         (

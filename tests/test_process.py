@@ -42,7 +42,7 @@ def test_objects_that_refer_to_each_other_alone_are_freed_and_the_others_left_al
     try:
         gone = weakref.ref(Knot())
         assert gone() is not None
-        process.give_back()
+        process.release_memory()
         assert gone() is None
         assert gc.get_freeze_count() > 0
     finally:
@@ -54,7 +54,7 @@ def test_freed_memory_is_given_back_on_linux_alone(platform, trimmed, monkeypatc
     library = FakeLibrary()
     monkeypatch.setattr(sys, "platform", platform)
     monkeypatch.setattr(ctypes, "CDLL", lambda name: library)
-    process.give_back()
+    process.release_memory()
     assert library.trimmed == trimmed
 
 
@@ -64,7 +64,7 @@ def test_another_c_library_is_no_fault(monkeypatch):
 
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setattr(ctypes, "CDLL", missing)
-    process.give_back()
+    process.release_memory()
 
 
 ENDLESS = -1
@@ -99,21 +99,21 @@ class Limits(SimpleNamespace):
 def test_the_limit_is_raised_as_far_as_allowed_and_never_lowered(monkeypatch, before, after) -> None:
     limits = Limits(now=before, refuses=False)
     monkeypatch.setitem(sys.modules, "resource", limits)
-    process.allow_open_files()
+    process.raise_open_file_limit()
     assert limits.now == after
 
 
 def test_a_system_that_refuses_or_has_no_limit_is_no_fault(monkeypatch) -> None:
     limits = Limits(now=(256, ENDLESS), refuses=True)
-    for module in (limits, None):  # None: it can not be imported
+    for module in (limits, None):  # None: it cannot be imported
         monkeypatch.setitem(sys.modules, "resource", module)
-        process.allow_open_files()
+        process.raise_open_file_limit()
     assert limits.now == (256, ENDLESS)
 
 
 def test_the_program_raises_it_when_it_starts(monkeypatch) -> None:
     raised = []
-    monkeypatch.setattr(process, "allow_open_files", lambda: raised.append(True))
+    monkeypatch.setattr(process, "raise_open_file_limit", lambda: raised.append(True))
     monkeypatch.setattr(main, "build_pipeline", lambda _: FakePipeline())
     stop = threading.Event()
     stop.set()

@@ -21,7 +21,7 @@ from mien.detectors import HaarDetector
 from mien.errors import SourceError
 from mien.settings import Settings
 from mien.sources import webcam
-from mien.sources.catalog import Choices
+from mien.sources.catalog import SourceCatalog
 from mien.types import EXPRESSIONS, Box
 from tests.fakes import FakePipeline
 from tests.media import GROUP_BOXES, ROOT, SHARED
@@ -252,7 +252,7 @@ def test_it_ends_at_once_though_the_source_is_still_opening(monkeypatch):
         raise SourceError("it was not open within ten seconds")
 
     monkeypatch.setattr(main, "build_pipeline", lambda _: FakePipeline())
-    monkeypatch.setattr(Choices, "open", hang)
+    monkeypatch.setattr(SourceCatalog, "open", hang)
     main.run(Settings(source="0", port=free_port()), stop)
     never.set()
 
@@ -270,9 +270,9 @@ def test_a_webcam_is_asked_for_in_the_main_thread(monkeypatch, source, asked):
         raise SourceError("enough")
 
     threads = []
-    monkeypatch.setattr(webcam, "ask_for_camera", lambda: threads.append(threading.current_thread()))
+    monkeypatch.setattr(webcam, "request_camera_access", lambda: threads.append(threading.current_thread()))
     monkeypatch.setattr(main, "build_pipeline", lambda _: FakePipeline())
-    monkeypatch.setattr(Choices, "open", fail)
+    monkeypatch.setattr(SourceCatalog, "open", fail)
     with pytest.raises(SourceError, match="enough"):
         main.run(Settings(source=source, port=free_port()), threading.Event())
     assert threads == [threading.current_thread()] * asked

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from mien.errors import SourceError
-from mien.sources.catalog import Choices
+from mien.sources.catalog import SourceCatalog
 from mien.sources.webcam import Webcams
 from tests.patience import PATIENCE_S
 from web import AppOptions, create_app
@@ -36,7 +36,7 @@ def media(tmp_path):
 @pytest.fixture
 def client(fake_camera, media):
     return create_app(
-        fake_camera, AppOptions(choices=Choices(media, TwoWebcams()), explain=lambda *_: [])
+        fake_camera, AppOptions(choices=SourceCatalog(media, TwoWebcams()), explain=lambda *_: [])
     ).test_client()
 
 
@@ -114,7 +114,7 @@ def test_what_may_not_be_chosen_is_403_and_touches_nothing(client, fake_camera, 
 
 
 def test_without_a_folder_no_file_may_be_chosen(fake_camera) -> None:
-    client = create_app(fake_camera, AppOptions(choices=Choices(webcams=TwoWebcams()))).test_client()
+    client = create_app(fake_camera, AppOptions(choices=SourceCatalog(webcams=TwoWebcams()))).test_client()
     assert client.get("/api/sources").json["files"] is None
     answer = choose(client, "a.mp4")
     assert (answer.status_code, fake_camera.switched) == (403, [])
@@ -204,7 +204,7 @@ def test_a_foreign_page_can_not_choose(client, fake_camera, headers: dict[str, s
 
 
 def test_without_the_token_nothing_is_told_or_chosen(fake_camera) -> None:
-    choices = Choices(webcams=TwoWebcams())
+    choices = SourceCatalog(webcams=TwoWebcams())
     client = create_app(fake_camera, AppOptions(choices=choices, token="correct-horse-battery")).test_client()
     assert choose(client, "demo").status_code == 401
     assert client.get("/api/sources").status_code == 401
@@ -245,7 +245,7 @@ def test_a_password_in_a_url_is_never_told_or_logged(tmp_path, caplog) -> None:
     from tests.fakes import FakePipeline, network_camera
 
     with network_camera() as url, VideoCamera("demo", FakePipeline()) as camera, caplog.at_level("DEBUG"):
-        client = create_app(camera, AppOptions(choices=Choices(webcams=TwoWebcams()))).test_client()
+        client = create_app(camera, AppOptions(choices=SourceCatalog(webcams=TwoWebcams()))).test_client()
         secret = url.replace("http://", f"http://me:{SECRET}@")
         answers = [choose(client, f"{secret}/missing"), choose(client, f"{secret}/video?key={SECRET}")]
         answers += [client.get("/api/state"), client.get("/api/sources"), client.get("/healthz")]

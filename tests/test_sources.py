@@ -1,4 +1,4 @@
-"""Every kind of source: what it gives, how it keeps time, and how it says that it can not."""
+"""Every kind of source: what it gives, how it keeps time, and how it says that it cannot."""
 
 import itertools
 import logging
@@ -16,7 +16,7 @@ from mien.errors import SourceEndedError, SourceError, SourceMissingError
 from mien.images.codecs import encode_jpeg, encode_png
 from mien.sources import base, demo, open_source, source_kind, source_name, webcam
 from mien.sources.demo import CYCLE_S, HEIGHT_PX, WIDTH_PX, DemoSource, face_place, load_faces
-from mien.sources.files import MAX_IMAGE_SIDE_PX, STILL_S, ImageSource, VideoSource, open_file
+from mien.sources.files import MAX_IMAGE_SIDE_PX, REPEAT_AFTER_S, ImageSource, VideoSource, open_file
 from mien.sources.network import StreamSource, masked_url
 from mien.sources.webcam import WebcamSource, webcam_indices
 from mien.types import EXPRESSIONS, Box
@@ -121,7 +121,7 @@ def missing_files(folder):
         ("cut.png", "broken or cut off"),
         ("bomb.png", "400 megapixels"),
         ("folder.mp4", "found the folder"),
-        ("nul\0.mp4", "can not be read|found no file"),
+        ("nul\0.mp4", "cannot be read|found no file"),
     ],
 )
 def test_a_file_that_can_not_be_played_is_one_clear_line(tmp_path, name, says, capfd):
@@ -313,7 +313,7 @@ def test_a_long_still_is_given_again_so_that_it_does_not_look_like_a_hang():
     frames = []
     while not frames or frames[-1].index == 0:
         frames.append(source.read())
-    assert max(clock.slept_s) <= STILL_S
+    assert max(clock.slept_s) <= REPEAT_AFTER_S
     assert len(frames) == 7
     assert frames[0].pixels_bgr is first.pixels_bgr
     assert frames[0].captured_at > first.captured_at
@@ -409,7 +409,7 @@ def test_a_webcam_is_asked_for_mjpg_first_then_size_and_rate_and_the_answer_is_l
         (cv2.CAP_PROP_FRAME_HEIGHT, 1080),
         (cv2.CAP_PROP_FPS, 60),
     ]
-    assert "asked for 1920x1080 at 60 frames a second in MJPG, granted 640x480 at 15 in YUYV" in caplog.text
+    assert "requested 1920x1080 at 60 frames per second in MJPG, granted 640x480 at 15 in YUYV" in caplog.text
     assert (source.name, source.state, source.spec) == ("Webcam 0", "live", "0")
 
 
@@ -481,7 +481,7 @@ def test_each_system_has_its_own_way_to_open(monkeypatch, platform, backends):
 def test_macos_alone_is_asked_for_the_camera_which_is_let_go(monkeypatch, platform, opened):
     monkeypatch.setattr(webcam.sys, "platform", platform)
     capture, tried = FakeCapture([], opened=False), []
-    webcam.ask_for_camera(lambda index, backend: tried.append(index) or capture)
+    webcam.request_camera_access(lambda index, backend: tried.append(index) or capture)
     assert tried == opened
     assert capture.released == len(opened)
 

@@ -116,7 +116,7 @@ def test_a_change_of_size_keeps_the_video_going_in_its_first_size(tmp_path):
         ("out", "ends in nothing"),
         ("folder.mp4", "is a folder"),
         ("none/out.mp4", "whose folder does not exist"),
-        ("x" * 300 + ".mp4", "can not be written|too long"),
+        ("x" * 300 + ".mp4", "cannot be written|too long"),
     ],
 )
 def test_a_path_that_can_not_be_written_is_a_clear_error_at_once(tmp_path, name, says):
@@ -153,7 +153,7 @@ def test_an_old_file_stays_and_the_next_number_is_written(tmp_path, caplog):
 
 
 def test_where_no_number_is_free_it_is_a_clear_error(tmp_path, monkeypatch):
-    monkeypatch.setattr(recording, "MOST", 2)
+    monkeypatch.setattr(recording, "MAX_NUMBER", 2)
     (tmp_path / "out.mp4").touch()
     (tmp_path / "out-2.mp4").touch()
     with pytest.raises(SettingsError, match=r"all names up to out-2\.mp4 are taken"):
@@ -232,12 +232,12 @@ def test_a_full_disk_is_told_once_and_stops_nothing(tmp_path, monkeypatch, caplo
         if writer.error:
             break
         wait_for(lambda: writer._queue.empty() or writer.error)
-    told = "full.mp4 can not be written any more: No space left on device"
+    told = "full.mp4 cannot be written any more: No space left on device"
     assert wait_for(lambda: writer.status().error) == told
     assert not writer.write(flat(0), START + 999)
     writer.close()
     assert writer.status() == Saving(None, told, 0)
-    assert sum("can not be written any more" in record.message for record in caplog.records) == 1
+    assert sum("cannot be written any more" in record.message for record in caplog.records) == 1
 
 
 CHILD = """

@@ -183,7 +183,7 @@ def _fit(box: Box, known: Box) -> float:
 
 def _is_same_face(one: Box, other: Box) -> bool:
     """Whether two boxes can not be of two people, who cheek to cheek overlap by 0.4, but have no face in a face."""
-    inside = one.shared_area(other) / min(one.area, other.area)
+    inside = one.intersection(other) / min(one.area, other.area)
     return one.iou(other) >= SAME_FACE_IOU or inside >= INSIDE_SHARE
 
 

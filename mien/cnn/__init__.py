@@ -1,1 +1,1 @@
-"""The network: loaded, made of its own layers, explained."""
+"""The network: loading it, its own layers, and heat maps that explain it."""

@@ -1,4 +1,4 @@
-"""Which parts of a face speak for an expression: Grad-CAM, in its form for each place, Layer-CAM.
+"""Heat maps of the parts of a face that support an expression: Grad-CAM and Layer-CAM.
 
 Selvaraju et al., "Grad-CAM: visual explanations from deep networks via gradient-based localization" (2017); Jiang et
 al., "LayerCAM: exploring hierarchical class activation maps for localization" (2021).
@@ -19,42 +19,51 @@ from mien.images.codecs import encode_png
 from mien.images.resize import crop_faces
 from mien.types import EXPRESSIONS, Face
 
-FINE = 1 / 4
-"""Least side of the feature maps as a share of the input's side: 12 places for 48 pixels.
+MIN_SIDE_SHARE = 1 / 4
+"""Smallest side of the feature maps used, as a share of the input's side: 12x12 for 48 pixels.
 
-Chosen on 200 Training images by what hiding the highest fifth costs the label, as
-`training.evaluate.gradcam_deletion` measures it: 0.41 for maps of 24x24 places, 0.49 for 12x12, 0.39 for the last ones,
-6x6; averages of several were no better.
+Chosen on 200 Training images by how far the probability of the label falls when the highest fifth of the pixels is
+hidden (`python -m training masking`): 0.41 for maps of 24x24, 0.49 for 12x12, 0.39 for the last ones, 6x6; averages of
+several maps were no better.
 """
 
-_FACES_PER_CALL = 32  # as many as model.py takes at once: bounds memory
+_FACES_PER_CALL = 32  # as many as model.py takes at once, to limit memory
 _HEAT_PX = 48
 _OPACITY = 0.8
 
 _PASSING = ("Pooling", "Dropout")
-"""In the name of a layer whose maps are but a smaller or thinned copy of the maps before it."""
+"""Layers with these words in their names only reduce or thin out the maps of the previous layer."""
 
 
 class GradCam:
-    """Heat maps of one network; make it once, as making it compiles. May not be shared by threads.
+    """Heat maps of one network. Creating it compiles, so create it once; not thread-safe.
 
-    The heat of a place is the sum over all feature maps of activation times gradient of the label's score, where the
-    gradient is positive (Layer-CAM). Grad-CAM as first published, `plain`, takes the gradient's mean over the whole
-    map and the last maps alone, 6x6 places of a face of 48x48: what it rates highest matters no more than
-    pixels at random (`python -m training masking` measures both).
+    The heat of a position is the sum over all feature maps of activation times positive gradient of the label's score
+    (Layer-CAM). Grad-CAM as first published, `plain`, takes the mean gradient of each map, and only the last maps, 6x6
+    positions for a face of 48x48; the pixels that it rates highest matter no more than random ones (`python -m training
+    masking` measures both).
 
-    network: a built Keras network with one image as input and a convolution, networks inside it included, such as
-    `FacialExpressionModel.network`; it stays as it is. layer_name: where it looked.
-    Raises ModelError for a network without a convolution and on another Keras backend than TensorFlow, JAX or PyTorch.
+    Args:
+        network: A built Keras network with one image as input and a convolution, perhaps in nested networks, such as
+            `FacialExpressionModel.network`; it is not changed.
+        plain: Grad-CAM as first published instead of Layer-CAM.
+
+    Raises:
+        ModelError: The network has no convolution, or the Keras backend is not TensorFlow, JAX or PyTorch.
+
+    Example:
+        cam = GradCam(model.network)
+        heat = cam(model.as_input(faces), labels)
+        cam.layer_name  # the layer whose maps it uses
     """
 
     def __init__(self, network: Any, *, plain: bool = False) -> None:
         keras = import_keras()
         ops = keras.ops
         graph = flatten(network)
-        maps, self.layer_name = feature_maps(graph, 0 if plain else FINE)
+        maps, self.layer_name = feature_maps(graph, 0 if plain else MIN_SIDE_SHARE)
         features, dense = scores(graph)
-        # What follows the maps may see the image too, beside them.
+        # The layers after the maps may also use the image itself.
         self._to_maps = keras.Model(graph.inputs[0], maps)
         from_maps = keras.Model([maps, graph.inputs[0]], features)
 
@@ -74,10 +83,14 @@ class GradCam:
         self._outputs = network.output_shape[-1]
 
     def __call__(self, faces: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """How much each pixel speaks for the label: float32 (n, h, w), 0 to 1 (the most in this face; 0 if nothing).
+        """How much each pixel supports the label.
 
-        faces: (n, h, w, channels) as the network itself takes them, 0..255 for Mien's own. labels: int (n,), which of
-        the network's outputs to explain.
+        Args:
+            faces: (n, h, w, channels) as the network takes them, 0 to 255 for Mien's own.
+            labels: int (n,), the output of the network to explain for each face.
+
+        Returns:
+            float32 (n, h, w), 0 to 1, relative to the maximum of each face; all 0 if nothing supports the label.
         """
         height, width = faces.shape[1:3]
         result = np.zeros((len(faces), height, width), np.float32)
@@ -94,7 +107,7 @@ class GradCam:
 def _compile(
     keras: Any, to_maps: Any, score: Callable[..., Any], weigh: Callable[..., Any], network: Any
 ) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
-    """From pixels and chosen outputs (one-hot) to heat, with the gradient as this backend takes it."""
+    """Compile a function from pixels and one-hot outputs to heat, with the gradient of this Keras backend."""
     backend = keras.backend.backend()
     to_tensor, to_numpy = keras.ops.convert_to_tensor, keras.ops.convert_to_numpy
 
@@ -134,27 +147,40 @@ def _compile(
 
 
 class HasClassifier(Protocol):
-    """What an Explainer needs of a pipeline: a classifier with all that `FacialExpressionModel` tells of itself."""
+    """What an Explainer needs of a pipeline: a classifier with the attributes of `FacialExpressionModel`."""
 
     classifier: Any
 
 
 class Explainer:
-    """Pictures of what speaks for the label of each face of a frame; may be shared by threads.
+    """Heat maps for the labels of the faces of a frame; thread-safe. The network is prepared on first use.
 
-    The network is prepared on first use: who never asks pays nothing.
+    Args:
+        pipeline: Has the classifier.
+
+    Example:
+        explain = Explainer(pipeline)
+        png, *_ = explain(frame.pixels_bgr, analysis.faces)
     """
 
     def __init__(self, pipeline: HasClassifier) -> None:
         self._pipeline = pipeline
         self._lock = threading.Lock()
         self._cam: GradCam | None = None
-        self._trouble: ModelError | None = None
+        self._error: ModelError | None = None
 
     def __call__(self, pixels_bgr: np.ndarray, faces: Sequence[Face]) -> list[bytes]:
-        """For each face a PNG file, as `heat_png` makes it, of the crop that the classifier saw.
+        """Compute heat maps for the crops that the classifier sees.
 
-        pixels_bgr: the frame, uint8 (height, width, 3). Raises ModelError where this network can not be explained.
+        Args:
+            pixels_bgr: The frame, uint8 (height, width, 3).
+            faces: Its faces.
+
+        Returns:
+            A PNG file for each face, as `heat_png` makes it.
+
+        Raises:
+            ModelError: This network cannot be explained.
         """
         classifier = self._pipeline.classifier
         crops = crop_faces(pixels_bgr, [face.box for face in faces], classifier.input_size_px)
@@ -164,36 +190,36 @@ class Explainer:
         return [heat_png(one) for one in heat]
 
     def _prepared(self) -> GradCam:
-        if self._trouble is not None:
-            raise self._trouble
+        if self._error is not None:
+            raise self._error
         try:
             self._cam = self._cam or GradCam(self._pipeline.classifier.network)
         except ModelError as error:
-            self._trouble = error  # it would be the same each time
+            self._error = error  # it would be the same again
             raise
         return self._cam
 
 
 def heat_png(heat: np.ndarray) -> bytes:
-    """A heat map, float (h, w) 0 to 1, to be laid over its face: a PNG file, RGBA, 48x48; where it is cold, clear."""
+    """A heat map, float (h, w), 0 to 1, as a PNG file to draw over its face: RGBA, 48x48, transparent where cold."""
     heat = np.clip(cv2.resize(heat.astype(np.float32), (_HEAT_PX, _HEAT_PX), interpolation=cv2.INTER_LINEAR), 0, 1)
     alpha = np.round(255 * _OPACITY * heat).astype(np.uint8)
     return encode_png(np.dstack([_colors(heat), alpha]))
 
 
 def overlay(face: np.ndarray, heat: np.ndarray, opacity: float = _OPACITY) -> np.ndarray:
-    """A gray face, uint8 (h, w), under its heat map, float (h, w) 0 to 1: uint8 (h, w, 3), BGR."""
+    """Draw a heat map, float (h, w), 0 to 1, over a gray face, uint8 (h, w): uint8 (h, w, 3), BGR."""
     share = (opacity * heat)[..., np.newaxis]
     return np.round(face[..., np.newaxis] * (1 - share) + _colors(heat) * share).astype(np.uint8)
 
 
 def _colors(heat: np.ndarray) -> np.ndarray:
-    """uint8 (h, w, 3), BGR, from a map whose steps look equally large to the eye."""
+    """Colours of a perceptually uniform map: uint8 (h, w, 3), BGR."""
     return cv2.applyColorMap(np.round(heat * 255).astype(np.uint8), cv2.COLORMAP_VIRIDIS)
 
 
 def flatten(network: Any) -> Any:
-    """The same layers, weights shared, as one graph without networks inside; the network itself stays as it is."""
+    """Copy a network as one graph without nested networks; layers and weights are shared."""
     keras = import_keras()
 
     def call(layer: Any, *tensors: Any, **options: Any) -> Any:
@@ -206,9 +232,10 @@ def flatten(network: Any) -> Any:
 
 
 def scores(graph: Any) -> tuple[Any, Any]:
-    """(a tensor, a dense layer or None): the layer's sums of the tensor, or the tensor, are the scores of the outputs.
+    """Find the logits: what a softmax at the end turns into probabilities, or the output if there is no softmax.
 
-    Scores are what a softmax at the end turns into probabilities; the output itself where no such end is found.
+    Returns:
+        A tensor, and the dense layer that computes the logits from it; None if the tensor itself is the logits.
     """
     keras = import_keras()
     output = graph.outputs[0]
@@ -221,21 +248,29 @@ def scores(graph: Any) -> tuple[Any, Any]:
     return output, None
 
 
-def feature_maps(graph: Any, least_side: float) -> tuple[Any, str]:
-    """(the last feature maps (n, h, w, channels) that are fine enough, the name of the layer that makes them).
+def feature_maps(graph: Any, min_side_share: float) -> tuple[Any, str]:
+    """Find the last feature maps that are fine enough.
 
-    least_side: how many places a side, as a share of the input's; where no maps have so many, the finest.
-    Maps are what a convolution, or a later layer that is no pooling or dropout, makes.
-    Raises ModelError for a network without a convolution.
+    Feature maps are the output of a convolution, or of a later layer other than pooling or dropout.
+
+    Args:
+        graph: A network without nested networks.
+        min_side_share: Smallest side of the maps, as a share of the input's side.
+
+    Returns:
+        The maps (n, h, w, channels), or the finest ones if none is fine enough, and the name of their layer.
+
+    Raises:
+        ModelError: The network has no convolution.
     """
     known: dict[int, bool] = {}
-    least_px = least_side * graph.inputs[0].shape[1]
+    min_px = min_side_share * graph.inputs[0].shape[1]
     finest: tuple[Any, str] | None = None
     for tensor, layer, _ in _backwards(graph):
         passes = any(word in type(layer).__name__ for word in _PASSING)
         if len(tensor.shape) != 4 or passes or not _behind_convolution(tensor, known):
             continue
-        if tensor.shape[1] >= least_px:
+        if tensor.shape[1] >= min_px:
             return tensor, layer.name
         if finest is None or tensor.shape[1] > finest[0].shape[1]:
             finest = tensor, layer.name
@@ -245,17 +280,17 @@ def feature_maps(graph: Any, least_side: float) -> tuple[Any, str]:
 
 
 def made_by(tensor: Any) -> tuple[Any, list[Any]]:
-    """(the layer that made a tensor of a network, the tensors it made it of).
+    """The layer that made a tensor of a network, and the tensors it made it from.
 
-    By the tensor's history, as `layer.input` is that of the layer's first call, and Keras calls the layers of a
-    Sequential anew for each that it adds.
+    Uses the tensor's history, because `layer.input` belongs to the first call of the layer, and Keras calls the layers
+    of a Sequential again for each layer that is added.
     """
     layer, call, _ = tensor._keras_history
     return layer, list(layer._inbound_nodes[call].input_tensors)
 
 
 def _backwards(graph: Any) -> Iterator[tuple[Any, Any, list[Any]]]:
-    """Each tensor once, nearest to the output first, with `made_by`."""
+    """Every tensor once, nearest to the output first, with the result of `made_by`."""
     waiting = list(graph.outputs)
     seen = set()
     while waiting:
@@ -268,10 +303,10 @@ def _backwards(graph: Any) -> Iterator[tuple[Any, Any, list[Any]]]:
 
 
 def _behind_convolution(tensor: Any, known: dict[int, bool]) -> bool:
-    """Whether a convolution, told by its weights (h, w, channels, filters), made the tensor or what it is made of."""
+    """Whether a convolution (weights (h, w, channels, filters)) made the tensor or one it is made from."""
     if id(tensor) not in known:
         layer, before = made_by(tensor)
-        weights = getattr(layer, "weights", ())  # an operation that is no layer has none
+        weights = getattr(layer, "weights", ())  # an operation that is not a layer has none
         here = any(len(weight.shape) == 4 for weight in weights)
         known[id(tensor)] = here or any(_behind_convolution(one, known) for one in before)
     return known[id(tensor)]

@@ -1,14 +1,13 @@
-"""Turns the model.json of any Keras since 2.0 into what Keras 3 reads, and refuses what would run code.
+"""Convert the model.json of any Keras since 2.0 to what Keras 3 reads, and refuse what would run code.
 
-Pure dictionaries in and out, no Keras import. Only what is needed to run a trained network is kept: how its
-weights once began (initializers) and how training held them (regularizers, constraints, losses, optimizers)
-differs most between versions, and does not matter any more.
+Works on dictionaries, without importing Keras. Only what is needed to run a trained network is kept: initializers,
+regularizers, constraints, losses and optimizers differ most between versions, and are not needed.
 
-The dialects:
+The formats:
 - Keras 3: every object names its `module`; nodes of a functional network are dictionaries of args and kwargs.
-- tf.keras 2.13 to 2.15 and tf_keras: `module` too, otherwise as the next.
+- tf.keras 2.13 to 2.15 and tf_keras: with `module`, otherwise as the next.
 - tf.keras 2.2 to 2.12 (`"keras_version": "2.2.4-tf"`, ...): no `module`, `batch_input_shape`, nodes are lists.
-- keras 2.0 to 2.2: also, the config of a Sequential is the plain list of its layers.
+- keras 2.0 to 2.2: the same, but the config of a Sequential is the plain list of its layers.
 """
 
 from __future__ import annotations
@@ -24,21 +23,21 @@ _ALIASES = {"BatchNormalizationV1": "BatchNormalization", "BatchNormalizationV2"
 _FUNCTIONAL = ("Model", "Functional")
 _TRAINING_ONLY = ("_initializer", "_regularizer", "_constraint")
 
-# Arguments that some or all layers of Keras 3 no longer have, with the only values under which leaving them out
-# changes nothing: there the layers that still have them do so by default.
+# Arguments that some or all layers of Keras 3 no longer have, with the values that may be removed: layers that still
+# have the argument use the same value by default.
 _REMOVED: dict[str, tuple[Any, ...]] = {
     "adjustment": (None,),
     "fused": (None, True, False),
     "groups": (1,),
     "noise_shape": (None,),
     "output_padding": (None,),
-    "rng_type": ("stateful", "stateless", "legacy_stateful"),  # of augmentation, which does nothing outside training
+    "rng_type": ("stateful", "stateless", "legacy_stateful"),  # of augmentation, which does nothing in inference
     "time_major": (False,),
     "virtual_batch_size": (None,),
 }
 
 _RUNS_CODE = "it would run code stored in or named by the file"
-_OLD_OPERATION = "it is a bare TensorFlow operation, which only the Keras that wrote it can rebuild"
+_OLD_OPERATION = "it is a raw TensorFlow operation, which only the Keras version that wrote it can rebuild"
 _REFUSED = {
     "Lambda": _RUNS_CODE,
     "__lambda__": _RUNS_CODE,
@@ -57,10 +56,17 @@ _TRUSTED_PACKAGES = ("keras", "tf_keras", "tensorflow", "builtins", "mien")
 
 
 def upgrade(document: Config) -> Config:
-    """The config of a network (a parsed model.json) as Keras 3 deserializes it; the argument stays as it was.
+    """Convert the config of a network to what Keras 3 deserializes.
 
-    A config of Keras 3 comes back the same, less what only training needs. Raises ModelError for a layer that is
-    refused, KeyError, TypeError, ValueError, AttributeError or IndexError where the structure is not that of a network.
+    Args:
+        document: A parsed model.json, which is not changed.
+
+    Returns:
+        The config for Keras 3, without what only training needs.
+
+    Raises:
+        ModelError: A layer is refused.
+        KeyError, TypeError, ValueError, AttributeError, IndexError: The structure is not that of a network.
     """
     for name, module in named_objects(document):
         if name in _REFUSED:
@@ -74,7 +80,7 @@ def upgrade(document: Config) -> Config:
 
 
 def named_objects(node: Any) -> Iterator[tuple[str, str]]:
-    """Every (class name, module) below a node of a config."""
+    """Class name and module of every object below a node of a config."""
     if isinstance(node, dict):
         if "class_name" in node:
             yield str(node["class_name"]), str(node.get("module") or "keras")
@@ -86,7 +92,7 @@ def named_objects(node: Any) -> Iterator[tuple[str, str]]:
 
 
 def _upgrade_layer(layer: Config, is_keras_2: bool) -> Config:
-    """One layer or network, with everything inside it."""
+    """Convert one layer or network with everything inside it."""
     name = str(layer["class_name"])
     name = _ALIASES.get(name, name)
     config = layer["config"]
@@ -98,7 +104,7 @@ def _upgrade_layer(layer: Config, is_keras_2: bool) -> Config:
         module = "keras" if name in ("Sequential", *_FUNCTIONAL) else "keras.layers"
         name = "Model" if name in _FUNCTIONAL else name
         upgraded.update(class_name=name, module=module, registered_name=None)
-        upgraded.pop("build_config", None)  # each layer is built as it is added
+        upgraded.pop("build_config", None)  # each layer is built when it is added
         _upgrade_arguments(name, config)
     if "dtype" in config:
         config["dtype"] = _full_precision(config["dtype"])
@@ -116,7 +122,7 @@ def _upgrade_layer(layer: Config, is_keras_2: bool) -> Config:
 
 
 def _upgrade_arguments(class_name: str, config: Config) -> None:
-    """Rename, convert and drop arguments of one Keras 2 layer, in place."""
+    """Rename, convert and remove arguments of one Keras 2 layer, in place."""
     batch_shape = config.pop("batch_input_shape", None)
     if class_name == "InputLayer":
         config["batch_shape"] = batch_shape or config.get("batch_shape")
@@ -127,14 +133,16 @@ def _upgrade_arguments(class_name: str, config: Config) -> None:
     if class_name.startswith("SpatialDropout"):
         config.pop("trainable", None)
     if "hard_sigmoid" in (config.get("activation"), config.get("recurrent_activation")):
-        raise ModelError(f"hard_sigmoid of layer {config.get('name')} is refused: Keras 3 computes another function")
+        raise ModelError(
+            f"hard_sigmoid of layer {config.get('name')} is refused: Keras 3 computes a different function"
+        )
     for argument, harmless in _REMOVED.items():
         if argument in config and config[argument] in harmless:
             del config[argument]
 
 
 def _full_precision(dtype: Any) -> Any:
-    """The data type of a layer, float32 where it was trained in half precision, which is slow and coarse on a CPU."""
+    """Data type of a layer; float32 instead of half precision, which is slow and imprecise on a CPU."""
     if isinstance(dtype, dict) and dtype.get("class_name") in ("DTypePolicy", "Policy", "PolicyV1"):
         dtype = dtype["config"]["name"]
     half = ("float16", "bfloat16", "mixed_float16", "mixed_bfloat16", "infer", "_infer")
@@ -142,21 +150,21 @@ def _full_precision(dtype: Any) -> Any:
 
 
 def _with_input_layer(network: Config, upgraded_layers: list[Config]) -> list[Config]:
-    """The layers of a Sequential, led by an InputLayer made of the first layer's `batch_input_shape`."""
+    """The layers of a Sequential, preceded by an InputLayer made from `batch_input_shape` of the first layer."""
     original = network["config"] if isinstance(network["config"], list) else network["config"]["layers"]
     first = original[0]["config"] if original else {}
     if "batch_input_shape" not in first or original[0]["class_name"] == "InputLayer":
         return upgraded_layers
     config = {"batch_shape": first["batch_input_shape"], "dtype": "float32", "name": f"{first['name']}_input"}
-    entrance = {"module": "keras.layers", "class_name": "InputLayer", "config": config, "registered_name": None}
-    return [entrance, *upgraded_layers]
+    input_layer = {"module": "keras.layers", "class_name": "InputLayer", "config": config, "registered_name": None}
+    return [input_layer, *upgraded_layers]
 
 
 def _upgrade_graph(config: Config) -> None:
-    """The edges of a functional Keras 2 network, in place.
+    """Convert the edges of a functional Keras 2 network, in place.
 
-    Keras 2 counts the calls of a network inside a network from 1, as its own definition was call 0; Keras 3 counts
-    them from 0 as for any layer, but for the outputs, where it expects the old count of a functional network.
+    Keras 2 counts the calls of a nested network from 1, because its definition was call 0; Keras 3 counts from 0 as for
+    any layer, except in the outputs, where it expects the old count of a functional network.
     """
     inner_networks = {layer["name"] for layer in config["layers"] if "layers" in layer["config"]}
     inner_sequentials = {layer["name"] for layer in config["layers"] if layer["class_name"] == "Sequential"}
@@ -169,18 +177,18 @@ def _upgrade_graph(config: Config) -> None:
 
 
 def _from_call_0(edge: list[Any], inner_networks: set[str]) -> list[Any]:
-    """[layer, call, output, ...] with the call counted as Keras 3 does."""
+    """An edge [layer, call, output, ...] with the call counted as in Keras 3."""
     name, call, *rest = edge
     return [name, call - 1 if name in inner_networks else call, *rest]
 
 
 def _edges(ends: list[Any]) -> list[Any]:
-    """The inputs or outputs of a network as a list of edges, also where a single one stands bare."""
+    """The inputs or outputs of a network as a list of edges, even if a single one is not in a list."""
     return [ends] if isinstance(ends[0], str) else ends
 
 
 def _unwrap_ends(config: Config) -> None:
-    """A single input or output bare instead of in a list of one, so that the network takes and gives plain arrays."""
+    """Take a single input or output out of its list, so that the network takes and returns plain arrays."""
     for end in ("input_layers", "output_layers"):
         ends = config.get(end)
         if isinstance(ends, list) and len(ends) == 1:

@@ -1,6 +1,6 @@
-"""Layers of its own that a model.json of this project may name. Each computes with keras.ops: on any backend.
+"""Custom Keras layers that a model.json of this project may contain; they use keras.ops and run on any backend.
 
-Importing this module is what makes them known to Keras, under the package "mien".
+Importing this module registers them with Keras, in the package "mien".
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ PATTERNS = NEIGHBOURS * (NEIGHBOURS - 1) + 3
 
 
 def pattern_of_code() -> np.ndarray:
-    """For each code 0..255 of eight neighbours its bin, int32 (256,): uniform codes 0..57 in rising order, else 58.
+    """The bin of each code 0 to 255 of eight neighbours, int32 (256,): 0 to 57 for uniform codes, 58 for all others.
 
     Uniform: at most two changes between 0 and 1 around the circle (Ojala, Pietikäinen and Mäenpää,
     "Multiresolution gray-scale and rotation invariant texture classification with local binary patterns", 2002).
@@ -36,12 +36,24 @@ def pattern_of_code() -> np.ndarray:
 class LocalBinaryPatterns(keras.layers.Layer):
     """Histograms of uniform local binary patterns over a grid of cells: a description of texture.
 
-    Input (n, h, w, 1), gray of any scale; output float32 (n, grid * grid * 59): cell after cell, row by row, the
-    share of the cell's pixels that has each pattern; the 59 shares of a cell sum to 1. A pattern says which of a
-    pixel's eight neighbours are at least as bright as it; the image's border repeats. Rising changes of brightness
-    and contrast leave it as it is. No gradient flows through it. Patterns after Ojala et al. (2002), the grid after
-    Ahonen, Hadid and Pietikäinen, "Face description with local binary patterns" (2006).
-    Raises ValueError for an input of another rank or with fewer pixels a side than cells.
+    A pattern says which of a pixel's eight neighbours are at least as bright as the pixel; at the border the edge is
+    repeated. Monotonic changes of brightness and contrast do not change it. No gradient flows through the layer.
+    Patterns after Ojala et al. (2002), the grid after Ahonen, Hadid and Pietikäinen, "Face description with local
+    binary patterns" (2006).
+
+    Input: gray (n, h, w, 1) of any range. Output: float32 (n, grid * grid * 59): for each cell, row by row, the shares
+    of the 59 patterns, which sum to 1.
+
+    Args:
+        grid: Number of cells on each side.
+        **kwargs: Of any Keras layer.
+
+    Raises:
+        ValueError: The input has another rank, or fewer pixels on a side than cells.
+
+    Example:
+        layer = LocalBinaryPatterns(grid=6)
+        layer(np.zeros((1, 48, 48, 1))).shape  # (1, 2124)
     """
 
     def __init__(self, grid: int = 6, **kwargs: Any) -> None:
@@ -49,7 +61,7 @@ class LocalBinaryPatterns(keras.layers.Layer):
         self.grid = grid
 
     def build(self, input_shape: Any) -> None:
-        """Prepare the constants for this size."""
+        """Compute the constants for this input size."""
         if len(input_shape) != 4 or input_shape[3] != 1 or min(input_shape[1:3]) < self.grid:
             raise ValueError(f"expected gray images (n, h, w, 1) of at least {self.grid} pixels, found {input_shape}")
         self._columns = _shares(input_shape[2], self.grid)
@@ -60,13 +72,13 @@ class LocalBinaryPatterns(keras.layers.Layer):
         patterns = self._patterns(ops.cast(images[..., 0], "float32"), height, width)
         edges = _edges(height, self.grid)
         cells = []
-        for top, bottom in itertools.pairwise(edges):  # strip by strip, as one-hot pixels are large
+        for top, bottom in itertools.pairwise(edges):  # strip by strip, because one-hot pixels are large
             pixels = ops.one_hot(patterns[:, top:bottom], PATTERNS, dtype="float32")
             cells.append(ops.einsum("nwp,wg->ngp", ops.mean(pixels, axis=1), self._columns))
         return ops.reshape(ops.stack(cells, axis=1), (-1, self.grid * self.grid * PATTERNS))
 
     def _patterns(self, gray: Any, height: int, width: int) -> Any:
-        """The bin of each pixel's pattern: int32 (n, h, w)."""
+        """Bin of each pixel's pattern: int32 (n, h, w)."""
         rows = ops.concatenate([gray[:, :1], gray, gray[:, -1:]], axis=1)
         padded = ops.concatenate([rows[:, :, :1], rows, rows[:, :, -1:]], axis=2)
         around = ((0, 0), (0, 1), (0, 2), (1, 2), (2, 2), (2, 1), (2, 0), (1, 0))
@@ -87,31 +99,40 @@ class LocalBinaryPatterns(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="mien")
 class MeanImage(keras.layers.Layer):
-    """Subtracts the mean of the training images, pixel by pixel, and divides by 64, about their deviation.
+    """Subtracts the mean of the training images, pixel by pixel, and divides by 64, about their standard deviation.
 
-    Input and output: float32 (n, h, w, c), 0..255 in, about -4..4 out. mean: (h, w, c), a weight that is not
-    trained: 0 until it is assigned. As in Krizhevsky, Sutskever and Hinton, "ImageNet classification with deep
-    convolutional neural networks" (2012).
+    As in Krizhevsky, Sutskever and Hinton, "ImageNet classification with deep convolutional neural networks" (2012).
+    Input: (n, h, w, c), 0 to 255. Output: float32 of the same shape, about -4 to 4. The weight `mean` (h, w, c) is not
+    trained; it is 0 until it is assigned.
+
+    Example:
+        layer = MeanImage()
+        layer.build((None, 48, 48, 1))
+        layer.mean.assign(images.mean(axis=0))
     """
 
     def build(self, input_shape: Any) -> None:
-        """Make room for the mean."""
+        """Add the weight for the mean."""
         self.mean = self.add_weight(shape=input_shape[1:], initializer="zeros", trainable=False, name="mean")
 
     def call(self, images: Any) -> Any:
-        """The images without their mean."""
+        """The images minus the mean, divided by 64."""
         return (ops.cast(images, self.compute_dtype) - self.mean) / 64
 
 
 @keras.saving.register_keras_serializable(package="mien")
 class Standardize(keras.layers.Layer):
-    """Brings each image to mean 0 and deviation 1, so that light and contrast of the camera matter less.
+    """Scales each image to mean 0 and standard deviation 1, so that exposure and contrast matter less.
 
-    Input and output: float32 (n, h, w, c). A deviation below 1 counts as 1: an even image becomes 0.
+    Input: (n, h, w, c). Output: float32 of the same shape. A deviation below 1 counts as 1: a uniform image becomes 0.
+
+    Example:
+        layer = Standardize()
+        float(np.std(layer(images)[0]))  # 1.0
     """
 
     def call(self, images: Any) -> Any:
-        """Each image less its mean, divided by its deviation."""
+        """Each image minus its mean, divided by its standard deviation."""
         images = ops.cast(images, self.compute_dtype)
         mean = ops.mean(images, axis=(1, 2, 3), keepdims=True)
         deviation = ops.std(images, axis=(1, 2, 3), keepdims=True)
@@ -119,12 +140,12 @@ class Standardize(keras.layers.Layer):
 
 
 def _edges(size: int, cells: int) -> list[int]:
-    """Where `cells` nearly equal cells begin and end along `size` pixels: cells + 1 whole numbers."""
+    """Borders of `cells` nearly equal cells along `size` pixels: cells + 1 integers."""
     return [round(i * size / cells) for i in range(cells + 1)]
 
 
 def _shares(size: int, cells: int) -> np.ndarray:
-    """float32 (size, cells): the weight of each pixel in the mean of each cell."""
+    """Weight of each pixel in the mean of each cell: float32 (size, cells)."""
     shares = np.zeros((size, cells), np.float32)
     edges = _edges(size, cells)
     for cell, (begin, end) in enumerate(itertools.pairwise(edges)):

@@ -1,6 +1,6 @@
-"""model.json and a file of weights, of Keras 2 or Keras 3 -> a network whose weights are known to be loaded.
+"""Load a network from model.json and weights of Keras 2 or Keras 3, and check that all weights were loaded.
 
-Keras is imported on first use: its import takes seconds, and `--help` and wrong options should not wait for it.
+Keras is imported on first use: its import takes seconds, and `--help` and invalid options should not wait for it.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ import numpy as np
 from mien.cnn.keras2 import named_objects, upgrade
 from mien.errors import ModelError
 
-_LONGEST_CAUSE = 300
+_MAX_CAUSE_CHARS = 300
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
 def import_keras() -> Any:
-    """The keras package, with TensorFlow's notes on its start-up turned off unless the user asked for them."""
+    """Import Keras without TensorFlow's start-up messages, unless the user has set their level."""
     if "keras" in sys.modules or "TF_CPP_MIN_LOG_LEVEL" in os.environ:
         import keras
 
@@ -40,7 +40,7 @@ def import_keras() -> Any:
 
 @contextmanager
 def _quiet_standard_error() -> Iterator[None]:
-    """TensorFlow notes its use of oneDNN on file descriptor 2 before any of its log levels holds."""
+    """TensorFlow writes about oneDNN to file descriptor 2 before its log level takes effect."""
     sys.stderr.flush()
     kept = os.dup(2)
     nothing = os.open(os.devnull, os.O_WRONLY)
@@ -54,13 +54,20 @@ def _quiet_standard_error() -> Iterator[None]:
 
 
 def load_network(model_json_file: str | Path, model_weights_file: str | Path) -> Any:
-    """A built, uncompiled Keras 3 network with its trained weights.
+    """Load a network with its trained weights.
 
-    model_json_file: written by `model.to_json()` of Keras 3, tf.keras 2.x or keras 2.x.
-    model_weights_file: HDF5 written by `model.save(...)`, by `save_weights("x.h5")` of Keras 2, or by
-    `save_weights("x.weights.h5")`; told apart by content, so that a renamed file loads too.
-    Raises ModelError, one line naming file and cause, where a file is missing or broken or the two do not fit.
-    No code from the files is run: Lambda layers and the like are refused.
+    No code from the files is run: Lambda layers and similar ones are refused.
+
+    Args:
+        model_json_file: Written by `model.to_json()` of Keras 3, tf.keras 2.x or keras 2.x.
+        model_weights_file: HDF5 written by `model.save(...)`, by `save_weights("x.h5")` of Keras 2, or by
+            `save_weights("x.weights.h5")`; the content decides, not the name.
+
+    Returns:
+        A built, uncompiled Keras 3 network.
+
+    Raises:
+        ModelError: A file is missing or broken, or the two do not match; one line with file and cause.
     """
     json_path, weights_path = Path(model_json_file), Path(model_weights_file)
     network = _read_architecture(json_path)
@@ -69,13 +76,13 @@ def load_network(model_json_file: str | Path, model_weights_file: str | Path) ->
 
 
 def stored_labels(model_json_file: str | Path) -> list[str] | None:
-    """The order of the outputs that `training` wrote into model.json under "expressions"; None where it has none."""
+    """Order of the outputs, which `training` stores in model.json as "expressions"; None if it is missing."""
     labels = _read_document(Path(model_json_file)).get("expressions")
     return [str(label) for label in labels] if isinstance(labels, list) else None
 
 
 def _read_document(path: Path) -> dict[str, Any]:
-    """What model.json says, checked to be of a network."""
+    """The content of model.json, checked to describe a network."""
     try:
         document = json.loads(_read_bytes(path).decode("utf-8-sig"))
         if isinstance(document, str):  # json.dump(model.to_json(), file) writes JSON in JSON
@@ -92,7 +99,7 @@ def _read_architecture(path: Path) -> Any:
     """The untrained network that model.json describes."""
     document = _read_document(path)
     keras = import_keras()
-    import mien.cnn.layers  # noqa: F401  so that Keras knows the layers of this project
+    import mien.cnn.layers  # noqa: F401  registers the layers of this project with Keras
 
     try:
         config = upgrade(document)
@@ -102,8 +109,8 @@ def _read_architecture(path: Path) -> Any:
         network = keras.saving.deserialize_keras_object(config, safe_mode=True)
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from error
-    except Exception as error:  # a broken config can fail in any layer in any way
-        raise ModelError(f"{path}: Keras can not build this network: {_cause(error)}") from error
+    except Exception as error:  # a broken config can fail in any way
+        raise ModelError(f"{path}: Keras cannot build this network: {_cause(error)}") from error
     if not isinstance(network, keras.Model):
         raise ModelError(f"{path}: expected a network, found a {type(network).__name__}")
     if not network.built:
@@ -112,7 +119,7 @@ def _read_architecture(path: Path) -> Any:
 
 
 def _load_weights(network: Any, path: Path, json_path: Path) -> None:
-    """Fill the network from the file; ModelError unless every weight of the one found its place in the other."""
+    """Load the weights; ModelError unless every weight of the file and of the network has its counterpart."""
     _check_hdf5(path)
     import h5py
 
@@ -129,7 +136,9 @@ def _load_weights(network: Any, path: Path, json_path: Path) -> None:
     except ModelError as error:
         raise ModelError(f"{path} does not fit {json_path}: {error}") from error
     except OSError as error:
-        raise ModelError(f"{path}: expected a whole HDF5 file, found a broken or cut one: {_cause(error)}") from error
+        raise ModelError(
+            f"{path}: expected a complete HDF5 file, found a broken or truncated one: {_cause(error)}"
+        ) from error
     except Exception as error:  # ValueError for shapes, KeyError or RuntimeError for broken groups
         raise ModelError(f"{path} does not fit {json_path}: {_cause(error)}") from error
     keras = import_keras()
@@ -141,7 +150,7 @@ def _load_weights(network: Any, path: Path, json_path: Path) -> None:
 def _check_legacy(file: Any, network: Any) -> dict[str, bool]:
     """Options to load whole-model HDF5 or weights of Keras 2; ModelError unless as many layers have weights.
 
-    By name where the names agree, as two Keras may order the branches of a network differently; else by order.
+    By name if the names agree, because Keras versions may order the branches of a network differently; else by order.
     """
     group = file.get("model_weights", file)
     saved = [name for name in _attribute_list(group, "layer_names") if _attribute_list(group[name], "weight_names")]
@@ -152,15 +161,15 @@ def _check_legacy(file: Any, network: Any) -> dict[str, bool]:
 
 
 def _check_native(file: Any, network: Any) -> dict[str, bool]:
-    """Options to load `*.weights.h5`; ModelError if it holds more weights than the network, which Keras lets pass."""
+    """Options to load `*.weights.h5`; ModelError if it has more weights than the network, which Keras ignores."""
     found = 0
 
     def count(path: str, item: Any) -> None:
         nonlocal found
         parts = path.split("/")
         of_layers = parts[0] in ("layers", "_layer_checkpoint_dependencies") and "vars" in parts
-        of_chance = any(part.endswith("generator") for part in parts)  # seeds of dropout and augmentation
-        found += hasattr(item, "shape") and of_layers and not of_chance
+        of_generator = any(part.endswith("generator") for part in parts)  # seeds of dropout and augmentation
+        found += hasattr(item, "shape") and of_layers and not of_generator
 
     file.visititems(count)
     if found > len(network.weights):
@@ -169,7 +178,7 @@ def _check_native(file: Any, network: Any) -> dict[str, bool]:
 
 
 def _attribute_list(group: Any, name: str) -> list[str]:
-    """A list of names kept as an attribute, which Keras cuts into name0, name1, ... where it is long."""
+    """A list of names stored as an attribute, which Keras splits into name0, name1, ... if it is long."""
     chunks = [key for key in (name, *(f"{name}{i}" for i in range(len(group.attrs)))) if key in group.attrs]
     values = [value for chunk in chunks for value in group.attrs[chunk]]
     return [value.decode() if isinstance(value, bytes) else str(value) for value in values]
@@ -177,7 +186,7 @@ def _attribute_list(group: Any, name: str) -> list[str]:
 
 @contextmanager
 def _named(path: Path, suffix: str) -> Iterator[Path]:
-    """The file under a name with the suffix from which Keras tells the format: itself, or a copy for a while."""
+    """The file with the suffix that Keras expects of its format: itself, or a temporary copy."""
     if path.name.endswith(suffix) and path.name.endswith(".weights.h5") == (suffix == ".weights.h5"):
         yield path
         return
@@ -188,7 +197,7 @@ def _named(path: Path, suffix: str) -> Iterator[Path]:
 
 
 def _check_hdf5(path: Path) -> None:
-    """ModelError unless the file begins as HDF5 does."""
+    """ModelError unless the file begins with the signature of HDF5."""
     start = _read_bytes(path, len(_HDF5_SIGNATURE))
     if start != _HDF5_SIGNATURE:
         hint = " (a .keras archive?)" if start.startswith(b"PK") else ""
@@ -196,7 +205,7 @@ def _check_hdf5(path: Path) -> None:
 
 
 def _read_bytes(path: Path, size: int = -1) -> bytes:
-    """The file's bytes, or its first ones; ModelError where it is missing, empty, a directory or not readable."""
+    """The first `size` bytes of a file, by default all; ModelError if it is missing, empty or not readable."""
     try:
         with path.open("rb") as file:
             data = file.read(size)
@@ -211,13 +220,13 @@ def _read_bytes(path: Path, size: int = -1) -> bytes:
 
 
 def _cause(error: BaseException) -> str:
-    """What an error of a library says, in one line of bearable length."""
-    innermost = str(error).rsplit("Exception encountered:", maxsplit=1)[-1]  # Keras quotes the whole config first
+    """The message of a library's error, shortened to one line."""
+    innermost = str(error).rsplit("Exception encountered:", maxsplit=1)[-1]  # Keras prints the whole config first
     line = " ".join(innermost.split()) or type(error).__name__
-    return line if len(line) <= _LONGEST_CAUSE else f"{line[:_LONGEST_CAUSE]} ..."
+    return line if len(line) <= _MAX_CAUSE_CHARS else f"{line[:_MAX_CAUSE_CHARS]} ..."
 
 
 def _some(names: list[str]) -> str:
-    """How many layers, and a few of their names, for a message."""
+    """Number of layers and a few of their names, for a message."""
     listed = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
     return f"{len(names)} layers ({listed})" if names else "none"

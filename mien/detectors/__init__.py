@@ -1,4 +1,4 @@
-"""Where the faces of a frame are: detectors behind one verb, `detect`, made by name with `create_detector`."""
+"""Face detectors with a common method `detect`; `create_detector` makes one by name."""
 
 from __future__ import annotations
 
@@ -15,17 +15,21 @@ from mien.types import clip_box
 __all__ = ["DETECTORS", "Detector", "HaarDetector", "clip_box", "create_detector"]
 
 DETECTORS = ("haar", "dlib", "mtcnn", "yunet", "auto")
-"""Every detector by the name used on the command line; `auto` is the best of those present."""
+"""Names of the detectors on the command line; `auto` is the best of those available."""
 
 
 def create_detector(
     name: str = "haar", *, min_face_px: int | None = None, model_file: str | Path | None = None
 ) -> Detector:
-    """The detector of this name.
+    """Make a detector.
 
-    min_face_px: the smallest face wanted, in pixels of the original frame; by default a share of its longer side.
-    model_file: the network of yunet, which `auto` too takes where it is given.
-    Raises DetectorError for a name that is not known, and where a package or file is missing or broken.
+    Args:
+        name: One of DETECTORS.
+        min_face_px: Smallest face to find, in pixels of the original frame; by default a share of its longer side.
+        model_file: The network of yunet, which `auto` uses too if it is given.
+
+    Raises:
+        DetectorError: The name is unknown, or a package or file is missing or broken.
     """
     if name not in DETECTORS:
         raise DetectorError(f"expected a detector named {' or '.join(DETECTORS)}; found {name!r}")

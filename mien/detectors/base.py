@@ -1,4 +1,4 @@
-"""What all detectors share: the verb, the reduced picture they search, and boxes that stay inside the picture."""
+"""What all detectors share: the interface, the scale of the picture they search, and clipped boxes."""
 
 from __future__ import annotations
 
@@ -13,20 +13,40 @@ from mien.types import Box, clip_box
 
 
 class Detector(Protocol):
-    """Anything that finds faces; safe to call from several threads."""
+    """Anything that finds faces; thread-safe.
+
+    Example:
+        detector = create_detector("haar")
+        for box in detector.detect(cv2.imread("photo.jpg")):
+            print(box.x, box.y, box.w, box.h)
+    """
 
     name: str
 
     def detect(self, pixels_bgr: np.ndarray) -> list[Box]:
-        """Boxes of the faces in uint8 (height, width, 3), in its pixels, from left to right, inside the picture."""
+        """Find faces.
+
+        Args:
+            pixels_bgr: uint8 (height, width, 3), blue-green-red.
+
+        Returns:
+            Bounding boxes in pixels of the picture, clipped to it, from left to right.
+        """
         ...
 
 
 def search_scale(pixels_bgr: np.ndarray, window_px: int, search_side_px: int, min_face_px: int | None) -> float:
-    """By what a picture is scaled so that its smallest face wanted is as large as the smallest a detector sees.
+    """Scale at which a picture is searched, so that the smallest face wanted is as large as the detector's window.
 
-    window_px: that smallest. Without min_face_px the longer side becomes search_side_px at most: then the smallest
-    face is a fixed share of the picture, and the cost does not grow with the picture. Never above 1.
+    Args:
+        pixels_bgr: uint8 (height, width, 3).
+        window_px: Smallest face that the detector finds.
+        search_side_px: Without `min_face_px`, the longer side is reduced to this: the smallest face is then a fixed
+            share of the picture, and the time does not grow with the picture.
+        min_face_px: Smallest face wanted, in pixels of the picture.
+
+    Returns:
+        At most 1.
     """
     if min_face_px is not None:
         return min(1.0, window_px / min_face_px)
@@ -34,25 +54,27 @@ def search_scale(pixels_bgr: np.ndarray, window_px: int, search_side_px: int, mi
 
 
 def as_square(x: float, y: float, w: float, h: float, *, margin: float = 1.0) -> tuple[float, float, float, float]:
-    """The square of the same area about the same centre: some detectors draw tall boxes, the network knows squares.
+    """The square (x, y, w, h) with the same area and centre: some detectors give tall boxes, the network takes squares.
 
-    margin: by how much its side is longer than that.
+    Args:
+        x, y, w, h: The box.
+        margin: Factor by which the side is enlarged.
     """
     side = margin * (w * h) ** 0.5
     return x + (w - side) / 2, y + (h - side) / 2, side, side
 
 
 def boxes_inside(found: Iterable[tuple[float, float, float, float]], pixels_bgr: np.ndarray) -> list[Box]:
-    """(x, y, w, h) in pixels of the picture as boxes inside it, from left to right."""
+    """Clip boxes (x, y, w, h) to the picture and sort them from left to right."""
     height, width = pixels_bgr.shape[:2]
     clipped = (clip_box(x, y, w, h, width, height) for x, y, w, h in found)
     return sorted((box for box in clipped if box is not None), key=lambda box: (box.x, box.y, box.w))
 
 
 def require_package(module: str, detector: str, package: str) -> None:
-    """Raises DetectorError where the optional package of a detector is not installed."""
+    """Raise DetectorError if the optional package of a detector is not installed."""
     if importlib.util.find_spec(module) is None:
         raise DetectorError(
-            f"--detector {detector}: expected the package {package}, found it not installed; "
+            f"--detector {detector}: expected the package {package}, which is not installed; "
             "pip install -r requirements-detectors.txt installs it"
         )

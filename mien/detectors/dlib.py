@@ -16,9 +16,19 @@ class DlibDetector:
     """Histograms of oriented gradients and a linear classifier, from dlib.
 
     Dalal and Triggs, "Histograms of oriented gradients for human detection" (2005); King, "Max-margin object
-    detection" (2015). It sees faces from 80 px upwards: an eighth of a picture's longer side reduced to 640 px.
-    min_face_px: the smallest face wanted, pixels of the original frame. threshold: 0 is dlib's own; higher finds less.
-    Raises DetectorError where the package is missing.
+    detection" (2015). It finds faces from 80 px upwards.
+
+    Args:
+        min_face_px: Smallest face wanted, in pixels of the original frame; by default an eighth of its longer side.
+        search_side_px: Longer side of the reduced picture that is searched.
+        threshold: Of the score; 0 is dlib's default, higher finds fewer faces.
+
+    Raises:
+        DetectorError: The package is missing.
+
+    Example:
+        detector = DlibDetector()
+        boxes = detector.detect(pixels_bgr)
     """
 
     name = "dlib"
@@ -35,7 +45,7 @@ class DlibDetector:
         self.threshold = threshold
 
     def detect(self, pixels_bgr: np.ndarray) -> list[Box]:
-        """Boxes of the faces, from left to right."""
+        """Find faces, see `mien.detectors.base.Detector.detect`."""
         scale = search_scale(pixels_bgr, self.window_px, self.search_side_px, self.min_face_px)
         gray = cv2.cvtColor(scaled(pixels_bgr, scale), cv2.COLOR_BGR2GRAY)
         with self._lock:

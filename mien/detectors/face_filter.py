@@ -1,4 +1,4 @@
-"""A small network that tells faces from what merely looks like one to a cascade, and frames them."""
+"""A small network that rejects false detections of the Haar cascades and refines the boxes of the others."""
 
 from __future__ import annotations
 
@@ -14,42 +14,54 @@ FILE = Path(__file__).with_name("face_filter.npz")
 SIDE_PX = 40
 SCALES = (0.8, 0.95, 1.1, 1.25, 1.4, 1.6)
 USUAL_SCALE, SCALE_SPREAD = 1.07, 0.2
-"""By how much FER-2013's images are wider than the windows of cascades; the spread is of the logarithm."""
+"""Factor by which FER-2013's images are wider than the windows of the cascades, and spread of its logarithm."""
 
 _HOG = ((SIDE_PX, SIDE_PX), (16, 16), (8, 8), (8, 8), 9)
-"""Window, blocks, their steps, cells (pixels), directions."""
+"""Window, block, block stride and cell in pixels, and number of orientations."""
 
 
-class FaceCheck:
-    """One hidden layer over histograms of oriented gradients.
+class FaceFilter:
+    """One hidden layer over histograms of oriented gradients (HOG).
 
-    Dalal and Triggs, "Histograms of oriented gradients for human detection" (2005). It is fitted by
-    `python -m training face-filter` on FER-2013's Training images, which writes face_filter.npz; how sure it
-    is counts together with how many windows of the cascades agree. Its boxes are framed as FER-2013's images are.
+    Dalal and Triggs, "Histograms of oriented gradients for human detection" (2005). `python -m
+    training face-filter` trains it on FER-2013's Training images and writes face_filter.npz. Its logit is combined with
+    the number of agreeing windows of the cascades. Refined boxes frame the face as FER-2013's images do.
+
+    Args:
+        weights: Arrays by name; those of the file by default.
+
+    Example:
+        face_filter = FaceFilter()
+        square, logit = face_filter.refine(gray, (x, y, w, h))
+        is_face = face_filter.score(logit, counts) > 0.8
     """
 
     def __init__(self, weights: Mapping[str, np.ndarray] | None = None) -> None:
-        """weights: those of the file by default."""
         if weights is None:
             weights = np.load(FILE, allow_pickle=False)
         self._weights = {name: np.asarray(value, np.float32) for name, value in weights.items()}
         self._hog = cv2.HOGDescriptor(*_HOG)
 
     def features(self, gray: np.ndarray, squares: Sequence[tuple[float, float, float]]) -> np.ndarray:
-        """float32 (n, 576) of the squares (x, y, side; pixels) of gray uint8 (height, width).
+        """HOG features of squares.
 
-        A square may reach over the edge of the picture; there the edge goes on.
+        Args:
+            gray: uint8 (height, width).
+            squares: n times (x, y, side) in pixels; beyond the picture its edge is repeated.
+
+        Returns:
+            float32 (n, 576).
         """
-        return np.array([np.ravel(self._hog.compute(cut(gray, *square))) for square in squares], np.float32)
+        return np.array([np.ravel(self._hog.compute(crop_square(gray, *square))) for square in squares], np.float32)
 
     def logits(self, features: np.ndarray) -> np.ndarray:
-        """How much each of (n, 576) looks like a face, (n,): log odds."""
+        """Log odds (n,) that features (n, 576) are of a face."""
         w = self._weights
         hidden = np.maximum(features @ w["hidden"] + w["hidden_bias"], 0)
         return np.asarray(hidden @ w["out"] + w["out_bias"])
 
-    def frame(self, gray: np.ndarray, box: tuple[float, float, float, float]) -> tuple[Square, float]:
-        """(the square about the centre of the box that frames the face best, its log odds)."""
+    def refine(self, gray: np.ndarray, box: tuple[float, float, float, float]) -> tuple[Square, float]:
+        """The square around the centre of the box that frames the face best, and its log odds."""
         x, y, w, h = box
         centre = x + w / 2, y + h / 2
         sides = w * np.array(SCALES)
@@ -62,12 +74,12 @@ class FaceCheck:
         return (centre[0] - side / 2, centre[1] - side / 2, side, side), float(logits.max())
 
     def score(self, logit: float, counts: Sequence[int]) -> float:
-        """Log odds of a face where so many windows of the two cascades agree and `logit` is the network's."""
+        """Log odds of a face, from the network's logit and the number of agreeing windows of each cascade."""
         return float(self._weights["score"] @ np.array([logit, *np.log1p(counts), 1.0]))
 
 
-def cut(gray: np.ndarray, x: float, y: float, side: float) -> np.ndarray:
-    """The square as uint8 (SIDE_PX, SIDE_PX)."""
+def crop_square(gray: np.ndarray, x: float, y: float, side: float) -> np.ndarray:
+    """Crop a square and resize it to uint8 (SIDE_PX, SIDE_PX); beyond the picture its edge is repeated."""
     left, top, right, bottom = round(x), round(y), round(x + side), round(y + side)
     height, width = gray.shape
     part = gray[max(0, top) : max(0, bottom), max(0, left) : max(0, right)]

@@ -1,4 +1,4 @@
-"""MTCNN (optional: package mtcnn, which runs on TensorFlow and brings its weights along)."""
+"""MTCNN (optional: package mtcnn, which runs on TensorFlow and includes its weights)."""
 
 from __future__ import annotations
 
@@ -14,21 +14,31 @@ from mien.types import Box
 
 
 class MtcnnDetector:
-    """Three small networks, each refining what the one before proposes.
+    """Three small networks in a cascade, each refining the proposals of the previous one.
 
     Zhang et al., "Joint face detection and alignment using multitask cascaded convolutional networks" (2016).
     Finds many faces, but takes several times as long as the others.
-    min_face_px: the smallest face wanted, pixels of the original frame; by default 6 % of its longer side.
-    confidence: 0..1, of the boxes that count. Raises DetectorError where the package is missing.
+
+    Args:
+        min_face_px: Smallest face wanted, in pixels of the original frame; by default 6 % of its longer side.
+        search_side_px: Longer side of the reduced picture that is searched.
+        confidence: Lowest confidence of a detection, 0 to 1.
+
+    Raises:
+        DetectorError: The package is missing.
+
+    Example:
+        detector = MtcnnDetector()
+        boxes = detector.detect(pixels_bgr)
     """
 
     name = "mtcnn"
     window_px = 20
-    """The package's own: for larger ones it makes some pictures too small for its first network and finds nothing."""
+    """The package's default: with larger windows, some pictures become too small for its first network."""
 
     def __init__(self, *, min_face_px: int | None = None, search_side_px: int = 320, confidence: float = 0.9) -> None:
         require_package("mtcnn", "mtcnn", "mtcnn")
-        import_keras()  # first, so that its backend starts without notes
+        import_keras()  # first, so that its backend starts without log lines
         from mtcnn import MTCNN
 
         self._detector = MTCNN()
@@ -38,7 +48,7 @@ class MtcnnDetector:
         self.confidence = confidence
 
     def detect(self, pixels_bgr: np.ndarray) -> list[Box]:
-        """Boxes of the faces, from left to right."""
+        """Find faces, see `mien.detectors.base.Detector.detect`."""
         scale = search_scale(pixels_bgr, self.window_px, self.search_side_px, self.min_face_px)
         small = scaled(pixels_bgr, scale)
         if min(small.shape[:2]) < self.window_px:

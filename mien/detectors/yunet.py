@@ -1,4 +1,4 @@
-"""YuNet, OpenCV Zoo's face detector (optional: a model file of the user's)."""
+"""YuNet, the face detector of OpenCV Zoo (optional: the user provides the model file)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mien.types import Box
 MODEL_FILE = "face_detection_yunet_2023mar.onnx"
 MODEL_SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
 MARGIN = 1.12
-"""How much wider FER-2013's images, which the network knows, are than YuNet's boxes: the mean over Training."""
+"""Factor by which FER-2013's images, on which the network was trained, are wider than YuNet's boxes, on average."""
 
 MODEL_PAGE = "https://github.com/opencv/opencv_zoo/tree/main/models/face_detection_yunet"
 
@@ -25,10 +25,20 @@ MODEL_PAGE = "https://github.com/opencv/opencv_zoo/tree/main/models/face_detecti
 class YuNetDetector:
     """A small convolutional network.
 
-    Wu, Peng and Yu, "YuNet: a tiny millisecond-level face detector" (2023). It sees faces from about 16 px upwards:
-    2.5 % of a picture's longer side reduced to 640 px.
-    model_file: the ONNX file that OpenCV Zoo publishes. min_face_px: the smallest face wanted, pixels of the original
-    frame. confidence: 0..1, of the boxes that count. Raises DetectorError where the file is missing or another one.
+    Wu, Peng and Yu, "YuNet: a tiny millisecond-level face detector" (2023). It finds faces from about 16 px upwards.
+
+    Args:
+        model_file: The ONNX file published by OpenCV Zoo.
+        min_face_px: Smallest face wanted, in pixels of the original frame; by default 2.5 % of its longer side.
+        search_side_px: Longer side of the reduced picture that is searched.
+        confidence: Lowest confidence of a detection, 0 to 1.
+
+    Raises:
+        DetectorError: The file is missing, or is not the expected one.
+
+    Example:
+        detector = YuNetDetector("face_detection_yunet_2023mar.onnx")
+        boxes = detector.detect(pixels_bgr)
     """
 
     name = "yunet"
@@ -43,16 +53,16 @@ class YuNetDetector:
         confidence: float = 0.5,
     ) -> None:
         model = np.frombuffer(read_model(model_file), np.uint8)
-        # From memory: what was checked is what is used, and OpenCV on Windows opens no path beyond ASCII.
+        # From memory: the bytes that were checked are used, and OpenCV on Windows opens only ASCII paths.
         self._detector = cv2.FaceDetectorYN.create(
             "onnx", model, np.zeros(0, np.uint8), (320, 320), confidence, nms_threshold=0.3, top_k=500
         )
-        self._lock = threading.Lock()  # one network shared by two threads gives wrong boxes silently
+        self._lock = threading.Lock()  # shared by two threads, one network silently gives wrong boxes
         self.min_face_px = min_face_px
         self.search_side_px = search_side_px
 
     def detect(self, pixels_bgr: np.ndarray) -> list[Box]:
-        """Boxes of the faces, from left to right."""
+        """Find faces, see `mien.detectors.base.Detector.detect`."""
         scale = search_scale(pixels_bgr, self.window_px, self.search_side_px, self.min_face_px)
         small = scaled(pixels_bgr, scale)
         height, width = small.shape[:2]
@@ -63,13 +73,13 @@ class YuNetDetector:
             _, rows = self._detector.detect(small)
         if rows is None:
             return []
-        sound = np.isfinite(rows[:, :4]).all(axis=1) & (rows[:, 2:4] > 0).all(axis=1)  # tiny pictures give NaN
-        found = rows[sound, :4] / scale
+        valid = np.isfinite(rows[:, :4]).all(axis=1) & (rows[:, 2:4] > 0).all(axis=1)  # tiny pictures give NaN
+        found = rows[valid, :4] / scale
         return boxes_inside((as_square(*map(float, box), margin=MARGIN) for box in found), pixels_bgr)
 
 
 def read_model(model_file: str | Path | None) -> bytes:
-    """The bytes of the model file. Raises DetectorError where there is none, or another than the known one."""
+    """Read the model file and check its SHA-256. Raises DetectorError if it is missing or another one."""
     expected = f"expected {MODEL_FILE} from {MODEL_PAGE}"
     if model_file is None:
         raise DetectorError(f"--detector yunet: {expected}, named by --detector-model FILE; found no such option")

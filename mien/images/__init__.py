@@ -1,1 +1,1 @@
-"""Pictures: decoded, resized, drawn on, covered."""
+"""Images: decoding, resizing, drawing, and covering faces."""

@@ -1,7 +1,7 @@
-"""Bytes <-> pixels: decoding an image within limits, JPEG and PNG encoding.
+"""Decode images within limits, and encode JPEG and PNG.
 
-The size is read from the header before anything is decoded, so a small file that would unpack to a
-huge picture (a decompression bomb) is refused at no cost.
+The size is read from the header before anything is decoded, so a small file that would unpack to a huge picture (a
+decompression bomb) is refused at no cost.
 """
 
 from __future__ import annotations
@@ -19,22 +19,29 @@ MAX_IMAGE_PIXELS = 50_000_000
 """The largest phone cameras in common use store 48 megapixels; decoded that is 150 MB."""
 
 HEADER_BYTES = 32
-"""As many bytes as `image_format` needs."""
+"""Bytes that `image_format` needs."""
 
 FORMATS = "JPEG, PNG, WebP, GIF or BMP"
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 MAX_SEGMENTS = 100_000
-"""Of a JPEG or PNG: a made-up file could keep the program busy for seconds with millions of them."""
+"""Most segments of a JPEG or chunks of a PNG: millions of them would keep the program busy for seconds."""
 
-_JPEG_MARKER = re.compile(rb"\xff([^\xff])")  # of several 0xFF in a row all but the last are filling
+_JPEG_MARKER = re.compile(rb"\xff([^\xff])")  # of several 0xFF in a row, all but the last are fill bytes
 _JPEG_SIZE_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOF0..SOF15 without DHT, JPG and DAC
 _JPEG_BARE_MARKERS = frozenset((0x01, *range(0xD0, 0xD9)))  # TEM, RST0..RST7, SOI: no length follows
 
 
 def image_format(head: bytes) -> str | None:
-    """The image format that these first bytes of a file announce ("JPEG", "PNG", ...), None if no known one."""
+    """Detect the format of an image file.
+
+    Args:
+        head: The first HEADER_BYTES bytes of the file.
+
+    Returns:
+        "JPEG", "PNG", "WebP", "GIF" or "BMP"; None for anything else.
+    """
     if head.startswith(b"\xff\xd8\xff"):
         return "JPEG"
     if head.startswith(PNG_SIGNATURE):
@@ -43,16 +50,24 @@ def image_format(head: bytes) -> str | None:
         return "WebP"
     if head[:6] in (b"GIF87a", b"GIF89a"):
         return "GIF"
-    # "BM" alone begins many a text; the next header's size tells a bitmap from those.
+    # Texts may begin with "BM" too; the size of the next header distinguishes them from bitmaps.
     if head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in (12, 40, 52, 56, 64, 108, 124):
         return "BMP"
     return None
 
 
 def image_size(data: bytes) -> tuple[int, int]:
-    """Width and height in pixels as the header has them, before any EXIF rotation; nothing is decoded.
+    """Read the size of an image from its header, without decoding.
 
-    Raises NotAnImageError for an unknown format, ImageError for a header that is cut off or says zero.
+    Args:
+        data: The image file.
+
+    Returns:
+        Width and height in pixels, before any EXIF rotation.
+
+    Raises:
+        NotAnImageError: The format is unknown.
+        ImageError: The header is truncated or contains zero.
     """
     name = image_format(data[:HEADER_BYTES])
     if name is None:
@@ -64,10 +79,20 @@ def image_size(data: bytes) -> tuple[int, int]:
 
 
 def decode_image(data: bytes, *, max_bytes: int = MAX_IMAGE_BYTES, max_pixels: int = MAX_IMAGE_PIXELS) -> np.ndarray:
-    """Decode an image file held in memory, turned upright as its EXIF orientation asks.
+    """Decode an image file in memory, rotated according to its EXIF orientation.
 
-    Returns uint8 (height, width, 3), blue-green-red; transparency is dropped, an animation gives its first picture.
-    Raises ImageTooLargeError beyond the limits, NotAnImageError for an unknown format, ImageError for a broken file.
+    Args:
+        data: The image file.
+        max_bytes: Largest file accepted.
+        max_pixels: Largest picture accepted, width times height.
+
+    Returns:
+        uint8 (height, width, 3), blue-green-red; transparency is dropped, an animation gives its first picture.
+
+    Raises:
+        ImageTooLargeError: A limit is exceeded.
+        NotAnImageError: The format is unknown.
+        ImageError: The file is broken.
     """
     if len(data) > max_bytes:
         raise ImageTooLargeError(f"expected an image of at most {max_bytes} bytes, found {len(data)}")
@@ -82,16 +107,26 @@ def decode_image(data: bytes, *, max_bytes: int = MAX_IMAGE_BYTES, max_pixels: i
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error as error:
-        raise ImageError(f"the image can not be decoded: {error.err or error}") from error
+        raise ImageError(f"the image cannot be decoded: {error.err or error}") from error
     if pixels is None:
         raise ImageError(f"the {image_format(data[:HEADER_BYTES])} image is broken or cut off")
     return pixels
 
 
 def read_image(path: Path, *, max_bytes: int = MAX_IMAGE_BYTES, max_pixels: int = MAX_IMAGE_PIXELS) -> np.ndarray:
-    """Decode an image file on disk; as `decode_image`, and a file that is too large is not even read.
+    """Decode an image file on disk as `decode_image` does; a file that is too large is not read.
 
-    Raises OSError where the file can not be read.
+    Args:
+        path: The image file.
+        max_bytes: Largest file accepted.
+        max_pixels: Largest picture accepted, width times height.
+
+    Returns:
+        uint8 (height, width, 3), blue-green-red.
+
+    Raises:
+        OSError: The file cannot be read.
+        ImageError: As for `decode_image`.
     """
     size_bytes = path.stat().st_size
     if size_bytes > max_bytes:
@@ -100,20 +135,38 @@ def read_image(path: Path, *, max_bytes: int = MAX_IMAGE_BYTES, max_pixels: int 
 
 
 def encode_jpeg(pixels_bgr: np.ndarray, quality: int = 80) -> bytes:
-    """Encode uint8 pixels, (height, width, 3) blue-green-red or (height, width) gray, as a JPEG file.
+    """Encode pixels as a JPEG file.
 
-    quality: 1..100. Raises ImageError where the pixels can not be encoded (over 65,500 on a side).
+    Args:
+        pixels_bgr: uint8, (height, width, 3) blue-green-red or (height, width) gray.
+        quality: 1 to 100.
+
+    Returns:
+        The bytes of the file.
+
+    Raises:
+        ImageError: The pixels cannot be encoded, as over 65,500 on a side.
     """
     return _encode(".jpg", pixels_bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
 
 
 def encode_png(pixels_bgr: np.ndarray) -> bytes:
-    """Encode uint8 pixels as a PNG file: (height, width, 3) blue-green-red, with a fourth for opacity, or gray."""
+    """Encode pixels as a PNG file.
+
+    Args:
+        pixels_bgr: uint8, (height, width, 3) blue-green-red, (height, width, 4) with opacity, or (height, width) gray.
+
+    Returns:
+        The bytes of the file.
+
+    Raises:
+        ImageError: The pixels cannot be encoded.
+    """
     return _encode(".png", pixels_bgr, [])
 
 
 def jpeg_to_png(jpeg: bytes) -> bytes:
-    """The same picture as a PNG file. Raises ImageError as `decode_image` does."""
+    """Convert a JPEG file to PNG. Raises ImageError as `decode_image` does."""
     return encode_png(decode_image(jpeg))
 
 
@@ -121,9 +174,9 @@ def _encode(extension: str, pixels: np.ndarray, options: list[int]) -> bytes:
     try:
         ok, buffer = cv2.imencode(extension, pixels, options)
     except cv2.error as error:
-        raise ImageError(f"can not encode {pixels.dtype} pixels of shape {pixels.shape}: {error.err}") from error
+        raise ImageError(f"cannot encode {pixels.dtype} pixels of shape {pixels.shape}: {error.err}") from error
     if not ok:
-        raise ImageError(f"can not encode {pixels.dtype} pixels of shape {pixels.shape} as {extension}")
+        raise ImageError(f"cannot encode {pixels.dtype} pixels of shape {pixels.shape} as {extension}")
     return buffer.tobytes()
 
 
@@ -132,7 +185,7 @@ def _describe(data: bytes) -> str:
 
 
 def _png_size(data: bytes) -> tuple[int, int] | None:
-    # https://www.w3.org/TR/png-3/#11IHDR : the first chunk is IHDR, width and height lead it
+    # https://www.w3.org/TR/png-3/#11IHDR : the first chunk is IHDR and begins with width and height
     if data[12:16] != b"IHDR" or len(data) < 24:
         return None
     return int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
@@ -141,7 +194,7 @@ def _png_size(data: bytes) -> tuple[int, int] | None:
 def _png_is_whole(data: bytes) -> bool:
     """Whether each chunk is as long as it says, up to IEND.
 
-    OpenCV makes room for as much as a chunk claims, up to 2 GB, before it looks whether so much is there.
+    OpenCV allocates as much as a chunk claims, up to 2 GB, before it checks whether that much is there.
     """
     position = len(PNG_SIGNATURE)
     kind = b""
@@ -162,7 +215,7 @@ def _gif_size(data: bytes) -> tuple[int, int] | None:
 def _bmp_size(data: bytes) -> tuple[int, int] | None:
     if len(data) < 26:
         return None
-    if int.from_bytes(data[14:18], "little") == 12:  # OS/2's short header has 16-bit sizes
+    if int.from_bytes(data[14:18], "little") == 12:  # the short header of OS/2 has 16-bit sizes
         return int.from_bytes(data[18:20], "little"), int.from_bytes(data[20:22], "little")
     width = int.from_bytes(data[18:22], "little", signed=True)
     height = int.from_bytes(data[22:26], "little", signed=True)
@@ -185,8 +238,8 @@ def _webp_size(data: bytes) -> tuple[int, int] | None:
 
 
 def _jpeg_size(data: bytes) -> tuple[int, int] | None:
-    # Walk from marker to marker as the decoder does; whole segments are skipped, so that the preview
-    # picture inside an EXIF segment is not taken for the picture itself.
+    # Walk from marker to marker as the decoder does. Whole segments are skipped, so that the thumbnail inside an EXIF
+    # segment is not mistaken for the picture itself.
     position = 2
     for _ in range(MAX_SEGMENTS):
         found = _JPEG_MARKER.search(data, position)
@@ -195,7 +248,7 @@ def _jpeg_size(data: bytes) -> tuple[int, int] | None:
         marker, position = found[1][0], found.end()
         if marker == 0x00 or marker in _JPEG_BARE_MARKERS:
             continue
-        if marker in (0xD9, 0xDA):  # the picture's data begins, or the file ends, without a size
+        if marker in (0xD9, 0xDA):  # the image data begins, or the file ends, without a size
             return None
         if marker in _JPEG_SIZE_MARKERS:
             size = data[position + 3 : position + 7]

@@ -1,4 +1,4 @@
-"""An analysis drawn on a copy of its frame, and the pictures shown while there is no frame."""
+"""Draw an analysis on its frame, and placeholders while there is no frame."""
 
 from __future__ import annotations
 
@@ -19,29 +19,46 @@ COLORS_RGB = {
     "sad": (0x4A, 0x9B, 0xE0),
     "surprise": (0x6C, 0xC4, 0xF2),
 }
-"""One colour for each expression, from the Okabe-Ito palette, light enough to carry dark text."""
+"""Colours of the expressions, from the Okabe-Ito palette, light enough for dark text on them."""
 
-INK_BGR = (24, 20, 16)
-PAPER_BGR = (226, 222, 218)
-STAGE_BGR = (30, 25, 21)
+DARK_BGR = (24, 20, 16)
+LIGHT_BGR = (226, 222, 218)
+BACKGROUND_BGR = (30, 25, 21)
 FONT = cv2.FONT_HERSHEY_DUPLEX
 
 
 def annotate(frame: Frame, analysis: Analysis) -> np.ndarray:
-    """The frame with each face boxed, numbered and labelled: uint8 (height, width, 3); the frame itself stays."""
+    """Draw box, number, label and probability of each face on a copy of the frame.
+
+    Args:
+        frame: The frame, which is not changed.
+        analysis: What was found in it.
+
+    Returns:
+        uint8 (height, width, 3), blue-green-red.
+    """
     canvas = frame.pixels_bgr.copy()
     unit = max(0.45, min(canvas.shape[:2]) / 720)
     for face in analysis.faces:
         _draw_face(canvas, face, unit)
     if not analysis.faces:
         margin = round(16 * unit)
-        _draw_plate(canvas, "No face found", margin, canvas.shape[0] - margin, unit, STAGE_BGR, PAPER_BGR)
+        _draw_label(canvas, "No face found", margin, canvas.shape[0] - margin, unit, BACKGROUND_BGR, LIGHT_BGR)
     return canvas
 
 
 def placeholder(width: int, height: int, lines: Sequence[str]) -> np.ndarray:
-    """A calm picture that says in a few lines why there is no video: uint8 (height, width, 3)."""
-    canvas = np.full((height, width, 3), STAGE_BGR, np.uint8)
+    """Draw a picture that says why there is no video.
+
+    Args:
+        width: Width of the picture in pixels.
+        height: Height of the picture in pixels.
+        lines: The text; the first line is drawn larger.
+
+    Returns:
+        uint8 (height, width, 3), blue-green-red.
+    """
+    canvas = np.full((height, width, 3), BACKGROUND_BGR, np.uint8)
     unit = max(0.45, min(width, height) / 720)
     top = height / 2 - (len(lines) - 1) * 24 * unit
     for i, line in enumerate(map(_drawable, lines)):
@@ -51,12 +68,12 @@ def placeholder(width: int, height: int, lines: Sequence[str]) -> np.ndarray:
             scale *= width * 0.92 / text_w
             (text_w, text_h), _ = cv2.getTextSize(line, FONT, scale, 1)
         at = round((width - text_w) / 2), round(top + i * 48 * unit + text_h / 2)
-        cv2.putText(canvas, line, at, FONT, scale, PAPER_BGR, 1, cv2.LINE_AA)
+        cv2.putText(canvas, line, at, FONT, scale, LIGHT_BGR, 1, cv2.LINE_AA)
     return canvas
 
 
 def _drawable(text: str) -> str:
-    """The text in ASCII, all that OpenCV can draw: letters lose their marks, and what is left beyond it is left out."""
+    """The text in ASCII, which is all that OpenCV can draw: accents are removed, other characters left out."""
     return unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
 
 
@@ -68,29 +85,29 @@ def _draw_face(canvas: np.ndarray, face: Face, unit: float) -> None:
     cv2.rectangle(canvas, (box.x, box.y), (box.x + box.w, box.y + box.h), color, thickness)
     number = "" if face.id is None else f"{face.id}  "
     text = f"{number}{face.label}{'?' if face.unsure else ''} {face.confidence * 100:.0f} %"
-    plate, ink = (STAGE_BGR, PAPER_BGR) if face.unsure else (color, INK_BGR)
+    background, text_color = (BACKGROUND_BGR, LIGHT_BGR) if face.unsure else (color, DARK_BGR)
     (text_w, _), _ = cv2.getTextSize(text, FONT, 1.0, 1)
-    # No wider than the box, so that neighbours do not cover each other, but never too small to read.
+    # Not wider than the box, so that labels of neighbouring faces do not overlap, but never too small to read.
     unit = max(0.45, min(unit, box.w / (0.8 * text_w + 14)))
-    _draw_plate(canvas, text, box.x, box.y, unit, plate, ink)
+    _draw_label(canvas, text, box.x, box.y, unit, background, text_color)
 
 
-def _draw_plate(
+def _draw_label(
     canvas: np.ndarray,
     text: str,
     left: int,
     bottom: int,
     unit: float,
-    plate_bgr: tuple[int, int, int],
+    background_bgr: tuple[int, int, int],
     text_bgr: tuple[int, int, int],
 ) -> None:
-    """Text on a filled plate whose lower left corner is at (left, bottom), moved where it would leave the picture."""
+    """Draw text on a filled rectangle with this lower left corner, moved if it would leave the picture."""
     scale = 0.8 * unit
     (text_w, text_h), below = cv2.getTextSize(text, FONT, scale, 1)
     pad = round(7 * unit)
     width, height = text_w + 2 * pad, text_h + below + pad
     left = max(0, min(left, canvas.shape[1] - width))
     top = max(0, min(bottom - height, canvas.shape[0] - height))
-    cv2.rectangle(canvas, (left, top), (left + width, top + height), plate_bgr, cv2.FILLED)
+    cv2.rectangle(canvas, (left, top), (left + width, top + height), background_bgr, cv2.FILLED)
     at = left + pad, top + height - below
     cv2.putText(canvas, text, at, FONT, scale, text_bgr, 1, cv2.LINE_AA)

@@ -1,4 +1,4 @@
-"""Pictures made smaller, gray or of a given size, and faces cut out of them."""
+"""Resize pictures, convert them to gray, and crop faces."""
 
 from __future__ import annotations
 
@@ -11,11 +11,18 @@ from mien.types import Box, clip_box
 
 
 def reduced_gray(pixels_bgr: np.ndarray, longer_side_px: int) -> tuple[np.ndarray, float]:
-    """(the picture in gray, its longer side at most longer_side_px; how much smaller it is than before, 0..1).
+    """Convert a picture to gray and reduce it.
 
-    pixels_bgr: uint8 (height, width, 3). Averaging all pixels of a large picture costs 3 ms, as much as everything else
-    between two detections. So it is taken to twice the size asked for by bilinear interpolation, which looks at four
-    pixels for each it gives, and only then averaged: a fifth of the time, and for 1280x720 the very same.
+    Averaging all pixels of a large picture takes 3 ms, as much as everything else between two detections. So it is
+    first reduced to twice the target size by bilinear interpolation, which reads four pixels for each output pixel, and
+    only then averaged: a fifth of the time, with the same result for 1280x720.
+
+    Args:
+        pixels_bgr: uint8 (height, width, 3).
+        longer_side_px: Longest side of the result.
+
+    Returns:
+        uint8 (height, width), and the scale, 0 to 1. A smaller picture keeps its size.
     """
     height, width = pixels_bgr.shape[:2]
     reduction = min(1.0, longer_side_px / max(height, width))
@@ -30,7 +37,7 @@ def reduced_gray(pixels_bgr: np.ndarray, longer_side_px: int) -> tuple[np.ndarra
 
 
 def fit_within(pixels_bgr: np.ndarray, max_side_px: int) -> np.ndarray:
-    """The picture scaled down so that its longer side has at most max_side_px pixels; a smaller one as it is."""
+    """Reduce a picture so that its longer side has at most `max_side_px` pixels; a smaller one is returned as it is."""
     height, width = pixels_bgr.shape[:2]
     scale = max_side_px / max(height, width)
     if scale >= 1:
@@ -40,7 +47,15 @@ def fit_within(pixels_bgr: np.ndarray, max_side_px: int) -> np.ndarray:
 
 
 def letterbox(pixels_bgr: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The picture in exactly this (width, height): an odd last row or column cut off, else scaled, with black bars."""
+    """Fit a picture into a size with black bars; an odd last row or column is cut off instead of scaling.
+
+    Args:
+        pixels_bgr: uint8 (height, width, 3).
+        size: Width and height of the result in pixels.
+
+    Returns:
+        uint8 of exactly that size.
+    """
     width, height = size
     found_height, found_width = pixels_bgr.shape[:2]
     if found_width - width in (0, 1) and found_height - height in (0, 1):
@@ -54,14 +69,25 @@ def letterbox(pixels_bgr: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def check_pixels(pixels_bgr: np.ndarray) -> None:
-    """ValueError unless these are uint8 pixels of shape (height, width, 3)."""
+    """Raise ValueError unless these are uint8 pixels of shape (height, width, 3)."""
     if pixels_bgr.dtype != np.uint8 or pixels_bgr.ndim != 3 or pixels_bgr.shape[2] != 3 or pixels_bgr.size == 0:
         found = f"{pixels_bgr.dtype} {pixels_bgr.shape}"
         raise ValueError(f"a detector needs uint8 pixels of shape (height, width, 3), found {found}")
 
 
 def scaled(pixels_bgr: np.ndarray, scale: float) -> np.ndarray:
-    """The picture made smaller: uint8 (about height * scale, about width * scale, 3), at least one pixel each."""
+    """Reduce a picture by a factor.
+
+    Args:
+        pixels_bgr: uint8 (height, width, 3).
+        scale: Size of the result relative to the picture; 1 and more return the picture as it is.
+
+    Returns:
+        uint8, at least one pixel on each side.
+
+    Raises:
+        ValueError: The pixels have another dtype or shape.
+    """
     check_pixels(pixels_bgr)
     if scale >= 1:
         return pixels_bgr
@@ -71,7 +97,16 @@ def scaled(pixels_bgr: np.ndarray, scale: float) -> np.ndarray:
 
 
 def crop_faces(pixels_bgr: np.ndarray, boxes: Sequence[Box], size_px: tuple[int, int]) -> np.ndarray:
-    """The faces in the boxes as gray uint8 (n, height, width), each scaled to size_px = (height, width)."""
+    """Crop faces out of a picture as the classifier takes them.
+
+    Args:
+        pixels_bgr: uint8 (height, width, 3).
+        boxes: Bounding boxes of the n faces.
+        size_px: Height and width of each crop.
+
+    Returns:
+        Gray uint8 (n, height, width); black where a box lies outside the picture.
+    """
     height, width = size_px
     crops = np.zeros((len(boxes), height, width), np.uint8)
     for crop, box in zip(crops, boxes, strict=True):

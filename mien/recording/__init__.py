@@ -1,4 +1,4 @@
-"""Files that are new: none that exists is ever written over."""
+"""Records of a session: the CSV file and the video. No existing file is ever overwritten."""
 
 from __future__ import annotations
 
@@ -7,15 +7,22 @@ import errno
 from pathlib import Path
 from typing import IO
 
-MOST = 9999
+MAX_NUMBER = 9999
 
 
 def new_file(path: Path) -> tuple[Path, IO[bytes]]:
-    """Make a file of this name or, where it is taken, of the first free one of NAME-2.EXT, NAME-3.EXT, ...
+    """Create a file of this name or, if it exists, of the first free name among NAME-2.EXT, NAME-3.EXT, ...
 
-    Gives its path and the file, open for writing and without a buffer. Raises OSError.
+    Args:
+        path: The name wanted.
+
+    Returns:
+        The path and the file, open for writing without a buffer.
+
+    Raises:
+        OSError: The file cannot be created.
     """
-    for number in range(1, MOST + 1):
+    for number in range(1, MAX_NUMBER + 1):
         numbered = path if number == 1 else path.with_name(f"{path.stem}-{number}{path.suffix}")
         with contextlib.suppress(FileExistsError):
             return numbered, numbered.open("xb", buffering=0)

@@ -1,4 +1,4 @@
-"""The session record: what was seen of each face, as rows of a CSV file, while the user wants it recorded."""
+"""Record a session: what was seen of each face, as rows of a CSV file."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ COLUMNS = (
 )
 HEADER = (",".join(COLUMNS) + "\n").encode()
 QUEUE_FRAMES = 1000
-"""Half a minute of a disk that does not answer; beyond that the recording ends with an error."""
+"""Frames that wait while the disk does not respond, about half a minute; beyond that the recording fails."""
 SYNC_EVERY_S = 1.0
 CHUNK_BYTES = 64 * 1024
 
@@ -46,10 +46,18 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """The running recording, or the last one.
+    """State of the current recording, or of the last one.
 
-    on: whether it runs. since: when it was started, seconds since the epoch. rows: written so far. name: of the file.
-    error: why it ended by itself, None where it did not.
+    Args:
+        on: Whether it is running.
+        since: When it was started, in seconds since the epoch.
+        rows: Rows written so far.
+        name: Name of the file.
+        error: Why it ended by itself; None if it did not.
+
+    Example:
+        recording = recorder.status()
+        print(recording.rows, recording.error or "")
     """
 
     on: bool = False
@@ -60,22 +68,29 @@ class Recording:
 
 
 class SessionRecorder:
-    """Records on demand, one file `session-YYYYMMDD-HHMMSS.csv` for each recording, and never over an old one.
+    """Records on demand, each recording in a new file `session-YYYYMMDD-HHMMSS.csv`; thread-safe.
 
-    folder: where; made with the first recording where its parent exists. at_once: begin one with the first frame.
-    Threads may share one recorder.
+    Args:
+        folder: Folder of the files, created with the first recording if its parent exists.
+        clock: The computer's clock by default.
+        at_once: Start with the first frame.
+
+    Example:
+        recorder = SessionRecorder("sessions")
+        recorder.start()
+        recorder.record(frame, analysis)
     """
 
     def __init__(self, folder: Path | str, clock: Clock | None = None, *, at_once: bool = False) -> None:
         self.folder = Path(folder)
         self._clock = clock or Clock()
-        self._lock = threading.Lock()  # guards the two below
+        self._lock = threading.Lock()  # guards the next two
         self._writer: _CsvWriter | None = None
-        self._at_once = at_once  # until the first frame, or somebody starts or stops it
-        self._refused = Recording()  # with why the first frame could not begin one
+        self._at_once = at_once  # until the first frame, `start` or `stop`
+        self._refused = Recording()  # with the reason if the first frame could not start one
 
     def start(self) -> Recording:
-        """Begin a new file; goes on with the running one where there is one. Raises RecordingError."""
+        """Start a recording, or continue the running one. Raises RecordingError if the file cannot be written."""
         with self._lock:
             self._at_once = False
             if self._writer is None or not self._writer.status().on:
@@ -83,7 +98,7 @@ class SessionRecorder:
             return self._writer.status()
 
     def stop(self) -> Recording:
-        """Write what waits and close the file; does nothing where none is open."""
+        """Write what is waiting and close the file; does nothing if none is open."""
         with self._lock:
             self._at_once = False
             if self._writer is not None:
@@ -91,15 +106,17 @@ class SessionRecorder:
         return self.status()
 
     def check(self) -> None:
-        """Find out whether a file can be written, and leave none. Raises RecordingError."""
+        """Check that a file can be written, and remove it. Raises RecordingError if it cannot."""
         path, file = _new_file(self.folder, self._clock.wall())
         file.close()
         path.unlink()
 
     def record(self, frame: Frame, analysis: Analysis) -> None:
-        """Hand over what was seen in a frame, a row for each face that was not missed; returns at once.
+        """Record a frame, one row for each face that was not missed; returns at once.
 
-        Does nothing while off.
+        Args:
+            frame: The analysed frame.
+            analysis: What was found in it.
         """
         if self._at_once:
             self._begin()
@@ -109,16 +126,20 @@ class SessionRecorder:
 
     @property
     def needs_frames(self) -> bool:
-        """Whether it records, or will with the first frame."""
+        """Whether it is recording, or will start with the first frame."""
         return self._at_once or self.status().on
 
     def status(self) -> Recording:
-        """What is recorded now, or was last."""
+        """State of the current or last recording."""
         writer = self._writer
         return self._refused if writer is None else writer.status()
 
     def content(self) -> tuple[str, int, Iterator[bytes]] | None:
-        """(name, bytes, pieces) of the running or last file, whole rows of whole frames; None where there is none."""
+        """Read the current or last file, as far as complete frames were written.
+
+        Returns:
+            Its name, its size in bytes and its content in chunks; None if there is no such file.
+        """
         writer = self._writer
         if writer is None:
             return None
@@ -127,7 +148,7 @@ class SessionRecorder:
             whole = writer.path.stat().st_size >= size
         except OSError:  # the user moved or deleted it
             return None
-        return (writer.path.name, size, _pieces(writer.path, size)) if whole else None
+        return (writer.path.name, size, _chunks(writer.path, size)) if whole else None
 
     def _begin(self) -> None:
         try:
@@ -138,15 +159,16 @@ class SessionRecorder:
 
 
 class _CsvWriter:
-    """One file, written by a thread of its own.
+    """One file, written by its own thread.
 
-    Rows go to the system as soon as they come, where a kill can not reach them, and to the disk once a second.
+    Rows are passed to the operating system as soon as they arrive, so that they survive a kill, and to the disk once a
+    second.
     """
 
     def __init__(self, path: Path, file: IO[bytes], since: float) -> None:
         self.path = path
         self.size = len(HEADER)
-        """Bytes that hold whole frames; readers look no further."""
+        """Bytes of complete frames; readers read no further."""
         self._file = file
         self._since = since
         self._rows = 0
@@ -157,7 +179,7 @@ class _CsvWriter:
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="session-writer", daemon=True)
         self._thread.start()
-        # A disk may take seconds over it, so it does not hold up the writer.
+        # A disk may take seconds, so this has a thread of its own.
         threading.Thread(target=self._sync, args=(os.dup(file.fileno()),), name="session-sync", daemon=True).start()
 
     def add(self, frame: Frame, analysis: Analysis) -> None:
@@ -166,7 +188,7 @@ class _CsvWriter:
         try:
             self._queue.put_nowait((_without_pixels(frame), analysis))
         except queue.Full:
-            self._fail(f"the disk did not answer for {QUEUE_FRAMES} frames")
+            self._fail(f"the disk did not respond for {QUEUE_FRAMES} frames")
 
     def status(self) -> Recording:
         on = not self._closed and self._error is None
@@ -182,10 +204,10 @@ class _CsvWriter:
                 self._queue.put(None, timeout=timeout_s)
         self._thread.join(max(0.0, deadline_s - time.monotonic()))
         if self._thread.is_alive():
-            log.warning("%s is not written to its end within %g s", self.path, timeout_s)
+            log.warning("%s is not complete after %g s", self.path, timeout_s)
 
     def _fail(self, reason: str) -> None:
-        self._error = f"{self.path} can not be written any more: {reason}"
+        self._error = f"{self.path} cannot be written any more: {reason}"
         log.error("%s", self._error)
 
     # --- in the writer's thread
@@ -208,12 +230,12 @@ class _CsvWriter:
             _write_all(self._file, data)
         except OSError:
             with contextlib.suppress(OSError):
-                self._file.truncate(self.size)  # a full disk takes half a row
+                self._file.truncate(self.size)  # a full disk may have taken half a row
             raise
         self.size += len(data)
         self._rows += len(rows)
 
-    # --- in a thread of its own
+    # --- in the sync thread
 
     def _sync(self, descriptor: int) -> None:
         try:
@@ -221,20 +243,20 @@ class _CsvWriter:
                 os.fsync(descriptor)
             os.fsync(descriptor)
         except OSError:
-            pass  # not every file system can, and a disk that fails is told by the writer
+            pass  # not every file system supports it, and the writer reports a failing disk
         finally:
             os.close(descriptor)
 
 
 class _FrameNumbers:
-    """Keeps the frames of one file apart: a source that is opened again, or changed, counts them from the start."""
+    """Numbers the frames of one file: a source that is opened again counts its frames from zero."""
 
     def __init__(self) -> None:
         self._shift = self._last = 0
         self._stream: int | None = None
 
     def number(self, frame: Frame) -> int:
-        """That of the file for a frame, which may come again, as a still picture does."""
+        """Number of the frame in the file; the same frame may come again, as an image does."""
         if self._stream not in (None, frame.stream):
             self._shift = self._last + 1
         self._stream = frame.stream
@@ -253,7 +275,7 @@ def _row(number: int, frame: Frame, face: Face, analysis: Analysis) -> str:
 
 
 def _new_file(folder: Path, now_s: float) -> tuple[Path, IO[bytes]]:
-    """(path, file) of a new file that has the header, named after the local time."""
+    """Create a file with the header, named after the local time."""
     expected = f"expected a folder to write the session to, found {folder}"
     stem = time.strftime("session-%Y%m%d-%H%M%S", time.localtime(now_s))
     try:
@@ -264,33 +286,33 @@ def _new_file(folder: Path, now_s: float) -> tuple[Path, IO[bytes]]:
     except FileExistsError:
         raise RecordingError(f"{expected}, which is a file") from None
     except OSError as error:
-        raise RecordingError(f"{expected}, which can not be written: {error.strerror}") from error
+        raise RecordingError(f"{expected}, which cannot be written: {error.strerror}") from error
     try:
         _write_all(file, HEADER)
     except OSError as error:
         file.close()
         with contextlib.suppress(OSError):
             path.unlink()
-        raise RecordingError(f"{expected}, which can not be written: {error.strerror}") from error
+        raise RecordingError(f"{expected}, which cannot be written: {error.strerror}") from error
     return path, file
 
 
 def _write_all(file: IO[bytes], data: bytes) -> None:
     rest = memoryview(data)
-    while rest:  # a file without buffer may take less than it was given
+    while rest:  # an unbuffered file may write less than it was given
         rest = rest[file.write(rest) :]
 
 
 def _without_pixels(frame: Frame) -> Frame:
-    """The frame's numbers alone: pictures that wait would fill the memory."""
+    """The frame without its picture: waiting pictures would fill the memory."""
     return replace(frame, pixels_bgr=_NO_PIXELS)
 
 
 _NO_PIXELS = np.zeros((1, 1, 3), np.uint8)
 
 
-def _pieces(path: Path, size: int) -> Iterator[bytes]:
+def _chunks(path: Path, size: int) -> Iterator[bytes]:
     with path.open("rb") as file:
-        while size > 0 and (piece := file.read(min(size, CHUNK_BYTES))):
-            size -= len(piece)
-            yield piece
+        while size > 0 and (chunk := file.read(min(size, CHUNK_BYTES))):
+            size -= len(chunk)
+            yield chunk

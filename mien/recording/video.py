@@ -1,6 +1,6 @@
-"""The session on disk: the annotated video, as H.264 in an MP4 file.
+"""Save the annotated video as H.264 in an MP4 file.
 
-PyAV is used, as its wheels bring FFmpeg with libx264 on every system, which OpenCV's writer lacks.
+PyAV is used because its wheels include FFmpeg with libx264 on every system, which OpenCV's writer lacks.
 """
 
 from __future__ import annotations
@@ -22,22 +22,28 @@ from mien.errors import SettingsError
 from mien.images.resize import letterbox
 from mien.recording import new_file
 
-QUEUE_FRAMES = 8  # 22 MB at 1280x720; enough to ride out a slow disk for a quarter of a second
+QUEUE_FRAMES = 8  # 22 MB at 1280x720: enough for a disk that is slow for a quarter of a second
 KEYFRAME_EVERY_S = 1.0
 LONGEST_STEP_S = 60.0
-"""A longer time between two frames (an outage, a clock set forward) is one second of the video."""
+"""A longer time between two frames (an outage, a clock set forward) becomes one second of the video."""
 _TIME_BASE = Fraction(1, 1000)
-_BT601 = 5  # the matrix swscale converts with; unsaid, players take another for HD and shift the colours
+_BT601 = 5  # the matrix swscale converts with; without it, players assume another one for HD and shift the colours
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Saving:
-    """What a VideoWriter does.
+    """State of a VideoWriter.
 
-    name: of the file that is being written, None while there is none. error: why writing stopped, None while all is
-    well. dropped: frames that are missing, as the encoder was busy with too many before them.
+    Args:
+        name: Name of the file that is being written; None if there is none.
+        error: Why writing stopped; None while it works.
+        dropped: Frames that are missing because the encoder could not keep up.
+
+    Example:
+        saving = writer.status()
+        print(saving.name, saving.error or "")
     """
 
     name: str | None = None
@@ -46,40 +52,55 @@ class Saving:
 
 
 class VideoWriter:
-    """Writes frames to an MP4 file in a thread of its own, each shown as long as it really lasted.
+    """Writes frames to an MP4 file in its own thread, each shown as long as it really lasted.
 
-    The file is cut into fragments of about a second, so that all but the last second can be played even
-    after the process was killed; `close` turns it into an ordinary MP4 file. When the encoder can not keep
-    up, frames are dropped and counted rather than slowing the caller.
+    The file consists of fragments of about a second, so that all but the last second can be played even after the
+    process was killed; `close` turns it into an ordinary MP4 file. If the encoder cannot keep up, frames are dropped
+    and counted instead of slowing the caller.
 
-    path: must end in .mp4; where there is such a file already it stays, and NAME-2.mp4, NAME-3.mp4, ... is written.
-    fps: the rate to announce; frames carry their own times. Raises SettingsError where the file can not be written.
+    Args:
+        path: Must end in .mp4; if the file exists, NAME-2.mp4, NAME-3.mp4, ... is written instead.
+        fps: The nominal rate; frames carry their own times.
+
+    Raises:
+        SettingsError: The file cannot be written.
+
+    Example:
+        with VideoWriter("out.mp4") as writer:
+            writer.write(pixels_bgr, captured_at=time.time())
     """
 
     def __init__(self, path: Path | str, fps: float = 30) -> None:
         self._wanted = Path(path)
         _check_writable(self._wanted)
         self.path: Path | None = None
-        """The file that is being written; None while there is none."""
+        """The file that is being written; None if there is none."""
         self.dropped = 0
-        """Frames that came while the encoder was busy with too many before them."""
+        """Frames dropped because the encoder could not keep up."""
         self.written = 0
-        """Frames handed to the encoder."""
+        """Frames passed to the encoder."""
         self.error: str | None = None
-        """Why writing stopped (disk full ...), None while all is well."""
+        """Why writing stopped (disk full ...); None while it works."""
         self._rate = Fraction(fps).limit_denominator(1001)
-        self._queue: queue.Queue[tuple[np.ndarray, float] | Literal["file ends"] | None] = queue.Queue(QUEUE_FRAMES)
+        self._queue: queue.Queue[tuple[np.ndarray, float] | Literal["end of file"] | None] = queue.Queue(QUEUE_FRAMES)
         self._closed = False
-        self._unfinished = False  # frames were taken since the last `finish_file`
+        self._unfinished = False  # frames were accepted since the last `finish_file`
         self._encoder: _Encoder | None = None  # belongs to the thread
         self._thread = threading.Thread(target=self._run, name="video-writer", daemon=True)
         self._thread.start()
 
     def write(self, pixels_bgr: np.ndarray, captured_at: float) -> bool:
-        """Hand over a frame: uint8 (height, width, 3), not to be changed afterwards; seconds since the epoch.
+        """Queue a frame; returns at once.
 
-        Returns at once; false where the frame was dropped. The first frame sets the size of the video
-        (made even, as H.264 needs it); a later one of another size is scaled into it with black bars.
+        The first frame sets the size of the video (made even, as H.264 requires); later frames of another size are
+        fitted into it with black bars.
+
+        Args:
+            pixels_bgr: uint8 (height, width, 3), not to be changed afterwards.
+            captured_at: Time of capture, in seconds since the epoch.
+
+        Returns:
+            False if the frame was dropped.
         """
         if self._closed or self.error is not None:
             return False
@@ -92,22 +113,22 @@ class VideoWriter:
         return True
 
     def status(self) -> Saving:
-        """What is being saved now; threads may ask."""
+        """What is being saved now; thread-safe."""
         path = self.path
         return Saving(None if path is None else path.name, self.error, self.dropped)
 
     def finish_file(self) -> None:
-        """Turn the file into an ordinary one once it has what waits; the next frame begins another. Returns at once.
+        """Finish the file once the queued frames are written; the next frame starts another. Returns at once.
 
-        To be called by the thread that writes, again and again while no frames come: the encoder may be too busy.
+        Call it from the thread that writes, repeatedly while no frames arrive: the queue may be full.
         """
         if self._unfinished and not self._closed:
             with contextlib.suppress(queue.Full):
-                self._queue.put_nowait("file ends")
+                self._queue.put_nowait("end of file")
                 self._unfinished = False
 
     def close(self, timeout_s: float = 2.0) -> None:
-        """Encode what waits and finish the file, within about `timeout_s`; may be called twice."""
+        """Encode the queued frames and finish the file within about `timeout_s`; may be called twice."""
         if self._closed:
             return
         self._closed = True
@@ -117,7 +138,7 @@ class VideoWriter:
         self._thread.join(max(0.0, deadline_s - time.monotonic()))
         path = self.path or self._wanted
         if self._thread.is_alive():
-            log.warning("%s is not finished within %g s; it plays up to its last fragment", path, timeout_s)
+            log.warning("%s is not finished after %g s; it can be played up to its last fragment", path, timeout_s)
         if self.dropped:
             log.warning("%s: %d frames written, %d dropped", path, self.written, self.dropped)
 
@@ -136,13 +157,13 @@ class VideoWriter:
     def _run(self) -> None:
         try:
             while (item := self._queue.get()) is not None:
-                if item == "file ends":
+                if item == "end of file":
                     self._end()
                 else:
                     self._encode(*item)
-        except Exception as error:  # the thread's last stop: the picture goes on, the reason is kept
-            reason = getattr(error, "strerror", None) or error  # whoever watches is told, but not where the file is
-            self.error = f"{(self.path or self._wanted).name} can not be written any more: {reason}"
+        except Exception as error:  # the live picture continues; the reason is kept
+            reason = getattr(error, "strerror", None) or error  # viewers see it, so it does not contain the path
+            self.error = f"{(self.path or self._wanted).name} cannot be written any more: {reason}"
             log.error("%s", self.error)
             self._drain()
         self._end()
@@ -155,7 +176,7 @@ class VideoWriter:
 
     def _begin(self, pixels_bgr: np.ndarray) -> _Encoder:
         self.path, file = new_file(self._wanted)
-        file.close()  # PyAV opens it by its name
+        file.close()  # PyAV opens it by name
         log.info("the video is saved to %s", self.path)
         return _Encoder(self.path, (pixels_bgr.shape[1], pixels_bgr.shape[0]), self._rate)
 
@@ -165,7 +186,7 @@ class VideoWriter:
         self._encoder = self.path = None
 
     def _drain(self) -> None:
-        """Let go of the frames that wait, so that a `close` finds room."""
+        """Discard the queued frames, so that `close` finds room."""
         while True:
             try:
                 self._queue.get_nowait()
@@ -174,23 +195,23 @@ class VideoWriter:
 
 
 class _Encoder:
-    """The H.264 stream of one file; belongs to the writer's thread."""
+    """The H.264 stream of one file; used only by the writer's thread."""
 
     def __init__(self, path: Path, size: tuple[int, int], rate: Fraction) -> None:
-        # Imported here, as only --save needs it: it brings an FFmpeg of its own.
+        # Imported here because only --save needs it, and it loads its own FFmpeg.
         import av
 
         self._av = av
         self._path = path
         self._size = (max(2, size[0] // 2 * 2), max(2, size[1] // 2 * 2))
-        # flush_packets: a finished fragment goes to the system at once, where a kill can not reach it
+        # flush_packets: a finished fragment is passed to the operating system at once, so that it survives a kill
         self._container: Any = av.open(
             str(path), "w", format="mp4", options={"movflags": "hybrid_fragmented", "flush_packets": "1"}
         )
         self._stream: Any = self._container.add_stream("libx264", rate=rate)
         self._stream.width, self._stream.height = self._size
         self._stream.pix_fmt = "yuv420p"
-        # superfast, no look-ahead, one thread: the analysis needs the processor more than the file does
+        # superfast, no look-ahead, one thread: the analysis needs the processor more
         self._stream.options = {"preset": "superfast", "tune": "zerolatency", "crf": "23"}
         self._stream.codec_context.time_base = _TIME_BASE
         self._stream.codec_context.thread_count = 1
@@ -214,7 +235,7 @@ class _Encoder:
         self._container.mux(self._stream.encode(frame))
 
     def _step_s(self, passed_s: float) -> float:
-        if passed_s <= 0:  # the computer's clock may be set back; the video's must not
+        if passed_s <= 0:  # the computer's clock may be set back, that of the video not
             return self._default_step_s
         return passed_s if passed_s <= LONGEST_STEP_S else 1.0
 
@@ -223,7 +244,7 @@ class _Encoder:
             self._container.mux(self._stream.encode(None))
             self._container.close()
         except (self._av.FFmpegError, OSError, ValueError) as error:
-            log.error("%s can not be finished: %s", self._path, error)
+            log.error("%s cannot be finished: %s", self._path, error)
 
 
 def _check_writable(path: Path) -> None:
@@ -239,4 +260,4 @@ def _check_writable(path: Path) -> None:
         file.close()
         trial.unlink()
     except OSError as error:
-        raise SettingsError(f"{expected}, which can not be written: {error.strerror}") from error
+        raise SettingsError(f"{expected}, which cannot be written: {error.strerror}") from error

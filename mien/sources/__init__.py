@@ -1,6 +1,6 @@
-"""Where frames come from: webcam, video or image file, network camera, demo, behind one verb.
+"""Sources of frames: webcam, video or image file, network camera, demo.
 
-`open_source(spec)` gives a Source; its `read()` gives a Frame or raises a typed error.
+`open_source(spec)` returns a Source; its `read()` returns a Frame or raises a SourceError.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 def source_kind(spec: str) -> SourceKind:
-    """What a --source value asks for: `auto`, `demo`, a webcam index (or /dev/videoN), a URL, else a file."""
+    """Kind of a --source value: `auto`, `demo`, a webcam index (or /dev/videoN), a URL, otherwise a file."""
     if spec in ("auto", "demo"):
         return spec  # type: ignore[return-value]
     if _WEBCAM.fullmatch(spec):
@@ -38,7 +38,7 @@ def source_kind(spec: str) -> SourceKind:
 
 
 def source_name(spec: str) -> str:
-    """The name to show before the source is open, without passwords; raises SourceMissingError for a bad URL."""
+    """Name to show before the source is open, without passwords. Raises SourceMissingError for an invalid URL."""
     kind = source_kind(spec)
     if kind == "webcam":
         return f"Webcam {webcam_index(spec)}"
@@ -57,15 +57,25 @@ def open_source(
     clock: Clock | None = None,
     wanted: Callable[[], bool] = lambda: True,
 ) -> Source:
-    """Open what a --source value asks for.
+    """Open the source of a --source value.
 
-    spec: `auto` (the first webcam that gives a picture, else the demo; the name says which), `demo`, a webcam
-    index, the path of a video or image file, or an http, https, rtsp or rtsps URL.
-    size, fps: asked of a webcam, in pixels and frames a second. loop: play files again and again.
-    paced: false gives the frames of files and demo as fast as they come, and drops none.
-    wanted: asked before each webcam that `auto` tries, as one that hangs may hold it up until another source is shown.
+    Args:
+        spec: `auto` (the first webcam that gives a picture, otherwise the demo; the name says which), `demo`, a webcam
+            index, the path of a video or image file, or an http, https, rtsp or rtsps URL.
+        size: Width and height requested from a webcam, in pixels.
+        fps: Frames per second requested from a webcam.
+        loop: Whether files are played again and again.
+        paced: False gives the frames of files and demo as fast as possible, and drops none.
+        clock: The computer's clock by default.
+        wanted: Asked before each webcam that `auto` tries; false ends the search, if one hung until another source
+            was shown.
 
-    Raises SourceMissingError where trying again is no use, SourceError where it may be.
+    Returns:
+        The open source, to be read and closed by one thread.
+
+    Raises:
+        SourceMissingError: Trying again will not help.
+        SourceError: Trying again may help.
     """
     kind = source_kind(spec)
     if not spec.strip():
@@ -94,7 +104,7 @@ def _first_webcam(open_webcam: Callable[[int], Source], wanted: Callable[[], boo
 
 
 def webcam_index(spec: str) -> int:
-    """The index in `0` or `/dev/video0`; raises ValueError for anything else."""
+    """The index in `0` or `/dev/video0`. Raises ValueError for anything else."""
     match = _WEBCAM.fullmatch(spec)
     if match is None:
         raise ValueError(f"expected a webcam index, found {spec!r}")
@@ -102,5 +112,5 @@ def webcam_index(spec: str) -> int:
 
 
 def is_same_file(path: Path, spec: str) -> bool:
-    """Whether a --source value names this file."""
+    """Whether a --source value is this file."""
     return source_kind(spec) == "file" and path.exists() and Path(spec).exists() and path.samefile(spec)

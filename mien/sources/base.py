@@ -1,4 +1,4 @@
-"""What all sources share: the verb `read`, and OpenCV's capture opened quietly."""
+"""The base class of all sources, and helpers to open OpenCV captures without output."""
 
 from __future__ import annotations
 
@@ -13,29 +13,36 @@ import numpy as np
 from mien.types import Frame, SourceState
 
 URL_TIMEOUT_S = 5.0
-"""Longest wait for a network camera to answer, and then for each picture."""
+"""Longest wait for a network camera to respond, and then for each picture."""
 
 
 class Source(ABC):
-    """Where frames come from. One thread opens, reads and closes it: OpenCV's captures allow no other use.
+    """A source of frames. The same thread must open, read and close it, as OpenCV's captures require.
 
-    name: for people ("Webcam 0", "clip.mp4"), without passwords. state: what it is while frames flow.
-    spec: what to hand to `open_source` to get this very source again; for `auto` the one that was found.
+    Example:
+        with open_source("clip.mp4", loop=False) as source:
+            frame = source.read()
+            print(source.name, frame.width, frame.height)
     """
 
     name: str
+    """Name for people ("Webcam 0", "clip.mp4"), without passwords."""
     state: SourceState
+    """State while frames arrive."""
     spec: str
+    """What `open_source` takes to open the same source again; for `auto` the source that was found."""
 
     @abstractmethod
     def read(self) -> Frame:
         """Wait for the next frame.
 
-        Raises SourceError where it fails, SourceEndedError at the end of a file that does not loop.
+        Raises:
+            SourceEndedError: The file was played to its end and does not loop.
+            SourceError: No frame arrived.
         """
 
-    def close(self) -> None:  # noqa: B027 - most have a device to release, a picture or the demo has none
-        """Release the device or file; may be called twice."""
+    def close(self) -> None:  # noqa: B027 - images and the demo have no device to release
+        """Release the device or close the file; may be called twice."""
 
     def __enter__(self) -> Source:
         """The source itself."""
@@ -48,22 +55,22 @@ class Source(ABC):
         self.close()
 
 
-# OpenCV's FFmpeg reads this when it is first used, whoever uses it: so it is set on import. -8 is "quiet".
+# OpenCV's FFmpeg reads this on first use, wherever that is, so it is set on import. -8 means "quiet".
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-# On Linux a webcam that opens but sends nothing would hold each read for 10 s.
+# On Linux, each read of a webcam that opens but sends nothing would block for 10 s.
 os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", "2")
 
 
 def quiet_opencv() -> None:
-    """Keep OpenCV from printing to stderr: each failure is reported once, as a typed error."""
+    """Keep OpenCV from printing to stderr: each failure is reported once, as a SourceError."""
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
 def open_ffmpeg(location: str) -> Any:
-    """A `cv2.VideoCapture` of a file path or URL with open and read time-outs; ask its isOpened()."""
+    """Open a file path or URL as `cv2.VideoCapture` with time-outs; check its isOpened()."""
     quiet_opencv()
     timeout_ms = int(URL_TIMEOUT_S * 1000)
-    # FFmpeg by name: left to choose, OpenCV would also take "img_01.png" for a numbered sequence.
+    # FFmpeg explicitly: otherwise OpenCV would take "img_01.png" for a numbered sequence.
     return cv2.VideoCapture(
         location,
         cv2.CAP_FFMPEG,
@@ -72,7 +79,7 @@ def open_ffmpeg(location: str) -> Any:
 
 
 def as_bgr(pixels: np.ndarray) -> np.ndarray:
-    """Pixels as some cameras give them (gray, or with a fourth channel) as uint8 (height, width, 3)."""
+    """Convert pixels of a camera (gray, or with a fourth channel) to uint8 (height, width, 3)."""
     if pixels.ndim == 2 or pixels.shape[2] == 1:
         return cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR)
     return pixels[:, :, :3]

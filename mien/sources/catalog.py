@@ -1,4 +1,4 @@
-"""The sources that may be chosen while the program runs, by whoever can reach it."""
+"""The sources that may be chosen over the network while the program runs."""
 
 from __future__ import annotations
 
@@ -16,29 +16,42 @@ from mien.sources.webcam import Webcams
 VIDEOS = (".avi", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ogv", ".webm", ".wmv")
 IMAGES = (".bmp", ".jpeg", ".jpg", ".png", ".webp")
 SUFFIXES = frozenset(VIDEOS + IMAGES)
-"""No playlists among them, which could name other files."""
+"""Without playlists, which could name other files."""
 MAX_FILES = 500
-MAX_LOOKED_AT = 20_000
+MAX_VISITED = 20_000
 
 
-class Choices:
-    """Demo, webcams of this computer, network cameras, and the files of one folder. media: that folder, or none."""
+class SourceCatalog:
+    """Demo, webcams of this computer, network cameras, and the files of one folder.
+
+    Args:
+        media: The folder, or None.
+        webcams: Finds the webcams.
+
+    Raises:
+        SettingsError: `media` is not a folder.
+
+    Example:
+        catalog = SourceCatalog(Path("videos"))
+        catalog.files()  # ["clip.mp4"]
+        source = catalog.open(catalog.spec_of("clip.mp4"))
+    """
 
     def __init__(self, media: Path | None = None, webcams: Webcams | None = None) -> None:
         self._media = None if media is None else MediaFolder(media)
         self._webcams = webcams or Webcams()
 
     def cameras(self, in_use: str | None = None) -> dict[str, str]:
-        """The name of the demo and of each webcam, by what to choose; in_use: the source that is open."""
+        """Names of demo and webcams by what to choose. `in_use` is the source that is open."""
         index = webcam_index(in_use) if in_use is not None and source_kind(in_use) == "webcam" else None
         return {"demo": "Demo", **{str(number): name for number, name in self._webcams.find(index).items()}}
 
     def files(self) -> list[str] | None:
-        """The files of the folder by their names below it; None without a folder."""
+        """Names of the files, relative to the folder; None without a folder."""
         return None if self._media is None else self._media.names()
 
     def current(self, in_use: str | None) -> str | None:
-        """What would be chosen to open what is open; None where nothing is, or what can not be chosen from a list."""
+        """The choice that matches the open source; None if nothing is open or it is not in the lists."""
         kind = None if in_use is None else source_kind(in_use)
         if in_use is None or kind in ("auto", "url"):
             return None
@@ -47,9 +60,15 @@ class Choices:
         return str(webcam_index(in_use)) if kind == "webcam" else in_use
 
     def spec_of(self, source: str, in_use: str | None = None) -> str:
-        """What to open for a choice.
+        """Translate a choice to what `open` takes.
 
-        Raises SourceForbiddenError for what may not be chosen, SourceMissingError for what can not be there.
+        Args:
+            source: `demo`, the number of a webcam, a URL, or the name of a file below the folder.
+            in_use: The source that is open.
+
+        Raises:
+            SourceForbiddenError: It may not be chosen.
+            SourceMissingError: There is no such webcam or file.
         """
         if source == "demo":
             return source
@@ -57,7 +76,9 @@ class Choices:
             found = self.cameras(in_use)
             if str(int(source)) not in found:
                 webcams = ", ".join(list(found)[1:]) or "none"
-                raise SourceMissingError(f"expected a webcam of this computer, found no {source} (there: {webcams})")
+                raise SourceMissingError(
+                    f"expected a webcam of this computer, found no {source} (available: {webcams})"
+                )
             return str(int(source))
         if "://" in source:
             if source.partition("://")[0].lower() not in URL_SCHEMES:
@@ -65,11 +86,11 @@ class Choices:
             masked_url(source)
             return source
         if self._media is None:
-            raise SourceForbiddenError("expected demo, a webcam or a URL: files can be chosen with --media alone")
+            raise SourceForbiddenError("expected demo, a webcam or a URL: files can be chosen only with --media")
         return str(self._media.find(source))
 
     def open(self, spec: str, **options: Any) -> Source:
-        """As `mien.sources.open_source`, but what it raises does not say where the folder is."""
+        """As `mien.sources.open_source`, but error messages do not reveal the path of the folder."""
         try:
             return open_source(spec, **options)
         except SourceError as error:
@@ -79,25 +100,38 @@ class Choices:
 
 
 class MediaFolder:
-    """Opens no file, but says which may be. Raises SettingsError where there is no such folder.
+    """The videos and images of one folder that may be chosen over the network; opens none of them.
 
-    Names are relative, with slashes. What is hidden, what is neither video nor image by its name, and what leads out
-    of the folder, by `..` or by a link, is refused and not listed.
+    Names are relative, with slashes. Hidden files, files that are neither video nor image by their names, and what
+    leads out of the folder by `..` or by a link are refused and not listed.
+
+    Args:
+        path: The folder.
+
+    Raises:
+        SettingsError: There is no such folder.
+
+    Example:
+        folder = MediaFolder(Path("videos"))
+        for name in folder.names():
+            print(folder.find(name))
     """
 
     def __init__(self, path: Path) -> None:
         if not path.is_dir():
-            raise SettingsError(f"--media: expected a folder, found {path}, which is none")
+            raise SettingsError(f"--media: expected a folder, found {path}, which is not one")
         self._root = path.resolve()
 
     def names(self) -> list[str]:
-        """The files that may be chosen, in order; the first 500."""
+        """The first 500 files that may be chosen, sorted."""
         return [name for _, name in zip(range(MAX_FILES), self._walk(), strict=False)]
 
     def find(self, name: str) -> Path:
-        """The file of this name, with all links followed.
+        """The file of this name, with all links resolved.
 
-        Raises SourceForbiddenError for what may not be chosen, SourceMissingError where there is no such file.
+        Raises:
+            SourceForbiddenError: It may not be chosen.
+            SourceMissingError: There is no such file.
         """
         relative = Path(name)
         if relative.is_absolute() or relative.drive or ".." in relative.parts or "\\" in name:
@@ -107,17 +141,17 @@ class MediaFolder:
             path = (self._root / relative).resolve()
             inside = path.is_relative_to(self._root)
             exists = inside and path.is_file()
-        except (OSError, RuntimeError, ValueError):  # too long a name, links in a circle, a null byte
+        except (OSError, RuntimeError, ValueError):  # name too long, circular links, a null byte
             raise SourceMissingError(f"expected a file in the media folder, found no {name!r}") from None
         if not inside:
             raise SourceForbiddenError(f"expected a file below the media folder, found {name!r}, which leads out of it")
         if not exists:
             raise SourceMissingError(f"expected a file in the media folder, found no {name!r}")
-        self._check(path.relative_to(self._root), name)  # a link may lead to what is hidden
+        self._check(path.relative_to(self._root), name)  # a link may lead to a hidden file
         return path
 
     def name_of(self, path: Path) -> str | None:
-        """The name by which a file is found, with all links followed; None where it may not be chosen."""
+        """Name of a file below the folder, with all links resolved; None if it may not be chosen."""
         try:
             name = path.resolve().relative_to(self._root).as_posix()
         except (OSError, RuntimeError, ValueError):
@@ -125,7 +159,7 @@ class MediaFolder:
         return name if self._is_found(name) else None
 
     def hide(self, text: str) -> str:
-        """The text without the place of the folder."""
+        """The text without the path of the folder."""
         return text.replace(f"{self._root}{os.sep}", "").replace(str(self._root), "the media folder")
 
     def _check(self, relative: Path, name: str) -> None:
@@ -135,12 +169,12 @@ class MediaFolder:
             raise SourceForbiddenError(f"expected a file that is not hidden, found {name!r}")
 
     def _walk(self) -> Iterator[str]:
-        looked_at = 0
+        visited = 0
         for folder, folders, files in os.walk(self._root):
             folders[:] = sorted(name for name in folders if not name.startswith("."))
             for file in sorted(files):
-                looked_at += 1
-                if looked_at > MAX_LOOKED_AT:
+                visited += 1
+                if visited > MAX_VISITED:
                     return
                 name = (Path(folder) / file).relative_to(self._root).as_posix()
                 if name.isprintable() and self._is_found(name):

@@ -1,7 +1,7 @@
-"""The built-in demo: seven composite faces that morph into each other on a moving canvas.
+"""The built-in demo: seven average faces that morph into each other while they move.
 
-Each face is the average of many training images of its class, so it shows nobody, and the true
-expression is known at every instant.
+Each face is the average of many training images of its class, so it shows no real person, and the true expression is
+known at any time.
 """
 
 from __future__ import annotations
@@ -33,11 +33,23 @@ _TOP_BGR, _BOTTOM_BGR = (98, 90, 84), (58, 52, 48)
 
 
 class DemoSource(Source):
-    """The demo as a source of 30 frames a second; a late frame is skipped, as in a video.
+    """The demo as a source of 30 frames per second; late frames are skipped, as in a video.
 
-    faces: uint8 (7, side, side) gray in the order of EXPRESSIONS; by default the file beside this module.
-    Frames have `truth` while an expression is fully shown, and `media_time_s` for `render` to draw them again.
-    Raises SourceMissingError where the file is missing or no row of seven squares.
+    Frames have `truth` while an expression is fully shown, and `media_time_s`, from which `render` draws them again.
+
+    Args:
+        faces: Gray uint8 (7, side, side) in the order of EXPRESSIONS; by default the file beside this module.
+        name: Name for people.
+        paced: False gives the frames as fast as possible.
+        clock: The computer's clock by default.
+
+    Raises:
+        SourceMissingError: The file is missing or does not contain seven squares.
+
+    Example:
+        frame = DemoSource(paced=False).read()
+        frame.truth  # "angry"
+        frame.width, frame.height  # (640, 480)
     """
 
     state: SourceState = "demo"
@@ -65,7 +77,7 @@ class DemoSource(Source):
         self._background = _background()
 
     def read(self) -> Frame:
-        """The frame that is due now, or the next one as soon as it is."""
+        """The next frame, at its time."""
         self._index += 1
         if self._paced:
             now_s = self._clock.monotonic()
@@ -78,14 +90,14 @@ class DemoSource(Source):
         return Frame(pixels, self._index, self._clock.wall(), time_s, truth)
 
     def render(self, time_s: float) -> tuple[np.ndarray, str | None]:
-        """The picture at this time, uint8 (480, 640, 3), and the expression shown, None while it morphs."""
+        """The picture at this time in seconds, uint8 (480, 640, 3), and the expression; None while it morphs."""
         current, following, blend = expression_at(time_s)
         face = self._faces[current]
         if blend > 0:
             face = cv2.addWeighted(face, 1 - blend, self._faces[following], blend, 0)
         x, y, side = face_place(time_s)
         left, top = math.floor(x), math.floor(y)
-        # Warped rather than pasted: whole pixels would make the slow movement jerk.
+        # Warped, not pasted: with whole pixels the slow movement would look jerky.
         scale = side / _SIDE_PX[1]
         place = np.array([[scale, 0, x - left], [0, scale, y - top]], np.float32)
         tile = (_TILE_PX, _TILE_PX)
@@ -98,20 +110,20 @@ class DemoSource(Source):
 
 
 def expression_at(time_s: float) -> tuple[int, int, float]:
-    """Indices of the expression shown and of the one that follows, and how far it is blended in, 0..1."""
-    # Whole microseconds: in seconds, rounding would put some frames on the wrong side of a change.
+    """Indices of the current and the next expression, and how far the next one is blended in, 0 to 1."""
+    # In whole microseconds: rounded seconds would put some frames on the wrong side of a change.
     step, within_us = divmod(round(time_s * 1e6), round((SHOWN_S + MORPH_S) * 1e6))
     current = step % len(EXPRESSIONS)
     following = (current + 1) % len(EXPRESSIONS)
     part = max(0.0, within_us / 1e6 - SHOWN_S) / MORPH_S
-    return current, following, part * part * (3 - 2 * part)  # starts and ends gently
+    return current, following, part * part * (3 - 2 * part)  # smoothstep
 
 
 def face_place(time_s: float) -> tuple[float, float, float]:
-    """Left, top and side of the face in pixels: a slow Lissajous curve, wholly inside the canvas."""
+    """Left, top and side of the face in pixels: a slow Lissajous curve inside the picture."""
     small, large = _SIDE_PX
     side = (small + large) / 2 + (large - small) / 2 * math.sin(2 * math.pi * time_s / 13.0)
-    # The tile, not only the face, stays inside, so that no drawing needs to be cut off.
+    # The whole tile stays inside, so that nothing needs to be clipped.
     span_x, span_y = WIDTH_PX - _TILE_PX, HEIGHT_PX - _TILE_PX
     x = span_x / 2 * (1 + 0.8 * math.sin(2 * math.pi * time_s / 17.0))
     y = span_y / 2 * (1 + 0.7 * math.sin(2 * math.pi * time_s / 11.0))
@@ -119,7 +131,7 @@ def face_place(time_s: float) -> tuple[float, float, float]:
 
 
 def load_faces(path: Path = FACES_FILE) -> np.ndarray:
-    """The seven composites, uint8 (7, side, side), from one picture of seven squares side by side."""
+    """Load the seven faces, uint8 (7, side, side), from a picture of seven squares side by side."""
     expected = f"expected the demo's faces, {len(EXPRESSIONS)} squares side by side, in {path}"
     try:
         sheet = cv2.cvtColor(read_image(path), cv2.COLOR_BGR2GRAY)
@@ -136,16 +148,16 @@ def _tinted(face_gray: np.ndarray) -> np.ndarray:
 
 
 def _soft_ellipse(side: int) -> np.ndarray:
-    """Opacity float32 (side, side): 1 inside, falling to 0 at the edge, so that the face has no border."""
+    """Opacity, float32 (side, side): 1 inside, falling to 0 at the edge, so that the face has no border."""
     axis = (np.arange(side, dtype=np.float32) + 0.5) / side * 2 - 1
-    # A power of 4 lies between ellipse and square: it keeps chin and brow, which a detector looks for.
+    # A power of 4 gives a shape between ellipse and square: it keeps chin and forehead, which detectors need.
     distance = np.abs(axis[:, np.newaxis]) ** 4 + np.abs(axis[np.newaxis, :]) ** 4
     part = np.clip((1 - distance) / 0.6, 0, 1)
     return part * part * (3 - 2 * part)
 
 
 def _background() -> np.ndarray:
-    """A calm gradient, uint8 (480, 640, 3)."""
+    """A gradient, uint8 (480, 640, 3)."""
     down = np.linspace(0, 1, HEIGHT_PX, dtype=np.float32)[:, np.newaxis]
     column = np.array(_TOP_BGR, np.float32) * (1 - down) + np.array(_BOTTOM_BGR, np.float32) * down
     return np.repeat(np.round(column).astype(np.uint8)[:, np.newaxis, :], WIDTH_PX, axis=1)

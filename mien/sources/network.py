@@ -1,4 +1,4 @@
-"""Network cameras: pictures that come over the network as they are taken."""
+"""Network cameras: video over HTTP or RTSP."""
 
 from __future__ import annotations
 
@@ -16,14 +16,21 @@ from mien.types import Frame, SourceState
 
 URL_SCHEMES = ("http", "https", "rtsp", "rtsps")
 
-# Many recorders want the password inside the path: /user=admin&password=...&channel=1
+# Many recorders expect the password inside the path: /user=admin&password=...&channel=1
 _SECRET_IN_PATH = re.compile(r"((?:password|passwd|pass|pwd|token|key)=)[^&/;]+", re.IGNORECASE)
 
 
 class StreamSource(Source):
     """A network camera (MJPEG over HTTP, RTSP): the newest picture as it arrives.
 
-    Raises SourceError where no picture arrives within the time-out.
+    Args:
+        url: Its address.
+        capture: An open `cv2.VideoCapture`.
+        clock: The computer's clock by default.
+
+    Example:
+        with open_url("rtsp://camera.local/stream") as source:
+            frame = source.read()
     """
 
     state: SourceState = "live"
@@ -36,7 +43,7 @@ class StreamSource(Source):
         self._count = 0
 
     def read(self) -> Frame:
-        """The next picture."""
+        """The next picture. Raises SourceError if none arrives within the time-out."""
         ok, pixels = self._capture.read() if self._capture is not None else (False, None)
         if not ok or pixels is None:
             raise SourceError(f"{self.name} stopped, or sent no picture for {URL_TIMEOUT_S:g} s")
@@ -51,32 +58,41 @@ class StreamSource(Source):
 
 
 def open_url(url: str, *, loop: bool = True, paced: bool = True, clock: Clock | None = None) -> Source:
-    """The source for an http, https, rtsp or rtsps URL: a network camera, or a video file on a web server.
+    """Open an http, https, rtsp or rtsps URL: a network camera, or a video file on a web server.
 
-    Raises SourceMissingError for another scheme or no host, SourceError where nothing answers with video.
+    Args:
+        url: The address.
+        loop: Whether a file is played again and again.
+        paced: False gives the frames of a file as fast as possible.
+        clock: The computer's clock by default.
+
+    Raises:
+        SourceMissingError: Another scheme, or no host.
+        SourceError: No video within the time-out.
     """
     name = masked_url(url)
     capture = open_ffmpeg(url)
     if not capture.isOpened():
         raise SourceError(f"{name}: expected a video stream, found none within {URL_TIMEOUT_S:g} s")
-    # A web server sends a file as fast as it can: what has a length is played at its own pace.
+    # A web server sends a file as fast as it can, so whatever has a length is paced by its own times.
     if capture.get(cv2.CAP_PROP_FRAME_COUNT) > 0:
         return VideoSource(url, name, capture, lambda: open_ffmpeg(url), loop=loop, paced=paced, clock=clock)
     return StreamSource(url, capture, clock=clock)
 
 
 def masked_url(url: str) -> str:
-    """The URL as it may be shown and logged: without user, password and query, which often holds a key.
+    """The URL as it may be shown and logged: without user, password and query, which often contains a key.
 
-    Raises SourceMissingError where it is not an http, https, rtsp or rtsps URL with a host.
+    Raises:
+        SourceMissingError: Not an http, https, rtsp or rtsps URL with a host.
     """
     expected = f"expected a URL such as rtsp://host/path with {', '.join(URL_SCHEMES)}"
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError:
-        # Its message would quote a part of the URL, which may be the password.
-        raise SourceMissingError(f"{expected}, found one whose host or port can not be read") from None
+        # The original message would quote part of the URL, perhaps the password.
+        raise SourceMissingError(f"{expected}, found one whose host or port cannot be read") from None
     if parts.scheme.lower() not in URL_SCHEMES:
         raise SourceMissingError(f"{expected}, found the scheme {parts.scheme!r}")
     if not host:

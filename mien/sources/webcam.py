@@ -1,4 +1,4 @@
-"""Webcams: opened, and found without disturbing the one in use."""
+"""Webcams: open them, and find them without disturbing the one in use."""
 
 from __future__ import annotations
 
@@ -19,22 +19,29 @@ from mien.errors import SourceError
 from mien.sources.base import Source, as_bgr, quiet_opencv
 from mien.types import Frame, SourceState
 
-KEPT_S = 10.0
+CACHED_S = 10.0
+"""How long a list of webcams is reused."""
 SYSFS = Path("/sys/class/video4linux")
 FIRST_FRAME_TRIES = 5
-"""Some webcams give nothing for their first few reads, while they wake."""
-WAKE_WITHIN_S = 5.0
-"""After so long no further read is tried; one read alone may take seconds."""
+"""Some webcams deliver nothing for the first few reads after opening."""
+FIRST_FRAME_WITHIN_S = 5.0
+"""No further read is tried after this time; a single read may take seconds."""
 PROBED_WEBCAMS = range(4)
-"""The indices worth trying where the system does not tell which webcams there are."""
+"""Indices to try where the system does not list its webcams."""
 
 log = logging.getLogger(__name__)
 
 
 class Webcams:
-    """Looks for webcams when asked, and remembers what it found for ten seconds.
+    """Finds the webcams of this computer; a result is reused for ten seconds. Thread-safe.
 
-    platform, sysfs, open_capture: for tests.
+    Args:
+        clock: The computer's clock by default.
+        platform, sysfs, open_capture: For tests.
+
+    Example:
+        webcams = Webcams()
+        webcams.find()  # {0: "Webcam 0 (Integrated Camera)"}
     """
 
     def __init__(
@@ -54,10 +61,17 @@ class Webcams:
         self._found_at_s: float | None = None
 
     def find(self, in_use: int | None = None) -> dict[int, str]:
-        """The name of each webcam by its index, in order; the one in use is among them, and not touched."""
+        """Find the webcams.
+
+        Args:
+            in_use: Index of the webcam that is open; it is listed without being opened again.
+
+        Returns:
+            Names by index, in order.
+        """
         with self._lock:
             now_s = self._clock.monotonic()
-            if self._found_at_s is None or now_s - self._found_at_s >= KEPT_S:
+            if self._found_at_s is None or now_s - self._found_at_s >= CACHED_S:
                 self._found = self._search(in_use)
                 self._found_at_s = self._clock.monotonic()
             found = dict(self._found)
@@ -67,14 +81,14 @@ class Webcams:
 
     def _search(self, in_use: int | None) -> dict[int, str]:
         if self._platform.startswith("linux"):
-            return dict(self._of_linux(index) for index in webcam_indices() if self._takes_pictures(index))
+            return dict(self._linux_name(index) for index in webcam_indices() if self._captures_video(index))
         return {index: f"Webcam {index}" for index in PROBED_WEBCAMS if index == in_use or self._opens(index)}
 
-    def _takes_pictures(self, index: int) -> bool:
-        """Whether a device is the first of its camera: the others bring descriptions of the pictures."""
+    def _captures_video(self, index: int) -> bool:
+        """Whether a device is the first of its camera; the others deliver metadata."""
         return self._read(index, "index") in ("0", "")
 
-    def _of_linux(self, index: int) -> tuple[int, str]:
+    def _linux_name(self, index: int) -> tuple[int, str]:
         model = self._read(index, "name")
         return index, f"Webcam {index} ({model})" if model else f"Webcam {index}"
 
@@ -93,10 +107,23 @@ class Webcams:
 
 
 class WebcamSource(Source):
-    """A webcam by its index, asked for MJPG pictures of the given size (pixels) and rate.
+    """A webcam, opened in MJPG: many reach only 10 frames per second at 1280x720 in their default format.
 
-    MJPG, because many webcams reach only 10 frames a second at 1280x720 in their default format. What the
-    webcam grants instead is logged. Raises SourceError where it can not be opened or gives no picture.
+    What the webcam grants is logged.
+
+    Args:
+        index: 0, 1, 2, ...
+        size: Width and height requested, in pixels.
+        fps: Frames per second requested.
+        clock: The computer's clock by default.
+        open_capture: For tests.
+
+    Raises:
+        SourceError: The webcam cannot be opened or gives no picture.
+
+    Example:
+        with WebcamSource(0) as source:
+            frame = source.read()
     """
 
     state: SourceState = "live"
@@ -116,8 +143,8 @@ class WebcamSource(Source):
         self._count = 0
         self._capture = open_webcam(index, open_capture)
         try:
-            self._ask_for(size, fps)
-            self._first = self._wake()
+            self._request(size, fps)
+            self._first = self._read_first()
             if self._first is None:
                 raise SourceError(f"{self.name} opened but gives no picture; is another program using it?")
         except BaseException:
@@ -125,7 +152,7 @@ class WebcamSource(Source):
             raise
 
     def read(self) -> Frame:
-        """The next picture the webcam takes."""
+        """The next picture. Raises SourceError if there is none."""
         pixels = self._grab() if self._first is None else self._first
         self._first = None
         if pixels is None:
@@ -139,8 +166,8 @@ class WebcamSource(Source):
             self._capture.release()
             self._capture = None
 
-    def _wake(self) -> np.ndarray | None:
-        deadline_s = self._clock.monotonic() + WAKE_WITHIN_S
+    def _read_first(self) -> np.ndarray | None:
+        deadline_s = self._clock.monotonic() + FIRST_FRAME_WITHIN_S
         for _ in range(FIRST_FRAME_TRIES):
             pixels = self._grab()
             if pixels is not None or self._clock.monotonic() >= deadline_s:
@@ -153,15 +180,15 @@ class WebcamSource(Source):
         ok, pixels = self._capture.read()
         return pixels if ok else None
 
-    def _ask_for(self, size: tuple[int, int], fps: float) -> None:
-        # The format first: with the default one a driver may refuse the size and rate that follow.
+    def _request(self, size: tuple[int, int], fps: float) -> None:
+        # The format first: with the default format a driver may refuse the size and rate that follow.
         self._capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
         self._capture.set(cv2.CAP_PROP_FRAME_WIDTH, size[0])
         self._capture.set(cv2.CAP_PROP_FRAME_HEIGHT, size[1])
         self._capture.set(cv2.CAP_PROP_FPS, fps)
         code = int(self._capture.get(cv2.CAP_PROP_FOURCC)).to_bytes(8, "little", signed=True)[:4]
         log.info(
-            "%s: asked for %dx%d at %g frames a second in MJPG, granted %dx%d at %g in %s",
+            "%s: requested %dx%d at %g frames per second in MJPG, granted %dx%d at %g in %s",
             self.name,
             *(*size, fps),
             self._capture.get(cv2.CAP_PROP_FRAME_WIDTH),
@@ -172,28 +199,28 @@ class WebcamSource(Source):
 
 
 def webcam_indices() -> list[int]:
-    """The webcams worth trying, in order: on Linux those that exist, elsewhere the first few."""
+    """Indices of webcams to try, in order: on Linux those that exist, elsewhere the first few."""
     if not sys.platform.startswith("linux"):
         return list(PROBED_WEBCAMS)
     names = (re.fullmatch(r"video(\d+)", path.name) for path in Path("/dev").glob("video*"))
     return sorted(int(match[1]) for match in names if match)
 
 
-def ask_for_camera(open_capture: Callable[[int, int], Any] = cv2.VideoCapture) -> None:
-    """Let macOS ask whether this program may use the camera: by OpenCV it asks in the main thread alone."""
+def request_camera_access(open_capture: Callable[[int, int], Any] = cv2.VideoCapture) -> None:
+    """Let macOS ask for permission to use the camera; with OpenCV it asks only in the main thread."""
     if sys.platform == "darwin":
         quiet_opencv()
         open_capture(0, cv2.CAP_ANY).release()
 
 
 def open_webcam(index: int, open_capture: Callable[[int, int], Any] = cv2.VideoCapture) -> Any:
-    """A `cv2.VideoCapture` of a webcam by the backend that suits the system. Raises SourceError."""
+    """Open a webcam as `cv2.VideoCapture` with the backend of this system. Raises SourceError if that fails."""
     quiet_opencv()
     if sys.platform.startswith("linux"):
         _check_device(Path(f"/dev/video{index}"))
         backends = [cv2.CAP_V4L2]
     elif sys.platform == "win32":
-        # DirectShow opens in a tenth of the time; some newer webcams answer Media Foundation alone.
+        # DirectShow opens in a tenth of the time; some newer webcams support only Media Foundation.
         backends = [cv2.CAP_DSHOW, cv2.CAP_MSMF]
     else:
         backends = [cv2.CAP_ANY]
@@ -203,7 +230,7 @@ def open_webcam(index: int, open_capture: Callable[[int, int], Any] = cv2.VideoC
             return capture
         capture.release()
     hint = " or not allowed (System Settings > Privacy > Camera)" if sys.platform == "darwin" else ""
-    raise SourceError(f"webcam {index} can not be opened: it is busy, missing{hint}")
+    raise SourceError(f"webcam {index} cannot be opened: it is busy, missing{hint}")
 
 
 def _check_device(device: Path) -> None:

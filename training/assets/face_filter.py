@@ -17,7 +17,7 @@ import keras
 import numpy as np
 
 from mien.detectors import HaarDetector
-from mien.detectors.face_filter import FILE, SCALES, FaceCheck
+from mien.detectors.face_filter import FILE, SCALES, FaceFilter
 from mien.images.resize import reduced_gray
 from mien.types import Box
 from training.evaluate.frames import face_paths, frames_with_faces, frames_without_faces, read_gray, shuffled
@@ -58,7 +58,7 @@ def run(options: argparse.Namespace) -> None:
     features, labels = training_squares(paths, options.faces, options.frames, rng)
     print(f"{len(labels)} squares, {labels.mean():.1%} of them with a face", flush=True)
     weights = fit_network(features, labels, options.hidden)
-    weights["score"] = fit_score(held_out, options.frames // 2, FaceCheck(weights), rng)
+    weights["score"] = fit_score(held_out, options.frames // 2, FaceFilter(weights), rng)
     small: dict[str, Any] = {name: value.astype(np.float16) for name, value in weights.items()}
     np.savez_compressed(writable(options.out), **small)
     print(f"wrote {options.out}, {options.out.stat().st_size / 1e3:.0f} kB")
@@ -86,7 +86,7 @@ def fit_network(
         weight_decay: of the two kernels, as a share of the learning rate.
 
     Returns:
-        float32 arrays as `mien.detectors.face_filter.FaceCheck` takes them: hidden (inputs, hidden), hidden_bias
+        float32 arrays as `mien.detectors.face_filter.FaceFilter` takes them: hidden (inputs, hidden), hidden_bias
         (hidden,), out (hidden,), out_bias (1,).
     """
     keras.utils.set_random_seed(SEED)
@@ -102,7 +102,7 @@ def fit_network(
     return {"hidden": kernel, "hidden_bias": bias, "out": out[:, 0], "out_bias": out_bias}
 
 
-def fit_score(paths: Sequence[Path], frames: int, filter_: FaceCheck, rng: np.random.Generator) -> np.ndarray:
+def fit_score(paths: Sequence[Path], frames: int, filter_: FaceFilter, rng: np.random.Generator) -> np.ndarray:
     """Fit the weights of a proposal's score, by logistic regression over frames with and without faces.
 
     Args:
@@ -115,7 +115,7 @@ def fit_score(paths: Sequence[Path], frames: int, filter_: FaceCheck, rng: np.ra
         float32 (4,): the weights of the logit, of the logarithms of both cascades' counts, and a constant that gives
         score 0 to the threshold at which FALSE_BOXES_PER_FRAME are found in frames without faces.
     """
-    detector = HaarDetector(check=filter_)
+    detector = HaarDetector(face_filter=filter_)
     faces = [_describe(gray, face, detector, filter_) for gray, face in search_frames(paths, frames, rng)]
     empty_frames = frames_without_faces(paths, frames, rng)
     empty = [_describe(reduced_gray(f, SEARCH_SIDE_PX)[0], None, detector, filter_) for f in empty_frames]
@@ -132,12 +132,12 @@ def fit_score(paths: Sequence[Path], frames: int, filter_: FaceCheck, rng: np.ra
 
 
 def _describe(
-    gray: np.ndarray, face: Box | None, detector: HaarDetector, filter_: FaceCheck
+    gray: np.ndarray, face: Box | None, detector: HaarDetector, filter_: FaceFilter
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return, for each proposal, the inputs of its score (logit, log counts, 1) and its IoU with the face."""
     inputs, overlaps = [], []
     for proposed, counts in detector.propose(gray):
-        (x, y, side, _), logit = filter_.frame(gray, proposed)
+        (x, y, side, _), logit = filter_.refine(gray, proposed)
         inputs.append([logit, *np.log1p(counts), 1.0])
         overlaps.append(0.0 if face is None else face.iou(_box((x, y, side))))
     return np.reshape(inputs, (-1, 4)), np.array(overlaps)
@@ -161,8 +161,8 @@ def training_squares(
     paths: Sequence[Path], faces: int, frames: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return features, float32 (n, 576), and labels, float32 (n,), of placed faces and of the cascades' proposals."""
-    filter_ = FaceCheck({})  # features and proposals need no weights
-    detector = HaarDetector(check=filter_)
+    filter_ = FaceFilter({})  # features and proposals need no weights
+    detector = HaarDetector(face_filter=filter_)
     chosen = [paths[i] for i in rng.permutation(len(paths))[:faces]]
     examples = list(placed_squares(chosen, filter_, rng))
     for gray, face in search_frames(paths, frames // 4, rng):
@@ -183,7 +183,7 @@ def search_frames(paths: Sequence[Path], count: int, rng: np.random.Generator) -
 
 
 def proposed_squares(
-    gray: np.ndarray, face: Box | None, detector: HaarDetector, filter_: FaceCheck
+    gray: np.ndarray, face: Box | None, detector: HaarDetector, filter_: FaceFilter
 ) -> Iterator[Example]:
     """Yield examples from all that the cascades propose in gray uint8 (height, width)."""
     for (x, y, w, h), _ in detector.propose(gray):
@@ -194,7 +194,7 @@ def proposed_squares(
                 yield features, int(overlap >= FACE_IOU)
 
 
-def placed_squares(paths: Sequence[Path], filter_: FaceCheck, rng: np.random.Generator) -> Iterator[Example]:
+def placed_squares(paths: Sequence[Path], filter_: FaceFilter, rng: np.random.Generator) -> Iterator[Example]:
     """Yield two examples on each face, three beside it, one of its shuffled parts and one of a texture."""
     for path in paths:
         image = read_gray(path)
