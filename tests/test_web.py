@@ -68,8 +68,13 @@ def test_nothing_names_another_host(name: str) -> None:
     assert not re.search(r"(https?:)?//[\w-]+\.\w", text)
 
 
-def test_the_model_card_can_be_read(client) -> None:
-    assert "do not use it to judge people" in " ".join(client.get("/model-card").text.lower().split())
+def test_the_model_card_is_rendered_with_the_limits_first(client) -> None:
+    page = " ".join(client.get("/model-card").text.split())
+    assert "Do not use it to judge people" in page
+    titles = re.findall(r"<h3>(.*?)</h3>", page)
+    assert titles[:2] == ["What it is for, and what not", "Limits"]
+    assert "<table>" in page
+    assert not re.search(r"&lt;!--|\]\(|<img|<a (?!href=\"/\")", page)
 
 
 def test_the_page_has_no_inline_script_or_style(client) -> None:
