@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ import numpy as np
 from mien.cnn.loader import import_keras, load_network, stored_labels
 from mien.errors import ModelError
 from mien.types import EXPRESSIONS
+
+_HERE = Path(__file__).resolve().parent
 
 # With more than 16 faces per call, the time per face no longer falls while memory keeps growing.
 _FACES_PER_CALL = 32
@@ -50,8 +53,8 @@ class FacialExpressionModel:
 
     def __init__(
         self,
-        model_json_file: str | Path = "model.json",
-        model_weights_file: str | Path = "model_weights.h5",
+        model_json_file: str | Path = _HERE / "model.json",
+        model_weights_file: str | Path = _HERE / "model_weights.h5",
         *,
         labels: Sequence[str] | None = None,
         input_scale: int | None = None,
@@ -136,7 +139,14 @@ class FacialExpressionModel:
             raise ValueError(
                 f"expected one gray face of shape {size}, {(*size, 1)} or {(1, *size, 1)}, found {np.shape(img)}"
             )
-        probabilities = self.predict(np.reshape(img, (1, *size)))
+        pixels = np.asarray(img)
+        if pixels.dtype.kind == "f" and 0 < pixels.max() <= 1:
+            warnings.warn(
+                f"predict_emotion: expected gray values 0..255, found none above {pixels.max():g}; do not divide them "
+                "by 255, the network scales them itself",
+                stacklevel=2,
+            )
+        probabilities = self.predict(np.reshape(pixels, (1, *size)))
         return self.EMOTIONS_LIST[int(np.argmax(probabilities))]
 
     def as_input(self, faces: np.ndarray) -> np.ndarray:

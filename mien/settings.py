@@ -12,9 +12,8 @@ from functools import partial
 from pathlib import Path
 
 import mien
+from mien import app
 from mien.options import SWITCH, Kind, Parser, number, one_of, option, path, text, whole_number
-
-_ROOT = Path(__file__).resolve().parent.parent
 
 _video = partial(option, group="Video source")
 _faces = partial(option, group="Face detection")
@@ -90,10 +89,10 @@ class Settings:
     )
 
     model: Path = _network(
-        _ROOT / "model.json", path(), "architecture of the network, as Keras JSON", shown_default="model.json"
+        app.FOLDER / "model.json", path(), "architecture of the network, as Keras JSON", shown_default="model.json"
     )
     weights: Path = _network(
-        _ROOT / "model_weights.h5", path(), "weights of the network, as HDF5", shown_default="model_weights.h5"
+        app.FOLDER / "model_weights.h5", path(), "weights of the network, as HDF5", shown_default="model_weights.h5"
     )
     labels: tuple[str, ...] | None = _network(
         None,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
@@ -150,6 +150,23 @@ class Face:
     def confidence(self) -> float:
         """Probability of the label, 0 to 1."""
         return float(self.probabilities[EXPRESSIONS.index(self.label)])
+
+    def to_dict(self) -> dict[str, Any]:
+        """The face as plain types, ready for JSON: NumPy's numbers are not."""
+        box = self.box
+        return {
+            "id": self.id,
+            "box": {"x": int(box.x), "y": int(box.y), "w": int(box.w), "h": int(box.h)},
+            "label": self.label,
+            "confidence": round(self.confidence, 5),
+            "unsure": bool(self.unsure),
+            "probabilities": _by_name(self.probabilities),
+            "raw": _by_name(self.raw),
+        }
+
+
+def _by_name(probabilities: np.ndarray) -> dict[str, float]:
+    return {name: round(float(p), 5) for name, p in zip(EXPRESSIONS, probabilities, strict=True)}
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -16,14 +16,15 @@ FORBIDDEN = {
     "main.py": {"training", "benchmarks"},
 }
 TOPICS = (
-    ("outputs", "batch", "settings"),
+    ("__main__", "public"),
+    ("outputs", "batch", "settings", "results"),
     ("stream",),
     ("recording", "sources", "analysis"),
     ("detectors",),
     ("cnn",),
     ("images",),
     ("options",),
-    ("types", "errors", "clock", "process"),
+    ("types", "errors", "clock", "process", "app"),
 )
 """The topics of mien/, from the top down: each imports those below it alone."""
 FOR_WEB = {"mien.types", "mien.errors", "mien.stream.latest"}
@@ -68,7 +69,10 @@ def test_a_module_imports_only_what_it_may(place):
     files = files_of(place)
     assert files
     broken = {
-        str(path.relative_to(ROOT)): found for path in files if (found := top(imports_of(path)) & FORBIDDEN[place])
+        str(path.relative_to(ROOT)): found
+        for path in files
+        # The Python interface returns a VideoCamera, which it loads by its file: its name alone is imported.
+        if (found := top(imports_of(path, annotations=path.name != "public.py")) & FORBIDDEN[place])
     }
     assert not broken
 

@@ -191,6 +191,13 @@ def test_predict_emotion(load: Callable[..., FacialExpressionModel], model: Any,
     assert model.predict_emotion(face) == model.predict_emotion(face.astype(np.float32)) == expected.capitalize()
 
 
+def test_predict_emotion_warns_of_pixels_divided_by_255(model: FacialExpressionModel) -> None:
+    face = np.full(model.input_size_px, 200, np.float32)
+    with pytest.warns(UserWarning, match="expected gray values 0..255, found none above 0.78"):
+        model.predict_emotion(face / 255)
+    model.predict_emotion(np.zeros_like(face))  # black is black on either scale
+
+
 @pytest.mark.parametrize("shape", [(2, *SIZE), (*SIZE, 3), (48, 48), (0, *SIZE), (12,)])
 def test_predict_emotion_of_wrong_shapes(model: FacialExpressionModel, shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r"expected one gray face of shape \(12, 12\).*found"):

@@ -1,0 +1,116 @@
+"""The Python interface: images, videos and cameras in three lines, from any working directory."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mien import app
+from mien.errors import SourceMissingError
+from mien.results import Result
+from mien.types import Frame
+
+if TYPE_CHECKING:
+    from camera import VideoCamera
+    from mien.analysis.pipeline import Pipeline
+
+
+def analyze_image(image: str | Path | bytes | np.ndarray, *, detector: str = "haar") -> Result:
+    """Find the faces of one image and their expressions.
+
+    Args:
+        image: The path of an image file, the bytes of one, or its pixels: uint8 (height, width, 3), blue-green-red as
+            OpenCV reads them, or (height, width) gray.
+        detector: What finds faces: "haar", "dlib" or "mtcnn".
+
+    Returns:
+        The faces, from left to right; boxes in pixels of the upright image.
+
+    Raises:
+        SourceMissingError: There is no such file.
+        ImageError: It is no image, is broken, or is too large.
+        ValueError: Pixels of another type or shape.
+    """
+    from mien.analysis.uploads import analyze_image as analyze_file
+
+    pipeline = _pipeline(detector)
+    if isinstance(image, np.ndarray):
+        return Result.of(pipeline.analyze(Frame(_as_bgr(image))), input=None)
+    if isinstance(image, bytes | bytearray | memoryview):
+        return Result.of(analyze_file(bytes(image), pipeline.analyze), input=None)
+    return Result.of(analyze_file(_read(Path(image)), pipeline.analyze), input=str(image))
+
+
+def analyze_video(path: str | Path, fps: float | None = None, *, detector: str = "haar") -> Iterator[Result]:
+    """Analyse a video frame by frame, in media time: the same file gives the same results on every computer and run.
+
+    Faces are tracked, so that each has a number, and their probabilities are smoothed over time. Nothing is kept in
+    memory but the frame at hand.
+
+    Args:
+        path: A video file, any that FFmpeg reads.
+        fps: At most so many frames a second of media time; None for every frame.
+        detector: What finds faces: "haar", "dlib" or "mtcnn".
+
+    Yields:
+        One result for each frame, in order, whether or not it shows a face.
+
+    Raises:
+        SourceMissingError: There is no such file, or it is no video.
+        ValueError: `fps` is not above 0.
+    """
+    from mien.analysis.face_stream import FaceStream
+    from mien.batch.frames import read_frames
+
+    stream = FaceStream(_pipeline(detector))
+    with closing(read_frames(path, fps)) as frames:
+        for frame in frames:
+            time_s = frame.media_time_s or 0.0
+            yield Result.of(stream.analyze(frame, time_s), input=str(path), frame=frame.index, time_s=time_s)
+
+
+def open_camera(source: str | int = "auto", *, detector: str = "haar", **options: Any) -> VideoCamera:
+    """A camera, video or the demo as a stream of annotated frames, as the program shows them.
+
+        with mien.open_camera(0) as camera:
+            jpeg = camera.get_frame()
+
+    Args:
+        source: "auto", "demo", a webcam's index, a file, or an address, as `--source` takes it.
+        detector: What finds faces: "haar", "dlib" or "mtcnn".
+        **options: Keyword arguments of `camera.VideoCamera`.
+
+    Returns:
+        A camera, not started yet: `with` or the first `get_frame` starts it.
+
+    Raises:
+        ModelError, DetectorError: The network or the detector is missing or broken.
+    """
+    return app.load("camera").VideoCamera(str(source), _pipeline(detector), **options)
+
+
+@functools.cache
+def _pipeline(detector: str) -> Pipeline:
+    """The detector and the network that is shipped, loaded once."""
+    from mien.analysis.pipeline import Pipeline
+    from mien.detectors import create_detector
+
+    return Pipeline(create_detector(detector), app.load("model").FacialExpressionModel())
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise SourceMissingError(f"expected an image file, found no file {path}") from error
+    except OSError as error:
+        raise SourceMissingError(f"expected an image file, but {path} cannot be read: {error.strerror}") from error
+
+
+def _as_bgr(pixels: np.ndarray) -> np.ndarray:
+    return np.repeat(pixels[..., np.newaxis], 3, axis=2) if pixels.ndim == 2 else pixels
