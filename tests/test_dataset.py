@@ -114,7 +114,7 @@ def test_a_digest_tells_other_images_and_other_labels():
 
 
 def test_a_folder_that_can_not_be_read_is_told(tmp_path):
-    with pytest.raises(DataError, match="gone: can not be read: No such file"):
+    with pytest.raises(DataError, match="gone: cannot be read: No such file"):
         files_under(tmp_path / "gone")
 
 
@@ -133,7 +133,7 @@ def test_what_can_not_be_read_is_named_and_skipped(tmp_path):
         "broken.jpg: not a readable image",
         "empty.png: not a readable image",
         "gone.png: No such file or directory",
-        "notes.txt: not an image by its name",
+        "notes.txt: its name is not that of an image",
     ]
 
 
@@ -177,7 +177,7 @@ def test_a_broken_row_is_named_and_skipped(tmp_path, line, reason):
         (lambda path: path.write_bytes(b"\x00\xff" * 100), "expected the columns emotion,pixels"),
         (lambda path: path.write_text("emotion,pixels\n"), "found none that can be read"),
         (lambda path: path.write_text("emotion,pixels\n1,1\n"), "1 skipped, first data row 1: expected 2304 pixels"),
-        (lambda path: path.write_text("emotion,pixels\n1," + "1 " * 600_000), "broken row behind line 1: field larger"),
+        (lambda path: path.write_text("emotion,pixels\n1," + "1 " * 600_000), "broken row after line 1: field larger"),
     ],
 )
 def test_a_wrong_layout_is_told(tmp_path, make, message):

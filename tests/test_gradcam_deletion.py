@@ -4,7 +4,15 @@ import pytest
 from mien.cnn.loader import import_keras
 from tests.synthetic import write_folders
 from training.__main__ import main
-from training.evaluate.gradcam_deletion import FILLS, PLAIN, WAYS, as_text, highest, masking_drops, mean_with_interval
+from training.evaluate.gradcam_deletion import (
+    FILLS,
+    PLAIN,
+    SELECTIONS,
+    as_text,
+    highest,
+    masking_drops,
+    mean_with_interval,
+)
 from training.export import export
 from training.networks import NETWORKS
 
@@ -33,18 +41,18 @@ def test_hiding_what_matters_costs_most():
     heat = np.zeros((10, 10))
     heat[:, :2] = 1
     drops = drops_of(heat)["mean"]
-    assert tuple(drops) == WAYS
-    assert drops[WAYS[0]] == pytest.approx(0.4, abs=0.01), "from 1 to 0.5 + 0.2 / 2"
-    assert drops[WAYS[1]].mean() == pytest.approx(0.08, abs=0.03), "a fifth of that"
-    assert drops[WAYS[2]].mean() < 0.3
+    assert tuple(drops) == SELECTIONS
+    assert drops[SELECTIONS[0]] == pytest.approx(0.4, abs=0.01), "from 1 to 0.5 + 0.2 / 2"
+    assert drops[SELECTIONS[1]].mean() == pytest.approx(0.08, abs=0.03), "a fifth of that"
+    assert drops[SELECTIONS[2]].mean() < 0.3
 
 
 def test_a_map_that_points_elsewhere_is_found_out():
     heat = np.zeros((10, 10))
     heat[:, 5:7] = 1
     drops = drops_of(heat)["mean"]
-    assert drops[WAYS[0]] == pytest.approx(0, abs=1e-9)
-    assert drops[WAYS[1]].mean() > 0.05
+    assert drops[SELECTIONS[0]] == pytest.approx(0, abs=1e-9)
+    assert drops[SELECTIONS[1]].mean() > 0.05
 
 
 def test_every_way_hides_as_many_pixels_with_the_same_fill():
@@ -60,9 +68,9 @@ def test_every_way_hides_as_many_pixels_with_the_same_fill():
     heat = rng.random((4, 10, 10))
     drops = masking_drops(predict, lambda *_: heat, images, plain=lambda *_: 1 - heat)
     assert tuple(drops) == FILLS
-    assert all(tuple(ways) == (*WAYS, PLAIN) for ways in drops.values())
+    assert all(tuple(ways) == (*SELECTIONS, PLAIN) for ways in drops.values())
     _, *hidden = seen
-    means, blurs = hidden[: len(WAYS) + 1], hidden[len(WAYS) + 1 :]
+    means, blurs = hidden[: len(SELECTIONS) + 1], hidden[len(SELECTIONS) + 1 :]
     for by_mean, by_blur in zip(means, blurs, strict=True):
         changed = by_mean != images
         assert (changed.sum(axis=(1, 2, 3)) >= 18).all(), "a fifth of 100, less what was equal to the mean"
@@ -74,7 +82,9 @@ def test_every_way_hides_as_many_pixels_with_the_same_fill():
 
 def test_no_images_give_no_drops():
     drops = masking_drops(left_edge, lambda *_: np.zeros((0, 10, 10)), edge_faces(0))
-    assert [values.shape for ways in drops.values() for values in ways.values()] == [(0,)] * len(FILLS) * len(WAYS)
+    assert [values.shape for ways in drops.values() for values in ways.values()] == [(0,)] * len(FILLS) * len(
+        SELECTIONS
+    )
 
 
 @pytest.mark.parametrize("heat", [np.zeros((5, 4)), np.arange(20.0).reshape(5, 4)])
@@ -87,9 +97,9 @@ def test_a_fifth_is_a_fifth_even_of_equal_values(heat):
 def test_mean_with_interval_and_its_text():
     assert mean_with_interval(np.array([0.0, 1.0] * 50)) == (0.5, pytest.approx(0.0985, abs=1e-3))
     values = np.array([0.1, 0.3])
-    text = as_text({"blur": {WAYS[0]: values + 0.2, WAYS[1]: values, WAYS[2]: values}})
+    text = as_text({"blur": {SELECTIONS[0]: values + 0.2, SELECTIONS[1]: values, SELECTIONS[2]: values}})
     assert "2 images, 20% of the pixels hidden, filled with the image, blurred" in text
-    assert f"{WAYS[0]} more than {WAYS[1]}: 0.200 (0.200 to 0.200)" in text
+    assert f"{SELECTIONS[0]} more than {SELECTIONS[1]}: 0.200 (0.200 to 0.200)" in text
 
 
 def test_the_command_prints_all_ways(tmp_path, capsys):
@@ -99,4 +109,4 @@ def test_the_command_prints_all_ways(tmp_path, capsys):
     assert main([*words, "--images", "5"]) == 0
     said = capsys.readouterr().out
     assert "5 images" in said
-    assert all(said.count(f"  {way}: ") == len(FILLS) for way in (*WAYS, PLAIN))
+    assert all(said.count(f"  {way}: ") == len(FILLS) for way in (*SELECTIONS, PLAIN))

@@ -50,7 +50,7 @@ def test_a_folder_of_any_images_is_labelled(folder, tmp_path, monkeypatch):
     (folder / "notes.txt").write_text("no image")
     outcome = predict_to_csv(by_brightness, folder, tmp_path / "new" / "out.csv", 48)
     assert outcome.labelled == 8
-    assert outcome.skipped == ["broken.png: not a readable image", "notes.txt: not an image by its name"]
+    assert outcome.skipped == ["broken.png: not a readable image", "notes.txt: its name is not that of an image"]
     rows = rows_of(tmp_path / "new" / "out.csv")
     assert list(rows[0]) == ["path", "label", "confidence", *EXPRESSIONS]
     assert {row["path"]: row["label"] for row in rows} == {
@@ -122,7 +122,7 @@ def test_a_failure_on_the_way_leaves_the_older_file(folder, tmp_path, monkeypatc
 
 def test_a_place_that_can_not_be_written_is_told(folder, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(DataError, match="can not be written"):
+    with pytest.raises(DataError, match="cannot be written"):
         predict_to_csv(by_brightness, folder, tmp_path / "file" / "out.csv", 48)
 
 

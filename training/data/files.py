@@ -1,4 +1,4 @@
-"""Images and tables from the disk: what can not be read is told in words, so that it can be counted and named."""
+"""Read images and tables from files; ValueError and DataError say in words what could not be read."""
 
 from __future__ import annotations
 
@@ -14,46 +14,47 @@ from mien.errors import MienError
 
 CSV_SIDE_PX = 48
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".pgm", ".gif"}
-OF_THE_SYSTEM = {"thumbs.db", "desktop.ini"}
-"""Files that operating systems leave in folders of pictures; hidden ones are passed over too."""
+SYSTEM_FILES = {"thumbs.db", "desktop.ini"}
+"""Files that operating systems leave in folders of pictures."""
 
 
 class DataError(MienError):
-    """The data set is missing, empty, or not laid out as expected."""
+    """The data set is missing, empty, or does not have the expected layout."""
 
 
 def is_hidden(name: str) -> bool:
-    """Whether it is nobody's picture: .DS_Store, .ipynb_checkpoints, __MACOSX, Thumbs.db."""
-    return name.startswith((".", "__")) or name.lower() in OF_THE_SYSTEM
+    """Return whether to ignore a file or folder: .DS_Store, .ipynb_checkpoints, __MACOSX, Thumbs.db and the like."""
+    return name.startswith((".", "__")) or name.lower() in SYSTEM_FILES
 
 
 def files_under(folder: Path) -> list[Path]:
-    """All files of a folder and of those within it, sorted, without hidden ones; links to folders are not followed.
+    """Return all files of a folder and its subfolders, sorted, without hidden ones; links to folders are not followed.
 
-    Raises DataError for a folder that can not be read.
+    Raises:
+        DataError: a folder cannot be read.
     """
     found: list[Path] = []
-    for place, folders, names in os.walk(folder, onerror=_refuse):
+    for parent, folders, names in os.walk(folder, onerror=_refuse):
         folders[:] = [name for name in folders if not is_hidden(name)]
-        found += [Path(place, name) for name in names if not is_hidden(name)]
+        found += [Path(parent, name) for name in names if not is_hidden(name)]
     return sorted(found)
 
 
 def _refuse(error: OSError) -> None:
-    raise DataError(f"{error.filename}: can not be read: {error.strerror}") from error
+    raise DataError(f"{error.filename}: cannot be read: {error.strerror}") from error
 
 
 def read_image(path: Path) -> np.ndarray:
-    """An image file made gray and upright (by its EXIF data): uint8 (height, width). ValueError says why not."""
+    """Read an image as gray uint8 (height, width), upright by its EXIF data. Raise ValueError where that fails."""
     if path.suffix.lower() not in IMAGE_SUFFIXES:
-        raise ValueError("not an image by its name")
+        raise ValueError("its name is not that of an image")
     try:
         data = np.frombuffer(path.read_bytes() or b"\0", np.uint8)
     except OSError as error:
-        raise ValueError(error.strerror or "can not be opened") from error
+        raise ValueError(error.strerror or "cannot be opened") from error
     try:
         image = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE)
-    except cv2.error:  # larger than OpenCV's limit, or broken in a way its decoder does not expect
+    except cv2.error:  # too large for OpenCV, or broken in a way its decoder does not expect
         image = None
     if image is None:
         raise ValueError("not a readable image")
@@ -61,7 +62,7 @@ def read_image(path: Path) -> np.ndarray:
 
 
 def resized(image: np.ndarray, side_px: int) -> np.ndarray:
-    """A gray image (h, w) stretched or shrunk to (side_px, side_px)."""
+    """Resize a gray image (h, w) to (side_px, side_px)."""
     if image.shape == (side_px, side_px):
         return image
     interpolation = cv2.INTER_AREA if image.shape[0] > side_px else cv2.INTER_LINEAR
@@ -69,16 +70,21 @@ def resized(image: np.ndarray, side_px: int) -> np.ndarray:
 
 
 def read_rows(path: Path, needed: set[str], expected: str) -> Iterator[tuple[int, dict[str, str | None]]]:
-    """(number from 1, row by column) of a CSV file; names of columns in lower case, without blanks around them.
+    """Yield (number from 1, row by column name) of a CSV file; names are stripped and in lower case.
 
-    Raises DataError, with `expected` for the columns, where a needed one is missing or the file is no table, or can
-    not be read.
+    Args:
+        path: of the file.
+        needed: columns that must be there.
+        expected: describes them in the message.
+
+    Raises:
+        DataError: a column is missing, or the file is no table or cannot be read.
     """
     csv.field_size_limit(1 << 20)
     try:
         opened = path.open(newline="", encoding="utf-8-sig", errors="replace")
     except OSError as error:
-        raise DataError(f"{path}: can not be read: {error.strerror}") from error
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
     with opened as file:
         reader = csv.DictReader(file)
         try:
@@ -89,12 +95,12 @@ def read_rows(path: Path, needed: set[str], expected: str) -> Iterator[tuple[int
             yield from enumerate(reader, start=1)
         except csv.Error as error:
             raise DataError(
-                f"{path}: expected a table, found a broken row behind line {reader.line_num}: {error}"
+                f"{path}: expected a table, found a broken row after line {reader.line_num}: {error}"
             ) from error
 
 
 def parse_pixels(text: str | None) -> np.ndarray:
-    """The CSV's pixel text as a gray image, uint8 (48, 48). Raises ValueError for anything else."""
+    """Parse the pixels column of a CSV into a gray image, uint8 (48, 48). Raise ValueError for anything else."""
     words = (text or "").split()
     if len(words) != CSV_SIDE_PX**2:
         raise ValueError(f"expected {CSV_SIDE_PX**2} pixels, found {len(words)}")

@@ -1,4 +1,4 @@
-"""Training images in parts: what one part of them teaches is tried on the others."""
+"""Stratified folds of the training images, for cross-validation and for teachers."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from training.recipe import RunError
 
 
 def fold_of(split: Split, count: int, seed: int) -> np.ndarray:
-    """For each image its fold, int (n,), 0 to count - 1: exact duplicates are in the same one.
+    """Return the fold of each image, int (n,), 0 to count - 1, stratified by expression.
 
-    Stratified by expression, the same for a seed. Raises RunError for fewer than 2 folds or fewer distinct images
-    of an expression than folds.
+    Exact duplicates share a fold; the same seed gives the same folds.
+
+    Raises:
+        RunError: there are fewer than two folds, or fewer distinct images of an expression than folds.
     """
     group = groups(split)
     fold_of_group = np.full(len(split), -1)
@@ -29,10 +31,7 @@ def fold_of(split: Split, count: int, seed: int) -> np.ndarray:
 
 
 def folds(split: Split, count: int, seed: int) -> Iterator[tuple[Split, Split]]:
-    """`count` times (what fits, what validates): each image validates once; exact duplicates stay on one side.
-
-    Raises RunError as `fold_of`.
-    """
+    """Yield (training, validation) `count` times; each image validates once. Raise RunError as `fold_of` does."""
     fold = fold_of(split, count, seed)
     for i in range(count):
         yield split.take(np.flatnonzero(fold != i)), split.take(np.flatnonzero(fold == i))

@@ -1,4 +1,4 @@
-"""What a network costs: parameters, arithmetic, and time for one face."""
+"""The costs of a network: parameters, multiply-adds, and time for one face."""
 
 from __future__ import annotations
 
@@ -19,8 +19,14 @@ TIMED_CALLS = 50
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """network: its name. parameters: all numbers it stores. multiply_adds: of convolutions and dense layers for one
-    face. ms_per_face: median time of one face at a time, in milliseconds, on the computer that measured_on names.
+    """The costs of a network.
+
+    Attributes:
+        network: its name.
+        parameters: number of all weights.
+        multiply_adds: of convolutions and dense layers, for one face.
+        ms_per_face: median time for one face at a time, in milliseconds.
+        measured_on: processor cores and backend of the computer that it was measured on.
     """
 
     network: str
@@ -31,12 +37,12 @@ class Costs:
 
     @property
     def flops(self) -> int:
-        """Floating point operations for one face, a multiplication and an addition counted as two."""
+        """Floating point operations for one face; a multiply-add counts as two."""
         return 2 * self.multiply_adds
 
 
 def measure(model: FacialExpressionModel, calls: int = TIMED_CALLS) -> Costs:
-    """Count and time a loaded network; the time holds everything `predict` does with one uint8 face."""
+    """Measure a loaded network; the time includes all that `predict` does with one uint8 face."""
     face = np.random.default_rng(0).integers(0, 256, (1, *model.input_size_px), np.uint8)
     model.warm_up()
     times_ms = []
@@ -54,10 +60,10 @@ def measure(model: FacialExpressionModel, calls: int = TIMED_CALLS) -> Costs:
 
 
 def multiply_adds(network: keras.Model) -> int:
-    """Multiplications with an addition in all convolutions and dense layers, for one image.
+    """Count the multiply-adds of all convolutions and dense layers for one image.
 
-    Counted from kernel and output shapes: each output value costs as many as its kernel has weights. Biases,
-    normalisation, activations and pooling are not counted; they add little.
+    Each output value costs as many as its kernel has weights. Biases, normalization, activations and pooling add
+    little and are not counted.
     """
     return sum(_of_layer(layer) for layer in network._flatten_layers(include_self=False))
 
@@ -65,11 +71,9 @@ def multiply_adds(network: keras.Model) -> int:
 def _of_layer(layer: Any) -> int:
     if isinstance(layer, keras.layers.Dense):
         return math.prod(layer.kernel.shape) * math.prod(layer.output.shape[1:-1])
-    if isinstance(layer, keras.layers.DepthwiseConv2D):
-        return math.prod(layer.kernel.shape) * math.prod(layer.output.shape[1:3])
     if isinstance(layer, keras.layers.SeparableConv2D):
         kernels = math.prod(layer.depthwise_kernel.shape) + math.prod(layer.pointwise_kernel.shape)
         return kernels * math.prod(layer.output.shape[1:3])
-    if isinstance(layer, keras.layers.Conv2D):
+    if isinstance(layer, (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)):
         return math.prod(layer.kernel.shape) * math.prod(layer.output.shape[1:3])
     return 0

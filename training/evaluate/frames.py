@@ -1,6 +1,6 @@
-"""The whole way of a face through the program: found in a frame, cropped, classified, as the live picture does it.
+"""End-to-end accuracy: faces of a data set shown in synthetic frames, then detected, cropped and classified as live.
 
-Frames with a face at a known place, and frames without one, made from images of faces, to try detectors on.
+The frames, with one face at a known place or without a face, also serve to measure detectors.
 """
 
 from __future__ import annotations
@@ -23,16 +23,21 @@ from training.data.files import DataError, read_image
 SIZES_PX = (80, 160, 240)
 FACES = 600
 SEED = 0
-RIGHT_IOU = 0.4
+FOUND_IOU = 0.4
 
 
 @dataclass(frozen=True, slots=True)
 class EndToEnd:
-    """What became of `faces` faces of a data set, each shown face_px wide in a frame of 640x480 of its own.
+    """The results for faces of one size, each in a frame of 640x480.
 
-    found: how many the detector found (its box overlaps the face with IoU 0.4 or more). right: how many of the found
-    were labelled right. direct_right: how many of the found are right when the network is given the image itself.
-    direct_of_all: the same of all faces, those that were not found too.
+    Attributes:
+        detector: its name.
+        face_px: side of the faces, in pixels.
+        faces: number of faces shown.
+        found: faces that the detector found, with an IoU of FOUND_IOU or more.
+        right: found faces that were classified correctly.
+        direct_right: found faces that the network classifies correctly when it is given the image itself.
+        direct_of_all: the same, of all faces shown.
     """
 
     detector: str
@@ -44,7 +49,7 @@ class EndToEnd:
     direct_of_all: int
 
     def as_dict(self) -> dict[str, Any]:
-        """The same as plain numbers and names, for JSON."""
+        """Return the fields, for JSON."""
         return dataclasses.asdict(self)
 
 
@@ -56,43 +61,48 @@ def end_to_end(
     sizes_px: Sequence[int] = SIZES_PX,
     faces: int = FACES,
 ) -> list[EndToEnd]:
-    """One result for each size. The choice of the faces and their places have a fixed seed.
+    """Measure one result for each size of faces, with fixed seeds.
 
-    split: images as large as the classifier takes them.
+    Args:
+        detector: finds the faces.
+        classifier: takes images of the size of those in `split`.
+        split: the faces and their labels.
+        sizes_px: sides of the faces in the frames.
+        faces: at most so many of each size.
     """
     pipeline = Pipeline(detector, classifier)
     return [_at_size(pipeline, split, face_px, faces) for face_px in sizes_px]
 
 
 def _at_size(pipeline: Pipeline, split: Split, face_px: int, faces: int) -> EndToEnd:
-    shown, said = [], []
+    shown, found_labels = [], []
     for placed in frames_of(split, faces, np.random.default_rng((SEED, face_px)), face_px):
         shown.append((placed.face, placed.label))
-        said.append(_label_of(placed, pipeline.analyze(Frame(placed.pixels_bgr))))
-    labels, answers = np.array([label for _, label in shown]), np.array(said)
+        found_labels.append(_label_of(placed, pipeline.analyze(Frame(placed.pixels_bgr))))
+    labels, predicted = np.array([label for _, label in shown]), np.array(found_labels)
     direct = pipeline.classifier.predict(np.stack([face for face, _ in shown])).argmax(axis=1) == labels
-    found = answers >= 0
+    found = predicted >= 0
     return EndToEnd(
         detector=pipeline.detector.name,
         face_px=face_px,
         faces=len(labels),
         found=int(found.sum()),
-        right=int((answers == labels).sum()),
+        right=int((predicted == labels).sum()),
         direct_right=int(direct[found].sum()),
         direct_of_all=int(direct.sum()),
     )
 
 
 def _label_of(placed: PlacedFace, analysis: Analysis) -> int:
-    """What the box that fits the face best was taken for; -1 where no box fits it."""
+    """Return the label predicted for the box that overlaps the face most; -1 where the face was not found."""
     best = max(analysis.faces, key=lambda face: face.box.iou(placed.box), default=None)
-    if best is None or best.box.iou(placed.box) < RIGHT_IOU:
+    if best is None or best.box.iou(placed.box) < FOUND_IOU:
         return -1
     return int(best.raw.argmax())
 
 
 def as_markdown(results: Sequence[EndToEnd]) -> str:
-    """A table with a row for each detector and size."""
+    """Return a Markdown table with a row for each detector and size."""
     lines = [
         "| detector | face | found | accuracy of the found | found and right | the same images, directly "
         "| all images, directly |",
@@ -112,9 +122,13 @@ WIDTH_PX, HEIGHT_PX = 640, 480
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PlacedFace:
-    """A frame, uint8 (480, 640, 3), with where its face is and what it shows.
+    """A frame with one face.
 
-    face: the image that was placed, gray uint8. label: index into EXPRESSIONS.
+    Attributes:
+        pixels_bgr: the frame, uint8 (480, 640, 3).
+        box: of the face in the frame.
+        face: the image that was placed, gray uint8 (side, side).
+        label: index into EXPRESSIONS.
     """
 
     pixels_bgr: np.ndarray
@@ -124,7 +138,7 @@ class PlacedFace:
 
 
 def face_paths(data: str | Path, pattern: str = "test/*/PrivateTest_*") -> list[Path]:
-    """The images of FER-2013 as folders that match, ordered by name. Raises DataError where there are none."""
+    """Return the matching images of FER-2013 as folders, sorted. Raise DataError where there are none."""
     paths = sorted(path for path in Path(data).glob(pattern) if path.parent.name in EXPRESSIONS)
     if not paths:
         raise DataError(f"{data}: expected images named {pattern}, in folders by expression; found none")
@@ -134,20 +148,20 @@ def face_paths(data: str | Path, pattern: str = "test/*/PrivateTest_*") -> list[
 def frames_with_faces(
     paths: Sequence[Path], count: int, rng: np.random.Generator, *, face_px: int = 160
 ) -> Iterator[PlacedFace]:
-    """So many different faces, each face_px wide at a random place before plain gray, soft blobs or noise."""
+    """Yield `count` random faces, each face_px wide at a random place on plain gray, soft blobs or noise."""
     for i, chosen in enumerate(rng.permutation(len(paths))[:count]):
         label = EXPRESSIONS.index(paths[chosen].parent.name)
         yield place(read_gray(paths[chosen]), label, i % 3, rng, face_px)
 
 
 def frames_of(split: Split, count: int, rng: np.random.Generator, face_px: int) -> Iterator[PlacedFace]:
-    """The same from images that are read already."""
+    """Yield the same as `frames_with_faces`, from images of a split."""
     for i, chosen in enumerate(rng.permutation(len(split))[:count]):
         yield place(split.images[chosen, :, :, 0], int(split.labels[chosen]), i % 3, rng, face_px)
 
 
 def place(image: np.ndarray, label: int, background: int, rng: np.random.Generator, face_px: int) -> PlacedFace:
-    """One gray face before plain gray (background 0), soft blobs (1) or noise (2), at a random place."""
+    """Place a gray face at a random place on plain gray (background 0), soft blobs (1) or noise (2)."""
     pixels = _background(background, rng)
     face = cv2.resize(image, (face_px, face_px), interpolation=cv2.INTER_CUBIC)
     x, y = int(rng.integers(0, WIDTH_PX - face_px)), int(rng.integers(0, HEIGHT_PX - face_px))
@@ -156,7 +170,7 @@ def place(image: np.ndarray, label: int, background: int, rng: np.random.Generat
 
 
 def frames_without_faces(paths: Sequence[Path], count: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """So many frames, uint8 (480, 640, 3), of the same backgrounds and of faces cut into 64 shuffled squares."""
+    """Yield `count` frames, uint8 (480, 640, 3), of these backgrounds and of faces cut into 64 shuffled squares."""
     for i in range(count):
         pixels = _background(i % 4, rng)
         if i % 4 == 3:
@@ -168,7 +182,7 @@ def frames_without_faces(paths: Sequence[Path], count: int, rng: np.random.Gener
 
 
 def shuffled(image: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
-    """The gray image cut into count x count squares, put together in another order."""
+    """Cut a gray image into count x count squares and shuffle them."""
     part = image.shape[0] // count
     side = part * count
     parts = image[:side, :side].reshape(count, part, count, part).swapaxes(1, 2).reshape(-1, part, part)
@@ -177,7 +191,7 @@ def shuffled(image: np.ndarray, count: int, rng: np.random.Generator) -> np.ndar
 
 
 def read_gray(path: Path) -> np.ndarray:
-    """The image as gray uint8 (height, width). Raises DataError where it can not be read."""
+    """Read an image as gray uint8 (height, width). Raise DataError where it cannot be read."""
     try:
         return read_image(path)
     except ValueError as error:
@@ -185,7 +199,7 @@ def read_gray(path: Path) -> np.ndarray:
 
 
 def _background(kind: int, rng: np.random.Generator) -> np.ndarray:
-    """Plain gray, soft blobs, or noise; any other kind is plain."""
+    """Return soft blobs (kind 1), noise (2) or plain gray: uint8 (480, 640, 3)."""
     if kind == 1:
         coarse = rng.integers(60, 200, (12, 16, 3), dtype=np.uint8)
         return np.asarray(cv2.resize(coarse, (WIDTH_PX, HEIGHT_PX), interpolation=cv2.INTER_CUBIC))

@@ -1,12 +1,11 @@
-"""Does Grad-CAM point at what matters? Hide what it rates highest, and see whether the label loses its probability.
+"""Test Grad-CAM by deletion: hide the pixels that it rates highest, and measure how far the probability falls.
 
-After the deletion test of Petsiuk, Das and Saenko, "RISE: randomized input sampling for explanation of black-box
-models" (2018). What takes the place of hidden pixels decides how hard the test is, so all ways are given the same
-fills and the same number of pixels, and every figure is printed:
+After Petsiuk, Das and Saenko, "RISE: randomized input sampling for explanation of black-box models" (2018). All
+selections of pixels hide the same number and are compared with the same two fills:
 
-- "mean": the image's mean, as there. Single pixels of it, scattered at random, are noise that a network has never
-  seen, and disturb it more than one hole as large: against them the highest fifth has the hardest stand.
-- "blur": a blurred copy of the image: fine detail goes, and hardly any new edges come.
+- "mean": the image's mean, as there. Single pixels scattered at random are noise that a network has never seen, and
+  disturb it more than one hole of the same size, so this comparison is the hardest.
+- "blur": a blurred copy of the image, which removes detail but adds hardly any edges.
 
 Method and feature maps were chosen on Training images (see `mien.cnn.gradcam.FINE`); PublicTest reports.
 """
@@ -26,7 +25,7 @@ from training.options import add_data, add_network, report_skipped, square_model
 from training.recipe import RunError
 
 SHARE = 0.2
-WAYS = ("rated highest", "at random", "the same shape, elsewhere", "a disc, anywhere")
+SELECTIONS = ("rated highest", "at random", "the same shape, elsewhere", "a disc, anywhere")
 PLAIN = "rated highest by Grad-CAM as first published"
 FILLS = ("mean", "blur")
 BLUR = 1 / 12
@@ -44,12 +43,21 @@ def masking_drops(
     plain: Explain | None = None,
     fills: tuple[str, ...] = FILLS,
 ) -> dict[str, dict[str, np.ndarray]]:
-    """By how much the most probable label's probability falls for each image: by fill and way, a float (n,).
+    """Measure how far the probability of the predicted label falls when a fifth of the pixels is hidden.
 
-    Hidden pixels, a fifth of the image: those that `explain` rates highest, random ones, the first moved round the
-    image by a random distance, a disc around a random place, and where given those that `plain` rates highest.
-    predict: uint8 (n, h, w, 1) -> probabilities (n, 7). explain, plain: images and labels -> heat (n, h, w), as
-    `mien.cnn.gradcam.GradCam`.
+    The selections: the pixels that `explain` rates highest; random ones; the first, shifted by a random distance with
+    wrap-around; a disc around a random place; and the pixels that `plain` rates highest.
+
+    Args:
+        predict: images uint8 (n, h, w, 1) -> probabilities (n, 7).
+        explain: images and labels -> relevance (n, h, w), as `mien.cnn.gradcam.GradCam`.
+        images: uint8 (n, h, w, 1).
+        seed: of the random selections.
+        plain: another method to compare with, as `explain`.
+        fills: of FILLS.
+
+    Returns:
+        By fill and selection, the fall for each image, float (n,).
     """
     rng = np.random.default_rng(seed)
     n, height, width = images.shape[:3]
@@ -62,10 +70,10 @@ def masking_drops(
     heat = explain(images, labels)
     hottest = each(lambda i: highest(heat[i]))
     masks = {
-        WAYS[0]: hottest,
-        WAYS[1]: each(lambda _: highest(rng.random((height, width)))),
-        WAYS[2]: each(lambda i: np.roll(hottest[i], (rng.integers(height), rng.integers(width)), axis=(0, 1))),
-        WAYS[3]: each(lambda _: highest(_nearness(height, width, rng))),
+        SELECTIONS[0]: hottest,
+        SELECTIONS[1]: each(lambda _: highest(rng.random((height, width)))),
+        SELECTIONS[2]: each(lambda i: np.roll(hottest[i], (rng.integers(height), rng.integers(width)), axis=(0, 1))),
+        SELECTIONS[3]: each(lambda _: highest(_nearness(height, width, rng))),
     }
     if plain is not None:
         other = plain(images, labels)
@@ -74,14 +82,14 @@ def masking_drops(
     drops: dict[str, dict[str, np.ndarray]] = {}
     for fill in fills:
         filling = _filling(images, fill)
-        for way, mask in masks.items():
+        for selection, mask in masks.items():
             hidden = np.where(mask[..., np.newaxis], filling, images).round().astype(np.uint8)
-            drops.setdefault(fill, {})[way] = (before - predict(hidden))[rows, labels]
+            drops.setdefault(fill, {})[selection] = (before - predict(hidden))[rows, labels]
     return drops
 
 
 def highest(heat: np.ndarray, share: float = SHARE) -> np.ndarray:
-    """Where the highest values are: bool like `heat`, true for `share` of it; equal values in order of position."""
+    """Return a bool mask of the highest `share` of the values; of equal values, the first ones."""
     count = round(share * heat.size)
     mask = np.zeros(heat.size, bool)
     mask[np.argsort(-heat.ravel(), kind="stable")[:count]] = True
@@ -89,14 +97,14 @@ def highest(heat: np.ndarray, share: float = SHARE) -> np.ndarray:
 
 
 def _nearness(height: int, width: int, rng: np.random.Generator) -> np.ndarray:
-    """(h, w): the higher, the nearer to a random place."""
+    """Return values (h, w) that are higher the nearer to a random place."""
     y, x = rng.integers(height), rng.integers(width)
     rows, columns = np.mgrid[:height, :width]
     return -np.hypot(rows - y, columns - x)
 
 
 def _filling(images: np.ndarray, fill: str) -> np.ndarray:
-    """What hidden pixels (n, h, w, 1) become."""
+    """Return the pixels (n, h, w, 1) that replace hidden ones."""
     if fill == "mean":
         return images.mean(axis=(1, 2, 3), keepdims=True)
     sigma_px = BLUR * images.shape[2]
@@ -105,21 +113,24 @@ def _filling(images: np.ndarray, fill: str) -> np.ndarray:
 
 
 def mean_with_interval(values: np.ndarray) -> tuple[float, float]:
-    """(mean, half of its 95 % interval) for at least two values, by the normal approximation."""
+    """Return (mean, half of its 95 % interval) of at least two values, by the normal approximation."""
     return float(values.mean()), float(1.96 * values.std(ddof=1) / np.sqrt(len(values)))
 
 
 def as_text(drops: dict[str, dict[str, np.ndarray]]) -> str:
-    """For each fill the mean fall of each way, and how much more hiding what is rated highest costs than the others."""
+    """Return the mean fall of each selection and, paired by image, how much larger that of the first is."""
     lines = []
-    for fill, ways in drops.items():
-        first = ways[WAYS[0]]
+    for fill, selections in drops.items():
+        first = selections[SELECTIONS[0]]
         lines.append(
             f"{len(first)} images, {SHARE:.0%} of the pixels hidden, filled with {_named(fill)}; "
             "fall of the label's probability (95 % interval):"
         )
-        lines += [f"  {way}: {_of(values)}" for way, values in ways.items()]
-        lines += [f"  {WAYS[0]} more than {way}: {_of(first - values)}" for way, values in list(ways.items())[1:]]
+        lines += [f"  {name}: {_of(values)}" for name, values in selections.items()]
+        lines += [
+            f"  {SELECTIONS[0]} more than {name}: {_of(first - values)}"
+            for name, values in list(selections.items())[1:]
+        ]
     return "\n".join(lines)
 
 
@@ -133,14 +144,14 @@ def _of(values: np.ndarray) -> str:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Data, network, and how many images."""
+    """Add the options of the command to its parser."""
     add_data(parser)
     add_network(parser)
-    parser.add_argument("--images", type=int, default=1500, help="how many validation images (%(default)s)")
+    parser.add_argument("--images", type=int, default=1500, help="number of validation images (%(default)s)")
 
 
 def run(options: argparse.Namespace) -> None:
-    """test Grad-CAM: hide the pixels it rates highest, or others, and print what the label loses"""
+    """test Grad-CAM: hide the pixels that it rates highest, or others, and measure how far the probability falls"""
     if options.images < 2:
         raise RunError(f"--images: expected 2 or more, for a mean with an interval; found {options.images}")
     model, side_px = square_model(options)

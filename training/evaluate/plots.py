@@ -1,9 +1,7 @@
-"""Plots of results, as matplotlib figures without pyplot: nothing is shown or kept unless the caller does so.
+"""Plots of data, training and results, as matplotlib figures without pyplot, which would keep and show them.
 
-Colours are those of Okabe and Ito ("Color universal design", 2008) and cividis (Nuñez, Anderton and Renslow, 2018),
-which people with any colour vision can tell apart.
-
-Plots of images and of a course of training, for the notebook; figures as in `training.evaluate.plots`.
+The colors are those of Okabe and Ito ("Color universal design", 2008) and cividis (Nuñez, Anderton and Renslow, 2018),
+which people with any color vision can distinguish.
 """
 
 from __future__ import annotations
@@ -23,18 +21,18 @@ DPI = 110
 
 
 def figure(width: float, height: float) -> Figure:
-    """An empty figure of this size in inches."""
+    """Return an empty figure of this size in inches."""
     return Figure(figsize=(width, height), dpi=DPI, layout="constrained")
 
 
 def plain(axes: Axes) -> Axes:
-    """The axes without the frame's upper and right side."""
+    """Remove the upper and right side of the frame; return the axes."""
     axes.spines[["top", "right"]].set_visible(False)
     return axes
 
 
 def confusion(counts: np.ndarray, title: str = "") -> Figure:
-    """How often each expression was taken for which: share of the row in percent, and the number of images.
+    """Draw a confusion matrix: the share of the row in percent, and the number of images.
 
     counts: int (7, 7), rows true, columns predicted.
     """
@@ -55,7 +53,7 @@ def confusion(counts: np.ndarray, title: str = "") -> Figure:
 
 
 def reliability(scores: Scores, title: str = "") -> Figure:
-    """Accuracy in each bin of confidence against the diagonal of an honest network, above how many images it holds."""
+    """Draw a reliability diagram: accuracy per bin of confidence, above the number of images in the bin."""
     drawing = figure(5.5, 6)
     upper, lower = drawing.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     width = 1 / len(scores.bins)
@@ -76,15 +74,15 @@ COLORS = (BLUE, ORANGE, GREEN, PINK, "#E69F00", "#56B4E9", "black")
 
 
 def class_counts(dataset: Dataset) -> Figure:
-    """Images of each expression in each split, as shares of the split, with their numbers."""
+    """Draw the share of each expression in each split, with the number of images."""
     drawing = figure(8, 3.5)
     axes = plain(drawing.subplots())
     splits = {"Training": dataset.train, dataset.named[0]: dataset.validation, dataset.named[1]: dataset.test}
     splits = {name: split for name, split in splits.items() if len(split)}
     for i, (name, split) in enumerate(splits.items()):
         counts = np.array(list(split.counts().values()))
-        places = np.arange(len(EXPRESSIONS)) + (i - (len(splits) - 1) / 2) * 0.27
-        bars = axes.bar(places, counts / len(split), 0.25, color=COLORS[i], label=f"{name}: {len(split):,} images")
+        positions = np.arange(len(EXPRESSIONS)) + (i - (len(splits) - 1) / 2) * 0.27
+        bars = axes.bar(positions, counts / len(split), 0.25, color=COLORS[i], label=f"{name}: {len(split):,} images")
         axes.bar_label(bars, [str(n) for n in counts], fontsize=6)
     axes.set_xticks(range(len(EXPRESSIONS)), EXPRESSIONS)
     axes.set(ylabel="share of the split")
@@ -93,7 +91,7 @@ def class_counts(dataset: Dataset) -> Figure:
 
 
 def samples(split: Split, *, each: int = 8, seed: int = 0) -> Figure:
-    """Random images of each expression, one row for each."""
+    """Draw random images of each expression, one row for each."""
     rng = np.random.default_rng(seed)
     drawing = figure(each, len(EXPRESSIONS))
     grid = drawing.subplots(len(EXPRESSIONS), each)
@@ -106,12 +104,12 @@ def samples(split: Split, *, each: int = 8, seed: int = 0) -> Figure:
 
 
 def before_after(before: np.ndarray, after: np.ndarray) -> Figure:
-    """Images (n, h, w, 1) in the upper row, what augmentation made of them in the lower."""
+    """Draw images (n, h, w, 1) in the upper row and the augmented ones in the lower."""
     return faces_in_rows({"before": before, "after": after})
 
 
 def faces_in_rows(rows: dict[str, np.ndarray]) -> Figure:
-    """Rows of images (n, h, w, 1) or (n, h, w, 3), each under its name."""
+    """Draw rows of images (n, h, w, 1) or (n, h, w, 3), each below its name."""
     columns = max(len(images) for images in rows.values())
     drawing = figure(columns, 1.2 * len(rows))
     grid = drawing.subplots(len(rows), columns, squeeze=False)
@@ -123,9 +121,9 @@ def faces_in_rows(rows: dict[str, np.ndarray]) -> Figure:
 
 
 def curves(histories: dict[str, Sequence[dict[str, float]]]) -> Figure:
-    """Loss and accuracy over the epochs of several runs: training dashed, validation solid.
+    """Draw loss and accuracy over the epochs of several runs: training dashed, validation solid.
 
-    histories: by name, what `training.run_folder.read_history` gives.
+    histories: from `training.run_folder.read_history`, by name.
     """
     drawing = figure(10, 3.8)
     grid = drawing.subplots(1, 2)
@@ -141,7 +139,7 @@ def curves(histories: dict[str, Sequence[dict[str, float]]]) -> Figure:
 
 
 def mistakes(split: Split, probabilities: np.ndarray, count: int = 12) -> Figure:
-    """The wrong labels the network was surest of, with the true one, the given one and its probability."""
+    """Draw the most confident errors, each with the true label, the predicted one and its probability."""
     drawing = figure(9, 1.8 * max(1, -(-count // 6)))
     grid = drawing.subplots(-(-count // 6), 6, squeeze=False).ravel()
     wrong = surest(split.labels, probabilities, right=False)[:count]
@@ -149,18 +147,18 @@ def mistakes(split: Split, probabilities: np.ndarray, count: int = 12) -> Figure
         show(axes, split.images[wrong[i]] if i < len(wrong) else None)
         if i < len(wrong):
             row, truth = probabilities[wrong[i]], EXPRESSIONS[split.labels[wrong[i]]]
-            axes.set_title(f"{truth}, taken for\n{EXPRESSIONS[row.argmax()]} {row.max():.0%}", fontsize=7)
+            axes.set_title(f"{truth}, predicted\n{EXPRESSIONS[row.argmax()]} {row.max():.0%}", fontsize=7)
     return drawing
 
 
 def surest(labels: np.ndarray, probabilities: np.ndarray, *, right: bool) -> np.ndarray:
-    """Positions of the right (or the wrong) labels, those with the highest probability first."""
+    """Return the positions of the correct (or wrong) predictions, those with the highest probability first."""
     chosen = np.flatnonzero((probabilities.argmax(axis=1) == labels) == right)
     return chosen[np.argsort(-probabilities[chosen].max(axis=1), kind="stable")]
 
 
 def feature_maps(face: np.ndarray, blocks: dict[str, np.ndarray], count: int = 10) -> Figure:
-    """A face (h, w, 1) and, row by row, the strongest maps (1, h', w', channels) of each block."""
+    """Draw a face (h, w, 1) and, row by row, the feature maps (1, h', w', channels) of each block that vary most."""
     drawing = figure(count, 1.15 * (len(blocks) + 1))
     grid = drawing.subplots(len(blocks) + 1, count, squeeze=False)
     for i, axes in enumerate(grid[0]):
@@ -174,7 +172,7 @@ def feature_maps(face: np.ndarray, blocks: dict[str, np.ndarray], count: int = 1
 
 
 def filters(kernels: np.ndarray, columns: int = 16) -> Figure:
-    """Kernels (height, width, n) side by side, all on one scale; gray is zero."""
+    """Draw kernels (height, width, n) side by side on one scale; gray is zero."""
     rows = -(-kernels.shape[2] // columns)
     drawing = figure(columns * 0.5, rows * 0.5)
     limit = float(np.abs(kernels).max()) or 1.0
@@ -186,7 +184,7 @@ def filters(kernels: np.ndarray, columns: int = 16) -> Figure:
 
 
 def show(axes: Axes, image: np.ndarray | None, *, cmap: str = "gray", stretch: bool = False) -> None:
-    """An image without frame: gray (h, w) or (h, w, 1), or RGB (h, w, 3), 0..255; stretch: on its own scale."""
+    """Draw an image without axes: gray (h, w) or (h, w, 1), or RGB (h, w, 3), 0 to 255; stretch: on its own scale."""
     axes.axis("off")
     if image is None:
         return

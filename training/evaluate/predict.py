@@ -1,4 +1,4 @@
-"""Labels for images that have none: a folder of any images, or a CSV file with a column of pixels."""
+"""Label images that have no label: a folder of images, or a CSV file with a column of pixels."""
 
 from __future__ import annotations
 
@@ -21,18 +21,26 @@ BATCH = 256
 
 @dataclass(slots=True)
 class Outcome:
-    """labelled: how many rows were written. skipped: one line for each image or row that can not be read."""
+    """Counts the rows that were written, and lists the images or rows that could not be read, one line for each."""
 
     labelled: int = 0
     skipped: list[str] = field(default_factory=list)
 
 
 def predict_to_csv(predict: Callable[[np.ndarray], np.ndarray], source: Path, out: Path, side_px: int) -> Outcome:
-    """Label every image of a folder, or every row of a CSV file, in a new CSV file; memory holds one batch.
+    """Write a CSV file with a label for each image of a folder or each row of a CSV file, batch by batch.
 
-    predict: faces uint8 (n, side_px, side_px) -> probabilities (n, 7). Columns of `out`: path (in the folder) or id
-    (the row, from 1), label, confidence, and the seven probabilities. The file appears when it is whole.
-    Raises DataError where there is nothing to read, or `out` can not be written.
+    The file appears once it is complete. Its columns: path (in the folder) or id (the row, from 1), label, confidence,
+    and the seven probabilities.
+
+    Args:
+        predict: faces uint8 (n, side_px, side_px) -> probabilities (n, 7).
+        source: the folder or the CSV file.
+        out: the file to write.
+        side_px: side of the faces that `predict` takes.
+
+    Raises:
+        DataError: there is no readable image, or `out` cannot be written.
     """
     outcome = Outcome()
     faces, name_of_key = _faces_of(source, side_px, outcome)
@@ -51,12 +59,12 @@ def predict_to_csv(predict: Callable[[np.ndarray], np.ndarray], source: Path, ou
                 raise DataError(f"{source}: expected images to label, found none that can be read{first}")
             unfinished.replace(out)
     except OSError as error:
-        raise DataError(f"{out}: can not be written: {error.strerror}") from error
+        raise DataError(f"{out}: cannot be written: {error.strerror}") from error
     return outcome
 
 
 def _faces_of(source: Path, side_px: int, outcome: Outcome) -> tuple[Iterator[tuple[str, np.ndarray]], str]:
-    """(pairs of key and face, what the key is)."""
+    """Return (pairs of key and face, the name of the key)."""
     if source.is_dir():
         return _faces_in_folder(source, side_px, outcome), "path"
     if source.is_file():
@@ -93,9 +101,9 @@ def _labelled(
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """What to label, by which network, into which file."""
+    """Add the options of the command to its parser."""
     parser.add_argument("source", type=Path, help="folder of face images, or a CSV file with a column pixels")
-    parser.add_argument("--out", type=Path, default=Path("predictions.csv"), help="the labels (%(default)s)")
+    parser.add_argument("--out", type=Path, default=Path("predictions.csv"), help="file to write (%(default)s)")
     add_network(parser)
 
 
