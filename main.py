@@ -218,14 +218,14 @@ def build_app(
 ) -> Flask:
     """Build the web app around the camera."""
     from mien.analysis.face_stream import FaceStream
-    from mien.analysis.uploads import Visitors, analyze_image
+    from mien.analysis.uploads import UploadSessions, analyze_image
     from mien.cnn.gradcam import Explainer
     from mien.images.codecs import jpeg_to_png
     from web import AppOptions, create_app
 
     options = AppOptions(
         analyze=lambda data: analyze_image(data, pipeline.analyze),
-        follow=Visitors(lambda: FaceStream(pipeline)).analyze,
+        follow=UploadSessions(lambda: FaceStream(pipeline)).analyze,
         explain=Explainer(pipeline),
         to_png=lambda snapshot: jpeg_to_png(snapshot.jpeg),
         choices=components.choices,

@@ -178,6 +178,7 @@ class Analysis:
         height: Height of the frame in pixels.
         faces: From left to right, or by id if they are tracked.
         timing_ms: Milliseconds spent in each stage (detect, track, classify, ...).
+        new_scene: Whether the frame shows another scene than the frame before, as after a cut, or may do so.
 
     Example:
         for face in analysis.faces:
@@ -188,6 +189,7 @@ class Analysis:
     height: int
     faces: tuple[Face, ...] = ()
     timing_ms: Mapping[str, float] = field(default_factory=dict)
+    new_scene: bool = False
 
 
 class Encoded(Protocol):

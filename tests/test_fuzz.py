@@ -26,7 +26,7 @@ from schemathesis.specs.openapi.checks import negative_data_rejection, positive_
 
 from mien.analysis.face_stream import FaceStream
 from mien.analysis.pipeline import Pipeline
-from mien.analysis.uploads import Visitors, analyze_image
+from mien.analysis.uploads import UploadSessions, analyze_image
 from mien.detectors import HaarDetector
 from mien.images.privacy import Privacy
 from mien.recording.csv_log import SessionRecorder
@@ -58,7 +58,7 @@ def app(request, tmp_path) -> Iterator:
         camera,
         session=session,
         privacy=Privacy(),
-        follow=Visitors(lambda: FaceStream(Pipeline(HaarDetector(), Even()))).analyze,
+        follow=UploadSessions(lambda: FaceStream(Pipeline(HaarDetector(), Even()))).analyze,
         choices=SourceCatalog(webcams=NoWebcams(), media=_media(tmp_path)),
         max_streams=10**6,  # the client in the process never closes a stream
     )
@@ -204,7 +204,7 @@ def analyze_broken(count: int) -> tuple[Counter, list[int]]:
         camera,
         AppOptions(
             analyze=lambda data: analyze_image(data, pipeline.analyze),
-            follow=Visitors(lambda: FaceStream(pipeline)).analyze,
+            follow=UploadSessions(lambda: FaceStream(pipeline)).analyze,
         ),
     )
     client, dice, files = app.test_client(), random.Random(5), originals()

@@ -2,7 +2,8 @@ import cv2
 import numpy as np
 import pytest
 
-from mien.analysis.optical_flow import Follower
+from mien.analysis.optical_flow import Flow, OpticalFlow
+from mien.analysis.scenes import Scene
 from mien.analysis.tracker import DETECT_EVERY_S, SEARCH_EVERY_S, Tracker
 from mien.types import Box, Frame
 
@@ -30,34 +31,34 @@ def middle(x, y, side=120):
 
 @pytest.mark.parametrize(("dx", "dy"), [(0, 0), (5, 0), (-8, 6), (12, -12)])
 def test_a_moved_face_is_followed(dx, dy):
-    follower = Follower()
-    assert follower.step(scene(200, 150), [middle(200, 150)]) is None, "there was no picture before"
-    (motion,) = follower.step(scene(200 + dx, 150 + dy), [middle(200, 150)])
+    flow = OpticalFlow()
+    assert flow.step(scene(200, 150), [middle(200, 150)]) == Flow(Scene.NEW, []), "there was no picture before"
+    (motion,) = flow.step(scene(200 + dx, 150 + dy), [middle(200, 150)]).motions
     assert (motion.dx, motion.dy) == (pytest.approx(dx, abs=1), pytest.approx(dy, abs=1))
     assert motion.scale == pytest.approx(1, abs=0.02)
 
 
 def test_a_face_that_comes_nearer_grows():
-    follower = Follower()
-    follower.step(scene(200, 150, 120), [])
-    (motion,) = follower.step(scene(196, 146, 128), [middle(200, 150)])
+    flow = OpticalFlow()
+    flow.step(scene(200, 150, 120), [])
+    (motion,) = flow.step(scene(196, 146, 128), [middle(200, 150)]).motions
     assert motion.scale == pytest.approx(128 / 120, abs=0.02)
 
 
 @pytest.mark.parametrize(("x", "y"), [(0, 0), (520, 360), (0, 360)])
 def test_a_face_at_the_edge_is_followed(x, y):
-    follower = Follower()
-    follower.step(scene(x, y), [])
+    flow = OpticalFlow()
+    flow.step(scene(x, y), [])
     toward = 4 if x == 0 else -4
-    (motion,) = follower.step(scene(x + toward, y), [middle(x, y)])
+    (motion,) = flow.step(scene(x + toward, y), [middle(x, y)]).motions
     assert (motion.dx, motion.dy) == (pytest.approx(toward, abs=1), pytest.approx(0, abs=1))
 
 
 @pytest.mark.parametrize("center", [(-300, 200), (900, 200), (300, -200), (300, 900), (-5000, 5000)])
 def test_a_face_outside_the_picture_is_lost(center):
-    follower = Follower()
-    follower.step(scene(200, 150), [])
-    assert follower.step(scene(200, 150), [np.array([*center, 120.0, 120.0])]) == [None]
+    flow = OpticalFlow()
+    flow.step(scene(200, 150), [])
+    assert flow.step(scene(200, 150), [np.array([*center, 120.0, 120.0])]).motions == [None]
 
 
 def test_faces_far_from_each_other_are_each_followed():
@@ -65,33 +66,33 @@ def test_faces_far_from_each_other_are_each_followed():
     for picture, step in zip(pixels, (0, 5), strict=True):
         for x, y in ((20 + step, 20), (480, 330 - step)):
             picture[y : y + 120, x : x + 120] = FACE
-    follower = Follower()
-    follower.step(pixels[0], [])
-    motions = follower.step(pixels[1], [middle(20, 20), middle(480, 330)])
+    flow = OpticalFlow()
+    flow.step(pixels[0], [])
+    motions = flow.step(pixels[1], [middle(20, 20), middle(480, 330)]).motions
     assert [(round(motion.dx), round(motion.dy)) for motion in motions] == [(5, 0), (0, -5)]
 
 
 def test_a_face_that_vanished_is_lost():
-    follower = Follower()
-    follower.step(scene(200, 150), [])
+    flow = OpticalFlow()
+    flow.step(scene(200, 150), [])
     noise = scene(200, 150)
     noise[140:280, 190:330] = np.random.default_rng(3).integers(0, 255, (140, 140, 3), dtype=np.uint8)
-    assert follower.step(noise, [middle(200, 150)]) == [None]
+    assert flow.step(noise, [middle(200, 150)]).motions == [None]
 
 
 @pytest.mark.parametrize("after", [texture(7, 640, 480), texture(7, 320, 240)])
 def test_another_scene_or_size_is_noticed(after):
-    follower = Follower()
-    follower.step(scene(200, 150), [])
-    assert follower.step(after, [middle(200, 150)]) is None
+    flow = OpticalFlow()
+    flow.step(scene(200, 150), [])
+    assert flow.step(after, [middle(200, 150)]) == Flow(Scene.NEW, [])
 
 
 @pytest.mark.parametrize("picture", [np.zeros((240, 320, 3), np.uint8), np.full((24, 24, 3), 90, np.uint8)])
 def test_plain_pictures_are_the_same_scene_without_motion(picture):
-    follower = Follower()
-    follower.step(picture, [])
-    assert follower.step(picture, [np.array([12, 12, 10, 10.0])]) == [None]
-    assert follower.step(picture, []) == []
+    flow = OpticalFlow()
+    flow.step(picture, [])
+    assert flow.step(picture, [np.array([12, 12, 10, 10.0])]).motions == [None]
+    assert flow.step(picture, []).motions == []
 
 
 class CountingDetector:
@@ -104,11 +105,11 @@ class CountingDetector:
         for i, (pixels, box) in enumerate(frames):
             time_s = i * FRAME_S
             frame = Frame(pixels, i, time_s)
-            tracker.follow(frame.pixels_bgr)
-            if tracker.wants_detection(time_s):
+            tracker.propagate(frame.pixels_bgr)
+            if tracker.needs_detection(time_s):
                 self.searched.append(i)
                 tracker.update([box] if box else [], time_s)
-            shown.append([track.box for track in tracker.faces()])
+            shown.append([track.box for track in tracker.confirmed()])
         return shown
 
 

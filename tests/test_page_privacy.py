@@ -12,7 +12,7 @@ import pytest
 
 from camera import default_pipeline
 from mien.analysis.face_stream import FaceStream
-from mien.analysis.uploads import Visitors
+from mien.analysis.uploads import UploadSessions
 from mien.images import privacy
 from mien.images.privacy import Privacy
 from mien.types import Box
@@ -233,7 +233,7 @@ def next_frames(browser, count: int) -> list[tuple[np.ndarray, list[dict]]]:
 @pytest.mark.skipif(not YUNET.is_file() or not (SHARED / "media").is_dir(), reason="../shared is not here")
 def test_a_real_face_before_the_camera_is_read_and_covered(with_camera, camera_file, open_page) -> None:
     pipeline = default_pipeline()
-    open_page(follow=Visitors(lambda: FaceStream(pipeline)).analyze)
+    open_page(follow=UploadSessions(lambda: FaceStream(pipeline)).analyze)
     film(camera_file, clip()[::3])
     choose_camera(with_camera)
     wait_for(lambda: texts(with_camera, "#faces .label") != [])

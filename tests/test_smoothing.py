@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
-from mien.analysis.smoothing import FORGET_AFTER_S, LEAD_S, SteadyExpression
+from mien.analysis.smoothing import EXPIRE_AFTER_S, SWITCH_THRESHOLD_S, ExpressionSmoother
 from mien.types import EXPRESSIONS
 
 
@@ -14,11 +14,11 @@ def told(**probabilities):
 
 
 def labels(rows, fps=30.0, start_s=0.0):
-    steady = SteadyExpression()
+    smoother = ExpressionSmoother()
     shown = []
     for i, row in enumerate(rows):
-        steady.update(row, start_s + i / fps)
-        shown.append(steady.label)
+        smoother.update(row, start_s + i / fps)
+        shown.append(smoother.label)
     return shown
 
 
@@ -29,10 +29,10 @@ def changes(shown):
 @pytest.mark.parametrize("fps", [10, 30, 60])
 def test_probabilities_are_smoothed_in_time_not_in_frames(fps):
     calm, joy = np.eye(7, dtype=np.float32)[4], np.eye(7, dtype=np.float32)[3]
-    steady = SteadyExpression()
-    assert (steady.update(calm, 0.0) == calm).all()
+    smoother = ExpressionSmoother()
+    assert (smoother.update(calm, 0.0) == calm).all()
     for i in range(1, fps // 2 + 1):
-        smoothed = steady.update(joy, i / fps)
+        smoothed = smoother.update(joy, i / fps)
     assert smoothed.dtype == np.float32
     assert smoothed.sum() == pytest.approx(1, abs=1e-5)
     assert smoothed[3] == pytest.approx(1 - np.exp(-0.5 / 0.25), abs=0.01)
@@ -75,7 +75,7 @@ def test_of_two_that_take_over_together_the_likelier_is_shown():
 
 @pytest.mark.parametrize("noise", [0.02, 0.05, 0.1])
 def test_two_that_are_equally_likely_do_not_alternate(noise):
-    """One minute: the raw label changes hundreds of times, the steady one twelve times at most."""
+    """One minute: the raw label changes hundreds of times, the smoother one twelve times at most."""
     rng = np.random.default_rng(1)
     rows = []
     for shift in rng.normal(0, noise, 60 * 30):
@@ -103,22 +103,22 @@ def test_slow_noise_about_a_tie_shows_few_changes(seed):
 
 def test_what_speaks_for_the_label_meanwhile_is_weighed_too():
     fear, sad = told(sad=0.3, fear=0.45), told(sad=0.45, fear=0.3)
-    pulse = int(0.7 * LEAD_S * 30)
+    pulse = int(0.7 * SWITCH_THRESHOLD_S * 30)
     pulses = ([fear] * pulse + [sad] * pulse) * 5
     assert set(labels([sad] * 30 + pulses)) == {"sad"}
 
 
 def test_a_face_that_comes_back_after_a_while_is_seen_anew():
-    steady = SteadyExpression()
-    steady.update(told(sad=0.9), 0.0)
+    smoother = ExpressionSmoother()
+    smoother.update(told(sad=0.9), 0.0)
     happy = told(happy=0.9)
-    assert (steady.update(happy, FORGET_AFTER_S + 0.1) == happy).all()
-    assert steady.label == "happy"
+    assert (smoother.update(happy, EXPIRE_AFTER_S + 0.1) == happy).all()
+    assert smoother.label == "happy"
 
 
 def test_a_clock_that_steps_back_does_no_harm():
-    steady = SteadyExpression()
-    steady.update(told(sad=0.9), 10.0)
-    smoothed = steady.update(told(happy=0.9), 9.0)
-    assert steady.label == "sad"
+    smoother = ExpressionSmoother()
+    smoother.update(told(sad=0.9), 10.0)
+    smoothed = smoother.update(told(happy=0.9), 9.0)
+    assert smoother.label == "sad"
     assert smoothed.sum() == pytest.approx(1, abs=1e-5)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mien.analysis.smoothing import OneEuroFilter
-from mien.analysis.tracker import DETECT_EVERY_S, FORGET_AFTER_S, Tracker
+from mien.analysis.tracker import DETECT_EVERY_S, EXPIRE_AFTER_S, Tracker
 from mien.types import Box
 
 FRAME_S = 1 / 30
@@ -30,7 +30,7 @@ def test_a_single_false_hit_never_shows():
     assert follow(Tracker(), rows)[1:] == [[1]] * 41
 
 
-@pytest.mark.parametrize(("missed_s", "expected"), [(FORGET_AFTER_S - 0.1, [1]), (FORGET_AFTER_S + 0.1, [])])
+@pytest.mark.parametrize(("missed_s", "expected"), [(EXPIRE_AFTER_S - 0.1, [1]), (EXPIRE_AFTER_S + 0.1, [])])
 def test_missed_detections_are_bridged_for_a_while(missed_s, expected):
     tracker = Tracker()
     follow(tracker, [[Box(50, 50, 80, 80)]] * 3)
@@ -44,19 +44,19 @@ def test_a_face_not_looked_for_is_not_missed_but_forgotten_in_the_end():
     assert [t.id for t in tracker.update([], 1.0)] == [1]
     tracker = Tracker()
     follow(tracker, [[Box(50, 50, 80, 80)]] * 3)
-    assert tracker.update([], 0.1 + DETECT_EVERY_S + FORGET_AFTER_S) == []
+    assert tracker.update([], 0.1 + DETECT_EVERY_S + EXPIRE_AFTER_S) == []
 
 
 def test_a_face_that_was_missed_is_looked_for_again_sooner():
     tracker = Tracker()
     follow(tracker, [[Box(50, 50, 80, 80)]] * 3)
-    assert not tracker.wants_detection(2 * FRAME_S + 0.3)
+    assert not tracker.needs_detection(2 * FRAME_S + 0.3)
     tracker.update([], 0.5)
-    assert not tracker.wants_detection(0.6)
-    assert tracker.wants_detection(0.7)
+    assert not tracker.needs_detection(0.6)
+    assert tracker.needs_detection(0.7)
     tracker.update([Box(50, 50, 80, 80)], 0.7)
-    assert not tracker.wants_detection(1.1)
-    assert tracker.wants_detection(0.7 + DETECT_EVERY_S)
+    assert not tracker.needs_detection(1.1)
+    assert tracker.needs_detection(0.7 + DETECT_EVERY_S)
 
 
 @pytest.mark.parametrize("gap_s", [1.0, 1.3, 2.0, 9.0])
@@ -80,7 +80,7 @@ def test_a_clock_set_back_leaves_no_face_behind_that_was_just_missed():
     follow(tracker, [[Box(50, 50, 80, 80)]] * 3, start_s=3600)
     assert [t.id for t in tracker.update([], 3600.5)] == [1]
     assert [t.id for t in tracker.update([], 10.0)] == [1]
-    assert tracker.update([], 10.0 + FORGET_AFTER_S + 0.1) == []
+    assert tracker.update([], 10.0 + EXPIRE_AFTER_S + 0.1) == []
 
 
 def test_a_face_goes_on_over_a_clock_set_back():
@@ -132,7 +132,7 @@ def test_a_box_within_a_face_is_no_face(swap):
     tracker = Tracker()
     follow(tracker, [[face]] * 3)
     assert follow(tracker, [[eye, face] if swap else [face, eye]] * 3, start_s=0.1)[-1] == [1]
-    assert tracker.faces()[0].box.iou(face) > 0.9
+    assert tracker.confirmed()[0].box.iou(face) > 0.9
 
 
 def test_two_people_cheek_to_cheek_are_two():

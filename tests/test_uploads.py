@@ -11,7 +11,7 @@ import pytest
 
 from mien.analysis.face_stream import FaceStream
 from mien.analysis.pipeline import Pipeline
-from mien.analysis.uploads import FORGET_AFTER_S, MAX_SIDE_PX, MAX_VISITORS, Visitors, analyze_image
+from mien.analysis.uploads import EXPIRE_AFTER_S, MAX_SESSIONS, MAX_SIDE_PX, UploadSessions, analyze_image
 from mien.errors import BusyError, ImageError, NotAnImageError
 from mien.images.codecs import encode_jpeg, encode_png
 from mien.types import Analysis, Box, Face
@@ -61,111 +61,111 @@ def pipeline() -> CountingStreams:
 
 
 @pytest.fixture
-def visitors(pipeline, clock) -> Visitors:
-    return Visitors(pipeline, clock)
+def sessions(pipeline, clock) -> UploadSessions:
+    return UploadSessions(pipeline, clock)
 
 
-def number(visitors: Visitors, key: str = KEY) -> int | None:
-    return visitors.analyze(key, IMAGE).faces[0].id
+def number(sessions: UploadSessions, key: str = KEY) -> int | None:
+    return sessions.analyze(key, IMAGE).faces[0].id
 
 
-def test_each_key_has_a_stream_of_its_own(visitors) -> None:
-    assert [number(visitors, key) for key in (KEY, "other-key", KEY, KEY, "other-key")] == [1, 1, 2, 3, 2]
+def test_each_key_has_a_stream_of_its_own(sessions) -> None:
+    assert [number(sessions, key) for key in (KEY, "other-key", KEY, KEY, "other-key")] == [1, 1, 2, 3, 2]
 
 
 def test_each_key_counts_its_faces_from_1(clock) -> None:
     pipeline = Pipeline(ScriptedDetector([LEFT, RIGHT]), BrightnessClassifier())
-    visitors = Visitors(lambda: FaceStream(pipeline), clock)
+    sessions = UploadSessions(lambda: FaceStream(pipeline), clock)
     for key in (KEY, "other-key"):
-        assert [face.id for face in visitors.analyze(key, IMAGE).faces] == []
-        assert [face.id for face in visitors.analyze(key, IMAGE).faces] == [1, 2]
+        assert [face.id for face in sessions.analyze(key, IMAGE).faces] == []
+        assert [face.id for face in sessions.analyze(key, IMAGE).faces] == [1, 2]
 
 
-def test_the_time_is_the_servers(visitors, pipeline, clock) -> None:
+def test_the_time_is_the_servers(sessions, pipeline, clock) -> None:
     for _ in range(3):
-        number(visitors)
+        number(sessions)
         clock.advance(0.5)
     assert pipeline.times_s == [100.0, 100.5, 101.0]
 
 
-@pytest.mark.parametrize(("silent_s", "expected"), [(FORGET_AFTER_S - 0.1, 2), (FORGET_AFTER_S, 1)])
-def test_a_silent_key_is_forgotten(visitors, clock, silent_s: float, expected: int) -> None:
-    number(visitors)
+@pytest.mark.parametrize(("silent_s", "expected"), [(EXPIRE_AFTER_S - 0.1, 2), (EXPIRE_AFTER_S, 1)])
+def test_a_silent_key_is_forgotten(sessions, clock, silent_s: float, expected: int) -> None:
+    number(sessions)
     clock.advance(silent_s)
-    assert number(visitors) == expected
+    assert number(sessions) == expected
 
 
-def test_a_ninth_key_waits_until_another_was_silent(visitors, clock) -> None:
-    for index in range(MAX_VISITORS):
-        number(visitors, f"visitor-{index}")
+def test_a_ninth_key_waits_until_another_was_silent(sessions, clock) -> None:
+    for index in range(MAX_SESSIONS):
+        number(sessions, f"visitor-{index}")
         clock.advance(1)
     with pytest.raises(BusyError, match="at most 8 keys") as error:
-        number(visitors, "one-too-many")
-    assert error.value.retry_in_s == pytest.approx(FORGET_AFTER_S - MAX_VISITORS)
-    assert number(visitors, "visitor-3") == 2, "who is known goes on"
+        number(sessions, "one-too-many")
+    assert error.value.retry_in_s == pytest.approx(EXPIRE_AFTER_S - MAX_SESSIONS)
+    assert number(sessions, "visitor-3") == 2, "who is known goes on"
     clock.advance(error.value.retry_in_s)
-    assert number(visitors, "one-too-many") == 1
+    assert number(sessions, "one-too-many") == 1
 
 
 @pytest.mark.parametrize("data", [b"", b"text", IMAGE[:60]])
-def test_who_never_sent_an_image_takes_no_place(visitors, data: bytes) -> None:
-    for index in range(3 * MAX_VISITORS):
+def test_who_never_sent_an_image_takes_no_place(sessions, data: bytes) -> None:
+    for index in range(3 * MAX_SESSIONS):
         with pytest.raises(ImageError):
-            visitors.analyze(f"visitor-{index}", data)
-    assert number(visitors) == 1
+            sessions.analyze(f"visitor-{index}", data)
+    assert number(sessions) == 1
 
 
-def test_one_broken_image_does_not_lose_the_faces(visitors) -> None:
-    number(visitors)
+def test_one_broken_image_does_not_lose_the_faces(sessions) -> None:
+    number(sessions)
     with pytest.raises(NotAnImageError):
-        visitors.analyze(KEY, b"text")
-    assert number(visitors) == 2
+        sessions.analyze(KEY, b"text")
+    assert number(sessions) == 2
 
 
-def test_a_stream_whose_analysis_failed_is_not_used_again(visitors, pipeline) -> None:
-    number(visitors)
+def test_a_stream_whose_analysis_failed_is_not_used_again(sessions, pipeline) -> None:
+    number(sessions)
     pipeline.error = RuntimeError("boom")
     with pytest.raises(RuntimeError):
-        number(visitors)
+        number(sessions)
     pipeline.error = None
-    assert number(visitors) == 1
+    assert number(sessions) == 1
 
 
-def test_one_image_of_a_key_at_a_time_and_others_go_on(visitors, pipeline, clock) -> None:
+def test_one_image_of_a_key_at_a_time_and_others_go_on(sessions, pipeline, clock) -> None:
     pipeline.leave.clear()
     numbers: list = []
-    first = threading.Thread(target=lambda: numbers.append(number(visitors)))
+    first = threading.Thread(target=lambda: numbers.append(number(sessions)))
     first.start()
     assert pipeline.entered.wait(PATIENCE_S)
-    clock.advance(2 * FORGET_AFTER_S)  # however long it takes, it is not forgotten meanwhile
+    clock.advance(2 * EXPIRE_AFTER_S)  # however long it takes, it is not forgotten meanwhile
     with pytest.raises(BusyError, match="one image of a key at a time"):
-        number(visitors)
+        number(sessions)
     pipeline.leave.set()
     first.join(PATIENCE_S)
-    assert number(visitors, "other-key") == 1
-    assert [*numbers, number(visitors)] == [1, 2]
+    assert number(sessions, "other-key") == 1
+    assert [*numbers, number(sessions)] == [1, 2]
 
 
 def test_faces_keep_their_numbers_and_are_smoothed_for_real(clock) -> None:
 
     pipeline = Pipeline(ScriptedDetector([LEFT]), BrightnessClassifier())
-    visitors = Visitors(lambda: FaceStream(pipeline), clock)
+    sessions = UploadSessions(lambda: FaceStream(pipeline), clock)
     faces = []
     for bright in [True] * 4 + [False]:
         image = encode_png(picture(LEFT) if bright else picture())
-        faces.append(visitors.analyze(KEY, image).faces)
+        faces.append(sessions.analyze(KEY, image).faces)
         clock.advance(0.05)
     assert [face.id for found in faces[1:4] for face in found] == [1, 1, 1]
     large = np.zeros((1200, 2400, 3), np.uint8)
-    assert visitors.analyze(KEY, encode_png(large)).width == 2400, "another size is no fault"
+    assert sessions.analyze(KEY, encode_png(large)).width == 2400, "another size is no fault"
 
 
 # ---- over HTTP
 
 
 @pytest.fixture
-def client(fake_camera, visitors):
-    return create_app(fake_camera, AppOptions(analyze=lambda _: Analysis(9, 9), follow=visitors.analyze)).test_client()
+def client(fake_camera, sessions):
+    return create_app(fake_camera, AppOptions(analyze=lambda _: Analysis(9, 9), follow=sessions.analyze)).test_client()
 
 
 def post(client, query: str = f"?track={KEY}", data: bytes = IMAGE):
@@ -197,11 +197,11 @@ def test_a_key_is_for_one_image(client) -> None:
 
 
 def test_a_ninth_key_learns_when_to_come_again(client) -> None:
-    for index in range(MAX_VISITORS):
+    for index in range(MAX_SESSIONS):
         assert post(client, f"?track=visitor-{index}").status_code == 200
     answer = post(client, "?track=one-too-many")
     assert answer.status_code == 429
-    assert int(answer.headers["Retry-After"]) == FORGET_AFTER_S
+    assert int(answer.headers["Retry-After"]) == EXPIRE_AFTER_S
 
 
 def test_a_second_request_of_a_key_is_refused_while_the_first_is_answered(client, pipeline) -> None:

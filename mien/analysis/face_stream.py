@@ -9,18 +9,19 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from mien.analysis.pipeline import Pipeline, timed
-from mien.analysis.smoothing import SteadyExpression
+from mien.analysis.scenes import Scene
+from mien.analysis.smoothing import ExpressionSmoother
 from mien.analysis.tracker import Track, Tracker
 from mien.types import Analysis, Face, Frame
 
 
 @dataclass(slots=True)
 class _Memory:
-    """What is remembered of one face besides its place."""
+    """What is remembered of one face besides its track."""
 
-    expression: SteadyExpression = field(default_factory=SteadyExpression)
-    face: Face | None = None
-    """As it was last classified."""
+    smoother: ExpressionSmoother = field(default_factory=ExpressionSmoother)
+    last: Face | None = None
+    """The face as it was last classified."""
 
 
 class FaceStream:
@@ -95,22 +96,23 @@ class FaceStream:
         timing_ms: dict[str, float] = {}
         with self._pipeline.turn:
             with timed(timing_ms, "track"):
-                self._tracker.follow(frame.pixels_bgr)
+                scene = self._tracker.propagate(frame.pixels_bgr)
             with timed(timing_ms, "detect"):
                 self._detect_where_due(frame, time_s)
-            tracks = self._tracker.faces()
+            tracks = self._tracker.confirmed()
             visible = [track.box for track in tracks if track.missed_since_s is None]
             with timed(timing_ms, "classify"):
                 raw = self._pipeline.classify(frame.pixels_bgr, visible)
         timing_ms["detect"] += self._deferred_ms
         self._deferred_ms = 0.0
-        return Analysis(frame.width, frame.height, tuple(self._faces(tracks, raw, time_s)), timing_ms)
+        faces = tuple(self._faces(tracks, raw, time_s))
+        return Analysis(frame.width, frame.height, faces, timing_ms, new_scene=scene is not Scene.SAME)
 
     def _detect_where_due(self, frame: Frame, time_s: float) -> None:
         self._deferred = None
-        if not self._tracker.wants_detection(time_s):
+        if not self._tracker.needs_detection(time_s):
             return
-        if self._defers and self._tracker.faces():
+        if self._defers and self._tracker.confirmed():
             self._deferred = frame, time_s
         else:
             self._tracker.update(self._pipeline.detect(frame.pixels_bgr), time_s)
@@ -125,11 +127,11 @@ class FaceStream:
             memory = self._memories[track.id] = before.get(track.id) or _Memory()
             missed = track.missed_since_s is not None
             if not missed:
-                memory.face = self._read(track, memory.expression, next(probabilities), time_s)
-            if memory.face is not None:
-                faces.append(replace(memory.face, box=track.box, missed=missed))
+                memory.last = self._classified(track, memory.smoother, next(probabilities), time_s)
+            if memory.last is not None:
+                faces.append(replace(memory.last, box=track.box, missed=missed))
         return faces
 
-    def _read(self, track: Track, expression: SteadyExpression, raw: np.ndarray, time_s: float) -> Face:
-        smoothed = expression.update(raw, time_s)
-        return self._pipeline.with_doubt(Face(track.box, smoothed, raw, track.id, expression.label))
+    def _classified(self, track: Track, smoother: ExpressionSmoother, raw: np.ndarray, time_s: float) -> Face:
+        smoothed = smoother.update(raw, time_s)
+        return self._pipeline.with_doubt(Face(track.box, smoothed, raw, track.id, smoother.label))

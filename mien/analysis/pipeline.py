@@ -82,7 +82,7 @@ class Pipeline:
             with timed(timing_ms, "classify"):
                 raw = self.classify(frame.pixels_bgr, boxes)
         faces = tuple(self.with_doubt(Face(box, p, p)) for box, p in zip(boxes, raw, strict=True))
-        return Analysis(frame.width, frame.height, faces, timing_ms)
+        return Analysis(frame.width, frame.height, faces, timing_ms, new_scene=True)
 
     def with_doubt(self, face: Face) -> Face:
         """The same face, marked as unsure where its confidence is below `unsure_below`."""

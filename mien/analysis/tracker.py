@@ -1,4 +1,4 @@
-"""The same face over time: who is who, where between detections, steady boxes."""
+"""Which face of a frame is which: tracks with numbers, boxes between detections, smoothed boxes."""
 
 from __future__ import annotations
 
@@ -8,67 +8,79 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from mien.analysis.optical_flow import Follower, Motion
+from mien.analysis.optical_flow import Motion, OpticalFlow
+from mien.analysis.scenes import Scene
 from mien.analysis.smoothing import OneEuroFilter
 from mien.types import Box
 
-FORGET_AFTER_S = 0.7
+EXPIRE_AFTER_S = 0.7
+"""A track ends when detections have missed it for so long."""
 DETECT_EVERY_S = 0.5
 RETRY_EVERY_S = 0.15
+"""Between detections while a face is missed."""
 SEARCH_EVERY_S = 0.1
-CONFIRMATIONS = 2
+"""Between detections while there is no face."""
+MIN_HITS = 2
+"""Detections before a face gets its number, so that a single false positive is never reported."""
 MIN_OVERLAP_IOU = 0.3
 MAX_STEP = 0.6
+"""How far a face may have moved without overlap, in its sizes."""
 SAME_FACE_IOU = 0.5
 INSIDE_SHARE = 0.8
 
 
 class Track:
-    """One face followed over time; `id` is its number, given in order of appearance and never used again."""
+    """One face over time.
+
+    Args:
+        box: Where it was first detected, in pixels.
+        time_s: When, in seconds.
+    """
 
     def __init__(self, box: Box, time_s: float) -> None:
         self.id: int | None = None
+        """Its number, in order of appearance and never used again; None until it is confirmed."""
         self.hits = 1
-        self.seen_at_s = time_s
+        self.detected_at_s = time_s
         self.missed_since_s: float | None = None
-        """When detection first failed to find it again."""
-        self.followed = True
-        """Whether its pixels could be followed since it was seen."""
+        """When a detection first failed to find it; None while it is found."""
+        self.flow_found = True
+        """Whether optical flow found it in all frames since the last detection."""
         self._box = box
         self._filter = OneEuroFilter(_center_and_size(box), time_s)
 
     @property
     def box(self) -> Box:
-        """Where the face is now, steadied."""
+        """Where the face is now, smoothed."""
         return self._box
-
-    def see(self, box: Box, time_s: float) -> None:
-        """The face was detected again, here."""
-        self.hits += 1
-        self.seen_at_s = time_s
-        self.missed_since_s = None
-        self.followed = True
-        self._place(self._filter.update(_center_and_size(box), time_s, unit=math.sqrt(box.area)))
-
-    def miss(self, time_s: float) -> None:
-        """The face was looked for and not found."""
-        # The earlier of the two: a clock that was set back leaves no face missed in the future, which never went.
-        self.missed_since_s = time_s if self.missed_since_s is None else min(time_s, self.missed_since_s)
-
-    def is_gone(self, time_s: float) -> bool:
-        """Whether it was not found for so long, or so long ago, that another there is another."""
-        missed_s = 0.0 if self.missed_since_s is None else time_s - self.missed_since_s
-        return missed_s > FORGET_AFTER_S or time_s - self.seen_at_s > DETECT_EVERY_S + FORGET_AFTER_S
 
     @property
     def center_and_size(self) -> np.ndarray:
-        """Where the face is now: (center x, center y, width, height), to fractions of a pixel."""
+        """Where the face is now, to fractions of a pixel: float (4,), center x, center y, width, height."""
         return self._filter.value
 
+    def detected(self, box: Box, time_s: float) -> None:
+        """Note that a detection found the face again."""
+        self.hits += 1
+        self.detected_at_s = time_s
+        self.missed_since_s = None
+        self.flow_found = True
+        self._place(self._filter.update(_center_and_size(box), time_s, unit=math.sqrt(box.area)))
+
+    def missed(self, time_s: float) -> None:
+        """Note that a detection did not find the face."""
+        # The earlier of the two: after a clock was set back, no track may be missed since the future, as it never ends.
+        self.missed_since_s = time_s if self.missed_since_s is None else min(time_s, self.missed_since_s)
+
     def move(self, motion: Motion) -> None:
-        """The face went on from here without being detected."""
+        """Move the box without a detection."""
         x, y, w, h = self._filter.value
         self._place(np.array([x + motion.dx, y + motion.dy, w * motion.scale, h * motion.scale]))
+
+    def is_expired(self, time_s: float) -> bool:
+        """Whether it was missed for so long, or last detected so long ago, that a face found there is another."""
+        missed_s = 0.0 if self.missed_since_s is None else time_s - self.missed_since_s
+        return missed_s > EXPIRE_AFTER_S or time_s - self.detected_at_s > DETECT_EVERY_S + EXPIRE_AFTER_S
 
     def _place(self, center_and_size: np.ndarray) -> None:
         self._filter.value = center_and_size
@@ -77,76 +89,90 @@ class Track:
 
 
 class Tracker:
-    """Follows the faces of one stream; not to be shared between streams or threads.
+    """The tracks of one stream; not to be shared between streams or threads.
 
-    A face gets its number with its second detection, so that a single false hit never shows. It keeps it through
-    detections missed for up to 0.7 s, and between detections it is followed by the movement of its pixels. `follow`
-    comes first in each frame; detection only where `wants_detection` says so: every 0.5 s, sooner where there is no
-    face or one was not found again, and at once where a face was lost, is not yet confirmed, or the scene changed.
+    A face gets its number with its second detection. It keeps the number while detections miss it for up to 0.7 s;
+    between detections optical flow moves its box. Call `propagate` first for each frame, and `update` only where
+    `needs_detection`: every 0.5 s, sooner without a face or with a missed one, and at once where optical flow lost a
+    face, a face is not yet confirmed, or the scene is new.
 
-    numbers: where the faces' numbers come from, 1, 2, 3, ... by default; who follows one stream after another hands in
-    the same ones, so that no two faces share a number.
+        tracker = Tracker()
+        tracker.propagate(pixels_bgr)
+        if tracker.needs_detection(time_s):
+            tracker.update(detector.detect(pixels_bgr), time_s)
+
+    Args:
+        numbers: Where the numbers of faces come from, 1, 2, 3, ... by default; streams that share an iterator never
+            use a number twice.
     """
 
     def __init__(self, numbers: Iterator[int] | None = None) -> None:
         self._tracks: list[Track] = []
         self._numbers = itertools.count(1) if numbers is None else numbers
-        self._follower = Follower()
+        self._flow = OpticalFlow()
         self._lost = True
         self._detected_at_s = -math.inf
 
-    def follow(self, pixels_bgr: np.ndarray) -> None:
-        """Take the next frame, uint8 (height, width, 3), and carry every face into it; a new scene has none yet."""
-        motions = self._follower.step(pixels_bgr, [track.center_and_size for track in self._tracks])
-        if motions is None:
+    def propagate(self, pixels_bgr: np.ndarray) -> Scene:
+        """Move every face into the next frame, uint8 (height, width, 3); a new scene begins without faces."""
+        flow = self._flow.step(pixels_bgr, [track.center_and_size for track in self._tracks])
+        if flow.scene is Scene.NEW:
             self._tracks = []
             self._lost = True
-            return
-        for track, motion in zip(self._tracks, motions, strict=True):
+        for track, motion in zip(self._tracks, flow.motions, strict=True):
             if motion is None:
-                self._lost = self._lost or track.followed
-                track.followed = False
+                self._lost = self._lost or track.flow_found
+                track.flow_found = False
             else:
                 track.move(motion)
+        return flow.scene
 
-    def wants_detection(self, time_s: float) -> bool:
-        """Whether the frame at time_s should be searched for faces."""
-        unconfirmed = any(track.id is None and track.seen_at_s == self._detected_at_s for track in self._tracks)
-        return self._lost or unconfirmed or not 0 <= time_s - self._detected_at_s < self._pause_s() - 1e-6
+    def needs_detection(self, time_s: float) -> bool:
+        """Whether faces should be detected in the frame at time_s, in seconds."""
+        unconfirmed = any(track.id is None and track.detected_at_s == self._detected_at_s for track in self._tracks)
+        return self._lost or unconfirmed or not 0 <= time_s - self._detected_at_s < self._interval_s() - 1e-6
 
-    def _pause_s(self) -> float:
-        faces = self.faces()
+    def confirmed(self) -> list[Track]:
+        """The tracks that have a number, by number."""
+        return sorted((track for track in self._tracks if track.id is not None), key=lambda track: track.id or 0)
+
+    def update(self, boxes: Sequence[Box], time_s: float) -> list[Track]:
+        """Match detections to tracks, and start tracks for the others.
+
+        Args:
+            boxes: The faces detected in the newest frame, in its pixels.
+            time_s: Time of the frame in seconds, by the same clock each time.
+
+        Returns:
+            The confirmed tracks, by number.
+        """
+        self._lost = False
+        self._detected_at_s = time_s
+        # What the last detection found may be here still, however long ago that was; what it missed may be gone.
+        self._tracks = [track for track in self._tracks if track.missed_since_s is None or not track.is_expired(time_s)]
+        for box, track in _matches(boxes, list(self._tracks)):
+            if track is None:
+                self._tracks.append(Track(box, time_s))
+            else:
+                track.detected(box, time_s)
+        for track in self._tracks:
+            if track.detected_at_s != time_s:
+                track.missed(time_s)
+        self._tracks = [track for track in self._tracks if not track.is_expired(time_s)]
+        self._drop_duplicates()
+        for track in self._tracks:
+            if track.id is None and track.hits >= MIN_HITS:
+                track.id = next(self._numbers)
+        return self.confirmed()
+
+    def _interval_s(self) -> float:
+        faces = self.confirmed()
         if not faces:
             return SEARCH_EVERY_S
         return DETECT_EVERY_S if all(track.missed_since_s is None for track in faces) else RETRY_EVERY_S
 
-    def faces(self) -> list[Track]:
-        """The faces to show, by number."""
-        return sorted((track for track in self._tracks if track.id is not None), key=lambda track: track.id or 0)
-
-    def update(self, boxes: Sequence[Box], time_s: float) -> list[Track]:
-        """Take the boxes detected at time_s (seconds by one clock); return the faces to show, by number."""
-        self._lost = False
-        self._detected_at_s = time_s
-        # What the last detection saw may be here still, however long ago that was; what it missed may be gone.
-        self._tracks = [track for track in self._tracks if track.missed_since_s is None or not track.is_gone(time_s)]
-        for box, track in _pairs(boxes, list(self._tracks)):
-            if track is None:
-                self._tracks.append(Track(box, time_s))
-            else:
-                track.see(box, time_s)
-        for track in self._tracks:
-            if track.seen_at_s != time_s:
-                track.miss(time_s)
-        self._tracks = [track for track in self._tracks if not track.is_gone(time_s)]
-        self._drop_doubles()
-        for track in self._tracks:
-            if track.id is None and track.hits >= CONFIRMATIONS:
-                track.id = next(self._numbers)
-        return self.faces()
-
-    def _drop_doubles(self) -> None:
-        """Two tracks that came to lie on one face: the older stays."""
+    def _drop_duplicates(self) -> None:
+        """Of two tracks on one face the older stays."""
         kept: list[Track] = []
         for track in self._tracks:
             if not any(_is_same_face(track.box, other.box) for other in kept):
@@ -154,35 +180,35 @@ class Tracker:
         self._tracks = kept
 
 
-def _pairs(boxes: Sequence[Box], tracks: Sequence[Track]) -> list[tuple[Box, Track | None]]:
-    """Each box with the track it belongs to, best fits first; a second box on a taken track is dropped."""
-    fits = sorted(
-        ((_fit(box, track.box), i, j) for i, box in enumerate(boxes) for j, track in enumerate(tracks)), reverse=True
+def _matches(boxes: Sequence[Box], tracks: Sequence[Track]) -> list[tuple[Box, Track | None]]:
+    """Each box with its track, best first, or None for a new face; a second box on one face is dropped."""
+    scores = sorted(
+        ((_score(box, track.box), i, j) for i, box in enumerate(boxes) for j, track in enumerate(tracks)), reverse=True
     )
     chosen: dict[int, int] = {}
-    for fit, i, j in fits:
-        if fit > 0 and i not in chosen and j not in chosen.values():
+    for score, i, j in scores:
+        if score > 0 and i not in chosen and j not in chosen.values():
             chosen[i] = j
-    pairs: list[tuple[Box, Track | None]] = [(boxes[i], tracks[j]) for i, j in chosen.items()]
+    matched: list[tuple[Box, Track | None]] = [(boxes[i], tracks[j]) for i, j in chosen.items()]
     for i, box in sorted(enumerate(boxes), key=lambda each: -each[1].area):
-        doubles = i not in chosen and any(_is_same_face(box, other) for other, _ in pairs)
-        if i not in chosen and not doubles:
-            pairs.append((box, None))
-    return pairs
+        duplicate = i not in chosen and any(_is_same_face(box, other) for other, _ in matched)
+        if i not in chosen and not duplicate:
+            matched.append((box, None))
+    return matched
 
 
-def _fit(box: Box, known: Box) -> float:
-    """How well a box continues a track: above 1 by overlap, 0..1 by nearness of a face of like size, 0 not at all."""
+def _score(box: Box, known: Box) -> float:
+    """How well a box fits a track: above 1 by overlap, 0..1 by distance for a face of similar size, 0 not at all."""
     overlap = box.iou(known)
     if overlap >= MIN_OVERLAP_IOU:
         return 1 + overlap
     step = np.hypot(*(_center_and_size(box) - _center_and_size(known))[:2]) / math.sqrt(known.area)
-    alike = 0.5 < box.area / known.area < 2
-    return float(max(0.0, 1 - step / MAX_STEP)) if alike else 0.0
+    similar = 0.5 < box.area / known.area < 2
+    return float(max(0.0, 1 - step / MAX_STEP)) if similar else 0.0
 
 
 def _is_same_face(one: Box, other: Box) -> bool:
-    """Whether two boxes can not be of two people, who cheek to cheek overlap by 0.4, but have no face in a face."""
+    """Whether two boxes show one face: those of two people cheek to cheek have an IoU of 0.4, and none is inside."""
     inside = one.intersection(other) / min(one.area, other.area)
     return one.iou(other) >= SAME_FACE_IOU or inside >= INSIDE_SHARE
 

@@ -1,4 +1,4 @@
-"""Uploaded images: one that stands alone, or several that follow each other, told apart by a key."""
+"""Uploaded images: single ones, and sequences whose faces are tracked from image to image."""
 
 from __future__ import annotations
 
@@ -14,102 +14,119 @@ from mien.images.resize import fit_within
 from mien.types import Analysis, Box, Frame
 
 MAX_SIDE_PX = 1920
-"""Larger pictures are analysed at this size: the live picture waits meanwhile, and no face is found better larger."""
+"""Larger images are reduced to this size: the live analysis waits meanwhile, and more pixels reveal no more faces."""
 
-MAX_VISITORS = 8
-FORGET_AFTER_S = 10.0
+MAX_SESSIONS = 8
+EXPIRE_AFTER_S = 10.0
 RETRY_IN_S = 0.2
 
 
 def analyze_image(data: bytes, analyze: Callable[[Frame], Analysis]) -> Analysis:
-    """Find the faces of an image file held in memory; boxes in pixels of the image turned upright.
+    """Find the faces of an encoded image.
 
-    analyze: finds the faces of a frame, such as `Pipeline.analyze`.
-    Raises ImageTooLargeError, NotAnImageError or ImageError as `mien.images.codecs.decode_image` does.
+    Args:
+        data: The content of an image file.
+        analyze: Finds the faces of a frame, such as `Pipeline.analyze`.
+
+    Returns:
+        The faces, with boxes in pixels of the image after its EXIF rotation.
+
+    Raises:
+        NotAnImageError, ImageTooLargeError, ImageError: As `mien.images.codecs.decode_image` does.
     """
     pixels_bgr = decode_image(data)
     height, width = pixels_bgr.shape[:2]
     small_bgr = fit_within(pixels_bgr, MAX_SIDE_PX)
     del pixels_bgr  # up to 150 MB
     found = analyze(Frame(small_bgr))
-    across, down = width / found.width, height / found.height
-    faces = tuple(replace(face, box=_scaled(face.box, across, down, width, height)) for face in found.faces)
-    return Analysis(width, height, faces, found.timing_ms)
+    scale_x, scale_y = width / found.width, height / found.height
+    faces = tuple(replace(face, box=_scaled(face.box, scale_x, scale_y, width, height)) for face in found.faces)
+    return replace(found, width=width, height=height, faces=faces)
 
 
-def _scaled(box: Box, across: float, down: float, width: int, height: int) -> Box:
-    left, top = round(box.x * across), round(box.y * down)
-    right = min(width, round((box.x + box.w) * across))
-    bottom = min(height, round((box.y + box.h) * down))
+def _scaled(box: Box, scale_x: float, scale_y: float, width: int, height: int) -> Box:
+    left, top = round(box.x * scale_x), round(box.y * scale_y)
+    right = min(width, round((box.x + box.w) * scale_x))
+    bottom = min(height, round((box.y + box.h) * scale_y))
     return Box(left, top, max(1, right - left), max(1, bottom - top))
 
 
-class _Visitor:
+class _Session:
     def __init__(self, stream: FaceStream) -> None:
         self.stream = stream
         self.busy = False
-        self.seen_at_s = 0.0
+        self.used_at_s = 0.0
 
 
-class Visitors:
-    """Follows the faces of up to MAX_VISITORS senders, told apart by a key of their choice; threads may share it.
+class UploadSessions:
+    """Tracks the faces of up to MAX_SESSIONS clients, each identified by a key of its choice; thread-safe.
 
-    make_stream: makes the FaceStream of a key. A sender that is silent for FORGET_AFTER_S is forgotten.
+        sessions = UploadSessions(lambda: FaceStream(pipeline))
+        analysis = sessions.analyze("browser-1", jpeg)
+
+    Args:
+        make_stream: Makes the FaceStream of a new session.
+        clock: Where the time comes from. A session without images for EXPIRE_AFTER_S ends.
     """
 
     def __init__(self, make_stream: Callable[[], FaceStream], clock: Clock | None = None) -> None:
         self._make_stream = make_stream
         self._clock = clock or Clock()
-        self._lock = threading.Lock()  # guards the one below and what is in it
-        self._visitors: dict[str, _Visitor] = {}
+        self._lock = threading.Lock()  # guards the sessions
+        self._sessions: dict[str, _Session] = {}
 
     def analyze(self, key: str, data: bytes) -> Analysis:
-        """As `mien.analysis.uploads.analyze_image`, with the numbers and the smoothing of this key's pictures before.
+        """Find the faces of the next image of a session, with their numbers and smoothed over its earlier images.
 
-        Raises BusyError where there are too many keys, or this key's picture before is not answered yet.
+        Args:
+            key: Identifies the session; a new key begins one.
+            data: The content of an image file.
+
+        Raises:
+            BusyError: For too many sessions, or while the image before is being analysed.
+            NotAnImageError, ImageTooLargeError, ImageError: As `analyze_image` does.
         """
-        visitor = self._enter(key)
+        session = self._acquire(key)
         try:
             time_s = self._clock.monotonic()
-            analysis = analyze_image(data, lambda frame: visitor.stream.analyze(frame, time_s))
-        except ImageError:  # nothing was looked at; but who never sent a picture takes no place
-            self._leave(key, visitor, keep=visitor.seen_at_s > 0)
+            analysis = analyze_image(data, lambda frame: session.stream.analyze(frame, time_s))
+        except ImageError:  # the stream is as it was; a client that never sent an image takes no slot
+            self._release(key, session, keep=session.used_at_s > 0)
             raise
-        except BaseException:  # nothing is known of its faces any more
-            self._leave(key, visitor, keep=False)
+        except BaseException:
+            self._release(key, session, keep=False)
             raise
-        self._leave(key, visitor, keep=True)
+        self._release(key, session, keep=True)
         return analysis
 
-    def _enter(self, key: str) -> _Visitor:
+    def _acquire(self, key: str) -> _Session:
         with self._lock:
-            self._forget_the_silent()
-            visitor = self._visitors.get(key)
-            if visitor is None:
-                if len(self._visitors) >= MAX_VISITORS:
-                    raise BusyError(f"expected at most {MAX_VISITORS} keys at once", self._place_free_in_s())
-                visitor = self._visitors[key] = _Visitor(self._make_stream())
-            elif visitor.busy:
+            self._drop_expired()
+            session = self._sessions.get(key)
+            if session is None:
+                if len(self._sessions) >= MAX_SESSIONS:
+                    raise BusyError(f"expected at most {MAX_SESSIONS} keys at once", self._slot_free_in_s())
+                session = self._sessions[key] = _Session(self._make_stream())
+            elif session.busy:
                 raise BusyError("expected one image of a key at a time", RETRY_IN_S)
-            visitor.busy = True
-            return visitor
+            session.busy = True
+            return session
 
-    def _leave(self, key: str, visitor: _Visitor, *, keep: bool) -> None:
+    def _release(self, key: str, session: _Session, *, keep: bool) -> None:
         with self._lock:
-            visitor.busy = False
-            visitor.seen_at_s = self._clock.monotonic()
+            session.busy = False
+            session.used_at_s = self._clock.monotonic()
             if not keep:
-                del self._visitors[key]
+                del self._sessions[key]
 
     # --- with the lock held
 
-    def _forget_the_silent(self) -> None:
-        latest_s = self._clock.monotonic() - FORGET_AFTER_S
-        self._visitors = {
-            key: visitor for key, visitor in self._visitors.items() if visitor.busy or visitor.seen_at_s > latest_s
+    def _drop_expired(self) -> None:
+        oldest_s = self._clock.monotonic() - EXPIRE_AFTER_S
+        self._sessions = {
+            key: session for key, session in self._sessions.items() if session.busy or session.used_at_s > oldest_s
         }
 
-    def _place_free_in_s(self) -> float:
+    def _slot_free_in_s(self) -> float:
         now_s = self._clock.monotonic()
-        silent_s = max(0.0 if visitor.busy else now_s - visitor.seen_at_s for visitor in self._visitors.values())
-        return FORGET_AFTER_S - silent_s
+        return EXPIRE_AFTER_S - max(0.0 if each.busy else now_s - each.used_at_s for each in self._sessions.values())

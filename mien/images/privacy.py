@@ -40,10 +40,6 @@ DRIFT = 0.5
 
 SPEED_SIGHTINGS = 5
 
-THUMBNAIL_PX = (32, 18)
-CUT_DIFFERENCE = 25.0
-"""Mean absolute difference of two thumbnails, 0 to 255, above which the scene has changed."""
-
 
 @dataclass(frozen=True, slots=True)
 class _Sighting:
@@ -107,19 +103,14 @@ class Privacy:
 
     def _forget(self) -> None:
         self._seen: dict[int | None, list[_Sighting]] = {}
-        self._previous: tuple[int, tuple[int, ...], float] | None = None  # stream, shape, time of the previous frame
-        self._thumbnail: np.ndarray | None = None
+        self._time_s = -math.inf  # of the previous frame
 
     def _update(self, frame: Frame, analysis: Analysis) -> None:
-        """Remember where faces are; forget what was seen in another stream or scene."""
-        now_s, shape = frame.captured_at, frame.pixels_bgr.shape
-        thumbnail = cv2.resize(frame.pixels_bgr, THUMBNAIL_PX, interpolation=cv2.INTER_AREA).astype(np.float32)
-        if self._previous is not None:
-            stream, known_shape, time_s = self._previous
-            cut = self._thumbnail is not None and np.abs(thumbnail - self._thumbnail).mean() > CUT_DIFFERENCE
-            if frame.stream != stream or shape != known_shape or now_s < time_s or cut:
-                self._forget()
-        self._previous, self._thumbnail = (frame.stream, shape, now_s), thumbnail
+        """Remember where faces are; forget what was seen in another scene."""
+        now_s = frame.captured_at
+        if analysis.new_scene or now_s < self._time_s:
+            self._forget()
+        self._time_s = now_s
         for face in analysis.faces:
             self._seen.setdefault(face.id, []).append(_Sighting(now_s, face.box))
         recent = {
