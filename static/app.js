@@ -106,6 +106,7 @@ const camera = new BrowserCamera({
   isWanted: () => !idle(),
   onFrame(canvas, state) {
     showBanner("");
+    if (state.new_scene) cover = new Cover(); // faces are elsewhere now
     showFrame(canvas, state, isPrivate() ? hide : null);
   },
   onTrouble(error) {

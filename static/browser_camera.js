@@ -80,7 +80,7 @@ export class BrowserCamera {
         continue;
       }
       const taken = performance.now();
-      if (!series || taken - series.at > SERIES_MS) series = { key: newName(), shift: this.lastFace, at: taken };
+      if (!series || taken - series.at > SERIES_MS) series = { key: newName(), shift: this.lastFace, at: taken, newScene: true };
       try {
         const answer = await ask(`/api/analyze?track=${series.key}`, {
           method: "POST",
@@ -88,11 +88,13 @@ export class BrowserCamera {
           body: await this.#take(),
           signal: stopped,
         });
+        series.newScene ||= answer.new_scene; // also where this answer is not shown
         if (stopped.aborted || !this.isWanted()) continue;
         series.at = performance.now();
         times.push(series.at);
         while (times[0] < times.at(-1) - 1000 * RATE_OVER_S) times.shift();
         this.onFrame(this.canvas, describe(this.#countOn(answer, series), index, taken, times));
+        series.newScene = false;
       } catch (error) {
         if (stopped.aborted) return;
         if (error.status !== 429) series = null; // the program may know nothing any more
@@ -103,10 +105,10 @@ export class BrowserCamera {
   }
 
   /** The program counts the faces of each series from 1; here no two share a number. */
-  #countOn(answer, { shift }) {
+  #countOn(answer, { shift, newScene }) {
     const faces = answer.faces.map((face) => ({ ...face, id: face.id + shift }));
     this.lastFace = Math.max(this.lastFace, ...faces.map(({ id }) => id));
-    return { ...answer, faces };
+    return { ...answer, faces, new_scene: newScene };
   }
 
   /** The newest frame of the camera as JPEG; it stays on the canvas until the next is taken. */
@@ -125,7 +127,7 @@ function release(stream) {
   for (const track of stream?.getTracks() ?? []) track.stop();
 }
 
-function describe({ width, height, faces }, index, taken, times) {
+function describe({ width, height, faces, new_scene }, index, taken, times) {
   const spanS = (times.at(-1) - times[0]) / 1000;
   return {
     source: { name: TEXT.camera.name, state: "live" },
@@ -133,6 +135,7 @@ function describe({ width, height, faces }, index, taken, times) {
     latency_ms: performance.now() - taken,
     frame: { index, width, height },
     faces,
+    new_scene,
   };
 }
 

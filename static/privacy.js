@@ -1,5 +1,5 @@
-// Privacy mode for pictures that never went through the program's own stream: the rule of mien/images/privacy.py, kept here.
-// What the figures mean is said there; a test compares both.
+// Privacy mode for pictures that never pass the program's own stream, by the rules of mien/images/privacy.py, which
+// explains the constants; a test compares both. For another scene a new Cover is needed: the program detects cuts.
 
 const REMEMBER_S = 1.0;
 const WHOLE_BLOCKS = 8;
@@ -7,29 +7,16 @@ const FACE_BLOCKS = 5;
 const BACKGROUND_BLOCKS = 40;
 const MARGIN = 0.4;
 const DRIFT = 0.5;
-const SPEED_SIGHTS = 5;
-const THUMBNAIL_PX = [32, 18];
-const CUT_DIFFERENCE = 25.0;
+const SPEED_SIGHTINGS = 5;
 
-/** Hides the faces of a series of pictures. It fails closed: nothing is ever shown as it is. */
+/** Covers the faces in the pictures of one scene. It fails closed: no picture is ever shown as it is. */
 export class Cover {
   #seen = new Map(); // number of a face -> [{box, at}] of the last second
-  #before = null; // {w, h, thumbnail} of the picture before
 
-  /** Pixelate what is on a pen's canvas; faces: those found in it, now: its time in seconds. */
+  /** Pixelate what is on a pen's canvas. faces: those found in it; now: its time in seconds. */
   hide(pen, faces, now) {
-    this.#look(pen, faces, now);
-    for (const place of this.places(pen.canvas.width, pen.canvas.height, now)) pixelate(pen, place);
-  }
-
-  /** Note where faces are; what was known of a picture of another size, or of another scene, is no use here. */
-  #look(pen, faces, now) {
-    const { width: w, height: h } = pen.canvas;
-    const before = this.#before;
-    const thumbnail = thumbnailOf(pen.canvas);
-    if (before && (before.w !== w || before.h !== h || isCut(before.thumbnail, thumbnail))) this.#seen.clear();
-    this.#before = { w, h, thumbnail };
     this.see(faces, now);
+    for (const place of this.places(pen.canvas.width, pen.canvas.height, now)) pixelate(pen, place);
   }
 
   /** Note where faces are now; where they were is forgotten after a second. */
@@ -73,7 +60,7 @@ function around(sights, now) {
 
 /** How fast a face moved between its last sights, in pixels a second. */
 function speedOf(sights) {
-  const first = sights.at(-Math.min(SPEED_SIGHTS, sights.length));
+  const first = sights.at(-Math.min(SPEED_SIGHTINGS, sights.length));
   const last = sights.at(-1);
   if (last.at <= first.at) return 0;
   const [dx, dy] = [["x", "w"], ["y", "h"]].map(
@@ -100,21 +87,4 @@ function pixelate(pen, { x, y, w, h, block }) {
   pen.imageSmoothingEnabled = false;
   pen.drawImage(small, 0, 0, small.width, small.height, x, y, w, h);
   pen.restore();
-}
-
-const tiny = document.createElement("canvas");
-[tiny.width, tiny.height] = THUMBNAIL_PX;
-
-function thumbnailOf(canvas) {
-  const pen = tiny.getContext("2d", { alpha: false, willReadFrequently: true });
-  pen.imageSmoothingQuality = "high";
-  pen.drawImage(canvas, 0, 0, ...THUMBNAIL_PX);
-  return pen.getImageData(0, 0, ...THUMBNAIL_PX).data;
-}
-
-/** Whether two thumbnails differ so much that another scene is shown, with faces elsewhere. */
-function isCut(before, now) {
-  let sum = 0;
-  for (let i = 0; i < now.length; i += 1) sum += Math.abs(now[i] - before[i]);
-  return sum / (now.length * 0.75) > CUT_DIFFERENCE; // opacity, every fourth, is always the same
 }

@@ -233,6 +233,10 @@ class Image(Record):
     width: int = Field(description="Pixels.")
     height: int = Field(description="Pixels.")
     faces: list[Face]
+    new_scene: bool = Field(
+        default_factory=bool,
+        description="Whether it shows another scene than the image before with the same track, as after a cut, or may.",
+    )
 
 
 ImageStatus = Literal[413, 415, 422]
