@@ -10,28 +10,30 @@ from mien.types import EXPRESSIONS
 
 TIME_CONSTANT_S = 0.25
 """Of the exponential low-pass filter on the probabilities."""
-SWITCH_THRESHOLD_S = 0.42
-"""Evidence another expression needs to become the label: seconds ahead, which count for more where it is clear."""
+MAX_WEIGHT = 0.6
+"""Of a single frame in the smoothed probabilities, however long after the frame before."""
+CLEAR_RATIO = 1.2
+"""Another expression leads clearly when it is so many times as probable as the label."""
+SWITCH_THRESHOLD_S = 0.4
+"""How long another expression has to lead clearly to become the label, in seconds."""
+MAX_INCREMENT_S = SWITCH_THRESHOLD_S / 2
+"""What a single frame adds at most: where frames are rare, two of them switch the label."""
 DECAY = 2.0
-"""How many seconds ahead a second behind takes away."""
-MAX_LOG_ODDS = 3.0
-MIN_PROBABILITY = 0.01
-"""Smaller probabilities are treated as equal."""
-MAX_INCREMENT_SHARE = 0.6
-"""Of SWITCH_THRESHOLD_S: no single frame switches the label, however long after the frame before."""
+"""How many seconds of a lead a second without one takes away."""
+MAX_RATIO = 2.0
+"""The label switches at once where another expression is so many times as probable."""
 EXPIRE_AFTER_S = 1.0
 """After such a gap the filter starts anew."""
 
 
 class ExpressionSmoother:
-    """Smoothed probabilities and a stable label for one face.
+    """Smoothed probabilities and a stable label for one face, both of the same numbers.
 
-    The probabilities pass an exponential low-pass filter. The label switches by a cumulative sum for each expression,
-    as in CUSUM (Page, "Continuous inspection schemes", 1954): a second in which the network finds an expression more
-    probable than the label adds 1 and half the log-odds, a second in which it does not takes away DECAY, and the sum
-    never falls below zero. At SWITCH_THRESHOLD_S the expression becomes the label. So one that is 12 times as probable
-    takes over in 0.2 s, any other that stays ahead within 0.4 s, and two equally probable ones seldom alternate. It is
-    chiefly a sum of signs because on video the log-odds fluctuate more than their sign. Independent of the frame rate.
+    The probabilities pass an exponential low-pass filter. Another expression becomes the label when its smoothed
+    probability is CLEAR_RATIO times that of the label for SWITCH_THRESHOLD_S, or for two frames where frames are rarer,
+    and at once when it is MAX_RATIO times that of the label. So the label never has less than half of the largest
+    probability, and two expressions about equally probable seldom alternate. The time ahead is a cumulative sum that
+    decays, as in CUSUM (Page, "Continuous inspection schemes", 1954). Independent of the frame rate.
 
         smoother = ExpressionSmoother()
         probabilities = smoother.update(raw, time_s)
@@ -42,7 +44,7 @@ class ExpressionSmoother:
         self.probabilities: np.ndarray | None = None
         self._label = 0
         self._time_s = 0.0
-        self._evidence_s = np.zeros(len(EXPRESSIONS))
+        self._lead_s = np.zeros(len(EXPRESSIONS))
 
     @property
     def label(self) -> str:
@@ -65,25 +67,21 @@ class ExpressionSmoother:
             self.probabilities = raw.copy()
             self._switch_to(int(raw.argmax()))
         else:
-            weight = 1 - math.exp(-elapsed_s / TIME_CONSTANT_S)
+            weight = min(MAX_WEIGHT, 1 - math.exp(-elapsed_s / TIME_CONSTANT_S))
             self.probabilities = self.probabilities + np.float32(weight) * (raw - self.probabilities)
-            self._accumulate(raw, elapsed_s)
+            self._compare(self.probabilities, elapsed_s)
         return self.probabilities
 
-    def _accumulate(self, raw: np.ndarray, elapsed_s: float) -> None:
-        logarithms = np.log(np.maximum(raw, MIN_PROBABILITY))
-        log_odds = np.clip(logarithms - logarithms[self._label], -MAX_LOG_ODDS, MAX_LOG_ODDS)
-        rates = np.where(log_odds > 0, 1.0, -DECAY) + log_odds / 2
-        increments_s = np.minimum(rates * elapsed_s, MAX_INCREMENT_SHARE * SWITCH_THRESHOLD_S)
-        self._evidence_s = np.maximum(0.0, self._evidence_s + increments_s)
-        enough = self._evidence_s >= SWITCH_THRESHOLD_S
-        if enough.any():
-            assert self.probabilities is not None
-            self._switch_to(int(np.where(enough, self.probabilities, 0).argmax()))
+    def _compare(self, probabilities: np.ndarray, elapsed_s: float) -> None:
+        ratios = probabilities / max(float(probabilities[self._label]), 1e-9)
+        increments_s = np.where(ratios > CLEAR_RATIO, min(elapsed_s, MAX_INCREMENT_S), -DECAY * elapsed_s)
+        self._lead_s = np.maximum(0.0, self._lead_s + increments_s)
+        if ratios.max() > MAX_RATIO or self._lead_s.max() > SWITCH_THRESHOLD_S - 1e-6:
+            self._switch_to(int(probabilities.argmax()))
 
     def _switch_to(self, label: int) -> None:
         self._label = label
-        self._evidence_s = np.zeros(len(EXPRESSIONS))
+        self._lead_s = np.zeros(len(EXPRESSIONS))
 
 
 class OneEuroFilter:
