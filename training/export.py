@@ -5,41 +5,103 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from mien.types import EXPRESSIONS
-from training.recipe import Recipe, recipe_from
+from training.heads import HEADS, Head, HeadFacts, head_of, read_other_head, set_head, write_other_head
+from training.recipe import Recipe, RunError, recipe_from
 from training.run_folder import read_history, read_recipe
 
 
 def export(
-    network: keras.Model, folder: Path, *, recipe: Recipe | None = None, epochs: int | None = None
+    network: keras.Model,
+    folder: Path,
+    *,
+    recipe: Recipe | None = None,
+    epochs: int | None = None,
+    about: HeadFacts | None = None,
 ) -> tuple[Path, Path]:
     """Write model.json and model_weights.h5 into `folder` and return their paths.
 
     The weights are a whole-model HDF5 file without optimizer, which `load_weights` reads back exactly.
-    model.json also holds the order of the outputs, under "expressions", and how the network was trained, recipe and
-    finished epochs, under "training"; Keras ignores these keys.
+    model.json also holds the order of the outputs, under "expressions", how the network was trained, recipe and
+    finished epochs, under "training", and what `about` says; Keras ignores these keys.
     """
     description = json.loads(network.to_json())
     description["expressions"] = list(EXPRESSIONS)
+    if about is not None:
+        shares = dict(zip(EXPRESSIONS, about.base_rates, strict=True))
+        description |= {"head": about.head, "shares": shares, "tau": about.tau}
     if recipe is not None:
         description["training"] = {"recipe": dataclasses.asdict(recipe), "epochs": epochs}
     return _write(network, description, folder)
 
 
-def export_calibrated(network: keras.Model, model_file: Path, temperature: float, folder: Path) -> tuple[Path, Path]:
+def export_heads(
+    network: keras.Model, folder: Path, heads: Mapping[str, Head], about: HeadFacts, **trained: Any
+) -> tuple[Path, Path]:
+    """`export` of the network with the head that `about` names, and the other one in a file beside it.
+
+    trained: recipe and epochs, as for `export`.
+    """
+    set_head(network, heads[about.head])
+    files = export(network, folder, about=about, **trained)
+    other = next(name for name in HEADS if name != about.head)
+    write_other_head(folder, other, heads[other])
+    return files
+
+
+def read_heads(network: keras.Model, model_file: Path) -> tuple[HeadFacts | None, dict[str, Head]]:
+    """(what model_file says about the network's last layer, both heads by name) of a network loaded from it.
+
+    People's head is given without the adjustment of base rates that `calibrate` has folded into its bias. None, and no
+    heads, for a network with one head; without the file of the other head, the one there is.
+    """
+    about = read_head_facts(model_file)
+    if about is None:
+        return None, {}
+    own = head_of(network)
+    if about.head == "people":
+        own = own.shifted(about.tau * np.log(about.base_rates))
+    found = read_other_head(model_file.parent)
+    return about, {about.head: own} | ({} if found is None else dict([found]))
+
+
+def read_head_facts(model_file: Path) -> HeadFacts | None:
+    """What `export_heads` and `calibrate` wrote into model.json; None for a network with one head.
+
+    Raises RunError for facts that make no sense.
+    """
+    description = json.loads(model_file.read_text(encoding="utf-8"))
+    if "head" not in description:
+        return None
+    try:
+        return HeadFacts(
+            description["head"],
+            tuple(float(description["shares"][expression]) for expression in EXPRESSIONS),
+            float(description.get("tau", 0.0)),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(f"{model_file}: expected head, shares and tau as written by training, found {error}") from error
+
+
+def export_calibrated(
+    network: keras.Model, model_file: Path, temperature: float, folder: Path, tau: float | None = None
+) -> tuple[Path, Path]:
     """`export` of a network that was loaded from model_file, its weights divided by `temperature` since.
 
-    model.json stays as it was, but for the product of all such temperatures under "temperature".
+    model.json stays as it was, but for the product of all such temperatures under "temperature", and tau.
     """
     description = json.loads(model_file.read_text(encoding="utf-8"))
     description["temperature"] = temperature * float(description.get("temperature", 1.0))
+    if tau is not None:
+        description["tau"] = tau
     return _write(network, description, folder)
 
 

@@ -8,9 +8,12 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mien.errors import ModelError
 from model import FacialExpressionModel
 from training.data.dataset import HELD_OUT, Dataset
+from training.data.votes import ambiguous, with_votes
 from training.recipe import SPECIAL, Recipe
 
 RECIPE_HELP = {
@@ -29,6 +32,11 @@ RECIPE_HELP = {
     "shear": "largest slide of top against bottom as a share of the height",
     "contrast": "largest change of contrast as a share; that of brightness is 64 times as many levels",
     "erase": "share of images that lose a rectangle",
+    "coarse": "share of images that lose detail, as small or blurred faces have",
+    "gamma": "largest change of the logarithm of gamma",
+    "people_weight": "how much the loss of the head that learns votes counts",
+    "folder_weight": "how much the loss of the head that learns the folders' labels counts",
+    "drop_ambiguous": "leave out images with fewer than three votes for the seven, instead of taking their label",
     "mixup": "alpha of mixup, 0 for none",
     "ema": "share of the averaged weights that an epoch leaves, 0 for no average",
     "precision": "of the arithmetic while fitting: float32 or mixed_bfloat16",
@@ -45,6 +53,24 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     """--data."""
     layout = "folder with train/ and test/, or with the seven expressions' folders, or a Kaggle CSV"
     parser.add_argument("--data", type=Path, required=True, help=layout)
+
+
+def add_votes(parser: argparse.ArgumentParser) -> None:
+    """--votes."""
+    layout = "CSV of several people's votes for each image, by split and file name; or FER+'s own, beside a Kaggle CSV"
+    parser.add_argument("--votes", dest="votes_file", type=Path, metavar="FILE", help=layout)
+
+
+def join_votes(dataset: Dataset, table: Path, *, drop_ambiguous: bool = False) -> Dataset:
+    """The data set with votes, and without ambiguous training images where asked; prints how many there are."""
+    dataset, joined = with_votes(dataset, table)
+    for line in joined:
+        print(line)
+    if not drop_ambiguous:
+        return dataset
+    kept = np.flatnonzero(~ambiguous(dataset.train))
+    print(f"left out {len(dataset.train) - len(kept)} ambiguous images of {joined[0].images} to train")
+    return dataclasses.replace(dataset, train=dataset.train.take(kept))
 
 
 def add_network(parser: argparse.ArgumentParser) -> None:

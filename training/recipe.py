@@ -18,7 +18,7 @@ BALANCES = ("none", "weights", "sampling")
 PRECISIONS = ("float32", "mixed_bfloat16")
 SIDES_PX = (32, 350)
 BELOW_ONE = ("conv_dropout", "dense_dropout", "label_smoothing", "scale", "contrast", "ema")
-UP_TO_ONE = ("erase", "distil_weight", "self_distil", "shift", "shear")
+UP_TO_ONE = ("erase", "coarse", "distil_weight", "self_distil", "shift", "shear")
 ABOVE_ZERO = ("learning_rate", "distil_temperature")
 """Numbers of the recipe with a range of their own; all others start at 0."""
 
@@ -28,7 +28,10 @@ OF_A_START = ("start", "freeze", "self_distil")
 OF_TEACHERS = ("teachers", "distil_weight", "distil_temperature")
 """Fields of the recipe that only a run with teachers has."""
 
-SPECIAL = (*OF_A_START, *OF_TEACHERS)
+OF_VOTES = ("votes", "people_weight", "folder_weight", "drop_ambiguous")
+"""Fields of the recipe that only a run with votes has."""
+
+SPECIAL = (*OF_A_START, *OF_TEACHERS, *OF_VOTES)
 
 
 class RunError(MienError):
@@ -58,6 +61,8 @@ class Recipe:
     network it starts from says of the image (`training.fit.warm_start.own_answers`).
     pool_first: fit with pooling before normalisation (`training.fit.graph_edits`); what is exported has the usual
     order.
+    votes: "" for none, else the name of the table of votes that a second head learns from (`training.fit.two_heads`),
+    with the weights of both losses; drop_ambiguous: without the images of `training.data.votes.ambiguous`.
     """
 
     network: str = "six_layer"
@@ -96,6 +101,12 @@ class Recipe:
     distil_temperature: float = 4.0
     self_distil: float = 0.0
     pool_first: bool = False
+    coarse: float = 0.0
+    gamma: float = 0.0
+    votes: str = ""
+    people_weight: float = 1.0
+    folder_weight: float = 1.0
+    drop_ambiguous: bool = False
 
     def __post_init__(self) -> None:
         choices = {
@@ -111,6 +122,10 @@ class Recipe:
                 raise RunError(f"{name}: expected one of {', '.join(known)}; found {getattr(self, name)!r}")
         if self.self_distil and not self.start:
             raise RunError("self_distil: expected a trained network to start from, found none")
+        if self.votes and self.teachers:
+            raise RunError("votes: expected a recipe without teachers, found both")
+        if self.votes and self.people_weight == self.folder_weight == 0:
+            raise RunError("people_weight, folder_weight: expected one above 0, found 0 for both")
         if self.epochs < 1 or self.batch_size < 2:
             raise RunError(
                 f"expected at least 1 epoch and batches of 2 images, found {self.epochs} and {self.batch_size}"
@@ -138,13 +153,15 @@ class Recipe:
         words += [f"smoothing {self.label_smoothing:g}"] if self.label_smoothing else []
         words += [name.replace("_", " ") for name in ("flip", "vertical_flip") if getattr(self, name)]
         words += [f"rotation {self.rotation_deg:g}°"] if self.rotation_deg else []
-        shares = ("shift", "scale", "shear", "contrast", "erase")
+        shares = ("shift", "scale", "shear", "contrast", "erase", "coarse", "gamma")
         words += [f"{name} {getattr(self, name):.0%}".replace("%", " %") for name in shares if getattr(self, name)]
         words += [f"pixels {self.pixels}"] if self.pixels != "scale" else []
         words += [f"balance by {self.balance}"] if self.balance != "none" else []
         words += [f"{name} {getattr(self, name):g}" for name in ("mixup", "ema") if getattr(self, name)]
         words += [self.precision.replace("mixed_", "")] if self.precision != "float32" else []
         words += ["pooled first"] if self.pool_first else []
+        words += [f"votes {self.people_weight:g}, folders {self.folder_weight:g}"] if self.votes else []
+        words += ["without ambiguous images"] if self.drop_ambiguous else []
         words += [f"self-distilled {self.self_distil:g}"] if self.self_distil else []
         words += [f"distilled {self.distil_weight:g} at {self.distil_temperature:g}"] if self.teachers else []
         return ", ".join(words)

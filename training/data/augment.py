@@ -19,9 +19,23 @@ class Augment(keras.layers.Layer):
     bottom), contrast (0.2: 0.8 to 1.2 times; brightness changes by up to 64 * contrast levels): drawn evenly from
     -value to value. erase: share of the images that lose a rectangle of 2 to 20 % of their area, less where it
     reaches over the border (Zhong et al., "Random erasing data augmentation", 2017).
+    coarse: share of the images that lose detail, as small or blurred faces have: between what they were and what is
+    left of a half or a third of their width, drawn evenly. gamma (0.2): each pixel as a share of 255 to the power of
+    exp(-0.2) to exp(0.2), darker or brighter in between.
     """
 
-    STRENGTHS = ("flip", "vertical_flip", "rotation_deg", "shift", "scale", "shear", "contrast", "erase")
+    STRENGTHS = (
+        "flip",
+        "vertical_flip",
+        "rotation_deg",
+        "shift",
+        "scale",
+        "shear",
+        "contrast",
+        "erase",
+        "coarse",
+        "gamma",
+    )
 
     def __init__(
         self,
@@ -34,6 +48,8 @@ class Augment(keras.layers.Layer):
         erase: float = 0.0,
         vertical_flip: bool = False,
         shear: float = 0.0,
+        coarse: float = 0.0,
+        gamma: float = 0.0,
         seed: int = 0,
         **kwargs: Any,
     ) -> None:
@@ -46,6 +62,8 @@ class Augment(keras.layers.Layer):
         self.erase = erase
         self.vertical_flip = vertical_flip
         self.shear = shear
+        self.coarse = coarse
+        self.gamma = gamma
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     def call(self, images: Any, training: bool = False) -> Any:
@@ -56,7 +74,12 @@ class Augment(keras.layers.Layer):
         images = ops.image.affine_transform(
             images, self._affine_maps(images), interpolation="bilinear", fill_mode="nearest"
         )
+        if self.coarse > 0:
+            images = self._lose_detail(images)
         images = self._change_contrast(images)
+        if self.gamma > 0:
+            power = ops.exp(ops.reshape(self._uniform(ops.shape(images)[0], -self.gamma, self.gamma), (-1, 1, 1, 1)))
+            images = 255 * ops.power(ops.clip(images / 255, 1e-6, 1), power)
         if self.erase > 0:
             images = self._erase_rectangle(images)
         return images
@@ -93,6 +116,19 @@ class Augment(keras.layers.Layer):
         brightness = ops.reshape(self._uniform(n, -self.contrast, self.contrast), (-1, 1, 1, 1)) * 64
         mean = ops.mean(images, axis=(1, 2, 3), keepdims=True)
         return ops.clip((images - mean) * gain + mean + brightness, 0, 255)
+
+    def _lose_detail(self, images: Any) -> Any:
+        n = ops.shape(images)[0]
+        height, width = images.shape[1:3]
+        half, third = (
+            ops.image.resize(ops.average_pool(images, size, padding="same"), (height, width), interpolation="bilinear")
+            for size in (2, 3)
+        )
+        chosen = self._uniform(n, 0, 1)
+        kept = ops.where(self._uniform(n, 0, 1) < self.coarse, self._uniform(n, 0, 1), 1.0)
+        coarser = ops.where(ops.reshape(chosen, (-1, 1, 1, 1)) < 0.5, half, third)
+        kept = ops.reshape(kept, (-1, 1, 1, 1))
+        return kept * images + (1 - kept) * coarser
 
     def _erase_rectangle(self, images: Any) -> Any:
         n = ops.shape(images)[0]

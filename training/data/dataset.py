@@ -40,12 +40,14 @@ class Split:
     """Images and their labels.
 
     images: uint8 (n, side, side, 1), gray, 0..255. labels: int64 (n,), indices into EXPRESSIONS.
-    names: where each image comes from (a path, or "file.csv row 12").
+    names: where each image comes from (a path, or "file.csv row 12"). votes: of several people for each image, int
+    (n, 10) in the order of `training.data.votes.VOTED`; None without.
     """
 
     images: np.ndarray
     labels: np.ndarray
     names: tuple[str, ...]
+    votes: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -57,12 +59,15 @@ class Split:
 
     def take(self, indices: np.ndarray) -> Split:
         """The images at these positions, in this order."""
-        return Split(self.images[indices], self.labels[indices], tuple(self.names[i] for i in indices))
+        votes = None if self.votes is None else self.votes[indices]
+        return Split(self.images[indices], self.labels[indices], tuple(self.names[i] for i in indices), votes)
 
     def digest(self) -> str:
-        """Twelve hexadecimal digits, the same only for the same images in the same order with the same labels."""
+        """Twelve hexadecimal digits, the same only for the same images, labels and votes in the same order."""
         digest = hashlib.sha256(np.ascontiguousarray(self.images).data)  # large images are not copied for it
         digest.update(np.ascontiguousarray(self.labels).data)
+        if self.votes is not None:
+            digest.update(np.ascontiguousarray(self.votes).data)
         return digest.hexdigest()[:12]
 
     def hashes(self) -> list[str]:

@@ -8,18 +8,32 @@ from pathlib import Path
 from mien.detectors import DETECTORS, create_detector
 from mien.errors import ModelError
 from model import FacialExpressionModel
-from training.data.dataset import Split, load_dataset
+from training.data.dataset import Dataset, Split, load_dataset
 from training.evaluate.costs import measure
 from training.evaluate.frames import FACES, EndToEnd, end_to_end
-from training.evaluate.metrics import compared, evaluate, regressions, same_sets
-from training.evaluate.report import Report, around, write_into_card
-from training.export import read_origin
-from training.options import add_data, add_network, report_data, square_model, warn_of_known_images
+from training.evaluate.metrics import Scores, compared, evaluate, regressions, same_sets, with_clean
+from training.evaluate.report import HeadScores, Report, around, write_into_card
+from training.evaluate.votes import VoteScores, score_votes
+from training.export import read_heads, read_origin
+from training.heads import HEADS, answers_of
+from training.options import (
+    add_data,
+    add_network,
+    add_votes,
+    join_votes,
+    report_data,
+    square_model,
+    warn_of_known_images,
+)
+
+SHIPPED = "as shipped"
+HEAD_NAMES = {"people": "people's head, tau 0", "folders": "folder head"}
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Data, network, and where the figures go."""
     add_data(parser)
+    add_votes(parser)
     add_network(parser)
     parser.add_argument(
         "--out", type=Path, default=Path("runs/evaluation"), help="folder for JSON, Markdown and plots (%(default)s)"
@@ -50,10 +64,14 @@ def run(options: argparse.Namespace) -> None:
         around(options.card)  # complains before anything is measured
     dataset = load_dataset(options.data, side_px=side_px)
     report_data(dataset)
+    if options.votes_file:
+        dataset = join_votes(dataset, options.votes_file)
     warn_of_known_images(dataset)
     recipe, epochs = read_origin(options.model)
     frames = in_frames(options, model, dataset.test) if options.end_to_end else ()
-    report = Report(evaluate(model.predict, dataset, flip=True), measure(model), epochs, recipe, frames)
+    sets = evaluate(model.predict, dataset, flip=True)
+    heads = by_head(options, model, dataset) if options.votes_file else ()
+    report = Report(sets, measure(model), epochs, recipe, frames, heads)
     print(report.as_markdown())
     if recorded and (options.check or same_sets(report.sets, recorded.sets)):
         print(f"beside {options.recorded}: {compared(report.sets, recorded.sets)}")
@@ -65,6 +83,27 @@ def run(options: argparse.Namespace) -> None:
         write_into_card(options.card, report.as_markdown())
     if options.check and recorded and (worse := regressions(report.sets, recorded.sets)):
         raise ModelError(f"worse than {options.recorded}: " + "; ".join(worse))
+
+
+def by_head(options: argparse.Namespace, model: FacialExpressionModel, dataset: Dataset) -> tuple[HeadScores, ...]:
+    """The figures against votes of the network as it is, and of both its heads where it was fitted with two."""
+    about, heads = read_heads(model.network, options.model)
+    splits = dict(zip(dataset.named, (dataset.validation, dataset.test), strict=True))
+    votes: dict[str, dict[str, VoteScores]] = {}
+    labels: dict[str, dict[str, Scores]] = {}
+    for set_name, split in splits.items():
+        answers = {SHIPPED: model.predict(split.images)} if len(split) else {}
+        if about is not None and len(split):
+            found = answers_of(model.network, heads, split.images)
+            answers |= {HEAD_NAMES[name]: found[name] for name in HEADS if name in found}
+        for name, probabilities in answers.items():
+            if scores := score_votes(probabilities, split):
+                votes.setdefault(name, {})[set_name] = scores
+            if name != SHIPPED:
+                train = dataset.train if split is dataset.test else None
+                labels.setdefault(name, {}).update(with_clean(set_name, split, probabilities, train))
+    names = dict.fromkeys([*votes, *labels])
+    return tuple(HeadScores(name, votes.get(name, {}), labels.get(name, {})) for name in names)
 
 
 def in_frames(options: argparse.Namespace, model: FacialExpressionModel, faces: Split) -> tuple[EndToEnd, ...]:

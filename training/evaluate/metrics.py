@@ -151,15 +151,15 @@ def evaluate(predict: Callable[[np.ndarray], np.ndarray], dataset: Dataset, *, f
             continue
         probabilities = predict(split.images)
         others = dataset.train if split is dataset.test else None
-        scores.update(_with_clean(name, split, probabilities, others))
+        scores.update(with_clean(name, split, probabilities, others))
         if flip:
             mirrored = predict(np.ascontiguousarray(split.images[:, :, ::-1]))
-            found = _with_clean(name, split, (probabilities + mirrored) / 2, others)
+            found = with_clean(name, split, (probabilities + mirrored) / 2, others)
             averaged.update({f"{set_name}{FLIPPED}": s for set_name, s in found.items()})
     return scores | averaged
 
 
-def _with_clean(name: str, split: Split, probabilities: np.ndarray, train: Split | None) -> dict[str, Scores]:
+def with_clean(name: str, split: Split, probabilities: np.ndarray, train: Split | None) -> dict[str, Scores]:
     """The scores of one set, and those of the part of it that does not stand in `train`."""
     scores = {name: score(probabilities, split.labels)}
     if train is not None:

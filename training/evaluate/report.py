@@ -11,10 +11,11 @@ from typing import Any
 
 from mien.errors import ModelError
 from mien.types import EXPRESSIONS
-from training.evaluate import frames, plots
+from training.evaluate import frames, plots, votes
 from training.evaluate.costs import Costs
 from training.evaluate.frames import EndToEnd
 from training.evaluate.metrics import CLEAN, FLIPPED, Scores
+from training.evaluate.votes import VoteScores
 from training.recipe import Recipe, recipe_from
 
 CARD_BEGIN, CARD_END = "<!-- figures: begin -->", "<!-- figures: end -->"
@@ -26,7 +27,8 @@ class Report:
     """Everything `evaluate` found.
 
     sets: scores by name. costs: of the network. epochs, recipe: how long and how it was trained, None if unknown.
-    end_to_end: what became of PrivateTest faces in frames, if that was asked.
+    end_to_end: what became of PrivateTest faces in frames, if that was asked. heads: the same sets by each head of
+    the network, "as shipped" by the network itself, against votes and labels, if votes were given.
     """
 
     sets: dict[str, Scores]
@@ -34,6 +36,7 @@ class Report:
     epochs: int | None = None
     recipe: Recipe | None = None
     end_to_end: tuple[EndToEnd, ...] = ()
+    heads: tuple[HeadScores, ...] = ()
 
     @property
     def main_set(self) -> str:
@@ -63,6 +66,8 @@ class Report:
         document: dict[str, Any] = {"network": network, "sets": {name: s.as_dict() for name, s in self.sets.items()}}
         if self.end_to_end:
             document["end_to_end"] = [result.as_dict() for result in self.end_to_end]
+        if self.heads:
+            document["heads"] = [head.as_dict() for head in self.heads]
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
@@ -76,7 +81,8 @@ class Report:
             sets = {name: Scores.from_dict(figures) for name, figures in document["sets"].items()}
             recipe = recipe_from(network["recipe"]) if network.get("recipe") else None
             frames = tuple(EndToEnd(**result) for result in document.get("end_to_end", ()))
-            return cls(sets, costs, network["epochs"], recipe, frames)
+            heads = tuple(HeadScores.from_dict(figures) for figures in document.get("heads", ()))
+            return cls(sets, costs, network["epochs"], recipe, frames, heads)
         except OSError as error:
             raise ModelError(f"{path}: expected the figures that evaluate wrote, found {error.strerror}") from error
         except (ValueError, KeyError, TypeError) as error:
@@ -86,7 +92,7 @@ class Report:
         """All figures: scores, scores with flip averaging apart, and what the network costs."""
         plain = {name: s for name, s in self.sets.items() if not name.endswith(FLIPPED)}
         averaged = {name: s for name, s in self.sets.items() if name.endswith(FLIPPED)}
-        text = as_markdown(plain)
+        text = self._people_as_markdown() + as_markdown(plain) + self._labels_by_head()
         if averaged:
             text += "\nThe same, averaged over each image and its mirror image (twice the work):\n\n"
             text += "\n".join(_set_table(averaged)) + "\n"
@@ -99,6 +105,45 @@ class Report:
             f"multiply-adds a face in convolutions and dense layers, {costs.flops / 1e6:,.1f} MFLOPs where each counts "
             f"as two; {costs.ms_per_face:.1f} ms for one face (median; {costs.measured_on}).\n"
         )
+
+    def _people_as_markdown(self) -> str:
+        """What people see, first, where votes were given."""
+        rows = {head.name: head.votes for head in self.heads}
+        if not rows:
+            return ""
+        return (
+            "What people see, by the votes of ten for each image:\n\n"
+            + votes.as_markdown(rows, self.main_set)
+            + "\nThe labels of the folders, as shipped:\n\n"
+        )
+
+    def _labels_by_head(self) -> str:
+        """The labels of the folders by the other heads."""
+        text = ""
+        for head in self.heads:
+            if head.labels:
+                text += f"\nThe labels of the folders, {head.name}:\n\n" + as_markdown(head.labels)
+        return text
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeadScores:
+    """Figures of one head. votes: by set, against votes. labels: by set, against labels; empty where in Report.sets."""
+
+    name: str
+    votes: dict[str, VoteScores]
+    labels: dict[str, Scores]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same as plain numbers, lists and names, for JSON."""
+        votes = {name: dataclasses.asdict(s) for name, s in self.votes.items()}
+        return {"head": self.name, "votes": votes, "labels": {name: s.as_dict() for name, s in self.labels.items()}}
+
+    @classmethod
+    def from_dict(cls, figures: dict[str, Any]) -> HeadScores:
+        """Scores as `as_dict` wrote them. Raises KeyError or TypeError for anything else."""
+        votes = {name: VoteScores.from_dict(s) for name, s in figures["votes"].items()}
+        return cls(figures["head"], votes, {name: Scores.from_dict(s) for name, s in figures["labels"].items()})
 
 
 def main_set(sets: dict[str, Any]) -> str:

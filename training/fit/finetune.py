@@ -5,13 +5,26 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from training.data.dataset import load_dataset
-from training.export import export
+import keras
+
+from training.data.dataset import Dataset, load_dataset
+from training.export import export, export_heads, read_heads
 from training.fit.devices import use_devices
-from training.fit.fitting import fit
+from training.fit.fitting import finish, fit, prepare
+from training.fit.two_heads import base_rates
 from training.fit.warm_start import accuracy, freeze_convolutions, starting_network, thaw
-from training.options import add_data, add_network, add_recipe, add_run, recipe_of, report_data
-from training.recipe import OF_TEACHERS
+from training.heads import HEADS, OTHER_HEAD, HeadFacts, set_head
+from training.options import (
+    add_data,
+    add_network,
+    add_recipe,
+    add_run,
+    add_votes,
+    join_votes,
+    recipe_of,
+    report_data,
+)
+from training.recipe import OF_TEACHERS, Recipe
 from training.run_folder import read_history
 
 OF_THE_NETWORK = (
@@ -32,7 +45,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_data(parser)
     add_network(parser)
     add_run(parser, Path("runs/finetune"))
-    add_recipe(parser, (*OF_THE_NETWORK, *OF_TEACHERS), learning_rate=1e-4, epochs=8, warmup_epochs=0.5)
+    add_votes(parser)
+    parser.add_argument("--head", choices=HEADS, default="people", help="with votes, the head to export (%(default)s)")
+    add_recipe(parser, (*OF_THE_NETWORK, *OF_TEACHERS, "votes"), learning_rate=1e-4, epochs=8, warmup_epochs=0.5)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -40,11 +55,17 @@ def run(options: argparse.Namespace) -> None:
     use_devices(options.devices)
     start, digest = starting_network(options.model, options.weights)
     side_px = start.input_shape[1]
-    recipe = recipe_of(options, network=start.name, side_px=side_px, start=digest)
+    votes = options.votes_file.name if options.votes_file else ""
+    recipe = recipe_of(options, network=start.name, side_px=side_px, start=digest, votes=votes)
     dataset = load_dataset(options.data, side_px=side_px, seed=recipe.seed)
     report_data(dataset)
+    if options.votes_file:
+        dataset = join_votes(dataset, options.votes_file, drop_ambiguous=recipe.drop_ambiguous)
     if recipe.freeze:
         freeze_convolutions(start)
+    if options.votes_file:
+        run_with_votes(options, recipe, dataset, start)
+        return
     before = accuracy(start, dataset.validation)
     network = fit(recipe, dataset, options.run, start=start)
     print(f"accuracy on the validation images: {before:.1%} before, {accuracy(network, dataset.validation):.1%} after")
@@ -52,3 +73,19 @@ def run(options: argparse.Namespace) -> None:
     folder = options.export or options.run
     model_file, weights_file = export(network, folder, recipe=recipe, epochs=len(read_history(options.run)))
     print(f"wrote {model_file} and {weights_file}")
+
+
+def run_with_votes(options: argparse.Namespace, recipe: Recipe, dataset: Dataset, start: keras.Model) -> None:
+    """The same with two heads, of which one is exported and the other one kept beside it."""
+    _, heads = read_heads(start, options.model)
+    if "people" in heads:
+        set_head(start, heads["people"])
+    run = prepare(recipe, dataset, options.run, start=start, folders=heads.get("folders"))
+    finish(run)
+    network = run.best()
+    thaw(network)
+    folder = options.export or options.run
+    about = HeadFacts(options.head, base_rates(dataset.train))
+    epochs = len(read_history(options.run))
+    files = export_heads(network, folder, run.best_heads(), about, recipe=recipe, epochs=epochs)
+    print(f"wrote {files[0]} and {files[1]} with the head of {options.head}, and {folder / OTHER_HEAD}")

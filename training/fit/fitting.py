@@ -14,7 +14,8 @@ import numpy as np
 from mien.cnn.layers import MeanImage
 from training.data.augment import Augment
 from training.data.batches import Batches, MixUp, one_hot
-from training.data.dataset import Dataset
+from training.data.dataset import Dataset, Split
+from training.fit import two_heads
 from training.fit.callbacks import (
     AverageWeights,
     Checkpoint,
@@ -29,6 +30,7 @@ from training.fit.devices import device_count
 from training.fit.distillation import Distil, Teachers
 from training.fit.graph_edits import computing_in, pool_first, pool_last
 from training.fit.warm_start import own_answers
+from training.heads import Head, head_of
 from training.networks import NETWORKS, TEACHERS, Style
 from training.recipe import Recipe, RunError
 from training.run_folder import epochs_since_best, read_history, start_run
@@ -62,18 +64,26 @@ class Run:
         plain = self.network if self.recipe.precision == "float32" else computing_in("float32", self.network)
         return pool_last(plain, self.some) if self.recipe.pool_first else plain
 
+    def best_heads(self) -> dict[str, Head]:
+        """Both heads with the best weights, by name. Raises ValueError for a run without votes."""
+        self.trainer.load_weights(self.best_file)
+        return {"people": head_of(self.network), "folders": two_heads.folders_head(self.trainer)}
+
 
 def build(
     recipe: Recipe,
     mean_image: np.ndarray | None = None,
     start: keras.Model | None = None,
     teachers: Teachers | None = None,
+    folders: Head | None = None,
 ) -> tuple[keras.Model, keras.Model]:
     """(network, trainer): the network to export, and the same network behind the augmentation layer.
 
     mean_image: (side, side, 1), 0..255, what a network with pixels="mean_image" subtracts.
     start: a trained network that is used as it is, instead of a new one by the recipe's name. The trainer takes what
-    `Batches.inputs` gives; its average of the weights, if any, is the layer WeightAverage.
+    `Batches.inputs` gives; its average of the weights, if any, is the layer WeightAverage. With votes it gives the
+    answers of two heads, see `training.fit.two_heads`: the network's own is that of people, the other one starts as
+    `folders` or, without, as a copy.
     """
     keras.utils.set_random_seed(recipe.seed)
     network = start if start is not None else _make_network(recipe)
@@ -87,12 +97,13 @@ def build(
     if recipe.mixup > 0:
         more["share"] = keras.Input((), name="share")
         view = MixUp()((view, more["share"]))
-    outputs = network(view)
+    fitted = two_heads.two_headed(network, folders or head_of(network)) if recipe.votes else network
+    outputs = fitted(view)
     if teachers is not None:
         more["fold"] = keras.Input((), dtype="int32", name="fold")
         outputs = Distil(teachers, recipe.distil_weight, recipe.distil_temperature)((outputs, view, more["fold"]))
     if recipe.ema > 0:
-        outputs = WeightAverage(network)(outputs)
+        outputs = WeightAverage(fitted)(outputs)
     return network, keras.Model({"images": images, **more} if more else images, outputs)
 
 
@@ -121,13 +132,14 @@ def prepare(
     *,
     start: keras.Model | None = None,
     teachers: Teachers | None = None,
+    folders: Head | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> Run:
     """Build and compile the run in `run_folder`, new or to be gone on with.
 
     The folder holds recipe.json, data.json, history.csv (one row an epoch), best.weights.h5 and backup/. A folder
     with another recipe or other images is refused with RunError, but for `epochs`: a longer or shorter run goes on
-    from the same place, a finished one too. start, teachers: as in `build`. With several devices
+    from the same place, a finished one too. start, teachers, folders: as in `build`. With several devices
     (`training.fit.devices`) the last images that would not fill them all are left out: of the validation images always
     the same, at most one fewer than there are devices.
     """
@@ -139,15 +151,16 @@ def prepare(
         chosen = np.random.default_rng(recipe.seed).permutation(len(dataset.train))[:POOLED_IMAGES]
         some = dataset.train.images[chosen]
     fitted = None if start is None else _as_fitted(start, recipe, some)
-    network, trainer = build(recipe, mean_image, fitted, teachers)
+    network, trainer = build(recipe, mean_image, fitted, teachers, folders)
     start_run(run_folder, recipe, f"{dataset.train.digest()} {dataset.validation.digest()}")
     best_file = run_folder / "best.weights.h5"
     history = read_history(run_folder)
     stopped = recipe.early_stop > 0 and epochs_since_best(history) >= recipe.early_stop
     finished = (len(history) >= recipe.epochs or stopped) and best_file.is_file()
-    targets = one_hot(dataset.train.labels)
+    targets = _targets(recipe, dataset.train)
     if start is not None and recipe.self_distil > 0 and not finished:
-        targets += recipe.self_distil * (own_answers(start, dataset.train.images) - targets)
+        labels = targets[:, two_heads.LABEL] if recipe.votes else targets
+        labels += recipe.self_distil * (own_answers(start, dataset.train.images) - labels)
     batches = Batches(
         dataset.train,
         recipe.batch_size,
@@ -161,9 +174,7 @@ def prepare(
     validation = dataset.validation.take(np.arange(len(dataset.validation) // devices * devices))
     trainer.compile(
         optimizer=make_optimizer(recipe, len(batches)),
-        loss=keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing),
-        loss_weights=None if teachers is None else [1 - recipe.distil_weight],
-        metrics=["accuracy"],
+        **_objective(recipe, distilled=teachers is not None),
         jit_compile="auto" if keras.backend.backend() == "jax" else False,
     )
     trainer.optimizer.build(trainer.trainable_variables)  # checkpoints hold its state too
@@ -171,23 +182,25 @@ def prepare(
     if len(history) > 1 and not finished and not checkpoint.exists():
         raise RunError(f"{run_folder}: expected a checkpoint to go on from, found none; choose another run folder")
     best_accuracy = max((row["val_accuracy"] for row in history), default=None)
+    averaged = trainer.get_layer("heads") if recipe.votes else network
     averages = [layer for layer in trainer.layers if isinstance(layer, WeightAverage)]
     arguments = {
         "x": batches,
         "epochs": recipe.epochs,
         "shuffle": False,  # Batches does, in an order that can be repeated
-        "validation_data": (batches.inputs(validation.images), one_hot(validation.labels)),
+        "validation_data": (batches.inputs(validation.images), _targets(recipe, validation)),
         "validation_batch_size": VALIDATION_BATCH // devices * devices,
         "callbacks": [
             StartEpoch(batches),
             keras.callbacks.ModelCheckpoint(
                 str(best_file),
                 monitor="val_accuracy",
+                mode="max",
                 save_best_only=True,
                 save_weights_only=True,
                 initial_value_threshold=best_accuracy,
             ),
-            *(AverageWeights(network, layer, recipe.ema) for layer in averages),
+            *(AverageWeights(averaged, layer, recipe.ema) for layer in averages),
             History(run_folder),
             *([Plateau(run_folder, recipe.learning_rate)] if recipe.schedule == "plateau" else []),
             *([EarlyStop(run_folder, recipe.early_stop)] if recipe.early_stop else []),
@@ -211,13 +224,35 @@ def fit(
 ) -> keras.Model:
     """Train, or go on with, the run in `run_folder`, and return the network with its best validated weights."""
     run = prepare(recipe, dataset, run_folder, start=start, teachers=teachers, callbacks=callbacks)
-    if run.finished:
-        report(f"{run_folder} has finished its {len(run.history)} epochs")
-    else:
-        if run.history:
-            report(f"going on with {run_folder} after {len(run.history)} epochs")
-        run.trainer.fit(**run.arguments)
+    finish(run, report)
     return run.best()
+
+
+def finish(run: Run, report: Callable[[str], None] = print) -> None:
+    """Train what is left of the run."""
+    folder = run.best_file.parent
+    if run.finished:
+        report(f"{folder} has finished its {len(run.history)} epochs")
+        return
+    if run.history:
+        report(f"going on with {folder} after {len(run.history)} epochs")
+    run.trainer.fit(**run.arguments)
+
+
+def _targets(recipe: Recipe, split: Split) -> np.ndarray:
+    """What is learnt from a split: one-hot labels, with votes what both heads learn."""
+    return two_heads.targets_of(split) if recipe.votes else one_hot(split.labels)
+
+
+def _objective(recipe: Recipe, *, distilled: bool) -> dict[str, Any]:
+    """Loss and metrics; "accuracy" selects."""
+    if recipe.votes:
+        return {"loss": two_heads.TwoLosses(recipe), "metrics": [two_heads.MajorityAccuracy(), *two_heads.METRICS]}
+    return {
+        "loss": keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing),
+        "loss_weights": [1 - recipe.distil_weight] if distilled else None,
+        "metrics": ["accuracy"],
+    }
 
 
 def _check_batches(recipe: Recipe, dataset: Dataset, devices: int, folds: np.ndarray | None) -> None:

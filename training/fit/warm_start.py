@@ -12,11 +12,12 @@ from mien.cnn.loader import load_network, stored_labels
 from mien.types import EXPRESSIONS
 from training.data.dataset import Split
 from training.fit.devices import answers, device_count
+from training.heads import OTHER_HEAD
 from training.recipe import SIDES_PX, RunError
 
 
 def starting_network(model_file: Path, weights_file: Path) -> tuple[keras.Model, str]:
-    """(the network of both files, all of it trainable; a digest of them, for the recipe).
+    """(the network of both files, all of it trainable; a digest of them and of its other head, for the recipe).
 
     Raises ModelError for files that can not be loaded, RunError for a network that takes anything but one square gray
     face, or gives anything but the probabilities of the seven expressions in the order of EXPRESSIONS.
@@ -39,7 +40,8 @@ def starting_network(model_file: Path, weights_file: Path) -> tuple[keras.Model,
     if outputs.min() < 0 or not np.allclose(outputs.sum(axis=1), 1, atol=1e-3):
         raise RunError(f"{model_file}: expected a network that ends in a softmax, found sums of {outputs.sum(axis=1)}")
     thaw(network)
-    digest = hashlib.sha256(model_file.read_bytes() + weights_file.read_bytes()).hexdigest()
+    files = [model_file, weights_file, model_file.parent / OTHER_HEAD]
+    digest = hashlib.sha256(b"".join(file.read_bytes() for file in files if file.is_file())).hexdigest()
     return network, digest[:12]
 
 

@@ -1,0 +1,179 @@
+"""Votes of several people for each image, beside the one label of its folder.
+
+FER+ (Barsoum, Zhang, Canton Ferrer and Zhang, "Training deep networks for facial expression recognition with
+crowd-sourced label distribution", 2016) asked ten people about each image of FER-2013.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from mien.types import EXPRESSIONS
+from training.data.batches import one_hot
+from training.data.dataset import HELD_OUT, Dataset, Split
+from training.data.files import DataError, read_rows
+
+VOTED = ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise", "contempt", "unknown", "nf")
+"""The columns of a table of votes: those of EXPRESSIONS in its order, then what no network of seven can say.
+
+`nf`: not a face.
+"""
+
+SEVEN = len(EXPRESSIONS)
+CONTEMPT = VOTED.index("contempt")
+FEWEST = 3
+"""Votes for one of the seven that an image needs: with fewer it is ambiguous, and its shares say little."""
+
+OFFICIAL_SPLITS = ("Training", "PublicTest", "PrivateTest")
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """How many images of a split found votes, and of those how many are ambiguous (`FEWEST`)."""
+
+    split: str
+    images: int
+    voted: int
+    ambiguous: int
+
+    def __str__(self) -> str:
+        return f"{self.split}: votes for {self.voted} of {self.images} images, {self.ambiguous} of them ambiguous"
+
+
+def with_votes(dataset: Dataset, table: Path) -> tuple[Dataset, tuple[Joined, ...]]:
+    """(the data set with the votes for its images, how many were found in each split).
+
+    Args:
+        dataset: from image folders or from a Kaggle CSV.
+        table: a CSV file with the columns split, file and those of VOTED, which is joined by split and file name,
+            and by folder where it has that column too; or FER+'s own fer2013new.csv, whose rows stand in the order of
+            the Kaggle CSV.
+
+    Raises:
+        DataError: the file is neither, holds no whole numbers, or belongs to other images.
+    """
+    rows = list(read_rows(table, set(VOTED), "the columns split,file or Usage, and " + ",".join(VOTED)))
+    columns = set(rows[0][1]) if rows else set()
+    if {"split", "file"} <= columns:
+        found = _by_name(table, rows, dataset)
+    elif "usage" in columns:
+        found = _by_row(table, rows, dataset)
+    else:
+        raise DataError(f"{table}: expected the columns split,file or Usage beside the votes; found neither")
+    names = _official_names(dataset)
+    splits = (dataset.train, dataset.validation, dataset.test)
+    joined = tuple(_count(name, votes) for name, votes in zip(names, found, strict=True) if len(votes))
+    if not any(one.voted for one in joined):
+        example = dataset.train.names[0]
+        raise DataError(f"{table}: expected votes for the images of the data set, such as {example}; found none")
+    train, validation, test = (replace(split, votes=votes) for split, votes in zip(splits, found, strict=True))
+    return replace(dataset, train=train, validation=validation, test=test), joined
+
+
+def shares(split: Split) -> np.ndarray:
+    """Of the votes for one of the seven, the share of each: float32 (n, 7), rows sum to 1.
+
+    An image that is ambiguous, or has no votes, has its label as its one share.
+    """
+    seven = votes_of(split)[:, :SEVEN].astype(np.float32)
+    total = seven.sum(axis=1, keepdims=True)
+    return np.where(total >= FEWEST, seven / np.maximum(total, 1), one_hot(split.labels))
+
+
+def ambiguous(split: Split) -> np.ndarray:
+    """Which images have fewer than `FEWEST` votes for one of the seven, or none at all: bool (n,)."""
+    return votes_of(split)[:, :SEVEN].sum(axis=1) < FEWEST
+
+
+def clear_majority(split: Split) -> np.ndarray:
+    """What most people see, by the protocol of FER+'s paper: int (n,), index into VOTED, -1 where no majority counts.
+
+    Votes of one person alone are set to zero; an image counts where the largest count exceeds half of what is left
+    and is one of the eight expressions, contempt among them.
+    """
+    votes = votes_of(split)
+    kept = np.where(votes > 1, votes, 0)
+    largest = kept.argmax(axis=1)
+    counts = (kept.max(axis=1) * 2 > kept.sum(axis=1)) & (largest <= CONTEMPT)
+    return np.where(counts, largest, -1)
+
+
+def votes_of(split: Split) -> np.ndarray:
+    """int (n, 10) in the order of VOTED, zeros where an image has none. Raises ValueError for a split without."""
+    if split.votes is None:
+        raise ValueError("expected a split with votes, found one without")
+    return split.votes
+
+
+def _by_name(table: Path, rows: list[tuple[int, dict[str, str | None]]], dataset: Dataset) -> list[np.ndarray]:
+    """The votes of each split, joined by split, file name and, where the table has that column, folder."""
+    known: dict[tuple[str, ...], np.ndarray] = {}
+    columns = [column for column in ("split", "file", "folder") if column in rows[0][1]]
+    for number, row in rows:
+        key = tuple((row[column] or "").strip().lower() for column in columns)
+        if key in known:
+            raise DataError(f"{table}: expected each file once in a split, found {key[1]} again in row {number}")
+        known[key] = _counts(table, number, row)
+    none = np.zeros(len(VOTED), np.int64)
+    found = []
+    for name, split in zip(_official_names(dataset), (dataset.train, dataset.validation, dataset.test), strict=True):
+        keys = (
+            (name.lower(), Path(image).name.lower(), EXPRESSIONS[label])[: len(columns)]
+            for image, label in zip(split.names, split.labels, strict=True)
+        )
+        found.append(np.array([known.get(key, none) for key in keys], np.int64).reshape(-1, len(VOTED)))
+    return found
+
+
+def _by_row(table: Path, rows: list[tuple[int, dict[str, str | None]]], dataset: Dataset) -> list[np.ndarray]:
+    """The votes of each split, joined by the number of the row in the Kaggle CSV."""
+    found = []
+    for name, split in zip(_official_names(dataset), (dataset.train, dataset.validation, dataset.test), strict=True):
+        votes = np.zeros((len(split), len(VOTED)), np.int64)
+        for i, image in enumerate(split.names):
+            number = _row_number(table, image)
+            if number > len(rows):
+                raise DataError(f"{table}: expected a row for each of the CSV's images, found no row {number}")
+            usage = (rows[number - 1][1]["usage"] or "").strip()
+            if usage.lower() != name.lower():
+                raise DataError(f"{table} row {number}: expected Usage {name} as of the image, found {usage!r}")
+            votes[i] = _counts(table, number, rows[number - 1][1])
+        found.append(votes)
+    return found
+
+
+def _row_number(table: Path, image: str) -> int:
+    """From "fer2013.csv row 12" its 12."""
+    _, separator, number = image.rpartition(" row ")
+    if not separator or not number.isdecimal():
+        raise DataError(
+            f"{table}: its rows follow a Kaggle CSV, expected that as the data set; found the image {image}. A table "
+            "for image folders has the columns split and file"
+        )
+    return int(number)
+
+
+def _counts(table: Path, number: int, row: dict[str, str | None]) -> np.ndarray:
+    try:
+        counts = np.array([int(row[column] or "") for column in VOTED], np.int64)
+    except ValueError:
+        counts = np.array([-1])
+    if counts.min() < 0:
+        found = ",".join(str(row[column]) for column in VOTED)
+        raise DataError(f"{table} row {number}: expected whole numbers from 0 as votes, found {found}")
+    return counts
+
+
+def _official_names(dataset: Dataset) -> tuple[str, str, str]:
+    """What the table calls the splits: images held out of training are still named as training images."""
+    training, public, private = OFFICIAL_SPLITS
+    return training, training if dataset.named[0] == HELD_OUT else public, private
+
+
+def _count(name: str, votes: np.ndarray) -> Joined:
+    voted = votes.sum(axis=1) > 0
+    few = votes[:, :SEVEN].sum(axis=1) < FEWEST
+    return Joined(name, len(votes), int(voted.sum()), int((voted & few).sum()))

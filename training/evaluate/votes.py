@@ -1,0 +1,132 @@
+"""How well a network says what people see: its probabilities against the votes of several people."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mien.types import EXPRESSIONS
+from training.data.dataset import Split
+from training.data.votes import SEVEN, ambiguous, clear_majority, shares
+from training.evaluate.metrics import CALIBRATION_BINS, wilson_interval
+
+
+@dataclass(frozen=True, slots=True)
+class VoteScores:
+    """Figures of one head on one set.
+
+    n: images with a clear majority by the protocol of FER+'s paper (`training.data.votes.clear_majority`); accuracy:
+    share of them named as most people do, with its 95 % interval (Wilson, 1927), where contempt always counts as wrong.
+    balanced_recall: mean recall of the expressions on the same images without contempt; confusion: int (7, 7), rows
+    what most people see, columns predicted.
+    shown: images with three votes for one of the seven or more, by which share_error and ece are measured.
+    share_error: mean absolute difference between the shares of votes and the probabilities, over images and seven.
+    ece: mean gap, in 15 bins of confidence, between the confidence and the share of votes for what was predicted.
+    """
+
+    n: int
+    accuracy: float
+    interval: tuple[float, float]
+    balanced_recall: float
+    confusion: tuple[tuple[int, ...], ...]
+    shown: int
+    share_error: float
+    ece: float
+
+    @property
+    def recall(self) -> tuple[float, ...]:
+        """Of each expression, the share of its images that are named so; 0 where there is none."""
+        counts = np.array(self.confusion)
+        return tuple(map(float, np.diag(counts) / np.maximum(counts.sum(axis=1), 1)))
+
+    @property
+    def precision(self) -> tuple[float, ...]:
+        """Of the images named as each expression, the share that most people name so; 0 where there is none."""
+        counts = np.array(self.confusion)
+        return tuple(map(float, np.diag(counts) / np.maximum(counts.sum(axis=0), 1)))
+
+    @classmethod
+    def from_dict(cls, figures: Mapping[str, Any]) -> VoteScores:
+        """Scores as `dataclasses.asdict` gives them to JSON. Raises KeyError or TypeError for anything else."""
+        known = {field.name: figures[field.name] for field in dataclasses.fields(cls)}
+        low, high = known.pop("interval")
+        confusion = tuple(tuple(map(int, row)) for row in known.pop("confusion"))
+        return cls(**known, interval=(low, high), confusion=confusion)
+
+
+def score_votes(probabilities: np.ndarray, split: Split) -> VoteScores | None:
+    """The scores of probabilities (n, 7) of a split with votes; None where no image has a clear majority."""
+    predicted = probabilities.argmax(axis=1)
+    majority = clear_majority(split)
+    counted = int((majority >= 0).sum())
+    if not counted:
+        return None
+    seven = (majority >= 0) & (majority < SEVEN)
+    confusion = np.zeros((SEVEN, SEVEN), int)
+    np.add.at(confusion, (majority[seven], predicted[seven]), 1)
+    right = int(np.diag(confusion).sum())
+    kept = ~ambiguous(split)
+    target = shares(split)[kept]
+    return VoteScores(
+        n=counted,
+        accuracy=right / counted,
+        interval=wilson_interval(right, counted),
+        balanced_recall=_balanced_recall(confusion),
+        confusion=tuple(tuple(map(int, row)) for row in confusion),
+        shown=int(kept.sum()),
+        share_error=float(np.abs(probabilities[kept] - target).mean()),
+        ece=vote_calibration_error(probabilities[kept], target),
+    )
+
+
+def _balanced_recall(confusion: np.ndarray) -> float:
+    """Mean over the expressions that there are images of."""
+    images = confusion.sum(axis=1)
+    return float((np.diag(confusion)[images > 0] / images[images > 0]).mean())
+
+
+def agreement(probabilities: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """The share of votes for what is predicted of each image: (n,) from probabilities and shares, both (n, 7)."""
+    return np.asarray(np.take_along_axis(target, probabilities.argmax(axis=1)[:, None], axis=1)[:, 0])
+
+
+def vote_calibration_error(probabilities: np.ndarray, target: np.ndarray, bins: int = CALIBRATION_BINS) -> float:
+    """Mean gap, over equal bins of confidence weighted by their images, between confidence and `agreement`."""
+    confidence = probabilities.max(axis=1)
+    gap = confidence - agreement(probabilities, target)
+    index = np.minimum((confidence * bins).astype(int), bins - 1)
+    return float(np.abs(np.bincount(index, weights=gap, minlength=bins)).sum() / max(len(gap), 1))
+
+
+def as_markdown(rows: Mapping[str, Mapping[str, VoteScores]], detailed: str) -> str:
+    """A row for each head and set, and for the set `detailed` a table by expression for each head."""
+    lines = [
+        "| head | set | images | accuracy | 95 % interval | balanced recall | neutral recall | ECE | share error |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for head, sets in rows.items():
+        for name, s in sets.items():
+            low, high = s.interval
+            lines.append(
+                f"| {head} | {name} | {s.n} | {s.accuracy:.2%} | {low:.1%} to {high:.1%} | {s.balanced_recall:.3f} "
+                f"| {s.recall[EXPRESSIONS.index('neutral')]:.3f} | {s.ece:.3f} | {s.share_error:.3f} |"
+            )
+    for head, sets in rows.items():
+        if detailed in sets:
+            lines += ["", f"{detailed}, {head}; rows are what most people see:", "", *_by_expression(sets[detailed])]
+    return "\n".join(lines) + "\n"
+
+
+def _by_expression(s: VoteScores) -> list[str]:
+    lines = [
+        "| expression | precision | recall | " + " | ".join(EXPRESSIONS) + " |",
+        "|---|---|---|" + "---|" * len(EXPRESSIONS),
+    ]
+    for i, expression in enumerate(EXPRESSIONS):
+        counts = " | ".join(map(str, s.confusion[i]))
+        lines.append(f"| {expression} | {s.precision[i]:.3f} | {s.recall[i]:.3f} | {counts} |")
+    return lines

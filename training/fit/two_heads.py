@@ -1,0 +1,110 @@
+"""Two heads on one trunk while fitting: one learns the shares of people's votes, the other the folder's label."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from mien.types import EXPRESSIONS
+from training.data.batches import one_hot
+from training.data.dataset import Split
+from training.data.votes import CONTEMPT, SEVEN, clear_majority, shares
+from training.heads import HEADS, Head, last_layer
+from training.recipe import Recipe
+
+SHARES, LABEL, MAJORITY = 0, 1, 2
+"""Rows of what a network with two heads learns from: shares of votes, label of the folder, clear majority."""
+
+
+def two_headed(network: keras.Model, folders: Head) -> keras.Model:
+    """A network that shares all layers with this one and gives both heads' answers: float32 (n, 2, 7), as HEADS.
+
+    The network's own last layer is the head of `people`.
+    """
+    own = last_layer(network)
+    other = keras.layers.Dense(len(EXPRESSIONS), activation="softmax", dtype="float32", name="folders")
+    outputs = [own.output, other(own.input)]
+    other.set_weights([folders.kernel, folders.bias])
+    both = keras.layers.Reshape((len(HEADS), len(EXPRESSIONS)))(keras.layers.Concatenate(dtype="float32")(outputs))
+    return keras.Model(network.inputs, both, name="heads")
+
+
+def folders_head(trainer: keras.Model) -> Head:
+    """The other head of what `two_headed` gave, inside the model that is fitted."""
+    return Head(*trainer.get_layer("heads").get_layer("folders").get_weights())
+
+
+def targets_of(split: Split) -> np.ndarray:
+    """What two heads learn from: float32 (n, 3, 7).
+
+    Rows: the shares of votes; the label, one-hot; the clear majority, one-hot. Where no majority counts, the last is
+    zero; where it is contempt, which none of the seven is, it is even.
+    """
+    majority = clear_majority(split)
+    third = np.zeros((len(split), SEVEN), np.float32)
+    known = (majority >= 0) & (majority < SEVEN)
+    third[known] = one_hot(majority[known])
+    third[majority == CONTEMPT] = 1 / SEVEN
+    return np.stack([shares(split), one_hot(split.labels), third], axis=1)
+
+
+class TwoLosses(keras.losses.Loss):
+    """people_weight * cross-entropy with the shares of votes + folder_weight * cross-entropy with the label.
+
+    The labels are smoothed by label_smoothing; votes are soft as they are.
+    """
+
+    def __init__(self, recipe: Recipe) -> None:
+        super().__init__(name="two_losses")
+        self.weights = recipe.people_weight, recipe.folder_weight
+        self.label_smoothing = recipe.label_smoothing
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """(n,) from targets (n, 3, 7) and answers (n, 2, 7)."""
+        smooth = self.label_smoothing
+        labels = y_true[:, LABEL] * (1 - smooth) + smooth / SEVEN
+        people = keras.losses.categorical_crossentropy(y_true[:, SHARES], y_pred[:, 0])
+        folders = keras.losses.categorical_crossentropy(labels, y_pred[:, 1])
+        return self.weights[0] * people + self.weights[1] * folders
+
+
+class MajorityAccuracy(keras.metrics.Metric):
+    """Share of the images with a clear majority that people's head names as most people do: FER+'s own figure."""
+
+    def __init__(self) -> None:
+        super().__init__(name="accuracy")
+        self.right = self.add_weight(shape=(), initializer="zeros", name="right")
+        self.counted = self.add_weight(shape=(), initializer="zeros", name="counted")
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Count a batch."""
+        majority = ops.cast(y_true[:, MAJORITY], "float32")
+        named = ops.one_hot(ops.argmax(y_pred[:, 0], axis=-1), SEVEN)
+        hit = ops.sum(named * majority, axis=-1) > 0.5  # contempt gives a seventh
+        self.right.assign_add(ops.sum(ops.cast(hit, "float32")))
+        self.counted.assign_add(ops.sum(majority))
+
+    def result(self) -> Any:
+        """The share; 0 where no image counts."""
+        return self.right / ops.maximum(self.counted, 1)
+
+
+def folder_accuracy(y_true: Any, y_pred: Any) -> Any:
+    """Whether the head of the folders names the label, 0 or 1 for each image."""
+    return keras.metrics.categorical_accuracy(y_true[:, LABEL], y_pred[:, 1])
+
+
+def share_error(y_true: Any, y_pred: Any) -> Any:
+    """Mean absolute difference between the seven shares of votes and what people's head says, for each image."""
+    return ops.mean(ops.abs(y_true[:, SHARES] - y_pred[:, 0]), axis=-1)
+
+
+METRICS = folder_accuracy, share_error
+
+
+def base_rates(split: Split) -> tuple[float, ...]:
+    """Of each expression, its mean share in the votes for these images, at least a millionth."""
+    return tuple(float(max(share, 1e-6)) for share in shares(split).mean(axis=0, dtype=np.float64))

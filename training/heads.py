@@ -1,0 +1,112 @@
+"""The last layers of a network that was fitted with two: one says what people see, one what the folder's label is.
+
+Exported is one network of seven outputs, with the head of `people` or of `folders` as its last layer. The other one
+is kept beside it in a file of ours, so that both can be measured and trained on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from training.data.votes import SEVEN
+from training.recipe import RunError
+
+HEADS = ("people", "folders")
+OTHER_HEAD = "other_head.npz"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Head:
+    """A last layer: kernel float32 (units, 7), bias float32 (7,); its softmax are the seven probabilities."""
+
+    kernel: np.ndarray
+    bias: np.ndarray
+
+    def shifted(self, by: np.ndarray) -> Head:
+        """The same with (7,) added to its bias."""
+        return Head(self.kernel, (self.bias + by).astype(np.float32))
+
+    def divided(self, temperature: float) -> Head:
+        """The same with all weights, and so its logits, divided by the temperature."""
+        return Head(self.kernel / np.float32(temperature), self.bias / np.float32(temperature))
+
+    def probabilities(self, features: np.ndarray) -> np.ndarray:
+        """float32 (n, 7) from what reaches the layer, (n, units)."""
+        logits = features @ self.kernel + self.bias
+        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class HeadFacts:
+    """What model.json says about the last layer of a network that was fitted with two heads.
+
+    head: which it is, one of HEADS. base_rates: of each expression, its mean share in the votes for the training
+    images. tau: of the logit adjustment that its bias holds, see `training.evaluate.calibration`.
+    """
+
+    head: str
+    base_rates: tuple[float, ...]
+    tau: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.head not in HEADS:
+            raise ValueError(f"head: expected {' or '.join(HEADS)}, found {self.head!r}")
+        if len(self.base_rates) != SEVEN or min(self.base_rates) <= 0:
+            raise ValueError(f"shares: expected seven above 0, found {self.base_rates}")
+
+
+def last_layer(network: keras.Model) -> keras.layers.Dense:
+    """The dense layer with a softmax that the network ends in. Raises RunError for another network."""
+    last = network.layers[-1]
+    if not isinstance(last, keras.layers.Dense) or last.activation is not keras.activations.softmax:
+        raise RunError(f"{network.name}: expected a dense layer with a softmax at the end, found {last.name}")
+    return last
+
+
+def head_of(network: keras.Model) -> Head:
+    """The network's last layer. Raises RunError where that is no dense layer with a softmax."""
+    return Head(*last_layer(network).get_weights())
+
+
+def set_head(network: keras.Model, head: Head) -> None:
+    """Give the network another last layer."""
+    last_layer(network).set_weights([head.kernel, head.bias])
+
+
+def answers_of(network: keras.Model, heads: Mapping[str, Head], images: np.ndarray) -> dict[str, np.ndarray]:
+    """What each of the heads says of images (n, side, side, 1), through the trunk of the network: float32 (n, 7)."""
+    trunk = keras.Model(network.inputs, last_layer(network).input)
+    features = trunk.predict(images, batch_size=256, verbose=0)
+    return {name: head.probabilities(features) for name, head in heads.items()}
+
+
+def write_other_head(folder: Path, name: str, head: Head) -> Path:
+    """Write the head that is not exported beside the files that are."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / OTHER_HEAD
+    np.savez_compressed(path, head=name, kernel=head.kernel, bias=head.bias)
+    return path
+
+
+def read_other_head(folder: Path) -> tuple[str, Head] | None:
+    """(its name, the head) that `write_other_head` left in the folder; None where there is none.
+
+    Raises RunError for another file.
+    """
+    path = folder / OTHER_HEAD
+    if not path.is_file():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as found:
+            name, head = str(found["head"]), Head(found["kernel"], found["bias"])
+    except (OSError, ValueError, KeyError) as error:
+        raise RunError(f"{path}: expected the other head of a network, found another file ({error})") from error
+    if name not in HEADS or head.kernel.shape[1:] != (SEVEN,) or head.bias.shape != (SEVEN,):
+        raise RunError(f"{path}: expected a head of {' or '.join(HEADS)} with seven outputs, found {name!r}")
+    return name, head
