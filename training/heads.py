@@ -81,7 +81,7 @@ def set_head(network: keras.Model, head: Head) -> None:
 
 def answers_of(network: keras.Model, heads: Mapping[str, Head], images: np.ndarray) -> dict[str, np.ndarray]:
     """What each of the heads says of images (n, side, side, 1), through the trunk of the network: float32 (n, 7)."""
-    trunk = keras.Model(network.inputs, last_layer(network).input)
+    trunk = keras.Model(network.inputs[0], last_layer(network).input)
     features = trunk.predict(images, batch_size=256, verbose=0)
     return {name: head.probabilities(features) for name, head in heads.items()}
 

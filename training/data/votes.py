@@ -56,7 +56,9 @@ def with_votes(dataset: Dataset, table: Path) -> tuple[Dataset, tuple[Joined, ..
         DataError: the file is neither, holds no whole numbers, or belongs to other images.
     """
     rows = list(read_rows(table, set(VOTED), "the columns split,file or Usage, and " + ",".join(VOTED)))
-    columns = set(rows[0][1]) if rows else set()
+    if not rows:
+        raise DataError(f"{table}: expected votes, found no row of them")
+    columns = set(rows[0][1])
     if {"split", "file"} <= columns:
         found = _by_name(table, rows, dataset)
     elif "usage" in columns:

@@ -12,7 +12,7 @@ from training.data.dataset import Dataset, Split, load_dataset
 from training.evaluate.costs import measure
 from training.evaluate.frames import FACES, EndToEnd, end_to_end
 from training.evaluate.metrics import Scores, compared, evaluate, regressions, same_sets, with_clean
-from training.evaluate.report import HeadScores, Report, around, write_into_card
+from training.evaluate.report import HEAD_NAMES, SHIPPED, HeadScores, Report, around, write_into_card
 from training.evaluate.votes import VoteScores, score_votes
 from training.export import read_heads, read_origin
 from training.heads import HEADS, answers_of
@@ -25,9 +25,6 @@ from training.options import (
     square_model,
     warn_of_known_images,
 )
-
-SHIPPED = "as shipped"
-HEAD_NAMES = {"people": "people's head, tau 0", "folders": "folder head"}
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -18,6 +18,10 @@ from training.evaluate.metrics import CLEAN, FLIPPED, Scores
 from training.evaluate.votes import VoteScores
 from training.recipe import Recipe, recipe_from
 
+SHIPPED = "as shipped"
+HEAD_NAMES = {"people": "people's head, tau 0", "folders": "folder head"}
+"""What the heads are called in tables: the network itself, and those of `training.heads.HEADS`."""
+
 CARD_BEGIN, CARD_END = "<!-- figures: begin -->", "<!-- figures: end -->"
 TABLE_BEGIN, TABLE_END = "<!-- networks: begin -->", "<!-- networks: end -->"
 
@@ -108,21 +112,18 @@ class Report:
 
     def _people_as_markdown(self) -> str:
         """What people see, first, where votes were given."""
-        rows = {head.name: head.votes for head in self.heads}
-        if not rows:
+        if not self.heads:
             return ""
-        return (
-            "What people see, by the votes of ten for each image:\n\n"
-            + votes.as_markdown(rows, self.main_set)
-            + "\nThe labels of the folders, as shipped:\n\n"
-        )
+        text = votes.as_markdown({head.name: head.votes for head in self.heads}, self.main_set)
+        return f"What people see, by the votes of ten for each image:\n\n{text}\nFolder labels, as shipped:\n\n"
 
     def _labels_by_head(self) -> str:
-        """The labels of the folders by the other heads."""
+        """Folder labels by each head, with the table of expressions for the one that learned them."""
         text = ""
         for head in self.heads:
             if head.labels:
-                text += f"\nThe labels of the folders, {head.name}:\n\n" + as_markdown(head.labels)
+                table = as_markdown(head.labels) if head.learned_labels else "\n".join(_set_table(head.labels)) + "\n"
+                text += f"\nFolder labels, {head.name}:\n\n{table}"
         return text
 
 
@@ -138,6 +139,11 @@ class HeadScores:
         """The same as plain numbers, lists and names, for JSON."""
         votes = {name: dataclasses.asdict(s) for name, s in self.votes.items()}
         return {"head": self.name, "votes": votes, "labels": {name: s.as_dict() for name, s in self.labels.items()}}
+
+    @property
+    def learned_labels(self) -> bool:
+        """Whether this head was fitted to the folders' labels."""
+        return self.name == HEAD_NAMES["folders"]
 
     @classmethod
     def from_dict(cls, figures: dict[str, Any]) -> HeadScores:

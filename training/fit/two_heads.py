@@ -29,7 +29,7 @@ def two_headed(network: keras.Model, folders: Head) -> keras.Model:
     outputs = [own.output, other(own.input)]
     other.set_weights([folders.kernel, folders.bias])
     both = keras.layers.Reshape((len(HEADS), len(EXPRESSIONS)))(keras.layers.Concatenate(dtype="float32")(outputs))
-    return keras.Model(network.inputs, both, name="heads")
+    return keras.Model(network.inputs[0], both, name="heads")
 
 
 def folders_head(trainer: keras.Model) -> Head:
