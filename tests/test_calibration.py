@@ -66,7 +66,7 @@ def test_the_command_writes_the_temperature_into_the_weights(tmp_path, capsys):
     images = load_dataset(data).validation.images
     before = FacialExpressionModel(*files).predict(images)
     words = ["calibrate", "--data", str(data), "--model", str(files[0]), "--weights", str(files[1])]
-    assert main(words) == 0
+    assert main([*words, "--in-place"]) == 0
     said = capsys.readouterr().out
     assert "on 14 images (PublicTest)" in said
     assert "may know them by heart" not in said
@@ -79,7 +79,7 @@ def test_the_command_writes_the_temperature_into_the_weights(tmp_path, capsys):
     whole = json.loads((tmp_path / "again" / "model.json").read_text())["temperature"]
     assert whole == pytest.approx(temperature * further, rel=1e-3), "what the trained weights were divided by in all"
     files[0].write_text(json.dumps({**json.loads(files[0].read_text()), "expressions": list(reversed(EXPRESSIONS))}))
-    assert main(words) == 2
+    assert main([*words, "--in-place"]) == 2
     assert "expected outputs in the order angry" in capsys.readouterr().err
 
 
@@ -87,7 +87,7 @@ def test_images_set_aside_from_training_are_told(tmp_path, capsys):
     data = write_folders(tmp_path / "data", public=0, private=0)
     files = export(tiny(), tmp_path)
     words = ["calibrate", "--data", str(data), "--model", str(files[0]), "--weights", str(files[1])]
-    assert main(words) == 0
+    assert main([*words, "--in-place"]) == 0
     said = capsys.readouterr().out
     assert "a network fitted on other parts of them may know them by heart" in said
     assert "(held out of training)" in said

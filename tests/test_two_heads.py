@@ -7,8 +7,8 @@ import keras
 import numpy as np
 import pytest
 
-from mien.expressions import EXPRESSIONS
-from mien.keras_files import load_network
+from mien.cnn.loader import load_network
+from mien.types import EXPRESSIONS
 from model import FacialExpressionModel
 from tests.synthetic import write_folders
 from tests.test_votes import voted

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from mien.expressions import EXPRESSIONS
+from mien.types import EXPRESSIONS
 from tests.test_votes import voted
 from training.evaluate.calibration import TAUS, adjusted, at_temperature, choose_tau, fit_temperature_to_votes
 from training.evaluate.votes import VoteScores, as_markdown, score_votes, vote_calibration_error

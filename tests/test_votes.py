@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mien.expressions import EXPRESSIONS
+from mien.types import EXPRESSIONS
 from tests.synthetic import picture, write_csv, write_folders
 from tests.votes_table import agreed, votes_for_folders, write_official, write_votes
 from training.data.dataset import Split, load_dataset

@@ -3,7 +3,7 @@
 import csv
 from pathlib import Path
 
-from mien.expressions import EXPRESSIONS
+from mien.types import EXPRESSIONS
 from training.data.votes import VOTED
 
 OFFICIAL_ORDER = (

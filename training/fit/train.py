@@ -12,7 +12,7 @@ from training.fit.devices import use_devices
 from training.fit.fitting import fit
 from training.fit.teach import read_teachers
 from training.options import add_data, add_recipe, add_run, recipe_of, report_data
-from training.recipe import OF_A_START
+from training.recipe import OF_A_START, OF_VOTES
 from training.run_folder import read_history
 
 
@@ -20,7 +20,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command to its parser."""
     add_data(parser)
     add_run(parser, Path("runs/default"))
-    add_recipe(parser, (*OF_A_START, "teachers"))
+    add_recipe(parser, (*OF_A_START, *OF_VOTES, "teachers"))
     folders = "distil the teachers that teach trained in these folders"
     parser.add_argument("--teachers", dest="teacher_folders", type=Path, nargs="+", metavar="DIR", help=folders)
 
