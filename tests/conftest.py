@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,27 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=150,
         help="cases in tests/test_fuzz.py, frames in tests/test_privacy.py",
     )
+    parser.addoption(
+        "--switch-interval",
+        type=float,
+        default=sys.getswitchinterval(),
+        help="seconds between two switches of threads; 1e-6 finds what depends on their order",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    sys.setswitchinterval(config.getoption("--switch-interval"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """One plain line that says how many tests were skipped and why."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    if not skipped:
+        return
+    reasons = Counter(report.longrepr[2].removeprefix("Skipped: ") for report in skipped)
+    terminalreporter.ensure_newline()
+    listed = "; ".join(f"{count} because {reason}" for reason, count in reasons.most_common())
+    terminalreporter.write_line(f"{len(skipped)} of the tests were skipped: {listed}")
 
 
 @pytest.fixture
@@ -37,7 +60,7 @@ def fuzz(request: pytest.FixtureRequest) -> int:
 
 @pytest.fixture(autouse=True)
 def patient_program(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Time-outs of the program fire in tests that mean them alone: a busy computer needs longer for everything."""
+    """Scale the time-outs of the program, so that on a busy one they fire only in tests that are about them."""
     monkeypatch.setattr(web.server, "SOCKET_TIMEOUT_S", scaled(web.server.SOCKET_TIMEOUT_S))
     monkeypatch.setattr(web.server, "REQUEST_GRACE_S", scaled(web.server.REQUEST_GRACE_S))
     monkeypatch.setattr(web.server, "STOP_S", scaled(web.server.STOP_S))

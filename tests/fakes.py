@@ -82,10 +82,10 @@ class FakeSource(Source):
         """Block nobody any more, now or later: the test is over."""
         self.release.set()
         if self._steps is not None:
-            self._steps.release(1000)
+            self._steps.release()
 
     def read(self) -> Frame:
-        if self._steps is not None:
+        if self._steps is not None and not self.release.is_set():
             self._steps.acquire(timeout=PATIENCE_S)
         self.threads.add(threading.current_thread().name)
         step = self.script.pop(0) if self.script else HANG

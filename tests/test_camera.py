@@ -575,7 +575,7 @@ def test_stop_ends_the_threads_and_closes_the_device(rig):
     with it.camera as camera:
         source.step()
         it.until_analysed(1)
-        threading.Thread(target=lambda: camera._stopping.wait(PATIENCE_S) and source.step()).start()
+        threading.Thread(target=lambda: camera._stopping.wait(PATIENCE_S) and source.let_go()).start()
     assert source.closed.wait(PATIENCE_S)
     wait_for(lambda: threading.active_count() <= before)
     assert camera.snapshots.closed
