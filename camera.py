@@ -14,24 +14,21 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import replace
 from types import TracebackType
-
-import numpy as np
+from typing import Any
 
 from mien.analysis.face_stream import FaceStream
 from mien.analysis.pipeline import Pipeline
-from mien.clock import Clock
 from mien.errors import SourceError
-from mien.images import draw as drawing
 from mien.recording.video import Saving, VideoWriter
-from mien.sources import Source, is_same_file, open_source
-from mien.stream.capture import BACKOFF_S, HANG_AFTER_S, OPEN_WITHIN_S
+from mien.sources import Source, is_same_file
+from mien.stream.config import CameraOptions, Services, Timeouts
 from mien.stream.health import Notices, Pulse
-from mien.stream.publisher import Prepare, Record, Screen
+from mien.stream.publisher import Screen
 from mien.stream.switcher import Feed
-from mien.types import Analysis, Frame, SourceStatus
+from mien.types import Frame, SourceStatus
 
 STOP_WITHIN_S = 2.5
 
@@ -50,18 +47,13 @@ def default_pipeline() -> Pipeline:
 class VideoCamera:
     """One source, opened once and analysed once, for any number of viewers. Used once: start, then stop.
 
-    source: `auto`, `demo`, webcam index, file or URL, as `mien.sources.open_source` takes it.
-    pipeline: detects and classifies faces; by default the built-in one.
-    size (pixels), fps: asked of a webcam. loop: play files again and again.
-    save: path of an .mp4 file for the annotated video, for which see mien.recording.video.VideoWriter.
-    jpeg_quality: 1..100.
-    prepare: called with each frame and its analysis, gives the frame as it may be shown and saved; where it raises,
-    nothing of the frame is shown. record: called with each frame as it is shown and its analysis, once it is.
-    Both run in the inference thread.
-    rest_after_s: when nobody wants frames (`get_frame`, `keep_awake`) for so long, the device is let go of until
-    somebody does; not while `needed` says so, with `save`, or without `loop`. None: never.
-    cancelled: once it says so, `start` returns though the source is not open yet; to be stopped then.
-    The rest is for tests: how to open, analyse, draw and tell the time, and how patient to be.
+    Args:
+        source: `auto`, `demo`, a webcam index, a file or an address, as `mien.sources.open_source` takes it.
+        pipeline: Analyses frames; by default `default_pipeline()`, loaded by `start`.
+        options: What it shows and keeps.
+        timeouts: How long it waits for a source.
+        services: The functions it calls; tests replace what needs hardware or time.
+        changes: Fields of `options` by name: VideoCamera("clip.mp4", loop=False, jpeg_quality=90).
 
     `snapshots` has the newest annotated picture with its analysis, or a placeholder that says what is amiss.
     """
@@ -71,64 +63,33 @@ class VideoCamera:
         source: str = "auto",
         pipeline: Pipeline | None = None,
         *,
-        size: tuple[int, int] = (1280, 720),
-        fps: float = 30,
-        loop: bool = True,
-        save: Path | str | None = None,
-        jpeg_quality: int = 80,
-        prepare: Prepare | None = None,
-        record: Record | None = None,
-        rest_after_s: float | None = None,
-        needed: Callable[[], bool] = lambda: False,
-        cancelled: Callable[[], bool] = lambda: False,
-        open: Callable[..., Source] = open_source,
-        make_stream: Callable[[Pipeline], FaceStream] = lambda pipeline: FaceStream(pipeline, defer_detection=True),
-        annotate: Callable[[Frame, Analysis], np.ndarray] = drawing.annotate,
-        placeholder: Callable[[int, int, Sequence[str]], np.ndarray] = drawing.placeholder,
-        clock: Clock | None = None,
-        hang_after_s: float = HANG_AFTER_S,
-        open_within_s: float = OPEN_WITHIN_S,
-        backoff_s: tuple[float, float] = BACKOFF_S,
-        tick_s: float = 0.1,
+        options: CameraOptions | None = None,
+        timeouts: Timeouts | None = None,
+        services: Services | None = None,
+        **changes: Any,
     ) -> None:
         self._pipeline = pipeline
-        self._fps = fps
-        self._save = None if save is None else Path(save)
-        self._make_stream = make_stream
         self._faces: FaceStream | None = None
-        self._clock = clock or Clock()
-        self._tick_s = tick_s
-        self._screen = Screen(
-            prepare=prepare,
-            record=record,
-            annotate=annotate,
-            placeholder=placeholder,
-            size=size,
-            quality=jpeg_quality,
-            clock=self._clock,
-        )
+        self._options = options = replace(options or CameraOptions(), **changes)
+        self._timeouts = timeouts = timeouts or Timeouts()
+        self._services = services = services or Services()
+        self._screen = Screen(services, size=options.size, quality=options.jpeg_quality)
         self.snapshots = self._screen.snapshots
         self._feed = Feed(
             source,
-            lambda spec, wanted: open(spec, size=size, fps=fps, loop=loop, wanted=wanted),
-            clock=self._clock,
-            # What is being saved, or played to its end, goes on without viewers.
-            rest_after_s=rest_after_s if save is None and loop else None,
-            needed=needed,
-            cancelled=cancelled,
-            hang_after_s=hang_after_s,
-            open_within_s=open_within_s,
-            backoff_s=backoff_s,
-            tick_s=tick_s,
+            self._open,
+            idle_after_s=options.idle_after_s if options.releases_when_idle else None,
+            services=services,
+            timeouts=timeouts,
         )
-        self._pulse = Pulse(self._clock, hang_after_s)
+        self._pulse = Pulse(services.clock, timeouts.hang_after_s)
         self._starting = threading.RLock()
         self._started = False
         self._stopping = threading.Event()
         self._inference: threading.Thread | None = None
         self._seen = threading.local()
         # The rest belongs to the inference thread.
-        self._notices = Notices(self._clock)
+        self._notices = Notices(services.clock)
 
     def start(self) -> None:
         """Open the source and start; returns when it is open. Does nothing when already started.
@@ -143,11 +104,11 @@ class VideoCamera:
             if self._stopping.is_set():
                 raise SourceError("this camera was stopped; make a new one")
             try:
-                if self._save is not None:
-                    self._screen.writer = VideoWriter(self._save, self._fps)
+                if self._options.save is not None:
+                    self._screen.writer = VideoWriter(self._options.save, self._options.fps)
                 if self._pipeline is None:
                     self._pipeline = default_pipeline()
-                self._faces = self._make_stream(self._pipeline)
+                self._faces = self._services.make_stream(self._pipeline)
                 self._feed.start()
                 if self._stopping.is_set():
                     raise SourceError("the camera was stopped while it started")
@@ -239,13 +200,17 @@ class VideoCamera:
         """Publish the newest frame anew, after `prepare` was told to do otherwise; returns when it is published."""
         self._screen.show_again()
 
+    def _open(self, spec: str, wanted: Callable[[], bool]) -> Source:
+        options = self._options
+        return self._services.open(spec, size=options.size, fps=options.fps, loop=options.loop, wanted=wanted)
+
     # --- in the inference thread
 
     def _infer(self) -> None:
         seen = 0
         try:
             while not self._stopping.is_set():
-                sequence, frame = self._feed.frames.wait(seen, self._tick_s)
+                sequence, frame = self._feed.frames.wait(seen, self._timeouts.tick_s)
                 if frame is not None and sequence > seen:
                     seen = sequence
                     if not self._feed.resting:  # captured just before it went to rest: its time is over

@@ -28,7 +28,7 @@ if TYPE_CHECKING:  # imported where they are used, so that --help, --version and
     from mien.sources.catalog import SourceCatalog
     from web.server import Server
 
-RELEASE_AFTER_S = 10.0
+IDLE_AFTER_S = 10.0
 """Without viewers for so long, the camera is released (unless --no-rest)."""
 
 log = logging.getLogger("mien")
@@ -194,22 +194,27 @@ def build_camera(settings: Settings, components: Components, pipeline: Pipeline,
     from camera import VideoCamera
     from mien.sources import source_kind
     from mien.sources.webcam import request_camera_access
+    from mien.stream.config import CameraOptions, Services
 
     if source_kind(settings.source) in ("auto", "webcam"):
         request_camera_access()  # macOS wants this in the main thread; the camera is opened in another
     return VideoCamera(
         settings.source,
         pipeline,
-        size=settings.size,
-        fps=settings.fps,
-        loop=settings.loop,
-        save=settings.save,
-        rest_after_s=RELEASE_AFTER_S if settings.rest else None,
-        open=components.choices.open,
-        prepare=components.privacy.prepare,
-        record=components.session.record,
-        needed=lambda: components.session.needs_frames,
-        cancelled=stop.is_set,
+        options=CameraOptions(
+            size=settings.size,
+            fps=settings.fps,
+            loop=settings.loop,
+            save=settings.save,
+            idle_after_s=IDLE_AFTER_S if settings.rest else None,
+        ),
+        services=Services(
+            open=components.choices.open,
+            prepare=components.privacy.prepare,
+            record=components.session.record,
+            needed=lambda: components.session.needs_frames,
+            cancelled=stop.is_set,
+        ),
     )
 
 

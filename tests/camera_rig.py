@@ -1,14 +1,22 @@
 """A VideoCamera with everything around it replaced."""
 
+from dataclasses import fields
+
 import numpy as np
 
 from camera import VideoCamera
 from mien.errors import SourceError
+from mien.stream.config import CameraOptions, Services, Timeouts
 from tests.fakes import FakeClock, FakeFaceStream, FakeOpener, FakePipeline, FakeSource
 from tests.patience import wait_for
 
 FRAME = (32, 24)
 DIED = SourceError("it died")
+
+
+def _pick(kind, given):
+    """The dataclass with its fields from `given`, from which they are taken."""
+    return kind(**{field.name: given.pop(field.name) for field in fields(kind) if field.name in given})
 
 
 class Rig:
@@ -21,15 +29,23 @@ class Rig:
         self.clock = FakeClock()
         self.told = []
         self.streams = []
-        settings = {
+        given = {
             "open": self.opener,
             "clock": self.clock,
-            "annotate": lambda frame, analysis: frame.pixels_bgr.copy(),
+            "draw": lambda frame, analysis: frame.pixels_bgr.copy(),
             "placeholder": self.placeholder,
             "make_stream": self.make_stream,
             "tick_s": 0.01,
+            **options,
         }
-        self.camera = VideoCamera(spec, self.pipeline, **(settings | options))
+        self.camera = VideoCamera(
+            spec,
+            self.pipeline,
+            options=_pick(CameraOptions, given),
+            timeouts=_pick(Timeouts, given),
+            services=_pick(Services, given),
+        )
+        assert not given, f"no field of CameraOptions, Timeouts or Services: {list(given)}"
 
     def placeholder(self, width, height, lines):
         self.told.append(list(lines))

@@ -76,7 +76,7 @@ def fake_camera() -> Iterator[FakeCamera]:
 
 @pytest.fixture
 def rig() -> Iterator[Callable[..., Rig]]:
-    """Real cameras with everything around them replaced: rig(source, ..., rest_after_s=...)."""
+    """Real cameras with everything around them replaced: rig(source, ..., idle_after_s=...)."""
     rigs: list[Rig] = []
 
     def make(*opened, **options) -> Rig:

@@ -1,5 +1,6 @@
 """VideoCamera: one source for all viewers, the newest frame, and every fault a source can have."""
 
+import re
 import threading
 import time
 from dataclasses import replace
@@ -12,7 +13,7 @@ from camera import VideoCamera
 from mien.errors import SettingsError, SourceEndedError, SourceError, SourceMissingError
 from mien.images.codecs import decode_image
 from mien.recording.video import Saving
-from mien.sources import open_source
+from mien.stream.config import CameraOptions, Services, Timeouts
 from tests.camera_rig import DIED, FRAME
 from tests.fakes import HANG, FakeOpener, FakePipeline, FakeSource, network_camera, write_clip
 from tests.patience import PATIENCE_S, scaled, wait_for
@@ -143,7 +144,7 @@ def test_a_frame_is_drawn_and_encoded_when_somebody_looks(rig):
         drawn.append(frame.index)
         return np.full((24, 32, 3), 200, np.uint8)
 
-    it = rig(FakeSource([FRAME, FRAME]), annotate=annotate)
+    it = rig(FakeSource([FRAME, FRAME]), draw=annotate)
     it.camera.start()
     snapshot = it.snapshot(lambda found: found.frame and found.frame.index == 1)
     assert abs(int(np.median(decode_image(snapshot.plain_jpeg))) - 1) <= 2
@@ -613,7 +614,8 @@ def test_stop_wakes_those_who_wait_for_a_frame(rig):
 
     def wait():
         try:
-            it.camera.get_frame()
+            while True:  # a last placeholder, that it is stopped, may come first
+                it.camera.get_frame()
         except SourceError as error:
             failures.append(str(error))
 
@@ -643,7 +645,7 @@ def test_the_annotated_video_is_saved_and_finished_when_the_source_ends(rig, tmp
     it = rig(
         source,
         save=tmp_path / "out.mp4",
-        annotate=lambda frame, analysis: np.full((24, 32, 3), 50 * (frame.index + 1), np.uint8),
+        draw=lambda frame, analysis: np.full((24, 32, 3), 50 * (frame.index + 1), np.uint8),
     )
     it.camera.start()
     for count in range(1, 4):
@@ -717,7 +719,7 @@ def test_a_real_clip_is_drawn_and_published(tmp_path):
 
 def test_a_network_camera_that_closes_is_opened_again_for_real():
     with network_camera() as url:
-        camera = VideoCamera(f"{url}/video", FakePipeline(), open=open_source, backoff_s=(0.01, 0.02), tick_s=0.01)
+        camera = VideoCamera(f"{url}/video", FakePipeline(), timeouts=Timeouts(backoff_s=(0.01, 0.02), tick_s=0.01))
         with camera:
             first = wait_for(lambda: (found := camera.snapshots.peek()[1]) and found.frame and found)
             wait_for(lambda: camera._feed._capture._opened >= 3)
@@ -790,3 +792,54 @@ def test_with_nothing_shown_yet_there_is_nothing_to_show_again(rig):
     it = rig(FakeSource([]))
     it.camera.show_again()
     assert it.camera.snapshots.peek() == (0, None)
+
+
+# --- how it is set up
+
+
+def test_options_can_be_given_by_name_or_as_one():
+    one = VideoCamera("demo", FakePipeline(), loop=False, jpeg_quality=90)
+    other = VideoCamera("demo", FakePipeline(), options=CameraOptions(loop=False, fps=15), jpeg_quality=90)
+    assert one._options == CameraOptions(loop=False, jpeg_quality=90)
+    assert other._options == CameraOptions(loop=False, fps=15, jpeg_quality=90)
+    with pytest.raises(TypeError, match="jpeg_qualty"):
+        VideoCamera("demo", FakePipeline(), jpeg_qualty=90)
+
+
+@pytest.mark.parametrize(
+    ("kind", "field", "value", "expected"),
+    [
+        (CameraOptions, "size", (0, 480), "(width, height) in pixels"),
+        (CameraOptions, "size", (640,), "(width, height) in pixels"),
+        (CameraOptions, "fps", 0, "a number above 0"),
+        (CameraOptions, "fps", float("nan"), "a number above 0"),
+        (CameraOptions, "jpeg_quality", 0, "1 to 100"),
+        (CameraOptions, "jpeg_quality", 101, "1 to 100"),
+        (CameraOptions, "idle_after_s", -1, "seconds or None"),
+        (Timeouts, "hang_after_s", 0, "seconds above 0"),
+        (Timeouts, "open_within_s", -1, "seconds above 0"),
+        (Timeouts, "tick_s", 0, "seconds above 0"),
+        (Timeouts, "backoff_s", (2, 1), "(first, longest) in seconds"),
+        (Timeouts, "backoff_s", (-1, 1), "(first, longest) in seconds"),
+    ],
+)
+def test_a_value_out_of_range_is_named_with_what_was_expected(kind, field, value, expected):
+    with pytest.raises(ValueError, match=re.escape(f"{field}: expected {expected}, found {value!r}")):
+        kind(**{field: value})
+
+
+@pytest.mark.parametrize(
+    ("options", "released"),
+    [
+        ({"idle_after_s": 10}, True),
+        ({}, False),
+        ({"idle_after_s": 10, "loop": False}, False),
+        ({"idle_after_s": 10, "save": "out.mp4"}, False),
+    ],
+)
+def test_a_video_that_is_saved_or_played_once_goes_on_without_viewers(options, released):
+    assert CameraOptions(**options).releases_when_idle == released
+
+
+def test_cameras_share_no_clock():
+    assert Services().clock is not Services().clock

@@ -13,7 +13,7 @@ from flask import request
 
 from mien.images.codecs import decode_image, encode_jpeg
 from mien.images.privacy import Privacy
-from mien.stream.capture import OPEN_WITHIN_S
+from mien.stream.config import Timeouts
 from mien.types import Analysis
 from tests.page import appears, changes, click, find, is_pressed, lists, press, says, shows, texts, vanishes, viewers
 from tests.patience import wait_for
@@ -114,7 +114,7 @@ def test_a_source_that_can_not_be_opened_says_why_and_the_old_one_goes_on(browse
 
 def test_the_page_waits_for_a_source_longer_than_the_program_does() -> None:
     answer_ms = re.search(r"ANSWER_MS = (\d+);", (ROOT / "static" / "server.js").read_text())[1]
-    assert int(answer_ms) >= 1000 * (OPEN_WITHIN_S + 3)
+    assert int(answer_ms) >= 1000 * (Timeouts().open_within_s + 3)
 
 
 def test_letters_typed_into_the_address_are_no_shortcuts(browser, page) -> None:

@@ -267,7 +267,7 @@ def test_real_files_are_switched(tmp_path):
 
 
 def resting(rig, *sources, **options):
-    it = rig(*sources, **({"rest_after_s": 10, "hang_after_s": 1e9} | options))
+    it = rig(*sources, **({"idle_after_s": 10, "hang_after_s": 1e9} | options))
     watched(it)
     return it
 
@@ -308,7 +308,7 @@ def test_what_auto_found_keeps_its_name_when_it_wakes(rig):
 
 
 def test_a_frame_from_before_the_rest_is_not_shown_in_it(rig):
-    it = rig(Flowing(), rest_after_s=10, hang_after_s=1e9)
+    it = rig(Flowing(), idle_after_s=10, hang_after_s=1e9)
     entered, go_on = threading.Semaphore(0), threading.Semaphore(0)
     analyze = it.pipeline.analyze
 
@@ -368,7 +368,7 @@ def test_what_needs_it_keeps_it_awake_and_wakes_it(rig):
     it.until("live")
 
 
-@pytest.mark.parametrize("options", [{"rest_after_s": None}, {"loop": False}, {"save": "out.mp4"}])
+@pytest.mark.parametrize("options", [{"idle_after_s": None}, {"loop": False}, {"save": "out.mp4"}])
 def test_some_never_rest(rig, tmp_path, options):
     if "save" in options:
         options = {"save": tmp_path / options["save"]}
@@ -388,7 +388,7 @@ def test_a_source_that_ended_has_nothing_to_let_go(rig):
 
 
 def test_a_source_that_does_not_come_back_is_not_tried_while_nobody_watches(rig):
-    it = rig(FakeSource([FRAME, DIED]), DIED, rest_after_s=10, backoff_s=(3600, 3600))
+    it = rig(FakeSource([FRAME, DIED]), DIED, idle_after_s=10, backoff_s=(3600, 3600))
     it.camera.start()
     it.until_reason("it died")
     it.clock.advance(11)

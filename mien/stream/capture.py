@@ -9,31 +9,40 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Protocol
 
-from mien.clock import Clock
 from mien.errors import MienError, SourceEndedError, SourceError
 from mien.sources.base import Source
+from mien.stream.config import Services, Timeouts
 from mien.types import Frame, SourceState, SourceStatus
 
-HANG_AFTER_S = 5.0
-OPEN_WITHIN_S = 15.0  # some webcams take 10 s on Windows
-BACKOFF_S = (0.5, 10.0)
 MAX_STUCK = 4
 """So many threads may hang inside a driver; then no more are started until one comes back."""
 
 log = logging.getLogger(__name__)
 
 
+class Receiver(Protocol):
+    """What gets the frames of captures. Its methods return at once and raise nothing."""
+
+    def begin(self, capture: Capture) -> int:
+        """Called each time the source was opened; returns the number of the new stream, 0 if it is not wanted."""
+
+    def deliver(self, capture: Capture, frame: Frame) -> None:
+        """Called with each frame."""
+
+
 class Capture:
     """One source, kept flowing from `start` to `stop`.
 
-    spec: what to open; name: what to call it until it is open. open_source: called in the capture thread, which also
-    reads and closes what it returned, with the spec and a function that says whether the source is still wanted.
-    begin: called with this object each time the source was opened, gives the number of the stream; 0 where it is not
-    wanted any more. deliver: called with this object and each frame. Both are quick, and raise nothing.
-    cancelled: once it says so, `start` waits no longer.
-    backoff_s: first and longest wait before it is opened again; doubles each time, starts anew after a good frame.
-    tick_s: how often waiting threads look at the clock.
+    Args:
+        spec: The source to open, such as "0".
+        name: Its name until it is open.
+        open_source: Opens it, given the spec and a function that returns whether the source is still wanted. Called in
+            the capture thread, which also reads and closes the source.
+        receiver: Gets the frames.
+        services: Whose `clock` and `cancelled` are used: once that returns True, `start` waits no longer.
+        timeouts: How long to wait for the source.
 
     A read can block for ever inside a driver. Its thread is then abandoned: another takes over, and should
     the first ever return, it closes its device and its frame is ignored. So each thread carries a number,
@@ -45,27 +54,17 @@ class Capture:
         spec: str,
         name: str,
         open_source: Callable[[str, Callable[[], bool]], Source],
-        begin: Callable[[Capture], int],
-        deliver: Callable[[Capture, Frame], object],
-        *,
-        cancelled: Callable[[], bool] = lambda: False,
-        clock: Clock | None = None,
-        hang_after_s: float = HANG_AFTER_S,
-        open_within_s: float = OPEN_WITHIN_S,
-        backoff_s: tuple[float, float] = BACKOFF_S,
-        tick_s: float = 0.1,
+        receiver: Receiver,
+        services: Services,
+        timeouts: Timeouts,
     ) -> None:
-        self._begin = begin
-        self._deliver = deliver
+        self._receiver = receiver
         self._spec = spec
         self._name = name
         self._open_source = open_source
-        self._cancelled = cancelled
-        self._clock = clock or Clock()
-        self._hang_after_s = hang_after_s
-        self._open_within_s = open_within_s
-        self._backoff_s = backoff_s
-        self._tick_s = tick_s
+        self._cancelled = services.cancelled
+        self._clock = services.clock
+        self._timeouts = timeouts
         self._stopping = threading.Event()
         self._change = threading.Condition()  # guards all below
         self._current = 0  # number of the thread in charge
@@ -88,15 +87,15 @@ class Capture:
         """
         with self._change:
             self._patient = patient
-            deadline_s = self._clock.monotonic() + self._open_within_s
+            deadline_s = self._clock.monotonic() + self._timeouts.open_within_s
             self._start_thread()
             if patient:
                 return
             while not (self._opened or self._error or self._stopping.is_set() or self._cancelled()):
                 if self._clock.monotonic() >= deadline_s:
-                    self._error = SourceError(f"{self._name} did not open within {self._open_within_s:g} s")
+                    self._error = SourceError(f"{self._name} did not open within {self._timeouts.open_within_s:g} s")
                     break
-                self._change.wait(self._tick_s)
+                self._change.wait(self._timeouts.tick_s)
             if self._error is not None:
                 self._stopping.set()
                 raise self._error
@@ -129,7 +128,7 @@ class Capture:
                 return
             if self._retry_at_s is not None:
                 return
-            limit_s = self._hang_after_s if self._reading else self._open_within_s
+            limit_s = self._timeouts.hang_after_s if self._reading else self._timeouts.open_within_s
             if self._clock.monotonic() - self._sign_of_life_s >= limit_s:
                 self._stuck.append(self._thread)
                 self._thread = None
@@ -155,7 +154,7 @@ class Capture:
         self._thread = thread
 
     def _fail(self, error: MienError) -> None:
-        first_s, longest_s = self._backoff_s
+        first_s, longest_s = self._timeouts.backoff_s
         wait_s = min(first_s * 2 ** min(self._failures, 30), longest_s)
         self._failures += 1
         self._state, self._reason = "reconnecting", str(error)
@@ -195,7 +194,7 @@ class Capture:
                 if remaining_s <= 0:
                     self._retry_at_s = None
                 else:
-                    self._change.wait(min(remaining_s, self._tick_s))
+                    self._change.wait(min(remaining_s, self._timeouts.tick_s))
             if not self._in_charge(number):
                 return False
             self._reading = False
@@ -231,7 +230,7 @@ class Capture:
     def _note_open(self, number: int, source: Source) -> int:
         """Remember what was opened; the stream's number, 0 for a thread that was abandoned meanwhile."""
         with self._change:
-            stream = self._begin(self) if self._in_charge(number) else 0
+            stream = self._receiver.begin(self) if self._in_charge(number) else 0
             if stream == 0:
                 return 0
             # What `auto` found is what is opened next time, and keeps its name: a lost webcam shall not turn into the
@@ -253,7 +252,7 @@ class Capture:
             self._sign_of_life_s = self._clock.monotonic()
             self._state, self._reason = state, None
             self._failures = 0
-            self._deliver(self, frame)
+            self._receiver.deliver(self, frame)
             return True
 
     def _end(self, number: int, reason: str) -> None:

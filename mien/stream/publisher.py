@@ -12,11 +12,9 @@ import numpy as np
 from mien.clock import Clock
 from mien.images.codecs import encode_jpeg
 from mien.recording.video import VideoWriter
+from mien.stream.config import Services
 from mien.stream.latest import Latest
 from mien.types import Analysis, Frame, Snapshot
-
-Prepare = Callable[[Frame, Analysis], Frame]
-Record = Callable[[Frame, Analysis], None]
 
 T = TypeVar("T")
 
@@ -24,32 +22,20 @@ T = TypeVar("T")
 class Screen:
     """Publishes snapshots, one at a time. A picture is drawn and encoded when somebody looks, once for all who do.
 
-    prepare: gives a frame as it may be shown and saved; where it raises, nothing of the frame is. record: called with
-    what was shown. annotate: draws on a copy of a frame; placeholder: draws lines on a picture of (width, height).
-    size: of placeholders in pixels, until the first frame. quality: of the JPEGs, 1..100.
+    Args:
+        services: Whose `prepare`, `record`, `draw`, `placeholder` and `clock` are used.
+        size: (width, height) of placeholders in pixels, until the first frame.
+        quality: Of the JPEGs, 1..100.
     """
 
-    def __init__(
-        self,
-        *,
-        prepare: Prepare | None,
-        record: Record | None,
-        annotate: Callable[[Frame, Analysis], np.ndarray],
-        placeholder: Callable[[int, int, Sequence[str]], np.ndarray],
-        size: tuple[int, int],
-        quality: int,
-        clock: Clock,
-    ) -> None:
+    def __init__(self, services: Services, *, size: tuple[int, int], quality: int) -> None:
         self.snapshots: Latest[Snapshot] = Latest()
         self.writer: VideoWriter | None = None
         """Gets the annotated frames."""
-        self._prepare = prepare
-        self._record = record
-        self._annotate = annotate
-        self._placeholder = placeholder
+        self._services = services
+        self._clock = services.clock
         self._size = size
         self._quality = quality
-        self._clock = clock
         self._lock = threading.Lock()  # guards the one below, and that frames are published as `prepare` gives them
         self._shown: tuple[Frame, Analysis] | None = None  # as captured
 
@@ -59,8 +45,8 @@ class Screen:
         with self._lock:
             self._shown = (frame, analysis)
             frame, drawn = self._publish(frame, analysis)
-        if self._record is not None:
-            self._record(frame, analysis)
+        if self._services.record is not None:
+            self._services.record(frame, analysis)
         if self.writer is not None:
             self.writer.write(drawn(), frame.captured_at)
 
@@ -78,13 +64,13 @@ class Screen:
 
     def tell(self, lines: Sequence[str]) -> None:
         """Publish a placeholder."""
-        self.snapshots.publish(Snapshot(encode_jpeg(self._placeholder(*self._size, lines), self._quality)))
+        self.snapshots.publish(Snapshot(encode_jpeg(self._services.placeholder(*self._size, lines), self._quality)))
 
     def _publish(self, frame: Frame, analysis: Analysis) -> tuple[Frame, Once[np.ndarray]]:
         """Gives the frame as it may be shown, and that drawn upon."""
-        if self._prepare is not None:
-            frame = self._prepare(frame, analysis)
-        pictures = Pictures(frame, analysis, self._annotate, self._quality, self._clock)
+        if self._services.prepare is not None:
+            frame = self._services.prepare(frame, analysis)
+        pictures = Pictures(frame, analysis, self._services.draw, self._quality, self._clock)
         latency_ms = max(0.0, (self._clock.wall() - frame.captured_at) * 1000)
         self.snapshots.publish(Snapshot(pictures.annotated, frame, analysis, latency_ms, pictures.plain))
         return frame, pictures.drawn

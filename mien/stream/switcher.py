@@ -7,13 +7,12 @@ import itertools
 import logging
 import threading
 from collections.abc import Callable
-from typing import Any
 
-from mien.clock import Clock
 from mien.errors import MienError, SourceError
 from mien.sources import source_kind, source_name
 from mien.sources.base import Source
 from mien.stream.capture import Capture
+from mien.stream.config import Services, Timeouts
 from mien.stream.latest import Latest
 from mien.types import Frame, SourceStatus
 
@@ -23,10 +22,12 @@ log = logging.getLogger(__name__)
 class Feed:
     """One source at a time; `frames` has the newest frame, whichever source it is of.
 
-    spec: what to open first. rest_after_s: without `keep_awake` for so long the source is closed, until the next one;
-    None: never. needed: while it says so the source does not rest.
-    open_source, patience: how to open a source, and how patient to be with it, for which see
-    mien.stream.capture.Capture.
+    Args:
+        spec: The source to open first.
+        open_source: Opens a source, given its spec and a function that returns whether it is still wanted.
+        idle_after_s: Without `keep_awake` for so many seconds the source is closed until the next one; None: never.
+        services: Whose `clock` is used; while its `needed` returns True the source stays open.
+        timeouts: How long to wait for a source.
 
     Each opening begins a stream with a number of its own (Frame.stream). Frames of one stream never come after those
     of a later one: the source that is on its way out is not listened to any more.
@@ -37,17 +38,16 @@ class Feed:
         spec: str,
         open_source: Callable[[str, Callable[[], bool]], Source],
         *,
-        clock: Clock,
-        rest_after_s: float | None = None,
-        needed: Callable[[], bool] = lambda: False,
-        **patience: Any,
+        idle_after_s: float | None,
+        services: Services,
+        timeouts: Timeouts,
     ) -> None:
         self.frames: Latest[Frame] = Latest()
         self._open_source = open_source
-        self._clock = clock
-        self._rest_after_s = rest_after_s
-        self._needed = needed
-        self._patience = patience
+        self._idle_after_s = idle_after_s
+        self._services = services
+        self._clock = services.clock
+        self._timeouts = timeouts
         self._streams = itertools.count(1)
         self._changing = threading.Lock()  # held by who switches the source, lets it rest or wakes it
         self._lock = threading.Lock()  # guards the four below; nothing else is called with it held
@@ -55,7 +55,7 @@ class Feed:
         self._next: Capture | None = None  # takes over when it is open
         self._resting = False
         self._stopped = False
-        self._wanted_at_s = clock.monotonic()
+        self._wanted_at_s = self._clock.monotonic()
 
     def start(self) -> None:
         """Open the source; returns when it is open, for a URL at once. Raises what `open_source` raises.
@@ -119,10 +119,10 @@ class Feed:
     def watch(self) -> None:
         """Look whether the source hangs, should rest or should wake. To be called now and then, by one thread."""
         self._capture.watch()
-        if self._rest_after_s is None or self._stopped or not self._changing.acquire(blocking=False):
+        if self._idle_after_s is None or self._stopped or not self._changing.acquire(blocking=False):
             return
         try:
-            idle = self._clock.monotonic() - self._wanted_at_s >= self._rest_after_s and not self._needed()
+            idle = self._clock.monotonic() - self._wanted_at_s >= self._idle_after_s and not self._services.needed()
             if self._resting and not idle:
                 with contextlib.suppress(SourceError):  # stopped meanwhile
                     self._resume(self._capture)
@@ -149,7 +149,7 @@ class Feed:
     # --- changes
 
     def _make(self, spec: str, name: str) -> Capture:
-        return Capture(spec, name, self._open_source, self._begin, self._deliver, clock=self._clock, **self._patience)
+        return Capture(spec, name, self._open_source, self, self._services, self._timeouts)
 
     def _appoint(self, capture: Capture, *, at_once: bool) -> None:
         with self._lock:
@@ -176,13 +176,15 @@ class Feed:
 
     # --- called by captures, in their threads
 
-    def _begin(self, capture: Capture) -> int:
+    def begin(self, capture: Capture) -> int:
+        """Count a new stream, unless the capture has been replaced."""
         with self._lock:
             if capture is self._next:
                 self._capture, self._next = capture, None
             return next(self._streams) if capture is self._capture and not self._stopped else 0
 
-    def _deliver(self, capture: Capture, frame: Frame) -> None:
+    def deliver(self, capture: Capture, frame: Frame) -> None:
+        """Publish a frame, unless the capture has been replaced."""
         with self._lock:
             if capture is self._capture:
                 self.frames.publish(frame)
