@@ -43,7 +43,8 @@ def annotate(frame: Frame, analysis: Analysis) -> np.ndarray:
         _draw_face(canvas, face, unit)
     if not analysis.faces:
         margin = round(16 * unit)
-        _draw_label(canvas, "No face found", margin, canvas.shape[0] - margin, unit, BACKGROUND_BGR, LIGHT_BGR)
+        corner = (margin, canvas.shape[0] - margin)
+        _draw_label(canvas, "No face found", corner, unit, (BACKGROUND_BGR, LIGHT_BGR))
     return canvas
 
 
@@ -85,29 +86,36 @@ def _draw_face(canvas: np.ndarray, face: Face, unit: float) -> None:
     cv2.rectangle(canvas, (box.x, box.y), (box.x + box.w, box.y + box.h), color, thickness)
     number = "" if face.id is None else f"{face.id}  "
     text = f"{number}{face.label}{'?' if face.unsure else ''} {face.confidence * 100:.0f} %"
-    background, text_color = (BACKGROUND_BGR, LIGHT_BGR) if face.unsure else (color, DARK_BGR)
+    colors_bgr = (BACKGROUND_BGR, LIGHT_BGR) if face.unsure else (color, DARK_BGR)
     (text_w, _), _ = cv2.getTextSize(text, FONT, 1.0, 1)
     # Not wider than the box, so that labels of neighbouring faces do not overlap, but never too small to read.
     unit = max(0.45, min(unit, box.w / (0.8 * text_w + 14)))
-    _draw_label(canvas, text, box.x, box.y, unit, background, text_color)
+    _draw_label(canvas, text, (box.x, box.y), unit, colors_bgr)
 
 
 def _draw_label(
     canvas: np.ndarray,
     text: str,
-    left: int,
-    bottom: int,
+    corner: tuple[int, int],
     unit: float,
-    background_bgr: tuple[int, int, int],
-    text_bgr: tuple[int, int, int],
+    colors_bgr: tuple[tuple[int, int, int], tuple[int, int, int]],
 ) -> None:
-    """Draw text on a filled rectangle with this lower left corner, moved if it would leave the picture."""
+    """Draw text on a filled rectangle with this lower left corner, moved if it would leave the picture.
+
+    Args:
+        canvas: The picture drawn on: uint8 (height, width, 3), BGR.
+        text: One line of ASCII.
+        corner: (x, y) in pixels.
+        unit: Scale of text and margins; 1 in a picture of 720 pixels.
+        colors_bgr: Of the rectangle, and of the text.
+    """
+    background_bgr, text_bgr = colors_bgr
     scale = 0.8 * unit
     (text_w, text_h), below = cv2.getTextSize(text, FONT, scale, 1)
     pad = round(7 * unit)
     width, height = text_w + 2 * pad, text_h + below + pad
-    left = max(0, min(left, canvas.shape[1] - width))
-    top = max(0, min(bottom - height, canvas.shape[0] - height))
+    left = max(0, min(corner[0], canvas.shape[1] - width))
+    top = max(0, min(corner[1] - height, canvas.shape[0] - height))
     cv2.rectangle(canvas, (left, top), (left + width, top + height), background_bgr, cv2.FILLED)
     at = left + pad, top + height - below
     cv2.putText(canvas, text, at, FONT, scale, text_bgr, 1, cv2.LINE_AA)
