@@ -65,7 +65,7 @@ class Rig:
         return status
 
     def until_analysed(self, count):
-        wait_for(lambda: len(self.pipeline.seen) >= count and not self.camera._pulse.is_busy)
+        wait_for(lambda: len(self.pipeline.seen) >= count and not self.camera._health.is_busy)
 
     def snapshot(self, condition):
         """The first newest snapshot that fulfils the condition."""

@@ -152,9 +152,13 @@ class FakeFaceStream:
     def __init__(self, pipeline: FakePipeline) -> None:
         self.pipeline = pipeline
         self.deferred: Callable[[], object] | None = None
+        self.resets = 0
 
     def analyze(self, frame: Frame, time_s: float) -> Analysis:
         return self.pipeline.analyze(frame)
+
+    def reset(self) -> None:
+        self.resets += 1
 
     def detect_deferred(self) -> None:
         if self.deferred is not None:

@@ -63,7 +63,7 @@ def test_the_newest_frame_wins_while_the_analysis_is_busy(rig):
     assert busy.wait(PATIENCE_S)
     for _ in range(49):
         source.step()
-    wait_for(lambda: it.camera._feed.frames.peek()[0] == 50)  # nobody held the source up
+    wait_for(lambda: it.camera._switcher.frames.peek()[0] == 50)  # nobody held the source up
     go_on.set()
     it.until_analysed(2)
     assert it.pipeline.seen[0][2] == 0
@@ -296,7 +296,7 @@ def test_a_driver_that_always_hangs_does_not_fill_the_computer_with_threads(rig)
         it.clock.advance(11)
     for _ in range(20):
         it.clock.advance(11)
-        it.camera._feed.watch()
+        it.camera._switcher.watch()
     assert len(it.opener.specs) == 4
     assert threading.active_count() <= before + 4
     it.sources[0].release.set()  # one comes back: then a new try is made
@@ -391,12 +391,13 @@ def test_an_error_in_the_pipeline_is_told_logged_once_and_survived(rig, caplog):
     assert status.fps == 0
     it.snapshot(lambda found: found.frame is None)
     assert it.told[-1][1] == status.reason
-    wait_for(lambda: it.camera._feed.frames.peek()[0] == 4)
+    wait_for(lambda: it.camera._switcher.frames.peek()[0] == 4)
     it.pipeline.error = None
     source.step()
     it.until_analysed(2)
     assert it.until("live").reason is None
     assert caplog.text.count("a frame could not be analysed") == 1
+    assert it.streams[0].resets > 0, "what was known of faces is no use"
 
 
 def test_an_analysis_that_hangs_is_told(rig):
@@ -404,7 +405,7 @@ def test_an_analysis_that_hangs_is_told(rig):
     go_on = threading.Event()
     it.pipeline.analyze = lambda frame: go_on.wait(PATIENCE_S)
     it.camera.start()
-    wait_for(lambda: it.camera._pulse.is_busy)
+    wait_for(lambda: it.camera._health.is_busy)
     it.clock.advance(5)
     assert it.camera.status().reason == "the analysis of one frame takes longer than 5 s"
     go_on.set()
@@ -484,7 +485,7 @@ def test_opening_that_never_comes_back_is_an_error_at_the_start(stuck):
 
 def test_who_starts_late_finds_the_error_and_no_second_try_behind_its_back(rig):
     it = rig(DIED, FakeSource([FRAME]), backoff_s=(0, 0))
-    capture = it.camera._feed._capture
+    capture = it.camera._switcher._capture
 
     def woken_late(timeout=None):
         capture._change.release()
@@ -650,10 +651,10 @@ def test_the_annotated_video_is_saved_and_finished_when_the_source_ends(rig, tmp
     it.camera.start()
     for count in range(1, 4):
         source.step()
-        wait_for(lambda count=count: it.camera._screen.writer.written == count)
+        wait_for(lambda count=count: it.camera._publisher.writer.written == count)
     source.step()
     it.until("ended")
-    wait_for(lambda: it.camera._screen.writer.path is None)
+    wait_for(lambda: it.camera._publisher.writer.path is None)
     assert read_back(tmp_path / "out.mp4")[0] == pytest.approx([50, 100, 150], abs=4)
 
 
@@ -663,9 +664,9 @@ def test_after_the_end_another_source_is_saved_to_a_file_of_its_own(rig, tmp_pat
     it = rig(*sources, spec="a.mp4", save=tmp_path / "out.mp4", loop=False)
     it.camera.start()
     it.until("ended")
-    wait_for(lambda: it.camera._screen.writer.written == 1 and it.camera._screen.writer.path is None)
+    wait_for(lambda: it.camera._publisher.writer.written == 1 and it.camera._publisher.writer.path is None)
     it.camera.switch("b.mp4")
-    wait_for(lambda: it.camera._screen.writer.written == 2)
+    wait_for(lambda: it.camera._publisher.writer.written == 2)
     it.camera.stop()
     assert [read_back(tmp_path / name)[2] for name in ("out.mp4", "out-2.mp4")] == [(32, 24), (64, 48)]
 
@@ -722,7 +723,7 @@ def test_a_network_camera_that_closes_is_opened_again_for_real():
         camera = VideoCamera(f"{url}/video", FakePipeline(), timeouts=Timeouts(backoff_s=(0.01, 0.02), tick_s=0.01))
         with camera:
             first = wait_for(lambda: (found := camera.snapshots.peek()[1]) and found.frame and found)
-            wait_for(lambda: camera._feed._capture._opened >= 3)
+            wait_for(lambda: camera._switcher._capture._opened >= 3)
             wait_for(lambda: camera.snapshots.peek()[1] is not first)
         assert camera.status().state == "ended"
 

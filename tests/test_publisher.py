@@ -7,13 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from mien.stream.publisher import Once
+from mien.stream.publisher import Lazy
 from tests.patience import PATIENCE_S
 
 
 def test_it_is_made_when_asked_for_and_only_then():
     made = []
-    value = Once(lambda: made.append(1) or "value")
+    value = Lazy(lambda: made.append(1) or "value")
     assert made == []
     assert [value(), value()] == ["value", "value"]
     assert made == [1]
@@ -21,7 +21,7 @@ def test_it_is_made_when_asked_for_and_only_then():
 
 def test_all_who_ask_at_once_get_the_same():
     everybody = threading.Barrier(8)
-    value = Once(object)
+    value = Lazy(object)
 
     def ask(_):
         everybody.wait(PATIENCE_S)
@@ -33,7 +33,7 @@ def test_all_who_ask_at_once_get_the_same():
 
 def test_nothing_is_a_value_too():
     made = []
-    value = Once(lambda: made.append(1))
+    value = Lazy(lambda: made.append(1))
     assert value() is None
     assert value() is None
     assert made == [1]
@@ -48,7 +48,7 @@ def test_after_a_failure_it_is_tried_again():
             raise result
         return result
 
-    value = Once(make)
+    value = Lazy(make)
     with pytest.raises(ValueError, match="first"):
         value()
     assert value() == "second"
@@ -61,7 +61,7 @@ def test_what_it_was_made_of_is_let_go():
 
     pixels = Pixels()
     gone = weakref.ref(pixels)
-    value = Once(lambda pixels=pixels: len(str(pixels)))
+    value = Lazy(lambda pixels=pixels: len(str(pixels)))
     del pixels
     gc.collect()
     assert gone() is not None
@@ -72,7 +72,7 @@ def test_what_it_was_made_of_is_let_go():
 
 def test_it_says_how_long_it_took():
     ticks = iter((10.0, 10.5))
-    value = Once(lambda: 1, lambda: next(ticks))
+    value = Lazy(lambda: 1, lambda: next(ticks))
     assert value.took_ms == 0
     value()
     value()

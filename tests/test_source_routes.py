@@ -303,7 +303,7 @@ def test_streams_ask_as_long_as_somebody_takes_what_comes(client, fake_camera, p
 def test_a_source_that_rests_is_healthy(client, fake_camera) -> None:
     from mien.types import SourceStatus
 
-    fake_camera.current = SourceStatus("Webcam 0", "resting", "nobody watches")
+    fake_camera.current = SourceStatus("Webcam 0", "resting", "no viewers")
     answer = client.get("/healthz")
     assert (answer.status_code, answer.json) == (200, {"ok": True, "state": "resting", "reason": None})
     assert fake_camera.asked == 0

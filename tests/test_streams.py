@@ -12,7 +12,7 @@ import pytest
 
 import web.server
 from mien.stream.latest import Latest
-from mien.stream.publisher import Once
+from mien.stream.publisher import Lazy
 from mien.types import Snapshot
 from tests.patience import PATIENCE_S, scaled, wait_for
 from tests.web_fakes import free_port
@@ -98,7 +98,7 @@ def test_a_picture_nobody_looks_at_is_not_encoded_and_one_encoding_serves_all() 
     snapshots: Latest[Snapshot] = Latest()
 
     def publish(number: int) -> None:
-        pictures = (Once(lambda kind=kind: encoded.append((kind, number)) or b"jpeg") for kind in ("boxes", "plain"))
+        pictures = (Lazy(lambda kind=kind: encoded.append((kind, number)) or b"jpeg") for kind in ("boxes", "plain"))
         boxes, bare = pictures
         snapshots.publish(Snapshot(boxes, plain=bare))
 
@@ -126,7 +126,7 @@ def test_a_plain_part_has_picture_and_state_of_one_snapshot() -> None:
     snapshots: Latest[Snapshot] = Latest()
     stream = parts(snapshots, plain(state_json))
     ticks = iter((1.0, 1.25))
-    snapshots.publish(Snapshot(b"boxes", plain=Once(lambda: b"bare", lambda: next(ticks))))
+    snapshots.publish(Snapshot(b"boxes", plain=Lazy(lambda: b"bare", lambda: next(ticks))))
     assert next(stream) == BOUNDARY
     headers, _, body = next(stream).partition(b"\r\n\r\n")
     assert body == b"bare\r\n--frame\r\n"

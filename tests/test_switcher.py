@@ -181,7 +181,7 @@ def test_the_file_that_is_being_written_can_not_be_played_but_the_one_before_it(
     (tmp_path / "out.mp4").touch()
     it = rig(FakeSource([FRAME]), Flowing(), save=tmp_path / "out.mp4", spec="demo")
     watched(it)
-    wait_for(lambda: it.camera._screen.writer.path)
+    wait_for(lambda: it.camera._publisher.writer.path)
     with pytest.raises(SourceError, match=r"out-2\.mp4 is being written"):
         it.camera.switch(str(tmp_path / "." / "out-2.mp4"))
     assert it.opener.specs == ["demo"]
@@ -276,17 +276,17 @@ def test_nobody_watches_so_it_rests_and_wakes_when_somebody_does(rig):
     first, second = (Flowing(spec="2", name="Webcam 2") for _ in range(2))
     it = resting(rig, first, second, spec="auto")
     it.clock.advance(9.9)
-    it.camera._feed.watch()
+    it.camera._switcher.watch()
     assert it.camera.status().state == "live"
     it.clock.advance(0.2)
     status = it.until("resting")
-    assert (status.name, status.reason, status.retry_in_s) == ("Webcam 2", "nobody watches", None)
+    assert (status.name, status.reason, status.retry_in_s) == ("Webcam 2", "no viewers", None)
     assert first.closed.wait(PATIENCE_S)
     assert it.camera.in_use is None
     it.snapshot(lambda found: found.frame is None)
-    assert it.told == [["Webcam 2 rests", "it wakes when somebody watches"]]
+    assert it.told == [["Webcam 2 is idle", "it starts when somebody watches"]]
     it.clock.advance(3600)
-    it.camera._feed.watch()
+    it.camera._switcher.watch()
     assert it.opener.specs == ["auto"]
     it.camera.keep_awake()
     it.until("live")
@@ -351,7 +351,7 @@ def test_who_asks_in_time_keeps_it_awake(rig, keep):
         it.clock.advance(4)
         getattr(it.camera, keep)()
         it.clock.advance(4)
-        it.camera._feed.watch()
+        it.camera._switcher.watch()
         assert it.camera.status().state == "live"
     assert it.opener.specs == ["0"]
 
@@ -360,7 +360,7 @@ def test_what_needs_it_keeps_it_awake_and_wakes_it(rig):
     needed = [True]
     it = resting(rig, Flowing(), Flowing(), needed=lambda: needed[0])
     it.clock.advance(60)
-    it.camera._feed.watch()
+    it.camera._switcher.watch()
     assert it.camera.status().state == "live"
     needed[0] = False
     it.until("resting")
@@ -374,7 +374,7 @@ def test_some_never_rest(rig, tmp_path, options):
         options = {"save": tmp_path / options["save"]}
     it = resting(rig, Flowing(), **options)
     it.clock.advance(3600)
-    it.camera._feed.watch()
+    it.camera._switcher.watch()
     assert it.camera.status().state == "live"
     assert not it.sources[0].closed.is_set()
 
@@ -383,7 +383,7 @@ def test_a_source_that_ended_has_nothing_to_let_go(rig):
     it = resting(rig, FakeSource([FRAME, SourceEndedError("over")]))
     it.until("ended")
     it.clock.advance(60)
-    it.camera._feed.watch()
+    it.camera._switcher.watch()
     assert it.camera.status().state == "ended"
 
 
@@ -394,7 +394,7 @@ def test_a_source_that_does_not_come_back_is_not_tried_while_nobody_watches(rig)
     it.clock.advance(11)
     it.until("resting")
     it.clock.advance(3600)
-    it.camera._feed.watch()
+    it.camera._switcher.watch()
     assert it.opener.specs == ["0"]
     it.camera.keep_awake()
     it.until_reason("it died")

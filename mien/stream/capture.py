@@ -1,7 +1,4 @@
-"""Keeps a source open: reads it in a thread, and opens it again when it fails or hangs.
-
-Only the newest frame is kept, so delay can not grow. Nothing here looks into the pictures.
-"""
+"""Keeps a source open: reads it in a thread, and opens it again when it fails or hangs."""
 
 from __future__ import annotations
 
@@ -16,8 +13,8 @@ from mien.sources.base import Source
 from mien.stream.config import Services, Timeouts
 from mien.types import Frame, SourceState, SourceStatus
 
-MAX_STUCK = 4
-"""So many threads may hang inside a driver; then no more are started until one comes back."""
+MAX_HUNG_THREADS = 4
+"""While so many threads hang inside a driver, no further one is started."""
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +30,15 @@ class Receiver(Protocol):
 
 
 class Capture:
-    """One source, kept flowing from `start` to `stop`.
+    """Reads one source from `start` to `stop`, with back-off and a watchdog.
+
+    A read can block forever inside a driver. Its thread is then abandoned and another one takes over; if the first ever
+    returns, it closes its device and its frame is ignored. So each thread has a number, and only the thread with the
+    current number may change anything.
+
+        capture = Capture("0", "Webcam 0", open_source, receiver, Services(), Timeouts())
+        capture.start(background=False)
+        capture.watch()  # now and then
 
     Args:
         spec: The source to open, such as "0".
@@ -43,10 +48,6 @@ class Capture:
         receiver: Gets the frames.
         services: Whose `clock` and `cancelled` are used: once that returns True, `start` waits no longer.
         timeouts: How long to wait for the source.
-
-    A read can block for ever inside a driver. Its thread is then abandoned: another takes over, and should
-    the first ever return, it closes its device and its frame is ignored. So each thread carries a number,
-    and only the one whose number is current has a say.
     """
 
     def __init__(
@@ -67,29 +68,33 @@ class Capture:
         self._timeouts = timeouts
         self._stopping = threading.Event()
         self._change = threading.Condition()  # guards all below
-        self._current = 0  # number of the thread in charge
+        self._current = 0  # number of the current thread
         self._thread: threading.Thread | None = None
-        self._stuck: list[threading.Thread] = []
+        self._hung: list[threading.Thread] = []
         self._state: SourceState = "reconnecting"
         self._reason: str | None = "opening"
         self._error: MienError | None = None
         self._opened = 0
-        self._patient = False
+        self._background = False
         self._failures = 0
-        self._retry_at_s: float | None = None  # None: nobody waits, the thread opens or reads
+        self._retry_at_s: float | None = None  # None while the thread opens or reads the source
         self._reading = False
-        self._sign_of_life_s = 0.0
+        self._heartbeat_s = 0.0
 
-    def start(self, *, patient: bool) -> None:
-        """Start the thread. Patient: return at once, whatever comes. Else wait until the source is open.
+    def start(self, *, background: bool) -> None:
+        """Start the thread.
 
-        Raises, unless patient, what `open_source` raised, or SourceError after `open_within_s`.
+        Args:
+            background: Whether to return at once and keep trying, instead of waiting until the source is open.
+
+        Raises:
+            SourceError: Not in the background: what `open_source` raised, or that it took longer than `open_within_s`.
         """
         with self._change:
-            self._patient = patient
+            self._background = background
             deadline_s = self._clock.monotonic() + self._timeouts.open_within_s
             self._start_thread()
-            if patient:
+            if background:
                 return
             while not (self._opened or self._error or self._stopping.is_set() or self._cancelled()):
                 if self._clock.monotonic() >= deadline_s:
@@ -101,7 +106,7 @@ class Capture:
                 raise self._error
 
     def stop(self, timeout_s: float = 1.0) -> None:
-        """End the thread, which closes the source; one that hangs in a driver is left behind."""
+        """End the thread, which closes the source; a thread that hangs in a driver is abandoned after `timeout_s`."""
         self._stopping.set()
         with self._change:
             thread = self._thread
@@ -113,30 +118,30 @@ class Capture:
 
     @property
     def spec(self) -> str:
-        """What is opened: once it was open, what was found for `auto`."""
+        """The source to open; for `auto`, once it was open, the source that was found."""
         return self._spec
 
     def watch(self) -> None:
-        """Look whether the source hangs, and if so give the work to a new thread. To be called now and then."""
+        """Replace the thread if the source hangs; to be called regularly."""
         with self._change:
-            self._stuck = [thread for thread in self._stuck if thread.is_alive()]
+            self._hung = [thread for thread in self._hung if thread.is_alive()]
             if self._current == 0 or self._stopping.is_set() or self._state == "ended":
                 return
             if self._thread is None:
-                if len(self._stuck) < MAX_STUCK:
+                if len(self._hung) < MAX_HUNG_THREADS:
                     self._start_thread()
                 return
             if self._retry_at_s is not None:
                 return
             limit_s = self._timeouts.hang_after_s if self._reading else self._timeouts.open_within_s
-            if self._clock.monotonic() - self._sign_of_life_s >= limit_s:
-                self._stuck.append(self._thread)
+            if self._clock.monotonic() - self._heartbeat_s >= limit_s:
+                self._hung.append(self._thread)
                 self._thread = None
                 what = "gave no picture" if self._reading else "did not open"
                 self._fail(SourceError(f"{self._name} {what} for {limit_s:g} s"))
 
     def status(self) -> SourceStatus:
-        """What the source does now (fps is for others to fill in); retry_in_s is 0 while a try is under way."""
+        """The state of the source, without a frame rate; retry_in_s is 0 during an attempt to open it."""
         with self._change:
             retry_in_s = None
             if self._state == "reconnecting":
@@ -147,7 +152,7 @@ class Capture:
 
     def _start_thread(self) -> None:
         self._current += 1
-        self._sign_of_life_s = self._clock.monotonic()
+        self._heartbeat_s = self._clock.monotonic()
         self._reading = False
         thread = threading.Thread(target=self._run, args=(self._current,), name="capture", daemon=True)
         thread.start()
@@ -159,7 +164,7 @@ class Capture:
         self._failures += 1
         self._state, self._reason = "reconnecting", str(error)
         self._retry_at_s = self._clock.monotonic() + wait_s
-        if self._patient or self._opened:
+        if self._background or self._opened:
             log.warning("%s; next try in %g s", error, wait_s)
         else:
             self._error = error  # `start` is about to raise it
@@ -168,45 +173,45 @@ class Capture:
     # --- in the capture thread
 
     def _run(self, number: int) -> None:
-        while self._wait_until_due(number):
-            error = self._play(number)
+        while self._wait_for_retry(number):
+            error = self._read_source(number)
             if error is None:
                 return
             with self._change:
-                if not self._in_charge(number):
+                if not self._is_current(number):
                     return
                 self._fail(error)
 
-    def _in_charge(self, number: int) -> bool:
-        # With an error set, `start` is about to raise it: no thread may open the source behind its caller's back.
-        given_up = self._stopping.is_set() or self._error is not None
-        return number == self._current and self._thread is not None and not given_up
+    def _is_current(self, number: int) -> bool:
+        # With an error set, `start` is about to raise it: no thread may open the source after that.
+        cancelled = self._stopping.is_set() or self._error is not None
+        return number == self._current and self._thread is not None and not cancelled
 
     def _wanted(self, number: int) -> bool:
         with self._change:
-            return self._in_charge(number)
+            return self._is_current(number)
 
-    def _wait_until_due(self, number: int) -> bool:
-        """Wait out the back-off; false when the thread has to end."""
+    def _wait_for_retry(self, number: int) -> bool:
+        """Wait for the end of the back-off; False where the thread has to end."""
         with self._change:
-            while self._in_charge(number) and self._retry_at_s is not None:
+            while self._is_current(number) and self._retry_at_s is not None:
                 remaining_s = self._retry_at_s - self._clock.monotonic()
                 if remaining_s <= 0:
                     self._retry_at_s = None
                 else:
                     self._change.wait(min(remaining_s, self._timeouts.tick_s))
-            if not self._in_charge(number):
+            if not self._is_current(number):
                 return False
             self._reading = False
-            self._sign_of_life_s = self._clock.monotonic()
+            self._heartbeat_s = self._clock.monotonic()
             return True
 
-    def _play(self, number: int) -> MienError | None:
-        """Open the source and read it until it fails (the error), or ends or is not wanted any more (None)."""
+    def _read_source(self, number: int) -> MienError | None:
+        """Open the source and read it: until it fails, returns the error; until it ends or is not wanted, None."""
         source: Source | None = None
         try:
             source = self._open_source(self._spec, lambda: self._wanted(number))
-            stream = self._note_open(number, source)
+            stream = self._begin_stream(number, source)
             while stream and self._publish(number, replace(source.read(), stream=stream), source.state):
                 pass
         except SourceEndedError as error:
@@ -224,32 +229,32 @@ class Capture:
     def _close(self, source: Source) -> None:
         try:
             source.close()
-        except Exception:  # nothing more can be done for it, and the next try is under way
+        except Exception:  # nothing more can be done; the next attempt follows
             log.exception("%s could not be closed", self._name)
 
-    def _note_open(self, number: int, source: Source) -> int:
-        """Remember what was opened; the stream's number, 0 for a thread that was abandoned meanwhile."""
+    def _begin_stream(self, number: int, source: Source) -> int:
+        """Note that the source is open; returns the number of the stream, 0 if the thread has been abandoned."""
         with self._change:
-            stream = self._receiver.begin(self) if self._in_charge(number) else 0
+            stream = self._receiver.begin(self) if self._is_current(number) else 0
             if stream == 0:
                 return 0
-            # What `auto` found is what is opened next time, and keeps its name: a lost webcam shall not turn into the
-            # demo, nor "Demo (no webcam found)" into another source, with which the page would begin anew.
+            # Next time the source that `auto` found is opened, under the same name: a lost webcam must not become the
+            # demo, and "Demo (no webcam found)" no other source, for which the page would start anew.
             if source.spec != self._spec:
                 self._name, self._spec = source.name, source.spec
             self._opened += 1
             if self._opened == 1:
-                self._state, self._reason = source.state, None  # opened again, it has yet to show that it works
+                self._state, self._reason = source.state, None  # later it counts as working with its first frame
             self._reading = True
-            self._sign_of_life_s = self._clock.monotonic()
+            self._heartbeat_s = self._clock.monotonic()
             self._change.notify_all()
             return stream
 
     def _publish(self, number: int, frame: Frame, state: SourceState) -> bool:
         with self._change:
-            if not self._in_charge(number):
+            if not self._is_current(number):
                 return False
-            self._sign_of_life_s = self._clock.monotonic()
+            self._heartbeat_s = self._clock.monotonic()
             self._state, self._reason = state, None
             self._failures = 0
             self._receiver.deliver(self, frame)
@@ -257,6 +262,6 @@ class Capture:
 
     def _end(self, number: int, reason: str) -> None:
         with self._change:
-            if self._in_charge(number):
+            if self._is_current(number):
                 self._state, self._reason = "ended", reason
                 self._change.notify_all()

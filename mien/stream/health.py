@@ -1,4 +1,4 @@
-"""How the analysis goes: its rate, what is amiss, and what viewers are told while no frames flow."""
+"""How the analysis is doing: its frame rate, its faults, and when viewers need a placeholder instead of frames."""
 
 from __future__ import annotations
 
@@ -13,12 +13,16 @@ from mien.clock import Clock
 from mien.types import SourceState, SourceStatus
 
 FPS_WINDOW_S = 2.0
+PLACEHOLDER_EVERY_S = 0.5
 
-EVERY_S = 0.5
 
+class Health:
+    """Frame rate and faults of the analysis: written by the inference thread, read by all.
 
-class Pulse:
-    """Kept by the thread that analyses, read by all. hang_after_s: an analysis that takes longer is told."""
+    Args:
+        clock: Where the time comes from.
+        hang_after_s: An analysis of one frame that takes longer counts as a fault.
+    """
 
     def __init__(self, clock: Clock, hang_after_s: float) -> None:
         self._clock = clock
@@ -26,7 +30,7 @@ class Pulse:
         self._lock = threading.Lock()  # guards all below
         self._analysed_at_s: deque[float] = deque()
         self._busy_since_s: float | None = None
-        self._trouble: str | None = None
+        self._fault: str | None = None
 
     @property
     def is_busy(self) -> bool:
@@ -35,75 +39,75 @@ class Pulse:
 
     @contextmanager
     def busy(self) -> Iterator[None]:
-        """Around the analysis of one frame."""
+        """A context for the analysis of one frame."""
         self._busy_since_s = self._clock.monotonic()
         try:
             yield
         finally:
             self._busy_since_s = None
 
-    def beat(self) -> bool:
-        """A frame was analysed; true where that had failed before."""
+    def succeeded(self) -> bool:
+        """Note that a frame was analysed; returns whether this ends a fault."""
         now_s = self._clock.monotonic()
         with self._lock:
-            recovered, self._trouble = self._trouble is not None, None
+            recovered, self._fault = self._fault is not None, None
             self._analysed_at_s.append(now_s)
             while self._analysed_at_s[0] <= now_s - FPS_WINDOW_S:
                 self._analysed_at_s.popleft()
         return recovered
 
-    def fail(self, trouble: str) -> bool:
-        """A frame could not be analysed; true where all was well before."""
+    def failed(self, fault: str) -> bool:
+        """Note that a frame could not be analysed; returns whether this begins a fault."""
         with self._lock:
-            new, self._trouble = self._trouble is None, trouble
+            new, self._fault = self._fault is None, fault
         return new
 
     def complete(self, status: SourceStatus) -> SourceStatus:
-        """The status of a source with the rate, or with what keeps its frames from being shown."""
+        """Add the frame rate to the status of a source, or the fault that keeps its frames from being shown."""
         now_s = self._clock.monotonic()
         with self._lock:
             recent = sum(at_s > now_s - FPS_WINDOW_S for at_s in self._analysed_at_s)
-            trouble, busy_since_s = self._trouble, self._busy_since_s
+            fault, busy_since_s = self._fault, self._busy_since_s
         if busy_since_s is not None and now_s - busy_since_s >= self._hang_after_s:
-            trouble = f"the analysis of one frame takes longer than {self._hang_after_s:g} s"
-        if trouble is not None and status.reason is None:
-            return replace(status, state="reconnecting", reason=trouble, fps=0.0)
+            fault = f"the analysis of one frame takes longer than {self._hang_after_s:g} s"
+        if fault is not None and status.reason is None:
+            return replace(status, state="reconnecting", reason=fault, fps=0.0)
         return replace(status, fps=recent / FPS_WINDOW_S)
 
 
-class Notices:
-    """Says when a placeholder is due: at once when frames stop, then twice a second, as it counts down to the next try.
+class PlaceholderSchedule:
+    """When to publish which placeholder: at once when frames stop, then twice a second, for the countdown to a retry.
 
-    A source that rests is told of once. When it starts or wakes it has half a second to bring its first frame.
+    An idle source gets a single placeholder. A source that starts or wakes up has half a second for its first frame.
     """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._told_at_s: float | None = None
+        self._published_at_s: float | None = None
         self._state: SourceState | None = None
 
     def starting(self) -> None:
-        """A source begins: it needs no placeholder for the first half second."""
-        self._told_at_s = self._clock.monotonic()
+        """A source starts: no placeholder for half a second."""
+        self._published_at_s = self._clock.monotonic()
 
     def flowing(self) -> None:
-        """A frame was shown: should they stop now, viewers learn it at once."""
-        self._told_at_s = None
+        """A frame was published: if frames stop now, a placeholder follows at once."""
+        self._published_at_s = None
 
-    def due(self, status: SourceStatus) -> list[str] | None:
-        """The lines to show now; None where there is nothing to tell, or it is too early."""
+    def pending(self, status: SourceStatus) -> list[str] | None:
+        """The lines of the placeholder to publish now; None where none is needed, or not yet."""
         before, self._state = self._state, status.state
         if status.reason is None:
-            self._told_at_s = None
+            self._published_at_s = None
             return None
         if status.state == "resting":
             return None if before == "resting" else _lines(status)
         if before == "resting":
             self.starting()
         now_s = self._clock.monotonic()
-        if self._told_at_s is not None and now_s - self._told_at_s < EVERY_S:
+        if self._published_at_s is not None and now_s - self._published_at_s < PLACEHOLDER_EVERY_S:
             return None
-        self._told_at_s = now_s
+        self._published_at_s = now_s
         return _lines(status)
 
 
@@ -111,7 +115,7 @@ def _lines(status: SourceStatus) -> list[str]:
     if status.state == "ended":
         return [f"{status.name} has ended"]
     if status.state == "resting":
-        return [f"{status.name} rests", "it wakes when somebody watches"]
+        return [f"{status.name} is idle", "it starts when somebody watches"]
     lines = [f"Waiting for {status.name}", status.reason or ""]
     if status.retry_in_s is not None:
         lines.append(f"next try in {math.ceil(status.retry_in_s)} s" if status.retry_in_s > 0 else "trying now")

@@ -1,4 +1,4 @@
-"""One writer, any number of readers, and no reader can slow the writer."""
+"""One writer, any number of readers, and no reader can slow the writer down."""
 
 from __future__ import annotations
 
@@ -10,10 +10,14 @@ T = TypeVar("T")
 
 
 class Latest(Generic[T]):
-    """The newest value and its sequence number (1, 2, 3, ...); older values are gone.
+    """The newest value and its sequence number (1, 2, 3, ...); thread-safe.
 
-    A reader remembers the number it saw last and waits for a higher one, so a slow reader skips
-    values and a fast one sees each once.
+    Older values are dropped, so there is no backpressure. A reader remembers the sequence number it read last and waits
+    for a higher one, so a slow reader skips values and a fast reader gets each once.
+
+        latest: Latest[str] = Latest()
+        latest.publish("hello")
+        sequence, value = latest.wait(after=0, timeout_s=1.0)
     """
 
     def __init__(self) -> None:
@@ -23,7 +27,7 @@ class Latest(Generic[T]):
         self._closed = False
 
     def publish(self, value: T) -> int:
-        """Replace the value, wake every waiting reader, return the new sequence number."""
+        """Replace the value, wake all waiting readers, and return the new sequence number."""
         with self._condition:
             self._value = value
             self._sequence += 1
@@ -31,7 +35,7 @@ class Latest(Generic[T]):
             return self._sequence
 
     def close(self) -> None:
-        """Wake every reader for the last time: from now on `wait` returns at once."""
+        """Wake all readers for the last time: from now on `wait` returns at once."""
         with self._condition:
             self._closed = True
             self._condition.notify_all()
@@ -47,9 +51,14 @@ class Latest(Generic[T]):
             return self._sequence, self._value
 
     def wait(self, after: int, timeout_s: float) -> tuple[int, T | None]:
-        """The newest (sequence, value) as soon as its number is higher than `after`.
+        """Wait for a newer value.
 
-        After `timeout_s` seconds, or once closed, the newest there is, which may be the one already seen.
+        Args:
+            after: The sequence number read last.
+            timeout_s: How long to wait, in seconds.
+
+        Returns:
+            The newest sequence number and value: newer than `after`, unless the time-out ended or the writer closed.
         """
         deadline = time.monotonic() + timeout_s
         with self._condition:

@@ -1,4 +1,4 @@
-"""The frames of whatever source is chosen: it can be switched for another, and rests while nobody wants it."""
+"""The frames of the selected source, which can be replaced at any time and is released while nobody watches."""
 
 from __future__ import annotations
 
@@ -19,8 +19,15 @@ from mien.types import Frame, SourceStatus
 log = logging.getLogger(__name__)
 
 
-class Feed:
-    """One source at a time; `frames` has the newest frame, whichever source it is of.
+class Switcher:
+    """One source at a time; `frames` has its newest frame. There is no queue, so that the delay cannot grow.
+
+    Each time a source is opened, a stream with a new number begins (`Frame.stream`). Frames of a stream never come
+    after those of a later one: as soon as a source is replaced, its frames are ignored.
+
+        switcher = Switcher("demo", open_source, idle_after_s=10, services=Services(), timeouts=Timeouts())
+        switcher.start()
+        sequence, frame = switcher.frames.wait(after=0, timeout_s=1.0)
 
     Args:
         spec: The source to open first.
@@ -28,9 +35,6 @@ class Feed:
         idle_after_s: Without `keep_awake` for so many seconds the source is closed until the next one; None: never.
         services: Whose `clock` is used; while its `needed` returns True the source stays open.
         timeouts: How long to wait for a source.
-
-    Each opening begins a stream with a number of its own (Frame.stream). Frames of one stream never come after those
-    of a later one: the source that is on its way out is not listened to any more.
     """
 
     def __init__(
@@ -49,31 +53,32 @@ class Feed:
         self._clock = services.clock
         self._timeouts = timeouts
         self._streams = itertools.count(1)
-        self._changing = threading.Lock()  # held by who switches the source, lets it rest or wakes it
-        self._lock = threading.Lock()  # guards the four below; nothing else is called with it held
+        self._changing = threading.Lock()  # held while the source is switched, released or reopened
+        self._lock = threading.Lock()  # guards the four below; no foreign code runs while it is held
         self._capture = self._make(spec, source_name(spec))
-        self._next: Capture | None = None  # takes over when it is open
-        self._resting = False
+        self._next: Capture | None = None  # replaces the current one once it is open
+        self._idle = False
         self._stopped = False
         self._wanted_at_s = self._clock.monotonic()
 
     def start(self) -> None:
-        """Open the source; returns when it is open, for a URL at once. Raises what `open_source` raises.
+        """Open the source; returns when it is open, for a URL at once. For `auto`, the demo replaces webcams that hang.
 
-        For `auto` the demo takes the place of webcams that hang.
+        Raises:
+            SourceMissingError, SourceError: The source cannot be opened.
         """
         self.keep_awake()
         try:
-            self._capture.start(patient=source_kind(self._capture.spec) == "url")
+            self._capture.start(background=source_kind(self._capture.spec) == "url")
         except SourceError as error:
             if self._capture.spec != "auto":
                 raise
-            log.info("the demo takes its place: %s", error)
-            self._appoint(self._make("demo", source_name("demo")), at_once=True)
-            self._capture.start(patient=False)
+            log.info("using the demo instead: %s", error)
+            self._install(self._make("demo", source_name("demo")), at_once=True)
+            self._capture.start(background=False)
 
     def stop(self, timeout_s: float = 1.0) -> None:
-        """Close the source for good, and `frames`. One that hangs in a driver is left behind."""
+        """Close the source and `frames` for good; a source that hangs in a driver is abandoned after `timeout_s`."""
         with self._lock:
             self._stopped = True
             captures = [self._capture, self._next]
@@ -83,33 +88,35 @@ class Feed:
         self.frames.close()
 
     def keep_awake(self) -> None:
-        """Somebody wants frames: wake it if it rests, and put off the next rest. Returns at once."""
+        """Note that somebody watches: an idle source is reopened, and `idle_after_s` starts anew. Returns at once."""
         self._wanted_at_s = self._clock.monotonic()
 
     def switch(self, spec: str) -> None:
-        """Show another source from now on; returns when it is open.
+        """Replace the source; returns when the new one is open.
 
-        It is opened before the present one is closed, so that where it fails all goes on as it was. But a webcam is let
-        go of first (it may be the same one, or share a USB bus), and is taken back where the other fails.
-        Raises SourceMissingError or SourceError where the new one can not be opened.
+        It is opened before the current one is closed, so that nothing changes if it fails. But a webcam is released
+        before another one is opened (it may be the same one, or share a USB bus), and reopened if that fails.
+
+        Raises:
+            SourceMissingError, SourceError: The new source cannot be opened.
         """
         new = self._make(spec, source_name(spec))
         with self._changing:
             old = self._capture
-            let_go = not self._resting and _share_a_device(old.spec, spec)
-            self._appoint(new, at_once=let_go)
+            release_first = not self._idle and _share_a_device(old.spec, spec)
+            self._install(new, at_once=release_first)
             try:
-                if let_go:
+                if release_first:
                     old.stop()
-                new.start(patient=False)
+                new.start(background=False)
             except MienError:
                 with self._lock:
                     self._next = None
-                if let_go:
-                    self._resume(old)
+                if release_first:
+                    self._reopen(old)
                 raise
             with self._lock:
-                self._resting = False
+                self._idle = False
             self.keep_awake()
             old.stop()
         if self._stopped:
@@ -117,41 +124,43 @@ class Feed:
             raise SourceError("the camera is stopped")
 
     def watch(self) -> None:
-        """Look whether the source hangs, should rest or should wake. To be called now and then, by one thread."""
+        """Restart a source that hangs, release or reopen it as needed; to be called regularly by one thread."""
         self._capture.watch()
         if self._idle_after_s is None or self._stopped or not self._changing.acquire(blocking=False):
             return
         try:
-            idle = self._clock.monotonic() - self._wanted_at_s >= self._idle_after_s and not self._services.needed()
-            if self._resting and not idle:
+            unwatched = (
+                self._clock.monotonic() - self._wanted_at_s >= self._idle_after_s and not self._services.needed()
+            )
+            if self._idle and not unwatched:
                 with contextlib.suppress(SourceError):  # stopped meanwhile
-                    self._resume(self._capture)
-            elif idle and not self._resting and self._capture.status().state != "ended":
-                self._rest()
+                    self._reopen(self._capture)
+            elif unwatched and not self._idle and self._capture.status().state != "ended":
+                self._release()
         finally:
             self._changing.release()
 
     @property
-    def resting(self) -> bool:
-        """Whether the source is closed because nobody wants it."""
-        return self._resting
+    def idle(self) -> bool:
+        """Whether the source is released because nobody watches."""
+        return self._idle
 
     @property
     def spec(self) -> str | None:
-        """What is open, so not for anybody else to open; None while it rests."""
-        return None if self._resting else self._capture.spec
+        """The source that is open, such as "0"; None while it is idle."""
+        return None if self._idle else self._capture.spec
 
     def status(self) -> SourceStatus:
-        """What the source does now."""
+        """The state of the source."""
         status = self._capture.status()
-        return SourceStatus(status.name, "resting", "nobody watches") if self._resting else status
+        return SourceStatus(status.name, "resting", "no viewers") if self._idle else status
 
     # --- changes
 
     def _make(self, spec: str, name: str) -> Capture:
         return Capture(spec, name, self._open_source, self, self._services, self._timeouts)
 
-    def _appoint(self, capture: Capture, *, at_once: bool) -> None:
+    def _install(self, capture: Capture, *, at_once: bool) -> None:
         with self._lock:
             if self._stopped:
                 raise SourceError("the camera is stopped")
@@ -160,19 +169,19 @@ class Feed:
             else:
                 self._next = capture
 
-    def _resume(self, old: Capture) -> None:
-        """Open again what was open before, and keep trying."""
+    def _reopen(self, old: Capture) -> None:
+        """Open the source of an earlier capture again, and keep trying."""
         again = self._make(old.spec, old.status().name)
-        self._appoint(again, at_once=True)
-        again.start(patient=True)
+        self._install(again, at_once=True)
+        again.start(background=True)
         with self._lock:
-            self._resting = False
+            self._idle = False
 
-    def _rest(self) -> None:
+    def _release(self) -> None:
         with self._lock:
-            self._resting = True
+            self._idle = True
         self._capture.stop()
-        log.info("nobody watches: %s rests", self._capture.status().name)
+        log.info("no viewers: %s is released", self._capture.status().name)
 
     # --- called by captures, in their threads
 
