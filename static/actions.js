@@ -1,15 +1,15 @@
-// The bar of actions and its keys. Some act on this browser alone, some on the program for everybody: the sheet says which.
+// The toolbar and its shortcuts. Some actions affect only this browser, others the program and all viewers.
 
 import { hasPicture, pictureFile, setMirrored } from "./canvas.js";
 import { $, nameControl, note, saveFile, setText, stamp } from "./dom.js";
 import { startHeat, stopHeat } from "./gradcam.js";
-import { tell } from "./server.js";
+import { postJson } from "./server.js";
 import { TEXT } from "./texts.js";
 
-/** What the user has set, and what the program said last; null: nothing yet. */
+/** What the user has set, and what the program reported last; null if nothing yet. */
 export const actions = { paused: false, mirrored: false, heat: false, privacy: null, recording: null, saving: null };
 
-/** Whether faces must not be seen: also until the program has said that they may be. */
+/** Whether faces must be pixelated: also until the program has reported that they need not be. */
 export const isPrivate = () => actions.privacy !== false;
 
 let page = null; // {onPause, onPrivacy, isLive, isWatched}
@@ -18,7 +18,7 @@ const press = (id, on) => {
   if ($(id).getAttribute("aria-pressed") !== String(on)) $(id).setAttribute("aria-pressed", String(on));
 };
 
-// ---- in this browser alone
+// ---- in this browser only
 
 export function setPaused(paused) {
   actions.paused = paused;
@@ -61,9 +61,9 @@ function toggleHelp() {
   else $("help").showModal();
 }
 
-// ---- in the program, for everybody who watches
+// ---- in the program, for all viewers
 
-/** What the program does now, as a state or the answer to a request says; without a word nothing has changed. */
+/** Display recording, privacy mode and saving as reported in a state or an answer; missing fields are unchanged. */
 export function showProgram({ recording, privacy, saving }) {
   if (saving !== undefined) showSaving(saving);
   if (privacy !== undefined && privacy !== actions.privacy) {
@@ -81,7 +81,7 @@ export function showProgram({ recording, privacy, saving }) {
   $("csv").hidden = !recording.name;
 }
 
-/** Who is filmed must learn that the video is kept. saving: null where the program was not asked to keep it. */
+/** People in front of the camera must know that video is saved. saving: null if the program saves none. */
 function showSaving(saving) {
   const error = saving?.error;
   if (error && actions.saving && !actions.saving.error) note(TEXT.video.broke(error));
@@ -98,9 +98,10 @@ async function toggleRecord() {
   if (on && !page.isLive()) note(TEXT.recordsSource);
   const rows = actions.recording?.rows ?? 0;
   try {
-    const answer = await tell("/api/record", { on });
+    const answer = await postJson("/api/record", { on });
     showProgram(answer);
-    if (page.isLive()) note(on ? TEXT.recordingOn(answer.recording.name) : TEXT.recordingOff(answer.recording.rows ?? rows));
+    if (!page.isLive()) return;
+    note(on ? TEXT.recordingOn(answer.recording.name) : TEXT.recordingOff(answer.recording.rows ?? rows));
   } catch (error) {
     note(TEXT.notDone(error.message));
   }
@@ -108,7 +109,7 @@ async function toggleRecord() {
 
 async function togglePrivacy() {
   try {
-    showProgram(await tell("/api/privacy", { on: !actions.privacy }));
+    showProgram(await postJson("/api/privacy", { on: !actions.privacy }));
     note(actions.privacy ? TEXT.privacyOn : TEXT.privacyOff);
   } catch (error) {
     note(TEXT.notDone(error.message));
@@ -128,7 +129,7 @@ const BUTTONS = {
   "help-close": toggleHelp,
 };
 
-/** Buttons and keys; each button's key is in its data-key. */
+/** Bind buttons and shortcuts; each button's key is its data-key. */
 export function bindActions(callbacks) {
   page = callbacks;
   const keys = new Map([[" ", togglePause]]);
@@ -139,9 +140,9 @@ export function bindActions(callbacks) {
   document.addEventListener("keydown", (event) => {
     const key = event.key.length === 1 ? event.key.toLowerCase() : "";
     if (!keys.has(key) || event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (!$("shortcuts").checked) return; // who speaks to the computer presses letters unawares
+    if (!$("shortcuts").checked) return; // speech input may press letters unintentionally
     if (event.target.closest("input:not([type=range]), textarea, select")) return;
-    if (key === " " && event.target.closest("button, a, [tabindex], input")) return; // there the space bar has its own use
+    if (key === " " && event.target.closest("button, a, [tabindex], input")) return; // it has its own function there
     if ($("help").open && key !== "?") return;
     event.preventDefault();
     keys.get(key)();

@@ -2,15 +2,15 @@
 
 import { actions, bindActions, isPrivate, setHeat, setPaused, showProgram } from "./actions.js";
 import { BrowserCamera } from "./browser_camera.js";
-import { coverShown, drawOverlay, hasPicture, look, showNotice, showPicture } from "./canvas.js";
+import { coverShown, display, drawOverlay, hasPicture, showNotice, showPicture } from "./canvas.js";
 import { onThemeChange } from "./colors.js";
 import { $, fillTexts } from "./dom.js";
 import { onChoose, showFaces } from "./face_cards.js";
 import { announce, hintFor, showBadge, showBanner, showHeader, showHint, showNothing } from "./header.js";
 import { History } from "./history.js";
 import { Cover } from "./privacy.js";
-import { Live } from "./program_stream.js";
-import { ask } from "./server.js";
+import { ProgramStream } from "./program_stream.js";
+import { fetchJson } from "./server.js";
 import { showSession } from "./session_summary.js";
 import { bindSources } from "./sources.js";
 import { TEXT } from "./texts.js";
@@ -73,7 +73,7 @@ function showFrame(picture, state, hide = null) {
 
 // ---- the program's own source
 
-const live = new Live({
+const live = new ProgramStream({
   onFrame: showFrame,
   onState: show,
   onFull() {
@@ -84,7 +84,7 @@ const live = new Live({
     lost();
     showNotice(TEXT.away);
   },
-  onFound() {
+  onRestored() {
     showBanner("");
     showNotice(TEXT.waiting);
   },
@@ -195,7 +195,7 @@ function followProgram() {
 
 async function askProgram() {
   if (document.hidden) return;
-  const program = await ask("/api/controls").catch(() => null); // unlike the state, this lets the source rest
+  const program = await fetchJson("/api/controls").catch(() => null); // unlike the state, this lets the source rest
   if (program && isApart()) showProgram(program);
 }
 
@@ -242,8 +242,8 @@ onChoose((id) => {
 });
 $("back").addEventListener("click", goLive);
 $("threshold").addEventListener("input", () => {
-  look.threshold = $("threshold").valueAsNumber / 100;
-  $("threshold-value").textContent = TEXT.percent(look.threshold);
+  display.threshold = $("threshold").valueAsNumber / 100;
+  $("threshold-value").textContent = TEXT.percent(display.threshold);
   drawOverlay();
   if (newest) showFaces(newest.faces, { chosenId: view === "images" ? null : timeline.face });
 });
@@ -252,7 +252,7 @@ document.addEventListener("visibilitychange", wake);
 // A token in the address has done its work: it need not be seen, copied or kept in the history.
 if (new URLSearchParams(location.search).has("token")) window.history.replaceState(null, "", location.pathname);
 
-look.threshold = $("threshold").valueAsNumber / 100;
-$("threshold-value").textContent = TEXT.percent(look.threshold);
+display.threshold = $("threshold").valueAsNumber / 100;
+$("threshold-value").textContent = TEXT.percent(display.threshold);
 showSession(history, { force: true });
 wake();

@@ -1,7 +1,7 @@
 // This browser's camera: one frame at a time goes to the program, and is shown with its answer.
 
 import { newName, pause } from "./dom.js";
-import { ask } from "./server.js";
+import { fetchJson } from "./server.js";
 import { TEXT } from "./texts.js";
 
 const WANTED = { width: { ideal: 640 }, height: { ideal: 480 }, frameRate: { ideal: 30 } };
@@ -82,7 +82,7 @@ export class BrowserCamera {
       const taken = performance.now();
       if (!series || taken - series.at > SERIES_MS) series = { key: newName(), shift: this.lastFace, at: taken, newScene: true };
       try {
-        const answer = await ask(`/api/analyze?track=${series.key}`, {
+        const answer = await fetchJson(`/api/analyze?track=${series.key}`, {
           method: "POST",
           headers: { "Content-Type": "image/jpeg" },
           body: await this.#take(),

@@ -1,8 +1,8 @@
-// The seven expressions in their one order, each with one colour everywhere.
+// The seven expressions in fixed order, and the colour of each.
 
 export const EXPRESSIONS = ["angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"];
 
-/** On a picture, whatever the theme: light enough to carry dark text. The same as in mien/images/draw.py. */
+/** Colours on a picture, in both themes: light enough for dark text. The same as in mien/images/draw.py. */
 export const ON_PICTURE = {
   angry: "#e86a17",
   disgust: "#1fb386",
@@ -17,7 +17,7 @@ export const INK = "#101418";
 
 let themed = null;
 
-/** The theme's own: lines, bars and texts, read from the style sheet. */
+/** Colours of lines, bars and texts in the current theme, read from the style sheet. */
 export function theme() {
   if (!themed) {
     const style = getComputedStyle(document.documentElement);

@@ -3,23 +3,23 @@
 import { TEXT } from "./texts.js";
 
 const NOTE_MS = 4000;
-const REVOKE_MS = 10000; // a download that has begun keeps its data
+const REVOKE_MS = 10000; // by then the download has started
 
 export const $ = (id) => document.getElementById(id);
 
 export const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Touch an element only where something changes: each change costs a layout. */
+/** Write only on change: each write triggers a layout. */
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-/** A copy of what a <template> holds. */
+/** A copy of a <template>'s content. */
 export function cloneOf(id) {
   return $(id).content.firstElementChild.cloneNode(true);
 }
 
-/** Put in the texts: data-text is what an element says, data-title its tooltip, data-name what a control is called. */
+/** Fill in texts: data-text, data-title and data-name are keys of an element's text, tooltip and name. */
 export function fillTexts(root = document) {
   for (const element of root.querySelectorAll("[data-text]")) element.textContent = TEXT.page[element.dataset.text];
   for (const element of root.querySelectorAll("[data-title]")) element.title = TEXT.page[element.dataset.title];
@@ -27,7 +27,7 @@ export function fillTexts(root = document) {
   for (const template of root.querySelectorAll("template")) fillTexts(template.content);
 }
 
-/** A name for screen readers, and a tooltip with the shortcut where there is one. */
+/** Set the name for screen readers, and a tooltip with the shortcut if there is one. */
 export function nameControl(element, name) {
   const { key } = element.dataset;
   element.setAttribute("aria-label", name);
@@ -37,7 +37,7 @@ export function nameControl(element, name) {
 
 let noteTimer = 0;
 
-/** One line over the picture that goes away by itself. */
+/** Show one line over the picture for a few seconds. */
 export function note(text) {
   $("note").textContent = text;
   $("note").hidden = false;
@@ -45,7 +45,7 @@ export function note(text) {
   noteTimer = setTimeout(() => ($("note").hidden = true), NOTE_MS);
 }
 
-/** Give the user a file; nothing leaves the browser. */
+/** Save a file for the user; nothing leaves the browser. */
 export function saveFile(blob, name) {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(blob);
@@ -55,10 +55,10 @@ export function saveFile(blob, name) {
   note(TEXT.saved(name));
 }
 
-/** Such as 2026-01-31T12-00-00, which every file system takes. */
+/** The time as 2026-01-31T12-00-00, valid in file names everywhere. */
 export const stamp = () => new Date().toISOString().slice(0, 19).replaceAll(":", "-");
 
-/** A name nobody else has: 16 characters, as /api/analyze wants a key. */
+/** A random name of 16 characters, valid as a key of /api/analyze. */
 export function newName() {
   const bytes = crypto.getRandomValues(new Uint8Array(8));
   return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");

@@ -1,18 +1,18 @@
-// The list of faces: a card for each, with its picture, its label and seven bars in their fixed order.
+// The list of faces: a card for each, with thumbnail, label and seven bars in fixed order.
 
-import { drawThumbnail, hasPicture, look } from "./canvas.js";
+import { display, drawThumbnail, hasPicture } from "./canvas.js";
 import { $, cloneOf, setText } from "./dom.js";
 import { TEXT } from "./texts.js";
 
-const THUMBNAIL_MS = 200; // five a second: a thumbnail is to be recognised, not watched
-const BARS_MS = 60; // eased over 120 ms, so that nobody sees the difference to 30 changes a second
+const THUMBNAIL_MS = 200; // five per second suffice to recognise a face
+const BARS_MS = 60; // eased over 120 ms, which looks the same as 30 updates per second
 
 const list = $("faces");
 let chosen = null;
 
 /**
- * Show the faces of one state; a card stays with its face, so that its bars move rather than jump.
- * chosenId: the face of the timeline. jump: without waiting for the next turn, as for a picture that stands alone.
+ * Show the faces of one state; a card belongs to one face, so that its bars move smoothly.
+ * chosenId: the face of the timeline. jump: update at once, as for a single image.
  */
 export function showFaces(faces, { chosenId = null, jump = false } = {}) {
   const old = new Map([...list.children].map((card) => [card.dataset.id, card]));
@@ -30,7 +30,7 @@ export function showFaces(faces, { chosenId = null, jump = false } = {}) {
   for (const card of old.values()) card.remove();
 }
 
-/** Call back with the number of the face the user chooses. */
+/** Call back with the id of the face that the user chooses. */
 export function onChoose(callback) {
   chosen = callback;
 }
@@ -50,7 +50,7 @@ function newCard(number) {
 }
 
 function fillHead(card, face, isChosen) {
-  const unsure = face.confidence < look.threshold;
+  const unsure = face.confidence < display.threshold;
   card.classList.toggle("unsure", unsure);
   setText(card.querySelector(".label"), unsure ? TEXT.unsure : face.label);
   const who = card.querySelector(".who");
@@ -63,7 +63,7 @@ function fillHead(card, face, isChosen) {
 function fillBars(card, face, now) {
   card.barsAt = now;
   card.dataset.label = face.label;
-  setText(card.querySelector(".confidence"), TEXT.percent(face.confidence)); // with the bars, so that they agree
+  setText(card.querySelector(".confidence"), TEXT.percent(face.confidence)); // with the bars, to agree with them
   for (const { row, name, fill, value } of card.parts) {
     const share = face.probabilities[name];
     const text = String(Math.round(100 * share));

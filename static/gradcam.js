@@ -1,33 +1,33 @@
-// Grad-CAM over the faces of the live picture: asked for a few times a second while it is on.
+// Grad-CAM heat maps over the faces of the live picture, requested a few times per second while switched on.
 
-import { drawOverlay, look } from "./canvas.js";
+import { display, drawOverlay } from "./canvas.js";
 import { note } from "./dom.js";
-import { ask } from "./server.js";
+import { fetchJson } from "./server.js";
 import { TEXT } from "./texts.js";
 
-const ASK_MS = 300; // the program computes at most about four a second
-const TROUBLE_MS = 2000;
+const INTERVAL_MS = 300; // the program computes at most about four per second
+const ERROR_RETRY_MS = 2000;
 
 let run = 0;
 
-/** Ask again and again until `stopHeat`; isWanted(): whether somebody looks at this moment. */
+/** Request heat maps until `stopHeat`; isWanted() tells whether they are visible now. */
 export async function startHeat(isWanted) {
-  const mine = ++run;
-  let told = "";
-  while (mine === run) {
-    let wait = ASK_MS;
+  const ownRun = ++run;
+  let lastError = "";
+  while (ownRun === run) {
+    let wait = INTERVAL_MS;
     if (isWanted()) {
       try {
-        const heats = await pictures(await ask("/api/explain"));
-        if (mine !== run) return;
-        look.heats = heats;
+        const heats = await decodeHeats(await fetchJson("/api/explain"));
+        if (ownRun !== run) return;
+        display.heats = heats;
         drawOverlay();
-        told = "";
+        lastError = "";
       } catch (error) {
-        wait = TROUBLE_MS;
-        look.heats = new Map();
-        if (mine === run && error.message !== told) note(TEXT.heatNone(error.message));
-        told = error.message;
+        wait = ERROR_RETRY_MS;
+        display.heats = new Map();
+        if (ownRun === run && error.message !== lastError) note(TEXT.heatNone(error.message));
+        lastError = error.message;
       }
     }
     await new Promise((resolve) => setTimeout(resolve, wait));
@@ -36,12 +36,12 @@ export async function startHeat(isWanted) {
 
 export function stopHeat() {
   run += 1;
-  look.heats = new Map();
+  display.heats = new Map();
   drawOverlay();
 }
 
-/** Face id -> picture. The Content-Security-Policy lets no data: address through, so the bytes are decoded here. */
-async function pictures({ faces }) {
+/** Face id -> picture. The Content-Security-Policy forbids data: URLs, so the bytes are decoded here. */
+async function decodeHeats({ faces }) {
   const entries = faces.map(async ({ id, heat }) => {
     const bytes = Uint8Array.from(atob(heat), (char) => char.charCodeAt(0));
     return [id, await createImageBitmap(new Blob([bytes], { type: "image/png" }))];

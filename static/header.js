@@ -1,16 +1,16 @@
-// What the page says in words: the state, the figures, the hint under the faces, and what a screen reader hears.
+// The state in words: badge, figures, hint below the faces, and announcements for screen readers.
 
 import { $, setText } from "./dom.js";
 import { TEXT } from "./texts.js";
 
-const ANNOUNCE_MS = 3000; // a screen reader can not follow every change
+const ANNOUNCE_MS = 3000; // a screen reader cannot keep up with every change
 
 export function showBadge(state, extra = "") {
   setText($("status"), [TEXT.states[state] ?? state.toUpperCase(), extra].filter(Boolean).join(" "));
   $("status").dataset.state = state;
 }
 
-/** badge: a state of the page's own that goes before that of the source. */
+/** badge: a state of the page that takes precedence over the source's. */
 export function showHeader(state, badge = null) {
   const { source, faces, frame } = state;
   const retry = source.state === "reconnecting" && source.retry_in_s != null;
@@ -24,7 +24,7 @@ export function showHeader(state, badge = null) {
   $("no-face").hidden = frame == null || faces.length > 0;
 }
 
-/** The header of a page that knows nothing. */
+/** Clear the header, as without a connection. */
 export function showNothing(badge) {
   showBadge(badge);
   $("no-face").hidden = true;
@@ -57,7 +57,7 @@ function sentence(text) {
 
 let announcedAt = 0;
 
-/** isImage: what is shown stands alone, so that it is told at once, by its name. */
+/** isImage: a single image, which is announced at once, by its name. */
 export function announce({ source, faces }, { isImage = false } = {}) {
   const now = performance.now();
   if (!isImage && now - announcedAt < ANNOUNCE_MS) return;

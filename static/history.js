@@ -1,32 +1,32 @@
-// What has been seen since the page was opened: kept in this page's memory, nowhere else.
+// What was detected since the page was opened, kept in memory only.
 
 import { EXPRESSIONS } from "./colors.js";
 
 export const SPAN_S = 60;
 export const BIN_S = 0.1;
-export const LISTED = 8; // faces of the session that are shown one by one
-const LONGEST_S = 1; // between two frames that still count as one stretch of time
+export const MAX_LISTED = 8; // faces of the session that are listed individually
+const MAX_GAP_S = 1; // between two frames that count as continuous
 const ROUNDING_S = 1e-6;
 
 const noTime = () => ({ seconds: Object.fromEntries(EXPRESSIONS.map((name) => [name, 0])), total: 0 });
 
-/** Seven probabilities over the last minute for each face, and for how long each expression was seen. */
+/** Seven probabilities over the last minute for each face, and the duration of each expression. */
 export class History {
   constructor() {
     this.clear();
   }
 
   clear() {
-    this.faces = new Map(); // number -> {bins: [{at, sums, count}], seconds: {label: s}, total}
-    this.others = { ...noTime(), count: 0 }; // the sum of those that are not among `faces` any more
+    this.faces = new Map(); // id -> {bins: [{at, sums, count}], seconds: {label: s}, total}
+    this.others = { ...noTime(), count: 0 }; // sum over those removed from `faces`
     this.now = null; // time of the newest entry, in seconds
   }
 
-  /** Add the faces of one frame, seen at `now` seconds; times must not go back. */
+  /** Add the faces of one frame at `now` seconds, which must not decrease. */
   add(faces, now) {
     const passed = this.now === null ? 0 : now - this.now;
     this.now = now;
-    if (passed > LONGEST_S) for (const known of this.faces.values()) known.away = true;
+    if (passed > MAX_GAP_S) for (const known of this.faces.values()) known.away = true;
     const missing = new Set(this.faces.values());
     for (const face of faces) {
       if (face.id == null) continue;
@@ -43,14 +43,14 @@ export class History {
     for (const { bins } of this.faces.values()) {
       while (bins.length && bins[0].at < now - SPAN_S - BIN_S) bins.shift();
     }
-    this.#forget();
+    this.#dropLost();
   }
 
-  /** Of the faces that are gone for good only those seen longest stay one by one, so that a long day costs no more. */
-  #forget() {
+  /** Keep only those lost faces that were visible longest, so that memory stays bounded. */
+  #dropLost() {
     const gone = [...this.faces].filter(([, { bins }]) => !bins.length);
-    if (gone.length <= LISTED) return;
-    for (const [id, face] of gone.sort(([, a], [, b]) => b.total - a.total).slice(LISTED)) {
+    if (gone.length <= MAX_LISTED) return;
+    for (const [id, face] of gone.sort(([, a], [, b]) => b.total - a.total).slice(MAX_LISTED)) {
       addTime(this.others, face);
       if (face.total > 0) this.others.count += 1;
       this.faces.delete(id);
@@ -63,7 +63,7 @@ export class History {
     return face;
   }
 
-  /** The seven means of a face at a time, {label: share}; null where the face was away. */
+  /** Mean probabilities of a face at a time, {label: share}; null while the face was not detected. */
   at(id, time) {
     const bins = this.faces.get(id)?.bins ?? [];
     const i = bins.findLastIndex(({ at }) => at <= time + ROUNDING_S);
@@ -73,12 +73,12 @@ export class History {
     return goesOn ? Object.fromEntries(EXPRESSIONS.map((name, k) => [name, bin.sums[k] / bin.count])) : null;
   }
 
-  /** Whether a face has been seen within the last minute. */
+  /** Whether a face was detected within the last minute. */
   isRecent(id) {
     return Boolean(this.faces.get(id)?.bins.length);
   }
 
-  /** Seconds by expression over all faces together. */
+  /** Seconds by expression, summed over all faces. */
   all() {
     const sum = noTime();
     for (const face of [this.others, ...this.faces.values()]) addTime(sum, face);
@@ -91,7 +91,7 @@ function addTime(sum, { seconds, total }) {
   for (const name of EXPRESSIONS) sum.seconds[name] += seconds[name];
 }
 
-/** afterAway: the face was not there just before, so that no line leads to this bin. */
+/** afterAway: the face was not detected just before, so no line leads to this bin. */
 function addToBin({ bins, away }, probabilities, now) {
   const at = Math.floor(now / BIN_S) * BIN_S;
   let bin = bins.at(-1);

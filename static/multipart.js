@@ -1,9 +1,9 @@
-// One connection brings picture and state together: a multipart stream, read part by part.
+// Reads a multipart stream, which carries each picture together with its state.
 
 const NEWLINE = 10;
 
 /** The server answered, but not with a stream. */
-export class Refused extends Error {
+export class RefusedError extends Error {
   constructor(status) {
     super(`refused with status ${status}`);
     this.status = status;
@@ -11,8 +11,8 @@ export class Refused extends Error {
 }
 
 /**
- * Takes the bytes of a multipart/x-mixed-replace stream as they come and calls onPart({state, jpeg}) for each part.
- * Every part says how long it is, so that nothing is searched for inside a picture.
+ * Parses the bytes of a multipart/x-mixed-replace stream as they arrive and calls onPart({state, jpeg}) for each part.
+ * Every part declares its length, so pictures need not be searched for boundaries.
  */
 export class PartReader {
   #bytes = new Uint8Array(0);
@@ -28,12 +28,12 @@ export class PartReader {
     joined.set(this.#bytes);
     joined.set(bytes, this.#bytes.length);
     let at = 0;
-    for (let next = 0; next >= 0; next = this.#take(joined, at)) at = next;
+    for (let next = 0; next >= 0; next = this.#consume(joined, at)) at = next;
     this.#bytes = joined.subarray(at);
   }
 
-  /** Take one line, or one body where its headers are complete; where the rest begins, -1 when more must come. */
-  #take(bytes, at) {
+  /** Parse one line, or one body if its headers are complete: where the rest starts, -1 if bytes are missing. */
+  #consume(bytes, at) {
     const length = Number(this.#headers["content-length"] ?? -1);
     if (this.#headers.complete) {
       if (bytes.length < at + length) return -1;
@@ -45,7 +45,7 @@ export class PartReader {
     const line = new TextDecoder().decode(bytes.subarray(at, end)).trim();
     const colon = line.indexOf(":");
     if (colon > 0) this.#headers[line.slice(0, colon).toLowerCase()] = line.slice(colon + 1).trim();
-    else if (line === "" && length >= 0) this.#headers.complete = true; // other empty lines only keep the line open
+    else if (line === "" && length >= 0) this.#headers.complete = true; // others only keep the connection open
     return end + 1;
   }
 
@@ -58,10 +58,10 @@ export class PartReader {
 
 export const openStream = (url, signal) => fetch(url, { signal, cache: "no-store" });
 
-/** Read a stream to its end; onBytes for every sign of life. Throws Refused, or whatever opening it throws. */
+/** Read a stream to its end; calls onBytes() whenever data arrives. Throws RefusedError, or what `opening` throws. */
 export async function readParts(opening, { onPart, onBytes }) {
   const answer = await opening;
-  if (!answer.ok) throw new Refused(answer.status);
+  if (!answer.ok) throw new RefusedError(answer.status);
   const parts = new PartReader(onPart);
   const reader = answer.body.getReader();
   for (;;) {

@@ -1,97 +1,97 @@
-// Boxes, labels and heat drawn over a picture, sharp at any size.
+// Draws boxes, labels and heat maps over a picture, sharp at any size.
 
 import { INK, ON_PICTURE } from "./colors.js";
 import { TEXT } from "./texts.js";
 
 const FONT = '600 SIZEpx system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif';
 
-const MOST_OF_BOX = 1.5; // how wide a label may be, in widths of its box
+const MAX_LABEL_WIDTH = 1.5; // in widths of its box
 
 /**
- * Where a picture of w x h lies in a room of so many pixels: as large as fits, in the middle.
- * mirrored: left and right are exchanged, for boxes as for the picture; text is not.
+ * Fit a picture of w x h into an area, as large as possible and centred: the transform from picture to area.
+ * mirrored: swap left and right, of boxes as of the picture, but not of text.
  */
-export function placement(w, h, roomW, roomH, mirrored = false) {
-  const scale = Math.min(roomW / w, roomH / h);
-  return { w, h, scale, left: (roomW - w * scale) / 2, top: (roomH - h * scale) / 2, mirrored };
+export function placement(w, h, areaW, areaH, mirrored = false) {
+  const scale = Math.min(areaW / w, areaH / h);
+  return { w, h, scale, left: (areaW - w * scale) / 2, top: (areaH - h * scale) / 2, mirrored };
 }
 
-/** A box of the frame, in pixels of the room. */
-export function boxIn(place, box) {
-  const x = place.mirrored ? place.w - box.x - box.w : box.x;
+/** A box of the picture in pixels of the area. */
+export function boxIn(transform, box) {
+  const x = transform.mirrored ? transform.w - box.x - box.w : box.x;
   return {
-    x: place.left + x * place.scale,
-    y: place.top + box.y * place.scale,
-    w: box.w * place.scale,
-    h: box.h * place.scale,
+    x: transform.left + x * transform.scale,
+    y: transform.top + box.y * transform.scale,
+    w: box.w * transform.scale,
+    h: box.h * transform.scale,
   };
 }
 
 /**
- * Draw each face's box and label; heats: Map of face id to a picture laid over its box.
- * unit: how many pixels of the canvas one pixel of the page is.
+ * Draw each face's box and label. heats: Map of face id to a heat map drawn over its box.
+ * unit: pixels of the canvas per pixel of the page.
  */
-export function drawFaces(pen, faces, place, { unit = 1, threshold = 0, heats = new Map() } = {}) {
+export function drawFaces(context, faces, transform, { unit = 1, threshold = 0, heats = new Map() } = {}) {
   for (const face of faces) {
     const heat = heats.get(face.id);
-    if (heat) drawHeat(pen, heat, boxIn(place, face.box), place.mirrored);
+    if (heat) drawHeat(context, heat, boxIn(transform, face.box), transform.mirrored);
   }
-  for (const face of faces) drawBox(pen, boxIn(place, face.box), colorOf(face, threshold), unit);
-  for (const face of faces) drawLabel(pen, face, place, unit, threshold);
+  for (const face of faces) drawBox(context, boxIn(transform, face.box), colorOf(face, threshold), unit);
+  for (const face of faces) drawLabel(context, face, transform, unit, threshold);
 }
 
 const isUnsure = (face, threshold) => face.confidence < threshold;
 const colorOf = (face, threshold) => (isUnsure(face, threshold) ? ON_PICTURE.neutral : ON_PICTURE[face.label]);
 
-function drawHeat(pen, heat, box, mirrored) {
-  pen.save();
-  pen.imageSmoothingQuality = "high";
+function drawHeat(context, heat, box, mirrored) {
+  context.save();
+  context.imageSmoothingQuality = "high";
   if (mirrored) {
-    pen.translate(2 * box.x + box.w, 0);
-    pen.scale(-1, 1);
+    context.translate(2 * box.x + box.w, 0);
+    context.scale(-1, 1);
   }
-  pen.drawImage(heat, box.x, box.y, box.w, box.h);
-  pen.restore();
+  context.drawImage(heat, box.x, box.y, box.w, box.h);
+  context.restore();
 }
 
-function drawBox(pen, box, color, unit) {
+function drawBox(context, box, color, unit) {
   const radius = Math.min(6 * unit, box.w / 8);
-  pen.beginPath();
-  pen.roundRect(box.x, box.y, box.w, box.h, radius);
-  pen.strokeStyle = "rgb(0 0 0 / 45%)"; // keeps the box visible on a background of its own colour
-  pen.lineWidth = 4 * unit;
-  pen.stroke();
-  pen.strokeStyle = color;
-  pen.lineWidth = 2 * unit;
-  pen.stroke();
+  context.beginPath();
+  context.roundRect(box.x, box.y, box.w, box.h, radius);
+  context.strokeStyle = "rgb(0 0 0 / 45%)"; // keeps the box visible on a background of the same colour
+  context.lineWidth = 4 * unit;
+  context.stroke();
+  context.strokeStyle = color;
+  context.lineWidth = 2 * unit;
+  context.stroke();
 }
 
-/** As large as the box lets it be; in a small one without the percentage, which would hide the neighbours' labels. */
-function labelText(pen, face, box, unit, threshold) {
+/** Text and size that fit the box; without the percentage if the box is small, so as not to hide other labels. */
+function labelText(context, face, box, unit, threshold) {
   const word = isUnsure(face, threshold) ? TEXT.unsure : face.label;
   const full = TEXT.boxLabel(face.id, word, face.confidence);
   const widthOf = (text, size) => {
-    pen.font = FONT.replace("SIZE", size);
-    return pen.measureText(text).width + 1.1 * size;
+    context.font = FONT.replace("SIZE", size);
+    return context.measureText(text).width + 1.1 * size;
   };
   const size = Math.min(14 * unit, Math.max(11 * unit, (14 * unit * box.w) / widthOf(full, 14 * unit)));
-  const text = widthOf(full, size) > MOST_OF_BOX * box.w ? TEXT.boxLabel(face.id, word) : full;
+  const text = widthOf(full, size) > MAX_LABEL_WIDTH * box.w ? TEXT.boxLabel(face.id, word) : full;
   return { text, size, w: widthOf(text, size) };
 }
 
-/** On the box's upper edge, no wider than the box where it stays readable, never outside the picture. */
-function drawLabel(pen, face, place, unit, threshold) {
-  const box = boxIn(place, face.box);
-  const { text, size, w } = labelText(pen, face, box, unit, threshold);
+/** Draw a label on the box's upper edge, no wider than the box if that is readable, and inside the picture. */
+function drawLabel(context, face, transform, unit, threshold) {
+  const box = boxIn(transform, face.box);
+  const { text, size, w } = labelText(context, face, box, unit, threshold);
   const h = 1.6 * size;
-  const right = place.left + place.w * place.scale;
-  const x = Math.max(place.left, Math.min(box.x - unit, right - w));
-  const y = Math.max(place.top, box.y - h + unit);
-  pen.fillStyle = colorOf(face, threshold);
-  pen.beginPath();
-  pen.roundRect(x, y, w, h, 4 * unit);
-  pen.fill();
-  pen.fillStyle = INK;
-  pen.textBaseline = "middle";
-  pen.fillText(text, x + 0.55 * size, y + 0.53 * h);
+  const right = transform.left + transform.w * transform.scale;
+  const x = Math.max(transform.left, Math.min(box.x - unit, right - w));
+  const y = Math.max(transform.top, box.y - h + unit);
+  context.fillStyle = colorOf(face, threshold);
+  context.beginPath();
+  context.roundRect(x, y, w, h, 4 * unit);
+  context.fill();
+  context.fillStyle = INK;
+  context.textBaseline = "middle";
+  context.fillText(text, x + 0.55 * size, y + 0.53 * h);
 }

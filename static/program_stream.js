@@ -1,33 +1,33 @@
-// The program's own source: its stream of frames, and the way back when it breaks off.
+// The stream of frames of the program's own source, and reconnecting when it fails.
 
 import { newName } from "./dom.js";
 import { openStream, readParts } from "./multipart.js";
 
 const TICK_MS = 250;
-const QUIET_MS = 1500; // without a part for so long the page asks for the state by itself; the server repeats after 1 s
-const DEAD_MS = 4000; // without a byte for so long the connection counts as broken
-const RETRY_MS = 2000; // between two tries to get a stream
-const ASK_MS = 500; // between two questions
-const ANSWER_MS = 2000; // an answer later than this counts as none
+const SILENT_MS = 1500; // without a part for this long the state is polled; the server sends one at least every second
+const BROKEN_MS = 4000; // without a byte for this long the connection counts as broken
+const RETRY_MS = 2000; // between two attempts to open a stream
+const POLL_MS = 500; // between two requests for the state
+const ANSWER_MS = 2000; // time limit of an answer
 
 /** Resolves at the next repaint. */
 const repaint = () => new Promise((resolve) => requestAnimationFrame(resolve));
 
 /**
- * Follows /api/frames while it is started, and asks /api/state where that brings nothing.
+ * Reads /api/frames while it is started, and polls /api/state while that delivers nothing.
  *
- * onFrame(bitmap, state): a picture with the state that belongs to it. onState(state): a state alone.
- * onFull(): all places are taken. onLost(), onFound(): the server has gone silent, has come back.
+ * onFrame(bitmap, state): a picture with its state. onState(state): a state without a picture.
+ * onFull(): the limit of streams is reached. onLost(), onRestored(): the server stopped answering, answers again.
  */
-export class Live {
-  constructor({ onFrame, onState, onFull, onLost, onFound }) {
-    const { name, ...opened } = window.first ?? { name: newName() };
-    this.opened = opened; // {connection, answer} of the stream that was asked for before this module came
+export class ProgramStream {
+  constructor({ onFrame, onState, onFull, onLost, onRestored }) {
+    const { name, ...opened } = window.earlyConnection ?? { name: newName() };
+    this.opened = opened; // {connection, answer} of the stream that was requested before this module was loaded
     this.url = `/api/frames?viewer=${name}`;
     this.stateUrl = `/api/state?viewer=${name}`;
-    this.on = { onFrame, onState, onFull, onLost, onFound };
+    this.on = { onFrame, onState, onFull, onLost, onRestored };
     this.lost = false;
-    this.run = 0; // counts starts and stops: what an earlier run still brings is dropped
+    this.run = 0; // counts starts and stops, to ignore results of an earlier run
     this.connection = null;
     this.ticker = 0;
   }
@@ -35,13 +35,13 @@ export class Live {
   start() {
     if (this.ticker) return;
     this.run += 1;
-    Object.assign(this, { newest: null, drawing: false, asking: false, failures: 0, triedAt: 0, askedAt: 0 });
-    this.partAt = performance.now(); // gives the stream its time before anything is asked
+    Object.assign(this, { newest: null, drawing: false, polling: false, failures: 0, triedAt: 0, polledAt: 0 });
+    this.partAt = performance.now(); // gives the stream time before the state is polled
     this.ticker = setInterval(() => this.#tick(), TICK_MS);
     this.#connect();
   }
 
-  /** Give the stream up, so that the server has its place and the network its rest. */
+  /** Close the stream, which frees its slot on the server and saves network traffic. */
   stop() {
     clearInterval(this.ticker);
     this.ticker = 0;
@@ -60,7 +60,7 @@ export class Live {
     try {
       await readParts(answer, {
         onBytes: () => (this.aliveAt = performance.now()),
-        onPart: (part) => run === this.run && this.#take(part),
+        onPart: (part) => run === this.run && this.#receive(part),
       });
     } catch (error) {
       if (run === this.run && error.status === 503) this.on.onFull();
@@ -68,14 +68,14 @@ export class Live {
     if (connection === this.connection) this.connection = null;
   }
 
-  #take(part) {
+  #receive(part) {
     this.partAt = performance.now();
-    this.#found();
+    this.#restore();
     this.newest = part;
     if (!this.drawing) this.#drawNewest(this.run);
   }
 
-  /** One picture at a time, always the newest: a slow browser skips pictures, it never lags. */
+  /** Draw one picture at a time, always the newest: a slow browser skips pictures instead of lagging. */
   async #drawNewest(run) {
     this.drawing = true;
     while (this.newest && run === this.run) {
@@ -91,25 +91,25 @@ export class Live {
 
   #tick() {
     const now = performance.now();
-    if (this.connection && now - this.aliveAt > DEAD_MS) {
+    if (this.connection && now - this.aliveAt > BROKEN_MS) {
       this.connection.abort();
       this.connection = null;
     }
     if (!this.connection && !this.lost && now - this.triedAt > RETRY_MS) this.#connect();
-    const quiet = !this.connection || now - this.partAt > QUIET_MS;
-    if (quiet && !this.asking && now - this.askedAt > ASK_MS) this.#ask(this.run);
+    const silent = !this.connection || now - this.partAt > SILENT_MS;
+    if (silent && !this.polling && now - this.polledAt > POLL_MS) this.#poll(this.run);
   }
 
-  async #ask(run) {
-    this.asking = true;
-    this.askedAt = performance.now();
+  async #poll(run) {
+    this.polling = true;
+    this.polledAt = performance.now();
     const state = await fetchState(this.stateUrl);
     if (run !== this.run) return;
-    this.asking = false;
+    this.polling = false;
     if (state) {
-      this.#found();
-      if (performance.now() - this.partAt > QUIET_MS || !this.connection) this.on.onState(state);
-    } else if (++this.failures >= 2 && !this.lost) { // one lost answer is no lost connection
+      this.#restore();
+      if (performance.now() - this.partAt > SILENT_MS || !this.connection) this.on.onState(state);
+    } else if (++this.failures >= 2 && !this.lost) { // a single missing answer is not a lost connection
       this.lost = true;
       this.connection?.abort();
       this.connection = null;
@@ -117,20 +117,20 @@ export class Live {
     }
   }
 
-  #found() {
+  #restore() {
     this.failures = 0;
     if (!this.lost) return;
     this.lost = false;
-    this.on.onFound();
+    this.on.onRestored();
     if (!this.connection) this.#connect();
   }
 }
 
-/** The state, or null when no proper answer comes in time. */
+/** The state, or null without a valid answer in time. */
 async function fetchState(url) {
   try {
     const answer = await fetch(url, { cache: "no-store", signal: AbortSignal.timeout(ANSWER_MS) });
-    if (answer.status === 401) location.reload(); // started again with a new token, which is then asked for
+    if (answer.status === 401) location.reload(); // restarted with a new token, which the reloaded page asks for
     return answer.ok ? await answer.json() : null;
   } catch {
     return null;

@@ -1,14 +1,14 @@
-// What the page asks of the program, beside its stream.
+// Requests to the program other than its stream.
 
 import { TEXT } from "./texts.js";
 
-const ANSWER_MS = 20000; // opening a source may take the program 15 s, and then it says why it could not
+const ANSWER_MS = 20000; // opening a source may take up to 15 s, after which the reason of a failure is reported
 
 /**
- * The JSON of an answer, which is waited for until limitMs have passed or signal says that nobody wants it any more.
- * Throws an Error whose message can be shown: the program's own words where it has some.
+ * The JSON of an answer within limitMs, unless `signal` aborts the request.
+ * Throws an Error whose message can be displayed: the program's, if it gave one.
  */
-export async function ask(path, { signal, limitMs = ANSWER_MS, ...options } = {}) {
+export async function fetchJson(path, { signal, limitMs = ANSWER_MS, ...options } = {}) {
   const ends = [AbortSignal.timeout(limitMs), signal].filter(Boolean);
   let answer;
   try {
@@ -22,5 +22,5 @@ export async function ask(path, { signal, limitMs = ANSWER_MS, ...options } = {}
   throw Object.assign(new Error(body?.error ?? TEXT.noAnswer), { status: answer.status });
 }
 
-export const tell = (path, body) =>
-  ask(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+export const postJson = (path, body) =>
+  fetchJson(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });

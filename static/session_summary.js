@@ -1,20 +1,20 @@
-// The session so far: how much of the time each expression was seen, for all faces and for each.
+// The share of time of each expression in this session, for all faces together and for each.
 
 import { EXPRESSIONS } from "./colors.js";
 import { $, cloneOf, setText } from "./dom.js";
-import { LISTED } from "./history.js";
+import { MAX_LISTED } from "./history.js";
 import { TEXT } from "./texts.js";
 
 const UPDATE_MS = 1000;
 
 let updatedAt = 0;
 
-/** Show the shares of a History, at most once a second. */
+/** Show the shares of a History, at most once per second. */
 export function showSession(history, { now = performance.now(), force = false } = {}) {
   if (!force && now - updatedAt < UPDATE_MS) return;
   updatedAt = now;
   const faces = [...history.faces].filter(([, face]) => face.total > 0);
-  const most = faces.toSorted(([, a], [, b]) => b.total - a.total).slice(0, LISTED).sort(([a], [b]) => a - b);
+  const most = faces.toSorted(([, a], [, b]) => b.total - a.total).slice(0, MAX_LISTED).sort(([a], [b]) => a - b);
   const rows = most.map(([id, face]) => [TEXT.face(id), face]);
   if (faces.length > 1) rows.unshift([TEXT.allFaces, history.all()]);
   const list = $("session-rows");

@@ -1,7 +1,7 @@
-// The menu of sources: those of the program, for everybody, and those of this browser alone.
+// The menu of sources: those of the program, for all viewers, and those of this browser only.
 
 import { $, cloneOf, setText } from "./dom.js";
-import { ask, tell } from "./server.js";
+import { fetchJson, postJson } from "./server.js";
 import { TEXT } from "./texts.js";
 
 const menu = $("source-menu");
@@ -11,7 +11,7 @@ export function bindSources(callbacks) {
   page = callbacks;
   menu.addEventListener("toggle", (event) => {
     $("source").setAttribute("aria-expanded", String(event.newState === "open"));
-    if (event.newState === "open") list();
+    if (event.newState === "open") loadList();
   });
   $("own-camera").addEventListener("click", () => {
     menu.hidePopover();
@@ -28,23 +28,23 @@ export function bindSources(callbacks) {
   });
 }
 
-async function list() {
-  say("");
+async function loadList() {
+  showNote("");
   let answer;
   try {
-    answer = await ask("/api/sources");
+    answer = await fetchJson("/api/sources");
   } catch {
-    return say(TEXT.sources.list);
+    return showNote(TEXT.sources.list);
   }
   const current = page.isLive() ? answer.current : null;
   const files = answer.files ?? [];
-  $("source-list").replaceChildren(...answer.sources.map(({ source, name }) => item(source, name, current)));
+  $("source-list").replaceChildren(...answer.sources.map(({ source, name }) => newItem(source, name, current)));
   $("source-files").hidden = !files.length;
-  $("file-list").replaceChildren(...files.map((file) => item(file, file, current)));
+  $("file-list").replaceChildren(...files.map((file) => newItem(file, file, current)));
   return undefined;
 }
 
-function item(source, name, current) {
+function newItem(source, name, current) {
   const entry = cloneOf("source-item");
   const button = entry.querySelector("button");
   setText(button, name);
@@ -53,23 +53,23 @@ function item(source, name, current) {
   return entry;
 }
 
-/** The program takes another source; where it can not, the old one goes on, and the menu says why. */
+/** Switch the program to another source; if it cannot be opened, the previous one continues and the menu shows why. */
 async function choose(source, name) {
-  say(TEXT.sources.opening(name));
+  showNote(TEXT.sources.opening(name));
   menu.classList.add("busy");
   try {
-    const answer = await tell("/api/source", { source });
+    const answer = await postJson("/api/source", { source });
     menu.hidePopover();
     $("url").value = "";
     page.onProgram(answer.source);
   } catch (error) {
-    say(error.message, true);
+    showNote(error.message, true);
   } finally {
     menu.classList.remove("busy");
   }
 }
 
-function say(text, isError = false) {
+function showNote(text, isError = false) {
   $("source-note").hidden = !text;
   $("source-note").classList.toggle("error-note", isError);
   setText($("source-note"), text);

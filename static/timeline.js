@@ -1,4 +1,4 @@
-// The last minute of one face: seven lines, a legend that toggles them, and the values at a moment.
+// The last minute of one face: seven lines, a legend that toggles them, and the values at the cursor.
 
 import { EXPRESSIONS, onThemeChange, theme } from "./colors.js";
 import { $, cloneOf, setText } from "./dom.js";
@@ -6,18 +6,18 @@ import { BIN_S, SPAN_S } from "./history.js";
 import { TEXT } from "./texts.js";
 
 const DRAW_MS = 100;
-const AWAY_S = 1.5; // so long the timeline waits for a face nobody chose before it takes another
+const AWAY_S = 1.5; // after which a face that was not chosen by the user is replaced by another
 const PAD = { left: 40, right: 8, top: 8, bottom: 24 };
 const SIZE = 13;
 
 const canvas = $("lines");
 
-/** The view of a History; `face` is the number of the face that is shown, null without one. */
+/** Displays a History; `face` is the id of the displayed face, null without one. */
 export class Timeline {
   constructor(history) {
     this.history = history;
     this.face = null;
-    this.chosen = false; // by the user, or taken as the first there was
+    this.chosen = false; // by the user
     this.hidden = new Set();
     this.cursor = null; // seconds before the newest entry
     this.drawnAt = 0;
@@ -38,14 +38,14 @@ export class Timeline {
     this.draw();
   }
 
-  /** After new entries: at most ten times a second. */
+  /** Redraw after new entries, at most ten times per second. */
   update(faces) {
-    this.#follow(faces);
+    this.#selectFace(faces);
     const now = performance.now();
     if (now - this.drawnAt >= DRAW_MS) this.draw(now);
   }
 
-  #follow(faces) {
+  #selectFace(faces) {
     const known = this.history.faces.get(this.face);
     const away = known ? this.history.now - known.seenAt : Infinity;
     if (this.chosen ? this.history.isRecent(this.face) : away < AWAY_S) return;
@@ -99,55 +99,55 @@ export class Timeline {
     const height = Math.round(canvas.clientHeight * unit);
     if (canvas.width !== width) canvas.width = width;
     if (canvas.height !== height) canvas.height = height;
-    const pen = canvas.getContext("2d");
-    pen.setTransform(unit, 0, 0, unit, 0, 0);
-    pen.clearRect(0, 0, width, height);
-    const room = { w: canvas.clientWidth - PAD.left - PAD.right, h: canvas.clientHeight - PAD.top - PAD.bottom };
-    drawGrid(pen, room);
-    for (const name of EXPRESSIONS) if (!this.hidden.has(name)) this.#drawLine(pen, room, name);
-    if (this.cursor !== null) this.#drawCursor(pen, room);
-    this.#say();
+    const context = canvas.getContext("2d");
+    context.setTransform(unit, 0, 0, unit, 0, 0);
+    context.clearRect(0, 0, width, height);
+    const area = { w: canvas.clientWidth - PAD.left - PAD.right, h: canvas.clientHeight - PAD.top - PAD.bottom };
+    drawGrid(context, area);
+    for (const name of EXPRESSIONS) if (!this.hidden.has(name)) this.#drawLine(context, area, name);
+    if (this.cursor !== null) this.#drawCursor(context, area);
+    this.#showValues();
   }
 
-  #drawLine(pen, room, name) {
+  #drawLine(context, area, name) {
     const known = this.history.faces.get(this.face);
     if (!known) return;
     const index = EXPRESSIONS.indexOf(name);
-    pen.beginPath();
+    context.beginPath();
     let begun = false;
     for (const { at, afterAway, sums, count } of known.bins) {
-      const x = PAD.left + room.w * (1 - Math.max(0, this.history.now - at - BIN_S / 2) / SPAN_S);
-      const y = PAD.top + room.h * (1 - sums[index] / count);
+      const x = PAD.left + area.w * (1 - Math.max(0, this.history.now - at - BIN_S / 2) / SPAN_S);
+      const y = PAD.top + area.h * (1 - sums[index] / count);
       if (x >= PAD.left) {
-        if (begun && !afterAway) pen.lineTo(x, y);
-        else pen.moveTo(x, y);
+        if (begun && !afterAway) context.lineTo(x, y);
+        else context.moveTo(x, y);
         begun = true;
       }
     }
-    pen.strokeStyle = theme()[name];
-    pen.lineWidth = name === known.label ? 2.5 : 1.5;
-    pen.lineJoin = "round";
-    pen.stroke();
+    context.strokeStyle = theme()[name];
+    context.lineWidth = name === known.label ? 2.5 : 1.5;
+    context.lineJoin = "round";
+    context.stroke();
   }
 
-  #drawCursor(pen, room) {
-    const x = Math.round(PAD.left + room.w * (1 - this.cursor / SPAN_S)) + 0.5;
-    pen.beginPath();
-    pen.moveTo(x, PAD.top);
-    pen.lineTo(x, PAD.top + room.h);
-    pen.strokeStyle = theme().text;
-    pen.lineWidth = 1;
-    pen.stroke();
+  #drawCursor(context, area) {
+    const x = Math.round(PAD.left + area.w * (1 - this.cursor / SPAN_S)) + 0.5;
+    context.beginPath();
+    context.moveTo(x, PAD.top);
+    context.lineTo(x, PAD.top + area.h);
+    context.strokeStyle = theme().text;
+    context.lineWidth = 1;
+    context.stroke();
   }
 
-  /** The seven values at the cursor, or the newest; null without any. */
+  /** The seven values at the cursor, or the newest ones; null without any. */
   #valuesNow() {
     const { history, face, cursor } = this;
     return history.now === null ? null : history.at(face, history.now - (cursor ?? 0));
   }
 
-  /** The values in the legend. */
-  #say() {
+  /** Write the values into the legend. */
+  #showValues() {
     const { face, cursor } = this;
     const values = this.#valuesNow();
     this.values.forEach((element, i) => setText(element, values ? String(Math.round(100 * values[EXPRESSIONS[i]])) : TEXT.unknown));
@@ -155,7 +155,7 @@ export class Timeline {
     setText($("moment"), cursor === null ? "" : TEXT.ago(cursor));
   }
 
-  /** The values for screen readers, when they come here or ask: they read out every change. */
+  /** Write the values for screen readers, on focus and cursor keys only: they read out every change. */
   #describe() {
     const { face, cursor } = this;
     const values = this.#valuesNow();
@@ -167,27 +167,27 @@ export class Timeline {
   }
 }
 
-function drawGrid(pen, room) {
+function drawGrid(context, area) {
   const { line, muted } = theme();
-  pen.font = `400 ${SIZE}px system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif`;
-  pen.fillStyle = muted;
-  pen.strokeStyle = line;
-  pen.lineWidth = 1;
-  pen.beginPath();
-  pen.textBaseline = "middle";
-  pen.textAlign = "right";
+  context.font = `400 ${SIZE}px system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif`;
+  context.fillStyle = muted;
+  context.strokeStyle = line;
+  context.lineWidth = 1;
+  context.beginPath();
+  context.textBaseline = "middle";
+  context.textAlign = "right";
   for (const share of [0, 0.5, 1]) {
-    const y = Math.round(PAD.top + room.h * (1 - share)) + 0.5;
-    pen.moveTo(PAD.left, y);
-    pen.lineTo(PAD.left + room.w, y);
-    pen.fillText(String(100 * share), PAD.left - 8, y);
+    const y = Math.round(PAD.top + area.h * (1 - share)) + 0.5;
+    context.moveTo(PAD.left, y);
+    context.lineTo(PAD.left + area.w, y);
+    context.fillText(String(100 * share), PAD.left - 8, y);
   }
-  pen.stroke();
-  pen.textBaseline = "bottom";
-  const step = room.w < 400 ? 30 : 15;
+  context.stroke();
+  context.textBaseline = "bottom";
+  const step = area.w < 400 ? 30 : 15;
   for (let ago = SPAN_S; ago >= 0; ago -= step) {
-    pen.textAlign = ago === SPAN_S ? "left" : ago === 0 ? "right" : "center";
-    const x = PAD.left + room.w * (1 - ago / SPAN_S);
-    pen.fillText(ago === 0 ? TEXT.ago(0) : `−${ago} s`, x, PAD.top + room.h + PAD.bottom - 2);
+    context.textAlign = ago === SPAN_S ? "left" : ago === 0 ? "right" : "center";
+    const x = PAD.left + area.w * (1 - ago / SPAN_S);
+    context.fillText(ago === 0 ? TEXT.ago(0) : `−${ago} s`, x, PAD.top + area.h + PAD.bottom - 2);
   }
 }

@@ -1,23 +1,23 @@
-// Images that are dropped on the page or chosen: analysed once, shown with boxes and bars, saved as picture and JSON.
+// Images that are dropped on the page or chosen: analysed, displayed with boxes and bars, saved as picture or JSON.
 
 import { pictureFile, shownSize } from "./canvas.js";
 import { $, cloneOf, note, pause, saveFile, setText } from "./dom.js";
 import { Cover } from "./privacy.js";
-import { ask } from "./server.js";
+import { fetchJson } from "./server.js";
 import { TEXT } from "./texts.js";
 
-const MOST = 16;
+const MAX_IMAGES = 16;
 const THUMBNAIL = 96;
 const ANALYSIS_MS = 60000; // a photo of 60 MB over a phone's network
-const CROWDED_MS = 1000;
+const BUSY_RETRY_MS = 1000;
 
-let job = new AbortController(); // ended when other images, or none, are wanted
+let job = new AbortController(); // aborted when other images are opened or the view is left
 let results = []; // {name, bitmap, answer} or {name, bitmap, error}
 let current = 0;
 let show = null; // shows one result
 let isPrivate = () => false;
 
-/** Let the user drop or choose images; open(files) is called with them, hidden() says whether faces must not be seen. */
+/** Let the user drop or choose images: calls open(files). hidden() tells whether faces must be pixelated. */
 export function bindImages(open, hidden) {
   isPrivate = hidden;
   const isFiles = (event) => event.dataTransfer?.types.includes("Files");
@@ -33,11 +33,11 @@ export function bindImages(open, hidden) {
     if (!isFiles(event)) return;
     event.preventDefault();
     $("drop").hidden = true;
-    take([...event.dataTransfer.files], open);
+    accept([...event.dataTransfer.files], open);
   });
   $("files").addEventListener("change", () => {
-    take([...$("files").files], open);
-    $("files").value = ""; // the same file can be chosen again
+    accept([...$("files").files], open);
+    $("files").value = ""; // so that the same file can be chosen again
   });
   $("save-png").addEventListener("click", savePicture);
   $("save-json").addEventListener("click", saveJson);
@@ -51,7 +51,7 @@ async function savePicture() {
 
 function saveJson() {
   const result = results[current];
-  if (!result) return; // the first answer is still to come
+  if (!result) return; // no answer yet
   const { name, answer, error } = result;
   const text = JSON.stringify({ name, ...(answer ?? { error }) }, null, 2);
   saveFile(new Blob([text], { type: "application/json" }), `${stem(result)}-mien.json`);
@@ -59,23 +59,23 @@ function saveJson() {
 
 const stem = ({ name }) => name.replace(/\.[^.]*$/, "");
 
-function take(files, open) {
+function accept(files, open) {
   const images = files.filter((file) => file.type.startsWith("image/"));
   if (!images.length) return note(TEXT.images.none);
-  if (images.length > MOST) note(TEXT.images.tooMany(images.length));
-  return open(images.slice(0, MOST));
+  if (images.length > MAX_IMAGES) note(TEXT.images.tooMany(images.length));
+  return open(images.slice(0, MAX_IMAGES));
 }
 
 /**
- * Send images to be analysed, one after the other: what is slow or too large costs no other its answer.
- * showResult(result) is called with the one to be seen: the first as soon as it is answered, another when it is wanted.
+ * Send images for analysis, one at a time, so that a slow or oversized image does not affect the others.
+ * showResult(result) is called with the one to display: the first as soon as it is analysed, later the selected one.
  */
 export async function analyzeImages(files, showResult) {
   closeImages();
   const { signal } = (job = new AbortController());
   show = showResult;
   for (const file of files) {
-    const [bitmap, found] = await Promise.all([bitmapOf(file), analyzed(file, signal)]);
+    const [bitmap, found] = await Promise.all([bitmapOf(file), analyze(file, signal)]);
     if (signal.aborted) {
       bitmap?.close();
       return;
@@ -84,7 +84,7 @@ export async function analyzeImages(files, showResult) {
   }
 }
 
-/** The picture of a file, as large as it is shown; null where the browser can not read it. */
+/** The picture of a file in the size it is displayed; null if the browser cannot decode it. */
 async function bitmapOf(file) {
   try {
     const whole = await createImageBitmap(file);
@@ -97,11 +97,11 @@ async function bitmapOf(file) {
   }
 }
 
-/** {answer} or {error}; where others have all places, it is asked again until there is one. */
-async function analyzed(file, signal) {
-  for (const end = performance.now() + ANALYSIS_MS; ; await pause(CROWDED_MS)) {
+/** {answer} or {error}; repeats the request while the program is busy. */
+async function analyze(file, signal) {
+  for (const end = performance.now() + ANALYSIS_MS; ; await pause(BUSY_RETRY_MS)) {
     try {
-      return { answer: await ask("/api/analyze", { method: "POST", body: file, signal, limitMs: ANALYSIS_MS }) };
+      return { answer: await fetchJson("/api/analyze", { method: "POST", body: file, signal, limitMs: ANALYSIS_MS }) };
     } catch (error) {
       if (error.status !== 429 || signal.aborted || performance.now() > end) return { error: error.message };
     }
@@ -117,7 +117,7 @@ export function closeImages() {
   setText($("image-name"), "");
 }
 
-/** Show the same again, as after a change of privacy. */
+/** Display the same result again, as after switching privacy mode. */
 export function refreshImages() {
   if (!results.length) return;
   $("strip").replaceChildren(...results.map(newItem));
@@ -137,17 +137,17 @@ function newItem({ name, bitmap }, index) {
   button.setAttribute("aria-label", TEXT.images.show(name));
   button.title = name;
   button.addEventListener("click", () => select(index));
-  if (bitmap) drawCovering(item.querySelector("canvas"), bitmap);
+  if (bitmap) drawCropped(item.querySelector("canvas"), bitmap);
   return item;
 }
 
-function drawCovering(canvas, bitmap) {
+function drawCropped(canvas, bitmap) {
   canvas.width = canvas.height = THUMBNAIL;
   const side = Math.min(bitmap.width, bitmap.height);
   const from = [(bitmap.width - side) / 2, (bitmap.height - side) / 2, side, side];
-  const pen = canvas.getContext("2d", { alpha: false });
-  pen.drawImage(bitmap, ...from, 0, 0, THUMBNAIL, THUMBNAIL);
-  if (isPrivate()) new Cover().hide(pen, [], 0); // so small a picture is covered as a whole
+  const context = canvas.getContext("2d", { alpha: false });
+  context.drawImage(bitmap, ...from, 0, 0, THUMBNAIL, THUMBNAIL);
+  if (isPrivate()) new Cover().hide(context, [], 0); // a thumbnail is pixelated as a whole
 }
 
 function select(index) {

@@ -282,7 +282,7 @@ def test_the_stream_is_read_however_it_is_cut(browser, page) -> None:
 
 
 def test_the_stream_that_was_asked_for_before_the_modules_came_is_the_one_that_is_shown(browser, page) -> None:
-    assert browser.execute_script("return window.first.answer.then((answer) => answer.ok && answer.bodyUsed)")
+    assert browser.execute_script("return window.earlyConnection.answer.then((answer) => answer.ok && answer.bodyUsed)")
     wait_for(lambda: viewers(page) == 1)
 
 
