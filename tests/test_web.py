@@ -73,7 +73,7 @@ def test_the_model_card_is_rendered_with_the_limits_first(client) -> None:
     assert "Do not use it to judge people" in page
     titles = re.findall(r"<h3>(.*?)</h3>", page)
     assert titles[:2] == ["What it is for, and what not", "Limits"]
-    assert "<table>" in page
+    assert "<table" in page
     assert not re.search(r"&lt;!--|\]\(|<img|<a (?!href=\"/\")", page)
 
 

@@ -67,4 +67,6 @@ def render_card(path: Path) -> Markup:
     for token in tokens:
         if token.type.startswith("heading"):
             token.tag = f"h{int(token.tag[1:]) + 1}"
+        elif token.type in ("code_block", "table_open"):
+            token.attrSet("tabindex", "0")  # it may scroll, which the keyboard must be able to do
     return Markup(markdown.renderer.render(tokens, markdown.options, {}))
