@@ -176,6 +176,7 @@ def build_pipeline(settings: Settings) -> Pipeline:
     """
     from mien.analysis.pipeline import Pipeline
     from mien.detectors import create_detector
+    from mien.errors import ModelError
     from mien.process import release_memory
     from model import FacialExpressionModel
 
@@ -184,6 +185,10 @@ def build_pipeline(settings: Settings) -> Pipeline:
     classifier = FacialExpressionModel(
         settings.model, settings.weights, labels=settings.labels, input_scale=settings.input_scale
     )
+    if settings.rare is not None:
+        if classifier.adjustment is None:
+            raise ModelError(f"--rare: expected a network with base rates, found {settings.model} without")
+        classifier.adjustment.rare = settings.rare
     classifier.warm_up()
     release_memory()
     return Pipeline(detector, classifier, unsure_below=settings.unsure)
@@ -236,6 +241,7 @@ def build_app(
         choices=components.choices,
         session=components.session,
         privacy=components.privacy,
+        adjustment=pipeline.classifier.adjustment,
         model_name=settings.model.name,
         unsure=settings.unsure,
         detector_name=pipeline.detector.name,

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from mien.cnn.loader import import_keras, load_network, stored_labels
+from mien.cnn.logit_adjustment import read_adjustment
 from mien.errors import ModelError
 from mien.types import EXPRESSIONS
 
@@ -74,6 +75,7 @@ class FacialExpressionModel:
             ModelError: One line naming the file and the cause.
         """
         self.output_order = _output_order(stored_labels(model_json_file) if labels is None else labels)
+        self.adjustment = read_adjustment(model_json_file)
         if input_scale not in (None, 1, 255):
             raise ModelError(f"input scale: expected 1 or 255, found {input_scale!r}")
         self.network = load_network(model_json_file, model_weights_file)
@@ -122,7 +124,7 @@ class FacialExpressionModel:
             for start in range(0, len(pixels), _FACES_PER_CALL):
                 batch = pixels[start : start + _FACES_PER_CALL, ..., np.newaxis].astype(np.float32)
                 probabilities[start : start + len(batch)] = self._forward(batch)
-        return probabilities
+        return probabilities if self.adjustment is None else self.adjustment(probabilities)
 
     def predict_emotion(self, img: np.ndarray) -> str:
         """Name the most probable expression of one face, as in EMOTIONS_LIST: "Happy".

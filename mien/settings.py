@@ -107,6 +107,13 @@ class Settings:
         0.5, number(0, 1, "P"), "labels with a lower probability are marked as unsure (happy? 41 %); 0 marks none"
     )
 
+    rare: float | None = _network(
+        None,
+        number(0, 1, "R"),
+        "how often rare expressions such as fear are expected: 0 as often as people see them, 1 as often as the others",
+        shown_default="as stored in model.json",
+    )
+
     save: Path | None = _recording(
         None,
         path("OUT.mp4"),

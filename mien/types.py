@@ -179,6 +179,8 @@ class Analysis:
         faces: From left to right, or by id if they are tracked.
         timing_ms: Milliseconds spent in each stage (detect, track, classify, ...).
         new_scene: Whether the frame shows another scene than the frame before, as after a cut, or may do so.
+        rare: How often rare expressions were expected, from 0 (as often as people see them) to 1 (as often as the
+            others); None for a network without base rates.
 
     Example:
         for face in analysis.faces:
@@ -190,6 +192,7 @@ class Analysis:
     faces: tuple[Face, ...] = ()
     timing_ms: Mapping[str, float] = field(default_factory=dict)
     new_scene: bool = False
+    rare: float | None = None
 
 
 class Encoded(Protocol):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import io
 
+import numpy as np
 import pytest
 
+from mien.cnn.logit_adjustment import LogitAdjustment
 from mien.images.privacy import Privacy
 from mien.recording.csv_log import COLUMNS, SessionRecorder
 from mien.recording.video import Saving
@@ -30,9 +32,15 @@ def privacy() -> Privacy:
 
 
 @pytest.fixture
-def client(fake_camera, session, privacy):
+def adjustment() -> LogitAdjustment:
+    return LogitAdjustment(np.array([0.09, 0.02, 0.04, 0.26, 0.32, 0.15, 0.12]), tau=0.25)
+
+
+@pytest.fixture
+def client(fake_camera, session, privacy, adjustment):
     fake_camera.publish()
-    return create_app(fake_camera, AppOptions(session=session, privacy=privacy)).test_client()
+    options = AppOptions(session=session, privacy=privacy, adjustment=adjustment)
+    return create_app(fake_camera, options).test_client()
 
 
 def show(camera: FakeCamera, session: SessionRecorder) -> None:
@@ -103,6 +111,33 @@ def test_privacy_is_switched_and_told_and_the_newest_picture_replaced(client, fa
     assert privacy.on is on
     assert fake_camera.shown_again == 1
     assert client.get("/api/state").json["privacy"] is on
+
+
+@pytest.mark.parametrize("rare", [0, 0.5, 1])
+def test_rare_expressions_are_expected_as_often_as_asked(client, adjustment, rare: float) -> None:
+    assert client.get("/api/state").json["rare"] == 0.25
+    answer = client.post("/api/rare", json={"rare": rare})
+    check(answer, "/api/rare", "post")
+    assert answer.json == {"rare": rare}
+    assert adjustment.rare == rare
+    assert client.get("/api/controls").json["rare"] == rare
+
+
+@pytest.mark.parametrize(
+    "body", [{"rare": -0.1}, {"rare": 1.1}, {"rare": "0.5"}, {"rare": True}, {"rare": None}, {}, [], {"on": True}]
+)
+def test_other_values_for_rare_are_refused_and_change_nothing(client, adjustment, body) -> None:
+    answer = client.post("/api/rare", json=body)
+    check(answer, "/api/rare", "post")
+    assert answer.status_code == 400
+    assert adjustment.rare == 0.25
+
+
+def test_a_network_without_base_rates_has_nothing_to_adjust(fake_camera) -> None:
+    fake_camera.publish()
+    client = create_app(fake_camera).test_client()
+    assert client.post("/api/rare", json={"rare": 0.5}).status_code == 404
+    assert client.get("/api/state").json["rare"] is None
 
 
 @pytest.mark.parametrize("path", ["/api/record", "/api/privacy"])

@@ -15,6 +15,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
+import numpy as np
 import psutil
 import pytest
 import schemathesis
@@ -27,6 +28,7 @@ from schemathesis.specs.openapi.checks import negative_data_rejection, positive_
 from mien.analysis.face_stream import FaceStream
 from mien.analysis.pipeline import Pipeline
 from mien.analysis.uploads import UploadSessions, analyze_image
+from mien.cnn.logit_adjustment import LogitAdjustment
 from mien.detectors import HaarDetector
 from mien.images.privacy import Privacy
 from mien.recording.csv_log import SessionRecorder
@@ -58,6 +60,7 @@ def app(request, tmp_path) -> Iterator:
         camera,
         session=session,
         privacy=Privacy(),
+        adjustment=LogitAdjustment(np.full(7, 1 / 7), tau=0.5),
         follow=UploadSessions(lambda: FaceStream(Pipeline(HaarDetector(), Even()))).analyze,
         choices=SourceCatalog(webcams=NoWebcams(), media=_media(tmp_path)),
         max_streams=10**6,  # the client in the process never closes a stream

@@ -160,6 +160,7 @@ class Classifier:
         self.classifier = self  # it stands for the pipeline, too
         self.network = network
         self.input_size_px = (12, 12)
+        self.adjustment = None
         self.output_order = order
 
     def as_input(self, faces):

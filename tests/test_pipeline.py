@@ -21,6 +21,7 @@ class BrightnessClassifier:
     """Bright faces are happy, dark ones sad."""
 
     input_size_px = (48, 48)
+    adjustment = None
 
     def __init__(self):
         self.calls = []

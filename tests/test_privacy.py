@@ -189,6 +189,7 @@ class Even:
     """Tells expressions apart not at all: only where faces are matters here."""
 
     input_size_px = (48, 48)
+    adjustment = None
 
     def predict(self, faces: np.ndarray) -> np.ndarray:
         return np.full((len(faces), 7), 1 / 7, np.float32)

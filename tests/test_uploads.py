@@ -262,6 +262,7 @@ def test_the_real_detector_takes_the_smallest_and_narrowest(size):
 
     class Nobody:
         input_size_px = (48, 48)
+        adjustment = None
 
         def predict(self, faces):
             return np.full((len(faces), 7), 1 / 7, np.float32)

@@ -16,7 +16,7 @@ RETRY_AFTER_S = 2
 
 
 def blueprint(camera: Camera, options: AppOptions, state: StateReader) -> Blueprint:
-    """Routes of recording and privacy mode; 404 if the program has none."""
+    """Routes of recording, privacy mode and rare expressions; 404 if the program has none."""
     routes = Blueprint("controls", __name__)
     session, privacy = options.session, options.privacy
 
@@ -70,6 +70,18 @@ def blueprint(camera: Camera, options: AppOptions, state: StateReader) -> Bluepr
         privacy.switch(body.on)
         camera.show_again()  # the newest picture may stay for long, e.g. at the end of a file
         return schemas.Covered(privacy=privacy.on)
+
+    @routes.post("/api/rare")
+    @endpoint(
+        "Set how often rare expressions, such as fear, are expected, for all viewers.",
+        Answer(200, "What is in force.", schemas.Adjusted),
+        body=schemas.Expected,
+    )
+    def expect(body: schemas.Expected) -> schemas.Adjusted:
+        if options.adjustment is None:
+            abort(404, "This network stores no base rates.")
+        options.adjustment.rare = body.rare
+        return schemas.Adjusted(rare=options.adjustment.rare)
 
     return routes
 

@@ -87,6 +87,12 @@ class Privacy(Protocol):
         """Turn it on or off, from the next frame on."""
 
 
+class Adjustment(Protocol):
+    """How often the network expects rare expressions: 0 as often as people see them, 1 as often as the others."""
+
+    rare: float
+
+
 Analyze = Callable[[bytes], Analysis]
 """Analyses an image file; raises ImageError."""
 
@@ -112,6 +118,7 @@ class AppOptions:
         choices: for /api/sources and /api/source.
         session: for /api/record and /api/session.csv.
         privacy: for /api/privacy.
+        adjustment: for /api/rare.
         model_name: displayed on the page.
         detector_name: displayed on the page, and part of the state.
         unsure: initial confidence threshold of the page, 0 to 1, below which a label counts as unsure.
@@ -129,6 +136,7 @@ class AppOptions:
     choices: Choices | None = None
     session: Session | None = None
     privacy: Privacy | None = None
+    adjustment: Adjustment | None = None
     model_name: str = "model.json"
     detector_name: str = "haar"
     unsure: float = 0.5

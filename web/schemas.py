@@ -157,6 +157,15 @@ class Switch(Body):
     on: bool
 
 
+class Expected(Body):
+    """How often rare expressions are to be expected."""
+
+    model_config = ConfigDict(strict=True)
+    EXAMPLE = {"rare": 0.5}
+
+    rare: float = Field(ge=0, le=1, description="0: as often as people see them; 1: as often as the others.")
+
+
 class Recording(Record):
     """The running recording of a session, or the last one."""
 
@@ -182,12 +191,19 @@ _SAVING = Field(description="The annotated video; null without --save.")
 _PRIVACY = Field(description="Whether faces are pixelated, in pictures and in saved video.")
 
 
+_RARE = Field(
+    description="How often rare expressions are expected, from 0 (as often as people see them) to 1 (as often as the "
+    "others); null for a network without base rates."
+)
+
+
 class Controls(Record):
     """What can be switched for all viewers."""
 
     recording: Recording
     saving: Saving | None = _SAVING
     privacy: bool = _PRIVACY
+    rare: float | None = _RARE
 
 
 class State(Record):
@@ -206,6 +222,7 @@ class State(Record):
     recording: Recording
     saving: Saving | None = _SAVING
     privacy: bool = _PRIVACY
+    rare: float | None = _RARE
     watching: bool = Field(default_factory=bool, description="Whether the stream named by viewer is open.")
 
 
@@ -219,6 +236,12 @@ class Recorded(Record):
     """The recording that was started or stopped."""
 
     recording: Recording
+
+
+class Adjusted(Record):
+    """How often rare expressions are expected."""
+
+    rare: float
 
 
 class Covered(Record):

@@ -62,10 +62,12 @@ class StateReader:
     def controls(self) -> schemas.Controls:
         """What can be switched for all viewers; unlike a state it lets the camera become idle."""
         session, privacy, saving = self._options.session, self._options.privacy, self._camera.saving
+        adjustment = self._options.adjustment
         return schemas.Controls(
             recording=schemas.Recording.model_validate(session.status()) if session else schemas.NO_RECORDING,
             saving=schemas.Saving.model_validate(saving) if saving else None,
             privacy=privacy is not None and privacy.on,
+            rare=adjustment.rare if adjustment else None,
         )
 
 

@@ -106,7 +106,7 @@ class FaceStream:
         timing_ms["detect"] += self._deferred_ms
         self._deferred_ms = 0.0
         faces = tuple(self._faces(tracks, raw, time_s))
-        return Analysis(frame.width, frame.height, faces, timing_ms, new_scene=scene is not Scene.SAME)
+        return Analysis(frame.width, frame.height, faces, timing_ms, scene is not Scene.SAME, self._pipeline.rare)
 
     def _detect_where_due(self, frame: Frame, time_s: float) -> None:
         self._deferred = None

@@ -23,10 +23,21 @@ from mien.types import Analysis, Box, Face, Frame
 UNSURE_BELOW = 0.5
 
 
+class Adjustment(Protocol):
+    """How often the classifier expects rare expressions."""
+
+    rare: float
+
+
 class Classifier(Protocol):
     """Anything that classifies the expressions of gray faces."""
 
     input_size_px: tuple[int, int]
+
+    @property
+    def adjustment(self) -> Adjustment | None:
+        """How often it expects rare expressions; None where that cannot be adjusted."""
+        ...
 
     def predict(self, faces: np.ndarray) -> np.ndarray:
         """Softmax probabilities, float32 (n, 7) in the order of EXPRESSIONS, of uint8 (n, height, width)."""
@@ -55,6 +66,11 @@ class Pipeline:
         self.turn = threading.RLock()
         """Held while a frame is analysed, so that two frames do not compete for the processor."""
 
+    @property
+    def rare(self) -> float | None:
+        """How often the classifier expects rare expressions, 0..1; None where that cannot be adjusted."""
+        return None if self.classifier.adjustment is None else self.classifier.adjustment.rare
+
     def detect(self, pixels_bgr: np.ndarray) -> list[Box]:
         """Detect the faces in uint8 pixels (height, width, 3): boxes from left to right, inside the picture."""
         with self.turn:
@@ -82,7 +98,7 @@ class Pipeline:
             with timed(timing_ms, "classify"):
                 raw = self.classify(frame.pixels_bgr, boxes)
         faces = tuple(self.with_doubt(Face(box, p, p)) for box, p in zip(boxes, raw, strict=True))
-        return Analysis(frame.width, frame.height, faces, timing_ms, new_scene=True)
+        return Analysis(frame.width, frame.height, faces, timing_ms, True, self.rare)
 
     def with_doubt(self, face: Face) -> Face:
         """The same face, marked as unsure where its confidence is below `unsure_below`."""

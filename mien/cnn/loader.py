@@ -75,9 +75,19 @@ def load_network(model_json_file: str | Path, model_weights_file: str | Path) ->
     return network
 
 
+def stored_facts(model_json_file: str | Path) -> dict[str, Any]:
+    """What model.json stores beside the architecture, such as "expressions" and "tau"; Keras ignores these keys.
+
+    Raises:
+        ModelError: The file does not describe a network.
+    """
+    document = _read_document(Path(model_json_file))
+    return {key: value for key, value in document.items() if key not in ("class_name", "config", "module")}
+
+
 def stored_labels(model_json_file: str | Path) -> list[str] | None:
     """Order of the outputs, which `training` stores in model.json as "expressions"; None if it is missing."""
-    labels = _read_document(Path(model_json_file)).get("expressions")
+    labels = stored_facts(model_json_file).get("expressions")
     return [str(label) for label in labels] if isinstance(labels, list) else None
 
 

@@ -34,6 +34,7 @@ COLUMNS = (
     "unsure",
     "width",
     "height",
+    "rare",
 )
 HEADER = (",".join(COLUMNS) + "\n").encode()
 QUEUE_FRAMES = 1000
@@ -271,6 +272,7 @@ def _row(number: int, frame: Frame, face: Face, analysis: Analysis) -> str:
     fields += [str(int(side)) for side in (box.x, box.y, box.w, box.h)]
     fields += [f"{float(share):.5f}" for share in face.probabilities]
     fields += [face.label, str(int(face.unsure)), str(analysis.width), str(analysis.height)]
+    fields += ["" if analysis.rare is None else f"{analysis.rare:g}"]
     return ",".join(fields) + "\n"
 
 
