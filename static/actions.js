@@ -64,7 +64,8 @@ function toggleHelp() {
 // ---- in the program, for all viewers
 
 /** Display recording, privacy mode and saving as reported in a state or an answer; missing fields are unchanged. */
-export function showProgram({ recording, privacy, saving }) {
+export function showProgram({ recording, privacy, saving, rare }) {
+  if (rare !== undefined) showRare(rare);
   if (saving !== undefined) showSaving(saving);
   if (privacy !== undefined && privacy !== actions.privacy) {
     actions.privacy = privacy;
@@ -91,6 +92,25 @@ function showSaving(saving) {
   setText($("saving"), error ? TEXT.video.failed : TEXT.video.saving);
   const kept = error ? TEXT.video.storedOnce(error) : TEXT.video.stored;
   for (const element of document.querySelectorAll(".stored")) setText(element, saving ? kept : TEXT.video.notStored);
+}
+
+/** rare: how often rare expressions are expected, 0 to 1, a step or not; null for a network without base rates. */
+function showRare(rare) {
+  $("rare-control").hidden = rare === null;
+  if (rare === null || rare === Number($("rare").value || NaN)) return;
+  actions.trained ??= rare; // the value at first sight: that of the command line or of the network
+  const steps = new Map([...TEXT.rareSteps, [rare, `${rare}`], [actions.trained, TEXT.rareTrained], ...TEXT.rareSteps]);
+  const options = [...steps].sort(([a], [b]) => a - b).map(([value, text]) => new Option(text, value));
+  $("rare").replaceChildren(...options);
+  $("rare").value = rare;
+}
+
+async function expectRare() {
+  try {
+    showProgram(await postJson("/api/rare", { rare: Number($("rare").value) }));
+  } catch (error) {
+    note(TEXT.notDone(error.message));
+  }
 }
 
 async function toggleRecord() {
@@ -137,6 +157,7 @@ export function bindActions(callbacks) {
     $(id).addEventListener("click", run);
     if ($(id).dataset.key) keys.set($(id).dataset.key, run);
   }
+  $("rare").addEventListener("change", expectRare);
   document.addEventListener("keydown", (event) => {
     const key = event.key.length === 1 ? event.key.toLowerCase() : "";
     if (!keys.has(key) || event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;

@@ -108,6 +108,12 @@ export const TEXT = {
   noHistory: "No data yet: no face has been detected.",
   awayAt: (when) => `${when}: face not detected`,
   valuesAt: (when, values) => `${when}: ${values.map(([label, share]) => `${label} ${percent(share)}`).join(", ")}`,
+  rareSteps: new Map([
+    [0, "as often as people see them"],
+    [0.5, "somewhat more often"],
+    [1, "as often as the others"],
+  ]),
+  rareTrained: "as the network was calibrated",
   allFaces: "All faces",
   more: (n) => `and ${n} more faces, seen for shorter times`,
 
@@ -154,6 +160,8 @@ export const TEXT = {
     saveJson: "Save JSON",
     back: "Back to live",
     notice: "Pictures are analysed on the computer that runs Mien.",
+    rare: "Fear and other rare expressions are expected",
+    rareName: "How often rare expressions are expected, for all viewers",
     caveat: "A face shows an expression, not what a person feels.",
     card: "What this can’t tell",
     close: "Close",

@@ -7,10 +7,12 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from mien.cnn.logit_adjustment import LogitAdjustment
 from tests.browser_camera import Program, choose_camera, demo_pictures, film, lend
-from tests.page import appears, click, find, lists, press, says, shows, texts, vanishes
+from tests.page import appears, click, find, lists, press, says, see, shows, texts, vanishes
 from tests.patience import scaled, wait_for
 from tests.test_page_sources import SOURCES, analyze, drop, jpeg
 from tests.web_fakes import free_port, resize
@@ -234,6 +236,32 @@ def test_on_a_screen_all_is_seen_at_once(browser, page) -> None:
 
         wait_for(all_is_seen)
         assert find(browser, "#faces .label").value_of_css_property("font-size") == "16px"
+
+
+def test_how_often_rare_expressions_are_expected_is_chosen_for_all(browser, fake_camera, serve) -> None:
+    from selenium.webdriver.support.select import Select
+
+    adjustment = LogitAdjustment(np.array([0.09, 0.02, 0.04, 0.26, 0.32, 0.15, 0.12]), tau=0.35)
+    fake_camera.play()
+    browser.get(serve(fake_camera, adjustment=adjustment).url)
+    steps = (
+        "as often as people see them",
+        "as the network was calibrated",
+        "somewhat more often",
+        "as often as the others",
+    )
+    see(lambda: tuple(texts(browser, "#rare option")) == steps, "the steps")
+    select = Select(find(browser, "#rare"))
+    assert select.first_selected_option.text == "as the network was calibrated"
+    select.select_by_visible_text("as often as the others")
+    wait_for(lambda: adjustment.rare == 1)
+    adjustment.rare = 0.2  # another viewer, or program
+    see(lambda: Select(find(browser, "#rare")).first_selected_option.text == "0.2", "the value of another")
+
+
+def test_a_network_without_base_rates_offers_no_choice_of_them(browser, page) -> None:
+    shows(browser, "#status", "LIVE")
+    assert not find(browser, "#rare-control").is_displayed()
 
 
 def test_the_notice_says_what_is_processed_where_and_links_the_card(browser, page) -> None:
