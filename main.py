@@ -126,7 +126,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
 class Components:
     """What camera and web app share."""
 
-    choices: SourceCatalog
+    catalog: SourceCatalog
     session: SessionRecorder
     privacy: Privacy
 
@@ -138,7 +138,7 @@ def build_components(settings: Settings) -> Components:
     from mien.sources.catalog import SourceCatalog
 
     return Components(
-        choices=SourceCatalog(settings.media),
+        catalog=SourceCatalog(settings.media),
         session=SessionRecorder(settings.sessions, at_once=settings.record),
         privacy=Privacy(settings.privacy),
     )
@@ -164,7 +164,7 @@ def check_early(settings: Settings, components: Components) -> int:
     if settings.record:
         components.session.check()
     if source_kind(settings.source) == "file":  # not webcams and network cameras: opening them twice takes time
-        components.choices.open(settings.source).close()
+        components.catalog.open(settings.source).close()
     return port
 
 
@@ -214,7 +214,7 @@ def build_camera(settings: Settings, components: Components, pipeline: Pipeline,
             idle_after_s=IDLE_AFTER_S if settings.rest else None,
         ),
         services=Services(
-            open=components.choices.open,
+            open=components.catalog.open,
             prepare=components.privacy.prepare,
             record=components.session.record,
             needed=lambda: components.session.needs_frames,
@@ -238,7 +238,7 @@ def build_app(
         follow=UploadSessions(lambda: FaceStream(pipeline)).analyze,
         explain=Explainer(pipeline),
         to_png=lambda snapshot: jpeg_to_png(snapshot.jpeg),
-        choices=components.choices,
+        choices=components.catalog,
         session=components.session,
         privacy=components.privacy,
         adjustment=pipeline.classifier.adjustment,

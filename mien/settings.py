@@ -6,6 +6,7 @@ Each is declared once, below. `python -m docs.options_table` writes the tables o
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -73,14 +74,16 @@ class Settings:
         "auto (the first webcam that delivers a picture, else the demo), demo, a webcam index (0, 1, ...), a video or "
         "image file, or the http(s):// or rtsp(s):// address of a network camera",
     )
-    size: tuple[int, int] = _video((1280, 720), SIZE, "picture size requested from a webcam; what it grants is logged")
+    size: tuple[int, int] = _video(
+        (1280, 720), SIZE, "picture size requested from a webcam; the log says what it delivers"
+    )
     fps: int = _video(30, whole_number(1, 240), "frames per second requested from a webcam")
     loop: bool = _video(True, SWITCH, "repeat a video file; --no-loop plays it once and shows an image for one second")
     rest: bool = _video(True, SWITCH, "release the camera after ten seconds without viewers; --no-rest keeps it open")
-    media: Path | None = _video(None, FOLDER, "folder whose videos and images, except hidden ones, the page offers")
+    media: Path | None = _video(None, FOLDER, "folder of videos and images, except hidden ones, to select on the page")
 
-    detector: str = _faces("haar", DETECTOR, "face detector; docs/detectors.md compares them")
-    detector_model: Path | None = _faces(None, path(), "network file of --detector yunet, also used by auto")
+    detector: str = _faces("haar", DETECTOR, "face detector; compared in docs/detectors.md")
+    detector_model: Path | None = _faces(None, path(), "model file for --detector yunet, also used by auto")
     min_face: int | None = _faces(
         None,
         whole_number(16, 2000, "PX"),
@@ -97,11 +100,11 @@ class Settings:
     labels: tuple[str, ...] | None = _network(
         None,
         LABELS,
-        "order of the network's seven outputs",
+        "names of the network's seven outputs, in their order",
         shown_default="as stored in model.json, else alphabetical",
     )
     input_scale: int = _network(
-        1, one_of(1, 255), "what pixels are divided by before the network: 255 for one trained on pixels 0 to 1"
+        1, one_of(1, 255), "divisor of the pixel values 0 to 255: 255 for a network trained on 0 to 1"
     )
     unsure: float = _network(
         0.5, number(0, 1, "P"), "labels with a lower probability are marked as unsure (happy? 41 %); 0 marks none"
@@ -117,15 +120,17 @@ class Settings:
     save: Path | None = _recording(
         None,
         path("OUT.mp4"),
-        "also write the annotated video (H.264); an existing file is kept and OUT-2.mp4, OUT-3.mp4, ... used",
+        "also save the annotated video (H.264); an existing file is kept, and OUT-2.mp4 (or -3, -4) written",
     )
     sessions: Path = _recording(
-        Path("sessions"), FOLDER, "folder for the CSV files of recorded sessions, created when the first one starts"
+        Path("sessions"), FOLDER, "folder for the CSV files of recorded sessions, created with the first recording"
     )
     record: bool = _recording(False, SWITCH, "record a session from the first frame on")
     privacy: bool = _recording(False, SWITCH, "start with all faces covered; the page can uncover them")
 
-    host: str = _server("127.0.0.1", HOST, "address to listen on; any but 127.0.0.1 admits the network, with a token")
+    host: str = _server(
+        "127.0.0.1", HOST, "address to listen on; any but 127.0.0.1 admits other computers, with a token"
+    )
     port: int | None = _server(
         None, whole_number(1, 65535), "port to listen on", shown_default="5000, or the next free one"
     )
@@ -133,13 +138,13 @@ class Settings:
         None,
         Kind("16 to 200 letters, digits or . _ ~ -", "TOKEN", _parse_token, secret=True),
         "secret required with every request; safer as MIEN_TOKEN, since other users may see command lines",
-        shown_default="generated and printed where --host admits the network, else none",
+        shown_default="generated and printed if --host admits other computers, else none",
     )
     names: tuple[str, ...] = _server(
         (),
         NAMES,
         "additional accepted host names, such as camera.example",
-        shown_default="localhost; where --host admits the network, also this computer's name and addresses",
+        shown_default="localhost; if --host admits other computers, also this computer's name and addresses",
     )
 
 
@@ -152,7 +157,7 @@ def read_settings(argv: Sequence[str], environ: Mapping[str, str]) -> Settings:
         SettingsError: One line with the option or variable, what was expected and what was found.
     """
     parser = Parser(
-        prog="python main.py",
+        prog="mien" if Path(sys.argv[0]).stem == "mien" else "python main.py",
         usage="%(prog)s [options]",
         description="Recognise facial expressions in live video, and show them at http://localhost:5000.",
         epilog="Each option is also read from an environment variable: MIEN_PORT=5001 is --port 5001, MIEN_LOOP=0 is "

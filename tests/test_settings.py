@@ -223,3 +223,13 @@ def test_the_token_is_never_shown():
     with pytest.raises(SettingsError) as error:
         read_settings(["--token", "secret with spaces"], {})
     assert "secret" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("command", "name"), [("main.py", "python main.py"), ("/opt/bin/mien", "mien"), ("C:/Scripts/mien.exe", "mien")]
+)
+def test_help_names_the_command_that_was_typed(monkeypatch, capsys, command, name):
+    monkeypatch.setattr("sys.argv", [command])
+    with pytest.raises(SystemExit):
+        read_settings(["--help"], {})
+    assert capsys.readouterr().out.startswith(f"usage: {name} [options]")
