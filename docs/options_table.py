@@ -1,34 +1,46 @@
-"""Write the tables of docs/options.md from the declarations in mien/settings.py: `python -m docs.options_table`."""
+"""Write the tables of options in docs/ from their declarations: `python -m docs.options_table`.
+
+docs/options.md has those of mien/settings.py, docs/training.md those of training/recipe.py.
+"""
 
 from __future__ import annotations
 
-import itertools
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from mien.options import SWITCH, Option, options_of
 from mien.settings import Settings
 
 PAGE = Path(__file__).with_name("options.md")
-BEGIN = "<!-- Begin of tables: python -m docs.options_table writes them from mien/settings.py -->\n"
+RECIPE_PAGE = Path(__file__).with_name("training.md")
+BEGIN = "<!-- Begin of tables: python -m docs.options_table writes them -->\n"
 END = "<!-- End of tables -->\n"
 
 
-def tables() -> str:
-    """One heading and table for each group of settings, as Markdown."""
+def tables(options: Sequence[Option], heading: str = "##") -> str:
+    """One heading and table for each group of options, as Markdown."""
+    groups = dict.fromkeys(each.group for each in options)
     parts = []
-    for group, options in itertools.groupby(options_of(Settings), key=lambda each: each.group):
-        rows = [f"| {' | '.join(_cells(each))} |\n" for each in options]
+    for group in groups:
+        rows = [f"| {' | '.join(_cells(each))} |\n" for each in options if each.group == group]
         header = "| option | meaning | values | default |\n|---|---|---|---|\n"
-        parts.append(f"## {group}\n\n{header}{''.join(rows)}")
+        parts.append(f"{heading} {group}\n\n{header}{''.join(rows)}")
     return "\n" + "\n".join(parts) + "\n"
 
 
-def updated(page: str) -> str:
+def updated(page: str, written: str) -> str:
     """The page with its tables written anew."""
     before, rest = page.split(BEGIN)
     _, after = rest.split(END)
-    return before + BEGIN + tables() + END + after
+    return before + BEGIN + written + END + after
+
+
+def written_tables() -> dict[Path, str]:
+    """The tables of each page. Imports Keras, which the networks of the recipe need."""
+    from training.recipe import recipe_options
+
+    return {PAGE: tables(options_of(Settings)), RECIPE_PAGE: tables(recipe_options(), "###")}
 
 
 def _cells(each: Option) -> list[str]:
@@ -40,4 +52,8 @@ def _cells(each: Option) -> list[str]:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(updated(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    from mien.cnn.loader import import_keras
+
+    import_keras()  # first, so that its backend starts without its notes
+    for path, written in written_tables().items():
+        path.write_text(updated(path.read_text(encoding="utf-8"), written), encoding="utf-8")

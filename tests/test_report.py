@@ -1,3 +1,4 @@
+import argparse
 import json
 
 import numpy as np
@@ -10,7 +11,7 @@ from tests.test_metrics import probabilities_for
 from training.evaluate import plots
 from training.evaluate.costs import Costs, measure, multiply_adds
 from training.evaluate.metrics import FLIPPED, score
-from training.evaluate.report import CARD_BEGIN, CARD_END, Report, comparison, write_into_card
+from training.evaluate.report import CARD_BEGIN, CARD_END, Report, comparison, write_card
 from training.export import export, read_origin
 from training.recipe import Recipe
 
@@ -110,12 +111,17 @@ def test_a_network_without_private_test_says_which_set_its_figures_are_of(report
 def test_the_card_is_filled_between_its_markers(tmp_path):
     card = tmp_path / "card.md"
     card.write_text(f"before\n{CARD_BEGIN}\nold\n{CARD_END}\nafter\n")
+    old, new = card.read_text(), f"before\n{CARD_BEGIN}\nnew\n{CARD_END}\nafter\n"
+    options = argparse.Namespace(card=card, in_place=False)
+    write_card(options, tmp_path / "copies", "new\n")
+    assert ((tmp_path / "copies" / "card.md").read_text(), card.read_text()) == (new, old)
+    options.in_place = True
     for _ in range(2):
-        write_into_card(card, "new\n")
-    assert card.read_text() == f"before\n{CARD_BEGIN}\nnew\n{CARD_END}\nafter\n"
+        write_card(options, tmp_path, "new\n")
+    assert card.read_text() == new
     card.write_text("no markers")
     with pytest.raises(ModelError, match="expected the markers"):
-        write_into_card(card, "new\n")
+        write_card(options, tmp_path, "new\n")
     assert card.read_text() == "no markers"
 
 

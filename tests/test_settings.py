@@ -148,9 +148,10 @@ def test_options_can_be_abbreviated():
     assert read_settings(["--sour", "demo"], {}).source == "demo"
 
 
-def test_the_documentation_has_the_tables_of_the_settings():
-    page = options_table.PAGE.read_text(encoding="utf-8")
-    assert options_table.updated(page) == page, "python -m docs.options_table writes them anew"
+def test_the_documentation_has_the_tables_of_the_settings_and_of_the_recipe():
+    for file, written in options_table.written_tables().items():
+        page = file.read_text(encoding="utf-8")
+        assert options_table.updated(page, written) == page, "python -m docs.options_table writes them anew"
 
 
 def test_every_setting_is_documented():
@@ -159,7 +160,7 @@ def test_every_setting_is_documented():
     for each in options:
         assert each.help.strip(), each.name
         assert not each.help.endswith("."), each.name
-        assert f"\n| `{each.flag}`" in options_table.tables()
+        assert f"\n| `{each.flag}`" in options_table.tables(options)
 
 
 def test_the_detectors_are_those_that_exist():

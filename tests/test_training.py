@@ -454,7 +454,7 @@ def test_command_line_trains_and_evaluates(tmp_path, capsys):
     card = tmp_path / "CARD.md"
     markers = "<!-- figures: begin -->\n<!-- figures: end -->\n<!-- networks: begin -->\n<!-- networks: end -->\n"
     card.write_text(markers)
-    results = ["--out", str(tmp_path / "results"), "--json", str(figures), "--card", str(card)]
+    results = ["--out", str(tmp_path / "results"), "--json", str(figures), "--card", str(card), "--in-place"]
     assert main(["evaluate", "--data", str(data), *files, "--end-to-end", "--faces", "0"]) == 2
     assert "--faces: expected 1 or more, found 0" in capsys.readouterr().err
     assert main(["evaluate", "--data", str(data), *files, "--faces", "9"]) == 2
@@ -483,9 +483,9 @@ def test_command_line_trains_and_evaluates(tmp_path, capsys):
     assert f"beside {better}: PublicTest " in said.out
     assert "worse than" in said.err
     assert "; " not in said.err, "the other sets are as they were"
-    assert main(["card", str(figures), "--details", "--card", str(card)]) == 0
+    assert main(["card", str(figures), "--details", "--card", str(card), "--in-place"]) == 0
     assert card.read_text() == filled, "the same figures from JSON"
-    assert main(["card", str(figures), str(figures), "--card", str(card)]) == 0
+    assert main(["card", str(figures), str(figures), "--card", str(card), "--in-place"]) == 0
     assert card.read_text().count("dropout 0.2/0.3, smoothing 0.05") == 2, "the recipe of both"
     assert card.read_text().count("| 2 | 2,503 |") == 2, "epochs and parameters of both"
     assert main(["card", str(figures), str(figures), "--details"]) == 2

@@ -51,7 +51,7 @@ def test_a_users_mistake_is_one_line(words, message, tmp_path, capsys):
         (["xyz"], "expected one of train, teach, finetune, evaluate"),
         ([], "the following arguments are required: --data"),
         (["evaluate"], "the following arguments are required: --data"),
-        (["--data", "x", "--epochs", "many"], "argument --epochs: invalid int value: 'many'"),
+        (["--data", "x", "--epochs", "many"], "--epochs: expected a whole number, 1 or more, found 'many'"),
         (["composites", "--data", "x", "--out", "y", "--in-place"], "not allowed with argument --out"),
     ],
 )

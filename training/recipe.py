@@ -1,186 +1,262 @@
-"""The recipe of a run: every choice that decides how it goes, written down with it."""
+"""The recipe of a run: all choices that decide its result, stored with it.
+
+Each is declared once, below; command line, checks, summary and the tables of docs/training.md come from there.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from mien.errors import MienError
+from mien.options import SWITCH, Kind, Option, one_of, whole_number
 from training.networks import NETWORKS, PIXELS, TEACHERS
-
-OPTIMIZERS = ("adamw", "adam", "sgd", "rmsprop")
-SCHEDULES = ("cosine", "plateau", "constant")
-BALANCES = ("none", "weights", "sampling")
-"""How rare expressions are helped: not at all, by the weight of their images, or by how often they are drawn."""
 
 PRECISIONS = ("float32", "mixed_bfloat16")
 SIDES_PX = (32, 350)
-BELOW_ONE = ("conv_dropout", "dense_dropout", "label_smoothing", "scale", "contrast", "ema")
-UP_TO_ONE = ("erase", "coarse", "distil_weight", "self_distil", "shift", "shear")
-ABOVE_ZERO = ("learning_rate", "distil_temperature")
-"""Numbers of the recipe with a range of their own; all others start at 0."""
-
-OF_A_START = ("start", "freeze", "self_distil")
-"""Fields of the recipe that only a run from trained weights has."""
-
-OF_TEACHERS = ("teachers", "distil_weight", "distil_temperature")
-"""Fields of the recipe that only a run with teachers has."""
-
-OF_VOTES = ("votes", "people_weight", "folder_weight", "drop_ambiguous")
-"""Fields of the recipe that only a run with votes has."""
-
-SPECIAL = (*OF_A_START, *OF_TEACHERS, *OF_VOTES)
+ARCHITECTURE, START, DISTILLATION, VOTES = "Network", "Fine-tuning", "Distillation", "Votes"
+"""Groups of fields that some commands do not have."""
 
 
 class RunError(MienError):
-    """A training run can not start or go on as asked."""
+    """A training run cannot start or resume as requested."""
+
+
+def setting(default: Any, kind: Kind, help: str, *, group: str, words: str = "", off: Any = None) -> Any:
+    """Declare a field of the recipe.
+
+    Args:
+        default: of the field.
+        kind: the accepted values.
+        help: its meaning, in one phrase.
+        group: its heading in the documentation.
+        words: its part of `Recipe.in_words`, formatted with all fields; empty for none.
+        off: the value that is not mentioned there; by default 0, False and "".
+    """
+    metadata = {"option": (kind, help, group), "words": words, "off": off}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def _identity(words: str, *, group: str) -> Any:
+    """Declare a field that the command line does not set: what a run was trained from, "" for nothing."""
+    return dataclasses.field(default="", metadata={"group": group, "words": words, "off": None})
+
+
+def _real(expected: str, accepts: Callable[[float], bool]) -> Kind:
+    def parse(text: str) -> float:
+        if not accepts(value := float(text)):
+            raise ValueError
+        return value
+
+    return Kind(expected, "X", parse, show="{:g}".format)
+
+
+def _at_least(low: int) -> Kind:
+    return dataclasses.replace(whole_number(low, 10**9), expected=f"a whole number, {low} or more")
+
+
+def _parse_network(text: str) -> str:
+    if text not in NETWORKS and text not in TEACHERS:
+        raise ValueError
+    return text
+
+
+NETWORK = Kind("one of " + ", ".join((*NETWORKS, *TEACHERS)), "NAME", _parse_network)
+NOT_NEGATIVE = _real("0 or more", lambda value: 0 <= value < math.inf)
+POSITIVE = _real("a number above 0", lambda value: 0 < value < math.inf)
+BELOW_1 = _real("from 0 to below 1", lambda value: 0 <= value < 1)
+SHARE = _real("from 0 to 1", lambda value: 0 <= value <= 1)
+
+_network = partial(setting, group=ARCHITECTURE)
+_training = partial(setting, group="Training")
+_augment = partial(setting, group="Augmentation")
+_start = partial(setting, group=START)
+_distil = partial(setting, group=DISTILLATION)
+_votes = partial(setting, group=VOTES)
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Everything that decides how a run goes; stored as recipe.json beside its checkpoints.
+    """All choices that decide the result of a run; stored as recipe.json beside its checkpoints.
 
-    optimizer: adamw (Loshchilov and Hutter, "Decoupled weight decay regularization", 2019), adam (Kingma and Ba,
-    2015), sgd with Nesterov momentum 0.9 (Sutskever et al., 2013) or rmsprop (Tieleman and Hinton, 2012);
-    weight_decay belongs to adamw and sgd, l2 to the loss of any.
-    schedule: cosine (the learning rate rises for `warmup_epochs` and then falls along a cosine to zero at `epochs`),
-    plateau (halved when the validation loss has not fallen for four epochs) or constant.
-    early_stop: end after so many epochs without a better validation accuracy; 0 for never.
-    label_smoothing after Szegedy et al., "Rethinking the inception architecture" (2016).
-    conv_dropout, dense_dropout, l2, batch_norm, pixels: as in `training.networks.Style`. flip to erase: as in
-    `training.data.augment.Augment`. balance: as in BALANCES. side_px: of the input, 32 to 350.
-    start: "" from random weights, else the digest of the trained network it starts from (`training.fit.warm_start`),
-    whose layers count then, not the fields of Style. freeze: its convolutions stay as they are.
-    mixup: alpha of `training.data.batches`, 0 for none. ema: share of the averaged weights that an epoch leaves
-    (`training.fit.callbacks`), 0 for no average. precision: of the arithmetic while fitting, one of PRECISIONS
-    (Micikevicius et al., "Mixed precision training", 2018); what is exported is float32.
-    teachers: "" for none, else the digest of those whose answers count `distil_weight`, and the labels the rest, at
-    `distil_temperature` (`training.fit.distillation`). self_distil: share of each label that is what the trained
-    network it starts from says of the image (`training.fit.warm_start.own_answers`).
-    pool_first: fit with pooling before normalisation (`training.fit.graph_edits`); what is exported has the usual
-    order.
-    votes: "" for none, else the name of the table of votes that a second head learns from (`training.fit.two_heads`),
-    with the weights of both losses; drop_ambiguous: without the images of `training.data.votes.ambiguous`.
+    Optimizers: AdamW (Loshchilov and Hutter, "Decoupled weight decay regularization", 2019), Adam (Kingma and Ba,
+    2015), SGD with Nesterov momentum 0.9 (Sutskever et al., 2013), RMSprop (Tieleman and Hinton, 2012). Label smoothing
+    after Szegedy et al., "Rethinking the inception architecture" (2016); mixed precision after Micikevicius et al.,
+    "Mixed precision training" (2018). A network that starts from trained weights keeps their layers, whatever the group
+    "Network" says.
+
+    Raises:
+        RunError: a value is not accepted, or two do not fit together.
     """
 
-    network: str = "six_layer"
-    epochs: int = 40
-    batch_size: int = 64
-    learning_rate: float = 1e-3
-    weight_decay: float = 1e-3
-    warmup_epochs: float = 1.0
-    label_smoothing: float = 0.05
-    conv_dropout: float = 0.2
-    dense_dropout: float = 0.3
-    rotation_deg: float = 10.0
-    shift: float = 0.06
-    scale: float = 0.1
-    contrast: float = 0.2
-    erase: float = 0.0
-    flip: bool = True
-    side_px: int = 48
-    seed: int = 0
-    optimizer: str = "adamw"
-    schedule: str = "cosine"
-    early_stop: int = 0
-    l2: float = 0.0
-    batch_norm: bool = True
-    vertical_flip: bool = False
-    shear: float = 0.0
-    pixels: str = "scale"
-    balance: str = "none"
-    start: str = ""
-    freeze: bool = False
-    mixup: float = 0.0
-    ema: float = 0.0
-    precision: str = "float32"
-    teachers: str = ""
-    distil_weight: float = 0.9
-    distil_temperature: float = 4.0
-    self_distil: float = 0.0
-    pool_first: bool = False
-    coarse: float = 0.0
-    gamma: float = 0.0
-    votes: str = ""
-    people_weight: float = 1.0
-    folder_weight: float = 1.0
-    drop_ambiguous: bool = False
+    optimizer: str = _training(
+        "adamw",
+        one_of("adamw", "adam", "sgd", "rmsprop"),
+        "optimizer; sgd with Nesterov momentum",
+        words="{optimizer} {learning_rate:g} {schedule}",
+    )
+    epochs: int = _training(40, _at_least(1), "passes over the training images")
+    batch_size: int = _training(64, _at_least(2), "images per step", words="batch {batch_size}")
+    learning_rate: float = _training(1e-3, POSITIVE, "highest learning rate")
+    schedule: str = _training(
+        "cosine",
+        one_of("cosine", "plateau", "constant"),
+        "learning rate: cosine falls to 0; plateau halves it after four epochs without a lower validation loss",
+    )
+    warmup_epochs: float = _training(1.0, NOT_NEGATIVE, "epochs of the cosine schedule in which the rate rises from 0")
+    weight_decay: float = _training(1e-3, NOT_NEGATIVE, "weight decay of adamw and sgd")
+    seed: int = _training(0, _at_least(0), "seed of weights, order and augmentation")
+
+    start: str = _identity("from trained weights", group=START)
+    freeze: bool = _start(False, SWITCH, "keep the convolutions, train the dense layers", words="convolutions frozen")
+
+    network: str = _network("six_layer", NETWORK, "network, or a teacher: " + ", ".join(TEACHERS))
+    conv_dropout: float = _network(
+        0.2,
+        BELOW_1,
+        "dropout after each convolution block",
+        words="dropout {conv_dropout:g}/{dense_dropout:g}",
+        off=-1,
+    )
+    dense_dropout: float = _network(0.3, BELOW_1, "dropout after each dense block")
+    batch_norm: bool = _network(True, SWITCH, "batch normalization in each block", words="no batch norm", off=True)
+    side_px: int = _network(48, whole_number(*SIDES_PX), "side of the input in pixels", words="{side_px} px", off=48)
+    pixels: str = _network(
+        "scale",
+        one_of(*PIXELS),
+        "first layer: scale pixels, subtract the mean image, or standardize each image",
+        words="pixels {pixels}",
+        off="scale",
+    )
+    l2: float = _network(0.0, NOT_NEGATIVE, "weight of the squared weights in the loss", words="L2 {l2:g}")
+
+    early_stop: int = _training(
+        0,
+        _at_least(0),
+        "end after so many epochs without a better validation accuracy; 0 for never",
+        words="ends after {early_stop} without a better epoch",
+    )
+    label_smoothing: float = _training(0.05, BELOW_1, "label smoothing", words="smoothing {label_smoothing:g}")
+
+    flip: bool = _augment(True, SWITCH, "mirror half of the images", words="flip")
+    vertical_flip: bool = _augment(False, SWITCH, "turn half of the images upside down", words="vertical flip")
+    rotation_deg: float = _augment(10.0, NOT_NEGATIVE, "largest rotation, degrees", words="rotation {rotation_deg:g}°")
+    shift: float = _augment(0.06, SHARE, "largest shift as a share of the side", words="shift {shift:.0%}")
+    scale: float = _augment(0.1, BELOW_1, "largest zoom in or out as a share", words="scale {scale:.0%}")
+    shear: float = _augment(
+        0.0, SHARE, "largest shift of top against bottom as a share of the height", words="shear {shear:.0%}"
+    )
+    contrast: float = _augment(
+        0.2,
+        BELOW_1,
+        "largest change of contrast as a share; of brightness 64 times as many levels",
+        words="contrast {contrast:.0%}",
+    )
+    erase: float = _augment(0.0, SHARE, "share of images that lose a rectangle", words="erase {erase:.0%}")
+    coarse: float = _augment(
+        0.0, SHARE, "share of images that lose detail, as small or blurred faces have", words="coarse {coarse:.0%}"
+    )
+    gamma: float = _augment(0.0, NOT_NEGATIVE, "largest change of the logarithm of gamma", words="gamma {gamma:.0%}")
+
+    balance: str = _training(
+        "none",
+        one_of("none", "weights", "sampling"),
+        "help for rare expressions: weights in the loss, or sampling all equally often",
+        words="balance by {balance}",
+        off="none",
+    )
+    mixup: float = _training(0.0, NOT_NEGATIVE, "alpha of mixup; 0 for none", words="mixup {mixup:g}")
+    ema: float = _training(
+        0.0, BELOW_1, "share of the averaged weights that an epoch keeps; 0 for no average", words="ema {ema:g}"
+    )
+    precision: str = _training(
+        "float32",
+        one_of(*PRECISIONS),
+        "precision of the arithmetic; the exported network has float32",
+        words="bfloat16",
+        off="float32",
+    )
+    pool_first: bool = _training(
+        False, SWITCH, "pool before normalizing, which is quicker; exported in the usual order", words="pooled first"
+    )
+
+    votes: str = _identity("votes {people_weight:g}, folders {folder_weight:g}", group=VOTES)
+    people_weight: float = _votes(1.0, NOT_NEGATIVE, "weight of the loss of the head that learns votes")
+    folder_weight: float = _votes(1.0, NOT_NEGATIVE, "weight of the loss of the head that learns the folders' labels")
+    drop_ambiguous: bool = _votes(
+        False,
+        SWITCH,
+        "leave out images with fewer than three votes for the seven, instead of using their label",
+        words="without ambiguous images",
+    )
+
+    self_distil: float = _start(
+        0.0,
+        SHARE,
+        "share of each label that the starting network's own prediction replaces",
+        words="self-distilled {self_distil:g}",
+    )
+    teachers: str = _identity("distilled {distil_weight:g} at {distil_temperature:g}", group=DISTILLATION)
+    distil_weight: float = _distil(0.9, SHARE, "weight of the teachers' predictions; the labels have the rest")
+    distil_temperature: float = _distil(4.0, POSITIVE, "temperature that softens the predictions of both")
 
     def __post_init__(self) -> None:
-        choices = {
-            "network": (self.network,) if self.start else (*NETWORKS, *TEACHERS),
-            "optimizer": OPTIMIZERS,
-            "schedule": SCHEDULES,
-            "pixels": PIXELS,
-            "balance": BALANCES,
-            "precision": PRECISIONS,
-        }
-        for name, known in choices.items():
-            if getattr(self, name) not in known:
-                raise RunError(f"{name}: expected one of {', '.join(known)}; found {getattr(self, name)!r}")
+        for each in recipe_options():
+            value = getattr(self, each.name)
+            if not _accepts(each.kind, value) and not (each.name == "network" and self.start):
+                raise RunError(f"{each.name}: expected {each.kind.expected}, found {value!r}")
         if self.self_distil and not self.start:
             raise RunError("self_distil: expected a trained network to start from, found none")
         if self.votes and self.teachers:
             raise RunError("votes: expected a recipe without teachers, found both")
         if self.votes and self.people_weight == self.folder_weight == 0:
             raise RunError("people_weight, folder_weight: expected one above 0, found 0 for both")
-        if self.epochs < 1 or self.batch_size < 2:
-            raise RunError(
-                f"expected at least 1 epoch and batches of 2 images, found {self.epochs} and {self.batch_size}"
-            )
-        if not SIDES_PX[0] <= self.side_px <= SIDES_PX[1]:
-            raise RunError(f"side_px: expected {SIDES_PX[0]} to {SIDES_PX[1]} pixels, found {self.side_px}")
-        for setting in dataclasses.fields(self):
-            value = getattr(self, setting.name)
-            if setting.type in ("int", "float") and (wanted := _wanted_instead(setting.name, value)):
-                raise RunError(f"{setting.name}: expected {wanted}, found {value}")
         if self.schedule == "cosine" and self.warmup_epochs > self.epochs:
             raise RunError(f"warmup_epochs: expected at most {self.epochs}, the epochs; found {self.warmup_epochs:g}")
 
     def in_words(self) -> str:
-        """What matters most, for a line of a table: "adamw 0.001 cosine, batch 64, smoothing 0.05, flip, shift 6 %"."""
-        words = [f"{self.optimizer} {self.learning_rate:g} {self.schedule}", f"batch {self.batch_size}"]
-        words += ["from trained weights"] if self.start else []
-        words += ["convolutions frozen"] if self.freeze else []
-        dropouts = f"dropout {self.conv_dropout:g}/{self.dense_dropout:g}"
-        words += [] if self.start else [dropouts]
-        words += [] if self.batch_norm else ["no batch norm"]
-        words += [f"{self.side_px} px"] if self.side_px != 48 else []
-        words += [f"ends after {self.early_stop} without a better epoch"] if self.early_stop else []
-        words += [f"L2 {self.l2:g}"] if self.l2 else []
-        words += [f"smoothing {self.label_smoothing:g}"] if self.label_smoothing else []
-        words += [name.replace("_", " ") for name in ("flip", "vertical_flip") if getattr(self, name)]
-        words += [f"rotation {self.rotation_deg:g}°"] if self.rotation_deg else []
-        shares = ("shift", "scale", "shear", "contrast", "erase", "coarse", "gamma")
-        words += [f"{name} {getattr(self, name):.0%}".replace("%", " %") for name in shares if getattr(self, name)]
-        words += [f"pixels {self.pixels}"] if self.pixels != "scale" else []
-        words += [f"balance by {self.balance}"] if self.balance != "none" else []
-        words += [f"{name} {getattr(self, name):g}" for name in ("mixup", "ema") if getattr(self, name)]
-        words += [self.precision.replace("mixed_", "")] if self.precision != "float32" else []
-        words += ["pooled first"] if self.pool_first else []
-        words += [f"votes {self.people_weight:g}, folders {self.folder_weight:g}"] if self.votes else []
-        words += ["without ambiguous images"] if self.drop_ambiguous else []
-        words += [f"self-distilled {self.self_distil:g}"] if self.self_distil else []
-        words += [f"distilled {self.distil_weight:g} at {self.distil_temperature:g}"] if self.teachers else []
+        """Return a summary for a line of a table: "adamw 0.001 cosine, batch 64, smoothing 0.05, flip, shift 6 %"."""
+        values = dataclasses.asdict(self)
+        words = []
+        for field in dataclasses.fields(self):
+            off, value = field.metadata["off"], values[field.name]
+            inherited = self.start and field.name == "conv_dropout"
+            if field.metadata["words"] and not inherited and (value != off if off is not None else value):
+                words.append(field.metadata["words"].format(**values).replace("%", " %"))
         return ", ".join(words)
 
 
-def _wanted_instead(name: str, value: float) -> str:
-    """What was expected of a number of a recipe, "" where it is so; NaN and infinity never are."""
-    if name in BELOW_ONE:
-        return "" if 0 <= value < 1 else "from 0 to below 1"
-    if name in UP_TO_ONE:
-        return "" if 0 <= value <= 1 else "from 0 to 1"
-    if name in ABOVE_ZERO:
-        return "" if 0 < value < math.inf else "a number above 0"
-    return "" if 0 <= value < math.inf else "0 or more"
+def _accepts(kind: Kind, value: Any) -> bool:
+    if kind is SWITCH:
+        return isinstance(value, bool)
+    try:
+        return bool(kind.parse(str(value)) == value)
+    except ValueError:
+        return False
+
+
+def recipe_options() -> list[Option]:
+    """Return the fields of the recipe that the command line can set, in their order."""
+    options = []
+    for field in dataclasses.fields(Recipe):
+        if "option" in field.metadata:
+            kind, text, group = field.metadata["option"]
+            options.append(Option(field.name, field.default, kind, text, group, kind.show(field.default)))
+    return options
 
 
 def recipe_from(fields: Any) -> Recipe:
-    """The recipe of a JSON object. Raises ValueError for unknown fields or no object; RunError for wrong values."""
-    known = {setting.name for setting in dataclasses.fields(Recipe)}
+    """Build the recipe of a JSON object.
+
+    Raises:
+        ValueError: it is no object, or has unknown fields.
+        RunError: a value is wrong.
+    """
+    known = {field.name for field in dataclasses.fields(Recipe)}
     if not isinstance(fields, dict) or not set(fields) <= known:
         raise ValueError(f"expected fields of a recipe, found {str(fields)[:100]}")
     return Recipe(**fields)

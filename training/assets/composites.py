@@ -18,8 +18,8 @@ from mien.detectors import Detector, HaarDetector
 from mien.images.resize import crop_faces
 from mien.sources.demo import FACES_FILE, DemoSource
 from mien.types import EXPRESSIONS
-from training.data.dataset import DataError, Split, load_dataset
-from training.options import add_data, add_network, add_out, square_model, writable
+from training.data.dataset import DataError, Split
+from training.options import add_data, add_network, add_out, read_data, square_model, writable
 
 SIDE_PX = 96
 CANDIDATES = 1000
@@ -218,6 +218,5 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """compute the seven average faces of the demo from the training images"""
     model, side_px = square_model(options)
-    dataset = load_dataset(options.data, side_px=side_px)
-    write_sheet(composite_sheet(dataset.train, model.predict), options.out)
+    write_sheet(composite_sheet(read_data(options, side_px).train, model.predict), options.out)
     print(f"wrote {options.out}")

@@ -15,21 +15,13 @@ import numpy as np
 
 from mien.cnn.loader import load_network
 from mien.types import EXPRESSIONS
-from training.data.dataset import Dataset, Split, load_dataset
+from training.data.dataset import Dataset, Split
 from training.data.votes import ambiguous, shares
 from training.evaluate.metrics import score
 from training.evaluate.votes import VoteScores, agreement, score_votes
 from training.export import export_calibrated, read_heads
 from training.heads import Head, HeadFacts, answers_of, last_layer, set_head, write_other_head
-from training.options import (
-    add_data,
-    add_network,
-    add_votes,
-    join_votes,
-    report_data,
-    square_model,
-    warn_of_known_images,
-)
+from training.options import add_data, add_network, add_votes, read_data, square_model, warn_of_known_images
 from training.recipe import RunError
 
 LOWEST, HIGHEST = 0.25, 4.0
@@ -138,10 +130,7 @@ def run(options: argparse.Namespace) -> None:
     network = load_network(options.model, options.weights)
     about, heads = read_heads(network, options.model)
     check(options, about)
-    dataset = load_dataset(options.data, side_px=side_px)
-    report_data(dataset)
-    if options.votes_file:
-        dataset = join_votes(dataset, options.votes_file)
+    dataset = read_data(options, side_px)
     warn_of_known_images(dataset)
     if about is None:
         temperature, tau = calibrate_labels(model.predict(dataset.validation.images), dataset), None

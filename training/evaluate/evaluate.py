@@ -8,27 +8,19 @@ from pathlib import Path
 from mien.detectors import DETECTORS, create_detector
 from mien.errors import ModelError
 from model import FacialExpressionModel
-from training.data.dataset import Dataset, Split, load_dataset
+from training.data.dataset import Dataset, Split
 from training.evaluate.costs import measure
 from training.evaluate.frames import FACES, EndToEnd, end_to_end
 from training.evaluate.metrics import Scores, compared, evaluate, regressions, same_sets, with_clean
-from training.evaluate.report import HEAD_NAMES, SHIPPED, HeadScores, Report, around, write_into_card
+from training.evaluate.report import HEAD_NAMES, SHIPPED, HeadScores, Report, add_card, around, write_card
 from training.evaluate.votes import VoteScores, score_votes
 from training.export import read_heads, read_origin
 from training.heads import HEADS, answers_of
-from training.options import (
-    add_data,
-    add_network,
-    add_votes,
-    join_votes,
-    report_data,
-    square_model,
-    warn_of_known_images,
-)
+from training.options import add_data, add_network, add_votes, read_data, square_model, warn_of_known_images
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Data, network, and where the figures go."""
+    """Add the options of the command to its parser."""
     add_data(parser)
     add_votes(parser)
     add_network(parser)
@@ -41,11 +33,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--check", action="store_true", help="fail where the figures are worse than the recorded ones")
     recorded = "figures to compare with (%(default)s); the shipped network always is"
     parser.add_argument("--recorded", type=Path, default=Path("docs/figures/six_layer.json"), help=recorded)
-    parser.add_argument("--end-to-end", action="store_true", help="also show faces in frames and find them, slower")
-    parser.add_argument("--faces", type=int, help=f"for it, of each size, at most ({FACES})")
-    parser.add_argument("--detector", nargs="+", choices=DETECTORS, help="for it (haar)")
-    parser.add_argument("--detector-model", type=Path, help="the file of yunet")
-    parser.add_argument("--card", type=Path, help="put the figures into this model card, between its markers")
+    parser.add_argument("--end-to-end", action="store_true", help="also detect and classify faces in frames, slower")
+    parser.add_argument("--faces", type=int, help=f"for --end-to-end: at most so many faces of each size ({FACES})")
+    parser.add_argument("--detector", nargs="+", choices=DETECTORS, help="for --end-to-end (haar)")
+    parser.add_argument("--detector-model", type=Path, help="for --end-to-end: network file of yunet")
+    add_card(parser)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -58,11 +50,8 @@ def run(options: argparse.Namespace) -> None:
     shipped = (options.model, options.weights) == (Path("model.json"), Path("model_weights.h5"))
     recorded = Report.read_json(options.recorded) if options.check or (shipped and options.recorded.is_file()) else None
     if options.card:
-        around(options.card)  # complains before anything is measured
-    dataset = load_dataset(options.data, side_px=side_px)
-    report_data(dataset)
-    if options.votes_file:
-        dataset = join_votes(dataset, options.votes_file)
+        around(options.card)  # refuses a card without markers before anything is measured
+    dataset = read_data(options, side_px)
     warn_of_known_images(dataset)
     recipe, epochs = read_origin(options.model)
     frames = in_frames(options, model, dataset.test) if options.end_to_end else ()
@@ -77,13 +66,13 @@ def run(options: argparse.Namespace) -> None:
         report.write_json(options.json)
         report.write_reliability(options.json.with_suffix(".png"))
     if options.card:
-        write_into_card(options.card, report.as_markdown())
+        write_card(options, options.out, report.as_markdown())
     if options.check and recorded and (worse := regressions(report.sets, recorded.sets)):
         raise ModelError(f"worse than {options.recorded}: " + "; ".join(worse))
 
 
 def by_head(options: argparse.Namespace, model: FacialExpressionModel, dataset: Dataset) -> tuple[HeadScores, ...]:
-    """The figures against votes of the network as it is, and of both its heads where it was fitted with two."""
+    """Score the network against votes, and both its heads where it was trained with two."""
     about, heads = read_heads(model.network, options.model)
     splits = dict(zip(dataset.named, (dataset.validation, dataset.test), strict=True))
     votes: dict[str, dict[str, VoteScores]] = {}
@@ -104,7 +93,7 @@ def by_head(options: argparse.Namespace, model: FacialExpressionModel, dataset: 
 
 
 def in_frames(options: argparse.Namespace, model: FacialExpressionModel, faces: Split) -> tuple[EndToEnd, ...]:
-    """The end-to-end figures of each detector asked for. Raises ModelError where there are no faces to show."""
+    """Measure each of the detectors end to end. Raise ModelError where there are no test images."""
     if not len(faces):
         raise ModelError("--end-to-end: expected test images, found none")
     results = []

@@ -20,8 +20,7 @@ import cv2
 import numpy as np
 
 from mien.cnn.gradcam import GradCam
-from training.data.dataset import load_dataset
-from training.options import add_data, add_network, report_skipped, square_model
+from training.options import add_data, add_network, read_data, square_model
 from training.recipe import RunError
 
 SHARE = 0.2
@@ -155,9 +154,7 @@ def run(options: argparse.Namespace) -> None:
     if options.images < 2:
         raise RunError(f"--images: expected 2 or more, for a mean with an interval; found {options.images}")
     model, side_px = square_model(options)
-    dataset = load_dataset(options.data, side_px=side_px)
-    report_skipped(dataset.skipped)
-    validation = dataset.validation
+    validation = read_data(options, side_px).validation
     chosen = np.random.default_rng(0).permutation(len(validation))[: options.images]
 
     def explain(cam: GradCam, images: np.ndarray, labels: np.ndarray) -> np.ndarray:

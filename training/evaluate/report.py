@@ -1,4 +1,4 @@
-"""The figures of a network as files: JSON for programs, Markdown and plots for people, and lines of the model card."""
+"""Reports of a network's figures: JSON, Markdown, plots, and the tables of the model card."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ from training.evaluate.costs import Costs
 from training.evaluate.frames import EndToEnd
 from training.evaluate.metrics import CLEAN, FLIPPED, Scores
 from training.evaluate.votes import VoteScores
+from training.options import writable
 from training.recipe import Recipe, recipe_from
 
 SHIPPED = "as shipped"
 HEAD_NAMES = {"people": "people's head, tau 0", "folders": "folder head"}
-"""What the heads are called in tables: the network itself, and those of `training.heads.HEADS`."""
+"""Names in tables: of the network itself, and of its heads, see `training.heads.HEADS`."""
 
 CARD_BEGIN, CARD_END = "<!-- figures: begin -->", "<!-- figures: end -->"
 TABLE_BEGIN, TABLE_END = "<!-- networks: begin -->", "<!-- networks: end -->"
@@ -28,11 +29,15 @@ TABLE_BEGIN, TABLE_END = "<!-- networks: begin -->", "<!-- networks: end -->"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Report:
-    """Everything `evaluate` found.
+    """All figures that `evaluate` measures.
 
-    sets: scores by name. costs: of the network. epochs, recipe: how long and how it was trained, None if unknown.
-    end_to_end: what became of PrivateTest faces in frames, if that was asked. heads: the same sets by each head of
-    the network, "as shipped" by the network itself, against votes and labels, if votes were given.
+    Attributes:
+        sets: scores by the name of the set.
+        costs: of the network.
+        epochs: number of finished epochs, None if unknown.
+        recipe: that it was trained by, None if unknown.
+        end_to_end: results for faces in frames, if requested.
+        heads: scores of the network itself and of each of its heads against votes and labels, if votes were given.
     """
 
     sets: dict[str, Scores]
@@ -44,11 +49,11 @@ class Report:
 
     @property
     def main_set(self) -> str:
-        """The set that is shown in detail: PrivateTest where there is one."""
+        """Name of the set that is shown in detail: PrivateTest where there is one."""
         return main_set(self.sets)
 
     def write(self, folder: Path) -> list[Path]:
-        """Write evaluation.json, evaluation.md, confusion.png and reliability.png; returns their paths."""
+        """Write evaluation.json, evaluation.md, confusion.png and reliability.png; return their paths."""
         folder.mkdir(parents=True, exist_ok=True)
         files = [folder / name for name in ("evaluation.json", "evaluation.md", "confusion.png", "reliability.png")]
         self.write_json(files[0])
@@ -77,7 +82,7 @@ class Report:
 
     @classmethod
     def read_json(cls, path: Path) -> Report:
-        """The report that `write_json` wrote. Raises ModelError for a missing file or another one."""
+        """Read what `write_json` wrote. Raise ModelError for a missing file or another one."""
         try:
             document = json.loads(path.read_text(encoding="utf-8"))
             network = document["network"]
@@ -93,7 +98,7 @@ class Report:
             raise ModelError(f"{path}: expected the figures that evaluate wrote, found other text ({error})") from error
 
     def as_markdown(self) -> str:
-        """All figures: scores, scores with flip averaging apart, and what the network costs."""
+        """Return all figures; scores with flip averaging have a table of their own."""
         plain = {name: s for name, s in self.sets.items() if not name.endswith(FLIPPED)}
         averaged = {name: s for name, s in self.sets.items() if name.endswith(FLIPPED)}
         text = self._people_as_markdown() + as_markdown(plain) + self._labels_by_head()
@@ -111,14 +116,14 @@ class Report:
         )
 
     def _people_as_markdown(self) -> str:
-        """What people see, first, where votes were given."""
+        """Return the scores against votes, which come first."""
         if not self.heads:
             return ""
         text = votes.as_markdown({head.name: head.votes for head in self.heads}, self.main_set)
-        return f"What people see, by the votes of ten for each image:\n\n{text}\nFolder labels, as shipped:\n\n"
+        return f"What people see, by the votes of ten people for each image:\n\n{text}\nFolder labels, as shipped:\n\n"
 
     def _labels_by_head(self) -> str:
-        """Folder labels by each head, with the table of expressions for the one that learned them."""
+        """Return the scores of each head against the folders' labels, with details for the head that learned them."""
         text = ""
         for head in self.heads:
             if head.labels:
@@ -129,42 +134,42 @@ class Report:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeadScores:
-    """Figures of one head. votes: by set, against votes. labels: by set, against labels; empty where in Report.sets."""
+    """Scores of one head by set, against votes and against labels; no labels where they are in `Report.sets`."""
 
     name: str
     votes: dict[str, VoteScores]
     labels: dict[str, Scores]
 
     def as_dict(self) -> dict[str, Any]:
-        """The same as plain numbers, lists and names, for JSON."""
+        """Return the fields as plain numbers, lists and names, for JSON."""
         votes = {name: dataclasses.asdict(s) for name, s in self.votes.items()}
         return {"head": self.name, "votes": votes, "labels": {name: s.as_dict() for name, s in self.labels.items()}}
 
     @property
     def learned_labels(self) -> bool:
-        """Whether this head was fitted to the folders' labels."""
+        """Whether this head was trained on the folders' labels."""
         return self.name == HEAD_NAMES["folders"]
 
     @classmethod
     def from_dict(cls, figures: dict[str, Any]) -> HeadScores:
-        """Scores as `as_dict` wrote them. Raises KeyError or TypeError for anything else."""
+        """Build from the result of `as_dict`. Raise KeyError or TypeError for anything else."""
         votes = {name: VoteScores.from_dict(s) for name, s in figures["votes"].items()}
         return cls(figures["head"], votes, {name: Scores.from_dict(s) for name, s in figures["labels"].items()})
 
 
 def main_set(sets: dict[str, Any]) -> str:
-    """PrivateTest or test, or the first set where there is none."""
+    """Return PrivateTest or test, or the first set where there is none."""
     return next((name for name in ("PrivateTest", "test") if name in sets), next(iter(sets)))
 
 
 def as_markdown(scores: dict[str, Scores]) -> str:
-    """The figures as two Markdown tables: one row for each set, and for PrivateTest one for each expression."""
+    """Return two Markdown tables: one row for each set, and one for each expression of the main set."""
     detailed = main_set(scores)
     s = scores[detailed]
     lines = [
         *_set_table(scores),
         "",
-        f"{detailed}; rows are the true expression, the last seven columns what it was taken for:",
+        f"{detailed}; rows are the true expression, the last seven columns the predicted one:",
         "",
         "| expression | precision | recall | F1 | " + " | ".join(EXPRESSIONS) + " |",
         "|---|---|---|---|" + "---|" * len(EXPRESSIONS),
@@ -187,7 +192,7 @@ def _set_table(scores: dict[str, Scores]) -> list[str]:
 
 
 def comparison(reports: list[Report]) -> str:
-    """Networks side by side as a Markdown table, one row for each report."""
+    """Return a Markdown table of networks, one row for each report."""
     columns = ["network", "recipe", "epochs", "parameters", "PublicTest", "PrivateTest", "clean", "macro-F1", "ECE"]
     columns += ["ms a face", "million multiply-adds"]
     rows = [columns, ["---"] * len(columns)]
@@ -214,14 +219,28 @@ def comparison(reports: list[Report]) -> str:
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
-def write_into_card(card: Path, text: str, begin: str = CARD_BEGIN, end: str = CARD_END) -> None:
-    """Replace what stands between the markers of a model card. Raises ModelError where there are none."""
-    before, after = around(card, begin, end)
-    card.write_text(f"{before}{begin}\n{text}{end}{after}", encoding="utf-8")
+def add_card(parser: argparse.ArgumentParser) -> None:
+    """Add --card and --in-place."""
+    parser.add_argument("--card", type=Path, help="model card to put the text into, between its markers, as a copy")
+    parser.add_argument("--in-place", action="store_true", help="overwrite the model card instead of writing a copy")
+
+
+def write_card(
+    options: argparse.Namespace, folder: Path, text: str, begin: str = CARD_BEGIN, end: str = CARD_END
+) -> None:
+    """Replace the text between the markers of --card, in a copy in this folder or in place; print which.
+
+    Raises:
+        ModelError: the card has no such markers.
+    """
+    before, after = around(options.card, begin, end)
+    out = options.card if options.in_place else writable(folder / options.card.name)
+    out.write_text(f"{before}{begin}\n{text}{end}{after}", encoding="utf-8")
+    print(f"wrote {out}")
 
 
 def around(card: Path, begin: str = CARD_BEGIN, end: str = CARD_END) -> tuple[str, str]:
-    """What stands before and behind the markers of a model card. Raises ModelError where there are none."""
+    """Return the text before and after the markers of a model card. Raise ModelError where there are none."""
     try:
         before, found_begin, rest = card.read_text(encoding="utf-8").partition(begin)
     except OSError as error:
@@ -233,14 +252,14 @@ def around(card: Path, begin: str = CARD_BEGIN, end: str = CARD_END) -> tuple[st
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The files of figures, and the card."""
-    parser.add_argument("figures", type=Path, nargs="+", help="JSON files that evaluate wrote, one for each row")
+    """Add the options of the command to its parser."""
+    parser.add_argument("figures", type=Path, nargs="+", help="JSON files written by evaluate, one for each row")
     parser.add_argument("--details", action="store_true", help="all figures of one network instead of the table")
-    parser.add_argument("--card", type=Path, help="put the text into this model card, between its markers")
+    add_card(parser)
 
 
 def run(options: argparse.Namespace) -> None:
-    """print networks side by side from the figures that evaluate wrote, or all figures of one, for the model card"""
+    """print a table of networks from the figures that evaluate wrote, or all figures of one, for the model card"""
     reports = [Report.read_json(path) for path in options.figures]
     if options.details and len(reports) != 1:
         raise ModelError(f"--details: expected the figures of one network, found {len(reports)} files")
@@ -249,4 +268,4 @@ def run(options: argparse.Namespace) -> None:
         text, markers = reports[0].as_markdown(), (CARD_BEGIN, CARD_END)
     print(text)
     if options.card:
-        write_into_card(options.card, text, *markers)
+        write_card(options, Path("runs/card"), text, *markers)

@@ -7,60 +7,36 @@ from pathlib import Path
 
 import keras
 
-from training.data.dataset import Dataset, load_dataset
+from training.data.dataset import Dataset
 from training.export import export, export_heads, read_heads
 from training.fit.devices import use_devices
 from training.fit.fitting import finish, fit, prepare
 from training.fit.two_heads import base_rates
 from training.fit.warm_start import accuracy, freeze_convolutions, starting_network, thaw
 from training.heads import HEADS, OTHER_HEAD, HeadFacts, set_head
-from training.options import (
-    add_data,
-    add_network,
-    add_recipe,
-    add_run,
-    add_votes,
-    join_votes,
-    recipe_of,
-    report_data,
-)
-from training.recipe import OF_TEACHERS, Recipe
+from training.options import add_data, add_network, add_recipe, add_run, add_votes, read_data, recipe_of
+from training.recipe import ARCHITECTURE, DISTILLATION, Recipe
 from training.run_folder import read_history
-
-OF_THE_NETWORK = (
-    "start",
-    "network",
-    "side_px",
-    "conv_dropout",
-    "dense_dropout",
-    "l2",
-    "batch_norm",
-    "pixels",
-)
-"""Fields of the recipe that the starting network has decided."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Data, the network to start from, and what of the recipe is still open."""
+    """Add the options of the command to its parser."""
     add_data(parser)
     add_network(parser)
     add_run(parser, Path("runs/finetune"))
     add_votes(parser)
     parser.add_argument("--head", choices=HEADS, default="people", help="with votes, the head to export (%(default)s)")
-    add_recipe(parser, (*OF_THE_NETWORK, *OF_TEACHERS, "votes"), learning_rate=1e-4, epochs=8, warmup_epochs=0.5)
+    add_recipe(parser, (ARCHITECTURE, DISTILLATION), learning_rate=1e-4, epochs=8, warmup_epochs=0.5)
 
 
 def run(options: argparse.Namespace) -> None:
-    """train on from the shipped network, or another one, with images of your own, and export it"""
+    """train the shipped network, or another one, further on your own images, and export it"""
     use_devices(options.devices)
     start, digest = starting_network(options.model, options.weights)
     side_px = start.input_shape[1]
     votes = options.votes_file.name if options.votes_file else ""
     recipe = recipe_of(options, network=start.name, side_px=side_px, start=digest, votes=votes)
-    dataset = load_dataset(options.data, side_px=side_px, seed=recipe.seed)
-    report_data(dataset)
-    if options.votes_file:
-        dataset = join_votes(dataset, options.votes_file, drop_ambiguous=recipe.drop_ambiguous)
+    dataset = read_data(options, side_px, recipe.seed, drop_ambiguous=recipe.drop_ambiguous)
     if recipe.freeze:
         freeze_convolutions(start)
     if options.votes_file:
@@ -69,14 +45,14 @@ def run(options: argparse.Namespace) -> None:
     before = accuracy(start, dataset.validation)
     network = fit(recipe, dataset, options.run, start=start)
     print(f"accuracy on the validation images: {before:.1%} before, {accuracy(network, dataset.validation):.1%} after")
-    thaw(network)  # whoever starts from the exported files decides anew
+    thaw(network)  # for those who start from the exported files
     folder = options.export or options.run
     model_file, weights_file = export(network, folder, recipe=recipe, epochs=len(read_history(options.run)))
     print(f"wrote {model_file} and {weights_file}")
 
 
 def run_with_votes(options: argparse.Namespace, recipe: Recipe, dataset: Dataset, start: keras.Model) -> None:
-    """The same with two heads, of which one is exported and the other one kept beside it."""
+    """Train two heads; export one, and write the other into a file beside it."""
     _, heads = read_heads(start, options.model)
     if "people" in heads:
         set_head(start, heads["people"])

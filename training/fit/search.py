@@ -15,19 +15,18 @@ import keras
 import numpy as np
 from matplotlib.figure import Figure
 
-from training.data.dataset import Dataset, Split, load_dataset
+from mien.options import SWITCH, Kind
+from training.data.dataset import Dataset, Split
 from training.data.folds import folds
 from training.evaluate.plots import BLUE, ORANGE, figure, plain
 from training.fit.devices import use_devices
 from training.fit.fitting import fit
-from training.options import add_data, add_devices, add_recipe, recipe_of, report_data
-from training.recipe import SPECIAL, Recipe, RunError
+from training.options import add_data, add_devices, add_recipe, read_data, recipe_of
+from training.recipe import DISTILLATION, START, VOTES, Recipe, RunError, recipe_options
 from training.run_folder import read_history
 
-FIXED = ("side_px", *SPECIAL)
-"""Fields of the recipe that a search cannot vary: images have one size, and networks start untrained."""
-
-KINDS: dict[str, Callable[[str], Any]] = {"int": int, "float": float, "str": str}
+FIXED = (START, DISTILLATION, VOTES)
+"""Groups of the recipe that a search cannot vary, as its networks start untrained; nor does the size of the images."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,19 +58,19 @@ def parse_grid(words: Sequence[str]) -> list[dict[str, Any]]:
     Raises:
         RunError: a field is unknown or cannot vary, or a value is not of its type.
     """
-    types = {setting.name: str(setting.type) for setting in dataclasses.fields(Recipe)}
+    variable = {each.name: each.kind for each in recipe_options() if each.group not in FIXED and each.name != "side_px"}
     axes: dict[str, list[Any]] = {}
     for word in words:
         name, _, values = word.partition("=")
         name = name.strip().replace("-", "_")
-        if name not in types or name in FIXED or not values:
+        if name not in variable or not values:
             raise RunError(f"grid: expected name=value,value,... with a field of the recipe, found {word!r}")
         if name in axes:
             raise RunError(f"grid: expected each field once, with all its values, found {name} twice")
         try:
-            axes[name] = list(dict.fromkeys(_value(types[name], value.strip()) for value in values.split(",")))
+            axes[name] = list(dict.fromkeys(_parse(variable[name], value.strip()) for value in values.split(",")))
         except ValueError:
-            raise RunError(f"grid: expected values of type {types[name]} for {name}, found {values!r}") from None
+            raise RunError(f"grid: expected for {name} {variable[name].expected}, found {values!r}") from None
     return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
 
 
@@ -150,12 +149,8 @@ def _write(results: list[Result], folder: Path) -> None:
     plot(results).savefig(folder / "search.png")
 
 
-def _value(kind: str, text: str) -> Any:
-    if kind == "bool":
-        if text.lower() not in ("true", "false"):
-            raise ValueError(text)
-        return text.lower() == "true"
-    return KINDS[kind](text)
+def _parse(kind: Kind, text: str) -> Any:
+    return kind.parse({"true": "1", "false": "0"}.get(text.lower(), text) if kind is SWITCH else text)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -183,8 +178,7 @@ def run(options: argparse.Namespace) -> None:
     """compare recipes by cross-validation on the training images; print and save a table and a plot"""
     use_devices(options.devices)
     base, grid = recipe_of(options), parse_grid(options.grid)
-    dataset = load_dataset(options.data, side_px=base.side_px, seed=base.seed)
-    report_data(dataset)
+    dataset = read_data(options, base.side_px, base.seed)
     results = search(base, grid, dataset.train, options.run, count=options.folds)
     print(as_table(results))
     print(f"wrote search.json, search.md and search.png in {options.run}")

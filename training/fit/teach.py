@@ -19,7 +19,7 @@ import keras
 import numpy as np
 
 from mien.cnn.loader import load_network
-from training.data.dataset import Dataset, Split, load_dataset
+from training.data.dataset import Dataset, Split
 from training.data.folds import fold_of
 from training.export import export
 from training.fit.devices import use_devices
@@ -27,7 +27,7 @@ from training.fit.distillation import Teachers
 from training.fit.fitting import fit
 from training.fit.graph_edits import computing_in
 from training.fit.warm_start import accuracy
-from training.options import add_data, add_devices, add_recipe, recipe_of, report_data
+from training.options import add_data, add_devices, add_recipe, read_data, recipe_of
 from training.recipe import Recipe, RunError
 from training.run_folder import read_history
 
@@ -51,8 +51,7 @@ def run(options: argparse.Namespace) -> None:
     """train a teacher once for each fold of the training images, without that fold, for train --teachers"""
     use_devices(options.devices)
     recipe = recipe_of(options)
-    dataset = load_dataset(options.data, side_px=recipe.side_px, seed=recipe.seed)
-    report_data(dataset)
+    dataset = read_data(options, recipe.side_px, recipe.seed)
     share = teach(recipe, dataset, options.run, options.folds)
     print(f"{share:.2%} of the training images labeled correctly by the network that has not seen them")
 
