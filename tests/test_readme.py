@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import json
 import os
@@ -166,6 +167,39 @@ def test_every_option_that_is_named_exists(capsys) -> None:
     declared += "".join(path.read_text(encoding="utf-8") for path in (ROOT / "benchmarks").glob("*.py"))
     option = r"(?<![\w-])(--[a-z][a-z0-9-]*)"
     assert not set(found(option)) - set(re.findall(option, declared))
+
+
+def test_every_function_of_the_architecture_page_is_where_it_says() -> None:
+    named = re.findall(r"((?:`[\w.]+`(?:, | and )?)+)\s+\(?`([\w/]+\.py)`", PAGES["docs/architecture.md"])
+    assert len(named) > 20
+    missing = []
+    for names, file in named:
+        tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
+        defined = {node.name for node in tree.body if isinstance(node, ast.ClassDef | ast.FunctionDef)}
+        defined |= {
+            f"{node.name}.{inner.name}"
+            for node in tree.body
+            if isinstance(node, ast.ClassDef)
+            for inner in node.body
+            if isinstance(inner, ast.FunctionDef)
+        }
+        missing += [f"{name} in {file}" for name in re.findall(r"`([\w.]+)`", names) if name not in defined]
+    assert not missing
+
+
+def test_the_tree_of_the_architecture_page_has_every_module() -> None:
+    tree = re.search(r"(?m)^    main\.py[\s\S]*?^$", PAGES["docs/architecture.md"])[0]
+    missing = []
+    for top in ("mien", "training", "web"):
+        block = re.search(rf"(?m)^    {top}/[^\n]*\n(?:      [^\n]*\n)*", tree)[0]
+        for path in sorted((ROOT / top).rglob("*.py")):
+            folder = path.parent.name
+            line = re.search(rf"(?m)^ +{folder}/.*$", block)[0] if folder != "mien" else block
+            if path.stem not in ("__init__", "__main__") and path.stem not in line.split():
+                missing.append(str(path.relative_to(ROOT)))
+    assert not missing
+    listed = {name for line in tree.splitlines() for name in re.findall(r"^ +(\w+)/", line)}
+    assert not [name for name in listed if not any(ROOT.glob(name)) and not any(ROOT.glob(f"*/{name}"))]
 
 
 def test_the_readme_fits_a_few_screens() -> None:
