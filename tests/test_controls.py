@@ -10,7 +10,8 @@ import pytest
 
 from mien.cnn.logit_adjustment import LogitAdjustment
 from mien.images.privacy import Privacy
-from mien.recording.csv_log import COLUMNS, SessionRecorder
+from mien.recording.csv_log import SessionRecorder
+from mien.recording.rows import COLUMNS
 from mien.recording.video import Saving
 from mien.types import Analysis
 from tests.patience import wait_for

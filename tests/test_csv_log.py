@@ -19,7 +19,8 @@ import pytest
 
 from mien.errors import RecordingError
 from mien.recording import csv_log
-from mien.recording.csv_log import COLUMNS, Recording, SessionRecorder
+from mien.recording.csv_log import Recording, SessionRecorder
+from mien.recording.rows import COLUMNS
 from mien.types import EXPRESSIONS, Analysis, Box, Face, Frame
 from tests.fakes import FakeClock
 from tests.patience import PATIENCE_S, wait_for

@@ -18,25 +18,10 @@ import numpy as np
 from mien.clock import Clock
 from mien.errors import RecordingError
 from mien.recording import new_file
-from mien.types import EXPRESSIONS, Analysis, Face, Frame
+from mien.recording.rows import COLUMNS, FrameNumbers, as_csv, row
+from mien.types import Analysis, Frame
 
-COLUMNS = (
-    "frame",
-    "time",
-    "media_time_s",
-    "face",
-    "x",
-    "y",
-    "w",
-    "h",
-    *EXPRESSIONS,
-    "label",
-    "unsure",
-    "width",
-    "height",
-    "rare",
-)
-HEADER = (",".join(COLUMNS) + "\n").encode()
+HEADER = as_csv([COLUMNS])
 QUEUE_FRAMES = 1000
 """Frames that wait while the disk does not respond, about half a minute; beyond that the recording fails."""
 SYNC_EVERY_S = 1.0
@@ -176,7 +161,7 @@ class _CsvWriter:
         self._error: str | None = None
         self._closed = False
         self._queue: queue.Queue[tuple[Frame, Analysis] | None] = queue.Queue(QUEUE_FRAMES)
-        self._numbers = _FrameNumbers()
+        self._numbers = FrameNumbers()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="session-writer", daemon=True)
         self._thread.start()
@@ -225,8 +210,8 @@ class _CsvWriter:
 
     def _write(self, frame: Frame, analysis: Analysis) -> None:
         number = self._numbers.number(frame)
-        rows = [_row(number, frame, face, analysis) for face in analysis.faces if not face.missed]
-        data = "".join(rows).encode()
+        rows = [row(number, frame, face, analysis) for face in analysis.faces if not face.missed]
+        data = as_csv(rows)
         try:
             _write_all(self._file, data)
         except OSError:
@@ -247,33 +232,6 @@ class _CsvWriter:
             pass  # not every file system supports it, and the writer reports a failing disk
         finally:
             os.close(descriptor)
-
-
-class _FrameNumbers:
-    """Numbers the frames of one file: a source that is opened again counts its frames from zero."""
-
-    def __init__(self) -> None:
-        self._shift = self._last = 0
-        self._stream: int | None = None
-
-    def number(self, frame: Frame) -> int:
-        """Number of the frame in the file; the same frame may come again, as an image does."""
-        if self._stream not in (None, frame.stream):
-            self._shift = self._last + 1
-        self._stream = frame.stream
-        self._last = frame.index + self._shift
-        return self._last
-
-
-def _row(number: int, frame: Frame, face: Face, analysis: Analysis) -> str:
-    media_time = "" if frame.media_time_s is None else f"{frame.media_time_s:.3f}"
-    box = face.box
-    fields = [str(number), f"{frame.captured_at:.3f}", media_time, "" if face.id is None else str(face.id)]
-    fields += [str(int(side)) for side in (box.x, box.y, box.w, box.h)]
-    fields += [f"{float(share):.5f}" for share in face.probabilities]
-    fields += [face.label, str(int(face.unsure)), str(analysis.width), str(analysis.height)]
-    fields += ["" if analysis.rare is None else f"{analysis.rare:g}"]
-    return ",".join(fields) + "\n"
 
 
 def _new_file(folder: Path, now_s: float) -> tuple[Path, IO[bytes]]:

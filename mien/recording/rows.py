@@ -1,0 +1,74 @@
+"""The rows of a session's CSV file: a row for each face of each frame."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+
+from mien.types import EXPRESSIONS, Analysis, Face, Frame
+
+COLUMNS = (
+    "frame",
+    "time",
+    "media_time_s",
+    "face",
+    "x",
+    "y",
+    "w",
+    "h",
+    *EXPRESSIONS,
+    "label",
+    "unsure",
+    "width",
+    "height",
+    "rare",
+)
+
+
+def as_csv(rows: Iterable[Sequence[object]]) -> bytes:
+    """Rows as the lines of a CSV file, in UTF-8."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue().encode()
+
+
+def row(number: int, frame: Frame, face: Face, analysis: Analysis) -> list[object]:
+    """The values of COLUMNS for one face.
+
+    Args:
+        number: Number of the frame in the file.
+        frame: The frame.
+        face: One of its faces.
+        analysis: The analysis of the frame.
+    """
+    box = face.box
+    return [
+        number,
+        f"{frame.captured_at:.3f}",
+        None if frame.media_time_s is None else f"{frame.media_time_s:.3f}",
+        face.id,
+        *(int(side) for side in (box.x, box.y, box.w, box.h)),
+        *(f"{float(share):.5f}" for share in face.probabilities),
+        face.label,
+        int(face.unsure),
+        analysis.width,
+        analysis.height,
+        None if analysis.rare is None else f"{analysis.rare:g}",
+    ]
+
+
+class FrameNumbers:
+    """Numbers the frames of one file: a source that is opened again counts its frames from zero."""
+
+    def __init__(self) -> None:
+        self._shift = self._last = 0
+        self._stream: int | None = None
+
+    def number(self, frame: Frame) -> int:
+        """Number of the frame in the file; the same frame may come again, as an image does."""
+        if self._stream not in (None, frame.stream):
+            self._shift = self._last + 1
+        self._stream = frame.stream
+        self._last = frame.index + self._shift
+        return self._last
