@@ -349,8 +349,10 @@ def test_evaluate_with_votes_of_a_network_with_one_head_has_one_row_a_set(fitted
 
 
 def test_base_rates_are_the_mean_shares_and_never_zero():
-    rates = base_rates(voted(SEEN, {"happiness": 10}))
+    split = voted(SEEN, {"happiness": 10}, labels=[FEAR, FEAR])
+    rates = base_rates(split, "people")
     assert rates[HAPPY] == pytest.approx(0.9)
+    assert base_rates(split, "folders")[FEAR] == 1
     assert min(rates) == pytest.approx(1e-6)
 
 

@@ -94,3 +94,15 @@ def test_tau_is_that_of_the_best_sum_and_the_smallest_of_equals():
     wrong[9, FEAR] = 0.399  # nearly right: a small tau is enough
     assert choose_tau(wrong, split, rates) == TAUS[1]
     assert choose_tau(sure_of(*[HAPPY] * 9, FEAR), split, rates) == 0
+
+
+def test_a_tau_that_loses_too_many_neutral_faces_is_not_chosen():
+    rates = np.full(7, 0.1)
+    rates[NEUTRAL] = 0.4
+    split = voted(*[{"neutral": 9}] * 10, {"fear": 9})
+    predicted = sure_of(*[NEUTRAL] * 11, confidence=0.4)
+    predicted[:5, FEAR], predicted[10, FEAR] = 0.35, 0.39  # what finds the one fear loses no neutral face yet
+    predicted[:2, FEAR] = 0.395
+    assert choose_tau(predicted, split, rates) > 0
+    assert choose_tau(predicted, split, rates, neutral_recall=0.9) == 0
+    assert choose_tau(predicted, split, rates, neutral_recall=0.8) > 0

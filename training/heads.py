@@ -46,8 +46,8 @@ class Head:
 class HeadFacts:
     """What model.json says about the last layer of a network that was fitted with two heads.
 
-    head: which it is, one of HEADS. base_rates: of each expression, its mean share in the votes for the training
-    images. tau: of the logit adjustment that its bias holds, see `training.evaluate.calibration`.
+    head: which it is, one of HEADS. base_rates: of each expression, its mean share in what the head learned
+    from the training images. tau: of the logit adjustment that its bias holds, see `training.evaluate.calibration`.
     """
 
     head: str

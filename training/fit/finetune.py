@@ -61,7 +61,7 @@ def run_with_votes(options: argparse.Namespace, recipe: Recipe, dataset: Dataset
     network = run.best()
     thaw(network)
     folder = options.export or options.run
-    about = HeadFacts(options.head, base_rates(dataset.train))
+    about = HeadFacts(options.head, base_rates(dataset.train, options.head))
     epochs = len(read_history(options.run))
     files = export_heads(network, folder, run.best_heads(), about, recipe=recipe, epochs=epochs)
     print(f"wrote {files[0]} and {files[1]} with the head of {options.head}, and {folder / OTHER_HEAD}")

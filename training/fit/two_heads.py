@@ -105,6 +105,7 @@ def share_error(y_true: Any, y_pred: Any) -> Any:
 METRICS = folder_accuracy, share_error
 
 
-def base_rates(split: Split) -> tuple[float, ...]:
-    """Of each expression, its mean share in the votes for these images, at least a millionth."""
-    return tuple(float(max(share, 1e-6)) for share in shares(split).mean(axis=0, dtype=np.float64))
+def base_rates(split: Split, head: str) -> tuple[float, ...]:
+    """Of each expression, its mean share in what this head of HEADS learns from these images, at least a millionth."""
+    targets = shares(split) if head == "people" else one_hot(split.labels)
+    return tuple(float(max(share, 1e-6)) for share in targets.mean(axis=0, dtype=np.float64))
