@@ -1,14 +1,14 @@
-// The page: what is shown (the program's source, this browser's camera, or images) and who hears of it.
+// The page: which view is displayed (the program's source, this browser's camera, or images), and what updates it.
 
 import { actions, bindActions, isPrivate, setHeat, setPaused, showProgram } from "./actions.js";
 import { BrowserCamera } from "./browser_camera.js";
-import { coverShown, display, drawOverlay, hasPicture, showNotice, showPicture } from "./canvas.js";
+import { filterShown, display, drawOverlay, hasPicture, showNotice, showPicture } from "./canvas.js";
 import { onThemeChange } from "./colors.js";
 import { $, fillTexts } from "./dom.js";
 import { onChoose, showFaces } from "./face_cards.js";
 import { announce, hintFor, showBadge, showBanner, showHeader, showHint, showNothing } from "./header.js";
 import { History } from "./history.js";
-import { Cover } from "./privacy.js";
+import { PrivacyFilter } from "./privacy.js";
 import { ProgramStream } from "./program_stream.js";
 import { fetchJson } from "./server.js";
 import { showSession } from "./session_summary.js";
@@ -17,39 +17,39 @@ import { TEXT } from "./texts.js";
 import { Timeline } from "./timeline.js";
 import { analyzeImages, bindImages, closeImages, refreshImages } from "./uploads.js";
 
-const PROGRAM_MS = 2000; // between two questions what the program does, while no stream tells it
+const POLL_MS = 2000; // between two requests for the program's controls, while no stream reports them
 
 fillTexts();
 const history = new History();
 const timeline = new Timeline(history);
 
 let view = "live"; // or "camera", "images"
-let badge = null; // a state of the page's own that goes before that of the source
-let newest = null; // the state that is shown
+let badge = null; // a state of the page that takes precedence over the source's
+let newest = null; // the state on display
 let lastIndex = null;
 let sourceName = "";
-let cover = new Cover();
+let privacyFilter = new PrivacyFilter();
 
-/** Whether nobody looks at what is new: nobody is asked for anything then. */
-const idle = () => document.hidden || actions.paused;
+/** Whether nobody is looking at new pictures, so that none are requested. */
+const isIdle = () => document.hidden || actions.paused;
 
-// ---- one state, whatever it comes from
+// ---- one state, from any view
 
 function show(state) {
   newest = state;
   showProgram(state);
   showHeader(state, badge);
   showHint(hintFor(state));
-  if (view !== "images") remember(state);
+  if (view !== "images") addToHistory(state);
   showFaces(state.faces, { chosenId: view === "images" ? null : timeline.face, jump: view === "images" });
   announce(state, { isImage: view === "images" });
 }
 
-/** Each frame counts once, however often its state is told; another source is another session. */
-function remember({ source, frame, faces }) {
+/** Add a frame to the history, once; another source starts a new session. */
+function addToHistory({ source, frame, faces }) {
   if (frame == null || frame.index === lastIndex) return;
   lastIndex = frame.index;
-  if (source.name !== sourceName) forget(); // not before it gives pictures: another choice may fail
+  if (source.name !== sourceName) clearHistory(); // only once it delivers frames: opening it may fail
   sourceName = source.name;
   const now = performance.now();
   history.add(faces, now / 1000);
@@ -57,18 +57,18 @@ function remember({ source, frame, faces }) {
   showSession(history, { now });
 }
 
-function forget() {
+function clearHistory() {
   history.clear();
   timeline.clear();
   showSession(history, { force: true });
 }
 
-function showFrame(picture, state, hide = null) {
+function showFrame(picture, state, filter = null) {
   badge = null;
   const { frame } = state;
-  showPicture(picture, { faces: frame ? state.faces : [], index: frame?.index, frameWidth: frame?.width, cover: hide });
+  showPicture(picture, { faces: frame ? state.faces : [], index: frame?.index, frameWidth: frame?.width, filter });
   show(state);
-  document.dispatchEvent(new CustomEvent("mien:frame", { detail: { state } })); // for those who measure the page
+  document.dispatchEvent(new CustomEvent("mien:frame", { detail: { state } })); // for tests and benchmarks
 }
 
 // ---- the program's own source
@@ -81,7 +81,7 @@ const live = new ProgramStream({
     showNotice(TEXT.full);
   },
   onLost() {
-    lost();
+    showLost();
     showNotice(TEXT.away);
   },
   onRestored() {
@@ -90,7 +90,7 @@ const live = new ProgramStream({
   },
 });
 
-function lost() {
+function showLost() {
   showBanner(TEXT.lost);
   showNothing("lost");
   showFaces([]);
@@ -99,17 +99,17 @@ function lost() {
 
 // ---- this browser's camera
 
-/** Privacy mode: what is hidden of a picture that never went through the program's stream. */
-const hide = (pen, faces) => cover.hide(pen, faces, performance.now() / 1000);
+/** Privacy mode for pictures that do not come from the program's stream. */
+const pixelate = (context, faces) => privacyFilter.apply(context, faces, performance.now() / 1000);
 
 const camera = new BrowserCamera({
-  isWanted: () => !idle(),
+  isWanted: () => !isIdle(),
   onFrame(canvas, state) {
     showBanner("");
-    if (state.new_scene) cover = new Cover(); // faces are elsewhere now
-    showFrame(canvas, state, isPrivate() ? hide : null);
+    if (state.new_scene) privacyFilter = new PrivacyFilter(); // faces are elsewhere now
+    showFrame(canvas, state, isPrivate() ? pixelate : null);
   },
-  onTrouble(error) {
+  onError(error) {
     if (error.state) cameraFailed(error);
     else showBanner(error.message);
   },
@@ -123,7 +123,7 @@ function cameraFailed({ state, message }) {
 }
 
 async function openCamera() {
-  enter("camera");
+  switchView("camera");
   showBadge("connecting");
   showNotice(TEXT.camera.asking);
   try {
@@ -139,7 +139,7 @@ async function openCamera() {
 // ---- images
 
 async function openImages(files) {
-  enter("images");
+  switchView("images");
   showBadge("image");
   showNotice(TEXT.images.working(files.length));
   showFaces([]);
@@ -153,9 +153,9 @@ function showImage({ name, bitmap, answer, error }) {
     state.frame = { index: null, width: answer.width, height: answer.height };
     state.faces = answer.faces.map((face, i) => ({ ...face, id: face.id ?? i + 1 }));
   }
-  cover = new Cover();
-  const hidden = isPrivate() ? hide : null;
-  if (bitmap) showFrame(bitmap, state, hidden);
+  privacyFilter = new PrivacyFilter();
+  const filter = isPrivate() ? pixelate : null;
+  if (bitmap) showFrame(bitmap, state, filter);
   else {
     showNotice(error ?? TEXT.images.unreadable);
     show(state);
@@ -163,75 +163,75 @@ function showImage({ name, bitmap, answer, error }) {
   showHint(error ?? (state.faces.length ? "" : TEXT.images.bare));
 }
 
-// ---- from one view to another
+// ---- switching views
 
-let programTimer = 0;
+let pollTimer = 0;
 
-function enter(next) {
+function switchView(next) {
   if (view === "camera") camera.stop();
   if (view === "images") closeImages();
   if (view === "live") live.stop();
   view = next;
   badge = null;
   document.body.dataset.view = next;
-  cover = new Cover();
+  privacyFilter = new PrivacyFilter();
   setHeat(false);
   setPaused(false);
   showBanner("");
   $("pause").disabled = next === "images";
-  followProgram();
+  pollControls();
 }
 
-/** Whether no stream tells what the program does: another picture is shown, or one is held. */
-const isApart = () => view !== "live" || actions.paused;
+/** Whether no stream reports the program's controls: another view is open, or the picture is paused. */
+const isDetached = () => view !== "live" || actions.paused;
 
-/** Whether it records and hides faces is the program's affair also then. */
-function followProgram() {
-  clearInterval(programTimer);
-  if (!isApart()) return;
-  programTimer = setInterval(askProgram, PROGRAM_MS);
-  askProgram();
+/** Poll recording and privacy mode while no stream reports them. */
+function pollControls() {
+  clearInterval(pollTimer);
+  if (!isDetached()) return;
+  pollTimer = setInterval(fetchControls, POLL_MS);
+  fetchControls();
 }
 
-async function askProgram() {
+async function fetchControls() {
   if (document.hidden) return;
-  const program = await fetchJson("/api/controls").catch(() => null); // unlike the state, this lets the source rest
-  if (program && isApart()) showProgram(program);
+  const program = await fetchJson("/api/controls").catch(() => null); // lets the source become idle
+  if (program && isDetached()) showProgram(program);
 }
 
 function goLive() {
   if (view !== "live") {
-    enter("live");
+    switchView("live");
     showNotice(TEXT.waiting);
   }
-  setPaused(false); // who chooses a source wants to see it
-  wake();
+  setPaused(false); // a source that is chosen is displayed
+  updateStreams();
 }
 
-function wake() {
-  followProgram();
+function updateStreams() {
+  pollControls();
   if (actions.paused) showBadge("paused");
   if (view !== "live") return;
-  if (idle()) live.stop();
+  if (isIdle()) live.stop();
   else {
     if (!hasPicture()) showNotice(TEXT.waiting);
     live.start();
   }
 }
 
-// ---- what the user does
+// ---- user actions
 
 bindActions({
-  onPause: wake,
+  onPause: updateStreams,
   onPrivacy() {
-    cover = new Cover();
+    privacyFilter = new PrivacyFilter();
     if (view === "images") return refreshImages();
     if (!isPrivate() || !newest) return undefined;
-    coverShown(hide); // a picture that is held would go on showing its faces
+    filterShown(pixelate); // a paused picture would continue to show its faces
     return showFaces(newest.faces, { chosenId: timeline.face, jump: true });
   },
   isLive: () => view === "live",
-  isWatched: () => view === "live" && !idle(),
+  isWatched: () => view === "live" && !isIdle(),
 });
 bindSources({ onProgram: goLive, onCamera: openCamera, isLive: () => view === "live" });
 bindImages(openImages, isPrivate);
@@ -247,12 +247,12 @@ $("threshold").addEventListener("input", () => {
   drawOverlay();
   if (newest) showFaces(newest.faces, { chosenId: view === "images" ? null : timeline.face });
 });
-document.addEventListener("visibilitychange", wake);
+document.addEventListener("visibilitychange", updateStreams);
 
-// A token in the address has done its work: it need not be seen, copied or kept in the history.
+// A token in the address is no longer needed: it should not be visible, copied or kept in the browser's history.
 if (new URLSearchParams(location.search).has("token")) window.history.replaceState(null, "", location.pathname);
 
 display.threshold = $("threshold").valueAsNumber / 100;
 $("threshold-value").textContent = TEXT.percent(display.threshold);
 showSession(history, { force: true });
-wake();
+updateStreams();

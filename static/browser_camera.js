@@ -1,4 +1,4 @@
-// This browser's camera: one frame at a time goes to the program, and is shown with its answer.
+// This browser's camera: one frame at a time is sent to the program and displayed with its result.
 
 import { newName, pause } from "./dom.js";
 import { fetchJson } from "./server.js";
@@ -7,13 +7,13 @@ import { TEXT } from "./texts.js";
 const WANTED = { width: { ideal: 640 }, height: { ideal: 480 }, frameRate: { ideal: 30 } };
 const MAX_WIDTH = 640;
 const QUALITY = 0.85; // of the JPEG
-const CROWDED_MS = 1000;
-const TROUBLE_MS = 500;
-const RATE_OVER_S = 2;
-const HIDDEN_MS = 200;
-const SERIES_MS = 5000; // pictures further apart are of two series: the program forgets faces after twice as long
+const BUSY_RETRY_MS = 1000;
+const ERROR_RETRY_MS = 500;
+const RATE_WINDOW_S = 2;
+const HIDDEN_POLL_MS = 200;
+const MAX_GAP_MS = 5000; // between two frames of a sequence: the program's keys expire after twice this time
 
-/** A camera that can not be used, in words that say what to do; `state` names the badge. */
+/** The camera cannot be used; the message says what to do, `state` names the badge. */
 export class CameraError extends Error {
   constructor(state, text) {
     super(text);
@@ -23,20 +23,20 @@ export class CameraError extends Error {
 
 export class BrowserCamera {
   /**
-   * onFrame(canvas, state): a frame with the answer to it, the state as the program's own; one is in flight at a time,
-   * so that a slow program or network makes it slower, never later. onTrouble(error): it goes on by itself where
-   * error.state is undefined. isWanted(): whether somebody looks.
+   * onFrame(canvas, state): a frame with its result, in the form of the program's state. Only one frame is in flight:
+   * a slow program or network lowers the rate but adds no delay. onError(error): the camera resumes by itself if
+   * error.state is undefined. isWanted(): whether somebody is looking.
    */
-  constructor({ onFrame, onTrouble, isWanted }) {
-    Object.assign(this, { onFrame, onTrouble, isWanted });
+  constructor({ onFrame, onError, isWanted }) {
+    Object.assign(this, { onFrame, onError, isWanted });
     this.video = document.createElement("video");
     Object.assign(this.video, { muted: true, playsInline: true });
-    this.canvas = new OffscreenCanvas(1, 1); // unlike a canvas's toBlob it encodes at once, not when the page is idle
+    this.canvas = new OffscreenCanvas(1, 1); // unlike a canvas element it encodes at once, not when idle
     this.stream = null;
-    this.lastFace = 0; // the highest number that a face had
+    this.lastFace = 0; // the highest face id so far
   }
 
-  /** Ask for the camera and begin. Throws CameraError. */
+  /** Open the camera and start. Throws CameraError. */
   async start() {
     const stop = new AbortController();
     this.stopped = stop.signal;
@@ -47,7 +47,7 @@ export class BrowserCamera {
     if (!navigator.mediaDevices?.getUserMedia) throw new CameraError("refused", TEXT.camera.insecure);
     try {
       const stream = await navigator.mediaDevices.getUserMedia({ video: WANTED, audio: false });
-      if (stop.signal.aborted) return release(stream); // the user has gone on meanwhile, maybe to another start
+      if (stop.signal.aborted) return release(stream); // stopped meanwhile, and perhaps started again
       this.stream = stream;
       this.video.srcObject = stream;
       await this.video.play();
@@ -55,13 +55,13 @@ export class BrowserCamera {
     } catch (error) {
       if (stop.signal.aborted) return;
       this.#release();
-      throw explain(error);
+      throw toCameraError(error);
     }
     this.stream.getVideoTracks()[0].addEventListener("ended", () => {
-      if (!stop.signal.aborted) this.onTrouble(new CameraError("nocamera", TEXT.camera.gone));
+      if (!stop.signal.aborted) this.onError(new CameraError("nocamera", TEXT.camera.gone));
       this.stop();
     });
-    this.#follow(stop.signal);
+    this.#analyzeFrames(stop.signal);
   }
 
   stop() {}
@@ -71,48 +71,50 @@ export class BrowserCamera {
     this.stream = this.video.srcObject = null;
   }
 
-  async #follow(stopped) {
+  async #analyzeFrames(stopped) {
     const times = [];
-    let series = null;
+    let sequence = null;
     for (let index = 0; !stopped.aborted; index += 1) {
       if (!this.isWanted()) {
-        await pause(HIDDEN_MS);
+        await pause(HIDDEN_POLL_MS);
         continue;
       }
-      const taken = performance.now();
-      if (!series || taken - series.at > SERIES_MS) series = { key: newName(), shift: this.lastFace, at: taken, newScene: true };
+      const capturedAt = performance.now();
+      if (!sequence || capturedAt - sequence.at > MAX_GAP_MS) {
+        sequence = { key: newName(), shift: this.lastFace, at: capturedAt, newScene: true };
+      }
       try {
-        const answer = await fetchJson(`/api/analyze?track=${series.key}`, {
+        const answer = await fetchJson(`/api/analyze?track=${sequence.key}`, {
           method: "POST",
           headers: { "Content-Type": "image/jpeg" },
-          body: await this.#take(),
+          body: await this.#capture(),
           signal: stopped,
         });
-        series.newScene ||= answer.new_scene; // also where this answer is not shown
+        sequence.newScene ||= answer.new_scene; // even if this answer is not displayed
         if (stopped.aborted || !this.isWanted()) continue;
-        series.at = performance.now();
-        times.push(series.at);
-        while (times[0] < times.at(-1) - 1000 * RATE_OVER_S) times.shift();
-        this.onFrame(this.canvas, describe(this.#countOn(answer, series), index, taken, times));
-        series.newScene = false;
+        sequence.at = performance.now();
+        times.push(sequence.at);
+        while (times[0] < times.at(-1) - 1000 * RATE_WINDOW_S) times.shift();
+        this.onFrame(this.canvas, describe(this.#renumber(answer, sequence), index, capturedAt, times));
+        sequence.newScene = false;
       } catch (error) {
         if (stopped.aborted) return;
-        if (error.status !== 429) series = null; // the program may know nothing any more
-        this.onTrouble(error.status === 429 ? new Error(TEXT.camera.crowded) : error);
-        await pause(error.status === 429 ? CROWDED_MS : TROUBLE_MS);
+        if (error.status !== 429) sequence = null; // the program may have restarted
+        this.onError(error.status === 429 ? new Error(TEXT.camera.crowded) : error);
+        await pause(error.status === 429 ? BUSY_RETRY_MS : ERROR_RETRY_MS);
       }
     }
   }
 
-  /** The program counts the faces of each series from 1; here no two share a number. */
-  #countOn(answer, { shift, newScene }) {
+  /** The program numbers the faces of each sequence from 1; here ids are unique across sequences. */
+  #renumber(answer, { shift, newScene }) {
     const faces = answer.faces.map((face) => ({ ...face, id: face.id + shift }));
     this.lastFace = Math.max(this.lastFace, ...faces.map(({ id }) => id));
     return { ...answer, faces, new_scene: newScene };
   }
 
-  /** The newest frame of the camera as JPEG; it stays on the canvas until the next is taken. */
-  #take() {
+  /** The camera's newest frame as JPEG; it stays on the canvas until the next one is captured. */
+  #capture() {
     const { videoWidth, videoHeight } = this.video;
     const scale = Math.min(1, MAX_WIDTH / videoWidth);
     this.canvas.width = Math.round(videoWidth * scale);
@@ -122,25 +124,25 @@ export class BrowserCamera {
   }
 }
 
-/** Give a camera back: its light goes out. */
+/** Release a camera, which turns its light off. */
 function release(stream) {
   for (const track of stream?.getTracks() ?? []) track.stop();
 }
 
-function describe({ width, height, faces, new_scene }, index, taken, times) {
+function describe({ width, height, faces, new_scene }, index, capturedAt, times) {
   const spanS = (times.at(-1) - times[0]) / 1000;
   return {
     source: { name: TEXT.camera.name, state: "live" },
     fps: spanS > 0 ? (times.length - 1) / spanS : 0,
-    latency_ms: performance.now() - taken,
+    latency_ms: performance.now() - capturedAt,
     frame: { index, width, height },
     faces,
     new_scene,
   };
 }
 
-/** The exceptions are those of W3C Media Capture and Streams, getUserMedia(). */
-function explain(error) {
+/** For the exceptions of getUserMedia(), see W3C Media Capture and Streams. */
+function toCameraError(error) {
   const known = {
     NotAllowedError: ["refused", TEXT.camera.refused],
     SecurityError: ["refused", TEXT.camera.refused],

@@ -24,9 +24,9 @@ export function shownSize({ width, height }) {
 
 /**
  * Show a picture with the faces of the same frame. frameWidth: width of the frame that the boxes refer to.
- * cover(context, faces): pixelates what privacy mode hides, before the picture is displayed.
+ * filter(context, faces): pixelates what privacy mode hides, before the picture is displayed.
  */
-export function showPicture(source, { faces = [], index = null, frameWidth = source.width, cover = null } = {}) {
+export function showPicture(source, { faces = [], index = null, frameWidth = source.width, filter = null } = {}) {
   const [width, height] = shownSize(source);
   const scale = width / frameWidth;
   if (picture.width !== width) picture.width = width;
@@ -34,7 +34,7 @@ export function showPicture(source, { faces = [], index = null, frameWidth = sou
   const context = picture.getContext("2d", { alpha: false });
   context.drawImage(source, 0, 0, width, height);
   shown = { faces: faces.map((face) => scaled(face, scale)), scale };
-  if (cover) hideWith(cover, context);
+  if (filter) pixelate(filter, context);
   picture.dataset.frame = index ?? "";
   if (picture.hidden) {
     picture.hidden = overlay.hidden = false;
@@ -45,16 +45,16 @@ export function showPicture(source, { faces = [], index = null, frameWidth = sou
 }
 
 /** Apply privacy mode to the picture that is already displayed. */
-export function coverShown(cover) {
+export function filterShown(filter) {
   if (!shown) return;
-  hideWith(cover, picture.getContext("2d"));
+  pixelate(filter, picture.getContext("2d"));
   drawOverlay();
 }
 
 /** A picture that cannot be pixelated is blacked out. */
-function hideWith(cover, context) {
+function pixelate(filter, context) {
   try {
-    cover(context, shown.faces);
+    filter(context, shown.faces);
   } catch (error) {
     context.fillRect(0, 0, picture.width, picture.height);
     throw error;

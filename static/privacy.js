@@ -1,5 +1,5 @@
 // Privacy mode for pictures that never pass the program's own stream, by the rules of mien/images/privacy.py, which
-// explains the constants; a test compares both. For another scene a new Cover is needed: the program detects cuts.
+// explains the constants; a test compares both. Each scene needs a new PrivacyFilter: the program detects cuts.
 
 const REMEMBER_S = 1.0;
 const WHOLE_BLOCKS = 8;
@@ -9,59 +9,60 @@ const MARGIN = 0.4;
 const DRIFT = 0.5;
 const SPEED_SIGHTINGS = 5;
 
-/** Covers the faces in the pictures of one scene. It fails closed: no picture is ever shown as it is. */
-export class Cover {
-  #seen = new Map(); // number of a face -> [{box, at}] of the last second
+/** Pixelates the faces in the pictures of one scene. It fails closed: no picture passes unchanged. */
+export class PrivacyFilter {
+  #seen = new Map(); // face id -> [{box, at}] of the last second
 
-  /** Pixelate what is on a pen's canvas. faces: those found in it; now: its time in seconds. */
-  hide(pen, faces, now) {
-    this.see(faces, now);
-    for (const place of this.places(pen.canvas.width, pen.canvas.height, now)) pixelate(pen, place);
+  /** Pixelate the picture on a context's canvas. faces: those detected in it; now: its time in seconds. */
+  apply(context, faces, now) {
+    this.update(faces, now);
+    const { width, height } = context.canvas;
+    for (const region of this.regions(width, height, now)) mosaic(context, region);
   }
 
-  /** Note where faces are now; where they were is forgotten after a second. */
-  see(faces, now) {
+  /** Record where faces are now, and drop what is older than a second. */
+  update(faces, now) {
     for (const { id, box } of faces) this.#seen.set(id, [...(this.#seen.get(id) ?? []), { box, at: now }]);
-    for (const [id, sights] of this.#seen) {
-      const recent = sights.filter(({ at }) => now - at <= REMEMBER_S);
+    for (const [id, sightings] of this.#seen) {
+      const recent = sightings.filter(({ at }) => now - at <= REMEMBER_S);
       if (recent.length) this.#seen.set(id, recent);
       else this.#seen.delete(id);
     }
   }
 
-  /** What is to be pixelated of a picture of w x h, one after the other: {x, y, w, h, block}, block: side in pixels. */
-  places(w, h, now) {
+  /** The regions to pixelate in a picture of w x h, in order: {x, y, w, h, block}; block: side in pixels. */
+  regions(w, h, now) {
     const whole = { x: 0, y: 0, w, h };
     if (!this.#seen.size) return [{ ...whole, block: Math.min(w, h) / WHOLE_BLOCKS }];
     const fine = Math.max(w, h) / BACKGROUND_BLOCKS;
-    const faces = [...this.#seen.values()].map((sights) => ({
-      ...inside(around(sights, now), w, h),
-      block: Math.max(fine, ...sights.map(({ box }) => longer(box) / FACE_BLOCKS)),
+    const faces = [...this.#seen.values()].map((sightings) => ({
+      ...clip(coveringRegion(sightings, now), w, h),
+      block: Math.max(fine, ...sightings.map(({ box }) => sideOf(box) / FACE_BLOCKS)),
     }));
-    return [{ ...whole, block: fine }, ...faces.filter((place) => place.w > 0 && place.h > 0)];
+    return [{ ...whole, block: fine }, ...faces.filter((region) => region.w > 0 && region.h > 0)];
   }
 }
 
-const longer = ({ w, h }) => Math.max(w, h);
+const sideOf = ({ w, h }) => Math.max(w, h);
 
-/** What one face's sights of the last second cover, larger while it is lost. */
-function around(sights, now) {
-  const last = sights.at(-1);
-  const lost = (now - last.at) * Math.max(DRIFT * longer(last.box), speedOf(sights));
-  const rooms = sights.map(({ box }) => ({ ...box, room: MARGIN * longer(box) }));
-  rooms.at(-1).room += lost;
+/** The region that covers one face's sightings of the last second; it grows while the face is not detected. */
+function coveringRegion(sightings, now) {
+  const last = sightings.at(-1);
+  const lost = (now - last.at) * Math.max(DRIFT * sideOf(last.box), speedOf(sightings));
+  const padded = sightings.map(({ box }) => ({ ...box, margin: MARGIN * sideOf(box) }));
+  padded.at(-1).margin += lost;
   return {
-    left: Math.min(...rooms.map(({ x, room }) => x - room)),
-    top: Math.min(...rooms.map(({ y, room }) => y - room)),
-    right: Math.max(...rooms.map(({ x, w, room }) => x + w + room)),
-    bottom: Math.max(...rooms.map(({ y, h, room }) => y + h + room)),
+    left: Math.min(...padded.map(({ x, margin }) => x - margin)),
+    top: Math.min(...padded.map(({ y, margin }) => y - margin)),
+    right: Math.max(...padded.map(({ x, w, margin }) => x + w + margin)),
+    bottom: Math.max(...padded.map(({ y, h, margin }) => y + h + margin)),
   };
 }
 
-/** How fast a face moved between its last sights, in pixels a second. */
-function speedOf(sights) {
-  const first = sights.at(-Math.min(SPEED_SIGHTINGS, sights.length));
-  const last = sights.at(-1);
+/** Speed of a face over its last sightings, in pixels per second. */
+function speedOf(sightings) {
+  const first = sightings.at(-Math.min(SPEED_SIGHTINGS, sightings.length));
+  const last = sightings.at(-1);
   if (last.at <= first.at) return 0;
   const [dx, dy] = [["x", "w"], ["y", "h"]].map(
     ([start, size]) => last.box[start] + last.box[size] / 2 - first.box[start] - first.box[size] / 2,
@@ -69,22 +70,22 @@ function speedOf(sights) {
   return Math.hypot(dx, dy) / (last.at - first.at);
 }
 
-function inside({ left, top, right, bottom }, width, height) {
+function clip({ left, top, right, bottom }, width, height) {
   const [x, y] = [Math.max(0, Math.floor(left)), Math.max(0, Math.floor(top))];
   return { x, y, w: Math.min(width, Math.ceil(right)) - x, h: Math.min(height, Math.ceil(bottom)) - y };
 }
 
 const small = document.createElement("canvas");
 
-/** Replace a part of the picture by blocks of its mean colours. */
-function pixelate(pen, { x, y, w, h, block }) {
+/** Replace a region of the picture by blocks of their mean colours. */
+function mosaic(context, { x, y, w, h, block }) {
   small.width = Math.max(1, Math.floor(w / block));
   small.height = Math.max(1, Math.floor(h / block));
-  const smallPen = small.getContext("2d", { alpha: false });
-  smallPen.imageSmoothingQuality = "high";
-  smallPen.drawImage(pen.canvas, x, y, w, h, 0, 0, small.width, small.height);
-  pen.save();
-  pen.imageSmoothingEnabled = false;
-  pen.drawImage(small, 0, 0, small.width, small.height, x, y, w, h);
-  pen.restore();
+  const smallContext = small.getContext("2d", { alpha: false });
+  smallContext.imageSmoothingQuality = "high";
+  smallContext.drawImage(context.canvas, x, y, w, h, 0, 0, small.width, small.height);
+  context.save();
+  context.imageSmoothingEnabled = false;
+  context.drawImage(small, 0, 0, small.width, small.height, x, y, w, h);
+  context.restore();
 }

@@ -2,7 +2,7 @@
 
 import { pictureFile, shownSize } from "./canvas.js";
 import { $, cloneOf, note, pause, saveFile, setText } from "./dom.js";
-import { Cover } from "./privacy.js";
+import { PrivacyFilter } from "./privacy.js";
 import { fetchJson } from "./server.js";
 import { TEXT } from "./texts.js";
 
@@ -147,7 +147,7 @@ function drawCropped(canvas, bitmap) {
   const from = [(bitmap.width - side) / 2, (bitmap.height - side) / 2, side, side];
   const context = canvas.getContext("2d", { alpha: false });
   context.drawImage(bitmap, ...from, 0, 0, THUMBNAIL, THUMBNAIL);
-  if (isPrivate()) new Cover().hide(context, [], 0); // a thumbnail is pixelated as a whole
+  if (isPrivate()) new PrivacyFilter().apply(context, [], 0); // a thumbnail is pixelated as a whole
 }
 
 function select(index) {

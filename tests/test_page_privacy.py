@@ -124,11 +124,11 @@ def test_the_page_has_the_figures_of_the_program() -> None:
 
 PLACES = """
 const [series, done] = arguments;
-import("/static/privacy.js").then(({ Cover }) => {
-  const cover = new Cover();
+import("/static/privacy.js").then(({ PrivacyFilter }) => {
+  const filter = new PrivacyFilter();
   done(series.map(([now, faces]) => {
-    cover.see(faces, now);
-    return cover.places(640, 480, now).map(({ x, y, w, h, block }) => [x, y, w, h, block]);
+    filter.update(faces, now);
+    return filter.regions(640, 480, now).map(({ x, y, w, h, block }) => [x, y, w, h, block]);
   }));
 });
 """
