@@ -1,4 +1,5 @@
 import argparse
+import dataclasses
 import json
 
 import numpy as np
@@ -6,12 +7,15 @@ import pytest
 
 from mien.cnn.loader import import_keras
 from mien.errors import ModelError
+from mien.types import EXPRESSIONS
 from model import FacialExpressionModel
 from tests.test_metrics import probabilities_for
+from tests.test_votes import voted
 from training.evaluate import plots
 from training.evaluate.costs import Costs, measure, multiply_adds
 from training.evaluate.metrics import FLIPPED, score
-from training.evaluate.report import CARD_BEGIN, CARD_END, Report, comparison, write_card
+from training.evaluate.report import CARD_BEGIN, CARD_END, HeadScores, Report, comparison, write_card
+from training.evaluate.votes import score_votes
 from training.export import export, read_origin
 from training.recipe import Recipe
 
@@ -99,8 +103,22 @@ def test_networks_stand_side_by_side(report):
         f"| tiny | {recipe}, scale 10 %, contrast 20 % | 3 | 1,234 | 100.00% | 75.00% |  | 0.750 | 0.050 |"
     )
     assert rows[2].endswith(" | 1.2 | 5.0 |")
+    assert rows[2].count("100.00%") == 1, "what people see was not measured"
     assert len(rows) == 4
     assert len({row.count("|") for row in rows}) == 1
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"), [(("as shipped",), "66.67%"), (("as shipped", "people's head, tau 0"), "100.00%")]
+)
+def test_networks_are_compared_by_what_people_see_with_peoples_head_where_they_have_one(names, expected, report):
+    split = voted({"happiness": 9}, {"fear": 9}, {"neutral": 9})
+    happy, fear, neutral = (EXPRESSIONS.index(name) for name in ("happy", "fear", "neutral"))
+    answers = [probabilities_for(said, 0.8) for said in ([happy, neutral, neutral], [happy, fear, neutral])]
+    pairs = zip(names, answers, strict=False)
+    heads = tuple(HeadScores(name, {"PrivateTest": score_votes(said, split)}, {}) for name, said in pairs)
+    row = comparison([dataclasses.replace(report, heads=heads)]).splitlines()[2]
+    assert f"| {expected} | 1.2 |" in row
 
 
 def test_a_network_without_private_test_says_which_set_its_figures_are_of(report):

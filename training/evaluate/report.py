@@ -115,6 +115,12 @@ class Report:
             f"as two; {costs.ms_per_face:.1f} ms for one face (median; {costs.measured_on}).\n"
         )
 
+    def people_accuracy(self) -> str:
+        """Return how often people's head, or a network with one head, names what people see; "" if not measured."""
+        by_name = {head.name: head.votes.get(self.main_set) for head in self.heads}
+        scores = by_name.get(HEAD_NAMES["people"]) or by_name.get(SHIPPED)
+        return f"{scores.accuracy:.2%}" if scores else ""
+
     def _people_as_markdown(self) -> str:
         """Return the scores against votes, which come first."""
         if not self.heads:
@@ -194,7 +200,7 @@ def _set_table(scores: dict[str, Scores]) -> list[str]:
 def comparison(reports: list[Report]) -> str:
     """Return a Markdown table of networks, one row for each report."""
     columns = ["network", "recipe", "epochs", "parameters", "PublicTest", "PrivateTest", "clean", "macro-F1", "ECE"]
-    columns += ["ms a face", "million multiply-adds"]
+    columns += ["what people see", "ms a face", "million multiply-adds"]
     rows = [columns, ["---"] * len(columns)]
     for report in reports:
         costs, recipe = report.costs, report.recipe
@@ -212,6 +218,7 @@ def comparison(reports: list[Report]) -> str:
                 f"{clean.accuracy:.2%}" if clean else "",
                 f"{s.macro_f1:.3f}",
                 f"{s.ece:.3f}",
+                report.people_accuracy(),
                 f"{costs.ms_per_face:.1f}",
                 f"{costs.multiply_adds / 1e6:,.1f}",
             ]
