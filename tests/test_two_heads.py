@@ -15,10 +15,11 @@ from tests.test_votes import voted
 from tests.votes_table import agreed, votes_for_folders, write_votes
 from training.__main__ import main
 from training.data.dataset import load_dataset
+from training.data.votes import with_votes
 from training.evaluate.calibration import adjusted
 from training.evaluate.report import Report
 from training.export import export, read_heads, read_origin
-from training.fit.fitting import build
+from training.fit.fitting import build, prepare
 from training.fit.two_heads import (
     MajorityAccuracy,
     TwoLosses,
@@ -211,6 +212,24 @@ def test_a_later_run_goes_on_with_both_heads(start, tmp_path):
     _, after = read_heads(load_network(*files_in(tmp_path / "next")), tmp_path / "next" / "model.json")
     for name in ("people", "folders"):
         np.testing.assert_allclose(after[name].kernel, before[name].kernel, atol=1e-6)
+
+
+def test_each_head_is_distilled_from_its_own_answers(start, tmp_path):
+    data, votes = write_folders(tmp_path / "data"), votes_for_folders(tmp_path / "votes.csv")
+    dataset, _ = with_votes(load_dataset(data, side_px=32), votes)
+    network, folders = load_network(*start), some_head()
+    recipe = Recipe(network="shallow", side_px=32, votes="votes.csv", start="x", self_distil=1.0, epochs=1)
+    run = prepare(recipe, dataset, tmp_path / "run", start=network, folders=folders)
+    said = answers_of(network, {"people": head_of(network), "folders": folders}, dataset.train.images)
+    mirrored = answers_of(
+        network,
+        {"people": head_of(network), "folders": folders},
+        np.ascontiguousarray(dataset.train.images[:, :, ::-1]),
+    )
+    targets = run.arguments["x"].targets
+    for row, name in enumerate(("people", "folders")):
+        np.testing.assert_allclose(targets[:, row], (said[name] + mirrored[name]) / 2, atol=1e-5)
+    assert np.array_equal(targets[:, 2], targets_of(dataset.train)[:, 2]), "what selects stays as people see it"
 
 
 def test_ambiguous_images_can_be_left_out(start, tmp_path, capsys):

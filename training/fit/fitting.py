@@ -30,7 +30,7 @@ from training.fit.devices import device_count
 from training.fit.distillation import Distil, Teachers
 from training.fit.graph_edits import computing_in, pool_first, pool_last
 from training.fit.warm_start import own_answers
-from training.heads import Head, head_of
+from training.heads import HEADS, Head, head_of
 from training.networks import NETWORKS, TEACHERS, Style
 from training.recipe import Recipe, RunError
 from training.run_folder import epochs_since_best, read_history, start_run
@@ -159,8 +159,9 @@ def prepare(
     finished = (len(history) >= recipe.epochs or stopped) and best_file.is_file()
     targets = _targets(recipe, dataset.train)
     if start is not None and recipe.self_distil > 0 and not finished:
-        labels = targets[:, two_heads.LABEL] if recipe.votes else targets
-        labels += recipe.self_distil * (own_answers(start, dataset.train.images) - labels)
+        asked = two_heads.two_headed(start, folders or head_of(start)) if recipe.votes else start
+        learned = targets[:, : len(HEADS)] if recipe.votes else targets  # a view: each head's from its own answers
+        learned += recipe.self_distil * (own_answers(asked, dataset.train.images) - learned)
     batches = Batches(
         dataset.train,
         recipe.batch_size,

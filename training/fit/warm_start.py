@@ -65,6 +65,8 @@ def thaw(network: keras.Model) -> None:
 def own_answers(network: keras.Model, images: np.ndarray) -> np.ndarray:
     """What it says of each image, as the mean of the image and its mirror image: float32 (n, 7), rows sum to 1.
 
+    Of two heads (`training.fit.two_heads`) it is (n, 2, 7).
+
     Labels that disagree with all that was learnt from the others count less in its answers than in the data (Furlanello
     et al., "Born-again neural networks", 2018). images: (n, side, side, 1), 0..255.
     """
