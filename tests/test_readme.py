@@ -230,6 +230,12 @@ def test_the_tree_of_the_architecture_page_has_every_module() -> None:
     assert not [name for name in listed if not any(ROOT.glob(name)) and not any(ROOT.glob(f"*/{name}"))]
 
 
+def test_the_readme_quotes_the_recorded_accuracy_of_the_shipped_network() -> None:
+    figures = json.loads((ROOT / "docs" / "figures" / "six_layer.json").read_text(encoding="utf-8"))
+    accuracy = figures["sets"]["PrivateTest"]["accuracy"]
+    assert f"The network labels {accuracy:.0%} of".replace("%", " %") in " ".join(PAGES["README.md"].split())
+
+
 def test_the_readme_fits_a_few_screens() -> None:
     assert len(PAGES["README.md"].splitlines()) <= 130
 
