@@ -99,7 +99,9 @@ def test_curl_gets_the_faces_of_a_photo(fake_camera, serve, photo) -> None:
 def test_python_gets_the_faces_of_a_photo(fake_camera, serve, photo) -> None:
     code = example("docs/api.md", "import json\n    from pathlib", serve(fake_camera, analyze=analyze).url)
     words = [sys.executable, "-c", code]
-    done = subprocess.run(words, cwd=photo.parent, env=DIRECT, capture_output=True, timeout=30, text=True, check=True)
+    done = subprocess.run(
+        words, cwd=photo.parent, env=DIRECT, capture_output=True, timeout=scaled(60), text=True, check=True
+    )
     assert done.stdout == "['happy']\n"
 
 
@@ -108,7 +110,9 @@ def test_javascript_gets_the_faces_of_a_photo(fake_camera, serve, photo) -> None
         pytest.skip("there is no Node.js on this computer")
     code = example("docs/api.md", "import { readFile }", serve(fake_camera, analyze=analyze).url)
     words = ["node", "--input-type=module", "--eval", code]
-    done = subprocess.run(words, cwd=photo.parent, env=DIRECT, capture_output=True, timeout=30, text=True, check=True)
+    done = subprocess.run(
+        words, cwd=photo.parent, env=DIRECT, capture_output=True, timeout=scaled(60), text=True, check=True
+    )
     assert done.stdout == "[ 'happy' ]\n"
 
 
@@ -183,7 +187,7 @@ def test_every_option_that_is_named_exists(capsys) -> None:
     from training.__main__ import COMMANDS, parse
 
     words = [sys.executable, "main.py", "--help"]
-    declared = subprocess.run(words, cwd=ROOT, capture_output=True, timeout=60, text=True, check=True).stdout
+    declared = subprocess.run(words, cwd=ROOT, capture_output=True, timeout=scaled(60), text=True, check=True).stdout
     for command in COMMANDS:
         with pytest.raises(SystemExit):
             parse([command, "--help"])

@@ -124,7 +124,7 @@ def test_a_path_that_can_not_be_written_is_a_clear_error_at_once(tmp_path, name,
     before = threading.active_count()
     with pytest.raises(SettingsError, match=says):
         VideoWriter(tmp_path / name)
-    assert threading.active_count() == before
+    assert threading.active_count() <= before  # fewer where a thread of an earlier test has just ended
 
 
 def test_a_folder_without_permission_is_a_clear_error(tmp_path, monkeypatch):
