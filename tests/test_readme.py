@@ -192,7 +192,8 @@ def test_every_option_that_is_named_exists(capsys) -> None:
         with pytest.raises(SystemExit):
             parse([command, "--help"])
     declared += capsys.readouterr().out
-    declared += "".join(path.read_text(encoding="utf-8") for path in (ROOT / "benchmarks").glob("*.py"))
+    files = [*(ROOT / "benchmarks").glob("*.py"), ROOT / "tests" / "conftest.py"]
+    declared += "".join(path.read_text(encoding="utf-8") for path in files)
     option = r"(?<![\w-])(--[a-z][a-z0-9-]*)"
     assert not set(found(option)) - set(re.findall(option, declared))
 
