@@ -54,7 +54,7 @@ def test_videos_and_images_are_listed_by_their_names_below_the_folder(media):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
-def test_names_that_can_not_be_shown_are_not_listed(media):
+def test_names_that_cannot_be_shown_are_not_listed(media):
     for name in (b"\xff.mp4", b"new\nline.mp4", b"\x1b[2J.mp4"):
         (media / os.fsdecode(name)).touch()
     assert len(MediaFolder(media).names()) == 5
@@ -207,7 +207,7 @@ def test_a_url_that_can_never_work_is_missing_and_not_quoted(source):
 
 
 @pytest.mark.parametrize(("there", "text"), [((), "available: none"), ((0, 2), "available: 0, 2")])
-def test_a_webcam_that_is_not_there_is_refused_before_the_present_one_is_let_go(there, text):
+def test_a_missing_webcam_is_refused_before_the_open_one_is_released(there, text):
     with pytest.raises(SourceMissingError, match=text):
         SourceCatalog(webcams=Found(*there)).spec_of("5")
 
@@ -290,7 +290,7 @@ def captures(*working):
     return opened, open_capture
 
 
-def test_elsewhere_indices_are_tried_and_let_go_but_not_the_one_in_use(monkeypatch):
+def test_elsewhere_indices_are_opened_and_released_except_the_one_in_use(monkeypatch):
     monkeypatch.setattr("mien.sources.webcam.sys.platform", "darwin")
     opened, open_capture = captures(0, 1, 3)
     found = Webcams(platform="darwin", open_capture=open_capture).find(in_use=1)

@@ -204,7 +204,7 @@ def test_who_stops_it_before_the_first_frame_is_obeyed(at_once) -> None:
     assert not at_once.folder.exists()
 
 
-def test_where_the_first_frame_can_not_begin_it_that_is_told_and_the_picture_goes_on(at_once, caplog) -> None:
+def test_if_the_first_frame_cannot_start_a_record_that_is_reported_and_the_picture_continues(at_once, caplog) -> None:
     at_once.folder.write_bytes(b"")
     with pytest.raises(RecordingError, match="is a file"):
         at_once.check()
@@ -222,7 +222,7 @@ def test_where_the_first_frame_can_not_begin_it_that_is_told_and_the_picture_goe
 
 
 @pytest.mark.parametrize(("place", "says"), [("none/sessions", "does not exist"), ("file", "is a file")])
-def test_a_folder_that_can_not_be_is_a_clear_error(tmp_path, place, says) -> None:
+def test_an_unusable_folder_is_a_clear_error(tmp_path, place, says) -> None:
     (tmp_path / "file").write_bytes(b"")
     recorder = SessionRecorder(tmp_path / place)
     with pytest.raises(RecordingError, match=says):

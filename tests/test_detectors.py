@@ -201,7 +201,7 @@ def test_mtcnn_finds_a_face_in_all_sizes_of_pictures():
     ("content", "message"),
     [(None, "found no such file"), ("", "Haar cascade"), ("<xml/>", "Haar cascade"), ("hello", "Haar cascade")],
 )
-def test_a_broken_cascade_file_is_told_at_load(tmp_path, content, message):
+def test_a_broken_cascade_file_is_reported_when_it_is_loaded(tmp_path, content, message):
     path = tmp_path / "cascade.xml"
     if content is not None:
         path.write_text(content)
@@ -210,7 +210,7 @@ def test_a_broken_cascade_file_is_told_at_load(tmp_path, content, message):
 
 
 @pytest.mark.parametrize(("name", "package"), [("dlib", "dlib-bin"), ("mtcnn", "mtcnn")])
-def test_a_missing_package_is_told_with_its_cure(monkeypatch, name, package):
+def test_a_missing_package_is_reported_with_the_remedy(monkeypatch, name, package):
     monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(DetectorError) as error:
         create_detector(name)

@@ -71,7 +71,7 @@ def test_placeholder_has_the_size_asked_and_text(width, height):
 
 
 @pytest.mark.parametrize(("name", "drawn"), [("Besprechung Übung.mp4", "Besprechung Ubung.mp4"), ("会議.mp4", ".mp4")])
-def test_letters_that_can_not_be_drawn_become_no_question_marks(name, drawn):
+def test_letters_that_cannot_be_drawn_do_not_become_question_marks(name, drawn):
     assert (placeholder(320, 240, [name]) == placeholder(320, 240, [drawn])).all()
 
 

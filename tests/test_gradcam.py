@@ -126,7 +126,7 @@ def test_the_gradient_is_that_of_the_score(network):
     np.testing.assert_allclose(GradCam(other)(faces, np.array([5, 5])), expected, atol=1e-5)
 
 
-def test_what_can_not_be_explained_is_told(network, monkeypatch):
+def test_what_cannot_be_explained_is_reported(network, monkeypatch):
     layers = keras.layers
     with pytest.raises(ModelError, match="expected a network with a convolution"):
         GradCam(keras.Sequential([layers.Input((4, 4, 1)), layers.Flatten(), layers.Dense(7)]))
@@ -198,7 +198,7 @@ def test_it_is_prepared_on_first_use_and_once_for_all_threads(network, monkeypat
     assert all(answer == answers[0] for answer in answers)
 
 
-def test_a_network_that_can_not_be_explained_is_tried_once(monkeypatch):
+def test_a_network_that_cannot_be_explained_is_tried_once(monkeypatch):
     layers = keras.layers
     made = []
     monkeypatch.setattr(gradcam, "GradCam", lambda network: made.append(1) or GradCam(network))

@@ -74,7 +74,7 @@ def test_source_kind(spec, kind):
         ("rtsp://me:s3cret#x@host/", None),
     ],
 )
-def test_a_name_tells_the_source_and_no_secret(spec, name):
+def test_a_name_identifies_the_source_without_secrets(spec, name):
     if name is None:
         with pytest.raises(SourceMissingError) as caught:
             source_name(spec)
@@ -124,7 +124,7 @@ def missing_files(folder):
         ("nul\0.mp4", "cannot be read|found no file"),
     ],
 )
-def test_a_file_that_can_not_be_played_is_one_clear_line(tmp_path, name, says, capfd):
+def test_a_file_that_cannot_be_played_is_one_clear_line(tmp_path, name, says, capfd):
     missing_files(tmp_path)
     with pytest.raises(SourceMissingError, match=says) as caught:
         open_source(str(tmp_path / name))
@@ -184,8 +184,8 @@ def test_a_clip_deleted_while_it_plays_is_a_source_error_at_its_next_loop(tmp_pa
 def test_a_clip_that_is_cut_short_says_so_at_its_end(tmp_path):
     path = write_clip(tmp_path / "clip.avi", range(100))
     os.truncate(path, path.stat().st_size // 2)
-    told = r"clip.avi broke off after [12]\.\d s of the 4\.0 s it announced"
-    with pytest.raises(SourceEndedError, match=told), open_source(str(path), loop=False, paced=False) as source:
+    message = r"clip.avi broke off after [12]\.\d s of the 4\.0 s it announced"
+    with pytest.raises(SourceEndedError, match=message), open_source(str(path), loop=False, paced=False) as source:
         for _ in range(100):
             source.read()
 
@@ -209,7 +209,7 @@ def test_a_video_is_cut_short_where_clearly_less_came_than_was_announced(announc
         once.read()
     again = VideoSource("clip", "clip", captures.pop(), captures.pop, paced=False, clock=FakeClock())
     assert [again.read().index for _ in range(30)][-1] == 29
-    assert len([line for line in caplog.messages if "broke off" in line]) == (0 if whole else 1), "told once"
+    assert len([line for line in caplog.messages if "broke off" in line]) == (0 if whole else 1), "reported once"
 
 
 def test_a_closed_clip_gives_an_error_and_closes_twice(tmp_path):
@@ -478,7 +478,7 @@ def test_each_system_has_its_own_way_to_open(monkeypatch, platform, backends):
 
 
 @pytest.mark.parametrize(("platform", "opened"), [("darwin", [0]), ("linux", []), ("win32", [])])
-def test_macos_alone_is_asked_for_the_camera_which_is_let_go(monkeypatch, platform, opened):
+def test_only_macos_is_asked_for_the_camera_which_is_released(monkeypatch, platform, opened):
     monkeypatch.setattr(webcam.sys, "platform", platform)
     capture, tried = FakeCapture([], opened=False), []
     webcam.request_camera_access(lambda index, backend: tried.append(index) or capture)

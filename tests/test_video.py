@@ -119,7 +119,7 @@ def test_a_change_of_size_keeps_the_video_going_in_its_first_size(tmp_path):
         ("x" * 300 + ".mp4", "cannot be written|too long"),
     ],
 )
-def test_a_path_that_can_not_be_written_is_a_clear_error_at_once(tmp_path, name, says):
+def test_a_path_that_cannot_be_written_is_a_clear_error_at_once(tmp_path, name, says):
     (tmp_path / "folder.mp4").mkdir()
     before = threading.active_count()
     with pytest.raises(SettingsError, match=says):
@@ -192,23 +192,23 @@ def test_after_a_file_is_finished_the_next_frame_begins_another(tmp_path):
 
 
 class SlowEncoder:
-    """Takes the first frame and does not let go of it."""
+    """Takes the first frame and keeps it."""
 
     def __init__(self, *_):
         self.added = 0
 
-    let_go = threading.Event()
+    release = threading.Event()
 
     def add(self, *_):
         self.added += 1
-        self.let_go.wait(PATIENCE_S)
+        self.release.wait(PATIENCE_S)
 
     def finish(self):
         pass
 
 
 def test_a_slow_encoder_drops_and_counts_frames_and_never_blocks(tmp_path, monkeypatch):
-    SlowEncoder.let_go.clear()
+    SlowEncoder.release.clear()
     monkeypatch.setattr(video, "_Encoder", SlowEncoder)
     writer = VideoWriter(tmp_path / "out.mp4")
     writer.write(flat(0), START)
@@ -217,11 +217,11 @@ def test_a_slow_encoder_drops_and_counts_frames_and_never_blocks(tmp_path, monke
     assert taken == [True] * QUEUE_FRAMES + [False] * 5
     assert writer.dropped == 5
     writer.close(timeout_s=0.05)  # gives up in time although the queue is full
-    SlowEncoder.let_go.set()
+    SlowEncoder.release.set()
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, a disk that is always full")
-def test_a_full_disk_is_told_once_and_stops_nothing(tmp_path, monkeypatch, caplog):
+def test_a_full_disk_is_reported_once_and_stops_nothing(tmp_path, monkeypatch, caplog):
     full = tmp_path / "full.mp4"
     full.symlink_to("/dev/full")
     writer = VideoWriter(tmp_path / "out.mp4")
@@ -232,11 +232,11 @@ def test_a_full_disk_is_told_once_and_stops_nothing(tmp_path, monkeypatch, caplo
         if writer.error:
             break
         wait_for(lambda: writer._queue.empty() or writer.error)
-    told = "full.mp4 cannot be written any more: No space left on device"
-    assert wait_for(lambda: writer.status().error) == told
+    reason = "full.mp4 cannot be written any more: No space left on device"
+    assert wait_for(lambda: writer.status().error) == reason
     assert not writer.write(flat(0), START + 999)
     writer.close()
-    assert writer.status() == Saving(None, told, 0)
+    assert writer.status() == Saving(None, reason, 0)
     assert sum("cannot be written any more" in record.message for record in caplog.records) == 1
 
 

@@ -16,7 +16,7 @@ def check():
 
 
 @pytest.mark.parametrize("expression", ["happy", "sad", "surprise"])
-def test_a_face_is_framed_and_told_from_its_own_parts_shuffled(check, expression):
+def test_a_face_is_framed_and_distinguished_from_its_shuffled_parts(check, expression):
     pixels, truth = composite_frame(expression)
     gray = pixels.mean(axis=2).astype(np.uint8)
     square, logit = check.refine(gray, (truth.x, truth.y, truth.w, truth.h))
@@ -54,7 +54,7 @@ def test_more_windows_and_a_surer_network_score_higher(check):
 # ---- how it is fitted
 
 
-def test_the_fit_learns_what_no_straight_line_tells_apart():
+def test_the_fit_learns_what_is_not_linearly_separable():
     rng = np.random.default_rng(3)
     inputs = FaceFilter().features(np.zeros((40, 40), np.uint8), [(0, 0, 40)]).shape[1]
     x = np.zeros((2048, inputs), np.float32)
@@ -65,7 +65,7 @@ def test_the_fit_learns_what_no_straight_line_tells_apart():
     assert ((hidden @ weights["out"] + weights["out_bias"] > 0) == y).mean() > 0.9
 
 
-def test_the_command_fits_a_filter_that_tells_faces_from_their_parts(tmp_path, capsys):
+def test_the_command_fits_a_filter_that_distinguishes_faces_from_their_parts(tmp_path, capsys):
     for expression in EXPRESSIONS:
         folder = tmp_path / "data" / "train" / expression
         folder.mkdir(parents=True)
