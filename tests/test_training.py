@@ -160,7 +160,7 @@ def test_a_run_that_lost_its_checkpoint_is_told_and_left_alone(dataset, tmp_path
     fit(plan, dataset, tmp_path)
     shutil.rmtree(tmp_path / "backup")
     history = (tmp_path / "history.csv").read_text()
-    with pytest.raises(RunError, match="expected a checkpoint to go on from, found none"):
+    with pytest.raises(RunError, match="expected a checkpoint to resume from, found none"):
         fit(dataclasses.replace(plan, epochs=3), dataset, tmp_path)
     assert (tmp_path / "history.csv").read_text() == history
 

@@ -82,4 +82,4 @@ def test_missing_packages_are_named(monkeypatch, capsys):
 def test_figures_of_other_images_are_not_set_beside_the_recorded_ones(tmp_path, capsys):
     data = write_folders(tmp_path / "data", train=2)
     assert main(["evaluate", "--data", str(data), "--out", str(tmp_path / "results")]) == 0
-    assert "beside docs" not in capsys.readouterr().out
+    assert "compared with docs" not in capsys.readouterr().out

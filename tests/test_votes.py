@@ -139,7 +139,7 @@ HEADER = "split,folder,file,neutral,happiness,surprise,sadness,anger,disgust,fea
     [
         ("", "expected the columns split,file or Usage, and anger,disgust"),
         ("emotion,pixels\n0,1 2\n", "found emotion,pixels"),
-        (HEADER, "expected votes, found no row"),
+        (HEADER, "expected rows of votes, found none"),
         (HEADER.replace("split,folder,file", "a,b,c") + "x,y,z,1,1,1,1,1,1,1,1,1,1\n", "found neither"),
         (HEADER + "Training,sad,Training_0.png,1,1,1,1,1,1,1,1,1,many\n", "row 1: expected whole numbers from 0"),
         (HEADER + "Training,sad,Training_0.png,1,1,1,1,1,1,1,1,1,-1\n", "row 1: expected whole numbers from 0"),

@@ -1,4 +1,4 @@
-"""From a trained network to the two files the program loads, and from those back to how it was trained."""
+"""Write the two files that the program loads, and read from them how a network was trained."""
 
 from __future__ import annotations
 
@@ -27,11 +27,20 @@ def export(
     epochs: int | None = None,
     about: HeadFacts | None = None,
 ) -> tuple[Path, Path]:
-    """Write model.json and model_weights.h5 into `folder` and return their paths.
+    """Write model.json and model_weights.h5.
 
-    The weights are a whole-model HDF5 file without optimizer, which `load_weights` reads back exactly.
-    model.json also holds the order of the outputs, under "expressions", how the network was trained, recipe and
-    finished epochs, under "training", and what `about` says; Keras ignores these keys.
+    The weights are a whole-model HDF5 file without optimizer, which `load_weights` reads back exactly. model.json also
+    has keys that Keras ignores: "expressions", the order of the outputs, and what the arguments say.
+
+    Args:
+        network: the trained network.
+        folder: created if missing.
+        recipe: that it was trained by, for the key "training".
+        epochs: number of finished epochs, likewise.
+        about: of the network's head, for the keys "head", "shares" and "tau".
+
+    Returns:
+        The paths of both files.
     """
     description = json.loads(network.to_json())
     description["expressions"] = list(EXPRESSIONS)
@@ -46,7 +55,7 @@ def export(
 def export_heads(
     network: keras.Model, folder: Path, heads: Mapping[str, Head], about: HeadFacts, **trained: Any
 ) -> tuple[Path, Path]:
-    """`export` of the network with the head that `about` names, and the other one in a file beside it.
+    """Export a network with the head that `about` names, and write the other head into a file beside it.
 
     trained: recipe and epochs, as for `export`.
     """
@@ -58,10 +67,12 @@ def export_heads(
 
 
 def read_heads(network: keras.Model, model_file: Path) -> tuple[HeadFacts | None, dict[str, Head]]:
-    """(what model_file says about the network's last layer, both heads by name) of a network loaded from it.
+    """Read the heads of a network that was loaded from model_file.
 
-    People's head is given without the adjustment of base rates that `calibrate` has folded into its bias. None, and no
-    heads, for a network with one head; without the file of the other head, the one there is.
+    Returns:
+        What model.json says about the last layer, and the heads by name; people's without the logit adjustment that
+        `calibrate` has added to its bias. None and no heads for a network with one head; only one head where the file
+        of the other one is missing.
     """
     about = read_head_facts(model_file)
     if about is None:
@@ -74,10 +85,7 @@ def read_heads(network: keras.Model, model_file: Path) -> tuple[HeadFacts | None
 
 
 def read_head_facts(model_file: Path) -> HeadFacts | None:
-    """What `export_heads` and `calibrate` wrote into model.json; None for a network with one head.
-
-    Raises RunError for facts that make no sense.
-    """
+    """Read what model.json says about the last layer; None for a network with one head. Raise RunError if invalid."""
     description = json.loads(model_file.read_text(encoding="utf-8"))
     if "head" not in description:
         return None
@@ -94,9 +102,9 @@ def read_head_facts(model_file: Path) -> HeadFacts | None:
 def export_calibrated(
     network: keras.Model, model_file: Path, temperature: float, folder: Path, tau: float | None = None
 ) -> tuple[Path, Path]:
-    """`export` of a network that was loaded from model_file, its weights divided by `temperature` since.
+    """Export a network that was loaded from model_file and calibrated since.
 
-    model.json stays as it was, but for the product of all such temperatures under "temperature", and tau.
+    model.json keeps its content, except for "temperature", the product of all temperatures so far, and "tau".
     """
     description = json.loads(model_file.read_text(encoding="utf-8"))
     description["temperature"] = temperature * float(description.get("temperature", 1.0))
@@ -116,7 +124,7 @@ def _write(network: keras.Model, description: dict[str, Any], folder: Path) -> t
 
 @contextmanager
 def _without_advice() -> Iterator[None]:
-    """Keras advises against HDF5 each time it writes one; here it is wanted."""
+    """Suppress Keras' advice against HDF5, which is wanted here."""
     log = logging.getLogger("absl")
     level = log.level
     log.setLevel(logging.ERROR)
@@ -127,10 +135,7 @@ def _without_advice() -> Iterator[None]:
 
 
 def read_origin(model_file: Path) -> tuple[Recipe | None, int | None]:
-    """(recipe, finished epochs) that `export` wrote into model.json, else those of the run in the same folder.
-
-    None where neither tells it.
-    """
+    """Return (recipe, number of finished epochs) from model.json, else from the run in its folder, else None."""
     try:
         origin = json.loads(model_file.read_text(encoding="utf-8"))["training"]
         return recipe_from(origin["recipe"]), origin["epochs"]

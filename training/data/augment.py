@@ -1,4 +1,4 @@
-"""Random changes of training images, as one Keras layer that runs on the device; it does nothing outside training."""
+"""Random augmentation of training images, as a Keras layer that runs on the device."""
 
 from __future__ import annotations
 
@@ -9,19 +9,28 @@ from keras import ops
 
 
 class Augment(keras.layers.Layer):
-    """Flip, rotate, shift, scale, change contrast and brightness, erase a rectangle: each image in its own way.
+    """Flips, rotates, shifts, scales, changes contrast and brightness, erases: each image with its own random numbers.
 
-    Input and output: float32 (n, h, w, 1), 0..255. All of flip, rotation, shift and scale are one affine map,
-    so an image is interpolated once; pixels from outside repeat the border.
+    Input and output: float32 (n, h, w, 1), 0 to 255; outside training the images are returned unchanged. Flips,
+    rotation, shift, scale and shear are one affine transform, so each image is interpolated once; pixels from outside
+    repeat the border. Numbers are uniform from -value to value.
 
-    flip, vertical_flip: mirror half of the images, left to right or top to bottom. rotation_deg, shift (share of the
-    side), scale (0.1: 0.9 to 1.1 times as large), shear (0.1: the top slides by 0.1 of the height against the
-    bottom), contrast (0.2: 0.8 to 1.2 times; brightness changes by up to 64 * contrast levels): drawn evenly from
-    -value to value. erase: share of the images that lose a rectangle of 2 to 20 % of their area, less where it
-    reaches over the border (Zhong et al., "Random erasing data augmentation", 2017).
-    coarse: share of the images that lose detail, as small or blurred faces have: between what they were and what is
-    left of a half or a third of their width, drawn evenly. gamma (0.2): each pixel as a share of 255 to the power of
-    exp(-0.2) to exp(0.2), darker or brighter in between.
+    Args:
+        flip: mirror half of the images, left to right.
+        rotation_deg: largest rotation in degrees.
+        shift: largest shift as a share of the side.
+        scale: largest change of size; 0.1 for 0.9 to 1.1 times.
+        contrast: largest change of contrast; 0.2 for 0.8 to 1.2 times, and brightness by up to 64 * 0.2 levels.
+        erase: share of the images that lose a rectangle of 2 to 20 % of their area, less where it exceeds the border
+            (Zhong et al., "Random erasing data augmentation", 2017).
+        vertical_flip: turn half of the images upside down.
+        shear: largest shift of the top against the bottom as a share of the height.
+        coarse: share of the images that lose detail, as small or blurred faces have: blended, with a uniform weight,
+            with a copy of half or a third of their width.
+        gamma: largest change of the logarithm of gamma; 0.2 for pixels, as shares of 255, to the power of exp(-0.2) to
+            exp(0.2).
+        seed: of the random numbers.
+        **kwargs: of `keras.layers.Layer`.
     """
 
     STRENGTHS = (
@@ -67,7 +76,7 @@ class Augment(keras.layers.Layer):
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     def call(self, images: Any, training: bool = False) -> Any:
-        """Changed images while training, the same images otherwise."""
+        """Return augmented images in training, the same images otherwise."""
         images = ops.cast(images, "float32")
         if not training:
             return images
@@ -88,7 +97,7 @@ class Augment(keras.layers.Layer):
         return keras.random.uniform((n,), low, high, seed=self.seed_generator)
 
     def _affine_maps(self, images: Any) -> Any:
-        """(n, 8): for each image the map from an output pixel to the input pixel it is read from."""
+        """Return, for each image, the transform from output to input pixels: (n, 8)."""
         n = ops.shape(images)[0]
         height, width = images.shape[1:3]
         center_x, center_y = (width - 1) / 2, (height - 1) / 2
@@ -145,5 +154,5 @@ class Augment(keras.layers.Layer):
         return ops.where(hole[..., None], fill, images)
 
     def get_config(self) -> dict[str, Any]:
-        """What a checkpoint needs to build the layer again."""
+        """Return the arguments to build the layer again from a checkpoint."""
         return {**super().get_config(), **{name: getattr(self, name) for name in self.STRENGTHS}}

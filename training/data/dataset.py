@@ -1,4 +1,4 @@
-"""FER-2013 from image folders or from the Kaggle CSV files, as arrays.
+"""Read FER-2013 from image folders or from Kaggle's CSV files.
 
 Goodfellow et al., "Challenges in representation learning: a report on three machine learning contests" (2013).
 """
@@ -25,10 +25,10 @@ from training.data.files import (
 )
 
 CSV_CODES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
-"""What the codes 0..6 of the CSV's `emotion` column mean: another order than that of EXPRESSIONS."""
+"""The codes 0 to 6 of the CSV's column `emotion`; another order than that of EXPRESSIONS."""
 
 FOLDERS = {"train": "train", "validation": "validation", "val": "validation", "valid": "validation", "test": "test"}
-"""What the folders of a split data set may be named, and which split they hold."""
+"""Accepted names of the folders of a split data set, and the splits they contain."""
 
 VALIDATION_SHARE = TEST_SHARE = 0.1
 OFFICIAL = "PublicTest", "PrivateTest"
@@ -39,9 +39,11 @@ HELD_OUT = "held out of training"
 class Split:
     """Images and their labels.
 
-    images: uint8 (n, side, side, 1), gray, 0..255. labels: int64 (n,), indices into EXPRESSIONS.
-    names: where each image comes from (a path, or "file.csv row 12"). votes: of several people for each image, int
-    (n, 10) in the order of `training.data.votes.VOTED`; None without.
+    Attributes:
+        images: gray uint8 (n, side, side, 1).
+        labels: int64 (n,), indices into EXPRESSIONS.
+        names: the origin of each image: a path, or "file.csv row 12".
+        votes: of several people for each image, int (n, 10) in the order of `training.data.votes.VOTED`, or None.
     """
 
     images: np.ndarray
@@ -53,35 +55,39 @@ class Split:
         return len(self.labels)
 
     def counts(self) -> dict[str, int]:
-        """Number of images of each expression."""
+        """Return the number of images of each expression."""
         per_class = np.bincount(self.labels, minlength=len(EXPRESSIONS))
         return {expression: int(n) for expression, n in zip(EXPRESSIONS, per_class, strict=True)}
 
     def take(self, indices: np.ndarray) -> Split:
-        """The images at these positions, in this order."""
+        """Return the images at these positions, in this order."""
         votes = None if self.votes is None else self.votes[indices]
         return Split(self.images[indices], self.labels[indices], tuple(self.names[i] for i in indices), votes)
 
     def digest(self) -> str:
-        """Twelve hexadecimal digits, the same only for the same images, labels and votes in the same order."""
-        digest = hashlib.sha256(np.ascontiguousarray(self.images).data)  # large images are not copied for it
+        """Return twelve hexadecimal digits that identify images, labels and votes in their order."""
+        digest = hashlib.sha256(np.ascontiguousarray(self.images).data)  # without a copy of the images
         digest.update(np.ascontiguousarray(self.labels).data)
         if self.votes is not None:
             digest.update(np.ascontiguousarray(self.votes).data)
         return digest.hexdigest()[:12]
 
     def hashes(self) -> list[str]:
-        """A digest of each image's pixels: equal for exact duplicates, whatever their names or labels."""
+        """Return a digest of each image's pixels: equal for exact duplicates, whatever their names or labels."""
         return [hashlib.blake2b(image.tobytes(), digest_size=16).hexdigest() for image in self.images]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Dataset:
-    """What fits (train), what selects (validation: PublicTest) and what is reported (test: PrivateTest).
+    """The three splits of a data set.
 
-    test is empty where the source has none. skipped: one line for each image or row that could not be read.
-    named: what validation and test are: OFFICIAL, "validation" and "test" for other images, HELD_OUT for training
-    images that were set aside, which a network from elsewhere may have been fitted on.
+    Attributes:
+        train: trains the network.
+        validation: chooses epoch and calibration; of FER-2013, PublicTest.
+        test: is reported; of FER-2013, PrivateTest. Empty where the source has none.
+        skipped: one line for each image or row that could not be read.
+        named: names of validation and test: OFFICIAL for FER-2013, else "validation" and "test", or HELD_OUT for images
+            taken from the training images, which another network may have been trained on.
     """
 
     train: Split
@@ -93,7 +99,7 @@ class Dataset:
 
 @dataclass(slots=True)
 class _Collector:
-    """Gathers readable images by split and the reasons for those that are not."""
+    """Collects the readable images of each split, and a line for each unreadable one."""
 
     side_px: int
     official: bool = False
@@ -108,7 +114,7 @@ class _Collector:
         labels = np.array([label for _, label, _ in rows], np.int64)
         names = tuple(row_name for _, _, row_name in rows)
         images = np.empty((len(rows), self.side_px, self.side_px, 1), np.uint8)
-        for i in reversed(range(len(rows))):  # each let go as it is copied: memory holds large images once, not twice
+        for i in reversed(range(len(rows))):  # frees each as it is copied, so that memory holds large images only once
             images[i, :, :, 0] = rows.pop()[0]
         return Split(images, labels, names)
 
@@ -116,13 +122,18 @@ class _Collector:
 def load_dataset(source: str | Path, *, side_px: int = CSV_SIDE_PX, seed: int = 0) -> Dataset:
     """Read a folder tree (`train/<expression>/*`, `test/<expression>/*`) or a Kaggle CSV (`emotion,pixels[,Usage]`).
 
-    FER-2013's own names decide where a test image belongs: PublicTest_* validates, PrivateTest_* tests.
-    Without them a folder `validation/` validates, else 10 % of the training images do: the same for a
-    seed, stratified by expression, and exact duplicates stay on one side. A tree without train/ and test/, the
-    seven folders alone, is split by the hash of the pixels: 80 % train, 10 % validate, 10 % test, for any seed.
-    Folders may hold folders; upper and lower case are the same. Images of any size, colour or gray, are made gray
-    and stretched to side_px. What can not be read is named in `skipped`, but for hidden files.
-    Raises DataError where the layout is not as expected.
+    FER-2013's file names split its test images: PublicTest_* is validation, PrivateTest_* is test. Otherwise a folder
+    `validation/` is used, or else 10 % of the training images, stratified by expression, with exact duplicates on one
+    side. A tree of the seven folders alone is split by a hash of the pixels: 80 % train, 10 % validation, 10 % test.
+    Folders may be nested, their names in upper or lower case; hidden files are ignored.
+
+    Args:
+        source: the folder or the CSV file.
+        side_px: images of any size, in color or gray, are converted to gray and resized to this side.
+        seed: of the validation images that are taken from the training images.
+
+    Raises:
+        DataError: the layout is not as expected, or an expression has no training images.
     """
     path = Path(source)
     collector = _Collector(side_px)
@@ -151,15 +162,15 @@ def load_dataset(source: str | Path, *, side_px: int = CSV_SIDE_PX, seed: int = 
 
 
 def groups(split: Split) -> np.ndarray:
-    """For each image the position of the first one with the same pixels: int (n,)."""
+    """Return, for each image, the position of the first one with the same pixels: int (n,)."""
     first_with_hash: dict[str, int] = {}
     return np.array([first_with_hash.setdefault(digest, i) for i, digest in enumerate(split.hashes())], int)
 
 
 def hold_out(split: Split, share: float, seed: int) -> tuple[Split, Split]:
-    """(rest, held out): about `share` of each expression; exact duplicates stay together on one side.
+    """Split into (rest, held out), about `share` of each expression; exact duplicates stay on one side.
 
-    Of an expression with two distinct images or more at least one is held out, of one with a single image none.
+    Of an expression with two or more distinct images at least one is held out; a single image stays.
     """
     group = groups(split)
     rng = np.random.default_rng(seed)
@@ -173,13 +184,13 @@ def hold_out(split: Split, share: float, seed: int) -> tuple[Split, Split]:
 
 
 def not_in(split: Split, others: Split) -> Split:
-    """The images of `split` that do not stand, pixel for pixel, in `others`."""
+    """Return the images of `split` that are not, pixel for pixel, in `others`."""
     known = set(others.hashes())
     return split.take(np.array([i for i, digest in enumerate(split.hashes()) if digest not in known], np.int64))
 
 
 def duplicates(dataset: Dataset) -> dict[str, int]:
-    """How far the splits overlap, counted by exact pixels: what is counted -> images."""
+    """Count the exact duplicates between the splits: {description: number of images}."""
     labels_of: dict[str, set[int]] = {}
     for digest, label in zip(dataset.train.hashes(), dataset.train.labels, strict=True):
         labels_of.setdefault(digest, set()).add(int(label))
@@ -199,7 +210,7 @@ def duplicates(dataset: Dataset) -> dict[str, int]:
 
 
 def _read_folders(root: Path, collector: _Collector) -> None:
-    """Split folders, or the seven folders of expressions alone."""
+    """Read folders of splits, or the seven folders of expressions alone."""
     folders = _folders_in(root)
     splits = [folder for folder in folders if folder.name.lower() in FOLDERS]
     loose = [folder for folder in folders if folder.name.lower() in EXPRESSIONS]
@@ -219,7 +230,7 @@ def _read_folders(root: Path, collector: _Collector) -> None:
 
 
 def _images_of(folder: Path, collector: _Collector) -> Iterator[tuple[np.ndarray, int, Path]]:
-    """(image, label, path) of all that can be read in the folders of the expressions."""
+    """Yield (image, label, path) of all readable images in the folders of the expressions."""
     classes = _folders_in(folder)
     unknown = sorted(entry.name for entry in classes if entry.name.lower() not in EXPRESSIONS)
     if unknown or not classes:
@@ -238,7 +249,7 @@ def _folders_in(folder: Path) -> list[Path]:
 
 
 def _split_by_hash(image: np.ndarray) -> str:
-    """Where an image belongs, decided by its pixels: copies stay together, and more images move none."""
+    """Return the split of an image by its pixels: copies stay together, and added images move no other."""
     digest = hashlib.blake2b(f"{image.shape}".encode() + image.tobytes(), digest_size=4).digest()
     share = int.from_bytes(digest, "big") / 2**32
     if share < TEST_SHARE:

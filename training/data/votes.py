@@ -1,4 +1,4 @@
-"""Votes of several people for each image, beside the one label of its folder.
+"""Votes of several people for each image, in addition to the label of its folder.
 
 FER+ (Barsoum, Zhang, Canton Ferrer and Zhang, "Training deep networks for facial expression recognition with
 crowd-sourced label distribution", 2016) asked ten people about each image of FER-2013.
@@ -17,22 +17,19 @@ from training.data.dataset import HELD_OUT, Dataset, Split
 from training.data.files import DataError, read_rows
 
 VOTED = ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise", "contempt", "unknown", "nf")
-"""The columns of a table of votes: those of EXPRESSIONS in its order, then what no network of seven can say.
-
-`nf`: not a face.
-"""
+"""The columns of a table of votes: EXPRESSIONS in its order, then what the network has no output for; nf: no face."""
 
 SEVEN = len(EXPRESSIONS)
 CONTEMPT = VOTED.index("contempt")
-FEWEST = 3
-"""Votes for one of the seven that an image needs: with fewer it is ambiguous, and its shares say little."""
+MIN_VOTES = 3
+"""An image with fewer votes for the seven expressions is ambiguous."""
 
 OFFICIAL_SPLITS = ("Training", "PublicTest", "PrivateTest")
 
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """How many images of a split found votes, and of those how many are ambiguous (`FEWEST`)."""
+    """The number of images of a split, of those with votes, and of the ambiguous ones among these."""
 
     split: str
     images: int
@@ -44,20 +41,23 @@ class Joined:
 
 
 def with_votes(dataset: Dataset, table: Path) -> tuple[Dataset, tuple[Joined, ...]]:
-    """(the data set with the votes for its images, how many were found in each split).
+    """Add the votes of a table to a data set.
 
     Args:
         dataset: from image folders or from a Kaggle CSV.
         table: a CSV file with the columns split, file and those of VOTED, which is joined by split and file name,
-            and by folder where it has that column too; or FER+'s own fer2013new.csv, whose rows stand in the order of
-            the Kaggle CSV.
+            and by folder where it has that column too; or FER+'s fer2013new.csv, whose rows have the order of the
+            Kaggle CSV.
+
+    Returns:
+        The data set with votes, and counts of each split.
 
     Raises:
-        DataError: the file is neither, holds no whole numbers, or belongs to other images.
+        DataError: the file is neither, has other values than whole numbers, or belongs to other images.
     """
     rows = list(read_rows(table, set(VOTED), "the columns split,file or Usage, and " + ",".join(VOTED)))
     if not rows:
-        raise DataError(f"{table}: expected votes, found no row of them")
+        raise DataError(f"{table}: expected rows of votes, found none")
     columns = set(rows[0][1])
     if {"split", "file"} <= columns:
         found = _by_name(table, rows, dataset)
@@ -76,25 +76,25 @@ def with_votes(dataset: Dataset, table: Path) -> tuple[Dataset, tuple[Joined, ..
 
 
 def shares(split: Split) -> np.ndarray:
-    """Of the votes for one of the seven, the share of each: float32 (n, 7), rows sum to 1.
+    """Return the share of each of the seven in the votes for them: float32 (n, 7), rows sum to 1.
 
-    An image that is ambiguous, or has no votes, has its label as its one share.
+    An ambiguous image, or one without votes, has its one-hot label instead.
     """
     seven = votes_of(split)[:, :SEVEN].astype(np.float32)
     total = seven.sum(axis=1, keepdims=True)
-    return np.where(total >= FEWEST, seven / np.maximum(total, 1), one_hot(split.labels))
+    return np.where(total >= MIN_VOTES, seven / np.maximum(total, 1), one_hot(split.labels))
 
 
 def ambiguous(split: Split) -> np.ndarray:
-    """Which images have fewer than `FEWEST` votes for one of the seven, or none at all: bool (n,)."""
-    return votes_of(split)[:, :SEVEN].sum(axis=1) < FEWEST
+    """Return which images have fewer than MIN_VOTES votes for the seven: bool (n,)."""
+    return votes_of(split)[:, :SEVEN].sum(axis=1) < MIN_VOTES
 
 
 def clear_majority(split: Split) -> np.ndarray:
-    """What most people see, by the protocol of FER+'s paper: int (n,), index into VOTED, -1 where no majority counts.
+    """Return what most people see, by the protocol of the FER+ paper: int (n,), index into VOTED; -1 for no majority.
 
-    Votes of one person alone are set to zero; an image counts where the largest count exceeds half of what is left
-    and is one of the eight expressions, contempt among them.
+    Single votes are removed; an image has a majority if its largest count exceeds half of the remaining votes and is
+    one of the eight expressions, contempt included.
     """
     votes = votes_of(split)
     kept = np.where(votes > 1, votes, 0)
@@ -104,14 +104,14 @@ def clear_majority(split: Split) -> np.ndarray:
 
 
 def votes_of(split: Split) -> np.ndarray:
-    """int (n, 10) in the order of VOTED, zeros where an image has none. Raises ValueError for a split without."""
+    """Return int (n, 10) in the order of VOTED, zeros for images without. Raise ValueError without votes."""
     if split.votes is None:
         raise ValueError("expected a split with votes, found one without")
     return split.votes
 
 
 def _by_name(table: Path, rows: list[tuple[int, dict[str, str | None]]], dataset: Dataset) -> list[np.ndarray]:
-    """The votes of each split, joined by split, file name and, where the table has that column, folder."""
+    """Return the votes of each split, joined by split, file name and, if the table has that column, folder."""
     known: dict[tuple[str, ...], np.ndarray] = {}
     columns = [column for column in ("split", "file", "folder") if column in rows[0][1]]
     for number, row in rows:
@@ -131,7 +131,7 @@ def _by_name(table: Path, rows: list[tuple[int, dict[str, str | None]]], dataset
 
 
 def _by_row(table: Path, rows: list[tuple[int, dict[str, str | None]]], dataset: Dataset) -> list[np.ndarray]:
-    """The votes of each split, joined by the number of the row in the Kaggle CSV."""
+    """Return the votes of each split, joined by row number in the Kaggle CSV."""
     found = []
     for name, split in zip(_official_names(dataset), (dataset.train, dataset.validation, dataset.test), strict=True):
         votes = np.zeros((len(split), len(VOTED)), np.int64)
@@ -148,12 +148,12 @@ def _by_row(table: Path, rows: list[tuple[int, dict[str, str | None]]], dataset:
 
 
 def _row_number(table: Path, image: str) -> int:
-    """From "fer2013.csv row 12" its 12."""
+    """Return 12 for "fer2013.csv row 12"."""
     _, separator, number = image.rpartition(" row ")
     if not separator or not number.isdecimal():
         raise DataError(
-            f"{table}: its rows follow a Kaggle CSV, expected that as the data set; found the image {image}. A table "
-            "for image folders has the columns split and file"
+            f"{table}: expected a Kaggle CSV as data set, whose rows this table follows; found the image {image}. A "
+            "table for image folders has the columns split and file"
         )
     return int(number)
 
@@ -170,12 +170,12 @@ def _counts(table: Path, number: int, row: dict[str, str | None]) -> np.ndarray:
 
 
 def _official_names(dataset: Dataset) -> tuple[str, str, str]:
-    """What the table calls the splits: images held out of training are still named as training images."""
+    """Return the names of the splits in the table; images held out of training are training images there."""
     training, public, private = OFFICIAL_SPLITS
     return training, training if dataset.named[0] == HELD_OUT else public, private
 
 
 def _count(name: str, votes: np.ndarray) -> Joined:
     voted = votes.sum(axis=1) > 0
-    few = votes[:, :SEVEN].sum(axis=1) < FEWEST
+    few = votes[:, :SEVEN].sum(axis=1) < MIN_VOTES
     return Joined(name, len(votes), int(voted.sum()), int((voted & few).sum()))

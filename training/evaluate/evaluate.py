@@ -60,7 +60,7 @@ def run(options: argparse.Namespace) -> None:
     report = Report(sets, measure(model), epochs, recipe, frames, heads)
     print(report.as_markdown())
     if recorded and (options.check or same_sets(report.sets, recorded.sets)):
-        print(f"beside {options.recorded}: {compared(report.sets, recorded.sets)}")
+        print(f"compared with {options.recorded}: {compared(report.sets, recorded.sets)}")
     print("wrote " + ", ".join(str(path) for path in report.write(options.out)))
     if options.json:
         report.write_json(options.json)

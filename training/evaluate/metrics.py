@@ -1,7 +1,4 @@
-"""How good a network is: the figures of the field, computed from probabilities and labels.
-
-Whether a network's figures have fallen behind those that are recorded.
-"""
+"""Accuracy, macro-F1, calibration and confusion of a network, and their comparison with recorded figures."""
 
 from __future__ import annotations
 
@@ -20,12 +17,18 @@ CALIBRATION_BINS = 15
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scores:
-    """Figures of one network on one set of n images.
+    """Scores of one network on one set.
 
-    accuracy: share labelled right, with its 95 % interval (Wilson, 1927). macro_f1: mean of the seven F1.
-    ece: expected calibration error in 15 bins (Guo et al., "On calibration of modern neural networks", 2017).
-    nll: mean negative log-likelihood of the true label. confusion: int (7, 7), rows true, columns predicted.
-    bins: for each of the 15 bins of confidence (images, their mean confidence, their accuracy); 0, 0, 0 where empty.
+    Attributes:
+        n: number of images.
+        accuracy: share of correct labels.
+        interval: 95 % interval of the accuracy (Wilson, 1927).
+        macro_f1: mean of the seven F1 scores.
+        ece: expected calibration error in 15 bins (Guo et al., "On calibration of modern neural networks", 2017).
+        nll: mean negative log-likelihood of the true label.
+        precision: of each expression, as recall and f1.
+        confusion: int (7, 7), rows true, columns predicted.
+        bins: (images, mean confidence, accuracy) of each bin of confidence; 0, 0, 0 where empty.
     """
 
     n: int
@@ -41,7 +44,7 @@ class Scores:
     bins: tuple[tuple[int, float, float], ...]
 
     def as_dict(self) -> dict[str, Any]:
-        """The same as plain numbers, lists and names, for JSON."""
+        """Return the fields as plain numbers, lists and names, for JSON."""
         return {
             "n": self.n,
             "accuracy": self.accuracy,
@@ -59,7 +62,7 @@ class Scores:
 
     @classmethod
     def from_dict(cls, figures: dict[str, Any]) -> Scores:
-        """Scores as `as_dict` wrote them. Raises KeyError or TypeError for anything else."""
+        """Build from the result of `as_dict`. Raise KeyError or TypeError for anything else."""
         by_class = [figures["classes"][expression] for expression in EXPRESSIONS]
         low, high = figures["interval"]
         return cls(
@@ -74,7 +77,7 @@ class Scores:
 
 
 def score(probabilities: np.ndarray, labels: np.ndarray) -> Scores:
-    """Scores of probabilities (n, 7) against labels (n,), indices into EXPRESSIONS. Raises ValueError for n = 0."""
+    """Score probabilities (n, 7) against labels (n,), indices into EXPRESSIONS. Raise ValueError for n = 0."""
     n = len(labels)
     if n == 0 or probabilities.shape != (n, len(EXPRESSIONS)):
         raise ValueError(f"expected probabilities (n, 7) for n > 0 labels, found {probabilities.shape} for {n}")
@@ -103,7 +106,7 @@ def score(probabilities: np.ndarray, labels: np.ndarray) -> Scores:
 
 
 def wilson_interval(successes: int, n: int, z: float = 1.96) -> tuple[float, float]:
-    """95 % interval of a share (Wilson, 1927)."""
+    """Return the 95 % interval of a share (Wilson, 1927)."""
     share = successes / n
     center = share + z * z / (2 * n)
     half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
@@ -114,7 +117,7 @@ def wilson_interval(successes: int, n: int, z: float = 1.96) -> tuple[float, flo
 def calibration_bins(
     probabilities: np.ndarray, labels: np.ndarray, bins: int = CALIBRATION_BINS
 ) -> tuple[tuple[int, float, float], ...]:
-    """(images, mean confidence, accuracy) for each of so many equal bins of confidence; 0, 0, 0 where empty."""
+    """Return (images, mean confidence, accuracy) of each of equal bins of confidence; 0, 0, 0 where empty."""
     confidence = probabilities.max(axis=1)
     hit = probabilities.argmax(axis=1) == labels
     index = np.minimum((confidence * bins).astype(int), bins - 1)
@@ -125,7 +128,7 @@ def calibration_bins(
 
 
 def calibration_error(probabilities: np.ndarray, labels: np.ndarray, bins: int = CALIBRATION_BINS) -> float:
-    """Mean gap between confidence and accuracy over equal bins of confidence, weighted by their images."""
+    """Return the mean gap between confidence and accuracy over equal bins of confidence, weighted by their images."""
     rows = calibration_bins(probabilities, labels, bins)
     return sum(n * abs(confidence - accuracy) for n, confidence, accuracy in rows) / len(labels)
 
@@ -135,13 +138,16 @@ CLEAN = " clean"
 
 
 def evaluate(predict: Callable[[np.ndarray], np.ndarray], dataset: Dataset, *, flip: bool = False) -> dict[str, Scores]:
-    """Scores by name: PublicTest, PrivateTest, and PrivateTest without the images that also stand in Training.
+    """Score a network on PublicTest, PrivateTest, and PrivateTest without the images that are in Training as well.
 
-    Other images have other names, see `training.data.dataset.Dataset`.
+    Args:
+        predict: faces uint8 (n, side, side, 1) -> probabilities (n, 7).
+        dataset: its validation and test splits are used, see `training.data.dataset.Dataset.named`.
+        flip: also score each set with the probabilities averaged over each image and its mirror image, as in
+            Krizhevsky, Sutskever and Hinton (2012).
 
-    predict: faces uint8 (n, side, side, 1) -> probabilities (n, 7).
-    flip: each set once more with FLIPPED behind its name: the mean of the probabilities of an image and its mirror
-    image (an old habit of image classification, as in Krizhevsky, Sutskever and Hinton, 2012).
+    Returns:
+        The scores by name, with CLEAN and FLIPPED as suffixes.
     """
     sets: dict[str, Split] = dict(zip(dataset.named, (dataset.validation, dataset.test), strict=True))
     scores: dict[str, Scores] = {}
@@ -160,7 +166,7 @@ def evaluate(predict: Callable[[np.ndarray], np.ndarray], dataset: Dataset, *, f
 
 
 def with_clean(name: str, split: Split, probabilities: np.ndarray, train: Split | None) -> dict[str, Scores]:
-    """The scores of one set, and those of the part of it that does not stand in `train`."""
+    """Score one set, and the part of it that is not in `train`."""
     scores = {name: score(probabilities, split.labels)}
     if train is not None:
         clean = set(not_in(split, train).names)
@@ -170,13 +176,13 @@ def with_clean(name: str, split: Split, probabilities: np.ndarray, train: Split 
     return scores
 
 
-ACCURACY_MAY_FALL = 0.002
-ECE_MAY_RISE = 0.005
-"""Seven images of 3,589, and as much ECE: what other processors and backends round differently is far less."""
+ACCURACY_TOLERANCE = 0.002
+ECE_TOLERANCE = 0.005
+"""Seven images of 3,589; rounding differences of other processors and backends are far smaller."""
 
 
 def compared(found: Mapping[str, Scores], recorded: Mapping[str, Scores]) -> str:
-    """One line: "PublicTest 67.29 % (recorded 67.29 %), ..." of the sets that both have."""
+    """Return "PublicTest 67.29% (recorded 67.29%), ..." for the sets that both have."""
     pairs = [
         f"{name} {found[name].accuracy:.2%} (recorded {recorded[name].accuracy:.2%})" for name in _both(found, recorded)
     ]
@@ -184,20 +190,20 @@ def compared(found: Mapping[str, Scores], recorded: Mapping[str, Scores]) -> str
 
 
 def same_sets(found: Mapping[str, Scores], recorded: Mapping[str, Scores]) -> bool:
-    """Whether both were measured on as many images: figures of other images say nothing about these."""
+    """Return whether both were measured on the same number of images, so that they can be compared."""
     return {name: s.n for name, s in found.items()} == {name: s.n for name, s in recorded.items()}
 
 
 def regressions(found: Mapping[str, Scores], recorded: Mapping[str, Scores]) -> list[str]:
-    """What is worse than recorded by more than noise, one line each; also sets of other images, and missing ones."""
+    """Return a line for each figure that is worse than recorded by more than noise, and for sets that differ."""
     worse = [f"{name}: not measured" for name in recorded if name not in found]
     for name in _both(found, recorded):
         new, old = found[name], recorded[name]
         if new.n != old.n:
             worse.append(f"{name}: {new.n} images, recorded {old.n}")
-        if new.accuracy < old.accuracy - ACCURACY_MAY_FALL:
+        if new.accuracy < old.accuracy - ACCURACY_TOLERANCE:
             worse.append(f"{name}: accuracy {new.accuracy:.2%}, recorded {old.accuracy:.2%}")
-        if new.ece > old.ece + ECE_MAY_RISE:
+        if new.ece > old.ece + ECE_TOLERANCE:
             worse.append(f"{name}: ECE {new.ece:.3f}, recorded {old.ece:.3f}")
     return worse
 

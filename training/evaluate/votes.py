@@ -1,4 +1,4 @@
-"""How well a network says what people see: its probabilities against the votes of several people."""
+"""Score a network's probabilities against the votes of several people."""
 
 from __future__ import annotations
 
@@ -17,15 +17,17 @@ from training.evaluate.metrics import CALIBRATION_BINS, wilson_interval
 
 @dataclass(frozen=True, slots=True)
 class VoteScores:
-    """Figures of one head on one set.
+    """Scores of one head on one set.
 
-    n: images with a clear majority by the protocol of FER+'s paper (`training.data.votes.clear_majority`); accuracy:
-    share of them named as most people do, with its 95 % interval (Wilson, 1927), where contempt always counts as wrong.
-    balanced_recall: mean recall of the expressions on the same images without contempt; confusion: int (7, 7), rows
-    what most people see, columns predicted.
-    shown: images with three votes for one of the seven or more, by which share_error and ece are measured.
-    share_error: mean absolute difference between the shares of votes and the probabilities, over images and seven.
-    ece: mean gap, in 15 bins of confidence, between the confidence and the share of votes for what was predicted.
+    Attributes:
+        n: images with a clear majority by the protocol of the FER+ paper, see `training.data.votes.clear_majority`.
+        accuracy: share of them that are labeled as most people do; contempt always counts as wrong.
+        interval: 95 % interval of the accuracy (Wilson, 1927).
+        balanced_recall: mean recall of the expressions on the same images without contempt.
+        confusion: int (7, 7), rows what most people see, columns predicted.
+        shown: images that are not ambiguous, on which share_error and ece are measured.
+        share_error: mean absolute difference between the shares of votes and the probabilities.
+        ece: mean gap, in 15 bins of confidence, between confidence and share of votes for the predicted label.
     """
 
     n: int
@@ -39,19 +41,19 @@ class VoteScores:
 
     @property
     def recall(self) -> tuple[float, ...]:
-        """Of each expression, the share of its images that are named so; 0 where there is none."""
+        """Recall of each expression; 0 where it has no image."""
         counts = np.array(self.confusion)
         return tuple(map(float, np.diag(counts) / np.maximum(counts.sum(axis=1), 1)))
 
     @property
     def precision(self) -> tuple[float, ...]:
-        """Of the images named as each expression, the share that most people name so; 0 where there is none."""
+        """Precision of each expression; 0 where it is never predicted."""
         counts = np.array(self.confusion)
         return tuple(map(float, np.diag(counts) / np.maximum(counts.sum(axis=0), 1)))
 
     @classmethod
     def from_dict(cls, figures: Mapping[str, Any]) -> VoteScores:
-        """Scores as `dataclasses.asdict` gives them to JSON. Raises KeyError or TypeError for anything else."""
+        """Build from the result of `dataclasses.asdict`. Raise KeyError or TypeError for anything else."""
         known = {field.name: figures[field.name] for field in dataclasses.fields(cls)}
         low, high = known.pop("interval")
         confusion = tuple(tuple(map(int, row)) for row in known.pop("confusion"))
@@ -59,7 +61,7 @@ class VoteScores:
 
 
 def score_votes(probabilities: np.ndarray, split: Split) -> VoteScores | None:
-    """The scores of probabilities (n, 7) of a split with votes; None where no image has a clear majority."""
+    """Score probabilities (n, 7) of a split with votes; None where no image has a clear majority."""
     predicted = probabilities.argmax(axis=1)
     majority = clear_majority(split)
     counted = int((majority >= 0).sum())
@@ -84,18 +86,18 @@ def score_votes(probabilities: np.ndarray, split: Split) -> VoteScores | None:
 
 
 def _balanced_recall(confusion: np.ndarray) -> float:
-    """Mean over the expressions that there are images of."""
+    """Return the mean recall of the expressions that have images."""
     images = confusion.sum(axis=1)
     return float((np.diag(confusion)[images > 0] / images[images > 0]).mean())
 
 
 def agreement(probabilities: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """The share of votes for what is predicted of each image: (n,) from probabilities and shares, both (n, 7)."""
+    """Return the share of votes for the predicted label: (n,) from probabilities and shares, both (n, 7)."""
     return np.asarray(np.take_along_axis(target, probabilities.argmax(axis=1)[:, None], axis=1)[:, 0])
 
 
 def vote_calibration_error(probabilities: np.ndarray, target: np.ndarray, bins: int = CALIBRATION_BINS) -> float:
-    """Mean gap, over equal bins of confidence weighted by their images, between confidence and `agreement`."""
+    """Return the mean gap between confidence and `agreement` over equal bins, weighted by their images."""
     confidence = probabilities.max(axis=1)
     gap = confidence - agreement(probabilities, target)
     index = np.minimum((confidence * bins).astype(int), bins - 1)
@@ -103,7 +105,7 @@ def vote_calibration_error(probabilities: np.ndarray, target: np.ndarray, bins: 
 
 
 def as_markdown(rows: Mapping[str, Mapping[str, VoteScores]], detailed: str) -> str:
-    """A row for each head and set, and for the set `detailed` a table by expression for each head."""
+    """Return a table with a row for each head and set, and tables by expression for the set `detailed`."""
     lines = [
         "| head | set | images | accuracy | 95 % interval | balanced recall | neutral recall | ECE | share error |",
         "|---|---|---|---|---|---|---|---|---|",

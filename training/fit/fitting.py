@@ -1,4 +1,4 @@
-"""How a network is fitted: by a recipe, in a run folder, resumable after a kill at any moment."""
+"""Train a network by a recipe, in a run folder, resumable after a kill at any moment."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from training.fit.callbacks import (
 from training.fit.devices import device_count
 from training.fit.distillation import Distil, Teachers
 from training.fit.graph_edits import computing_in, pool_first, pool_last
-from training.fit.warm_start import own_answers
+from training.fit.warm_start import own_predictions
 from training.heads import HEADS, Head, head_of
 from training.networks import NETWORKS, TEACHERS, Style
 from training.recipe import Recipe, RunError
@@ -37,16 +37,22 @@ from training.run_folder import epochs_since_best, read_history, start_run
 
 VALIDATION_BATCH = 256
 POOLED_IMAGES = 1024
-"""So many tell mean and variance to a normalisation that moves behind pooling."""
+"""Images on which mean and variance are measured where pooling moves before batch normalization."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Run:
     """A run that is ready for `run.trainer.fit(**run.arguments)`.
 
-    network: what is fitted; trainer: the same behind the augmentation, compiled. history: the epochs that were
-    finished before; finished: nothing is left to do. some: images by which
-    `training.fit.graph_edits` measures, None for none.
+    Attributes:
+        recipe: that it is trained by.
+        network: that is trained.
+        trainer: augmentation and network, compiled.
+        arguments: of `trainer.fit`.
+        history: the epochs that were finished before, see `read_history`.
+        finished: whether nothing is left to do.
+        best_file: the weights of the best epoch.
+        sample: images for `training.fit.graph_edits`, None where it needs none.
     """
 
     recipe: Recipe
@@ -56,16 +62,16 @@ class Run:
     history: list[dict[str, float]]
     finished: bool
     best_file: Path
-    some: np.ndarray | None = None
+    sample: np.ndarray | None = None
 
     def best(self) -> keras.Model:
-        """The network with the weights of its best validation accuracy, in float32 and in the usual order of layers."""
+        """Return the network of the best epoch, in float32 and with its layers in the usual order."""
         self.trainer.load_weights(self.best_file)
         plain = self.network if self.recipe.precision == "float32" else computing_in("float32", self.network)
-        return pool_last(plain, self.some) if self.recipe.pool_first else plain
+        return pool_last(plain, self.sample) if self.recipe.pool_first else plain
 
     def best_heads(self) -> dict[str, Head]:
-        """Both heads with the best weights, by name. Raises ValueError for a run without votes."""
+        """Return both heads of the best epoch, by name. Raise ValueError for a run without votes."""
         self.trainer.load_weights(self.best_file)
         return {"people": head_of(self.network), "folders": two_heads.folders_head(self.trainer)}
 
@@ -77,13 +83,19 @@ def build(
     teachers: Teachers | None = None,
     folders: Head | None = None,
 ) -> tuple[keras.Model, keras.Model]:
-    """(network, trainer): the network to export, and the same network behind the augmentation layer.
+    """Build the network to export, and the trainer: augmentation followed by the same network.
 
-    mean_image: (side, side, 1), 0..255, what a network with pixels="mean_image" subtracts.
-    start: a trained network that is used as it is, instead of a new one by the recipe's name. The trainer takes what
-    `Batches.inputs` gives; its average of the weights, if any, is the layer WeightAverage. With votes it gives the
-    answers of two heads, see `training.fit.two_heads`: the network's own is that of people, the other one starts as
-    `folders` or, without, as a copy.
+    Args:
+        recipe: of the run.
+        mean_image: (side, side, 1), 0 to 255, for networks with pixels="mean_image".
+        start: a trained network to use instead of a new one.
+        teachers: to distil.
+        folders: with votes, the initial head for the folders' labels; by default a copy of the network's own head,
+            which becomes that of people.
+
+    Returns:
+        (network, trainer). The trainer's input is that of `Batches.inputs`; with votes it outputs both heads'
+        probabilities, see `training.fit.two_heads`.
     """
     keras.utils.set_random_seed(recipe.seed)
     network = start if start is not None else _make_network(recipe)
@@ -93,7 +105,7 @@ def build(
                 layer.mean.assign(mean_image)
     images = keras.Input((recipe.side_px, recipe.side_px, 1), name="images")
     more = {}
-    view = Augment(**_some_of(recipe, Augment.STRENGTHS), seed=recipe.seed)(images)
+    view = Augment(**_values(recipe, Augment.STRENGTHS), seed=recipe.seed)(images)
     if recipe.mixup > 0:
         more["share"] = keras.Input((), name="share")
         view = MixUp()((view, more["share"]))
@@ -108,20 +120,21 @@ def build(
 
 
 def _make_network(recipe: Recipe) -> keras.Model:
-    """An untrained network by the recipe, whose layers compute in its precision."""
+    """Build an untrained network whose layers compute in the recipe's precision."""
     usual = keras.config.dtype_policy()
     keras.config.set_dtype_policy(recipe.precision)
     try:
-        network = (NETWORKS | TEACHERS)[recipe.network](recipe.side_px, **_some_of(recipe, _names_of(Style)))
+        style = _values(recipe, [field.name for field in dataclasses.fields(Style)])
+        network = (NETWORKS | TEACHERS)[recipe.network](recipe.side_px, **style)
         return pool_first(network) if recipe.pool_first else network
     finally:
         keras.config.set_dtype_policy(usual)
 
 
-def _as_fitted(start: keras.Model, recipe: Recipe, some: np.ndarray | None) -> keras.Model:
-    """The trained network as this recipe fits it: in its precision, with its order of layers."""
+def _as_trained(start: keras.Model, recipe: Recipe, sample: np.ndarray | None) -> keras.Model:
+    """Copy the starting network into the recipe's precision and order of layers."""
     if recipe.pool_first:
-        start = pool_first(start, some)
+        start = pool_first(start, sample)
     return start if recipe.precision == "float32" else computing_in(recipe.precision, start)
 
 
@@ -135,23 +148,34 @@ def prepare(
     folders: Head | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> Run:
-    """Build and compile the run in `run_folder`, new or to be gone on with.
+    """Build and compile a run, new or resumed.
 
-    The folder holds recipe.json, data.json, history.csv (one row an epoch), best.weights.h5 and backup/. A folder
-    with another recipe or other images is refused with RunError, but for `epochs`: a longer or shorter run goes on
-    from the same place, a finished one too. start, teachers, folders: as in `build`. With several devices
-    (`training.fit.devices`) the last images that would not fill them all are left out: of the validation images always
-    the same, at most one fewer than there are devices.
+    The folder has recipe.json, data.json, history.csv (one row per epoch), best.weights.h5 and backup/. A run may be
+    resumed with another number of epochs, even a finished one. With several devices (`training.fit.devices`), images
+    that do not fill them all are left out: of the validation images always the same ones.
+
+    Args:
+        recipe: of the run.
+        dataset: its train and validation splits are used.
+        run_folder: created if missing.
+        start: as in `build`.
+        teachers: as in `build`.
+        folders: as in `build`.
+        callbacks: called before the last one, which reports the time left.
+
+    Raises:
+        RunError: the folder holds a run with another recipe, other images or no checkpoint, or batches do not fit
+            devices or folds.
     """
     devices = device_count()
     _check_batches(recipe, dataset, devices, None if teachers is None else teachers.fold)
     mean_image = dataset.train.images.mean(axis=0) if recipe.pixels == "mean_image" and start is None else None
-    some = None
-    if recipe.pool_first and not recipe.freeze:  # normalisation that is frozen stays as it was
+    sample = None
+    if recipe.pool_first and not recipe.freeze:  # frozen batch normalization keeps its mean and variance
         chosen = np.random.default_rng(recipe.seed).permutation(len(dataset.train))[:POOLED_IMAGES]
-        some = dataset.train.images[chosen]
-    fitted = None if start is None else _as_fitted(start, recipe, some)
-    network, trainer = build(recipe, mean_image, fitted, teachers, folders)
+        sample = dataset.train.images[chosen]
+    copy = None if start is None else _as_trained(start, recipe, sample)
+    network, trainer = build(recipe, mean_image, copy, teachers, folders)
     start_run(run_folder, recipe, f"{dataset.train.digest()} {dataset.validation.digest()}")
     best_file = run_folder / "best.weights.h5"
     history = read_history(run_folder)
@@ -159,9 +183,9 @@ def prepare(
     finished = (len(history) >= recipe.epochs or stopped) and best_file.is_file()
     targets = _targets(recipe, dataset.train)
     if start is not None and recipe.self_distil > 0 and not finished:
-        asked = two_heads.two_headed(start, folders or head_of(start)) if recipe.votes else start
-        learned = targets[:, : len(HEADS)] if recipe.votes else targets  # a view: each head's from its own answers
-        learned += recipe.self_distil * (own_answers(asked, dataset.train.images) - learned)
+        source = two_heads.two_headed(start, folders or head_of(start)) if recipe.votes else start
+        learned = targets[:, : len(HEADS)] if recipe.votes else targets  # a view: each head learns its own predictions
+        learned += recipe.self_distil * (own_predictions(source, dataset.train.images) - learned)
     batches = Batches(
         dataset.train,
         recipe.batch_size,
@@ -178,17 +202,17 @@ def prepare(
         **_objective(recipe, distilled=teachers is not None),
         jit_compile="auto" if keras.backend.backend() == "jax" else False,
     )
-    trainer.optimizer.build(trainer.trainable_variables)  # checkpoints hold its state too
+    trainer.optimizer.build(trainer.trainable_variables)  # so that checkpoints include its state
     checkpoint = Checkpoint(run_folder / "backup", len(batches))
     if len(history) > 1 and not finished and not checkpoint.exists():
-        raise RunError(f"{run_folder}: expected a checkpoint to go on from, found none; choose another run folder")
+        raise RunError(f"{run_folder}: expected a checkpoint to resume from, found none; choose another run folder")
     best_accuracy = max((row["val_accuracy"] for row in history), default=None)
     averaged = trainer.get_layer("heads") if recipe.votes else network
     averages = [layer for layer in trainer.layers if isinstance(layer, WeightAverage)]
     arguments = {
         "x": batches,
         "epochs": recipe.epochs,
-        "shuffle": False,  # Batches does, in an order that can be repeated
+        "shuffle": False,  # Batches shuffles, in an order that can be repeated
         "validation_data": (batches.inputs(validation.images), _targets(recipe, validation)),
         "validation_batch_size": VALIDATION_BATCH // devices * devices,
         "callbacks": [
@@ -210,7 +234,7 @@ def prepare(
             TimeLeft(recipe.epochs),
         ],
     }
-    return Run(recipe, network, trainer, arguments, history, finished, best_file, some)
+    return Run(recipe, network, trainer, arguments, history, finished, best_file, sample)
 
 
 def fit(
@@ -223,30 +247,30 @@ def fit(
     callbacks: Sequence[keras.callbacks.Callback] = (),
     report: Callable[[str], None] = print,
 ) -> keras.Model:
-    """Train, or go on with, the run in `run_folder`, and return the network with its best validated weights."""
+    """Train or resume the run in `run_folder`; return the network of the best epoch. Arguments as for `prepare`."""
     run = prepare(recipe, dataset, run_folder, start=start, teachers=teachers, callbacks=callbacks)
     finish(run, report)
     return run.best()
 
 
 def finish(run: Run, report: Callable[[str], None] = print) -> None:
-    """Train what is left of the run."""
+    """Train the remaining epochs of a run."""
     folder = run.best_file.parent
     if run.finished:
         report(f"{folder} has finished its {len(run.history)} epochs")
         return
     if run.history:
-        report(f"going on with {folder} after {len(run.history)} epochs")
+        report(f"resuming {folder} after {len(run.history)} epochs")
     run.trainer.fit(**run.arguments)
 
 
 def _targets(recipe: Recipe, split: Split) -> np.ndarray:
-    """What is learnt from a split: one-hot labels, with votes what both heads learn."""
+    """Return the targets of a split: one-hot labels, or with votes those of both heads."""
     return two_heads.targets_of(split) if recipe.votes else one_hot(split.labels)
 
 
 def _objective(recipe: Recipe, *, distilled: bool) -> dict[str, Any]:
-    """Loss and metrics; "accuracy" selects."""
+    """Return loss and metrics; "accuracy" chooses the best epoch."""
     if recipe.votes:
         return {"loss": two_heads.TwoLosses(recipe), "metrics": [two_heads.MajorityAccuracy(), *two_heads.METRICS]}
     return {
@@ -257,7 +281,7 @@ def _objective(recipe: Recipe, *, distilled: bool) -> dict[str, Any]:
 
 
 def _check_batches(recipe: Recipe, dataset: Dataset, devices: int, folds: np.ndarray | None) -> None:
-    """Raises RunError where batches can not be shared among so many devices, or filled from each of the folds."""
+    """Raise RunError where batches cannot be split among the devices, or filled from each of the folds."""
     if recipe.batch_size % devices:
         raise RunError(f"batch_size: expected a multiple of the {devices} devices, found {recipe.batch_size}")
     images = min(len(dataset.train), len(dataset.validation))
@@ -269,7 +293,7 @@ def _check_batches(recipe: Recipe, dataset: Dataset, devices: int, folds: np.nda
 
 
 def make_optimizer(recipe: Recipe, steps_per_epoch: int) -> keras.optimizers.Optimizer:
-    """The optimizer with its schedule of learning rates."""
+    """Build the optimizer with its schedule of learning rates."""
     rate: Any = recipe.learning_rate
     if recipe.schedule == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(
@@ -287,9 +311,5 @@ def make_optimizer(recipe: Recipe, steps_per_epoch: int) -> keras.optimizers.Opt
     return makers[recipe.optimizer]()
 
 
-def _names_of(kind: Any) -> list[str]:
-    return [field.name for field in dataclasses.fields(kind)]
-
-
-def _some_of(recipe: Recipe, names: Sequence[str]) -> dict[str, Any]:
+def _values(recipe: Recipe, names: Sequence[str]) -> dict[str, Any]:
     return {name: getattr(recipe, name) for name in names}

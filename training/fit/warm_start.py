@@ -1,4 +1,4 @@
-"""Training on from a trained network, such as the shipped one, with images of one's own."""
+"""Start training from a trained network, such as the shipped one."""
 
 from __future__ import annotations
 
@@ -17,10 +17,15 @@ from training.recipe import SIDES_PX, RunError
 
 
 def starting_network(model_file: Path, weights_file: Path) -> tuple[keras.Model, str]:
-    """(the network of both files, all of it trainable; a digest of them and of its other head, for the recipe).
+    """Load a network to start from.
 
-    Raises ModelError for files that can not be loaded, RunError for a network that takes anything but one square gray
-    face, or gives anything but the probabilities of the seven expressions in the order of EXPRESSIONS.
+    Returns:
+        The network, all of it trainable, and a digest of its files, that of its other head included, for the recipe.
+
+    Raises:
+        ModelError: the files cannot be loaded.
+        RunError: its input is not one square gray face, or its output not the probabilities of the seven expressions
+            in the order of EXPRESSIONS.
     """
     network = load_network(model_file, weights_file)
     shape = network.input_shape
@@ -46,33 +51,32 @@ def starting_network(model_file: Path, weights_file: Path) -> tuple[keras.Model,
 
 
 def freeze_convolutions(network: keras.Model) -> None:
-    """Leave every layer that gives maps (convolutions and their normalisation) as it is; the dense ones learn.
+    """Freeze every layer that outputs feature maps: convolutions and their batch normalization, mean and variance too.
 
-    A frozen batch normalisation also keeps its mean and variance. Raises RunError where nothing is left to learn.
+    Raises:
+        RunError: no layer is left to train.
     """
     for layer in network.layers:
         layer.trainable = all(len(output.shape) != 4 for output in keras.tree.flatten(layer.output))
     if not network.trainable_weights:
-        raise RunError("freeze: expected dense layers behind the convolutions, found none that could learn")
+        raise RunError("freeze: expected dense layers after the convolutions, found none to train")
 
 
 def thaw(network: keras.Model) -> None:
-    """Let every layer learn. Setting `trainable` of a Sequential alone would leave its layers as they are."""
+    """Make every layer trainable; setting `trainable` of a Sequential does not change its layers."""
     for layer in network._flatten_layers():
         layer.trainable = True
 
 
-def own_answers(network: keras.Model, images: np.ndarray) -> np.ndarray:
-    """What it says of each image, as the mean of the image and its mirror image: float32 (n, 7), rows sum to 1.
+def own_predictions(network: keras.Model, images: np.ndarray) -> np.ndarray:
+    """Predict images (n, side, side, 1), 0 to 255, averaged with their mirror images: float32 (n, 7).
 
-    Of two heads (`training.fit.two_heads`) it is (n, 2, 7).
-
-    Labels that disagree with all that was learnt from the others count less in its answers than in the data (Furlanello
-    et al., "Born-again neural networks", 2018). images: (n, side, side, 1), 0..255.
+    Two heads (`training.fit.two_heads`) give (n, 2, 7). As targets they reduce the weight of labels that disagree with what was learned from all others (Furlanello et al.,
+    "Born-again neural networks", 2018).
     """
     return np.asarray((answers(network, images) + answers(network, images[:, :, ::-1])) / 2, np.float32)
 
 
 def accuracy(network: keras.Model, split: Split) -> float:
-    """Share of the images that the network labels right."""
+    """Return the share of the images that the network labels correctly."""
     return float((answers(network, split.images).argmax(axis=1) == split.labels).mean())
