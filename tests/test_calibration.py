@@ -56,7 +56,7 @@ def test_folded_weights_give_the_same_answers_with_another_confidence():
 
 def test_a_network_without_a_softmax_at_the_end_is_told():
     network = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(7)])
-    with pytest.raises(RunError, match="expected a dense layer with a softmax"):
+    with pytest.raises(RunError, match="expected a dense layer with softmax"):
         fold_into(network, 2.0)
 
 

@@ -30,7 +30,7 @@ from training.fit.two_heads import (
     targets_of,
     two_headed,
 )
-from training.heads import Head, HeadFacts, answers_of, head_of, read_other_head, write_other_head
+from training.heads import Head, HeadFacts, head_of, predict_heads, read_other_head, write_other_head
 from training.recipe import Recipe, RunError
 from training.run_folder import read_history
 
@@ -112,7 +112,7 @@ def test_both_heads_answer_from_the_same_trunk():
     network, folders = shallow(), some_head()
     images = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 1)).astype(np.float32)
     both = np.asarray(two_headed(network, folders)(images))
-    apart = answers_of(network, {"people": head_of(network), "folders": folders}, images)
+    apart = predict_heads(network, {"people": head_of(network), "folders": folders}, images)
     np.testing.assert_allclose(both[:, 0], network(images), atol=1e-6)
     np.testing.assert_allclose(both[:, 0], apart["people"], atol=1e-5)
     np.testing.assert_allclose(both[:, 1], apart["folders"], atol=1e-5)
@@ -188,7 +188,7 @@ def test_finetune_with_votes_exports_one_head_and_keeps_the_other(more, start, t
     assert not np.array_equal(heads["people"].kernel, heads["folders"].kernel), "they learned different things"
     images = load_dataset(tmp_path / "data", side_px=32).validation.images
     predicted = FacialExpressionModel(*files).predict(images)
-    np.testing.assert_allclose(predicted, answers_of(network, heads, images)["people"], atol=1e-3)
+    np.testing.assert_allclose(predicted, predict_heads(network, heads, images)["people"], atol=1e-3)
     assert read_origin(files[0])[0].votes == "votes.csv"
 
 
@@ -303,7 +303,7 @@ def test_calibrate_folds_temperature_and_tau_and_can_be_repeated(fitted, tmp_pat
     assert set(stored["shares"]) == set(EXPRESSIONS)
     about, heads = read_heads(load_network(*files_in(out)), out / "model.json")
     images = load_dataset(tmp_path / "data", side_px=32).validation.images
-    people = answers_of(load_network(*files_in(out)), heads, images)["people"]
+    people = predict_heads(load_network(*files_in(out)), heads, images)["people"]
     expected = adjusted(people, np.array(about.base_rates), 0.5)
     np.testing.assert_allclose(FacialExpressionModel(*files_in(out)).predict(images), expected, atol=1e-4)
     again = tmp_path / "again"
@@ -383,5 +383,5 @@ def test_facts_that_make_no_sense_are_refused(fields):
 
 def test_a_trunk_without_a_softmax_at_its_end_is_refused():
     network = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(7)])
-    with pytest.raises(RunError, match="expected a dense layer with a softmax"):
+    with pytest.raises(RunError, match="expected a dense layer with softmax"):
         two_headed(network, Head(np.zeros((4, 7)), np.zeros(7)))

@@ -1,7 +1,7 @@
-"""The last layers of a network that was fitted with two: one says what people see, one what the folder's label is.
+"""The two heads (last layers) of a network: `people` predicts the shares of votes, `folders` the folder's label.
 
-Exported is one network of seven outputs, with the head of `people` or of `folders` as its last layer. The other one
-is kept beside it in a file of ours, so that both can be measured and trained on.
+The exported network has one of them as its last layer. The other one is stored in OTHER_HEAD next to model.json, so
+that both can be measured and trained further.
 """
 
 from __future__ import annotations
@@ -22,32 +22,32 @@ OTHER_HEAD = "other_head.npz"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Head:
-    """A last layer: kernel float32 (units, 7), bias float32 (7,); its softmax are the seven probabilities."""
+    """A dense layer with softmax: kernel float32 (units, 7), bias float32 (7,)."""
 
     kernel: np.ndarray
     bias: np.ndarray
 
     def shifted(self, by: np.ndarray) -> Head:
-        """The same with (7,) added to its bias."""
+        """Return a head with (7,) added to the bias."""
         return Head(self.kernel, (self.bias + by).astype(np.float32))
 
     def divided(self, temperature: float) -> Head:
-        """The same with all weights, and so its logits, divided by the temperature."""
+        """Return a head with all weights, and so its logits, divided by the temperature."""
         return Head(self.kernel / np.float32(temperature), self.bias / np.float32(temperature))
 
     def probabilities(self, features: np.ndarray) -> np.ndarray:
-        """float32 (n, 7) from what reaches the layer, (n, units)."""
-        logits = features @ self.kernel + self.bias
-        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
+        """Return probabilities, float32 (n, 7), of the layer's input (n, units)."""
+        return softmax(features @ self.kernel + self.bias).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)
 class HeadFacts:
-    """What model.json says about the last layer of a network that was fitted with two heads.
+    """What model.json says about the last layer of a network that was trained with two heads.
 
-    head: which it is, one of HEADS. base_rates: of each expression, its mean share in what the head learned
-    from the training images. tau: of the logit adjustment that its bias holds, see `training.evaluate.calibration`.
+    Attributes:
+        head: its name, one of HEADS.
+        base_rates: of each expression, its mean share in the head's targets for the training images.
+        tau: of the logit adjustment that its bias contains, see `training.evaluate.calibration`.
     """
 
     head: str
@@ -61,33 +61,39 @@ class HeadFacts:
             raise ValueError(f"shares: expected seven above 0, found {self.base_rates}")
 
 
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Return the softmax of logits (n, 7)."""
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+
+
 def last_layer(network: keras.Model) -> keras.layers.Dense:
-    """The dense layer with a softmax that the network ends in. Raises RunError for another network."""
+    """Return the dense layer with softmax that the network ends with. Raise RunError for another network."""
     last = network.layers[-1]
     if not isinstance(last, keras.layers.Dense) or last.activation is not keras.activations.softmax:
-        raise RunError(f"{network.name}: expected a dense layer with a softmax at the end, found {last.name}")
+        raise RunError(f"{network.name}: expected a dense layer with softmax at the end, found {last.name}")
     return last
 
 
 def head_of(network: keras.Model) -> Head:
-    """The network's last layer. Raises RunError where that is no dense layer with a softmax."""
+    """Return the network's last layer. Raise RunError where it is no dense layer with softmax."""
     return Head(*last_layer(network).get_weights())
 
 
 def set_head(network: keras.Model, head: Head) -> None:
-    """Give the network another last layer."""
+    """Set the weights of the network's last layer."""
     last_layer(network).set_weights([head.kernel, head.bias])
 
 
-def answers_of(network: keras.Model, heads: Mapping[str, Head], images: np.ndarray) -> dict[str, np.ndarray]:
-    """What each of the heads says of images (n, side, side, 1), through the trunk of the network: float32 (n, 7)."""
+def predict_heads(network: keras.Model, heads: Mapping[str, Head], images: np.ndarray) -> dict[str, np.ndarray]:
+    """Return each head's probabilities for images (n, side, side, 1), on the trunk of the network: float32 (n, 7)."""
     trunk = keras.Model(network.inputs[0], last_layer(network).input)
     features = trunk.predict(images, batch_size=256, verbose=0)
     return {name: head.probabilities(features) for name, head in heads.items()}
 
 
 def write_other_head(folder: Path, name: str, head: Head) -> Path:
-    """Write the head that is not exported beside the files that are."""
+    """Write the head that is not exported into the folder of the network."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / OTHER_HEAD
     np.savez_compressed(path, head=name, kernel=head.kernel, bias=head.bias)
@@ -95,10 +101,7 @@ def write_other_head(folder: Path, name: str, head: Head) -> Path:
 
 
 def read_other_head(folder: Path) -> tuple[str, Head] | None:
-    """(its name, the head) that `write_other_head` left in the folder; None where there is none.
-
-    Raises RunError for another file.
-    """
+    """Read (name, head) that `write_other_head` wrote; None where there is none. Raise RunError for another file."""
     path = folder / OTHER_HEAD
     if not path.is_file():
         return None

@@ -1,8 +1,8 @@
-"""Temperature and base rates: two numbers that decide what a network's probabilities mean.
+"""Calibrate a network: temperature scaling and logit adjustment.
 
-The temperature makes its confidence honest and leaves its answers as they are (Guo et al., "On calibration of modern
-neural networks", 2017). Logit adjustment says how much more rare expressions count than the training images taught
-(Menon et al., "Long-tail learning via logit adjustment", 2021).
+The temperature makes the mean confidence equal to the accuracy and changes no predicted label (Guo et al., "On
+calibration of modern neural networks", 2017). Logit adjustment raises rare expressions against their base rates (Menon
+et al., "Long-tail learning via logit adjustment", 2021).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from training.data.votes import ambiguous, shares
 from training.evaluate.metrics import score
 from training.evaluate.votes import VoteScores, agreement, score_votes
 from training.export import export_calibrated, read_heads
-from training.heads import Head, HeadFacts, answers_of, last_layer, set_head, write_other_head
+from training.heads import Head, HeadFacts, head_of, predict_heads, set_head, softmax, write_other_head
 from training.options import add_data, add_network, add_votes, read_data, square_model, warn_of_known_images
 from training.recipe import RunError
 
@@ -28,34 +28,40 @@ LOWEST, HIGHEST = 0.25, 4.0
 STEPS = 60
 NEUTRAL = EXPRESSIONS.index("neutral")
 NEUTRAL_RECALL = 0.85
-"""As many neutral faces as the shipped network must still name neutral: being read as sad is what people mind most."""
+"""Least recall of neutral faces by default: people mind most that a neutral face is taken for a sad one."""
 
 TAUS = tuple(np.linspace(0, 1, 21).round(2).tolist())
-"""What `choose_tau` chooses from: 0 to 1 in steps of 0.05."""
+"""The values that `choose_tau` tries: 0 to 1 in steps of 0.05."""
 
 
 def fit_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """The temperature, 0.25 to 4, at which the mean confidence is the share of right answers.
+    """Find the temperature, 0.25 to 4, at which the mean confidence equals the accuracy.
 
-    probabilities: (n, 7), of images the network was not fitted on. labels: int (n,). Above 1 the network was too
-    sure of itself, below 1 not sure enough. Found by bisection, as confidence falls with the temperature. After Clarté
-    et al., "Expectation consistency for calibration of neural networks" (2023): the smallest negative log-likelihood,
-    which Guo et al. look for, left a network fitted to softened labels too sure (MODEL_CARD.md).
+    After Clarté et al., "Expectation consistency for calibration of neural networks" (2023). The temperature with the
+    smallest negative log-likelihood, as in Guo et al., left a network that was trained on softened labels overconfident
+    (MODEL_CARD.md).
+
+    Args:
+        probabilities: (n, 7), of images that the network was not trained on.
+        labels: int (n,).
+
+    Returns:
+        Above 1 for an overconfident network, below 1 for an underconfident one.
     """
     return _temperature_at(probabilities, float((probabilities.argmax(axis=1) == labels).mean()))
 
 
 def fit_temperature_to_votes(probabilities: np.ndarray, split: Split) -> float:
-    """The temperature at which the mean confidence is the mean share of people who agree with what is predicted.
+    """Find the temperature at which the mean confidence equals the mean share of votes for the predicted label.
 
-    As `fit_temperature`, over the images with three votes for one of the seven or more.
+    As `fit_temperature`, on the images that are not ambiguous.
     """
     kept = ~ambiguous(split)
     return _temperature_at(probabilities[kept], float(agreement(probabilities[kept], shares(split)[kept]).mean()))
 
 
 def _temperature_at(probabilities: np.ndarray, wanted: float) -> float:
-    """The temperature at which the mean confidence is `wanted`, as near as LOWEST and HIGHEST allow."""
+    """Find the temperature at which the mean confidence is `wanted`, by bisection: it falls with the temperature."""
     low, high = np.log(LOWEST), np.log(HIGHEST)
     for _ in range(STEPS):
         middle = (low + high) / 2
@@ -67,38 +73,46 @@ def _temperature_at(probabilities: np.ndarray, wanted: float) -> float:
 
 
 def at_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarray:
-    """What softmax(logits / temperature) would give, from softmax(logits): float64 (n, 7)."""
-    powers = np.log(np.clip(probabilities.astype(np.float64), 1e-30, 1)) / temperature
-    powers = np.exp(powers - powers.max(axis=1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+    """Return softmax(logits / temperature) from softmax(logits): float64 (n, 7)."""
+    return softmax(_logits(probabilities) / temperature)
+
+
+def _logits(probabilities: np.ndarray) -> np.ndarray:
+    return np.log(np.clip(probabilities.astype(np.float64), 1e-30, 1))
 
 
 def fold_into(network: keras.Model, temperature: float) -> None:
-    """Divide the weights of the last layer by the temperature, and so its logits: nothing else need know of it.
+    """Divide the weights of the last layer, and so its logits, by the temperature.
 
-    Raises RunError for a network that does not end in a dense layer with a softmax.
+    Raises:
+        RunError: the network does not end with a dense layer with softmax.
     """
-    last = last_layer(network)
-    last.set_weights([weights / np.float32(temperature) for weights in last.get_weights()])
+    set_head(network, head_of(network).divided(temperature))
 
 
 def adjusted(probabilities: np.ndarray, base_rates: np.ndarray, tau: float) -> np.ndarray:
-    """Probabilities times base rate to the power of minus tau, renormalised: float64 (n, 7).
+    """Multiply probabilities (n, 7) by base_rates^-tau and renormalize: float64 (n, 7).
 
-    base_rates: (7,), the share of each expression in what the network was fitted on. tau: 0 leaves it as people see
-    it, 1 takes all seven for equally frequent; a negative one undoes what a positive one did.
+    Args:
+        probabilities: of the network.
+        base_rates: (7,), the share of each expression in its training data.
+        tau: 0 changes nothing, 1 rates all seven equally frequent; a negative one undoes a positive one.
     """
-    powers = np.log(np.clip(probabilities.astype(np.float64), 1e-30, 1)) - tau * np.log(base_rates)
-    powers = np.exp(powers - powers.max(axis=1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+    return softmax(_logits(probabilities) - tau * np.log(base_rates))
 
 
 def choose_tau(probabilities: np.ndarray, split: Split, base_rates: np.ndarray, neutral_recall: float = 0.0) -> float:
-    """The tau with the largest sum of accuracy and balanced recall on images with a clear majority.
+    """Find the tau of TAUS with the largest sum of accuracy and balanced recall on images with a clear majority.
 
-    neutral_recall: share of the neutral faces that must still be named neutral. The larger tau, the more of them are
-    taken for rare expressions, and the sum alone hardly notices: a class of 24 images counts in it as much as one of
-    a thousand. Tau is 0 where no other one leaves so many. Raises RunError where no image has a clear majority.
+    Args:
+        probabilities: (n, 7), of a network without logit adjustment.
+        split: images with votes.
+        base_rates: as for `adjusted`.
+        neutral_recall: least recall of neutral faces; 0 is chosen where no tau reaches it. The sum alone hardly counts
+            neutral faces that are taken for rare expressions: a class of 24 images weighs as much as one of a thousand.
+
+    Raises:
+        RunError: no image has a clear majority.
     """
     scores = {tau: score_votes(adjusted(probabilities, base_rates, tau), split) for tau in TAUS}
     found = {tau: s for tau, s in scores.items() if s is not None}
@@ -109,14 +123,12 @@ def choose_tau(probabilities: np.ndarray, split: Split, base_rates: np.ndarray, 
 
 
 def fold_tau_into(network: keras.Model, base_rates: np.ndarray, tau: float) -> None:
-    """Subtract tau * log(base rate) from the bias of the last layer: `adjusted`, in the weights themselves."""
-    last = last_layer(network)
-    kernel, bias = last.get_weights()
-    last.set_weights([kernel, bias - np.float32(tau) * np.log(base_rates).astype(np.float32)])
+    """Subtract tau * log(base rate) from the bias of the last layer, which has the effect of `adjusted`."""
+    set_head(network, head_of(network).shifted(-tau * np.log(base_rates)))
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Data, votes, network, and where the calibrated one goes."""
+    """Add the options of the command to its parser."""
     add_data(parser)
     add_votes(parser)
     add_network(parser)
@@ -129,13 +141,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """make an exported network's confidence honest, and choose how much rare expressions count, on PublicTest"""
+    """fit a network's temperature, and with votes its logit adjustment, on PublicTest"""
     model, side_px = square_model(options)
     if model.output_order != sorted(model.output_order):
         raise RunError(f"{options.model}: expected outputs in the order {', '.join(EXPRESSIONS)}, found another")
     network = load_network(options.model, options.weights)
     about, heads = read_heads(network, options.model)
-    check(options, about)
+    check_options(options, about)
     dataset = read_data(options, side_px)
     warn_of_known_images(dataset)
     if about is None:
@@ -148,23 +160,23 @@ def run(options: argparse.Namespace) -> None:
     print(f"temperature {temperature:.4f}; wrote {files[0]} and {files[1]}")
 
 
-def check(options: argparse.Namespace, about: HeadFacts | None) -> None:
-    """Raises RunError where the options do not fit the network."""
+def check_options(options: argparse.Namespace, about: HeadFacts | None) -> None:
+    """Raise RunError where the options do not fit the network."""
     if options.tau is not None and not 0 <= options.tau <= 1:
         raise RunError(f"--tau: expected 0 to 1, found {options.tau:g}")
     if not 0 <= options.neutral_recall <= 1:
         raise RunError(f"--neutral-recall: expected 0 to 1, found {options.neutral_recall:g}")
     people = about is not None and about.head == "people"
     if people and not options.votes_file:
-        raise RunError(f"{options.model}: its last layer says what people see; expected --votes to calibrate it by")
+        raise RunError(f"{options.model}: expected --votes, as its last layer is the head of people; found none")
     if not people and options.tau is not None:
         raise RunError(f"--tau: expected a network with the head of people, found {options.model} without")
     if about is None and options.votes_file:
-        raise RunError(f"--votes: expected a network that was fitted to votes, found {options.model}")
+        raise RunError(f"--votes: expected a network that was trained with votes, found {options.model}")
 
 
 def calibrate_labels(before: np.ndarray, dataset: Dataset) -> float:
-    """The temperature that fits the labels of the validation images; prints what it changes."""
+    """Fit the temperature to the labels of the validation images; print its effect."""
     labels = dataset.validation.labels
     temperature = fit_temperature(before, labels)
     for when, probabilities in (("before", before), ("after", at_temperature(before, temperature))):
@@ -176,11 +188,11 @@ def calibrate_labels(before: np.ndarray, dataset: Dataset) -> float:
 def calibrate_heads(
     options: argparse.Namespace, network: keras.Model, stored: tuple[HeadFacts, dict[str, Head]], dataset: Dataset
 ) -> tuple[float, float | None]:
-    """Calibrate both heads and put them into the network and the file beside it; (temperature, tau) of the network."""
+    """Calibrate both heads, in the network and in the file next to it; return the network's (temperature, tau)."""
     about, heads = stored
-    answers = answers_of(network, heads, dataset.validation.images)
+    predicted = predict_heads(network, heads, dataset.validation.images)
     temperatures = {}
-    for name, before in answers.items():
+    for name, before in predicted.items():
         print(f"head of {name}:")
         if name == "people" and options.votes_file:
             temperatures[name] = calibrate_votes(before, dataset)
@@ -190,7 +202,7 @@ def calibrate_heads(
     set_head(network, heads[about.head])
     tau = None
     if about.head == "people":
-        people = at_temperature(answers["people"], temperatures["people"])
+        people = at_temperature(predicted["people"], temperatures["people"])
         base_rates = np.array(about.base_rates)
         tau = options.tau
         if tau is None:
@@ -204,7 +216,7 @@ def calibrate_heads(
 
 
 def calibrate_votes(before: np.ndarray, dataset: Dataset) -> float:
-    """The temperature that fits the votes for the validation images; prints what it changes."""
+    """Fit the temperature to the votes for the validation images; print its effect."""
     temperature = fit_temperature_to_votes(before, dataset.validation)
     for when, probabilities in (("before", before), ("after", at_temperature(before, temperature))):
         print(f"{when}: {in_words(score_votes(probabilities, dataset.validation))} ({dataset.named[0]})")
@@ -212,7 +224,7 @@ def calibrate_votes(before: np.ndarray, dataset: Dataset) -> float:
 
 
 def in_words(s: VoteScores | None) -> str:
-    """The figures that a choice is made by, for one line."""
+    """Return the scores in one line. Raise RunError where there are none."""
     if s is None:
         raise RunError("--votes: expected validation images with a clear majority, found none")
     return (

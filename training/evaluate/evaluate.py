@@ -15,7 +15,7 @@ from training.evaluate.metrics import Scores, compared, evaluate, regressions, s
 from training.evaluate.report import HEAD_NAMES, SHIPPED, HeadScores, Report, add_card, around, write_card
 from training.evaluate.votes import VoteScores, score_votes
 from training.export import read_heads, read_origin
-from training.heads import HEADS, answers_of
+from training.heads import HEADS, predict_heads
 from training.options import add_data, add_network, add_votes, read_data, square_model, warn_of_known_images
 
 
@@ -78,11 +78,11 @@ def by_head(options: argparse.Namespace, model: FacialExpressionModel, dataset: 
     votes: dict[str, dict[str, VoteScores]] = {}
     labels: dict[str, dict[str, Scores]] = {}
     for set_name, split in splits.items():
-        answers = {SHIPPED: model.predict(split.images)} if len(split) else {}
+        predicted = {SHIPPED: model.predict(split.images)} if len(split) else {}
         if about is not None and len(split):
-            found = answers_of(model.network, heads, split.images)
-            answers |= {HEAD_NAMES[name]: found[name] for name in HEADS if name in found}
-        for name, probabilities in answers.items():
+            found = predict_heads(model.network, heads, split.images)
+            predicted |= {HEAD_NAMES[name]: found[name] for name in HEADS if name in found}
+        for name, probabilities in predicted.items():
             if scores := score_votes(probabilities, split):
                 votes.setdefault(name, {})[set_name] = scores
             if name != SHIPPED:

@@ -1,4 +1,4 @@
-"""Two heads on one trunk while fitting: one learns the shares of people's votes, the other the folder's label."""
+"""Train two heads on one trunk: one learns the shares of people's votes, the other the folder's label."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from training.heads import HEADS, Head, last_layer
 from training.recipe import Recipe
 
 SHARES, LABEL, MAJORITY = 0, 1, 2
-"""Rows of what a network with two heads learns from: shares of votes, label of the folder, clear majority."""
+"""Rows of the targets: shares of votes, label of the folder, clear majority."""
 
 
 def two_headed(network: keras.Model, folders: Head) -> keras.Model:
-    """A network that shares all layers with this one and gives both heads' answers: float32 (n, 2, 7), as HEADS.
+    """Build a model that shares all layers with the network and outputs both heads, float32 (n, 2, 7), as HEADS.
 
-    The network's own last layer is the head of `people`.
+    The network's own last layer is the head `people`.
     """
     own = last_layer(network)
     other = keras.layers.Dense(len(EXPRESSIONS), activation="softmax", dtype="float32", name="folders")
@@ -33,15 +33,15 @@ def two_headed(network: keras.Model, folders: Head) -> keras.Model:
 
 
 def folders_head(trainer: keras.Model) -> Head:
-    """The other head of what `two_headed` gave, inside the model that is fitted."""
+    """Return the head `folders` of a trainer that contains a model built by `two_headed`."""
     return Head(*trainer.get_layer("heads").get_layer("folders").get_weights())
 
 
 def targets_of(split: Split) -> np.ndarray:
-    """What two heads learn from: float32 (n, 3, 7).
+    """Return the targets of both heads, float32 (n, 3, 7), rows SHARES, LABEL and MAJORITY.
 
-    Rows: the shares of votes; the label, one-hot; the clear majority, one-hot. Where no majority counts, the last is
-    zero; where it is contempt, which none of the seven is, it is even.
+    Label and majority are one-hot. The majority is zero where there is none, and uniform where it is contempt, for
+    which the network has no output.
     """
     majority = clear_majority(split)
     third = np.zeros((len(split), SEVEN), np.float32)
@@ -54,7 +54,7 @@ def targets_of(split: Split) -> np.ndarray:
 class TwoLosses(keras.losses.Loss):
     """people_weight * cross-entropy with the shares of votes + folder_weight * cross-entropy with the label.
 
-    The labels are smoothed by label_smoothing; votes are soft as they are.
+    Only the labels are smoothed by label_smoothing.
     """
 
     def __init__(self, recipe: Recipe) -> None:
@@ -63,7 +63,7 @@ class TwoLosses(keras.losses.Loss):
         self.label_smoothing = recipe.label_smoothing
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        """(n,) from targets (n, 3, 7) and answers (n, 2, 7)."""
+        """Return the loss (n,) of targets (n, 3, 7) and predictions (n, 2, 7)."""
         smooth = self.label_smoothing
         labels = y_true[:, LABEL] * (1 - smooth) + smooth / SEVEN
         people = keras.losses.categorical_crossentropy(y_true[:, SHARES], y_pred[:, 0])
@@ -72,7 +72,7 @@ class TwoLosses(keras.losses.Loss):
 
 
 class MajorityAccuracy(keras.metrics.Metric):
-    """Share of the images with a clear majority that people's head names as most people do: FER+'s own figure."""
+    """Accuracy of the head `people` on images with a clear majority, by the protocol of the FER+ paper."""
 
     def __init__(self) -> None:
         super().__init__(name="accuracy")
@@ -80,7 +80,7 @@ class MajorityAccuracy(keras.metrics.Metric):
         self.counted = self.add_weight(shape=(), initializer="zeros", name="counted")
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        """Count a batch."""
+        """Add a batch."""
         majority = ops.cast(y_true[:, MAJORITY], "float32")
         named = ops.one_hot(ops.argmax(y_pred[:, 0], axis=-1), SEVEN)
         hit = ops.sum(named * majority, axis=-1) > 0.5  # contempt gives a seventh
@@ -88,17 +88,17 @@ class MajorityAccuracy(keras.metrics.Metric):
         self.counted.assign_add(ops.sum(majority))
 
     def result(self) -> Any:
-        """The share; 0 where no image counts."""
+        """Return the accuracy; 0 where no image counts."""
         return self.right / ops.maximum(self.counted, 1)
 
 
 def folder_accuracy(y_true: Any, y_pred: Any) -> Any:
-    """Whether the head of the folders names the label, 0 or 1 for each image."""
+    """Return the accuracy of the head `folders`, 0 or 1 for each image."""
     return keras.metrics.categorical_accuracy(y_true[:, LABEL], y_pred[:, 1])
 
 
 def share_error(y_true: Any, y_pred: Any) -> Any:
-    """Mean absolute difference between the seven shares of votes and what people's head says, for each image."""
+    """Return the mean absolute difference of shares of votes and people's probabilities, for each image."""
     return ops.mean(ops.abs(y_true[:, SHARES] - y_pred[:, 0]), axis=-1)
 
 
@@ -106,6 +106,6 @@ METRICS = folder_accuracy, share_error
 
 
 def base_rates(split: Split, head: str) -> tuple[float, ...]:
-    """Of each expression, its mean share in what this head of HEADS learns from these images, at least a millionth."""
+    """Return the mean share of each expression in the targets of a head, one of HEADS, at least a millionth."""
     targets = shares(split) if head == "people" else one_hot(split.labels)
     return tuple(float(max(share, 1e-6)) for share in targets.mean(axis=0, dtype=np.float64))
