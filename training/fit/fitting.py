@@ -45,9 +45,7 @@ class Run:
     """A run that is ready for `run.trainer.fit(**run.arguments)`.
 
     Attributes:
-        recipe: that it is trained by.
-        network: that is trained.
-        trainer: augmentation and network, compiled.
+        trainer: augmentation and `network`, compiled.
         arguments: of `trainer.fit`.
         history: the epochs that were finished before, see `read_history`.
         finished: whether nothing is left to do.
@@ -86,7 +84,6 @@ def build(
     """Build the network to export, and the trainer: augmentation followed by the same network.
 
     Args:
-        recipe: of the run.
         mean_image: (side, side, 1), 0 to 255, for networks with pixels="mean_image".
         start: a trained network to use instead of a new one.
         teachers: to distil.
@@ -131,13 +128,6 @@ def _make_network(recipe: Recipe) -> keras.Model:
         keras.config.set_dtype_policy(usual)
 
 
-def _as_trained(start: keras.Model, recipe: Recipe, sample: np.ndarray | None) -> keras.Model:
-    """Copy the starting network into the recipe's precision and order of layers."""
-    if recipe.pool_first:
-        start = pool_first(start, sample)
-    return start if recipe.precision == "float32" else computing_in(recipe.precision, start)
-
-
 def prepare(
     recipe: Recipe,
     dataset: Dataset,
@@ -155,12 +145,9 @@ def prepare(
     that do not fill them all are left out: of the validation images always the same ones.
 
     Args:
-        recipe: of the run.
         dataset: its train and validation splits are used.
         run_folder: created if missing.
-        start: as in `build`.
-        teachers: as in `build`.
-        folders: as in `build`.
+        start, teachers, folders: as in `build`.
         callbacks: called before the last one, which reports the time left.
 
     Raises:
@@ -174,16 +161,20 @@ def prepare(
     if recipe.pool_first and not recipe.freeze:  # frozen batch normalization keeps its mean and variance
         chosen = np.random.default_rng(recipe.seed).permutation(len(dataset.train))[:POOLED_IMAGES]
         sample = dataset.train.images[chosen]
-    copy = None if start is None else _as_trained(start, recipe, sample)
-    network, trainer = build(recipe, mean_image, copy, teachers, folders)
+    original = start
+    if start is not None and recipe.pool_first:
+        start = pool_first(start, sample)
+    if start is not None and recipe.precision != "float32":
+        start = computing_in(recipe.precision, start)
+    network, trainer = build(recipe, mean_image, start, teachers, folders)
     start_run(run_folder, recipe, f"{dataset.train.digest()} {dataset.validation.digest()}")
     best_file = run_folder / "best.weights.h5"
     history = read_history(run_folder)
     stopped = recipe.early_stop > 0 and epochs_since_best(history) >= recipe.early_stop
     finished = (len(history) >= recipe.epochs or stopped) and best_file.is_file()
     targets = _targets(recipe, dataset.train)
-    if start is not None and recipe.self_distil > 0 and not finished:
-        source = two_heads.two_headed(start, folders or head_of(start)) if recipe.votes else start
+    if original is not None and recipe.self_distil > 0 and not finished:
+        source = two_heads.two_headed(original, folders or head_of(original)) if recipe.votes else original
         learned = targets[:, : len(HEADS)] if recipe.votes else targets  # a view: each head learns its own predictions
         learned += recipe.self_distil * (own_predictions(source, dataset.train.images) - learned)
     batches = Batches(
@@ -206,9 +197,7 @@ def prepare(
     checkpoint = Checkpoint(run_folder / "backup", len(batches))
     if len(history) > 1 and not finished and not checkpoint.exists():
         raise RunError(f"{run_folder}: expected a checkpoint to resume from, found none; choose another run folder")
-    best_accuracy = max((row["val_accuracy"] for row in history), default=None)
     averaged = trainer.get_layer("heads") if recipe.votes else network
-    averages = [layer for layer in trainer.layers if isinstance(layer, WeightAverage)]
     arguments = {
         "x": batches,
         "epochs": recipe.epochs,
@@ -223,9 +212,9 @@ def prepare(
                 mode="max",
                 save_best_only=True,
                 save_weights_only=True,
-                initial_value_threshold=best_accuracy,
+                initial_value_threshold=max((row["val_accuracy"] for row in history), default=None),
             ),
-            *(AverageWeights(averaged, layer, recipe.ema) for layer in averages),
+            *(AverageWeights(averaged, each, recipe.ema) for each in trainer.layers if isinstance(each, WeightAverage)),
             History(run_folder),
             *([Plateau(run_folder, recipe.learning_rate)] if recipe.schedule == "plateau" else []),
             *([EarlyStop(run_folder, recipe.early_stop)] if recipe.early_stop else []),
@@ -242,13 +231,11 @@ def fit(
     dataset: Dataset,
     run_folder: Path,
     *,
-    start: keras.Model | None = None,
-    teachers: Teachers | None = None,
-    callbacks: Sequence[keras.callbacks.Callback] = (),
     report: Callable[[str], None] = print,
+    **options: Any,
 ) -> keras.Model:
-    """Train or resume the run in `run_folder`; return the network of the best epoch. Arguments as for `prepare`."""
-    run = prepare(recipe, dataset, run_folder, start=start, teachers=teachers, callbacks=callbacks)
+    """Train or resume the run in `run_folder`; return the network of the best epoch. options: of `prepare`."""
+    run = prepare(recipe, dataset, run_folder, **options)
     finish(run, report)
     return run.best()
 

@@ -71,8 +71,8 @@ def thaw(network: keras.Model) -> None:
 def own_predictions(network: keras.Model, images: np.ndarray) -> np.ndarray:
     """Predict images (n, side, side, 1), 0 to 255, averaged with their mirror images: float32 (n, 7).
 
-    Two heads (`training.fit.two_heads`) give (n, 2, 7). As targets they reduce the weight of labels that disagree with what was learned from all others (Furlanello et al.,
-    "Born-again neural networks", 2018).
+    Two heads (`training.fit.two_heads`) give (n, 2, 7). As targets, the predictions reduce the weight of labels that
+    disagree with what was learned from all others (Furlanello et al., "Born-again neural networks", 2018).
     """
     return np.asarray((answers(network, images) + answers(network, images[:, :, ::-1])) / 2, np.float32)
 
