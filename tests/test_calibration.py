@@ -54,7 +54,7 @@ def test_folded_weights_give_the_same_answers_with_another_confidence():
     np.testing.assert_allclose(keras.ops.convert_to_numpy(network(images)), at_temperature(before, 2.5), atol=1e-6)
 
 
-def test_a_network_without_a_softmax_at_the_end_is_told():
+def test_a_network_without_a_softmax_at_the_end_is_reported():
     network = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(7)])
     with pytest.raises(RunError, match="expected a dense layer with softmax"):
         fold_into(network, 2.0)
@@ -67,11 +67,11 @@ def test_the_command_writes_the_temperature_into_the_weights(tmp_path, capsys):
     before = FacialExpressionModel(*files).predict(images)
     words = ["calibrate", "--data", str(data), "--model", str(files[0]), "--weights", str(files[1])]
     assert main([*words, "--in-place"]) == 0
-    said = capsys.readouterr().out
-    assert "on 14 images (PublicTest)" in said
-    assert "may know them by heart" not in said
+    printed = capsys.readouterr().out
+    assert "on 14 images (PublicTest)" in printed
+    assert "may have memorized them" not in printed
     temperature = json.loads(files[0].read_text())["temperature"]
-    assert f"temperature {temperature:.4f}" in said
+    assert f"temperature {temperature:.4f}" in printed
     after = FacialExpressionModel(*files).predict(images)
     np.testing.assert_allclose(after, at_temperature(before, temperature), atol=1e-5)
     assert main([*words, "--export", str(tmp_path / "again")]) == 0
@@ -83,11 +83,11 @@ def test_the_command_writes_the_temperature_into_the_weights(tmp_path, capsys):
     assert "expected outputs in the order angry" in capsys.readouterr().err
 
 
-def test_images_set_aside_from_training_are_told(tmp_path, capsys):
+def test_images_set_aside_from_training_are_reported(tmp_path, capsys):
     data = write_folders(tmp_path / "data", public=0, private=0)
     files = export(tiny(), tmp_path)
     words = ["calibrate", "--data", str(data), "--model", str(files[0]), "--weights", str(files[1])]
     assert main([*words, "--in-place"]) == 0
-    said = capsys.readouterr().out
-    assert "a network fitted on other parts of them may know them by heart" in said
-    assert "(held out of training)" in said
+    printed = capsys.readouterr().out
+    assert "a network trained elsewhere may have memorized them" in printed
+    assert "(held out of training)" in printed

@@ -30,7 +30,7 @@ def test_the_details_are_those_of_the_shipped_network():
 
 
 @pytest.mark.parametrize("path", FIGURES, ids=lambda path: path.stem)
-def test_every_row_tells_how_the_network_was_trained(path):
+def test_every_row_shows_how_the_network_was_trained(path):
     report = Report.read_json(path)
     assert report.recipe is not None
     assert report.epochs

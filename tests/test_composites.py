@@ -39,6 +39,6 @@ def test_composites_are_symmetric_faces_that_differ_and_the_demo_can_load_them(t
     assert dark_mouth[-1] > dark_mouth[0], "the widest mouth stays the widest"
 
 
-def test_too_few_people_for_a_face_that_is_nobodys_are_told():
+def test_too_few_people_for_a_face_that_is_nobodys_are_reported():
     with pytest.raises(DataError, match=r"expected 36 different images of each expression .*, found \d+$"):
         composite_sheet(people(20), lambda faces: np.ones((len(faces), 7)))

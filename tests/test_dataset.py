@@ -105,7 +105,7 @@ def test_duplicates_between_splits_are_counted():
     }
 
 
-def test_a_digest_tells_other_images_and_other_labels():
+def test_a_digest_distinguishes_other_images_and_other_labels():
     split = Split(np.arange(4, dtype=np.uint8).reshape(4, 1, 1, 1), np.array([0, 1, 2, 3]), ("a", "b", "c", "d"))
     assert len(split.digest()) == 12
     assert split.digest() == dataclasses.replace(split, names=("e", "f", "g", "h")).digest()
@@ -113,12 +113,12 @@ def test_a_digest_tells_other_images_and_other_labels():
     assert split.digest() != split.take(np.array([1, 0, 2, 3])).digest()
 
 
-def test_a_folder_that_can_not_be_read_is_told(tmp_path):
+def test_a_folder_that_cannot_be_read_is_reported(tmp_path):
     with pytest.raises(DataError, match="gone: cannot be read: No such file"):
         files_under(tmp_path / "gone")
 
 
-def test_what_can_not_be_read_is_named_and_skipped(tmp_path):
+def test_what_cannot_be_read_is_named_and_skipped(tmp_path):
     root = write_folders(tmp_path)
     (root / "train" / "sad" / "broken.jpg").write_bytes(b"\xff\xd8\xff no image")
     (root / "train" / "sad" / "empty.png").write_bytes(b"")
@@ -180,14 +180,14 @@ def test_a_broken_row_is_named_and_skipped(tmp_path, line, reason):
         (lambda path: path.write_text("emotion,pixels\n1," + "1 " * 600_000), "broken row after line 1: field larger"),
     ],
 )
-def test_a_wrong_layout_is_told(tmp_path, make, message):
+def test_a_wrong_layout_is_reported(tmp_path, make, message):
     path = tmp_path / "data"
     make(path)
     with pytest.raises(DataError, match=message):
         load_dataset(path)
 
 
-def test_an_empty_class_is_told(tmp_path):
+def test_an_empty_class_is_reported(tmp_path):
     root = write_folders(tmp_path)
     for path in (root / "train" / "disgust").iterdir():
         path.unlink()
@@ -254,7 +254,7 @@ def test_a_tree_without_splits_is_split_by_the_pixels(tmp_path):
         assert ("7.png" in here) == ("copy.png" in here), "copies stay together"
 
 
-def test_a_tree_too_small_to_hold_any_image_out_is_told(tmp_path):
+def test_a_tree_too_small_to_hold_any_image_out_is_reported(tmp_path):
     with pytest.raises(DataError, match="expected two images of an expression or more"):
         load_dataset(write_folders(tmp_path, train=1, public=0, private=0))
 

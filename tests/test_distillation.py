@@ -59,9 +59,9 @@ def test_teachers_are_the_networks_they_say(name, convolutions, parameters):
 def test_every_batch_is_of_one_fold_and_all_take_part_in_turn(dataset):
     folds = np.arange(len(dataset.train)) % 3  # 19, 19 and 18 images
     batches = Batches(dataset.train, 9, seed=1, folds=folds)
-    told = [batches[i][0]["fold"] for i in range(len(batches))]
-    assert sorted(map(tuple, told)) == [(fold,) * 9 for fold in (0, 0, 1, 1, 2, 2)]
-    assert all((folds[batches.order.reshape(-1, 9)] == np.array(told)).ravel())
+    found = [batches[i][0]["fold"] for i in range(len(batches))]
+    assert sorted(map(tuple, found)) == [(fold,) * 9 for fold in (0, 0, 1, 1, 2, 2)]
+    assert all((folds[batches.order.reshape(-1, 9)] == np.array(found)).ravel())
     seen = set(batches.order)
     assert len(seen) == 54, "none twice"
     for epoch in range(1, 20):
@@ -87,16 +87,16 @@ def test_the_loss_is_the_divergence_from_the_teachers_of_the_fold():
     def softmax(logits):
         return np.exp(logits) / np.exp(logits).sum()
 
-    for fold, said in ((0, softmax(np.array(one))), (1, (softmax(np.array(one)) + softmax(np.array(other))) / 2)):
+    for fold, taught in ((0, softmax(np.array(one))), (1, (softmax(np.array(one)) + softmax(np.array(other))) / 2)):
         answer = layer((student, view, np.full(3, fold, np.int32)), training=True)
         np.testing.assert_array_equal(np.asarray(answer), student)
-        soft = softmax(np.log(said) / 2)
+        soft = softmax(np.log(taught) / 2)
         assert float(layer.losses[0]) == pytest.approx(0.9 * 4 * (soft * np.log(soft * 7)).sum(), rel=1e-4)
     layer((student, view, np.zeros(3, np.int32)), training=False)
     assert not layer.losses
 
 
-def test_teachers_judge_what_they_were_not_fitted_on_and_stay_as_they_are(dataset, teacher_folder, tmp_path):
+def test_teachers_label_what_they_were_not_trained_on_and_stay_as_they_are(dataset, teacher_folder, tmp_path):
     teachers = read_teachers([teacher_folder, teacher_folder], dataset.train)
     assert [len(judges) for judges in teachers.networks] == [2, 2]
     digests = np.array(dataset.train.hashes())
@@ -159,9 +159,9 @@ def test_the_commands(data, teacher_folder, tmp_path, capsys):
     words = ["--data", str(data), *(["--network", "tiny", "--batch-size", "16", "--learning-rate", "0.01"])]
     words += ["--rotation-deg", "2", "--shift", "0.01"]
     assert main(["teach", *words, "--epochs", "8", "--folds", "2", "--run", str(teacher_folder)]) == 0
-    said = capsys.readouterr().out
-    assert said.count("has finished its 8 epochs") == 2
-    assert "labeled correctly by the network that has not seen them" in said
+    printed = capsys.readouterr().out
+    assert printed.count("has finished its 8 epochs") == 2
+    assert "labeled correctly by the network that has not seen them" in printed
     taught = ["--teachers", str(teacher_folder), "--run", str(tmp_path / "student"), "--distil-weight", "0.5"]
     assert main(["train", *words, *taught, "--epochs", "1"]) == 0
     assert '"distil_weight": 0.5' in (tmp_path / "student" / "recipe.json").read_text()

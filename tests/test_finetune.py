@@ -48,8 +48,8 @@ def same(one, other):
 @pytest.mark.parametrize(("freeze", "more"), [(True, []), (True, ["--pool-first"]), (False, [])])
 def test_the_command_trains_on_from_given_files(freeze, more, files, tmp_path, capsys):
     assert command(tmp_path, files, "--epochs", "2", *(["--freeze"] if freeze else []), *more) == 0
-    said = capsys.readouterr().out
-    assert "accuracy on the validation images: " in said
+    printed = capsys.readouterr().out
+    assert "accuracy on the validation images: " in printed
     new = (tmp_path / "run" / "model.json", tmp_path / "run" / "model_weights.h5")
     maps, dense = weights_by_rank(*files)
     new_maps, new_dense = weights_by_rank(*new)
@@ -65,14 +65,14 @@ def test_the_command_trains_on_from_given_files(freeze, more, files, tmp_path, c
     assert starting_network(*new)[1] != recipe.start
 
 
-def test_it_goes_on_where_it_was_and_refuses_another_start(files, tmp_path, capsys):
+def test_it_resumes_and_refuses_another_start(files, tmp_path, capsys):
     assert command(tmp_path, files, "--epochs", "1") == 0
     first = read_history(tmp_path / "run")
     capsys.readouterr()
     assert command(tmp_path, files, "--epochs", "2") == 0
-    said = capsys.readouterr().out
-    assert "Epoch 2/2" in said
-    assert "Epoch 1/2" not in said
+    printed = capsys.readouterr().out
+    assert "Epoch 2/2" in printed
+    assert "Epoch 1/2" not in printed
     assert read_history(tmp_path / "run")[:1] == first
     assert len(read_history(tmp_path / "run")) == 2
     other, _ = build(Recipe(network="shallow", side_px=32, seed=5))

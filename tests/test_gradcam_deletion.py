@@ -107,6 +107,6 @@ def test_the_command_prints_all_ways(tmp_path, capsys):
     model_file, weights_file = export(NETWORKS["shallow"](32), tmp_path)
     words = ["masking", "--data", str(data), "--model", str(model_file), "--weights", str(weights_file)]
     assert main([*words, "--images", "5"]) == 0
-    said = capsys.readouterr().out
-    assert "5 images" in said
-    assert all(said.count(f"  {way}: ") == len(FILLS) for way in (*SELECTIONS, PLAIN))
+    printed = capsys.readouterr().out
+    assert "5 images" in printed
+    assert all(printed.count(f"  {way}: ") == len(FILLS) for way in (*SELECTIONS, PLAIN))

@@ -60,14 +60,14 @@ def test_answers_stay_the_same_there_and_back(measured):
     np.testing.assert_array_equal(network.predict(faces, verbose=0), expected)
 
 
-def test_normalisation_by_the_batch_finds_what_it_was_told_of_the_images():
+def test_batch_statistics_after_pooling_match_those_measured_on_images():
     network = two_blocks()
     faces = tiny_networks.faces(64)[..., np.newaxis].astype(np.float32)
     expected = as_numpy(network(faces, training=False))
-    told = as_numpy(pool_first(network, faces)(faces, training=True))
-    np.testing.assert_allclose(told, expected, atol=1e-4)
-    untold = as_numpy(pool_first(network)(faces, training=True))
-    assert np.abs(untold - expected).max() > 0.01
+    measured = as_numpy(pool_first(network, faces)(faces, training=True))
+    np.testing.assert_allclose(measured, expected, atol=1e-4)
+    unmeasured = as_numpy(pool_first(network)(faces, training=True))
+    assert np.abs(unmeasured - expected).max() > 0.01
 
 
 @pytest.mark.parametrize(

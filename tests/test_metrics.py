@@ -58,7 +58,7 @@ def test_wilson_interval(successes, n, low, high):
 
 
 @pytest.mark.parametrize(("shape", "n"), [((0, 7), 0), ((3, 6), 3), ((2, 7), 3)])
-def test_wrong_shapes_are_told(shape, n):
+def test_wrong_shapes_are_reported(shape, n):
     with pytest.raises(ValueError, match="expected probabilities"):
         score(np.ones(shape), np.zeros(n, int))
 

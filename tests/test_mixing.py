@@ -44,7 +44,7 @@ def test_shares_are_drawn_as_the_paper_does():
     assert (draw_shares(0.0, 3, np.random.default_rng(0)) == 1).all()
 
 
-def test_batches_mix_labels_and_weights_and_tell_the_share(dataset):
+def test_batches_mix_labels_and_weights_and_return_the_share(dataset):
     batches = Batches(dataset.train, 10, seed=1, balance="weights", mixup=0.4)
     inputs, labels, weights = batches[1]
     assert set(inputs) == {"images", "share"}

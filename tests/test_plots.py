@@ -109,7 +109,7 @@ def test_an_untrained_network_knows_nothing(dataset, network):
     assert initial_loss(network, dataset.train) == pytest.approx(math.log(7))
 
 
-def test_a_few_images_can_be_learnt_by_heart(dataset):
+def test_a_few_images_can_be_memorized(dataset):
     accuracies = overfit(Recipe(network="shallow", side_px=32), dataset.train, images=14, epochs=12)
     assert len(accuracies) == 12
     assert accuracies[-1] > 0.9

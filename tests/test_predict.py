@@ -44,12 +44,12 @@ def folder(tmp_path):
     return tmp_path / "faces"
 
 
-def test_a_folder_of_any_images_is_labelled(folder, tmp_path, monkeypatch):
+def test_a_folder_of_any_images_is_labeled(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(prediction, "BATCH", 3)
     (folder / "broken.png").write_bytes(b"no")
     (folder / "notes.txt").write_text("no image")
     outcome = predict_to_csv(by_brightness, folder, tmp_path / "new" / "out.csv", 48)
-    assert outcome.labelled == 8
+    assert outcome.labeled == 8
     assert outcome.skipped == ["broken.png: not a readable image", "notes.txt: its name is not that of an image"]
     rows = rows_of(tmp_path / "new" / "out.csv")
     assert list(rows[0]) == ["path", "label", "confidence", *EXPRESSIONS]
@@ -69,17 +69,17 @@ def test_a_folder_of_any_images_is_labelled(folder, tmp_path, monkeypatch):
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["out.csv"], "nothing else is left behind"
 
 
-@pytest.mark.parametrize("labelled", [True, False])
-def test_a_csv_with_or_without_labels(labelled, tmp_path):
+@pytest.mark.parametrize("labeled", [True, False])
+def test_a_csv_with_or_without_labels(labeled, tmp_path):
     rng = np.random.default_rng(0)
     path = write_csv(tmp_path / "test.csv", [(name, picture(name, rng), "PrivateTest") for name in EXPRESSIONS])
-    if not labelled:
+    if not labeled:
         lines = [line.split(",")[1] for line in path.read_text().splitlines()]
         path.write_text("\n".join(lines) + "\n1 2 3\n")
     outcome = predict_to_csv(by_brightness, path, tmp_path / "out.csv", 32)
     rows = rows_of(tmp_path / "out.csv")
     assert [(row["id"], row["label"]) for row in rows] == [(str(i + 1), name) for i, name in enumerate(EXPRESSIONS)]
-    assert outcome.skipped == ([] if labelled else ["row 8: expected 2304 pixels, found 3"])
+    assert outcome.skipped == ([] if labeled else ["row 8: expected 2304 pixels, found 3"])
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_a_csv_with_or_without_labels(labelled, tmp_path):
         (lambda path: path.write_bytes(b"\x89PNG\x00\xff"), "expected a column pixels"),
     ],
 )
-def test_what_can_not_be_labelled_is_told_and_an_older_file_stays(make, message, tmp_path):
+def test_what_cannot_be_labeled_is_reported_and_an_older_file_stays(make, message, tmp_path):
     make(tmp_path / "source")
     out = tmp_path / "out.csv"
     out.write_text("older")
@@ -120,7 +120,7 @@ def test_a_failure_on_the_way_leaves_the_older_file(folder, tmp_path, monkeypatc
     assert {path.name for path in tmp_path.iterdir()} == {"faces", "out.csv"}
 
 
-def test_a_place_that_can_not_be_written_is_told(folder, tmp_path):
+def test_a_place_that_cannot_be_written_is_reported(folder, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="cannot be written"):
         predict_to_csv(by_brightness, folder, tmp_path / "file" / "out.csv", 48)
@@ -133,10 +133,10 @@ def test_the_command_labels_with_a_networks_files(folder, tmp_path, capsys):
     out = tmp_path / "predictions.csv"
     words = ["--out", str(out), "--model", str(model_file), "--weights", str(weights_file)]
     assert main(["predict", str(folder), *words]) == 0
-    said = capsys.readouterr().out
-    assert "skipped 1" in said
-    assert "broken.png" in said
-    assert "with 8 labels" in said
+    printed = capsys.readouterr().out
+    assert "skipped 1" in printed
+    assert "broken.png" in printed
+    assert "with 8 labels" in printed
     (row,) = [row for row in rows_of(out) if row["path"] == "angry.png"]
     image = cv2.imread(str(folder / "angry.png"), cv2.IMREAD_GRAYSCALE)
     expected = FacialExpressionModel(model_file, weights_file).predict(

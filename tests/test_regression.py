@@ -1,4 +1,4 @@
-"""The committed weights still tell expressions apart, and figures that fall behind the recorded ones are told."""
+"""The committed weights still recognize expressions, and figures below the recorded ones are reported."""
 
 import dataclasses
 import itertools
@@ -72,7 +72,7 @@ def figures(right=90, n=100, confidence=0.9):
         ({"PrivateTest": figures()}, "PublicTest: not measured"),
     ],
 )
-def test_what_is_worse_than_recorded_is_told(found, message):
+def test_what_is_worse_than_recorded_is_reported(found, message):
     assert regressions(found, {"PublicTest": figures()}) == ([message] if message else [])
 
 

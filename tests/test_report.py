@@ -78,7 +78,7 @@ def test_figures_written_before_recipes_travelled_are_read(report, tmp_path):
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[1]", '{"network": {}, "sets": {}}'])
-def test_another_file_is_told(text, tmp_path):
+def test_another_file_is_reported(text, tmp_path):
     path = tmp_path / "a.json"
     path.write_text(text)
     with pytest.raises(ModelError, match="expected the figures that evaluate wrote"):

@@ -51,7 +51,7 @@ def test_a_grid_is_every_combination():
 @pytest.mark.parametrize(
     "word", ["speed=1", "epochs", "epochs=", "epochs=ten", "flip=maybe", "side_px=32,48", "start=a", "freeze=true", ""]
 )
-def test_a_grid_that_can_not_be_is_told(word):
+def test_a_grid_that_cannot_be_is_reported(word):
     with pytest.raises(RunError, match="grid: expected"):
         parse_grid([word])
 
@@ -73,7 +73,7 @@ def test_the_table_and_the_plot_show_every_fold():
     assert [len(points.get_offsets()) for points in axes.collections] == [1, 1, 2, 1]
 
 
-def test_the_command_compares_and_goes_on_where_it_was(tmp_path, capsys):
+def test_the_command_compares_and_resumes(tmp_path, capsys):
     data = write_folders(tmp_path / "data", train=4)
     run = tmp_path / "search"
     words = ["search", "--data", str(data), "--run", str(run), "--folds", "2", "--network", "shallow", "--epochs", "1"]
@@ -93,7 +93,7 @@ def test_the_command_compares_and_goes_on_where_it_was(tmp_path, capsys):
     assert "fold0 holds a run with other images; choose another run folder" in capsys.readouterr().err
 
 
-def test_a_recipe_that_can_not_be_is_told_before_anything_is_fitted(tmp_path, capsys):
+def test_a_recipe_that_cannot_be_is_reported_before_anything_is_trained(tmp_path, capsys):
     data = write_folders(tmp_path / "data", train=2)
     words = ["search", "--data", str(data), "--run", str(tmp_path / "search"), "--grid", "network=shallow,magic"]
     assert main(words) == 2

@@ -77,9 +77,9 @@ def test_a_resumed_run_equals_an_unbroken_one(more, dataset, tmp_path):
     with pytest.raises(Killed):
         fit(plan, dataset, tmp_path / "broken", callbacks=(KillAt(1, 2),))
     assert len(read_history(tmp_path / "broken")) == 1
-    said = []
-    resumed = fit(plan, dataset, tmp_path / "broken", report=said.append)
-    assert "after 1 epochs" in said[0]
+    printed = []
+    resumed = fit(plan, dataset, tmp_path / "broken", report=printed.append)
+    assert "after 1 epochs" in printed[0]
     for one, other in zip(unbroken.get_weights(), resumed.get_weights(), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
     histories = [read_history(tmp_path / name) for name in ("unbroken", "broken")]
@@ -111,13 +111,13 @@ def test_training_learns_keeps_the_best_and_exports_what_the_program_loads(datas
 def test_a_finished_run_is_not_run_again(dataset, tmp_path):
     plan = Recipe(**SMALL, epochs=1)
     first = fit(plan, dataset, tmp_path)
-    said = []
-    again = fit(plan, dataset, tmp_path, report=said.append)
-    assert "has finished" in said[0]
+    printed = []
+    again = fit(plan, dataset, tmp_path, report=printed.append)
+    assert "has finished" in printed[0]
     np.testing.assert_array_equal(first.get_weights()[0], again.get_weights()[0])
 
 
-def test_a_finished_run_goes_on_with_more_epochs(dataset, tmp_path):
+def test_a_finished_run_resumes_with_more_epochs(dataset, tmp_path):
     plan = Recipe(**SMALL, schedule="constant", warmup_epochs=0.0, epochs=3)
     whole = fit(plan, dataset, tmp_path / "whole")
     short = dataclasses.replace(plan, epochs=2)
@@ -155,7 +155,7 @@ def test_a_cut_off_checkpoint_is_passed_over_for_the_one_before(dataset, tmp_pat
     assert epochs == [1, 2, 3]
 
 
-def test_a_run_that_lost_its_checkpoint_is_told_and_left_alone(dataset, tmp_path):
+def test_a_run_that_lost_its_checkpoint_is_reported_and_left_alone(dataset, tmp_path):
     plan = Recipe(**SMALL, epochs=2)
     fit(plan, dataset, tmp_path)
     shutil.rmtree(tmp_path / "backup")
@@ -192,7 +192,7 @@ def test_a_folder_with_another_recipe_is_refused_and_left_alone(dataset, tmp_pat
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"speed": 1}', '{"network": "magic"}'])
-def test_a_folder_with_a_broken_recipe_is_told(text, dataset, tmp_path):
+def test_a_folder_with_a_broken_recipe_is_reported(text, dataset, tmp_path):
     (tmp_path / "recipe.json").write_text(text)
     with pytest.raises(RunError, match="expected"):
         prepare(Recipe(**SMALL, epochs=1), dataset, tmp_path)
@@ -208,9 +208,9 @@ def test_an_older_recipe_that_lacks_new_fields_had_their_defaults(dataset, tmp_p
     path.write_text(json.dumps(old))
     with pytest.raises(RunError, match="optimizer adamw there, sgd asked"):
         fit(dataclasses.replace(plan, optimizer="sgd"), dataset, tmp_path)
-    said = []
-    fit(plan, dataset, tmp_path, report=said.append)
-    assert "has finished" in said[0]
+    printed = []
+    fit(plan, dataset, tmp_path, report=printed.append)
+    assert "has finished" in printed[0]
     assert json.loads(path.read_text())["optimizer"] == "adamw"
 
 
@@ -238,13 +238,13 @@ def test_plateaus_are_counted(losses, plateaus):
     assert count_plateaus(losses) == plateaus
 
 
-def test_the_time_left_is_told_by_the_epochs_done_in_this_run():
-    said, times = [], iter([100.0, 160.0, 280.0])
-    left = TimeLeft(65, said.append, lambda: next(times))
+def test_the_time_left_is_estimated_from_the_epochs_done_in_this_run():
+    printed, times = [], iter([100.0, 160.0, 280.0])
+    left = TimeLeft(65, printed.append, lambda: next(times))
     left.on_train_begin()
     for epoch in (3, 4, 5):
         left.on_epoch_begin(epoch)
-    assert said == [
+    assert printed == [
         "4 of 65 epochs done, about 1:01:00 left",
         "5 of 65 epochs done, about 1:30:00 left",
     ]
@@ -305,12 +305,12 @@ def test_plateau_and_early_end_follow_the_history_across_a_resume(dataset, tmp_p
         {"self_distil": 1.5, "start": "abc"},
     ],
 )
-def test_a_recipe_that_can_not_be_is_told(wrong):
+def test_a_recipe_that_cannot_be_is_reported(wrong):
     with pytest.raises(RunError, match="expected"):
         Recipe(**wrong)
 
 
-def test_what_is_wrong_with_a_recipe_is_said_in_words():
+def test_what_is_wrong_with_a_recipe_is_one_clear_line():
     with pytest.raises(RunError, match=r"^conv_dropout: expected from 0 to below 1, found 1\.5$"):
         Recipe(conv_dropout=1.5)
     with pytest.raises(RunError, match=r"^learning_rate: expected a number above 0, found -1\.0$"):
@@ -460,9 +460,9 @@ def test_command_line_trains_and_evaluates(tmp_path, capsys):
     assert main(["evaluate", "--data", str(data), *files, "--faces", "9"]) == 2
     assert "expected --end-to-end with them" in capsys.readouterr().err
     assert main(["evaluate", "--data", str(data), *files, *results, "--end-to-end", "--faces", "9"]) == 0
-    said = capsys.readouterr().out
-    assert "| PrivateTest clean |" in said
-    assert "| PrivateTest, flip averaged |" in said
+    printed = capsys.readouterr().out
+    assert "| PrivateTest clean |" in printed
+    assert "| PrivateTest, flip averaged |" in printed
     document = json.loads(figures.read_text())
     assert document["sets"]["PrivateTest"]["n"] == 14
     assert document["network"]["epochs"] == 2
@@ -479,10 +479,10 @@ def test_command_line_trains_and_evaluates(tmp_path, capsys):
     better.write_text(json.dumps(document))
     check = ["--check", "--recorded", str(better), "--out", str(tmp_path / "results")]
     assert main(["evaluate", "--data", str(data), *files, *check]) == 2
-    said = capsys.readouterr()
-    assert f"beside {better}: PublicTest " in said.out
-    assert "worse than" in said.err
-    assert "; " not in said.err, "the other sets are as they were"
+    printed = capsys.readouterr()
+    assert f"compared with {better}: PublicTest " in printed.out
+    assert "worse than" in printed.err
+    assert "; " not in printed.err, "the other sets are as they were"
     assert main(["card", str(figures), "--details", "--card", str(card), "--in-place"]) == 0
     assert card.read_text() == filled, "the same figures from JSON"
     assert main(["card", str(figures), str(figures), "--card", str(card), "--in-place"]) == 0

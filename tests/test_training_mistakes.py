@@ -1,4 +1,4 @@
-"""What a user of `python -m training` gets wrong is told in one line, with status 2."""
+"""A mistake of a user of `python -m training` is one line and exit status 2."""
 
 import sys
 from pathlib import Path
@@ -74,9 +74,9 @@ def test_a_shipped_file_is_overwritten_only_in_place(command, shipped):
 def test_missing_packages_are_named(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "training.fit.train", None)
     assert main([]) == 2
-    said = capsys.readouterr().err
-    assert "pip install -r requirements-train.txt installs them" in said
-    assert said.count("\n") == 1
+    printed = capsys.readouterr().err
+    assert "pip install -r requirements-train.txt installs them" in printed
+    assert printed.count("\n") == 1
 
 
 def test_figures_of_other_images_are_not_set_beside_the_recorded_ones(tmp_path, capsys):

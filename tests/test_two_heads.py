@@ -50,7 +50,7 @@ def test_heads_learn_shares_label_and_the_clear_majority():
     assert targets[0, 0, [HAPPY, NEUTRAL]].tolist() == pytest.approx([0.8, 0.2])
     assert targets[:, 1].argmax(axis=1).tolist() == [FEAR] * 3
     assert targets[0, 2].tolist() == np.eye(7)[HAPPY].tolist()
-    assert targets[1, 2].tolist() == pytest.approx([1 / 7] * 7), "contempt counts, and nothing said is right"
+    assert targets[1, 2].tolist() == pytest.approx([1 / 7] * 7), "contempt counts, and every prediction is wrong"
     assert targets[2, 2].tolist() == [0] * 7, "no majority, no count"
 
 
@@ -88,7 +88,7 @@ def test_labels_are_smoothed_and_votes_are_not():
 
 def test_the_accuracy_that_selects_is_the_one_of_the_published_protocol():
     split = voted(SEEN, SEEN, {"contempt": 9}, {"happiness": 5, "neutral": 5}, labels=[FEAR] * 4)
-    predicted = np.concatenate([answers(said, FEAR) for said in (HAPPY, NEUTRAL, HAPPY, HAPPY)])
+    predicted = np.concatenate([answers(label, FEAR) for label in (HAPPY, NEUTRAL, HAPPY, HAPPY)])
     metric = MajorityAccuracy()
     metric.update_state(targets_of(split), predicted)
     assert float(metric.result()) == pytest.approx(1 / 3)
@@ -174,9 +174,9 @@ def files_in(folder):
 def test_finetune_with_votes_exports_one_head_and_keeps_the_other(more, start, tmp_path, capsys):
     assert finetune(tmp_path, start, "--epochs", "1", *more) == 0
     assert finetune(tmp_path, start, "--epochs", "2", *more) == 0, "it goes on"
-    said = capsys.readouterr().out
-    assert "Training: votes for 42 of 42 images, 0 of them ambiguous" in said
-    assert "with the head of people" in said
+    printed = capsys.readouterr().out
+    assert "Training: votes for 42 of 42 images, 0 of them ambiguous" in printed
+    assert "with the head of people" in printed
     history = read_history(tmp_path / "run")
     assert [row["epoch"] for row in history] == [0, 1]
     assert {"val_accuracy", "val_folder_accuracy", "val_share_error"} <= set(history[0])
@@ -203,7 +203,7 @@ def test_the_head_of_the_folders_can_be_exported_instead(start, tmp_path):
         np.testing.assert_allclose(people[1][name].kernel, folders[1][name].kernel, atol=1e-6)
 
 
-def test_a_later_run_goes_on_with_both_heads(start, tmp_path):
+def test_a_later_run_resumes_with_both_heads(start, tmp_path):
     assert finetune(tmp_path, start, "--epochs", "1") == 0
     files = files_in(tmp_path / "run")
     _, before = read_heads(load_network(*files), files[0])
@@ -314,7 +314,7 @@ def test_calibrate_folds_temperature_and_tau_and_can_be_repeated(fitted, tmp_pat
     np.testing.assert_allclose(twice.bias * further, heads["people"].bias, rtol=1e-3, atol=1e-4)
 
 
-def test_calibrate_overwrites_only_when_told_to(fitted, tmp_path, capsys):
+def test_calibrate_overwrites_only_in_place(fitted, tmp_path, capsys):
     with pytest.raises(SystemExit):
         main(words(tmp_path, "calibrate", fitted))
     assert "--export" in capsys.readouterr().err

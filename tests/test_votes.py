@@ -100,7 +100,7 @@ def test_images_held_out_of_training_keep_their_votes(tmp_path):
 
 @pytest.fixture
 def kaggle(tmp_path):
-    """A Kaggle CSV whose second row can not be read, and whose rows are not in the order of the splits."""
+    """A Kaggle CSV whose second row cannot be read, and whose rows are not in the order of the splits."""
     rng = np.random.default_rng(0)
     rows = [(expression, picture(expression, rng), "Training") for expression in EXPRESSIONS]
     rows.insert(1, ("happy", np.zeros((3, 3), int), "Training"))
@@ -147,7 +147,7 @@ HEADER = "split,folder,file,neutral,happiness,surprise,sadness,anger,disgust,fea
         (HEADER + 2 * "Training,sad,a.png,1,1,1,1,1,1,1,1,1,1\n", "found a.png again in row 2"),
         (HEADER + "Training,sad,a.png,1,1,1,1,1,1,1,1,1,1\n", "expected votes for the images of the data set, such as"),
         (HEADER.replace("split,folder,file", "Usage,Image name,x") + "Training,a,b,1,1,1,1,1,1,1,1,1,1\n",
-         "its rows follow a Kaggle CSV"),
+         "expected a Kaggle CSV as data set"),
     ],
 )  # fmt: skip
 def test_a_wrong_table_is_refused_with_what_was_expected(text, message, tmp_path):

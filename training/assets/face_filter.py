@@ -218,7 +218,7 @@ def placed_squares(paths: Sequence[Path], filter_: FaceFilter, rng: np.random.Ge
 
 
 def _square(side: int, scale: float, shift: np.ndarray) -> Square:
-    """Return a square around the centre of a scene 3 * side wide; shift: (x, y) as shares of side."""
+    """Return a square around the center of a scene 3 * side wide; shift: (x, y) as shares of side."""
     left, top = side * (1.5 - scale / 2 + shift)
     return float(left), float(top), side * scale
 

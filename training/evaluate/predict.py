@@ -23,7 +23,7 @@ BATCH = 256
 class Outcome:
     """Counts the rows that were written, and lists the images or rows that could not be read, one line for each."""
 
-    labelled: int = 0
+    labeled: int = 0
     skipped: list[str] = field(default_factory=list)
 
 
@@ -51,10 +51,10 @@ def predict_to_csv(predict: Callable[[np.ndarray], np.ndarray], source: Path, ou
             with unfinished.open("w", newline="", encoding="utf-8") as file:
                 writer = csv.writer(file)
                 writer.writerow([name_of_key, "label", "confidence", *EXPRESSIONS])
-                for row in _labelled(predict, faces):
+                for row in _labeled(predict, faces):
                     writer.writerow(row)
-                    outcome.labelled += 1
-            if not outcome.labelled:
+                    outcome.labeled += 1
+            if not outcome.labeled:
                 first = f"; {len(outcome.skipped)} skipped, first {outcome.skipped[0]}" if outcome.skipped else ""
                 raise DataError(f"{source}: expected images to label, found none that can be read{first}")
             unfinished.replace(out)
@@ -89,7 +89,7 @@ def _faces_in_csv(path: Path, side_px: int, outcome: Outcome) -> Iterator[tuple[
             outcome.skipped.append(f"row {number}: {error}")
 
 
-def _labelled(
+def _labeled(
     predict: Callable[[np.ndarray], np.ndarray], faces: Iterable[tuple[str, np.ndarray]]
 ) -> Iterator[list[str]]:
     iterator = iter(faces)
@@ -112,4 +112,4 @@ def run(options: argparse.Namespace) -> None:
     model, side_px = square_model(options)
     outcome = predict_to_csv(model.predict, options.source, options.out, side_px)
     report_skipped(outcome.skipped)
-    print(f"wrote {options.out} with {outcome.labelled} labels")
+    print(f"wrote {options.out} with {outcome.labeled} labels")
