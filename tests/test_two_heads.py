@@ -220,8 +220,8 @@ def test_each_head_is_distilled_from_its_own_answers(start, tmp_path):
     network, folders = load_network(*start), some_head()
     recipe = Recipe(network="shallow", side_px=32, votes="votes.csv", start="x", self_distil=1.0, epochs=1)
     run = prepare(recipe, dataset, tmp_path / "run", start=network, folders=folders)
-    said = answers_of(network, {"people": head_of(network), "folders": folders}, dataset.train.images)
-    mirrored = answers_of(
+    said = predict_heads(network, {"people": head_of(network), "folders": folders}, dataset.train.images)
+    mirrored = predict_heads(
         network,
         {"people": head_of(network), "folders": folders},
         np.ascontiguousarray(dataset.train.images[:, :, ::-1]),
@@ -255,7 +255,7 @@ def test_other_votes_are_other_data(start, tmp_path, capsys):
     ("more", "message"),
     [
         (["--people-weight", "0", "--folder-weight", "0"], "people_weight, folder_weight: expected one above 0"),
-        (["--people-weight", "-1"], "people_weight: expected 0 or more"),
+        (["--people-weight", "-1"], "--people-weight: expected 0 or more"),
         (["--votes", "nowhere.csv"], "nowhere.csv"),
     ],
 )
@@ -315,8 +315,7 @@ def test_calibrate_folds_temperature_and_tau_and_can_be_repeated(fitted, tmp_pat
 
 
 def test_calibrate_overwrites_only_in_place(fitted, tmp_path, capsys):
-    with pytest.raises(SystemExit):
-        main(words(tmp_path, "calibrate", fitted))
+    assert main(words(tmp_path, "calibrate", fitted)) == 2
     assert "--export" in capsys.readouterr().err
     assert "tau" in json.loads(fitted[0].read_text())
     before = fitted[1].read_bytes()
@@ -329,7 +328,10 @@ def test_calibrate_overwrites_only_in_place(fitted, tmp_path, capsys):
     ("change", "message"),
     [
         (lambda words: [*words, "--tau", "2"], "--tau: expected 0 to 1, found 2"),
-        (lambda words: [word for word in words if "votes" not in word], "expected --votes to calibrate it by"),
+        (
+            lambda words: [word for word in words if "votes" not in word],
+            "expected --votes, as its last layer is the head of people",
+        ),
     ],
 )
 def test_what_calibrate_needs_is_named(change, message, fitted, tmp_path, capsys):

@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import NoReturn
 
 from mien.cnn.loader import import_keras
-from mien.errors import MienError
+from mien.errors import MienError, SettingsError
 
 COMMANDS = {
     "train": "training.fit.train",
@@ -35,11 +35,11 @@ RESUMABLE = ("train", "teach", "finetune", "search")
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser that reports a user's mistake in one line, without the usage."""
+    """An argument parser whose errors are SettingsErrors of one line."""
 
     def error(self, message: str) -> NoReturn:
-        """Exit with status 2."""
-        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+        """Raise the message as a SettingsError, instead of printing it below the usage."""
+        raise SettingsError(f"{message.removeprefix('argument ')}; see {self.prog} --help")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -49,7 +49,7 @@ def main(argv: list[str] | None = None) -> int:
         The exit status: 0, 2 after one line for a user's mistake, 130 when interrupted.
 
     Raises:
-        SystemExit: the options make no sense (status 2), or --help was asked (0).
+        SystemExit: --help was asked.
     """
     try:
         import_keras()  # first, so that its backend starts without its notes
@@ -59,17 +59,19 @@ def main(argv: list[str] | None = None) -> int:
         print(f"{needed}, found no {error.name}; pip install -r requirements-train.txt installs them", file=sys.stderr)
         return 2
 
-    options = parse(sys.argv[1:] if argv is None else argv)
+    command = ""
     try:
-        commands[options.command].run(options)
+        options = parse(sys.argv[1:] if argv is None else argv)
+        command = options.command
+        commands[command].run(options)
     except MienError as error:
         print(f"training: {error}", file=sys.stderr)
         return 2
     except OSError as error:  # a file or folder that the user named
-        print(f"training: {error.filename or options.command}: {error.strerror or error}", file=sys.stderr)
+        print(f"training: {error.filename or command}: {error.strerror or error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        resumes = "; the same command resumes after the last finished epoch" if options.command in RESUMABLE else ""
+        resumes = "; the same command resumes after the last finished epoch" if command in RESUMABLE else ""
         print(f"stopped{resumes}", file=sys.stderr)
         return 130
     return 0
@@ -81,7 +83,7 @@ def load_commands() -> dict[str, ModuleType]:
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
-    """Parse a command and its options; import Keras. Raise SystemExit where they make no sense."""
+    """Parse a command and its options; import Keras. Raise SettingsError where they make no sense."""
     words = list(argv)
     parser = Parser(prog="python -m training", description="Train and measure Mien's networks.")
     if not words or (words[0].startswith("-") and words[0] not in ("-h", "--help")):
