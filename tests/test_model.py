@@ -1,4 +1,4 @@
-"""FacialExpressionModel: seven probabilities in one order for any network, and a clear word where that can not be."""
+"""FacialExpressionModel: seven probabilities in one order for any network, and a clear word where that cannot be."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def own_layers(keras: Any) -> Any:
 def test_the_fast_call_says_what_the_network_says(
     load: Callable[..., FacialExpressionModel], monkeypatch: pytest.MonkeyPatch, build: Any, freezes: bool
 ) -> None:
-    """Also where a graph can not be frozen: then the call is slower."""
+    """Also where a graph cannot be frozen: then the call is slower."""
     tried = []
 
     def freeze(function: Any) -> Any:

@@ -43,7 +43,7 @@ def axe() -> str:
             ["npm", "install", *options], cwd=HERE, capture_output=True, text=True, timeout=scaled(300), check=False
         )
         if done.returncode:
-            pytest.skip(f"npm can not fetch axe-core: {done.stderr.strip()[-200:]}")
+            pytest.skip(f"npm cannot fetch axe-core: {done.stderr.strip()[-200:]}")
     return AXE.read_text(encoding="utf-8")
 
 

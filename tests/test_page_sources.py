@@ -40,7 +40,7 @@ def page(browser, fake_camera, serve):
     def switch():
         wanted = request.get_json()["source"]
         if wanted.startswith("rtsp:"):
-            return {"error": f"{wanted} can not be opened."}, 422
+            return {"error": f"{wanted} cannot be opened."}, 422
         open_now.append(wanted)
         names = {one["source"]: one["name"] for one in SOURCES}
         fake_camera.current = replace(fake_camera.current, name=names.get(wanted, wanted))
@@ -105,7 +105,7 @@ def test_a_source_chosen_while_paused_is_shown(browser, page) -> None:
 def test_a_source_that_can_not_be_opened_says_why_and_the_old_one_goes_on(browser, page) -> None:
     open_menu(browser)
     find(browser, "#url").send_keys("rtsp://nowhere/\n")
-    says(browser, "#source-note", "rtsp://nowhere/ can not be opened")
+    says(browser, "#source-note", "rtsp://nowhere/ cannot be opened")
     appears(browser, "#source-menu")
     shows(browser, "#source-name", "Fake camera")
     changes(browser)

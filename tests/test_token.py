@@ -61,7 +61,7 @@ def test_the_page_that_asks_for_the_token_brings_its_style_along(client) -> None
     allowed = b64encode(sha256(style.encode()).digest()).decode()
     assert f"style-src 'sha256-{allowed}';" in answer.headers["Content-Security-Policy"]
     assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
-    assert "/static/" not in answer.text  # which the visitor can not load
+    assert "/static/" not in answer.text  # which the visitor cannot load
     assert "<style" not in client.get("/nothing", headers=BEARER).text
 
 
