@@ -102,7 +102,7 @@ def test_a_source_chosen_while_paused_is_shown(browser, page) -> None:
     changes(browser)
 
 
-def test_a_source_that_can_not_be_opened_says_why_and_the_old_one_goes_on(browser, page) -> None:
+def test_a_source_that_cannot_be_opened_says_why_and_the_old_one_goes_on(browser, page) -> None:
     open_menu(browser)
     find(browser, "#url").send_keys("rtsp://nowhere/\n")
     says(browser, "#source-note", "rtsp://nowhere/ cannot be opened")
