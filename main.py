@@ -37,6 +37,9 @@ log = logging.getLogger("mien")
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command: `python main.py COMMAND ...`, or `python main.py [options]` to serve the page.
 
+    Args:
+        argv: The words of the command line, by default those of this process.
+
     Returns:
         Exit status: 0, or 2 with one line on standard error where the program cannot run.
     """
@@ -57,10 +60,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def choose_command(argv: Sequence[str]) -> tuple[Callable[[Sequence[str]], None], Sequence[str]]:
-    """Split the command line into the function of its command and the words for it; without a command, `serve`.
+    """Split the command line into a command and its own words.
+
+    Args:
+        argv: The words of the command line.
+
+    Returns:
+        The function of the command, by default `serve`, and the words for it.
 
     Raises:
-        SettingsError: Where the first word is neither a command nor an option.
+        SettingsError: The first word is neither a command nor an option.
     """
     from mien.errors import SettingsError
     from mien.options import did_you_mean
@@ -76,8 +85,11 @@ def choose_command(argv: Sequence[str]) -> tuple[Callable[[Sequence[str]], None]
 def serve(argv: Sequence[str]) -> None:
     """Serve the page until Ctrl-C or SIGTERM, with the settings of the command line and the environment.
 
+    Args:
+        argv: The words of the command line.
+
     Raises:
-        MienError: Where the program cannot run.
+        MienError: The program cannot run.
     """
     from mien.settings import read_settings
 
@@ -94,8 +106,12 @@ COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {"serve": serve}
 def run(settings: Settings, stop: threading.Event) -> None:
     """Build all components, and serve until `stop` is set.
 
+    Args:
+        settings: How the program runs.
+        stop: Set by the signal handlers.
+
     Raises:
-        MienError: Where a component cannot start.
+        MienError: A component cannot start.
     """
     from mien.process import raise_open_file_limit
     from web.security import token_for
@@ -124,7 +140,13 @@ def run(settings: Settings, stop: threading.Event) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Components:
-    """What camera and web app share."""
+    """What camera and web app share.
+
+    Args:
+        catalog: The sources that may be chosen.
+        session: Records sessions.
+        privacy: Covers faces.
+    """
 
     catalog: SourceCatalog
     session: SessionRecorder
@@ -147,15 +169,19 @@ def build_components(settings: Settings) -> Components:
 def check_early(settings: Settings, components: Components) -> int:
     """Refuse what can be refused before the network is loaded, which takes seconds.
 
+    Args:
+        settings: How the program runs.
+        components: What was built of them.
+
     Returns:
         The port to listen on.
 
     Raises:
-        MienError: For the first setting that cannot be used.
+        MienError: The first setting that cannot be used.
     """
     from mien.recording.video import VideoWriter
     from mien.sources import source_kind, source_name
-    from web.server import choose_port
+    from web.free_port import choose_port
 
     port = choose_port(settings.host, settings.port)
     source_name(settings.source)
@@ -172,7 +198,7 @@ def build_pipeline(settings: Settings) -> Pipeline:
     """Load detector and network.
 
     Raises:
-        DetectorError, ModelError: Where one is missing or broken.
+        DetectorError, ModelError: One is missing or broken, or `--rare` is given for a network without base rates.
     """
     from mien.analysis.pipeline import Pipeline
     from mien.detectors import create_detector
@@ -195,7 +221,14 @@ def build_pipeline(settings: Settings) -> Pipeline:
 
 
 def build_camera(settings: Settings, components: Components, pipeline: Pipeline, stop: threading.Event) -> VideoCamera:
-    """Build the camera, which opens its source when it is started."""
+    """Build the camera, which opens its source when it is started.
+
+    Args:
+        settings: How the program runs.
+        components: What the camera shares with the web app.
+        pipeline: Analyses the frames.
+        stop: Once it is set, the camera no longer waits for its source.
+    """
     from camera import VideoCamera
     from mien.sources import source_kind
     from mien.sources.webcam import request_camera_access
@@ -226,7 +259,15 @@ def build_camera(settings: Settings, components: Components, pipeline: Pipeline,
 def build_app(
     settings: Settings, components: Components, pipeline: Pipeline, camera: VideoCamera, token: str | None
 ) -> Flask:
-    """Build the web app around the camera."""
+    """Build the web app around the camera.
+
+    Args:
+        settings: How the program runs.
+        components: What the web app shares with the camera.
+        pipeline: Analyses uploaded images.
+        camera: The source of the live pictures.
+        token: Secret required with every request, or None.
+    """
     from mien.analysis.face_stream import FaceStream
     from mien.analysis.uploads import UploadSessions, analyze_image
     from mien.cnn.gradcam import Explainer

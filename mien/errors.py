@@ -1,4 +1,4 @@
-"""Every error that Mien raises on purpose.
+"""Every error that the program raises on purpose; `training` adds DataError and RunError, below MienError.
 
 MienError
 ├── SettingsError
@@ -9,6 +9,7 @@ MienError
 │   └── ImageTooLargeError
 ├── RecordingError
 ├── BusyError
+├── ServerError
 └── SourceError
     ├── SourceMissingError
     ├── SourceForbiddenError
@@ -68,6 +69,10 @@ class BusyError(MienError):
     def __init__(self, message: str, retry_in_s: float = 1.0) -> None:
         super().__init__(message)
         self.retry_in_s = retry_in_s
+
+
+class ServerError(MienError):
+    """The web server cannot listen on the given host and port."""
 
 
 class SourceError(MienError):

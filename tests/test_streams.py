@@ -10,16 +10,19 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+import web.free_port
 import web.server
+from mien.errors import ServerError
 from mien.stream.latest import Latest
 from mien.stream.publisher import Lazy
 from mien.types import Snapshot
 from tests.patience import PATIENCE_S, scaled, wait_for
 from tests.web_fakes import free_port
 from web import create_app
+from web.free_port import AIRPLAY, DEFAULT_PORT, PORTS_TRIED, choose_port
 from web.limits import Slots, pause_s
 from web.schemas import Saving
-from web.server import AIRPLAY, DEFAULT_PORT, PORTS_TRIED, Server, ServerError, choose_port
+from web.server import Server
 from web.streams import BOUNDARY, parts, plain
 
 LARGE = 150_000  # bytes; a few of these fill the buffers between server and viewer
@@ -367,7 +370,7 @@ def test_a_port_that_is_bound_but_silent_is_taken_too(fake_camera) -> None:
 
 
 def test_port_5000_names_the_usual_suspect(fake_camera, monkeypatch) -> None:
-    monkeypatch.setattr(web.server, "_answers", lambda host, port: True)
+    monkeypatch.setattr(web.free_port, "_answers", lambda host, port: True)
     with pytest.raises(ServerError, match="AirPlay"):
         Server(create_app(fake_camera), port=5000).start()
 
@@ -376,7 +379,7 @@ def test_without_a_port_the_next_free_one_is_used_and_said(monkeypatch, caplog) 
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         taken = other.getsockname()[1]
-        monkeypatch.setattr(web.server, "DEFAULT_PORT", taken)
+        monkeypatch.setattr(web.free_port, "DEFAULT_PORT", taken)
         with caplog.at_level("INFO"):
             port = choose_port("127.0.0.1", None)
     assert taken < port < taken + PORTS_TRIED
@@ -384,13 +387,13 @@ def test_without_a_port_the_next_free_one_is_used_and_said(monkeypatch, caplog) 
 
 
 def test_without_a_port_5000_is_used_where_it_is_free(monkeypatch, caplog) -> None:
-    monkeypatch.setattr(web.server, "_is_free", lambda host, port: True)
+    monkeypatch.setattr(web.free_port, "_is_free", lambda host, port: True)
     assert choose_port("127.0.0.1", None) == DEFAULT_PORT
     assert not caplog.messages
 
 
 def test_where_all_ports_that_are_tried_are_taken_a_choice_is_asked_for(monkeypatch) -> None:
-    monkeypatch.setattr(web.server, "_answers", lambda host, port: True)
+    monkeypatch.setattr(web.free_port, "_answers", lambda host, port: True)
     with pytest.raises(ServerError, match="ports 5000 to 5019 are in use by other programs: choose one with --port"):
         choose_port("127.0.0.1", None)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import logging
-import os
 import socket
 import threading
 import time
@@ -21,8 +20,8 @@ from cheroot.makefile import StreamReader, StreamWriter
 from cheroot.server import HTTPConnection, HTTPRequest
 from flask import Flask
 
-from mien.errors import MienError
-from web.security import is_loopback
+from mien.errors import ServerError
+from web.free_port import DEFAULT_PORT, check_port, is_local, taken_message
 
 log = logging.getLogger(__name__)
 
@@ -43,18 +42,10 @@ byte now and then would never time out, and would occupy a worker and a slot of 
 MAX_HEADER_BYTES = 64 * 1024
 """Of request line and headers together; they are received before the token can be checked."""
 
-DEFAULT_PORT = 5000
-PORTS_TRIED = 20
-AIRPLAY = " (on macOS often by AirPlay Receiver)"
-
 STOP_S = 2
 
 DRAIN_BYTES = 128 * 1024 * 1024
 """This much of an unread body is still received: a client that is busy sending would not see why it is refused."""
-
-
-class ServerError(MienError):
-    """The web server cannot listen on the given host and port."""
 
 
 class _Receiver(socket.SocketIO):
@@ -174,8 +165,8 @@ class Server:
     """Serves one app from its own threads between `start` and `stop`, or as a context manager.
 
     Args:
-        app: the app; its MAX_STREAMS sets the number of workers.
-        host: the address to listen on.
+        app: The app; its MAX_STREAMS sets the number of workers.
+        host: The address to listen on.
         port: 0 takes a free one.
 
     Example:
@@ -191,14 +182,14 @@ class Server:
     @property
     def url(self) -> str:
         """The address of the page for a browser on this computer."""
-        host = "localhost" if _is_local(self.host) else f"[{self.host}]" if ":" in self.host else self.host
+        host = "localhost" if is_local(self.host) else f"[{self.host}]" if ":" in self.host else self.host
         return f"http://{host}:{self.port}"
 
     def start(self) -> None:
         """Bind and serve in the background.
 
         Raises:
-            ServerError: the port is in use, or the host is not an address of this computer.
+            ServerError: The port is in use, or the host is not an address of this computer.
         """
         check_port(self.host, self.port)
         bound: Future[None] = Future()
@@ -244,68 +235,7 @@ class Server:
 
     def _explain(self, error: OSError) -> str:
         if error.errno == errno.EADDRINUSE:
-            return _taken(self.port)
+            return taken_message(self.port)
         if error.errno in {errno.EACCES, errno.EPERM}:
             return f"no permission to use port {self.port}: choose one above 1023 with --port"
         return f"cannot listen on {self.host}, port {self.port}: {error.strerror or error}"
-
-
-def check_port(host: str, port: int) -> None:
-    """Raise ServerError if another program on this computer already answers on this port; 0 stands for any free one.
-
-    macOS lets a program bind 127.0.0.1 while another holds all addresses; "localhost" then reaches the other one.
-    """
-    if port and _is_local(host) and _answers("localhost", port):
-        raise ServerError(_taken(port))
-
-
-def choose_port(host: str, port: int | None) -> int:
-    """The port to listen on: the given one, or, for None, the first free one from DEFAULT_PORT on, which is logged.
-
-    Raises:
-        ServerError: Where the given port is taken, or PORTS_TRIED in a row are.
-    """
-    if port is not None:
-        check_port(host, port)
-        return port
-    for candidate in range(DEFAULT_PORT, DEFAULT_PORT + PORTS_TRIED):
-        if _is_free(host, candidate):
-            if candidate != DEFAULT_PORT:
-                log.info("port %d is in use by another program%s: using %d", DEFAULT_PORT, AIRPLAY, candidate)
-            return candidate
-    raise ServerError(
-        f"ports {DEFAULT_PORT} to {DEFAULT_PORT + PORTS_TRIED - 1} are in use by other programs: choose one with --port"
-    )
-
-
-def _is_free(host: str, port: int) -> bool:
-    """Whether the server can listen there; true too where it cannot for another reason, which it then explains."""
-    if _is_local(host) and _answers("localhost", port):
-        return False
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        if os.name != "nt":  # as Cheroot does: a port whose last connections are closing is free
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            return error.errno != errno.EADDRINUSE
-    return True
-
-
-def _is_local(host: str) -> bool:
-    return is_loopback(host) or host in {"0.0.0.0", "::"}
-
-
-def _taken(port: int) -> str:
-    airplay = AIRPLAY if port == DEFAULT_PORT else ""
-    return f"port {port} is already in use by another program{airplay}: choose another with --port"
-
-
-def _answers(host: str, port: int) -> bool:
-    """Whether some program already accepts connections there."""
-    try:
-        socket.create_connection((host, port), timeout=0.3).close()
-    except OSError:
-        return False
-    return True
