@@ -49,17 +49,17 @@ class VideoCamera:
 
     `snapshots` has the newest annotated picture with its analysis, or a placeholder that states the problem.
 
-        with VideoCamera(0) as camera:
+        with VideoCamera("0") as camera:
             jpeg = camera.get_frame()
             print(camera.status().fps)
 
     Args:
         source: `auto`, `demo`, a webcam index, a file or an address, as `mien.sources.open_source` takes it.
         pipeline: Analyses frames; by default `default_pipeline()`, loaded by `start`.
-        options: What it shows and keeps.
+        options: What it requests from the source, shows and saves.
         timeouts: How long it waits for a source.
         services: The functions it calls; tests replace what needs hardware or time.
-        changes: Fields of `options` by name: VideoCamera("clip.mp4", loop=False, jpeg_quality=90).
+        **changes: Fields of `options` by name: VideoCamera("clip.mp4", loop=False, jpeg_quality=90).
     """
 
     def __init__(
@@ -153,7 +153,7 @@ class VideoCamera:
     def get_frame(self) -> bytes:
         """The next annotated frame as JPEG; starts the camera if necessary.
 
-        Each thread gets every frame once, and the same one again if there is no new one within 1 s.
+        A thread never gets a frame twice, unless there is no new one within 1 s; a slow one skips frames.
 
         Raises:
             SourceError: The camera is stopped.

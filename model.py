@@ -45,6 +45,7 @@ class FacialExpressionModel:
         model.predict(faces)         # probabilities, (n, 7), for faces (n, 48, 48)
 
     Attributes:
+        adjustment: How often rare expressions are expected; None where model.json stores no base rates.
         input_size_px: (height, width) of the faces, as stored in model.json.
         network: The Keras network; its input is what `as_input` returns.
         output_order: For each of EXPRESSIONS, the index of its output in the network.
@@ -152,7 +153,14 @@ class FacialExpressionModel:
         return self.EMOTIONS_LIST[int(np.argmax(probabilities))]
 
     def as_input(self, faces: np.ndarray) -> np.ndarray:
-        """Convert gray faces (n, height, width), 0..255, to the network's input: float32 (n, height, width, c)."""
+        """Convert gray faces to the network's input.
+
+        Args:
+            faces: uint8 or float 0..255, (n, height, width).
+
+        Returns:
+            float32 (n, height, width, channels), divided by `input_scale`.
+        """
         pixels = np.asarray(faces, np.float32)[..., np.newaxis] / self._input_scale
         return np.repeat(pixels, self._channels, axis=-1)
 

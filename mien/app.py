@@ -1,6 +1,6 @@
-"""The program's top-level files (main.py, camera.py, model.py, the page, the network): where they are, and the command.
+"""Where the program's top-level files are (main.py, camera.py, model.py, page, network), and the command `mien`.
 
-In a checkout they stand beside this package; an installed package carries them in mien/_app.
+In a checkout they are beside this package; an installed package has them in mien/_app.
 """
 
 from __future__ import annotations

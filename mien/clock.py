@@ -23,6 +23,6 @@ class Clock:
         return time.time()
 
     def sleep(self, seconds: float) -> None:
-        """Wait; zero or less returns at once."""
+        """Wait for so many seconds; zero or less returns at once."""
         if seconds > 0:
             time.sleep(seconds)

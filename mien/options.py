@@ -1,12 +1,13 @@
 """Options declared once, as fields of a dataclass: command line, variables, checks and documentation come from there.
 
-@dataclass(frozen=True)
-class Settings:
-    port: int = option(5000, whole_number(1, 65535), "port to listen on", group="web server")
+Example:
+    @dataclass(frozen=True)
+    class Settings:
+        port: int = option(5000, whole_number(1, 65535), "port to listen on", group="web server")
 
-parser = Parser(prog="python main.py")
-parser.add_options(Settings)
-Settings(**parser.read(["--port", "7000"], {"MIEN_PORT": "6000"}))  # port 7000
+    parser = Parser(prog="python main.py")
+    parser.add_options(Settings)
+    Settings(**parser.read(["--port", "7000"], {"MIEN_PORT": "6000"}))  # port 7000
 """
 
 from __future__ import annotations
@@ -44,7 +45,11 @@ class Kind:
     secret: bool = False
 
     def read(self, text: str, name: str) -> Any:
-        """Convert the text of the option or variable `name`.
+        """Convert the text of an option or variable.
+
+        Args:
+            text: The text; white space around it is ignored.
+            name: The option or variable, such as "--port", for messages.
 
         Raises:
             SettingsError: Naming `name`, what was expected and what was found.
@@ -93,7 +98,15 @@ class Option:
 
 
 def option(default: Any, kind: Kind, help: str, *, group: str, shown_default: str | None = None) -> Any:
-    """Declare a field of a dataclass as an option; the arguments are those of `Option`."""
+    """Declare a field of a dataclass as an option.
+
+    Args:
+        default: Value of the field where neither command line nor environment names one.
+        kind: Accepted values.
+        help: Meaning, in one sentence without a full stop.
+        group: Heading it stands under in --help and in the documentation.
+        shown_default: The default in words; by default the value as text.
+    """
     if shown_default is None:
         shown_default = "none" if default is None else kind.show(default)
     metadata = {"kind": kind, "help": help, "group": group, "shown_default": shown_default}
@@ -106,7 +119,10 @@ def options_of(settings: type) -> list[Option]:
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are SettingsErrors of one line, and which reads variables as well."""
+    """An argument parser whose errors are SettingsErrors of one line, and which reads variables as well.
+
+    The example at the top of this module shows its use.
+    """
 
     def __init__(self, **options: Any) -> None:
         super().__init__(argument_default=argparse.SUPPRESS, **options)
@@ -126,7 +142,14 @@ class Parser(argparse.ArgumentParser):
                 groups[each.group].add_argument(each.flag, metavar=each.kind.metavar, help=text)
 
     def read(self, argv: Sequence[str], environ: Mapping[str, str]) -> dict[str, Any]:
-        """Values by field, of all options that are given; the command line has precedence.
+        """Read the options that are given; the command line has precedence.
+
+        Args:
+            argv: The words of the command line, without the program's name.
+            environ: The environment variables by name.
+
+        Returns:
+            Values by field.
 
         Raises:
             SettingsError: For a value that is not accepted, or an option or MIEN_* variable that does not exist.
@@ -171,13 +194,28 @@ class Parser(argparse.ArgumentParser):
 
 
 def did_you_mean(word: str, known: Collection[str], prefix: str = "") -> str:
-    """Name the most similar of the known words, as "; did you mean PREFIX+NAME?"; empty where none is similar."""
+    """Suggest the most similar of the known words.
+
+    Args:
+        word: The word found.
+        known: The words that are accepted.
+        prefix: Is put before the suggested word.
+
+    Returns:
+        "; did you mean WORD?", to be appended to a message; empty where none is similar.
+    """
     nearest = difflib.get_close_matches(word, known, n=1)
     return f"; did you mean {prefix}{nearest[0]}?" if nearest else ""
 
 
 def whole_number(low: int, high: int, metavar: str = "N") -> Kind:
-    """Integers from `low` to `high`, not negative."""
+    """Accept integers within a range.
+
+    Args:
+        low: Smallest accepted value, not negative.
+        high: Largest accepted value.
+        metavar: Placeholder for the value in --help.
+    """
 
     def parse(text: str) -> int:
         if not re.fullmatch(r"[0-9]{1,9}", text) or not low <= int(text) <= high:
@@ -188,7 +226,13 @@ def whole_number(low: int, high: int, metavar: str = "N") -> Kind:
 
 
 def number(low: float, high: float, metavar: str = "X") -> Kind:
-    """Real numbers from `low` to `high`."""
+    """Accept real numbers within a range.
+
+    Args:
+        low: Smallest accepted value.
+        high: Largest accepted value.
+        metavar: Placeholder for the value in --help.
+    """
 
     def parse(text: str) -> float:
         if not low <= float(text) <= high:  # "nan" fails too
@@ -212,12 +256,22 @@ def one_of(*values: Any) -> Kind:
 
 
 def text(metavar: str, expected: str = "some text") -> Kind:
-    """Any text but white space."""
+    """Accept any text that is not empty or only white space.
+
+    Args:
+        metavar: Placeholder for the value in --help.
+        expected: The accepted values in words.
+    """
     return Kind(expected, metavar, _not_empty)
 
 
 def path(metavar: str = "FILE", expected: str = "a path") -> Kind:
-    """A file or folder, which need not exist; "~" is the user's home folder."""
+    """Accept the path of a file or folder, which need not exist; "~" is the user's home folder.
+
+    Args:
+        metavar: Placeholder for the value in --help.
+        expected: The accepted values in words.
+    """
     return Kind(expected, metavar, lambda text: Path(_not_empty(text)).expanduser())
 
 

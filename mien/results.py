@@ -56,7 +56,14 @@ class Result:
 
     @classmethod
     def of(cls, analysis: Analysis, *, input: str | None, frame: int = 0, time_s: float = 0.0) -> Result:
-        """Wrap an analysis; faces that detection missed in this very frame are left out."""
+        """Wrap an analysis; faces that the last detection missed are left out.
+
+        Args:
+            analysis: What was found in the picture.
+            input: The file's name as it was given; None for pixels or bytes.
+            frame: Index of the frame in its file, counted from 0.
+            time_s: Time of the frame in its file, in seconds.
+        """
         seen = tuple(face for face in analysis.faces if not face.missed)
         return cls(input, frame, time_s, analysis.width, analysis.height, seen)
 

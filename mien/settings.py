@@ -66,7 +66,12 @@ DETECTOR = one_of("haar", "dlib", "mtcnn", "yunet", "auto")  # a test compares i
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How the program runs; `read_settings` reads and checks it."""
+    """How the program runs; `read_settings` reads and checks it.
+
+    Example:
+        settings = read_settings(["--source", "demo"], os.environ)
+        print(settings.source, settings.port)
+    """
 
     source: str = _video(
         "auto",
@@ -152,6 +157,10 @@ def read_settings(argv: Sequence[str], environ: Mapping[str, str]) -> Settings:
     """Read the settings from the words of the command line and the environment.
 
     --help and --version print and exit with status 0.
+
+    Args:
+        argv: The words of the command line, without the program's name.
+        environ: The environment variables by name.
 
     Raises:
         SettingsError: One line with the option or variable, what was expected and what was found.

@@ -54,7 +54,11 @@ class InMemoryRequest(Request):
 
 
 def blueprint(options: AppOptions) -> Blueprint:
-    """Route for images; 404 without `analyze`, or with a key but without `follow`."""
+    """Route for images.
+
+    Args:
+        options: Its `analyze` and `follow` do the work, with and without a key; None answers 404.
+    """
     routes = Blueprint("analyze", __name__)
     slots = Slots(options.max_analyses)
 

@@ -17,11 +17,11 @@ def create_app(camera: Camera, options: AppOptions | None = None) -> Flask:
     """Build the web app of one camera.
 
     Args:
-        camera: the source of the live pictures.
-        options: what the app offers and who may use it.
+        camera: The source of the live pictures.
+        options: What the app offers and who may use it.
 
     Raises:
-        ValueError: the token is too short, or missing although the network can reach the host.
+        ValueError: The token is too short, or missing although the network can reach the host.
 
     Example:
         app = create_app(camera, AppOptions(unsure=0.6))

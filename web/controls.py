@@ -1,4 +1,4 @@
-"""What acts on the program and so on all viewers: the choice of the source, recording a session, and privacy mode."""
+"""What affects the program and so all viewers: the choice of the source, recording a session, and privacy mode."""
 
 from __future__ import annotations
 
@@ -16,7 +16,13 @@ RETRY_AFTER_S = 2
 
 
 def blueprint(camera: Camera, options: AppOptions, state: StateReader) -> Blueprint:
-    """Routes of recording, privacy mode and rare expressions; 404 if the program has none."""
+    """Routes of recording, privacy mode and rare expressions.
+
+    Args:
+        camera: Publishes the newest frame again after privacy mode was switched.
+        options: Its `session`, `privacy` and `adjustment` are controlled; None answers 404.
+        state: Describes what is in force.
+    """
     routes = Blueprint("controls", __name__)
     session, privacy = options.session, options.privacy
 
@@ -87,7 +93,12 @@ def blueprint(camera: Camera, options: AppOptions, state: StateReader) -> Bluepr
 
 
 def sources_blueprint(camera: Camera, choices: Choices | None) -> Blueprint:
-    """Routes of the sources; 404 if none may be chosen."""
+    """Routes of the sources.
+
+    Args:
+        camera: Opens the chosen source.
+        choices: The sources that may be chosen; None answers 404.
+    """
     routes = Blueprint("sources", __name__)
     slots = Slots(1)  # opening a source may take seconds: concurrent requests are refused, not queued
 

@@ -36,7 +36,11 @@ POLICY = "Content-Security-Policy"
 
 
 def answer(error: HTTPException) -> Response:
-    """Answer an HTTP error with JSON below /api/, else with a small HTML page."""
+    """Answer an HTTP error with JSON below /api/, else with a small HTML page.
+
+    Args:
+        error: The error; its description becomes the text.
+    """
     code = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
     text = error.description or HTTPStatus(code).description
     response: Response

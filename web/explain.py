@@ -35,8 +35,8 @@ class Throttle:
     An early request waits until the next answer may be started: at most half a second, plus the computation.
 
     Args:
-        now: clock in seconds.
-        sleep: waits for so many seconds.
+        now: Clock in seconds.
+        sleep: Waits for so many seconds.
 
     Example:
         throttle = Throttle()
@@ -52,7 +52,11 @@ class Throttle:
         self._answer: Any = None
 
     def __call__(self, compute: Callable[[], Any]) -> Any:
-        """An answer whose computation started after this call; an exception of `compute` reaches one caller only."""
+        """An answer whose computation started after this call.
+
+        Args:
+            compute: Computes it; an exception reaches one caller only.
+        """
         seen = self._started
         with self._lock:
             if self._started > seen and self._answer is not None:
@@ -75,7 +79,14 @@ def blueprint(
     is_private: Callable[[], bool] = lambda: False,
     throttle: Throttle | None = None,
 ) -> Blueprint:
-    """Route of the explanation; `is_private` tells whether faces are pixelated, so that none may be explained."""
+    """Route of the explanation.
+
+    Args:
+        camera: Has the newest snapshot.
+        explain: Computes the heat maps; None answers 503.
+        is_private: Returns whether faces are pixelated, so that none may be explained.
+        throttle: Limits how often heat maps are computed.
+    """
     routes = Blueprint("explain", __name__)
     slots = Slots(MAX_WAITING)
     throttled = throttle or Throttle()
@@ -142,5 +153,5 @@ def _describe(snapshot: Snapshot, explain: Explain) -> schemas.Explanation:
 
 
 def _refusal(reason: str, *, retry: bool = True) -> ServiceUnavailable:
-    """The answer 503; `retry` tells whether another request may succeed."""
+    """The answer 503; with `retry` another request may succeed."""
     return ServiceUnavailable(f"There is no explanation: {reason}.", retry_after=RETRY_AFTER_S if retry else None)

@@ -16,8 +16,11 @@ processor time for the analysis."""
 class Slots:
     """A limited number of concurrent uses, each with an optional name; thread-safe.
 
+    Args:
+        limit: Number of slots.
+
     Raises:
-        ValueError: the limit is below 1.
+        ValueError: The limit is below 1.
 
     Example:
         slots = Slots(2)
@@ -48,7 +51,14 @@ class Slots:
             return name in self._names
 
     def acquire(self, name: str = "") -> bool:
-        """Take a slot; False if none is free."""
+        """Take a slot.
+
+        Args:
+            name: Name under which it is taken; several slots may have the same.
+
+        Returns:
+            False if none is free.
+        """
         with self._lock:
             if self.full:
                 return False
@@ -62,12 +72,20 @@ class Slots:
 
 
 def pause_s(viewers: int) -> float:
-    """Minimum time between two pictures of one stream, for so many viewers; 0 for up to 100."""
+    """Minimum time between two pictures of one stream, in seconds.
+
+    Args:
+        viewers: Number of open picture streams; up to 100 need no pause.
+    """
     return viewers / PARTS_PER_S if viewers > PARTS_PER_S / 30 else 0.0
 
 
 def refusal(text: str) -> Response:
-    """The answer 503 to a stream without a slot: JSON below /api/, else a line of text."""
+    """The answer 503 to a stream without a slot: JSON below /api/, else a line of text.
+
+    Args:
+        text: What was expected and what was found.
+    """
     response = jsonify(error=text) if request.path.startswith("/api/") else Response(f"{text}\n", mimetype="text/plain")
     response.status_code = 503
     response.headers["Retry-After"] = str(RETRY_AFTER_S)

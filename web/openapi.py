@@ -55,10 +55,10 @@ class Answer:
     """One answer of a route.
 
     Args:
-        status: the HTTP status.
-        description: when it is given, or what it holds.
-        content: the model of a JSON answer, a union of models, or the media type of any other answer.
-        retry: whether it has the header Retry-After.
+        status: The HTTP status.
+        description: When it is given, or what it holds.
+        content: The model of a JSON answer, a union of models, or the media type of any other answer.
+        retry: Whether it has the header Retry-After.
     """
 
     status: int
@@ -81,11 +81,11 @@ class Operation:
     """What is declared of a route.
 
     Args:
-        summary: what the route is for.
-        answers: every answer but those that `all_answers` adds.
-        parameters: of the query and of headers, as OpenAPI parameter objects.
-        body: the model of a JSON body.
-        other_body: a body that is no JSON, as an OpenAPI request body object.
+        summary: What the route is for.
+        answers: Every answer but those that `all_answers` adds.
+        parameters: Of the query and of headers, as OpenAPI parameter objects.
+        body: The model of a JSON body.
+        other_body: A body that is no JSON, as an OpenAPI request body object.
     """
 
     summary: str
@@ -95,7 +95,11 @@ class Operation:
     other_body: Json | None = None
 
     def all_answers(self, path: str) -> list[Answer]:
-        """The declared answers, and those of every route of its kind."""
+        """The declared answers, and those of every route of its kind.
+
+        Args:
+            path: The route's path; errors below /api/ are JSON, others HTML.
+        """
         refusal = Error if path.startswith("/api/") else HTML
         answers = [
             *self.answers,
@@ -109,7 +113,11 @@ class Operation:
         return answers
 
     def describe(self, path: str) -> Json:
-        """The route as an OpenAPI operation object."""
+        """The route as an OpenAPI operation object.
+
+        Args:
+            path: The route's path.
+        """
         body = self.other_body
         if self.body:
             body = {"required": True, "content": {"application/json": {"schema": _reference(self.body)}}}
@@ -130,8 +138,8 @@ def endpoint(summary: str, *answers: Answer, **more: Any) -> Callable[[Callable[
     """Declare the operation of a view, which then gets its JSON body as a model and may return one.
 
     Args:
-        summary: what the route is for.
-        answers: see Operation.
+        summary: What the route is for.
+        answers: See Operation.
         more: `parameters`, `body` and `other_body` of Operation.
 
     Returns:
@@ -155,7 +163,14 @@ def endpoint(summary: str, *answers: Answer, **more: Any) -> Callable[[Callable[
 
 
 def read_json(model: type[BodyModel]) -> BodyModel:
-    """The JSON body of the request; answers 400, 413 or 415 where it is not what the model declares."""
+    """The JSON body of the request.
+
+    Args:
+        model: What the body must match.
+
+    Raises:
+        HTTPException: 400, 413 or 415 where it does not.
+    """
     request.max_content_length = MAX_JSON_BYTES
     expected = f"Expected JSON such as {json.dumps(model.EXAMPLE)}"
     if not request.is_json:
@@ -170,8 +185,14 @@ def read_json(model: type[BodyModel]) -> BodyModel:
 def document(app: Flask) -> Json:
     """The description of all routes of an app.
 
+    Args:
+        app: The app; each of its views must be declared with `endpoint`.
+
+    Returns:
+        An OpenAPI 3.1 document.
+
     Raises:
-        AttributeError: a route has no declared operation.
+        AttributeError: A route has no declared operation.
     """
     paths: Json = {}
     models: set[type[Record]] = set()

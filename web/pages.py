@@ -22,7 +22,12 @@ The classic script is no module: it runs before them."""
 
 
 def blueprint(camera: Camera, options: AppOptions) -> Blueprint:
-    """Routes of the pages."""
+    """Routes of the pages.
+
+    Args:
+        camera: Opened again if idle when the live page is requested.
+        options: Names of network and detector, and the initial threshold, for the page.
+    """
     routes = Blueprint("pages", __name__)
 
     @routes.get("/")
@@ -56,8 +61,11 @@ def render_card(path: Path) -> Markup:
     """A Markdown file of this program as HTML, its headings one level lower.
 
     Links and pictures become text: they name files of the source code, which is not served.
+
+    Args:
+        path: The file; rendered once while the program runs.
     """
-    from markdown_it import MarkdownIt  # takes 30 ms, and few visitors read the card
+    from markdown_it import MarkdownIt  # takes 30 ms, and few viewers read the card
 
     markdown = MarkdownIt("commonmark").enable("table")
     rules = dict.fromkeys(("link_open", "link_close"), lambda *_: "")

@@ -38,7 +38,14 @@ class Camera(Protocol):
         """Request frames: open an idle source, and postpone its next release."""
 
     def switch(self, source: str) -> SourceStatus:
-        """Open another source, for all viewers. Raises SourceError if it cannot be opened."""
+        """Open another source, for all viewers.
+
+        Args:
+            source: What to open, as `Choices.spec_of` returns it.
+
+        Raises:
+            SourceError: It cannot be opened.
+        """
 
     def show_again(self) -> None:
         """Publish the newest picture again, after privacy mode was switched."""
@@ -48,16 +55,36 @@ class Choices(Protocol):
     """The sources that may be chosen."""
 
     def cameras(self, in_use: str | None = None) -> dict[str, str]:
-        """Names of the demo and of each webcam, by the source to choose."""
+        """Names of the demo and of each webcam, by the source to choose.
+
+        Args:
+            in_use: The source that is open, which is listed without being opened again.
+        """
 
     def files(self) -> list[str] | None:
         """Names of files; None if no files may be chosen."""
 
     def current(self, in_use: str | None) -> str | None:
-        """The one that is open."""
+        """The choice that is open.
+
+        Args:
+            in_use: The source that is open; None while idle.
+
+        Returns:
+            None if it is not in the lists.
+        """
 
     def spec_of(self, source: str, in_use: str | None = None) -> str:
-        """What to open for a choice. Raises SourceForbiddenError or another SourceError."""
+        """What to open for a choice.
+
+        Args:
+            source: The choice: "demo", the number of a webcam, a URL, or the name of a file.
+            in_use: The source that is open.
+
+        Raises:
+            SourceForbiddenError: It may not be chosen.
+            SourceError: There is no such source.
+        """
 
 
 class Session(Protocol):
@@ -111,22 +138,22 @@ class AppOptions:
     """What a web app offers and who may use it.
 
     Args:
-        analyze: for /api/analyze; None answers 404, as with all functions and protocols that follow.
-        follow: for /api/analyze?track=KEY.
-        to_png: for /api/snapshot.png; None answers 503.
-        explain: for /api/explain; None answers 503.
-        choices: for /api/sources and /api/source.
-        session: for /api/record and /api/session.csv.
-        privacy: for /api/privacy.
-        adjustment: for /api/rare.
-        model_name: displayed on the page.
-        detector_name: displayed on the page, and part of the state.
-        unsure: initial confidence threshold of the page, 0 to 1, below which a label counts as unsure.
-        max_streams: concurrent picture streams; more are answered with 503.
-        max_analyses: concurrent requests for analysis; more are answered with 429.
-        host: the address the server listens on; requests for a host name that cannot refer to it are refused.
-        token: secret required with every request; mandatory unless `host` is a loopback address.
-        names: additional accepted host names.
+        analyze: For /api/analyze; None answers 404, as with all functions and protocols that follow.
+        follow: For /api/analyze?track=KEY.
+        to_png: For /api/snapshot.png; None answers 503.
+        explain: For /api/explain; None answers 503.
+        choices: For /api/sources and /api/source.
+        session: For /api/record and /api/session.csv.
+        privacy: For /api/privacy.
+        adjustment: For /api/rare.
+        model_name: Displayed on the page.
+        detector_name: Displayed on the page, and part of the state.
+        unsure: Initial confidence threshold of the page, 0 to 1, below which a label counts as unsure.
+        max_streams: Concurrent picture streams; more are answered with 503.
+        max_analyses: Concurrent requests for analysis; more are answered with 429.
+        host: The address the server listens on; requests for a host name that cannot refer to it are refused.
+        token: Secret required with every request; mandatory unless `host` is a loopback address.
+        names: Additional accepted host names.
     """
 
     analyze: Analyze | None = None

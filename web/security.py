@@ -35,7 +35,11 @@ NO_TOKEN = "Open the address that Mien printed when it started, or send its toke
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address can be reached from this computer only."""
+    """Whether an address can be reached from this computer only.
+
+    Args:
+        host: An IP address, with or without brackets, or a host name.
+    """
     try:
         return ip_address(host.strip("[]")).is_loopback
     except ValueError:  # a name
@@ -43,7 +47,15 @@ def is_loopback(host: str) -> bool:
 
 
 def token_for(host: str, token: str | None) -> str | None:
-    """The token to require: the given one, a random one if the network can reach `host`, None on loopback."""
+    """The token to require.
+
+    Args:
+        host: The address the server listens on.
+        token: The token the user has set, or None.
+
+    Returns:
+        The given one; without one, a random one if the network can reach `host`, else None.
+    """
     if token is None and not is_loopback(host):
         return secrets.token_urlsafe(24)
     return token
@@ -55,9 +67,9 @@ def is_known_name(requested: str, host: str, names: Collection[str] = ()) -> boo
     Another site can point its own name at our address (DNS rebinding), but not change what an address refers to.
 
     Args:
-        requested: the host name of the request.
-        host: the address the server listens on.
-        names: additional accepted host names.
+        requested: The host name of the request.
+        host: The address the server listens on.
+        names: Additional accepted host names.
     """
     requested = requested.lower()
     if is_loopback(host):
@@ -76,9 +88,9 @@ def is_foreign(origin: str | None, fetch_site: str | None, host: str) -> bool:
     """Whether a browser sends this request on behalf of another site's page.
 
     Args:
-        origin: the header Origin. Pages cannot forge it or Sec-Fetch-Site, and programs do not send them.
-        fetch_site: the header Sec-Fetch-Site.
-        host: the header Host. The scheme is not compared: a proxy may terminate HTTPS.
+        origin: The header Origin. Pages cannot forge it or Sec-Fetch-Site, and programs do not send them.
+        fetch_site: The header Sec-Fetch-Site.
+        host: The header Host. The scheme is not compared: a proxy may terminate HTTPS.
     """
     if fetch_site is not None:  # the browser's own judgement; a proxy may have changed Host
         return fetch_site not in ("same-origin", "none")
@@ -92,9 +104,9 @@ def protect(app: Flask, host: str, names: Collection[str] = ()) -> None:
     are refused even if they change nothing: an analysis costs processor time.
 
     Args:
-        app: the app to protect.
-        host: the address the server listens on.
-        names: additional accepted host names.
+        app: The app to protect.
+        host: The address the server listens on.
+        names: Additional accepted host names.
     """
 
     @app.before_request
@@ -128,8 +140,13 @@ def require_token(app: Flask, host: str, token: str | None) -> None:
     A request with the right `?token=` sets the cookie, so that it is needed once. The cookie does not contain the token
     itself: browsers send cookies to every port of a host.
 
+    Args:
+        app: The app to protect.
+        host: The address the server listens on.
+        token: The token, or None where only this computer can connect.
+
     Raises:
-        ValueError: the token is too short, or missing although the network can reach `host`.
+        ValueError: The token is too short, or missing although the network can reach `host`.
     """
     if token is None:
         if not is_loopback(host):

@@ -23,10 +23,13 @@ FLOWING = frozenset({"live", "file", "demo"})
 class StateReader:
     """Describes snapshots of one camera.
 
+        state = StateReader(camera, options, viewers=Slots(256))
+        print(state.newest().to_json())
+
     Args:
-        camera: asked for its status each time; reading a state keeps it from becoming idle.
-        options: names the detector, the session recorder and privacy mode.
-        viewers: the open picture streams.
+        camera: Asked for its status each time; reading a state keeps it from becoming idle.
+        options: Names the detector, the session recorder and privacy mode.
+        viewers: The open picture streams.
     """
 
     def __init__(self, camera: Camera, options: AppOptions, viewers: Slots) -> None:
@@ -72,7 +75,12 @@ class StateReader:
 
 
 def describe_source(snapshot: Snapshot | None, status: SourceStatus) -> schemas.Source:
-    """The source, and what it showed in a snapshot."""
+    """The source, and what it showed in a snapshot.
+
+    Args:
+        snapshot: The snapshot; None where only the source matters.
+        status: What the source reports.
+    """
     return schemas.Source(
         name=status.name,
         state=status.state,
@@ -98,7 +106,13 @@ def sentence(error: MienError) -> str:
 
 
 def trouble(snapshot: Snapshot | None, status: SourceStatus, now_s: float) -> str | None:
-    """Why no frames arrive at `now_s` seconds since the epoch; None if they do, or will once somebody is watching."""
+    """Why no frames arrive; None if they do, or will as soon as somebody watches.
+
+    Args:
+        snapshot: The newest snapshot; None before the first.
+        status: What the source reports.
+        now_s: Present time, in seconds since the epoch.
+    """
     if status.state == "resting":
         return None
     if status.state not in FLOWING:
@@ -112,7 +126,12 @@ def trouble(snapshot: Snapshot | None, status: SourceStatus, now_s: float) -> st
 
 
 def blueprint(camera: Camera, state: StateReader) -> Blueprint:
-    """Routes of state and health."""
+    """Routes of state and health.
+
+    Args:
+        camera: Its status and newest snapshot tell whether frames arrive.
+        state: Describes the newest snapshot.
+    """
     routes = Blueprint("state", __name__)
 
     @routes.get("/api/state")

@@ -58,12 +58,20 @@ StateJson = Callable[[Snapshot | None], str]
 
 
 def annotated(snapshot: Snapshot) -> bytes:
-    """A part with the annotated picture."""
+    """A part with the annotated picture.
+
+    Args:
+        snapshot: The snapshot; it is encoded now if nobody has requested it before.
+    """
     return _part(snapshot.jpeg)
 
 
 def plain(state_json: StateJson) -> Part:
-    """Parts with the plain picture, and the state of the same snapshot as a header."""
+    """Parts with the plain picture, and the state of the same snapshot as a header.
+
+    Args:
+        state_json: Describes a snapshot.
+    """
 
     def make(snapshot: Snapshot) -> bytes:
         jpeg = snapshot.plain_jpeg  # first, so that the state includes the time for encoding
@@ -88,10 +96,10 @@ def parts(
     after the next boundary.
 
     Args:
-        snapshots: the camera's.
-        part: makes a part of a snapshot.
-        resend_s: after this long without a new snapshot the last one is sent again.
-        pause_s: called before each part; minimum time until the next one.
+        snapshots: The camera's.
+        part: Makes a part of a snapshot.
+        resend_s: After this long without a new snapshot the last one is sent again.
+        pause_s: Called before each part; minimum time until the next one.
     """
     seen, snapshot = snapshots.peek()
     while snapshot is None and not snapshots.closed:
@@ -125,12 +133,12 @@ def messages(
     newest snapshot.
 
     Args:
-        snapshots: the camera's.
-        state_json: the data of an event.
-        run: name of this run of the program; an event's id is RUN-SEQUENCE.
-        after: sequence number of the last snapshot that the reader knows; 0 for none.
-        heartbeat_s: after this long without a change a comment is sent.
-        now: clock in seconds.
+        snapshots: The camera's.
+        state_json: The data of an event.
+        run: Name of this run of the program; an event's id is RUN-SEQUENCE.
+        after: Sequence number of the last snapshot that the reader knows; 0 for none.
+        heartbeat_s: After this long without a change a comment is sent.
+        now: Clock in seconds.
     """
     yield b"retry: %d\n\n" % RECONNECT_MS
     sequence, snapshot = snapshots.peek()
@@ -150,7 +158,16 @@ def messages(
 
 
 def seen_before(event_id: str, run: str, newest: int) -> int:
-    """The sequence number in the id of the last event received; 0 if it is not an id of this run."""
+    """The sequence number in the id of the last event that a reader received.
+
+    Args:
+        event_id: The header Last-Event-ID.
+        run: Name of this run of the program.
+        newest: Sequence number of the newest snapshot.
+
+    Returns:
+        0 if it is not an id of this run.
+    """
     its_run, _, number = event_id.rpartition("-")
     if its_run != run or not number.isascii() or not number.isdigit() or len(number) > 18:
         return 0
@@ -158,7 +175,14 @@ def seen_before(event_id: str, run: str, newest: int) -> int:
 
 
 def respond(stream: Callable[[], Iterator[bytes]], content_type: str, slots: Slots, name: str = "") -> Response:
-    """Answer with a stream that holds a slot until it is closed, or with 503; HEAD only asks for a free slot."""
+    """Answer with a stream that holds a slot until it is closed; HEAD only asks for a free slot.
+
+    Args:
+        stream: Starts the stream.
+        content_type: Its media type.
+        slots: The slots of streams of this kind; 503 if none is free.
+        name: Name of the viewer, under which the slot is taken.
+    """
     if request.method == "HEAD":
         return Response(status=503 if slots.full else 200, content_type=content_type)
     if not slots.acquire(name):
@@ -170,7 +194,14 @@ def respond(stream: Callable[[], Iterator[bytes]], content_type: str, slots: Slo
 
 
 def blueprint(camera: Camera, viewers: Slots, readers: Slots, state: StateReader) -> Blueprint:
-    """Routes of the streams; `viewers` are those of pictures, `readers` those of events."""
+    """Routes of the streams.
+
+    Args:
+        camera: Has the snapshots; opened again if idle, and kept open while somebody receives them.
+        viewers: Slots of the picture streams.
+        readers: Slots of the event streams.
+        state: Describes a snapshot.
+    """
     routes = Blueprint("streams", __name__)
     run = secrets.token_hex(4)  # ids restart with each run of the program and must not be confused
 
@@ -225,7 +256,12 @@ def blueprint(camera: Camera, viewers: Slots, readers: Slots, state: StateReader
 
 
 def snapshot_blueprint(camera: Camera, to_png: ToPng | None) -> Blueprint:
-    """Route of the newest picture, encoded on request, once for all requests of the same picture."""
+    """Route of the newest picture, encoded on request, once for all requests of the same picture.
+
+    Args:
+        camera: Has the newest snapshot.
+        to_png: Encodes it; None answers 503.
+    """
     routes = Blueprint("snapshot", __name__)
     lock = threading.Lock()  # one encoding at a time, for any number of requests
     cached: list[tuple[int, bytes]] = []

@@ -1,1 +1,1 @@
-"""What is seen in the frames: faces found, followed and read."""
+"""What is seen in the frames: faces detected, tracked and classified."""

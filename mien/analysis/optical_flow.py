@@ -30,7 +30,13 @@ _GRID = np.stack(np.meshgrid(_STEPS, _STEPS), axis=-1).reshape(-1, 2)
 
 @dataclass(frozen=True, slots=True)
 class Motion:
-    """How one face moved since the frame before: by (dx, dy) in pixels of the original frame, scaled by `scale`."""
+    """How one face moved since the frame before.
+
+    Args:
+        dx: To the right, in pixels of the original frame.
+        dy: Downwards, in pixels of the original frame.
+        scale: Its size now relative to its size before.
+    """
 
     dx: float
     dy: float
@@ -72,6 +78,9 @@ class OpticalFlow:
         Args:
             pixels_bgr: uint8 (height, width, 3).
             centers_and_sizes: For each face (center x, center y, width, height) in pixels of the frame before.
+
+        Returns:
+            Whether the scene is the same, and how each face moved.
         """
         gray, reduction = reduced_gray(pixels_bgr, LONGER_SIDE_PX)
         before, self._gray = self._gray, gray

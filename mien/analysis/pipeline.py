@@ -40,7 +40,14 @@ class Classifier(Protocol):
         ...
 
     def predict(self, faces: np.ndarray) -> np.ndarray:
-        """Softmax probabilities, float32 (n, 7) in the order of EXPRESSIONS, of uint8 (n, height, width)."""
+        """Classify gray faces.
+
+        Args:
+            faces: uint8 (n, height, width), of `input_size_px`.
+
+        Returns:
+            Softmax probabilities, float32 (n, 7), in the order of EXPRESSIONS.
+        """
         ...
 
 
@@ -72,7 +79,14 @@ class Pipeline:
         return None if self.classifier.adjustment is None else self.classifier.adjustment.rare
 
     def detect(self, pixels_bgr: np.ndarray) -> list[Box]:
-        """Detect the faces in uint8 pixels (height, width, 3): boxes from left to right, inside the picture."""
+        """Detect the faces of a picture.
+
+        Args:
+            pixels_bgr: uint8 (height, width, 3), blue-green-red.
+
+        Returns:
+            Bounding boxes in pixels of the picture, clipped to it, from left to right.
+        """
         with self.turn:
             return self.detector.detect(pixels_bgr)
 
@@ -90,7 +104,14 @@ class Pipeline:
             return self.classifier.predict(crop_faces(pixels_bgr, boxes, self.classifier.input_size_px))
 
     def analyze(self, frame: Frame) -> Analysis:
-        """Detect and classify the faces of a single frame: without numbers, and with `probabilities` equal to `raw`."""
+        """Detect and classify the faces of a single frame.
+
+        Args:
+            frame: The frame; frames before it have no influence.
+
+        Returns:
+            Its faces from left to right, without numbers and with `probabilities` equal to `raw`.
+        """
         timing_ms: dict[str, float] = {}
         with self.turn:
             with timed(timing_ms, "detect"):
@@ -107,7 +128,12 @@ class Pipeline:
 
 @contextmanager
 def timed(timing_ms: dict[str, float], stage: str) -> Iterator[None]:
-    """Add the milliseconds that the body of the `with` statement takes to a stage."""
+    """A context that adds the milliseconds its body takes to a stage.
+
+    Args:
+        timing_ms: Milliseconds by stage, changed in place.
+        stage: Name of the stage, such as "detect".
+    """
     start_s = time.perf_counter()
     yield
     timing_ms[stage] = timing_ms.get(stage, 0.0) + (time.perf_counter() - start_s) * 1e3

@@ -28,9 +28,10 @@ class Scene(Enum):
 class SceneDetector:
     """Compares thumbnails of consecutive frames of one stream by brightness and by structure.
 
-    scenes = SceneDetector()
-    if scenes.step(gray) is Scene.NEW:
-        tracks.clear()
+    Example:
+        scenes = SceneDetector()
+        if scenes.step(gray) is Scene.NEW:
+            tracks.clear()
     """
 
     def __init__(self) -> None:
@@ -38,7 +39,14 @@ class SceneDetector:
         self._shape: tuple[int, ...] = ()
 
     def step(self, gray: np.ndarray) -> Scene:
-        """Compare the next frame, uint8 (height, width), with the one before; the first frame is a new scene."""
+        """Compare the next frame with the one before.
+
+        Args:
+            gray: uint8 (height, width).
+
+        Returns:
+            How the two relate; the first frame, or one of another size, is a new scene.
+        """
         thumbnail = cv2.resize(gray, THUMBNAIL_PX, interpolation=cv2.INTER_AREA).astype(np.float32)
         before, shape = self._thumbnail, self._shape
         self._thumbnail, self._shape = thumbnail, gray.shape

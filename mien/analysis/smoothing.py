@@ -85,7 +85,7 @@ class ExpressionSmoother:
 
 
 class OneEuroFilter:
-    """Smooths a vector that changes over time: strongly while it is still, little while it moves.
+    """Smooths a vector that changes over time: strongly while it is at rest, little while it moves.
 
     Casiez, Roussel and Vogel, "1 euro filter: a simple speed-based low-pass filter for noisy input in
     interactive systems" (2012).
@@ -108,7 +108,16 @@ class OneEuroFilter:
         self._beta = beta
 
     def update(self, value: np.ndarray, time_s: float, unit: float = 1.0) -> np.ndarray:
-        """The filtered value at time_s; speed is measured in `unit` per second."""
+        """Take the next value.
+
+        Args:
+            value: float, of the same shape as the first value.
+            time_s: Its time in seconds.
+            unit: Speed is measured in this unit per second, such as the size of the face in pixels.
+
+        Returns:
+            The filtered value.
+        """
         elapsed_s = max(1e-3, time_s - self._time_s)
         self._time_s = time_s
         speed = (value - self.value) / elapsed_s

@@ -32,6 +32,10 @@ INSIDE_SHARE = 0.8
 class Track:
     """One face over time.
 
+        track = Track(Box(320, 180, 80, 80), time_s=0.0)
+        track.move(Motion(dx=2, dy=0, scale=1.0))
+        print(track.box)
+
     Args:
         box: Where it was first detected, in pixels.
         time_s: When, in seconds.
@@ -60,7 +64,12 @@ class Track:
         return self._filter.value
 
     def detected(self, box: Box, time_s: float) -> None:
-        """Note that a detection found the face again."""
+        """Note that a detection found the face again.
+
+        Args:
+            box: Where, in pixels of the frame.
+            time_s: Time of the frame in seconds.
+        """
         self.hits += 1
         self.detected_at_s = time_s
         self.missed_since_s = None
@@ -114,7 +123,14 @@ class Tracker:
         self._detected_at_s = -math.inf
 
     def propagate(self, pixels_bgr: np.ndarray) -> Scene:
-        """Move every face into the next frame, uint8 (height, width, 3); a new scene begins without faces."""
+        """Move every face into the next frame; a new scene begins without faces.
+
+        Args:
+            pixels_bgr: The frame, uint8 (height, width, 3).
+
+        Returns:
+            Whether it shows the scene of the frame before.
+        """
         flow = self._flow.step(pixels_bgr, [track.center_and_size for track in self._tracks])
         if flow.scene is Scene.NEW:
             self._tracks = []
@@ -148,7 +164,7 @@ class Tracker:
         """
         self._lost = False
         self._detected_at_s = time_s
-        # What the last detection found may be here still, however long ago that was; what it missed may be gone.
+        # What the last detection found may still be here, however long ago that was; what it missed may be gone.
         self._tracks = [track for track in self._tracks if track.missed_since_s is None or not track.is_expired(time_s)]
         for box, track in _matches(boxes, list(self._tracks)):
             if track is None:

@@ -1,1 +1,1 @@
-"""From a source to all viewers: the newest frame, and nothing but the newest."""
+"""From a source to all viewers: always the newest frame, without a queue."""

@@ -23,10 +23,22 @@ class Receiver(Protocol):
     """What gets the frames of captures. Its methods return at once and raise nothing."""
 
     def begin(self, capture: Capture) -> int:
-        """Called each time the source was opened; returns the number of the new stream, 0 if it is not wanted."""
+        """Called each time the source was opened.
+
+        Args:
+            capture: The caller.
+
+        Returns:
+            The number of the new stream, 0 if it is not wanted.
+        """
 
     def deliver(self, capture: Capture, frame: Frame) -> None:
-        """Called with each frame."""
+        """Called with each frame.
+
+        Args:
+            capture: The caller.
+            frame: The frame, with the number of its stream.
+        """
 
 
 class Capture:
@@ -38,7 +50,7 @@ class Capture:
 
         capture = Capture("0", "Webcam 0", open_source, receiver, Services(), Timeouts())
         capture.start(background=False)
-        capture.watch()  # now and then
+        capture.watch()  # regularly
 
     Args:
         spec: The source to open, such as "0".

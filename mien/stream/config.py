@@ -19,7 +19,10 @@ from mien.types import Analysis, Frame
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CameraOptions:
-    """What a camera shows and keeps.
+    """What a camera requests from its source, shows and saves.
+
+        options = CameraOptions(size=(640, 480), loop=False)
+        camera = VideoCamera("clip.mp4", options=options)
 
     Args:
         size: (width, height) in pixels requested from a webcam; also the size of placeholders before the first frame.
@@ -59,8 +62,10 @@ class CameraOptions:
 class Timeouts:
     """How long to wait for a source, in seconds.
 
+        camera = VideoCamera("0", timeouts=Timeouts(hang_after_s=2.0))
+
     Args:
-        hang_after_s: Without a frame for so long, an open source counts as hung and is opened again.
+        hang_after_s: Without a frame for so long, an open source counts as hanging and is opened again.
         open_within_s: An attempt to open a source fails after so long.
         backoff_s: First and longest pause before the source is opened again; the pause doubles with each failure, and
             starts anew after a frame.
@@ -85,6 +90,9 @@ class Timeouts:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     """The functions a camera calls; all have defaults, and tests replace what needs hardware or time.
+
+        services = Services(record=lambda frame, analysis: print(len(analysis.faces)))
+        camera = VideoCamera("demo", services=services)
 
     Args:
         open: Opens a source, called as open(spec, size=..., fps=..., loop=..., wanted=...).

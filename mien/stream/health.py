@@ -19,6 +19,11 @@ PLACEHOLDER_EVERY_S = 0.5
 class Health:
     """Frame rate and faults of the analysis: written by the inference thread, read by all.
 
+        health = Health(Clock(), hang_after_s=5.0)
+        with health.busy():
+            analysis = stream.analyze(frame, time_s)
+        health.succeeded()
+
     Args:
         clock: Where the time comes from.
         hang_after_s: An analysis of one frame that takes longer counts as a fault.
@@ -63,7 +68,14 @@ class Health:
         return new
 
     def complete(self, status: SourceStatus) -> SourceStatus:
-        """Add the frame rate to the status of a source, or the fault that keeps its frames from being shown."""
+        """Add the frame rate to the status of a source, or the fault that keeps its frames from being shown.
+
+        Args:
+            status: What the source itself reports.
+
+        Returns:
+            The status with `fps`; `reconnecting` with the fault as its reason while frames cannot be analysed.
+        """
         now_s = self._clock.monotonic()
         with self._lock:
             recent = sum(at_s > now_s - FPS_WINDOW_S for at_s in self._analysed_at_s)
@@ -78,7 +90,15 @@ class Health:
 class PlaceholderSchedule:
     """When to publish which placeholder: at once when frames stop, then twice a second, for the countdown to a retry.
 
-    An idle source gets a single placeholder. A source that starts or wakes up has half a second for its first frame.
+    An idle source gets a single placeholder. A source that starts or is opened again has half a second for its first
+    frame.
+
+        schedule = PlaceholderSchedule(Clock())
+        if lines := schedule.pending(status):
+            publisher.publish_placeholder(lines)
+
+    Args:
+        clock: Where the time comes from.
     """
 
     def __init__(self, clock: Clock) -> None:

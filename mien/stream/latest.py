@@ -1,4 +1,4 @@
-"""One writer, any number of readers, and no reader can slow the writer down."""
+"""The newest value of one writer for any number of readers, none of which can slow it down."""
 
 from __future__ import annotations
 

@@ -43,7 +43,12 @@ class Publisher:
         self._newest: tuple[Frame, Analysis] | None = None  # as captured
 
     def publish(self, frame: Frame, analysis: Analysis) -> None:
-        """Publish, record and save a frame."""
+        """Publish, record and save a frame.
+
+        Args:
+            frame: The frame as it was captured.
+            analysis: What was found in it.
+        """
         self._size = (frame.width, frame.height)
         with self._lock:
             self._newest = (frame, analysis)
@@ -66,7 +71,11 @@ class Publisher:
                 raise
 
     def publish_placeholder(self, lines: Sequence[str]) -> None:
-        """Publish a picture with these lines of text instead of a frame."""
+        """Publish a picture with text instead of a frame.
+
+        Args:
+            lines: The text; the first line is drawn larger.
+        """
         self.snapshots.publish(Snapshot(encode_jpeg(self._services.placeholder(*self._size, lines), self._quality)))
 
     def _publish(self, frame: Frame, analysis: Analysis) -> tuple[Frame, Lazy[np.ndarray]]:

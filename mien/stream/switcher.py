@@ -97,6 +97,9 @@ class Switcher:
         It is opened before the current one is closed, so that nothing changes if it fails. But a webcam is released
         before another one is opened (it may be the same one, or share a USB bus), and reopened if that fails.
 
+        Args:
+            spec: The new source, as `mien.sources.open_source` takes it.
+
         Raises:
             SourceMissingError, SourceError: The new source cannot be opened.
         """
@@ -186,14 +189,14 @@ class Switcher:
     # --- called by captures, in their threads
 
     def begin(self, capture: Capture) -> int:
-        """Count a new stream, unless the capture has been replaced."""
+        """As `Receiver.begin`: count a new stream, unless the capture has been replaced."""
         with self._lock:
             if capture is self._next:
                 self._capture, self._next = capture, None
             return next(self._streams) if capture is self._capture and not self._stopped else 0
 
     def deliver(self, capture: Capture, frame: Frame) -> None:
-        """Publish a frame, unless the capture has been replaced."""
+        """As `Receiver.deliver`: publish a frame, unless the capture has been replaced."""
         with self._lock:
             if capture is self._capture:
                 self.frames.publish(frame)
