@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -59,8 +60,24 @@ def test_the_surest_mistakes_come_first(dataset):
     probabilities[0, 0], probabilities[1, 0], probabilities[2, 4] = 0.5, 0.9, 0.8
     assert plots.surest(labels, probabilities, right=False).tolist() == [2, 0]
     assert plots.surest(labels, probabilities, right=True).tolist() == [1]
-    drawing = plots.mistakes(dataset.train.take(np.arange(3)), probabilities, 7)
-    assert len(drawing.axes) == 12
+    images = dataset.train.take(np.arange(3))
+    drawing = plots.mistakes(replace(images, labels=labels), probabilities, 7)
+    assert [axes.get_title() for axes in pictures(drawing)] == [
+        "angry, predicted\nneutral 80%",
+        "disgust, predicted\nangry 50%",
+    ]
+
+
+def test_each_image_has_its_caption_and_no_image_is_fine():
+    drawing = plots.captioned(np.zeros((3, 8, 8, 1), np.uint8), ["one", "two", "three"], columns=2)
+    assert len(drawing.axes) == 4
+    assert [axes.get_title() for axes in pictures(drawing)] == ["one", "two", "three"]
+    assert not pictures(plots.captioned(np.zeros((0, 8, 8, 1), np.uint8), []))
+
+
+def test_a_confusion_matrix_says_what_its_rows_and_columns_are():
+    axes = plots.confusion(np.eye(7, dtype=int), rows="folder's label", columns="what most people see").axes[0]
+    assert (axes.get_ylabel(), axes.get_xlabel()) == ("folder's label", "what most people see")
 
 
 def test_what_the_network_sees_can_be_drawn(dataset, network):

@@ -10,12 +10,15 @@ from pathlib import Path
 from training.recipe import Recipe, RunError, recipe_from
 
 
-def read_history(run_folder: Path) -> list[dict[str, float]]:
+def read_history(run: Path) -> list[dict[str, float]]:
     """Return a dict for each finished epoch: epoch, accuracy, loss, val_accuracy, val_loss, seconds.
 
     Of several rows for one epoch the last counts.
+
+    Args:
+        run: The folder of a run, or a copy of its history.csv. Where neither exists, no epoch is finished.
     """
-    path = run_folder / "history.csv"
+    path = run if run.is_file() else run / "history.csv"
     if not path.is_file():
         return []
     with path.open(newline="") as file:

@@ -31,10 +31,14 @@ def plain(axes: Axes) -> Axes:
     return axes
 
 
-def confusion(counts: np.ndarray, title: str = "") -> Figure:
+def confusion(counts: np.ndarray, title: str = "", *, rows: str = "true", columns: str = "predicted") -> Figure:
     """Draw a confusion matrix: the share of the row in percent, and the number of images.
 
-    counts: int (7, 7), rows true, columns predicted.
+    Args:
+        counts: int (7, 7).
+        title: above the matrix.
+        rows: what the rows are.
+        columns: what the columns are.
     """
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     drawing = figure(7, 6)
@@ -46,9 +50,9 @@ def confusion(counts: np.ndarray, title: str = "") -> Figure:
         axes.text(column, row, text, ha="center", va="center", color=color, fontsize=8)
     axes.set_xticks(range(len(EXPRESSIONS)), EXPRESSIONS, rotation=30, ha="right")
     axes.set_yticks(range(len(EXPRESSIONS)), EXPRESSIONS)
-    axes.set(xlabel="predicted", ylabel="true", title=title)
+    axes.set(xlabel=columns, ylabel=rows, title=title)
     axes.spines[:].set_visible(False)
-    drawing.colorbar(picture, ax=axes, label="share of the true expression", shrink=0.8)
+    drawing.colorbar(picture, ax=axes, label="share of the row", shrink=0.8)
     return drawing
 
 
@@ -140,14 +144,20 @@ def curves(histories: dict[str, Sequence[dict[str, float]]]) -> Figure:
 
 def mistakes(split: Split, probabilities: np.ndarray, count: int = 12) -> Figure:
     """Draw the most confident errors, each with the true label, the predicted one and its probability."""
-    drawing = figure(9, 1.8 * max(1, -(-count // 6)))
-    grid = drawing.subplots(-(-count // 6), 6, squeeze=False).ravel()
     wrong = surest(split.labels, probabilities, right=False)[:count]
-    for i, axes in enumerate(grid):
-        show(axes, split.images[wrong[i]] if i < len(wrong) else None)
-        if i < len(wrong):
-            row, truth = probabilities[wrong[i]], EXPRESSIONS[split.labels[wrong[i]]]
-            axes.set_title(f"{truth}, predicted\n{EXPRESSIONS[row.argmax()]} {row.max():.0%}", fontsize=7)
+    truths = [EXPRESSIONS[label] for label in split.labels[wrong]]
+    predicted = [f"{EXPRESSIONS[row.argmax()]} {row.max():.0%}" for row in probabilities[wrong]]
+    captions = [f"{truth}, predicted\n{found}" for truth, found in zip(truths, predicted, strict=True)]
+    return captioned(split.images[wrong], captions)
+
+
+def captioned(images: np.ndarray, captions: Sequence[str], columns: int = 6) -> Figure:
+    """Draw images (n, h, w, 1) or (n, h, w, 3), each above its caption of one or two lines."""
+    rows = max(1, -(-len(images) // columns))
+    drawing = figure(1.5 * columns, 1.8 * rows)
+    for i, axes in enumerate(drawing.subplots(rows, columns, squeeze=False).ravel()):
+        show(axes, images[i] if i < len(images) else None)
+        axes.set_title(captions[i] if i < len(images) else "", fontsize=7, y=0, pad=-4, va="top")  # below the image
     return drawing
 
 
