@@ -279,7 +279,7 @@ def build_app(
         follow=UploadSessions(lambda: FaceStream(pipeline)).analyze,
         explain=Explainer(pipeline),
         to_png=lambda snapshot: jpeg_to_png(snapshot.jpeg),
-        choices=components.catalog,
+        catalog=components.catalog,
         session=components.session,
         privacy=components.privacy,
         adjustment=pipeline.classifier.adjustment,

@@ -49,7 +49,7 @@ def explain(pixels, faces) -> list[bytes]:
 
 
 def build(camera: FakeCamera, **options):
-    options.setdefault("choices", SourceCatalog(webcams=NoWebcams()))
+    options.setdefault("catalog", SourceCatalog(webcams=NoWebcams()))
     return create_app(camera, AppOptions(analyze=analyze, to_png=png, explain=explain, **options))
 
 
@@ -204,7 +204,7 @@ def test_too_many_images_at_once(fake_camera) -> None:
 @pytest.mark.parametrize("folder", [False, True])
 def test_the_sources_that_may_be_chosen(fake_camera, tmp_path, folder: bool) -> None:
     (tmp_path / "a.mp4").write_bytes(b"video")
-    client = build(fake_camera, choices=SourceCatalog(tmp_path if folder else None, NoWebcams())).test_client()
+    client = build(fake_camera, catalog=SourceCatalog(tmp_path if folder else None, NoWebcams())).test_client()
     answer = client.get("/api/sources")
     check(answer, "/api/sources")
     assert answer.json["files"] == (["a.mp4"] if folder else None)

@@ -62,7 +62,7 @@ def app(request, tmp_path) -> Iterator:
         privacy=Privacy(),
         adjustment=LogitAdjustment(np.full(7, 1 / 7), tau=0.5),
         follow=UploadSessions(lambda: FaceStream(Pipeline(HaarDetector(), Even()))).analyze,
-        choices=SourceCatalog(webcams=NoWebcams(), media=_media(tmp_path)),
+        catalog=SourceCatalog(webcams=NoWebcams(), media=_media(tmp_path)),
         max_streams=10**6,  # the client in the process never closes a stream
     )
     session.stop()

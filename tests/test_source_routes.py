@@ -36,7 +36,7 @@ def media(tmp_path):
 @pytest.fixture
 def client(fake_camera, media):
     return create_app(
-        fake_camera, AppOptions(choices=SourceCatalog(media, TwoWebcams()), explain=lambda *_: [])
+        fake_camera, AppOptions(catalog=SourceCatalog(media, TwoWebcams()), explain=lambda *_: [])
     ).test_client()
 
 
@@ -114,7 +114,7 @@ def test_what_may_not_be_chosen_is_403_and_touches_nothing(client, fake_camera, 
 
 
 def test_without_a_folder_no_file_may_be_chosen(fake_camera) -> None:
-    client = create_app(fake_camera, AppOptions(choices=SourceCatalog(webcams=TwoWebcams()))).test_client()
+    client = create_app(fake_camera, AppOptions(catalog=SourceCatalog(webcams=TwoWebcams()))).test_client()
     assert client.get("/api/sources").json["files"] is None
     answer = choose(client, "a.mp4")
     assert (answer.status_code, fake_camera.switched) == (403, [])
@@ -127,7 +127,7 @@ def test_what_is_not_there_is_422_and_touches_nothing(client, fake_camera, sourc
     assert fake_camera.switched == []
 
 
-def test_what_can_not_be_opened_is_422_with_the_reason(client, fake_camera) -> None:
+def test_what_cannot_be_opened_is_422_with_the_reason(client, fake_camera) -> None:
     for reason, sentence in (("webcam 1 is busy", "Webcam 1 is busy."), ("http://a: no video", "http://a: no video.")):
         fake_camera.error = SourceError(reason)
         answer = choose(client, "1")
@@ -198,14 +198,14 @@ def test_what_a_form_of_any_page_can_send_is_415(client, fake_camera, kind: str)
         {"Host": "evil.example"},
     ],
 )
-def test_a_foreign_page_can_not_choose(client, fake_camera, headers: dict[str, str]) -> None:
+def test_a_foreign_page_cannot_choose(client, fake_camera, headers: dict[str, str]) -> None:
     assert choose(client, "demo", headers=headers).status_code == 403
     assert fake_camera.switched == []
 
 
 def test_without_the_token_nothing_is_told_or_chosen(fake_camera) -> None:
-    choices = SourceCatalog(webcams=TwoWebcams())
-    client = create_app(fake_camera, AppOptions(choices=choices, token="correct-horse-battery")).test_client()
+    catalog = SourceCatalog(webcams=TwoWebcams())
+    client = create_app(fake_camera, AppOptions(catalog=catalog, token="correct-horse-battery")).test_client()
     assert choose(client, "demo").status_code == 401
     assert client.get("/api/sources").status_code == 401
     assert fake_camera.switched == []
@@ -245,7 +245,7 @@ def test_a_password_in_a_url_is_never_told_or_logged(tmp_path, caplog) -> None:
     from tests.fakes import FakePipeline, network_camera
 
     with network_camera() as url, VideoCamera("demo", FakePipeline()) as camera, caplog.at_level("DEBUG"):
-        client = create_app(camera, AppOptions(choices=SourceCatalog(webcams=TwoWebcams()))).test_client()
+        client = create_app(camera, AppOptions(catalog=SourceCatalog(webcams=TwoWebcams()))).test_client()
         secret = url.replace("http://", f"http://me:{SECRET}@")
         answers = [choose(client, f"{secret}/missing"), choose(client, f"{secret}/video?key={SECRET}")]
         answers += [client.get("/api/state"), client.get("/api/sources"), client.get("/healthz")]

@@ -44,7 +44,7 @@ def create_app(camera: Camera, options: AppOptions | None = None) -> Flask:
         streams.snapshot_blueprint(camera, options.to_png),
         state.blueprint(camera, state_of),
         controls.blueprint(camera, options, state_of),
-        controls.sources_blueprint(camera, options.choices),
+        controls.sources_blueprint(camera, options.catalog),
         analyze.blueprint(options),
         explain.blueprint(camera, options.explain, lambda: privacy is not None and privacy.on),
     ):

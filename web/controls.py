@@ -9,7 +9,7 @@ from mien.errors import RecordingError, SourceError, SourceForbiddenError
 from web import schemas
 from web.limits import Slots
 from web.openapi import Answer, endpoint
-from web.ports import AppOptions, Camera, Choices
+from web.ports import AppOptions, Camera, Catalog
 from web.state import StateReader, describe_source, sentence
 
 RETRY_AFTER_S = 2
@@ -92,20 +92,20 @@ def blueprint(camera: Camera, options: AppOptions, state: StateReader) -> Bluepr
     return routes
 
 
-def sources_blueprint(camera: Camera, choices: Choices | None) -> Blueprint:
+def sources_blueprint(camera: Camera, catalog: Catalog | None) -> Blueprint:
     """Routes of the sources.
 
     Args:
         camera: Opens the chosen source.
-        choices: The sources that may be chosen; None answers 404.
+        catalog: The sources that may be chosen; None answers 404.
     """
     routes = Blueprint("sources", __name__)
     slots = Slots(1)  # opening a source may take seconds: concurrent requests are refused, not queued
 
-    def offered() -> Choices:
-        if choices is None:
+    def offered() -> Catalog:
+        if catalog is None:
             abort(404, "This program does not let the source be chosen.")
-        return choices
+        return catalog
 
     @routes.get("/api/sources")
     @endpoint(

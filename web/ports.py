@@ -41,7 +41,7 @@ class Camera(Protocol):
         """Open another source, for all viewers.
 
         Args:
-            source: What to open, as `Choices.spec_of` returns it.
+            source: What to open, as `Catalog.spec_of` returns it.
 
         Raises:
             SourceError: It cannot be opened.
@@ -51,7 +51,7 @@ class Camera(Protocol):
         """Publish the newest picture again, after privacy mode was switched."""
 
 
-class Choices(Protocol):
+class Catalog(Protocol):
     """The sources that may be chosen."""
 
     def cameras(self, in_use: str | None = None) -> dict[str, str]:
@@ -142,7 +142,7 @@ class AppOptions:
         follow: For /api/analyze?track=KEY.
         to_png: For /api/snapshot.png; None answers 503.
         explain: For /api/explain; None answers 503.
-        choices: For /api/sources and /api/source.
+        catalog: For /api/sources and /api/source.
         session: For /api/record and /api/session.csv.
         privacy: For /api/privacy.
         adjustment: For /api/rare.
@@ -160,7 +160,7 @@ class AppOptions:
     follow: Follow | None = None
     to_png: ToPng | None = None
     explain: Explain | None = None
-    choices: Choices | None = None
+    catalog: Catalog | None = None
     session: Session | None = None
     privacy: Privacy | None = None
     adjustment: Adjustment | None = None
