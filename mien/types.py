@@ -123,7 +123,7 @@ class Face:
         probabilities: float32 (7,) in the order of EXPRESSIONS, smoothed over time if the face is tracked.
         raw: float32 (7,), the network's probabilities for this frame alone.
         id: Number of the face, the same over time; None if it is not tracked.
-        steady_label: The smoothed label of a tracked face, which may lag the most probable expression a little.
+        smoothed_label: The smoothed label of a tracked face, which may lag the most probable expression a little.
         unsure: The confidence is too low to rely on the label.
         missed: The last detection did not find the face; its expression is that of when it was last found.
 
@@ -137,14 +137,14 @@ class Face:
     probabilities: np.ndarray
     raw: np.ndarray
     id: int | None = None
-    steady_label: str | None = None
+    smoothed_label: str | None = None
     unsure: bool = False
     missed: bool = False
 
     @property
     def label(self) -> str:
         """The smoothed label, or else the most probable of the seven expressions."""
-        return self.steady_label or EXPRESSIONS[int(np.argmax(self.probabilities))]
+        return self.smoothed_label or EXPRESSIONS[int(np.argmax(self.probabilities))]
 
     @property
     def confidence(self) -> float:

@@ -27,7 +27,7 @@ class _Memory:
 class FaceStream:
     """Analyses the frames of one stream in their order; not to be shared between streams or threads.
 
-    Faces have numbers that are never used again, steady boxes, smoothed probabilities and stable labels. A frame from
+    Faces have numbers that are never used again, stable boxes, smoothed probabilities and stable labels. A frame from
     another opening of the source or of another size starts a new scene, with new numbers. A face that a detection
     missed is reported for a while with its last expression and `missed`: what is in its place now may be a wall.
 
