@@ -112,7 +112,7 @@ def test_one_broken_image_of_several_does_not_cost_the_others(client) -> None:
         (b"--b\r\nContent-Disposition: form-data\r\n\r\n", "multipart/form-data; boundary=b", 400, ""),
     ],
 )
-def test_what_can_not_be_analysed_is_refused_as_json(client, data, mimetype, code: int, words: str) -> None:
+def test_what_cannot_be_analysed_is_refused_as_json(client, data, mimetype, code: int, words: str) -> None:
     answer = client.post("/api/analyze", data=data, content_type=mimetype)
     assert answer.status_code == code
     assert answer.mimetype == "application/json"
@@ -229,7 +229,7 @@ def test_other_sites_may_not_send(client, origin, fetch_site, foreign: bool) -> 
     ],
 )
 @pytest.mark.parametrize("path", ["/", "/video_feed", "/api/events", "/api/state", "/static/app.js"])
-def test_pages_of_other_sites_can_not_load_anything(client, fake_camera, path, site, mode, code: int) -> None:
+def test_pages_of_other_sites_cannot_load_anything(client, fake_camera, path, site, mode, code: int) -> None:
     fake_camera.publish()
     headers = {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": mode}
     with client.get(path, headers={name: value for name, value in headers.items() if value}) as answer:

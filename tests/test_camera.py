@@ -348,7 +348,7 @@ def test_an_error_nobody_expected_of_a_source_is_a_fault_like_others(rig, caplog
     assert "failed unexpectedly" in caplog.text
 
 
-def test_a_source_that_can_not_even_be_closed_is_a_fault_like_others(rig, caplog):
+def test_a_source_that_cannot_even_be_closed_is_a_fault_like_others(rig, caplog):
     it = rig(FakeSource([FRAME, DIED]), FakeSource([FRAME]))
 
     def close():
@@ -416,7 +416,7 @@ def test_an_analysis_that_hangs_is_told(rig):
 
 @pytest.mark.parametrize("spec", ["0", "demo", "clip.mp4"])
 @pytest.mark.parametrize("error", [SourceMissingError("no such file"), SourceError("webcam 0 is busy")])
-def test_what_can_not_be_opened_at_the_start_is_raised(rig, spec, error, caplog):
+def test_what_cannot_be_opened_at_the_start_is_raised(rig, spec, error, caplog):
     it = rig(error, spec=spec)
     before = threading.active_count()
     with pytest.raises(type(error), match=str(error)):
@@ -688,7 +688,7 @@ def test_placeholders_are_not_saved_and_stop_finishes_the_file(rig, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["out.avi", "none/out.mp4"])
-def test_a_video_that_can_not_be_saved_is_an_error_before_the_device_is_opened(rig, tmp_path, name):
+def test_a_video_that_cannot_be_saved_is_an_error_before_the_device_is_opened(rig, tmp_path, name):
     it = rig(FakeSource([FRAME]), save=tmp_path / name)
     with pytest.raises(SettingsError, match=r"expected an \.mp4 file"):
         it.camera.start()
@@ -775,7 +775,7 @@ def test_what_is_shown_again_replaces_what_may_not_be_seen_any_more(rig):
     assert recorded == [0], "the frame is recorded once, however often it is shown"
 
 
-def test_what_can_not_be_covered_does_not_stay(rig):
+def test_what_cannot_be_covered_does_not_stay(rig):
     cover = Cover()
     it = rig(FakeSource([FRAME]), prepare=cover.prepare)
     it.camera.start()

@@ -77,7 +77,7 @@ def test_a_session_is_recorded_and_downloaded_while_it_runs_and_after(client, fa
     assert client.head("/api/session.csv").headers["Content-Length"] == after.headers["Content-Length"]
 
 
-def test_a_folder_that_can_not_be_written_is_told_and_the_program_goes_on(fake_camera, tmp_path) -> None:
+def test_a_folder_that_cannot_be_written_is_told_and_the_program_goes_on(fake_camera, tmp_path) -> None:
     session = SessionRecorder(tmp_path / "no" / "such")
     client = create_app(fake_camera, AppOptions(session=session)).test_client()
     answer = client.post("/api/record", json={"on": True})
@@ -174,7 +174,7 @@ def test_any_other_body_is_refused_and_changes_nothing(client, session, privacy,
 
 
 @pytest.mark.parametrize("path", ["/api/record", "/api/privacy"])
-def test_pages_of_other_sites_can_not_switch(client, session, privacy, path: str) -> None:
+def test_pages_of_other_sites_cannot_switch(client, session, privacy, path: str) -> None:
     answer = client.post(path, json={"on": True}, headers={"Origin": "http://evil.example"})
     assert answer.status_code == 403
     assert not session.status().on

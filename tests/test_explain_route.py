@@ -71,7 +71,7 @@ def test_without_a_frame_the_reason_is_told(fake_camera, picture):
     assert int(answer.headers["Retry-After"]) > 0
 
 
-def test_a_network_that_can_not_be_explained_says_why(fake_camera):
+def test_a_network_that_cannot_be_explained_says_why(fake_camera):
     def refuse(*_):
         raise ModelError("found no convolution")
 

@@ -97,7 +97,7 @@ def test_until_the_program_has_said_that_faces_may_be_seen_they_are_covered(with
 
 
 @pytest.mark.browser
-def test_what_can_not_be_covered_is_not_shown(with_camera, page, program) -> None:
+def test_what_cannot_be_covered_is_not_shown(with_camera, page, program) -> None:
     press(with_camera, "b")
     appears(with_camera, "#privacy-badge")
     with_camera.execute_script(

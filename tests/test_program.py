@@ -293,7 +293,7 @@ def test_a_video_file_is_played_saved_and_ends(run, tmp_path):
     assert 2 <= frames <= 30
 
 
-def test_a_camera_that_can_not_be_reached_is_tried_again(run):
+def test_a_camera_that_cannot_be_reached_is_tried_again(run):
     program = run("--source", f"http://127.0.0.1:{free_port()}/stream.mjpg")
     state = program.wait_for(lambda state: state["source"]["state"] == "reconnecting")
     assert state["source"]["reason"]
@@ -328,7 +328,7 @@ def test_a_camera_that_can_not_be_reached_is_tried_again(run):
         ([], {"MIEN_COLOUR": "1"}, "MIEN_COLOUR"),
     ],
 )
-def test_what_can_not_run_is_one_line_and_status_2(options, environ, message):
+def test_what_cannot_run_is_one_line_and_status_2(options, environ, message):
     status, error = ends(*options, environ=environ)
     assert status == 2
     assert message in error

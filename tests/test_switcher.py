@@ -69,7 +69,7 @@ def test_the_old_source_is_let_go_after_the_new_one_is_open(rig):
     assert first.closed.wait(PATIENCE_S)
 
 
-def test_what_can_not_be_opened_leaves_all_as_it_was(rig):
+def test_what_cannot_be_opened_leaves_all_as_it_was(rig):
     source = FakeSource([FRAME] * 9, stepped=True)
     it = rig(source, SourceMissingError("no such file"), spec="demo")
     it.camera.start()
@@ -111,7 +111,7 @@ def test_a_webcam_let_go_in_vain_is_taken_back(rig):
     assert it.opener.specs == ["0", "1", "0"]
 
 
-def test_one_that_can_not_be_taken_back_at_once_is_tried_again(rig):
+def test_one_that_cannot_be_taken_back_at_once_is_tried_again(rig):
     it = rig(Flowing(spec="0"), BUSY, DIED, Flowing(spec="0"), spec="0")
     watched(it)
     with pytest.raises(SourceError, match="busy"):
@@ -177,7 +177,7 @@ def test_switches_at_once_happen_one_after_the_other(rig):
     assert it.until("live")
 
 
-def test_the_file_that_is_being_written_can_not_be_played_but_the_one_before_it(rig, tmp_path):
+def test_the_file_that_is_being_written_cannot_be_played_but_the_one_before_it(rig, tmp_path):
     (tmp_path / "out.mp4").touch()
     it = rig(FakeSource([FRAME]), Flowing(), save=tmp_path / "out.mp4", spec="demo")
     watched(it)
