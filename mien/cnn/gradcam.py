@@ -199,14 +199,30 @@ class Explainer:
 
 
 def heat_png(heat: np.ndarray) -> bytes:
-    """A heat map, float (h, w), 0 to 1, as a PNG file to draw over its face: RGBA, 48x48, transparent where cold."""
+    """Encode a heat map as a picture to draw over its face.
+
+    Args:
+        heat: float (h, w), 0 to 1.
+
+    Returns:
+        A PNG file, RGBA, 48x48, more transparent the lower the heat.
+    """
     heat = np.clip(cv2.resize(heat.astype(np.float32), (_HEAT_PX, _HEAT_PX), interpolation=cv2.INTER_LINEAR), 0, 1)
     alpha = np.round(255 * _OPACITY * heat).astype(np.uint8)
     return encode_png(np.dstack([_colors(heat), alpha]))
 
 
 def overlay(face: np.ndarray, heat: np.ndarray, opacity: float = _OPACITY) -> np.ndarray:
-    """Draw a heat map, float (h, w), 0 to 1, over a gray face, uint8 (h, w): uint8 (h, w, 3), BGR."""
+    """Draw a heat map over a face.
+
+    Args:
+        face: Gray, uint8 (h, w).
+        heat: float (h, w), 0 to 1.
+        opacity: Of the highest heat, 0 to 1.
+
+    Returns:
+        uint8 (h, w, 3), BGR.
+    """
     share = (opacity * heat)[..., np.newaxis]
     return np.round(face[..., np.newaxis] * (1 - share) + _colors(heat) * share).astype(np.uint8)
 

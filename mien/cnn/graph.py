@@ -13,7 +13,14 @@ _PASSING = ("Pooling", "Dropout")
 
 
 def flatten(network: Any) -> Any:
-    """Copy a network as one graph without nested networks; layers and weights are shared."""
+    """Copy a network as one graph without nested networks.
+
+    Args:
+        network: A built Keras network.
+
+    Returns:
+        A network with the same layers and weights, which are shared, not copied.
+    """
     keras = import_keras()
 
     def call(layer: Any, *tensors: Any, **options: Any) -> Any:
@@ -27,6 +34,9 @@ def flatten(network: Any) -> Any:
 
 def find_logits(graph: Any) -> tuple[Any, Any]:
     """Find the logits: what a softmax at the end turns into probabilities, or the output if there is no softmax.
+
+    Args:
+        graph: A network without nested networks.
 
     Returns:
         A tensor, and the dense layer that computes the logits from it; None if the tensor itself is the logits.
@@ -62,7 +72,7 @@ def find_feature_maps(graph: Any, min_side_share: float) -> tuple[Any, str]:
     finest: tuple[Any, str] | None = None
     for tensor, layer, _ in _backwards(graph):
         passes = any(word in type(layer).__name__ for word in _PASSING)
-        if len(tensor.shape) != 4 or passes or not _behind_convolution(tensor, known):
+        if len(tensor.shape) != 4 or passes or not _after_convolution(tensor, known):
             continue
         if tensor.shape[1] >= min_px:
             return tensor, layer.name
@@ -78,6 +88,9 @@ def made_by(tensor: Any) -> tuple[Any, list[Any]]:
 
     Uses the tensor's history, because `layer.input` belongs to the first call of the layer, and Keras calls the layers
     of a Sequential again for each layer that is added.
+
+    Args:
+        tensor: A symbolic tensor of a built network.
     """
     layer, call, _ = tensor._keras_history
     return layer, list(layer._inbound_nodes[call].input_tensors)
@@ -96,13 +109,13 @@ def _backwards(graph: Any) -> Iterator[tuple[Any, Any, list[Any]]]:
             waiting += before
 
 
-def _behind_convolution(tensor: Any, known: dict[int, bool]) -> bool:
+def _after_convolution(tensor: Any, known: dict[int, bool]) -> bool:
     """Whether a convolution (weights (h, w, channels, filters)) made the tensor or one it is made from."""
     if id(tensor) not in known:
         layer, before = made_by(tensor)
         weights = getattr(layer, "weights", ())  # an operation that is not a layer has none
         here = any(len(weight.shape) == 4 for weight in weights)
-        known[id(tensor)] = here or any(_behind_convolution(one, known) for one in before)
+        known[id(tensor)] = here or any(_after_convolution(one, known) for one in before)
     return known[id(tensor)]
 
 

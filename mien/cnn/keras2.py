@@ -80,7 +80,14 @@ def upgrade(document: Config) -> Config:
 
 
 def named_objects(node: Any) -> Iterator[tuple[str, str]]:
-    """Class name and module of every object below a node of a config."""
+    """Find every object below a node of a config.
+
+    Args:
+        node: A parsed model.json, or a part of it.
+
+    Yields:
+        Class name and module of each, the module "keras" where none is named.
+    """
     if isinstance(node, dict):
         if "class_name" in node:
             yield str(node["class_name"]), str(node.get("module") or "keras")

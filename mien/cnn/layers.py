@@ -67,7 +67,14 @@ class LocalBinaryPatterns(keras.layers.Layer):
         self._columns = _shares(input_shape[2], self.grid)
 
     def call(self, images: Any) -> Any:
-        """(n, grid * grid * 59) from (n, h, w, 1)."""
+        """Compute the histograms.
+
+        Args:
+            images: Gray, (n, h, w, 1).
+
+        Returns:
+            float32 (n, grid * grid * 59).
+        """
         height, width = images.shape[1:3]
         patterns = self._patterns(ops.cast(images[..., 0], "float32"), height, width)
         edges = _edges(height, self.grid)

@@ -78,6 +78,9 @@ def load_network(model_json_file: str | Path, model_weights_file: str | Path) ->
 def stored_facts(model_json_file: str | Path) -> dict[str, Any]:
     """What model.json stores beside the architecture, such as "expressions" and "tau"; Keras ignores these keys.
 
+    Args:
+        model_json_file: The file.
+
     Raises:
         ModelError: The file does not describe a network.
     """
@@ -86,7 +89,17 @@ def stored_facts(model_json_file: str | Path) -> dict[str, Any]:
 
 
 def stored_labels(model_json_file: str | Path) -> list[str] | None:
-    """Order of the outputs, which `training` stores in model.json as "expressions"; None if it is missing."""
+    """Order of the outputs, which `training` stores in model.json as "expressions".
+
+    Args:
+        model_json_file: The file.
+
+    Returns:
+        Names of the outputs; None if they are missing.
+
+    Raises:
+        ModelError: The file does not describe a network.
+    """
     labels = stored_facts(model_json_file).get("expressions")
     return [str(label) for label in labels] if isinstance(labels, list) else None
 

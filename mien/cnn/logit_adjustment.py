@@ -34,7 +34,7 @@ class LogitAdjustment:
 
     @property
     def rare(self) -> float:
-        """What is in force, from 0 (as often as in the training data) to 1 (all equally often)."""
+        """How often rare expressions are expected, from 0 (as often as in the training data) to 1 (as all others)."""
         return self._now[0]
 
     @rare.setter
@@ -48,7 +48,14 @@ class LogitAdjustment:
         self._now = rare, np.exp((self.tau - rare) * self._log_rates)
 
     def __call__(self, probabilities: np.ndarray) -> np.ndarray:
-        """Adjust softmax probabilities, float32 (n, 7), into others of the same shape and type."""
+        """Adjust probabilities.
+
+        Args:
+            probabilities: Softmax probabilities of the network, float32 (n, 7).
+
+        Returns:
+            float32 (n, 7); each row sums to 1.
+        """
         rare, factors = self._now
         if rare == self.tau:
             return probabilities
@@ -57,10 +64,16 @@ class LogitAdjustment:
 
 
 def read_adjustment(model_json_file: str | Path) -> LogitAdjustment | None:
-    """The adjustment that model.json allows for; None where it stores no base rates, as other programs' files.
+    """Read the base rates and tau that `python -m training calibrate` stores in model.json.
+
+    Args:
+        model_json_file: The file.
+
+    Returns:
+        The adjustment; None where the file stores no base rates, as those of other programs.
 
     Raises:
-        ModelError: The stored base rates or tau are no such numbers.
+        ModelError: The stored base rates or tau are out of range, or no numbers.
     """
     facts = stored_facts(model_json_file)
     if "shares" not in facts:

@@ -58,21 +58,35 @@ def as_square(x: float, y: float, w: float, h: float, *, margin: float = 1.0) ->
 
     Args:
         x, y, w, h: The box.
-        margin: Factor by which the side is enlarged.
+        margin: The side is multiplied by it.
     """
     side = margin * (w * h) ** 0.5
     return x + (w - side) / 2, y + (h - side) / 2, side, side
 
 
 def boxes_inside(found: Iterable[tuple[float, float, float, float]], pixels_bgr: np.ndarray) -> list[Box]:
-    """Clip boxes (x, y, w, h) to the picture and sort them from left to right."""
+    """Clip boxes to the picture and sort them from left to right.
+
+    Args:
+        found: Boxes (x, y, w, h) in pixels of the picture.
+        pixels_bgr: The picture, uint8 (height, width, 3).
+    """
     height, width = pixels_bgr.shape[:2]
     clipped = (clip_box(x, y, w, h, width, height) for x, y, w, h in found)
     return sorted((box for box in clipped if box is not None), key=lambda box: (box.x, box.y, box.w))
 
 
 def require_package(module: str, detector: str, package: str) -> None:
-    """Raise DetectorError if the optional package of a detector is not installed."""
+    """Check that the optional package of a detector is installed.
+
+    Args:
+        module: The module to import, such as "dlib".
+        detector: Name of the detector, as `--detector` takes it.
+        package: Name of the package, as pip takes it.
+
+    Raises:
+        DetectorError: It is not installed.
+    """
     if importlib.util.find_spec(module) is None:
         raise DetectorError(
             f"--detector {detector}: expected the package {package}, which is not installed; "

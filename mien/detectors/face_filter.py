@@ -14,7 +14,7 @@ FILE = Path(__file__).with_name("face_filter.npz")
 SIDE_PX = 40
 SCALES = (0.8, 0.95, 1.1, 1.25, 1.4, 1.6)
 USUAL_SCALE, SCALE_SPREAD = 1.07, 0.2
-"""Factor by which FER-2013's images are wider than the windows of the cascades, and spread of its logarithm."""
+"""How many times as wide FER-2013's images are as the windows of the cascades, and spread of the logarithm."""
 
 _HOG = ((SIDE_PX, SIDE_PX), (16, 16), (8, 8), (8, 8), 9)
 """Window, block, block stride and cell in pixels, and number of orientations."""
@@ -55,13 +55,28 @@ class FaceFilter:
         return np.array([np.ravel(self._hog.compute(crop_square(gray, *square))) for square in squares], np.float32)
 
     def logits(self, features: np.ndarray) -> np.ndarray:
-        """Log odds (n,) that features (n, 576) are of a face."""
+        """Log odds of a face.
+
+        Args:
+            features: float32 (n, 576), see `features`.
+
+        Returns:
+            float32 (n,).
+        """
         w = self._weights
         hidden = np.maximum(features @ w["hidden"] + w["hidden_bias"], 0)
         return np.asarray(hidden @ w["out"] + w["out_bias"])
 
     def refine(self, gray: np.ndarray, box: tuple[float, float, float, float]) -> tuple[Square, float]:
-        """The square around the centre of the box that frames the face best, and its log odds."""
+        """Find the square around the centre of a box that frames the face best.
+
+        Args:
+            gray: uint8 (height, width).
+            box: (x, y, w, h) in pixels.
+
+        Returns:
+            The square (x, y, w, h), and the highest log odds of those that were tried.
+        """
         x, y, w, h = box
         centre = x + w / 2, y + h / 2
         sides = w * np.array(SCALES)
@@ -74,12 +89,26 @@ class FaceFilter:
         return (centre[0] - side / 2, centre[1] - side / 2, side, side), float(logits.max())
 
     def score(self, logit: float, counts: Sequence[int]) -> float:
-        """Log odds of a face, from the network's logit and the number of agreeing windows of each cascade."""
+        """Log odds of a face, from the network and the cascades together.
+
+        Args:
+            logit: Log odds by the network.
+            counts: Number of agreeing windows of each cascade.
+        """
         return float(self._weights["score"] @ np.array([logit, *np.log1p(counts), 1.0]))
 
 
 def crop_square(gray: np.ndarray, x: float, y: float, side: float) -> np.ndarray:
-    """Crop a square and resize it to uint8 (SIDE_PX, SIDE_PX); beyond the picture its edge is repeated."""
+    """Crop a square and resize it; beyond the picture its edge is repeated.
+
+    Args:
+        gray: uint8 (height, width).
+        x, y: Upper left corner in pixels.
+        side: Side in pixels.
+
+    Returns:
+        uint8 (SIDE_PX, SIDE_PX).
+    """
     left, top, right, bottom = round(x), round(y), round(x + side), round(y + side)
     height, width = gray.shape
     part = gray[max(0, top) : max(0, bottom), max(0, left) : max(0, right)]

@@ -105,7 +105,15 @@ class HaarDetector:
         return found
 
     def propose(self, gray: np.ndarray, smallest_px: int = 24) -> list[Proposal]:
-        """Grouped windows of both cascades, with the number from each; not thread-safe."""
+        """Group the windows that both cascades accept; not thread-safe.
+
+        Args:
+            gray: uint8 (height, width).
+            smallest_px: Smallest window.
+
+        Returns:
+            As `group_windows`.
+        """
         first, second = (self._windows(which, gray, smallest_px) for which in (0, 1))
         return group_windows(np.concatenate([first, second]), len(first))
 
@@ -148,7 +156,14 @@ def _mean(windows: np.ndarray) -> Square:
 
 
 def suppress_overlaps(scored: Sequence[tuple[float, Square]]) -> list[Square]:
-    """Non-maximum suppression: keep the best square on each face, not parts of it or its surroundings."""
+    """Non-maximum suppression: keep the best square on each face, not parts of it or its surroundings.
+
+    Args:
+        scored: Squares with their scores.
+
+    Returns:
+        The squares kept, best first.
+    """
     kept: list[Square] = []
     for _, square in sorted(scored, reverse=True):
         if not any(_same_face(square, other) for other in kept):

@@ -17,7 +17,7 @@ from mien.types import Box
 MODEL_FILE = "face_detection_yunet_2023mar.onnx"
 MODEL_SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
 MARGIN = 1.12
-"""Factor by which FER-2013's images, on which the network was trained, are wider than YuNet's boxes, on average."""
+"""How many times as wide FER-2013's images, on which the network was trained, are as YuNet's boxes, on average."""
 
 MODEL_PAGE = "https://github.com/opencv/opencv_zoo/tree/main/models/face_detection_yunet"
 
@@ -79,7 +79,14 @@ class YuNetDetector:
 
 
 def read_model(model_file: str | Path | None) -> bytes:
-    """Read the model file and check its SHA-256. Raises DetectorError if it is missing or another one."""
+    """Read the model file and check its SHA-256.
+
+    Args:
+        model_file: Its path; None where the user has named none.
+
+    Raises:
+        DetectorError: It is missing, or is not the expected one.
+    """
     expected = f"expected {MODEL_FILE} from {MODEL_PAGE}"
     if model_file is None:
         raise DetectorError(f"--detector yunet: {expected}, named by --detector-model FILE; found no such option")

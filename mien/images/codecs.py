@@ -166,7 +166,14 @@ def encode_png(pixels_bgr: np.ndarray) -> bytes:
 
 
 def jpeg_to_png(jpeg: bytes) -> bytes:
-    """Convert a JPEG file to PNG. Raises ImageError as `decode_image` does."""
+    """Convert a JPEG file to PNG.
+
+    Args:
+        jpeg: The bytes of the file.
+
+    Raises:
+        ImageError: As for `decode_image`.
+    """
     return encode_png(decode_image(jpeg))
 
 

@@ -77,7 +77,11 @@ class Privacy:
         return self._on
 
     def switch(self, on: bool) -> None:
-        """Switch it on or off; switched on, it has seen no face yet, so the whole picture is covered."""
+        """Switch privacy mode on or off.
+
+        Args:
+            on: Whether to cover faces. Switched on, it has seen no face yet, so the whole picture is covered.
+        """
         with self._lock:
             if on != self._on:
                 self._on = on

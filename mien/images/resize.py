@@ -37,7 +37,12 @@ def reduced_gray(pixels_bgr: np.ndarray, longer_side_px: int) -> tuple[np.ndarra
 
 
 def fit_within(pixels_bgr: np.ndarray, max_side_px: int) -> np.ndarray:
-    """Reduce a picture so that its longer side has at most `max_side_px` pixels; a smaller one is returned as it is."""
+    """Reduce a picture that is larger than a limit; a smaller one is returned as it is.
+
+    Args:
+        pixels_bgr: uint8 (height, width, 3).
+        max_side_px: Longest side of the result.
+    """
     height, width = pixels_bgr.shape[:2]
     scale = max_side_px / max(height, width)
     if scale >= 1:
@@ -69,7 +74,14 @@ def letterbox(pixels_bgr: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def check_pixels(pixels_bgr: np.ndarray) -> None:
-    """Raise ValueError unless these are uint8 pixels of shape (height, width, 3)."""
+    """Check the pixels that a detector is given.
+
+    Args:
+        pixels_bgr: What should be uint8 (height, width, 3).
+
+    Raises:
+        ValueError: The pixels have another dtype or shape, or there are none.
+    """
     if pixels_bgr.dtype != np.uint8 or pixels_bgr.ndim != 3 or pixels_bgr.shape[2] != 3 or pixels_bgr.size == 0:
         found = f"{pixels_bgr.dtype} {pixels_bgr.shape}"
         raise ValueError(f"a detector needs uint8 pixels of shape (height, width, 3), found {found}")

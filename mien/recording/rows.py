@@ -27,7 +27,14 @@ COLUMNS = (
 
 
 def as_csv(rows: Iterable[Sequence[object]]) -> bytes:
-    """Rows as the lines of a CSV file, in UTF-8."""
+    """Write rows as lines of a CSV file.
+
+    Args:
+        rows: The values of each row, in the order of COLUMNS.
+
+    Returns:
+        The lines, in UTF-8.
+    """
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue().encode()
@@ -59,14 +66,24 @@ def row(number: int, frame: Frame, face: Face, analysis: Analysis) -> list[objec
 
 
 class FrameNumbers:
-    """Numbers the frames of one file: a source that is opened again counts its frames from zero."""
+    """Numbers the frames of one file: a source that is opened again counts its frames from zero.
+
+    Example:
+        numbers = FrameNumbers()
+        numbers.number(Frame(pixels_bgr, index=7, stream=1))  # 7
+        numbers.number(Frame(pixels_bgr, index=0, stream=2))  # 8
+    """
 
     def __init__(self) -> None:
         self._shift = self._last = 0
         self._stream: int | None = None
 
     def number(self, frame: Frame) -> int:
-        """Number of the frame in the file; the same frame may come again, as an image does."""
+        """Number of the frame in the file; the same frame may come again, as an image does.
+
+        Args:
+            frame: The next frame that is recorded.
+        """
         if self._stream not in (None, frame.stream):
             self._shift = self._last + 1
         self._stream = frame.stream

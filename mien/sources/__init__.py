@@ -29,7 +29,11 @@ log = logging.getLogger(__name__)
 
 
 def source_kind(spec: str) -> SourceKind:
-    """Kind of a --source value: `auto`, `demo`, a webcam index (or /dev/videoN), a URL, otherwise a file."""
+    """Kind of a --source value.
+
+    Args:
+        spec: The value: `auto`, `demo`, a webcam index or /dev/videoN, a URL, otherwise a file.
+    """
     if spec in ("auto", "demo"):
         return spec  # type: ignore[return-value]
     if _WEBCAM.fullmatch(spec):
@@ -38,7 +42,14 @@ def source_kind(spec: str) -> SourceKind:
 
 
 def source_name(spec: str) -> str:
-    """Name to show before the source is open, without passwords. Raises SourceMissingError for an invalid URL."""
+    """Name to show before the source is open, without passwords.
+
+    Args:
+        spec: A --source value.
+
+    Raises:
+        SourceMissingError: It is an invalid URL.
+    """
     kind = source_kind(spec)
     if kind == "webcam":
         return f"Webcam {webcam_index(spec)}"
@@ -67,8 +78,8 @@ def open_source(
         loop: Whether files are played again and again.
         paced: False gives the frames of files and demo as fast as possible, and drops none.
         clock: The computer's clock by default.
-        wanted: Asked before each webcam that `auto` tries; false ends the search, if one hung until another source
-            was shown.
+        wanted: Called before each webcam that `auto` tries; False ends the search, as when another source was chosen
+            while a webcam hung.
 
     Returns:
         The open source, to be read and closed by one thread.
@@ -104,7 +115,14 @@ def _first_webcam(open_webcam: Callable[[int], Source], wanted: Callable[[], boo
 
 
 def webcam_index(spec: str) -> int:
-    """The index in `0` or `/dev/video0`. Raises ValueError for anything else."""
+    """The index of a webcam.
+
+    Args:
+        spec: A --source value such as `0` or `/dev/video0`.
+
+    Raises:
+        ValueError: It is not that of a webcam.
+    """
     match = _WEBCAM.fullmatch(spec)
     if match is None:
         raise ValueError(f"expected a webcam index, found {spec!r}")
@@ -112,5 +130,10 @@ def webcam_index(spec: str) -> int:
 
 
 def is_same_file(path: Path, spec: str) -> bool:
-    """Whether a --source value is this file."""
+    """Whether a --source value is a file.
+
+    Args:
+        path: The file.
+        spec: The --source value.
+    """
     return source_kind(spec) == "file" and path.exists() and Path(spec).exists() and path.samefile(spec)

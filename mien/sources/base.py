@@ -67,7 +67,14 @@ def quiet_opencv() -> None:
 
 
 def open_ffmpeg(location: str) -> Any:
-    """Open a file path or URL as `cv2.VideoCapture` with time-outs; check its isOpened()."""
+    """Open a file or URL with time-outs.
+
+    Args:
+        location: Path or URL.
+
+    Returns:
+        A `cv2.VideoCapture`; whether it is open is for the caller to check.
+    """
     quiet_opencv()
     timeout_ms = int(URL_TIMEOUT_S * 1000)
     # FFmpeg explicitly: otherwise OpenCV would take "img_01.png" for a numbered sequence.
@@ -79,7 +86,14 @@ def open_ffmpeg(location: str) -> Any:
 
 
 def as_bgr(pixels: np.ndarray) -> np.ndarray:
-    """Convert pixels of a camera (gray, or with a fourth channel) to uint8 (height, width, 3)."""
+    """Convert pixels of a camera.
+
+    Args:
+        pixels: uint8, (height, width) gray or (height, width, 1, 3 or 4).
+
+    Returns:
+        uint8 (height, width, 3), blue-green-red.
+    """
     if pixels.ndim == 2 or pixels.shape[2] == 1:
         return cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR)
     return pixels[:, :, :3]

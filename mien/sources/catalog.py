@@ -42,7 +42,11 @@ class SourceCatalog:
         self._webcams = webcams or Webcams()
 
     def cameras(self, in_use: str | None = None) -> dict[str, str]:
-        """Names of demo and webcams by what to choose. `in_use` is the source that is open."""
+        """Names of demo and webcams by the source to choose.
+
+        Args:
+            in_use: The source that is open; if it is a webcam, it is listed without being opened again.
+        """
         index = webcam_index(in_use) if in_use is not None and source_kind(in_use) == "webcam" else None
         return {"demo": "Demo", **{str(number): name for number, name in self._webcams.find(index).items()}}
 
@@ -51,7 +55,14 @@ class SourceCatalog:
         return None if self._media is None else self._media.names()
 
     def current(self, in_use: str | None) -> str | None:
-        """The choice that matches the open source; None if nothing is open or it is not in the lists."""
+        """The choice that matches the open source.
+
+        Args:
+            in_use: The source that is open; None while idle.
+
+        Returns:
+            None if nothing is open, or it is not in the lists.
+        """
         kind = None if in_use is None else source_kind(in_use)
         if in_use is None or kind in ("auto", "url"):
             return None
@@ -90,7 +101,12 @@ class SourceCatalog:
         return str(self._media.find(source))
 
     def open(self, spec: str, **options: Any) -> Source:
-        """As `mien.sources.open_source`, but error messages do not reveal the path of the folder."""
+        """As `mien.sources.open_source`, but error messages do not reveal the path of the folder.
+
+        Args:
+            spec: The source, as `spec_of` returns it.
+            **options: Keyword arguments of `open_source`.
+        """
         try:
             return open_source(spec, **options)
         except SourceError as error:
@@ -128,6 +144,9 @@ class MediaFolder:
 
     def find(self, name: str) -> Path:
         """The file of this name, with all links resolved.
+
+        Args:
+            name: One of `names`, with slashes.
 
         Raises:
             SourceForbiddenError: It may not be chosen.

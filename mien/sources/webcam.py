@@ -214,7 +214,18 @@ def request_camera_access(open_capture: Callable[[int, int], Any] = cv2.VideoCap
 
 
 def open_webcam(index: int, open_capture: Callable[[int, int], Any] = cv2.VideoCapture) -> Any:
-    """Open a webcam as `cv2.VideoCapture` with the backend of this system. Raises SourceError if that fails."""
+    """Open a webcam with the backend of this system.
+
+    Args:
+        index: 0, 1, 2, ...
+        open_capture: Called with index and backend; for tests.
+
+    Returns:
+        An open `cv2.VideoCapture`.
+
+    Raises:
+        SourceError: It cannot be opened.
+    """
     quiet_opencv()
     if sys.platform.startswith("linux"):
         _check_device(Path(f"/dev/video{index}"))
