@@ -44,7 +44,7 @@ check: $(VENV)/.dev  ## lint, formatting and types
 fuzz: $(VENV)/.dev  ## 2,000 generated requests, 2,000 broken images, 500 covered frames
 	$(BIN)/python -m pytest -s tests/test_fuzz.py tests/test_privacy.py --fuzz 2000
 
-composites: $(VENV)/.train  ## compute the demo's average faces anew; OPTIONS=--in-place lets the demo show them
+composites: $(VENV)/.train  ## compute the demo's average faces anew; OPTIONS="--votes FILE", with --in-place the demo shows them
 	$(BIN)/python -m training composites --data $(DATA) $(OPTIONS)
 
 screenshot: $(VENV)/.dev  ## take the screenshots of README and docs

@@ -67,7 +67,7 @@ def clip_frames(width: int, height: int, count: int = FRAMES) -> list[np.ndarray
     if not CLIP.is_file():
         from mien.sources.demo import DemoSource
 
-        demo = DemoSource()
+        demo = DemoSource(count=1)
         return [cv2.resize(demo.render(i / FRAME_RATE)[0], size) for i in range(count)]
     clip = cv2.VideoCapture(str(CLIP))
     frames: list[np.ndarray] = []

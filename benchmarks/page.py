@@ -52,8 +52,8 @@ return performance.getEntries().filter(({ name, entryType }) =>
 
 
 def demo_jpegs(seconds: float) -> list[bytes]:
-    """The demo's pictures, 640x480, 30 for each second."""
-    demo = DemoSource()
+    """The demo's pictures with one face, 640x480, 30 for each second."""
+    demo = DemoSource(count=1)
     try:
         return [encode_jpeg(demo.render(index / 30)[0]) for index in range(round(30 * seconds))]
     finally:

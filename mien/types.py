@@ -78,8 +78,9 @@ class Frame:
         index: 0, 1, 2, ... in the order of capture.
         captured_at: Time of capture, in seconds since the epoch.
         media_time_s: Position in the file in seconds; None for a live source.
-        truth: The expression shown, known only for the demo; None while it morphs.
+        truth: The expression that the first face shows, known only for the demo; None while it changes.
         stream: 1, 2, ..., a new number each time a source is opened; 0 if there is only one.
+        truths: The same for each face of the demo, from left to right; empty for other sources.
 
     Raises:
         ValueError: The pixels have another dtype or shape.
@@ -95,6 +96,7 @@ class Frame:
     media_time_s: float | None = None
     truth: str | None = None
     stream: int = 0
+    truths: tuple[str | None, ...] = ()
 
     def __post_init__(self) -> None:
         pixels = self.pixels_bgr

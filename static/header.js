@@ -17,7 +17,8 @@ export function showHeader(state, badge = null) {
   if (badge) showBadge(badge);
   else showBadge(source.state, retry ? TEXT.seconds(source.retry_in_s) : "");
   setText($("source-name"), source.name);
-  setText($("truth"), source.truth ? TEXT.truth(source.truth) : "");
+  const truths = source.truths?.map((label) => label ?? TEXT.unknown) ?? [];
+  setText($("truth"), truths.length > 0 ? TEXT.truth(truths.join(", ")) : "");
   setText($("fps"), state.fps == null ? TEXT.unknown : state.fps.toFixed(0));
   setText($("latency"), state.latency_ms == null ? TEXT.unknown : state.latency_ms.toFixed(0));
   setText($("viewers"), state.viewers == null ? "" : TEXT.viewers(state.viewers));

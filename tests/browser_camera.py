@@ -34,8 +34,8 @@ def film(path: Path, pictures: Iterable[np.ndarray]) -> None:
 
 
 def demo_pictures(seconds: float = 2) -> list[np.ndarray]:
-    """The demo's faces, 640x480, lighter to the right, so that no two blocks of a mosaic have the same colour."""
-    demo = DemoSource()
+    """One of the demo's faces, 640x480, lighter to the right, so that no two blocks of a mosaic are alike."""
+    demo = DemoSource(count=1)
     light = np.broadcast_to(np.linspace(0, 60, 640, dtype=np.uint8)[None, :, None], (480, 640, 3))
     pictures = [cv2.add(demo.render(index / 30)[0], light) for index in range(round(30 * seconds))]
     demo.close()

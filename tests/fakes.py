@@ -17,6 +17,7 @@ from mien.clock import Clock
 from mien.errors import SourceError
 from mien.images.codecs import encode_jpeg
 from mien.sources.base import Source
+from mien.sources.demo_faces import GRID, DemoFaces
 from mien.types import Analysis, Box, Frame
 from tests.patience import PATIENCE_S
 from tests.web_fakes import free_port
@@ -219,10 +220,11 @@ class FakeCapture:
         self.released += 1
 
 
-def gray_faces(side: int = 32) -> np.ndarray:
-    """Stand-ins for the demo's composites, each of its own gray level: uint8 (7, side, side)."""
+def gray_faces(side: int = 32, people: int = 3) -> DemoFaces:
+    """Stand-ins for the demo's faces without features, of the same gray level for each expression, 60 to 210."""
     levels = np.arange(60, 60 + 7 * 25, 25, dtype=np.uint8)
-    return np.repeat(np.repeat(levels[:, None, None], side, axis=1), side, axis=2)
+    textures = np.broadcast_to(levels[:, None, None], (people, 7, side, side))
+    return DemoFaces(np.ascontiguousarray(textures), np.zeros((people, 7, GRID, GRID, 2), np.float32))
 
 
 def write_clip(path: Path, levels: Sequence[int], *, size: tuple[int, int] = (64, 48), fps: float = 25) -> Path:

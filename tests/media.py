@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from mien.sources.demo import CYCLE_S, DemoSource, face_place
@@ -21,9 +22,23 @@ GROUP_BOXES = (
 
 
 def composite_frame(expression: str) -> tuple[np.ndarray, Box]:
-    """(pixels uint8 (480, 640, 3), where the face is): the demo while it fully shows this expression."""
-    time_s = (EXPRESSIONS.index(expression) + 0.3) * CYCLE_S / len(EXPRESSIONS)
-    pixels, truth = DemoSource().render(time_s)
-    assert truth == expression
+    """(pixels uint8 (480, 640, 3), where the face is): the demo with one face, which fully shows this expression."""
+    time_s = time_of(expression)
+    pixels, truths = DemoSource(count=1).render(time_s)
+    assert truths == (expression,)
     x, y, side = face_place(time_s)
     return pixels, Box(round(x), round(y), round(side), round(side))
+
+
+def time_of(expression: str, person: int = 0, count: int = 1) -> float:
+    """When one of several faces of the demo fully shows this expression, in seconds."""
+    return (EXPRESSIONS.index(expression) + 0.3) * CYCLE_S / len(EXPRESSIONS) + (1 - person / count) * CYCLE_S
+
+
+def demo_face(person: int, expression: str) -> np.ndarray:
+    """One of the demo's three faces as it is shown, cut out without a detector, gray."""
+    time_s = time_of(expression, person, 3)
+    pixels, truths = DemoSource().render(time_s)
+    assert truths[person] == expression
+    x, y, side = (round(value) for value in face_place(time_s, person, 3))
+    return cv2.cvtColor(pixels[y : y + side, x : x + side], cv2.COLOR_BGR2GRAY)

@@ -13,7 +13,7 @@ from mien.cnn.loader import import_keras
 from mien.detectors import HaarDetector
 from mien.errors import ModelError
 from mien.images.resize import crop_faces
-from mien.sources.demo import DemoSource
+from mien.sources.demo import CYCLE_S, DemoSource
 from mien.types import EXPRESSIONS, Box, Face
 from model import FacialExpressionModel
 from tests.patience import PATIENCE_S
@@ -237,8 +237,8 @@ def test_the_shipped_network_looks_at_what_shows_the_expression():
     hide. On images `python -m training masking` measures both.
     """
     model = FacialExpressionModel(ROOT / "model.json", ROOT / "model_weights.h5")
-    demo = DemoSource()
-    pixels = [demo.render(0.6 + 1.6 * i)[0] for i in range(7)]
+    demo = DemoSource(count=1)
+    pixels = [demo.render(0.6 + CYCLE_S / 7 * i)[0] for i in range(7)]
     detector = HaarDetector()
     boxes = [max(detector.detect(frame), key=lambda box: box.area) for frame in pixels]
     faces = np.concatenate([crop_faces(frame, [box], (48, 48)) for frame, box in zip(pixels, boxes, strict=True)])

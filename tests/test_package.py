@@ -66,7 +66,7 @@ def test_wheel_carries_what_the_program_needs_and_nothing_else(wheel):
         "mien/_app/web/app.py",
     )
     assert set(needed) <= set(names)
-    assert any(name.endswith(".png") for name in names)  # the demo's faces
+    assert "mien/sources/demo_faces.npz" in names
     assert {name.split("/")[0] for name in names} == {"mien", f"mien-{mien.__version__}.dist-info"}
     assert not [name for name in names if name.endswith(".pyc")]
 
@@ -84,7 +84,7 @@ def test_installed_package_has_its_command_and_reads_an_image_from_another_folde
     (tmp_path / "model.py").write_text("raise RuntimeError('somebody else\\'s module')\n", encoding="utf-8")
     scripts = environment(tmp_path / "environment", [wheel] if how == "wheel" else ["--editable", ROOT])
     assert run(scripts / "mien", "--version", cwd=tmp_path).split() == ["mien", mien.__version__]
-    cv2.imwrite(str(tmp_path / "face.png"), DemoSource(paced=False).read().pixels_bgr)
+    cv2.imwrite(str(tmp_path / "face.png"), DemoSource(count=1, paced=False).read().pixels_bgr)
     found, folder, labels = json.loads(run(scripts / "python", "-c", ANALYZE, "face.png", cwd=tmp_path))
     assert Path(found).is_relative_to(tmp_path if how == "wheel" else ROOT)
     assert Path(folder).name == ("_app" if how == "wheel" else ROOT.name)

@@ -152,13 +152,15 @@ def test_the_demo_is_read_right_while_each_expression_is_fully_shown(demo):
     def seen_enough():
         nonlocal last
         state = demo.state()
-        if state["frame"] and state["frame"]["index"] != last and state["source"]["truth"]:
+        if state["frame"] and state["frame"]["index"] != last:
             last = state["frame"]["index"]
-            labels = [face["label"] for face in state["faces"]]
-            seen[state["source"]["truth"]].append(labels == [state["source"]["truth"]])
-        return min(map(len, seen.values())) >= 12
+            faces = sorted(state["faces"], key=lambda face: face["box"]["x"])
+            for place, truth in enumerate(state["source"]["truths"]):
+                if truth:
+                    seen[truth].append(len(faces) == 3 and faces[place]["label"] == truth)
+        return min(map(len, seen.values())) >= 36
 
-    wait_for(seen_enough, "twelve frames of each expression", patience_s=60)
+    wait_for(seen_enough, "36 faces of each expression", patience_s=60)
     shares = {expression: float(np.mean(hits)) for expression, hits in seen.items()}
     assert sum(share >= 0.7 for share in shares.values()) >= 6, shares
 
@@ -185,11 +187,11 @@ def test_page_health_and_state_answer(demo):
 
 
 @pytest.mark.browser
-def test_the_real_page_shows_moving_video_and_a_face(demo, browser):
+def test_the_real_page_shows_moving_video_and_three_faces(demo, browser):
     browser.get(demo.url)
     picture = browser.find_element("id", "picture")
     wait_for(lambda: picture.get_property("width") == 640)
-    wait_for(lambda: browser.execute_script("return document.querySelectorAll('#faces .face').length") == 1, 20)
+    wait_for(lambda: browser.execute_script("return document.querySelectorAll('#faces .face').length") == 3, 20)
     shots = []
     wait_for(lambda: shots.append(picture.screenshot_as_png) or len(set(shots)) >= 3)
 
@@ -198,7 +200,8 @@ def test_the_real_page_shows_moving_video_and_a_face(demo, browser):
 def test_on_the_real_page_a_file_is_chosen_and_the_demo_again(demo, browser):
     browser.get(demo.url)
     wait_for(lambda: texts(browser, "#faces .who") != [])
-    (before,) = texts(browser, "#faces .who")
+    wait_for(lambda: len(texts(browser, "#faces .who")) == 3)
+    before = texts(browser, "#faces .who")
     choose(browser, "gray.avi")
     wait_for(lambda: shown(browser) == ["FILE", "gray.avi"])
     wait_for(lambda: find(browser, "#picture").get_property("width") == 320)
@@ -207,7 +210,7 @@ def test_on_the_real_page_a_file_is_chosen_and_the_demo_again(demo, browser):
     wait_for(lambda: shown(browser) == ["DEMO", "Demo"])
     wait_for(lambda: find(browser, "#picture").get_property("width") == 640)
     wait_for(lambda: texts(browser, "#faces .who") != [])
-    assert texts(browser, "#faces .who") != [before], "no two faces of a run share a number"
+    assert not set(texts(browser, "#faces .who")) & set(before), "no two faces of a run share a number"
 
 
 CLICK = """
@@ -395,7 +398,7 @@ def test_covered_and_recorded_and_killed(run, tmp_path):
     assert program.post("/api/privacy", {"on": False}) == {"privacy": False}
     clear = program.picture()
     detector = HaarDetector()
-    assert len(detector.detect(clear)) == 1
+    assert len(detector.detect(clear)) == 3
     assert not detector.detect(covered)
     last = program.wait_for(lambda state: state["frame"]["captured_at"] > told["frame"]["captured_at"] + 2)
     os.kill(program.process.pid, signal.SIGKILL)

@@ -25,10 +25,10 @@ CLIP = SHARED / "media" / "expressions.mp4"
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory) -> Path:
-    """Two seconds of the demo as a video: 60 frames, 30 a second."""
+    """Two seconds of the demo with one face as a video: 60 frames, 30 a second."""
     path = tmp_path_factory.mktemp("clip") / "clip.mp4"
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 30, (640, 480))
-    demo = DemoSource(paced=False)
+    demo = DemoSource(count=1, paced=False)
     for frame in islice(iter(demo.read, None), 60):
         writer.write(frame.pixels_bgr)
     writer.release()
@@ -37,7 +37,7 @@ def clip(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def picture_bgr() -> np.ndarray:
-    return DemoSource(paced=False).read().pixels_bgr
+    return DemoSource(count=1, paced=False).read().pixels_bgr
 
 
 @pytest.fixture

@@ -75,7 +75,7 @@ def run_curl(words: list[str], folder: Path) -> dict:
 
 
 def test_four_lines_of_python_make_a_table_of_a_video(tmp_path) -> None:
-    demo = DemoSource(paced=False)
+    demo = DemoSource(count=1, paced=False)
     (tmp_path / "photo.jpg").write_bytes(encode_jpeg(demo.render(0.0)[0]))
     video = cv2.VideoWriter(str(tmp_path / "clip.mp4"), cv2.VideoWriter.fourcc(*"mp4v"), 5, (640, 480))
     for i in range(5):

@@ -1,5 +1,6 @@
 """Every kind of source: what it gives, how it keeps time, and how it says that it cannot."""
 
+import io
 import itertools
 import logging
 import os
@@ -14,8 +15,9 @@ from mien import sources
 from mien.analysis.tracker import Tracker
 from mien.errors import SourceEndedError, SourceError, SourceMissingError
 from mien.images.codecs import encode_jpeg, encode_png
-from mien.sources import base, demo, open_source, source_kind, source_name, webcam
-from mien.sources.demo import CYCLE_S, HEIGHT_PX, WIDTH_PX, DemoSource, face_place, load_faces
+from mien.sources import base, open_source, source_kind, source_name, webcam
+from mien.sources.demo import CYCLE_S, HEIGHT_PX, SHOWN_S, WIDTH_PX, DemoSource, face_place
+from mien.sources.demo_faces import FACES_FILE, GRID, PEOPLE, DemoFaces
 from mien.sources.files import MAX_IMAGE_SIDE_PX, REPEAT_AFTER_S, ImageSource, VideoSource, open_file
 from mien.sources.network import StreamSource, masked_url
 from mien.sources.webcam import WebcamSource, webcam_indices
@@ -502,7 +504,7 @@ def test_linux_devices_are_checked_before_opencv_is_asked(monkeypatch, tmp_path,
 
 @pytest.fixture
 def stand_in_faces(monkeypatch):
-    monkeypatch.setattr(demo, "load_faces", gray_faces)
+    monkeypatch.setattr(DemoFaces, "load", gray_faces)
 
 
 @pytest.mark.parametrize(
@@ -596,6 +598,9 @@ def test_no_camera_at_the_address_is_a_source_error_without_the_password(capfd):
 # --- the demo
 
 
+STEP_S = CYCLE_S / len(EXPRESSIONS)
+
+
 @pytest.fixture(scope="module")
 def faces_demo():
     return DemoSource(gray_faces(), paced=False)
@@ -604,23 +609,57 @@ def faces_demo():
 @pytest.mark.parametrize("index", range(7))
 @pytest.mark.parametrize("cycle", [0, 3])
 def test_each_expression_is_fully_shown_for_its_time(faces_demo, index, cycle):
-    begin_s = cycle * CYCLE_S + index * 1.6
-    for within_s, truth in [(0.01, True), (0.6, True), (1.19, True), (1.22, False), (1.4, False), (1.59, False)]:
-        pixels, found = faces_demo.render(begin_s + within_s)
-        assert found == (EXPRESSIONS[index] if truth else None)
+    begin_s = cycle * CYCLE_S + index * STEP_S
+    for within_s, shown in [(0.01, True), (0.9, True), (1.89, True), (1.92, False), (2.2, False), (2.39, False)]:
+        pixels, truths = faces_demo.render(begin_s + within_s)
+        assert len(truths) == PEOPLE
+        assert truths[0] == (EXPRESSIONS[index] if shown else None)
         assert (pixels.dtype, pixels.shape) == (np.uint8, (HEIGHT_PX, WIDTH_PX, 3))
 
 
-def test_the_middle_of_the_face_is_the_face_of_the_moment_and_morphs_gently(faces_demo):
-    def red_in_the_middle(time_s):
-        x, y, side = face_place(time_s)
-        return int(faces_demo.render(time_s)[0][round(y + side / 2), round(x + side / 2), 2])
+@pytest.mark.parametrize("count", [2, 3])
+def test_faces_show_different_expressions_and_never_change_together(count):
+    source = DemoSource(gray_faces(), count=count)
+    seen = [source.render(i / 10)[1] for i in range(round(10 * CYCLE_S))]
+    shown = [[truth for truth in truths if truth] for truths in seen]
+    assert all(len(set(each)) == len(each) >= count - 1 for each in shown)
+    assert all(set(column) == {*EXPRESSIONS, None} for column in zip(*seen, strict=True))
 
-    for index in range(7):
-        assert abs(red_in_the_middle(index * 1.6 + 0.6) - (60 + 25 * index)) <= 1
-    morph = [red_in_the_middle(1.6 + 1.2 + 0.04 * step) for step in range(11)]
-    assert morph == sorted(morph)
-    assert 2 < morph[5] - morph[0] < 23
+
+@pytest.mark.parametrize(("count", "person"), [(1, 0), (2, 0), (2, 1), (3, 0), (3, 1), (3, 2)])
+def test_the_middle_of_a_face_is_the_face_of_the_moment_and_changes_gently(count, person):
+    source = DemoSource(gray_faces(), count=count)
+    ahead_s = CYCLE_S * (1 - person / count)
+
+    def level_in_the_middle(time_s):
+        x, y, side = face_place(time_s, person, count)
+        return int(source.render(time_s)[0][round(y + side / 2), round(x + side / 2), 2])
+
+    still = [level_in_the_middle(ahead_s + index * STEP_S + 0.6) for index in range(7)]
+    assert still == sorted(set(still)), "the darkest stand-in is the first, the lightest the last"
+    change = [level_in_the_middle(ahead_s + STEP_S + SHOWN_S + 0.05 * step) for step in range(11)]
+    assert change == sorted(change)
+    assert still[1] < change[5] < still[2]
+
+
+def test_features_move_while_an_expression_changes():
+    """A bright line is looked up 16 pixels lower in the second texture: halfway, it is halfway, and one line."""
+    textures = np.full((1, 7, 160, 160), 60, np.uint8)
+    textures[:, :, 78:82] = 250
+    offsets = np.zeros((1, 7, GRID, GRID, 2), np.float32)
+    offsets[:, 1, :, :, 1] = 16
+    source = DemoSource(DemoFaces(textures, offsets), count=1)
+
+    def line(time_s):
+        x, y, side = face_place(time_s)
+        rows = source.render(time_s)[0][round(y) : round(y + side), round(x + side / 2), 2].astype(int)
+        bright = np.flatnonzero(rows > rows.max() - 30)
+        assert np.ptp(bright) < 12
+        return bright.mean() / side
+
+    begin, halfway, end = line(SHOWN_S - 0.1), line(SHOWN_S + 0.25), line(SHOWN_S + 0.6)
+    assert begin > halfway > end
+    assert halfway == pytest.approx((begin + end) / 2, abs=0.02)
 
 
 def test_rendering_is_a_function_of_time_alone(faces_demo):
@@ -632,22 +671,35 @@ def test_rendering_is_a_function_of_time_alone(faces_demo):
     assert np.array_equal(DemoSource(gray_faces()).render(4.321)[0], first_copy)
 
 
-def test_the_face_stays_inside_at_a_good_size_and_moves_gently():
-    places = np.array([face_place(i / 30) for i in range(30 * 600)])
+@pytest.mark.parametrize(
+    ("count", "person", "sides_px"),
+    [(1, 0, (190, 230)), *((2, i, (130, 180)) for i in range(2)), *((3, i, (110, 180)) for i in range(3))],
+)
+def test_a_face_stays_inside_at_a_good_size_and_moves_gently(count, person, sides_px):
+    places = np.array([face_place(i / 30, person, count) for i in range(30 * 600)])
     x, y, side = places.T
     assert x.min() >= 0
     assert y.min() >= 0
     assert (x + side).max() <= WIDTH_PX - 1
     assert (y + side).max() <= HEIGHT_PX - 1
-    assert side.min() >= 200
-    assert side.max() <= 260
+    assert side.min() >= sides_px[0]
+    assert side.max() <= sides_px[1]
     steps = np.abs(np.diff(places, axis=0))
     assert steps.max() < 4  # pixels a frame
     assert steps.max(axis=1).min() > 0  # never still
 
 
-def test_the_face_has_no_hard_border(faces_demo):
-    pixels, _ = faces_demo.render(9.8)  # the brightest stand-in on the dark ground
+@pytest.mark.parametrize("count", [2, 3])
+def test_faces_never_overlap(count):
+    for i in range(3 * 600):
+        boxes = [Box(*(round(value) for value in (x, y, side, side)))
+                 for x, y, side in (face_place(i / 3, person, count) for person in range(count))]  # fmt: skip
+        assert all(a.iou(b) == 0 for a, b in itertools.combinations(boxes, 2))
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_a_face_has_no_hard_border(count):
+    pixels, _ = DemoSource(gray_faces(), count=count).render(6 * STEP_S + 0.5)  # the lightest on the dark ground
     gray = pixels.max(axis=2).astype(int)
     assert max(np.abs(np.diff(gray, axis=0)).max(), np.abs(np.diff(gray, axis=1)).max()) < 25
 
@@ -659,68 +711,93 @@ def test_the_demo_gives_thirty_frames_a_second_and_skips_late_ones():
     frames = [source.read() for _ in range(31)]
     assert clock.now_s - begun_s == pytest.approx(1.0)
     assert [frame.index for frame in frames] == list(range(31))
-    clock.advance(1.0)
+    clock.advance(2.0)
     late = source.read()
-    assert late.index == 60
-    assert late.media_time_s == pytest.approx(2.0)
+    assert late.index == 90
+    assert late.media_time_s == pytest.approx(3.0)
     assert late.truth == "disgust"
-    assert np.array_equal(late.pixels_bgr, source.render(2.0)[0])
+    pixels, truths = source.render(3.0)
+    assert np.array_equal(late.pixels_bgr, pixels)
+    assert late.truths == truths
 
 
 def test_unpaced_the_demo_gives_every_frame_of_a_cycle():
     clock = FakeClock()
     source = DemoSource(gray_faces(), paced=False, clock=clock)
-    truths = [source.read().truth for _ in range(336)]
-    assert {truth: truths.count(truth) for truth in EXPRESSIONS} == dict.fromkeys(EXPRESSIONS, 37)
-    assert truths.count(None) == 336 - 7 * 37
+    truths = [source.read().truths for _ in range(504)]
+    for column in zip(*truths, strict=True):
+        counts = [column.count(truth) for truth in EXPRESSIONS]
+        assert max(counts) <= 58
+        assert min(counts) >= 57
     assert clock.slept_s == []
 
 
 def test_a_demo_frame_is_cheap(faces_demo):
-    costs_s = []
+    begun_s = time.process_time()  # not the clock on the wall: this computer may be busy with other things
     for i in range(100):
-        begun_s = time.process_time()  # not the clock on the wall: this computer may be busy with other things
         faces_demo.render(i / 10)
-        costs_s.append(time.process_time() - begun_s)
-    assert np.median(costs_s) < scaled(0.003)
+    assert (time.process_time() - begun_s) / 100 < 0.003
 
 
-def test_faces_are_read_from_a_sheet(tmp_path):
-    sheet = np.hstack(list(gray_faces(24)))
-    (tmp_path / "faces.png").write_bytes(encode_png(sheet))
-    assert np.array_equal(load_faces(tmp_path / "faces.png"), gray_faces(24))
+def test_faces_are_read_from_the_file_they_were_written_to(tmp_path):
+    rng = np.random.default_rng(0)
+    textures = rng.integers(0, 256, (2, 7, 24, 24), np.uint8)
+    offsets = rng.integers(-80, 81, (2, 7, GRID, GRID, 2)).astype(np.float32) / 4
+    DemoFaces(textures, offsets).save(tmp_path / "faces.npz")
+    read = DemoFaces.load(tmp_path / "faces.npz")
+    assert np.array_equal(read.textures, textures)
+    assert np.array_equal(read.offsets, offsets)
+
+
+def npz(**arrays):
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    return buffer.getvalue()
+
+
+SHEET = cv2.imencode(".png", np.zeros((10, 70), np.uint8))[1].ravel()
 
 
 @pytest.mark.parametrize(
     ("content", "says"),
     [
         (None, "No such file"),
-        (b"", "nothing"),
-        (encode_png(np.zeros((10, 60, 3), np.uint8)), "found a picture of 60x10"),
-        (encode_png(np.zeros((10, 70, 3), np.uint8))[:40], "broken"),
+        (b"", "No data"),
+        (b"no archive", "pickle"),
+        (npz(sheet=SHEET)[:50], "not a zip file"),
+        (npz(sheet=SHEET), "offsets"),
+        (npz(sheet=SHEET, offsets=np.zeros((1, 7, 3, 3, 2), np.int8)), "expected offsets of shape"),
+        (npz(sheet=SHEET[:20], offsets=np.zeros((1, 7, GRID, GRID, 2), np.int8)), "its picture cannot be decoded"),
     ],
 )
-def test_a_wrong_sheet_is_a_clear_error(tmp_path, content, says):
-    path = tmp_path / "faces.png"
+def test_a_wrong_file_of_faces_is_a_clear_error(tmp_path, content, says):
+    path = tmp_path / "faces.npz"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(SourceMissingError, match=says):
-        load_faces(path)
+    with pytest.raises(SourceMissingError, match=f"expected the demo's faces in .*{says}"):
+        DemoFaces.load(path)
 
 
 @pytest.mark.parametrize(
-    "faces", [np.zeros((6, 9, 9), np.uint8), np.zeros((7, 9, 9), np.float32), np.zeros((9, 9), np.uint8)]
+    "textures", [np.zeros((1, 6, 9, 9), np.uint8), np.zeros((1, 7, 9, 9), np.float32), np.zeros((9, 9), np.uint8)]
 )
-def test_wrong_faces_are_refused(faces):
-    with pytest.raises(ValueError, match="expected uint8 faces"):
-        DemoSource(faces)
+def test_wrong_textures_are_refused(textures):
+    with pytest.raises(ValueError, match="expected uint8 textures"):
+        DemoFaces(textures, np.zeros((1, 7, GRID, GRID, 2), np.float32))
 
 
-@pytest.mark.skipif(not demo.FACES_FILE.exists(), reason="mien/sources/demo_faces.png is not there")
-def test_the_faces_that_come_with_the_program_can_be_read():
-    faces = load_faces()
-    assert faces.shape[0] == 7
-    assert all(not np.array_equal(faces[0], other) for other in faces[1:])
+@pytest.mark.parametrize(("people", "count"), [(3, 0), (3, 4), (1, 2)])
+def test_no_more_faces_are_shown_than_there_are(people, count):
+    with pytest.raises(ValueError, match=f"expected 1 to {people} faces, found {count}"):
+        DemoSource(gray_faces(people=people), count=count)
+
+
+def test_the_faces_that_come_with_the_program_can_be_read_and_differ():
+    faces = DemoFaces.load()
+    assert faces.textures.shape[:2] == (PEOPLE, 7)
+    flat = faces.textures.reshape(PEOPLE * 7, -1)
+    assert len(np.unique(flat, axis=0)) == len(flat)
+    assert FACES_FILE.stat().st_size < 400_000
 
 
 @pytest.mark.shared

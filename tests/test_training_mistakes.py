@@ -7,7 +7,7 @@ import pytest
 
 from mien.cnn.loader import import_keras
 from mien.detectors.face_filter import FILE
-from mien.sources.demo import FACES_FILE
+from mien.sources.demo_faces import FACES_FILE
 from tests.synthetic import write_folders
 from training.__main__ import main, parse
 from training.export import export

@@ -106,7 +106,14 @@ def test_the_state_is_that_of_the_newest_picture(client, fake_camera) -> None:
     state = client.get("/api/state").json
     faces = state.pop("faces")
     assert state == {
-        "source": {"name": "Webcam 0", "state": "live", "truth": "happy", "reason": None, "retry_in_s": None},
+        "source": {
+            "name": "Webcam 0",
+            "state": "live",
+            "truth": "happy",
+            "truths": ["happy", None],
+            "reason": None,
+            "retry_in_s": None,
+        },
         "fps": 30.0,
         "latency_ms": 12.3,
         "timing_ms": {"detect": 2.5},
@@ -171,6 +178,7 @@ def test_a_placeholder_has_no_frame_and_no_faces(client, fake_camera) -> None:
         "name": "Webcam 0",
         "state": "reconnecting",
         "truth": None,
+        "truths": [],
         "reason": "no frame for 5 s",
         "retry_in_s": 1.3,
     }

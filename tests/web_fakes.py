@@ -68,7 +68,7 @@ class FakeCamera:
         pixels = np.full((240, 320, 3), index % 256, np.uint8)
         if jpeg is None:
             jpeg = cv2.imencode(".jpg", pixels)[1].tobytes()
-        frame = Frame(pixels, index, captured_at=time.time(), truth="happy")
+        frame = Frame(pixels, index, captured_at=time.time(), truth="happy", truths=("happy", None))
         snapshot = Snapshot(jpeg, frame, Analysis(320, 240, self.faces, {"detect": 2.5}), latency_ms=12.34)
         self.snapshots.publish(snapshot)
         return snapshot

@@ -108,7 +108,10 @@ class Source(Record):
 
     name: str = Field(description="Name of the camera, file or address.")
     state: SourceState
-    truth: Label | None = Field(description="The expression the demo shows; null during a transition.")
+    truth: Label | None = Field(description="The expression the demo's first face shows; null during a transition.")
+    truths: list[Label | None] = Field(
+        description="The same for each face of the demo, from left to right; else empty."
+    )
     reason: str | None = Field(description="Why no frames arrive; null while they do.")
     retry_in_s: float | None = Field(description="Seconds until the next attempt.")
 

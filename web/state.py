@@ -85,6 +85,7 @@ def describe_source(snapshot: Snapshot | None, status: SourceStatus) -> schemas.
         name=status.name,
         state=status.state,
         truth=snapshot.frame.truth if snapshot and snapshot.frame else None,
+        truths=list(snapshot.frame.truths) if snapshot and snapshot.frame else [],
         reason=status.reason,
         retry_in_s=None if status.retry_in_s is None else round(float(status.retry_in_s), 1),
     )

@@ -1,54 +1,72 @@
-"""The built-in demo: seven average faces that morph into each other while they move.
+"""The built-in demo: three average faces that change their expressions one after the other while they move.
 
-Each face is the average of many training images of its class, so it shows no real person, and the true expression is
-known at any time.
+Each face is the average of many people, so it shows no real person, and its true expression is known at any time.
 """
 
 from __future__ import annotations
 
 import math
-from pathlib import Path
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from mien.clock import Clock
-from mien.errors import ImageError, SourceMissingError
-from mien.images.codecs import read_image
 from mien.sources.base import Source
+from mien.sources.demo_faces import FACE_MIDDLE, FACE_WIDTH, GRID, PEOPLE, DemoFaces
 from mien.types import EXPRESSIONS, Frame, SourceState
 
-FACES_FILE = Path(__file__).with_name("demo_faces.png")
 WIDTH_PX, HEIGHT_PX = 640, 480
 FPS = 30
-SHOWN_S = 1.2
-MORPH_S = 0.4
+SHOWN_S = 1.9
+MORPH_S = 0.5
 CYCLE_S = len(EXPRESSIONS) * (SHOWN_S + MORPH_S)
-"""11.2 s for all seven."""
+"""16.8 s for all seven."""
 
-_SIDE_PX = (210, 250)  # the face grows and shrinks between these
-_TILE_PX = _SIDE_PX[1] + 2  # room for the largest face at any fraction of a pixel
-_TINT_BGR = (0.90, 0.96, 1.0)  # a little warmth on the gray composites
-_TOP_BGR, _BOTTOM_BGR = (98, 90, 84), (58, 52, 48)
+_PLACES = {
+    1: ((320, 240, 320, 110, 60),),
+    2: ((184, 236, 252, 20, 18), (456, 250, 238, 20, 18)),
+    3: ((116, 218, 218, 8, 14), (322, 272, 206, 10, 14), (526, 214, 212, 8, 14)),
+}
+"""For each number of faces: middle and side of their tiles, and how far they move in x and y, in pixels."""
+
+_EXTENT = 0.43  # of what is drawn of a tile, from its middle, as a share of its side
+_FACE_SIDE = 1.15 * FACE_WIDTH  # of a square from forehead to chin
+_CELL_PX = 5  # of the picture, for what is smooth
+_GROWTH = 0.04  # of a tile, as a share of its side
+_TURN = 0.03  # of the middle of the face against its outline, as a share of the tile's side
+_ROLL_DEG = 2.5
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """The middle and the side of a face's tile in pixels, and how far the head is tilted."""
+
+    x: float
+    y: float
+    side: float
+    roll_deg: float
 
 
 class DemoSource(Source):
     """The demo as a source of 30 frames per second; late frames are skipped, as in a video.
 
-    Frames have `truth` while an expression is fully shown, and `media_time_s`, from which `render` draws them again.
+    Frames have `truths`, what each face shows, from left to right, and `truth`, what the first shows; None while a
+    face changes. `render` draws a frame again from its `media_time_s`.
 
     Args:
-        faces: Gray uint8 (7, side, side) in the order of EXPRESSIONS; by default the file beside this module.
+        faces: By default those of the file beside this module.
+        count: How many faces are shown, 1 to 3. One face moves and changes as the first of several does.
         name: Name for people.
         paced: False gives the frames as fast as possible.
         clock: The computer's clock by default.
 
     Raises:
-        SourceMissingError: The file is missing or does not contain seven squares.
+        SourceMissingError: The file is missing or contains something else.
 
     Example:
         frame = DemoSource(paced=False).read()
-        frame.truth  # "angry"
+        frame.truths  # ("angry", None, "neutral")
         frame.width, frame.height  # (640, 480)
     """
 
@@ -56,25 +74,33 @@ class DemoSource(Source):
 
     def __init__(
         self,
-        faces: np.ndarray | None = None,
+        faces: DemoFaces | None = None,
         *,
+        count: int = PEOPLE,
         name: str = "Demo",
         paced: bool = True,
         clock: Clock | None = None,
     ) -> None:
         self.name = name
         self.spec = "demo"
+        self.count = count
         self._clock = clock or Clock()
         self._paced = paced
         self._index = -1
         self._start_s: float | None = None
-        faces = load_faces() if faces is None else faces
-        if faces.ndim != 3 or faces.shape[0] != len(EXPRESSIONS) or faces.dtype != np.uint8:
-            raise ValueError(f"expected uint8 faces of shape (7, side, side), found {faces.dtype} {faces.shape}")
-        side = _SIDE_PX[1]
-        self._faces = [_tinted(cv2.resize(face, (side, side), interpolation=cv2.INTER_CUBIC)) for face in faces]
-        self._opacity = _soft_ellipse(side)
-        self._background = _background()
+        faces = faces or DemoFaces.load()
+        if not 1 <= count <= min(len(_PLACES), len(faces.textures)):
+            raise ValueError(f"expected 1 to {min(len(_PLACES), len(faces.textures))} faces, found {count}")
+        side = faces.textures.shape[-1]
+        self._textures = faces.textures
+        # What is smooth, where to look a pixel up and how opaque it is, is computed on a coarse grid.
+        centers = (np.arange(GRID, dtype=np.float32) + 0.5) * (side / GRID) - 0.5
+        self._lookups = faces.offsets + np.stack(np.meshgrid(centers, centers), axis=-1)
+        self._depth = _depth() * (_TURN * side)
+        self._opacity = _opacity()
+        self._gray = _background()
+        self._tones = _tones()
+        self._background = cv2.applyColorMap(self._gray, self._tones)
 
     def read(self) -> Frame:
         """The next frame, at its time."""
@@ -86,78 +112,121 @@ class DemoSource(Source):
             self._index = max(self._index, int((now_s - self._start_s) * FPS + 1e-6))
             self._clock.sleep(self._start_s + self._index / FPS - now_s)
         time_s = self._index / FPS
-        pixels, truth = self.render(time_s)
-        return Frame(pixels, self._index, self._clock.wall(), time_s, truth)
+        pixels, truths = self.render(time_s)
+        return Frame(pixels, self._index, self._clock.wall(), time_s, truths[0], truths=truths)
 
-    def render(self, time_s: float) -> tuple[np.ndarray, str | None]:
-        """The picture at this time in seconds, uint8 (480, 640, 3), and the expression; None while it morphs."""
-        current, following, blend = expression_at(time_s)
-        face = self._faces[current]
-        if blend > 0:
-            face = cv2.addWeighted(face, 1 - blend, self._faces[following], blend, 0)
-        x, y, side = face_place(time_s)
-        left, top = math.floor(x), math.floor(y)
-        # Warped, not pasted: with whole pixels the slow movement would look jerky.
-        scale = side / _SIDE_PX[1]
-        place = np.array([[scale, 0, x - left], [0, scale, y - top]], np.float32)
-        tile = (_TILE_PX, _TILE_PX)
-        face = cv2.warpAffine(face, place, tile, borderMode=cv2.BORDER_REPLICATE)
-        opacity = cv2.warpAffine(self._opacity, place, tile)
+    def render(self, time_s: float) -> tuple[np.ndarray, tuple[str | None, ...]]:
+        """The picture at this time in seconds, uint8 (480, 640, 3), and what each face shows; None while it changes."""
+        gray = self._gray.copy()
+        truths, windows = [], []
+        for person in range(self.count):
+            current, following, blend = expression_at(time_s, person, self.count)
+            texture, lookup = self._textures[person, current], self._lookups[person, current]
+            if blend > 0:
+                texture = cv2.addWeighted(texture, 1 - blend, self._textures[person, following], blend, 0)
+                lookup = (1 - blend) * lookup + blend * self._lookups[person, following]
+            turn = np.array(_turn(time_s, person), np.float32)
+            windows.append(self._draw(gray, texture, lookup + self._depth * turn, _place(time_s, person, self.count)))
+            truths.append(None if blend > 0 else EXPRESSIONS[current])
         pixels = self._background.copy()
-        canvas = pixels[top : top + _TILE_PX, left : left + _TILE_PX]
-        canvas[:] = cv2.blendLinear(face, canvas, opacity, 1 - opacity)
-        return pixels, None if blend > 0 else EXPRESSIONS[current]
+        for window in windows:
+            pixels[window] = cv2.applyColorMap(gray[window], self._tones)
+        return pixels, tuple(truths)
+
+    def _draw(self, gray: np.ndarray, texture: np.ndarray, lookup: np.ndarray, place: _Place) -> tuple[slice, slice]:
+        """Draw one face into the gray picture, and say in which rows and columns."""
+        half = math.ceil(_EXTENT * place.side)
+        left, top = round(place.x) - half, round(place.y) - half
+        cells = math.ceil(2 * half / _CELL_PX)
+        size = cells * _CELL_PX
+        # From cells of the picture to those of the tile, so that a face moves by fractions of a pixel.
+        scale = place.side / GRID / _CELL_PX
+        to_picture = cv2.getRotationMatrix2D((GRID / 2 - 0.5, GRID / 2 - 0.5), place.roll_deg, scale)
+        middle = ((place.x - left) / _CELL_PX - 0.5, (place.y - top) / _CELL_PX - 0.5)
+        to_picture[:, 2] += np.array(middle) - (GRID / 2 - 0.5)
+        coarse = cv2.warpAffine(lookup, to_picture, (cells, cells), borderMode=cv2.BORDER_REPLICATE)
+        opacity = cv2.resize(cv2.warpAffine(self._opacity, to_picture, (cells, cells)), (size, size))
+        face = cv2.remap(texture, cv2.resize(coarse, (size, size)), None, cv2.INTER_LINEAR)
+        window = slice(top, top + size), slice(left, left + size)
+        gray[window] = cv2.blendLinear(face, gray[window], opacity, 1 - opacity)
+        return window
 
 
-def expression_at(time_s: float) -> tuple[int, int, float]:
-    """Indices of the current and the next expression, and how far the next one is blended in, 0 to 1."""
+def expression_at(time_s: float, person: int = 0, count: int = 1) -> tuple[int, int, float]:
+    """What one of several faces shows at this time.
+
+    Returns:
+        Indices of the current and the next expression, and how far the next one is blended in, 0 to 1.
+    """
     # In whole microseconds: rounded seconds would put some frames on the wrong side of a change.
-    step, within_us = divmod(round(time_s * 1e6), round((SHOWN_S + MORPH_S) * 1e6))
+    step_us = round((SHOWN_S + MORPH_S) * 1e6)
+    ahead_us = round(CYCLE_S * 1e6 * person / count)  # so that two faces show and change different things
+    step, within_us = divmod(round(time_s * 1e6) + ahead_us, step_us)
     current = step % len(EXPRESSIONS)
     following = (current + 1) % len(EXPRESSIONS)
     part = max(0.0, within_us / 1e6 - SHOWN_S) / MORPH_S
     return current, following, part * part * (3 - 2 * part)  # smoothstep
 
 
-def face_place(time_s: float) -> tuple[float, float, float]:
-    """Left, top and side of the face in pixels: a slow Lissajous curve inside the picture."""
-    small, large = _SIDE_PX
-    side = (small + large) / 2 + (large - small) / 2 * math.sin(2 * math.pi * time_s / 13.0)
-    # The whole tile stays inside, so that nothing needs to be clipped.
-    span_x, span_y = WIDTH_PX - _TILE_PX, HEIGHT_PX - _TILE_PX
-    x = span_x / 2 * (1 + 0.8 * math.sin(2 * math.pi * time_s / 17.0))
-    y = span_y / 2 * (1 + 0.7 * math.sin(2 * math.pi * time_s / 11.0))
-    return x, y, side
+def face_place(time_s: float, person: int = 0, count: int = 1) -> tuple[float, float, float]:
+    """Left, top and side in pixels of a square around one of several faces, from its forehead to its chin."""
+    place = _place(time_s, person, count)
+    side = _FACE_SIDE * place.side
+    middle_x, middle_y = ((middle - 0.5) * place.side for middle in FACE_MIDDLE)
+    return place.x + middle_x - side / 2, place.y + middle_y - side / 2, side
 
 
-def load_faces(path: Path = FACES_FILE) -> np.ndarray:
-    """Load the seven faces, uint8 (7, side, side), from a picture of seven squares side by side."""
-    expected = f"expected the demo's faces, {len(EXPRESSIONS)} squares side by side, in {path}"
-    try:
-        sheet = cv2.cvtColor(read_image(path), cv2.COLOR_BGR2GRAY)
-    except (OSError, ImageError) as error:
-        raise SourceMissingError(f"{expected}: {error}") from error
-    side, width = sheet.shape
-    if width != side * len(EXPRESSIONS):
-        raise SourceMissingError(f"{expected}, found a picture of {width}x{side}")
-    return np.stack(np.split(sheet, len(EXPRESSIONS), axis=1))
+def _place(time_s: float, person: int, count: int) -> _Place:
+    """Where a face is: on a slow Lissajous curve inside the picture."""
+    x, y, side, away_x, away_y = _PLACES[count][person]
+    angle = 2 * math.pi * time_s + 2.1 * person
+    return _Place(
+        x + away_x * math.sin(angle / 17.0),
+        y + away_y * math.sin(angle / 11.0),
+        side * (1 + _GROWTH * math.sin(angle / 13.0)),
+        _ROLL_DEG * math.sin(angle / 11.9),
+    )
 
 
-def _tinted(face_gray: np.ndarray) -> np.ndarray:
-    return np.round(face_gray[:, :, np.newaxis] * np.array(_TINT_BGR, np.float32)).astype(np.uint8)
+def _turn(time_s: float, person: int) -> tuple[float, float]:
+    """How far a head is turned to the side, and up or down, -1 to 1."""
+    angle = 2 * math.pi * time_s + 40 * person
+    return math.sin(angle / 7.3), 0.6 * math.sin(angle / 9.1)
 
 
-def _soft_ellipse(side: int) -> np.ndarray:
-    """Opacity, float32 (side, side): 1 inside, falling to 0 at the edge, so that the face has no border."""
-    axis = (np.arange(side, dtype=np.float32) + 0.5) / side * 2 - 1
-    # A power of 4 gives a shape between ellipse and square: it keeps chin and forehead, which detectors need.
-    distance = np.abs(axis[:, np.newaxis]) ** 4 + np.abs(axis[np.newaxis, :]) ** 4
-    part = np.clip((1 - distance) / 0.6, 0, 1)
-    return part * part * (3 - 2 * part)
+def _depth() -> np.ndarray:
+    """How far each place of a tile is in front of its outline, float32 (grid, grid, 1): 0 to 1, as of a ball."""
+    return np.sqrt(np.maximum(0, 1 - _from_middle(0.45, 2) ** 2))[..., np.newaxis]
+
+
+def _opacity() -> np.ndarray:
+    """Opacity, float32 (grid, grid): 1 inside, falling to 0 at the edge, so that the face has no border."""
+    return _smooth((1 - _from_middle(_EXTENT - 0.01, 3)) / 0.28)
+
+
+def _from_middle(radius: float, power: float) -> np.ndarray:
+    """Distance from the middle of a tile, float32 (grid, grid), 1 at this share of its side; in a circle for 2."""
+    axis = ((np.arange(GRID, dtype=np.float32) + 0.5) / GRID - 0.5) / radius
+    return (np.abs(axis[:, np.newaxis]) ** power + np.abs(axis) ** power) ** (1 / power)
 
 
 def _background() -> np.ndarray:
-    """A gradient, uint8 (480, 640, 3)."""
-    down = np.linspace(0, 1, HEIGHT_PX, dtype=np.float32)[:, np.newaxis]
-    column = np.array(_TOP_BGR, np.float32) * (1 - down) + np.array(_BOTTOM_BGR, np.float32) * down
-    return np.repeat(np.round(column).astype(np.uint8)[:, np.newaxis, :], WIDTH_PX, axis=1)
+    """Gray levels, uint8 (480, 640): dark, a little lighter in the middle, with noise against bands."""
+    y, x = np.mgrid[0:HEIGHT_PX, 0:WIDTH_PX].astype(np.float32)
+    away = np.hypot((x - WIDTH_PX / 2) / WIDTH_PX, (y - 0.45 * HEIGHT_PX) / HEIGHT_PX)
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, away.shape)
+    return np.round(48 - 24 * _smooth(1.15 * away) + noise).astype(np.uint8)
+
+
+def _tones() -> np.ndarray:
+    """What colour each gray level is, uint8 (256, 1, 3): bluish shadows and warm light."""
+    levels = np.arange(256) / 255
+    stops = (0, 0.15, 0.45, 0.75, 1)
+    blue, green, red = (10, 42, 98, 172, 240), (8, 36, 106, 188, 248), (6, 33, 124, 208, 255)
+    colors = [np.interp(levels, stops, channel) for channel in (blue, green, red)]
+    return np.stack(colors, axis=-1).round().astype(np.uint8)[:, np.newaxis]
+
+
+def _smooth(part: np.ndarray) -> np.ndarray:
+    clipped = np.clip(part, 0, 1)
+    return np.asarray(clipped * clipped * (3 - 2 * clipped), np.float32)

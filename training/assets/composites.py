@@ -1,222 +1,296 @@
-"""Compute the demo's faces: for each expression the average of training images that look alike.
+"""The demo's faces: for each of three appearances and each expression, the average of training images.
 
-They are nobody's faces: each is the mean of dozens of aligned images and of their mirror images, after Galton's
-"Composite portraits" (1878). The network itself selects the images and the strength of the expression, so its
-predictions on them show that the program works, but not how accurate the network is.
+Nobody's face: each is the mean of dozens of different people, after Galton's "Composite portraits" (1878). The images
+are those whose expression almost all of ten people named alike. They are warped to their mean shape before they are
+averaged, so that eyes, brows and mouths stay sharp (Rowland and Perrett, "Manipulating facial appearance through
+shape and color", 1995).
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from mien.detectors import Detector, HaarDetector
-from mien.images.resize import crop_faces
-from mien.sources.demo import FACES_FILE, DemoSource
+from mien.sources.demo_faces import FACES_FILE, PEOPLE, SIDE_PX, DemoFaces
 from mien.types import EXPRESSIONS
-from training.data.dataset import DataError, Split
-from training.options import add_data, add_network, add_out, read_data, square_model, writable
+from training.assets.landmarks import FILE_NAME, RIGID, LandmarkNetwork, Landmarks
+from training.assets.mesh import Mesh, common_shape, similarity
+from training.data.dataset import CSV_SIDE_PX, Split
+from training.data.files import DataError
+from training.data.votes import votes_of
+from training.options import add_data, add_out, add_votes, read_data, writable
 
-SIDE_PX = 96
-CANDIDATES = 1000
-AVERAGED = 36
-SHORTLIST = 6
-NEARLY_ALIKE = 0.8
-STRENGTHS = (0.3, 0.5, 0.7, 0.9, 1.2)
-TIMES_S = (0.5, 4.0, 7.5)  # of the demo: three places and sizes
-CLEAR = 0.6  # probability from which an expression is clear enough
+AGREED = {"angry": 0.7, "disgust": 0.5, "fear": 0.5, "happy": 0.95, "neutral": 0.9, "sad": 0.7, "surprise": 0.8}
+"""Share of all votes that an image's expression needs: as high as leaves enough images of each."""
 
-Predict = Callable[[np.ndarray], np.ndarray]
-"""Faces uint8 (n, side, side, 1) -> probabilities (n, 7)."""
+AVERAGED = {"disgust": 20, "fear": 28}
+AVERAGED_ELSE = 36
+"""Images of each composite."""
+
+EXAGGERATED = {"disgust": 0.3, "fear": 0.2}
+"""How much stronger rare expressions are drawn, a caricature (Brennan, "Caricature generator", 1985).
+
+Averaging weakens an expression, the more the fewer images there are to choose from.
+"""
+
+CANDIDATES = 700
+_FEATURES_PX = 48
+_MAX_YAW_DEG, _MAX_PITCH_DEG, _MAX_SPREAD = 12, 28, 0.011
+_MIN_CONTRAST = 18
+_ALIKE = 0.6  # correlation at which two images may show one person, or are one photograph
+_TYPICAL = 0.65  # share of the candidates kept: those that look most like the expression's median face
+_CLUSTERS = 6
+_EXTREME = 2.0  # how far beyond a cluster's centre its appearance is looked for
+_SHAPE_EXTREME = 1.3
+_SHARPEN, _SHARPEN_PX = 1.3, 2.5
+_MEAN_LEVELS, _CONTRAST = (140, 126, 150), 43
+_SHADE, _FADE = 0.62, 0.08  # of what surrounds the face, a mean of all backgrounds: how much, within which distance
+
+Find = Callable[[np.ndarray], Landmarks | None]
+"""A gray face, uint8 (side, side) -> its landmarks."""
 
 
-def composite_sheet(split: Split, predict: Predict) -> np.ndarray:
-    """Compute the seven composites side by side in the order of EXPRESSIONS: gray uint8 (96, 7 * 96).
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidates:
+    """The usable images of one expression, each also mirrored, so that the light can come from one side.
 
-    The mean of all faces of an expression is blurred, because they differ. So the faces most similar to each candidate
-    are averaged, and of the averages with a clear expression the one whose faces agree best is chosen.
+    Attributes:
+        images: uint8 (n, side, side).
+        points: float64 (n, 468, 2), their landmarks in pixels.
+        originals: int64 (n,), equal for an image and its mirror image.
+    """
+
+    images: np.ndarray
+    points: np.ndarray
+    originals: np.ndarray
+
+
+def composite_faces(split: Split, find: Find, seed: int = 0) -> DemoFaces:
+    """Average the demo's faces from images with votes.
 
     Args:
-        split: the training images.
-        predict: of the network.
+        split: Images, with votes.
+        find: Finds an image's landmarks.
+        seed: Of the choice among very many images, and of the clusters.
 
     Raises:
-        DataError: an expression has too few different images for a face that is nobody's.
+        DataError: An expression has too few images that people agree on and that are alike enough to be aligned.
     """
-    average_face = _symmetric(_enlarge(split.images.mean(axis=0)[:, :, 0]))
-    side_px = split.images.shape[1]
-    typical = [
-        split.images[np.flatnonzero(split.labels == label)[_most_typical(split, label, predict)], :, :, 0]
-        for label in range(len(EXPRESSIONS))
-    ]
-    aligned = [_aligned(average_face, [_enlarge(face) for face in np.unique(faces, axis=0)]) for faces in typical]
-    middle = np.mean([_symmetric(faces.mean(axis=0)) for faces in aligned], axis=0)
-    drawn = []
-    for label, faces in enumerate(aligned):
-        averages = _averages(faces)
-        clear = _predict(_exaggerated(averages, middle, STRENGTHS[-1]), side_px, predict)[:, label]
-        best = np.lexsort((-clear, -_agreement(averages), clear < CLEAR))[:SHORTLIST]
-        sharper = np.stack([_sharper(averages[i], faces, average_face) for i in best])
-        drawn.append(_least_exaggerated(np.concatenate([averages[best], sharper]), middle, label, side_px, predict))
-    return np.concatenate(drawn, axis=1)
+    rng = np.random.default_rng(seed)
+    found = [_usable(split, label, find, rng) for label in range(len(EXPRESSIONS))]
+    common, mirror = common_shape(np.concatenate([points for _, points in found]))
+    pools = [_with_mirrored(images, points, mirror) for images, points in found]
+    features = _features(pools, Mesh(common, _FEATURES_PX))
+    appearances = _appearances(features[EXPRESSIONS.index("neutral")].identity, rng)
+    # Where mouths and eyes are wide open in all textures, there is room for what is inside.
+    mesh = Mesh(common_shape(found[EXPRESSIONS.index("surprise")][1])[0], SIDE_PX)
+    textures, shapes = [], []
+    for label, (pool, feature) in enumerate(zip(pools, features, strict=True)):
+        count = AVERAGED.get(EXPRESSIONS[label], AVERAGED_ELSE)
+        chosen = [_chosen(pool, feature, appearance, count) for appearance in appearances]
+        if min(map(len, chosen)) < count:
+            text = f"expected {count} images of different faces to average for {EXPRESSIONS[label]}"
+            raise DataError(f"{text}, found {min(map(len, chosen))}")
+        textures.append([_mean_texture(pool, members, mesh) for members in chosen])
+        shapes.append([np.mean([mesh.placed(pool.points[i])[0] for i in members], axis=0) for members in chosen])
+    by_person = np.swapaxes(np.array(textures), 0, 1), np.swapaxes(np.array(shapes), 0, 1)
+    return _finished(*by_person, mesh)
 
 
-def _most_typical(split: Split, label: int, predict: Predict) -> np.ndarray:
-    """Return positions among the images of a label, those with the highest probability of it first."""
-    return np.argsort(-predict(split.images[split.labels == label])[:, label])[:CANDIDATES]
+@dataclass(frozen=True, slots=True, eq=False)
+class _Features:
+    """What is known of each candidate of an expression.
 
-
-def _aligned(target: np.ndarray, faces: list[np.ndarray]) -> np.ndarray:
-    """Return the faces that can be aligned with the target, aligned: float32 (n, 96, 96)."""
-    moved = [face for face in (_align(target, face) for face in faces) if face is not None]
-    return np.stack(moved or faces)
-
-
-def _averages(faces: np.ndarray) -> np.ndarray:
-    """Return, for each face, the mean of those most similar to it and of their mirror images."""
-    alike = _correlations(faces)
-    chosen = [_without_duplicates(alike, order) for order in np.argsort(-alike, axis=1)]
-    averages = [_symmetric(faces[one].mean(axis=0)) for one in chosen if len(one) == AVERAGED]
-    if not averages:
-        found = max(map(len, chosen))
-        raise DataError(f"expected {AVERAGED} different images of each expression that can be aligned, found {found}")
-    return np.stack(averages)
-
-
-def _sharper(average: np.ndarray, faces: np.ndarray, average_face: np.ndarray) -> np.ndarray:
-    """Average again the faces that are most similar once aligned with the average; keep it where those are too few."""
-    moved = _aligned(average + average_face, list(faces))
-    alike = _correlations(np.concatenate([moved, average[np.newaxis]]))
-    chosen = _without_duplicates(alike[:-1, :-1], np.argsort(-alike[-1, :-1]))
-    return _symmetric(moved[chosen].mean(axis=0)) if len(chosen) == AVERAGED else average
-
-
-def _without_duplicates(alike: np.ndarray, order: np.ndarray) -> list[int]:
-    """Return the first AVERAGED positions in this order, skipping near duplicates: their mean must be nobody's face.
-
-    alike: correlations (n, n).
+    Attributes:
+        identity: (n, d), its looks apart from the expression.
+        pixels: (n, m), those inside the outline, less the mean of the expression.
+        typical: (n,), correlation with the median face of the expression, -1 to 1.
     """
+
+    identity: np.ndarray
+    pixels: np.ndarray
+    typical: np.ndarray
+
+
+def _usable(split: Split, label: int, find: Find, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Different images that people agree on, and their landmarks; without those turned away or not well found."""
+    votes = votes_of(split)
+    share = votes[:, label] / np.maximum(votes.sum(axis=1), 1)
+    agreed = np.flatnonzero(share >= AGREED[EXPRESSIONS[label]])
+    images = np.unique(split.images[agreed, :, :, 0], axis=0)
+    images = images[rng.permutation(len(images))[:CANDIDATES]]
+    found = [(image, marks) for image, marks in ((image, find(image)) for image in images) if marks and _frontal(marks)]
+    if not found:
+        raise DataError(f"expected frontal images of {EXPRESSIONS[label]} that people agree on, found none")
+    return np.stack([image for image, _ in found]), np.stack([marks.points for _, marks in found])
+
+
+def _frontal(marks: Landmarks) -> bool:
+    return abs(marks.yaw_deg) < _MAX_YAW_DEG and abs(marks.pitch_deg) < _MAX_PITCH_DEG and marks.spread < _MAX_SPREAD
+
+
+def _with_mirrored(images: np.ndarray, points: np.ndarray, mirror: np.ndarray) -> Candidates:
+    mirrored = points[:, mirror] * (-1, 1) + (images.shape[2] - 1, 0)
+    numbers = np.arange(len(images))
+    return Candidates(
+        np.concatenate([images, np.ascontiguousarray(images[:, :, ::-1])]),
+        np.concatenate([points, mirrored]),
+        np.concatenate([numbers, numbers]),
+    )
+
+
+def _features(pools: list[Candidates], mesh: Mesh) -> list[_Features]:
+    """Principal components of texture and shape, after the mean of each expression is subtracted."""
+    pixels, shapes = [], []
+    for pool in pools:
+        textures = [mesh.texture(*pair)[0][mesh.inside] for pair in zip(pool.images, pool.points, strict=True)]
+        pixels.append(np.stack([_standardized(texture) for texture in textures]))
+        shapes.append(np.stack([_rigid(points, mesh) for points in pool.points]))
+    coarse = [_centered(_coarse(each, mesh)) for each in pixels]
+    usual = shapes[EXPRESSIONS.index("neutral")].mean(axis=0)
+    shapes = [each - usual for each in shapes]
+    looks, forms = _components(coarse, 10), _components(shapes, 8)
+    upper = np.nonzero(mesh.inside)[0] < mesh.shape[:, 1].mean()
+    features = []
+    for each, look, form in zip(pixels, looks, forms, strict=True):
+        median = np.median(each, axis=0)
+        halves = [_standardized(each[:, part]) @ _standardized(median[part]) / part.sum() for part in (upper, ~upper)]
+        features.append(_Features(np.hstack([look, 0.7 * form]), _centered(each), np.minimum(*halves)))
+    return features
+
+
+def _rigid(points: np.ndarray, mesh: Mesh) -> np.ndarray:
+    """Where the points are that expressions hardly move, (d,): they set faces apart, children's from adults' too."""
+    still, target = points[list(RIGID)], mesh.shape[list(RIGID)]
+    transform = similarity(still, target)
+    return np.asarray(still @ transform[:, :2].T + transform[:, 2]).ravel()
+
+
+def _appearances(identity: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The centres, moved outwards, of those k-means clusters that are farthest apart, (PEOPLE, d)."""
+    centers = identity[rng.choice(len(identity), _CLUSTERS, replace=False)]
+    for _ in range(60):
+        nearest = np.linalg.norm(identity[:, np.newaxis] - centers, axis=2).argmin(axis=1)
+        members = (identity[nearest == i] for i in range(_CLUSTERS))
+        centers = np.array([m.mean(axis=0) if len(m) else c for m, c in zip(members, centers, strict=True)])
+    order = [int(np.linalg.norm(centers, axis=1).argmax())]
+    while len(order) < PEOPLE:
+        apart = np.linalg.norm(centers[:, np.newaxis] - centers[order], axis=2).min(axis=1)
+        order.append(int(apart.argmax()))
+    return np.asarray(centers[order] * _EXTREME)
+
+
+def _chosen(pool: Candidates, features: _Features, appearance: np.ndarray, count: int) -> list[int]:
+    """The candidates that look most like this, and less than `count` where there are not so many different ones."""
+    distance = np.linalg.norm(features.identity - appearance, axis=1)
+    distance[features.typical < np.quantile(features.typical, 1 - _TYPICAL)] = np.inf
+    unit = features.pixels / (np.linalg.norm(features.pixels, axis=1, keepdims=True) + 1e-9)
     chosen: list[int] = []
-    for i in order:
-        if (alike[i, chosen] < NEARLY_ALIKE).all():
-            chosen.append(i)
-        if len(chosen) == AVERAGED:
+    for i in np.argsort(distance):
+        if len(chosen) == count or not np.isfinite(distance[i]):
             break
+        if pool.originals[i] not in pool.originals[chosen] and (unit[chosen] @ unit[i] < _ALIKE).all():
+            chosen.append(int(i))
     return chosen
 
 
-def _least_exaggerated(
-    averages: np.ndarray, middle: np.ndarray, label: int, side_px: int, predict: Predict
-) -> np.ndarray:
-    """Return the sharpest average with a clear expression, exaggerated as little as possible: uint8 (96, 96).
+def _mean_texture(pool: Candidates, members: list[int], mesh: Mesh) -> np.ndarray:
+    """The mean of the textures, each pixel of the images that show it, float32 (side, side)."""
+    total = np.zeros((mesh.side_px, mesh.side_px), np.float32)
+    weights = np.full_like(total, 1e-3)
+    for i in members:
+        texture, weight = mesh.texture(pool.images[i], pool.points[i])
+        inside = texture[mesh.inside]
+        total += weight * (texture - inside.mean()) / (inside.std() + 1e-3)
+        weights += weight
+    # Where hardly any image reaches, the nearest pixels that some show go on.
+    known = np.clip(weights / (0.5 * len(members)), 0, 1) ** 2
+    mean, spread = total / weights, mesh.side_px / 24
+    around = cv2.GaussianBlur(mean * known, (0, 0), spread) / (cv2.GaussianBlur(known, (0, 0), spread) + 1e-2)
+    return np.asarray(known * mean + (1 - known) * around)
 
-    Averaging weakens an expression; exaggerating its difference from the mean face restores it (Brennan, "Caricature
-    generator", 1985).
+
+def _finished(textures: np.ndarray, shapes: np.ndarray, mesh: Mesh) -> DemoFaces:
+    """Give each person one appearance in all expressions, sharpen, and convert to gray levels.
+
+    The images of one expression differ from those of another in who they show. So what sets a person apart, beyond
+    fine detail, is taken from all expressions at once.
     """
-    detector = HaarDetector()
-    for strength in STRENGTHS:
-        drawn = _exaggerated(averages, middle, strength)
-        clear = _predict_live(drawn, side_px, predict, detector)[:, label]
-        if clear.max() >= CLEAR:
-            return np.asarray(drawn[np.where(clear >= CLEAR, _agreement(averages), 0).argmax()])
-    return np.asarray(drawn[clear.argmax()])
+    coarse_px = mesh.side_px / 32
+    apart = textures - textures.mean(axis=0)
+    blurred = np.stack([[cv2.GaussianBlur(each, (0, 0), coarse_px) for each in person] for person in apart])
+    textures = textures - blurred + blurred.mean(axis=1, keepdims=True)
+    shapes_apart = (shapes - shapes.mean(axis=0)).mean(axis=1, keepdims=True)
+    shapes = shapes.mean(axis=0) + _SHAPE_EXTREME * shapes_apart
+    stronger = np.array([EXAGGERATED.get(expression, 0.0) for expression in EXPRESSIONS])[:, np.newaxis, np.newaxis]
+    special = textures - textures.mean(axis=1, keepdims=True)
+    fine_px = mesh.side_px / 80  # noise is not drawn stronger
+    special = np.stack([[cv2.GaussianBlur(each, (0, 0), fine_px) for each in person] for person in special])
+    textures = textures + stronger * special
+    shapes = shapes + stronger * (shapes - shapes.mean(axis=1, keepdims=True))
+    outside = cv2.distanceTransform((~mesh.inside).astype(np.uint8), cv2.DIST_L2, 3) / (_FADE * mesh.side_px)
+    outside = np.clip(outside, 0, 1)
+    pixels = [
+        [_gray_levels(texture, level, outside) for texture in person]
+        for person, level in zip(textures, _MEAN_LEVELS, strict=True)
+    ]
+    return DemoFaces.of(np.array(pixels), np.array([[mesh.lookup(shape) for shape in person] for person in shapes]))
 
 
-def _agreement(averages: np.ndarray) -> np.ndarray:
-    """Return how far the faces of each average agree, (n,): its contrast, which differing faces average out."""
-    return np.asarray((averages**2 * _WINDOW).sum(axis=(1, 2)))
+def _gray_levels(texture: np.ndarray, mean_level: float, outside: np.ndarray) -> np.ndarray:
+    """Sharpen what is inside the face's outline, blur and darken what is outside (0 to 1), uint8 (side, side)."""
+    sharp = texture + _SHARPEN * (texture - cv2.GaussianBlur(texture, (0, 0), _SHARPEN_PX))
+    blurred = cv2.GaussianBlur(texture, (0, 0), 2 * _SHARPEN_PX)
+    levels = mean_level + _CONTRAST * (sharp + outside * (blurred - sharp))
+    return np.clip(levels * (1 - _SHADE * outside), 0, 255).astype(np.uint8)
 
 
-def _exaggerated(averages: np.ndarray, middle: np.ndarray, strength: float) -> np.ndarray:
-    return np.stack([_as_pixels(face + strength * (face - middle)) for face in averages])
+def _coarse(pixels: np.ndarray, mesh: Mesh) -> np.ndarray:
+    """The pixels inside the outline at half the resolution, which leaves noise behind: (n, d)."""
+    side = mesh.side_px
+    inside = cv2.resize(mesh.inside.astype(np.uint8), (side // 2, side // 2), interpolation=cv2.INTER_AREA) > 0
+    tile = np.zeros((side, side), np.float32)
+    rows = []
+    for row in pixels:
+        tile[mesh.inside] = row
+        rows.append(cv2.resize(tile, (side // 2, side // 2), interpolation=cv2.INTER_AREA)[inside])
+    return np.stack(rows)
 
 
-def _predict(drawn: np.ndarray, side_px: int, predict: Predict) -> np.ndarray:
-    """Return probabilities (n, 7)."""
-    size = (side_px, side_px)
-    small = np.stack([cv2.resize(face, size, interpolation=cv2.INTER_AREA) for face in drawn])
-    return predict(small[..., np.newaxis])
+def _components(rows: list[np.ndarray], count: int) -> list[np.ndarray]:
+    """Coordinates along the first principal components of all, the first with deviation 1."""
+    together = np.concatenate(rows)
+    _, deviations, axes = np.linalg.svd(together, full_matrices=False)
+    return [each @ axes[:count].T / (deviations[0] / np.sqrt(len(together))) for each in rows]
 
 
-def _predict_live(drawn: np.ndarray, side_px: int, predict: Predict, detector: Detector) -> np.ndarray:
-    """Return probabilities (n, 7) of the faces as the demo shows and the program crops them; 0 if not detected."""
-    found = np.zeros((len(drawn), len(TIMES_S), len(EXPRESSIONS)))
-    for i, face in enumerate(drawn):
-        demo = DemoSource(np.repeat(face[np.newaxis], len(EXPRESSIONS), axis=0))
-        for j, time_s in enumerate(TIMES_S):
-            pixels_bgr, _ = demo.render(time_s)
-            box = max(detector.detect(pixels_bgr), key=lambda box: box.area, default=None)
-            if box is not None:
-                found[i, j] = predict(crop_faces(pixels_bgr, [box], (side_px, side_px))[..., np.newaxis])[0]
-    return np.asarray(found.mean(axis=1))
+def _standardized(rows: np.ndarray) -> np.ndarray:
+    centered = rows - rows.mean(axis=-1, keepdims=True)
+    return np.asarray(centered / (rows.std(axis=-1, keepdims=True) + 1e-3))
 
 
-def write_sheet(sheet: np.ndarray, path: Path) -> None:
-    """Write the composites as a PNG file, into a folder that is created if missing."""
-    writable(path).write_bytes(cv2.imencode(".png", sheet)[1].tobytes())
-
-
-def _as_pixels(face: np.ndarray) -> np.ndarray:
-    low, high = np.percentile(face, (1, 99))
-    return np.clip(40 + (face - low) / (high - low) * 180, 0, 255).astype(np.uint8)
-
-
-def _enlarge(face: np.ndarray) -> np.ndarray:
-    """Resize a face to float32 (96, 96) with mean 0 and standard deviation 1."""
-    face = cv2.resize(face.astype(np.float32), (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_CUBIC)
-    return (face - face.mean()) / (face.std() + 1)
-
-
-def _symmetric(face: np.ndarray) -> np.ndarray:
-    return ((face + face[:, ::-1]) / 2).astype(np.float32)
-
-
-def _correlations(faces: np.ndarray) -> np.ndarray:
-    """Return the correlations of all pairs of faces within the window, float32 (n, n), -1 to 1."""
-    weighted = faces - (faces * _WINDOW).sum(axis=(1, 2), keepdims=True) / _WINDOW.sum()
-    rows = (weighted * np.sqrt(_WINDOW)).reshape(len(faces), -1)
-    rows /= np.linalg.norm(rows, axis=1, keepdims=True) + 1e-9
-    return np.asarray(rows @ rows.T)
-
-
-def _align(target: np.ndarray, face: np.ndarray) -> np.ndarray | None:
-    """Align a face with the target by an affine transform; return None where it would have to be large.
-
-    By the enhanced correlation coefficient: Evangelidis and Psarakis, "Parametric image alignment using enhanced
-    correlation coefficient maximization" (2008).
-    """
-    warp = np.eye(2, 3, dtype=np.float32)
-    criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 40, 1e-4)
-    try:
-        _, warp = cv2.findTransformECC(target, face, warp, cv2.MOTION_AFFINE, criteria, _MASK, 5)
-    except cv2.error:
-        return None
-    center = SIDE_PX / 2
-    moved_px = np.abs(warp @ (center, center, 1) - center).max()
-    if moved_px > 0.12 * SIDE_PX or np.abs(warp[:, :2] - np.eye(2)).max() > 0.25:
-        return None
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return cv2.warpAffine(face, warp, (SIDE_PX, SIDE_PX), flags=flags, borderMode=cv2.BORDER_REPLICATE)
-
-
-_ACROSS = np.linspace(-1, 1, SIDE_PX, dtype=np.float32)
-_WINDOW = np.exp(-2 * (_ACROSS[:, None] ** 2 + _ACROSS[None, :] ** 2))
-_MASK = (_WINDOW > 0.15).astype(np.uint8)
+def _centered(rows: np.ndarray) -> np.ndarray:
+    return np.asarray(rows - rows.mean(axis=0))
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command to its parser."""
     add_data(parser)
-    add_network(parser)
-    add_out(parser, Path("runs/composites/demo_faces.png"), FACES_FILE)
+    add_votes(parser)
+    parser.add_argument("--landmarks", type=Path, metavar="FILE", help=f"{FILE_NAME} (default: as installed)")
+    parser.add_argument("--seed", type=int, default=0, help="of the choice of images and people (%(default)s)")
+    add_out(parser, Path("runs/composites/demo_faces.npz"), FACES_FILE)
 
 
 def run(options: argparse.Namespace) -> None:
-    """compute the seven average faces of the demo from the training images"""
-    model, side_px = square_model(options)
-    write_sheet(composite_sheet(read_data(options, side_px).train, model.predict), options.out)
+    """compute the average faces of the demo from training images that people agree on"""
+    if options.votes_file is None:
+        raise DataError("--votes: expected people's votes, by which the images are chosen; found none")
+    network = LandmarkNetwork(options.landmarks)
+    composite_faces(read_data(options, CSV_SIDE_PX).train, network.find, options.seed).save(writable(options.out))
     print(f"wrote {options.out}")
