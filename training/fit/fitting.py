@@ -49,7 +49,6 @@ class Run:
         arguments: of `trainer.fit`.
         history: the epochs that were finished before, see `read_history`.
         finished: whether nothing is left to do.
-        best_file: the weights of the best epoch.
         sample: images for `training.fit.graph_edits`, None where it needs none.
     """
 
@@ -162,10 +161,9 @@ def prepare(
         chosen = np.random.default_rng(recipe.seed).permutation(len(dataset.train))[:POOLED_IMAGES]
         sample = dataset.train.images[chosen]
     original = start
-    if start is not None and recipe.pool_first:
-        start = pool_first(start, sample)
-    if start is not None and recipe.precision != "float32":
-        start = computing_in(recipe.precision, start)
+    if start is not None:
+        start = pool_first(start, sample) if recipe.pool_first else start
+        start = start if recipe.precision == "float32" else computing_in(recipe.precision, start)
     network, trainer = build(recipe, mean_image, start, teachers, folders)
     start_run(run_folder, recipe, f"{dataset.train.digest()} {dataset.validation.digest()}")
     best_file = run_folder / "best.weights.h5"
