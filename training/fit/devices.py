@@ -44,7 +44,7 @@ def use_devices(wanted: str | None) -> int:
     return count
 
 
-def answers(network: keras.Model, images: np.ndarray) -> Any:
+def predict_all(network: keras.Model, images: np.ndarray) -> Any:
     """Predict images (n, ...) in batches that fill all devices; return one array (n, ...), or one per output."""
     devices = device_count()
     filled = -(-len(images) // devices) * devices

@@ -105,13 +105,13 @@ def build(
     if recipe.mixup > 0:
         more["share"] = keras.Input((), name="share")
         view = MixUp()((view, more["share"]))
-    fitted = two_heads.two_headed(network, folders or head_of(network)) if recipe.votes else network
-    outputs = fitted(view)
+    model = two_heads.two_headed(network, folders or head_of(network)) if recipe.votes else network
+    outputs = model(view)
     if teachers is not None:
         more["fold"] = keras.Input((), dtype="int32", name="fold")
         outputs = Distil(teachers, recipe.distil_weight, recipe.distil_temperature)((outputs, view, more["fold"]))
     if recipe.ema > 0:
-        outputs = WeightAverage(fitted)(outputs)
+        outputs = WeightAverage(model)(outputs)
     return network, keras.Model({"images": images, **more} if more else images, outputs)
 
 

@@ -1,8 +1,8 @@
-"""Edited copies of networks: in another precision, or with pooling before normalization, with the same answers.
+"""Edited copies of networks: in another precision, or with pooling before normalization, with the same outputs.
 
 Pooling first makes training quicker: 2x2 pooling leaves a quarter of the positions, so batch normalization and ReLU
 after it cost a quarter. Both increase with their input, and the largest of four stays the largest, so the order makes
-no difference to the answers. After Jordan, "94% on CIFAR-10 in 3.29 seconds on a single GPU" (2024).
+no difference to the outputs. After Jordan, "94% on CIFAR-10 in 3.29 seconds on a single GPU" (2024).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from training.fit.devices import answers
+from training.fit.devices import predict_all
 from training.recipe import RunError
 
 POOL_LAST = (keras.layers.BatchNormalization, keras.layers.Activation, keras.layers.MaxPooling2D)
@@ -51,13 +51,13 @@ def computing_in(precision: str, network: keras.Model) -> keras.Model:
 
 
 def pool_first(network: keras.Model, images: np.ndarray | None = None) -> keras.Model:
-    """Copy a network so that its convolution blocks pool before they normalize, with the same answers.
+    """Copy a network so that its convolution blocks pool before they normalize, with the same outputs.
 
-    While it is fitted, no normalization can change to decrease with its input, which would make the orders differ.
+    In training, no normalization can change to decrease with its input, which would make the orders differ.
 
     Args:
         network: a Sequential with blocks of convolution, batch normalization, ReLU, max pooling.
-        images: (n, side, side, channels), 0 to 255, a sample of those that it was fitted on. In training, batch
+        images: (n, side, side, channels), 0 to 255, a sample of those that it was trained on. In training, batch
             normalization uses mean and variance of its own input, which differ after pooling; they are measured on
             these images, and gamma and beta adapted to them. None where nothing was learned yet, or normalization is
             frozen.
@@ -72,9 +72,9 @@ def pool_first(network: keras.Model, images: np.ndarray | None = None) -> keras.
 
 
 def pool_last(network: keras.Model, images: np.ndarray | None = None) -> keras.Model:
-    """Undo `pool_first`, whether the network was fitted since or not, with the same answers.
+    """Undo `pool_first`, whether the network was trained since or not, with the same outputs.
 
-    images: as for `pool_first`, so that the copy can be fitted further.
+    images: as for `pool_first`, so that the copy can be trained further.
     """
     return _reordered(network, POOL_FIRST, POOL_LAST, images)
 
@@ -138,7 +138,7 @@ def _measure(network: keras.Model, norms: list[Any], images: np.ndarray) -> None
     """Set each normalization's mean and variance to those of its input; adapt gamma and beta to keep its output."""
     average = keras.layers.GlobalAveragePooling2D()
     outputs = [average(value) for norm in norms for value in (norm.input, keras.ops.square(norm.input))]
-    found = answers(keras.Model(network.inputs, outputs), images)
+    found = predict_all(keras.Model(network.inputs, outputs), images)
     for norm, means, squares in zip(norms, found[::2], found[1::2], strict=True):
         mean = means.mean(axis=0, dtype=np.float64)
         variance = np.maximum(squares.mean(axis=0, dtype=np.float64) - mean**2, 0)

@@ -11,7 +11,7 @@ import numpy as np
 from mien.cnn.loader import load_network, stored_labels
 from mien.types import EXPRESSIONS
 from training.data.dataset import Split
-from training.fit.devices import answers, device_count
+from training.fit.devices import device_count, predict_all
 from training.heads import OTHER_HEAD
 from training.recipe import SIDES_PX, RunError
 
@@ -74,9 +74,9 @@ def own_predictions(network: keras.Model, images: np.ndarray) -> np.ndarray:
     Two heads (`training.fit.two_heads`) give (n, 2, 7). As targets, the predictions reduce the weight of labels that
     disagree with what was learned from all others (Furlanello et al., "Born-again neural networks", 2018).
     """
-    return np.asarray((answers(network, images) + answers(network, images[:, :, ::-1])) / 2, np.float32)
+    return np.asarray((predict_all(network, images) + predict_all(network, images[:, :, ::-1])) / 2, np.float32)
 
 
 def accuracy(network: keras.Model, split: Split) -> float:
     """Return the share of the images that the network labels correctly."""
-    return float((answers(network, split.images).argmax(axis=1) == split.labels).mean())
+    return float((predict_all(network, split.images).argmax(axis=1) == split.labels).mean())
