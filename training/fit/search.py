@@ -67,10 +67,7 @@ def parse_grid(words: Sequence[str]) -> list[dict[str, Any]]:
             raise RunError(f"grid: expected name=value,value,... with a field of the recipe, found {word!r}")
         if name in axes:
             raise RunError(f"grid: expected each field once, with all its values, found {name} twice")
-        try:
-            axes[name] = list(dict.fromkeys(_parse(variable[name], value.strip()) for value in values.split(",")))
-        except ValueError:
-            raise RunError(f"grid: expected for {name} {variable[name].expected}, found {values!r}") from None
+        axes[name] = list(dict.fromkeys(_parse(name, variable[name], value.strip()) for value in values.split(",")))
     return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
 
 
@@ -149,8 +146,11 @@ def _write(results: list[Result], folder: Path) -> None:
     plot(results).savefig(folder / "search.png")
 
 
-def _parse(kind: Kind, text: str) -> Any:
-    return kind.parse({"true": "1", "false": "0"}.get(text.lower(), text) if kind is SWITCH else text)
+def _parse(name: str, kind: Kind, text: str) -> Any:
+    try:
+        return kind.parse({"true": "1", "false": "0"}.get(text.lower(), text) if kind is SWITCH else text)
+    except ValueError:
+        raise RunError(f"grid: expected for {name} {kind.expected}, found {text!r}") from None
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
