@@ -33,11 +33,11 @@ def export(
     has keys that Keras ignores: "expressions", the order of the outputs, and what the arguments say.
 
     Args:
-        network: the trained network.
-        folder: created if missing.
-        recipe: that it was trained by, for the key "training".
-        epochs: number of finished epochs, likewise.
-        about: of the network's head, for the keys "head", "shares" and "tau".
+        network: The trained network.
+        folder: Created if missing.
+        recipe: That it was trained by, for the key "training".
+        epochs: Number of finished epochs, likewise.
+        about: Of the network's head, for the keys "head", "shares" and "tau".
 
     Returns:
         The paths of both files.
@@ -57,7 +57,15 @@ def export_heads(
 ) -> tuple[Path, Path]:
     """Export a network with the head that `about` names, and write the other head into a file beside it.
 
-    trained: recipe and epochs, as for `export`.
+    Args:
+        network: The trained network, whose last layer is set to that head.
+        folder: Created if missing.
+        heads: Both heads by name.
+        about: Of the exported head.
+        **trained: Recipe and epochs, as for `export`.
+
+    Returns:
+        As `export`.
     """
     set_head(network, heads[about.head])
     files = export(network, folder, about=about, **trained)
@@ -67,7 +75,11 @@ def export_heads(
 
 
 def read_heads(network: keras.Model, model_file: Path) -> tuple[HeadFacts | None, dict[str, Head]]:
-    """Read the heads of a network that was loaded from model_file.
+    """Read the heads of a network that was loaded from a file.
+
+    Args:
+        network: The network.
+        model_file: The model.json that it was loaded from.
 
     Returns:
         What model.json says about the last layer, and the heads by name; people's without the logit adjustment that
@@ -102,9 +114,19 @@ def read_head_facts(model_file: Path) -> HeadFacts | None:
 def export_calibrated(
     network: keras.Model, model_file: Path, temperature: float, folder: Path, tau: float | None = None
 ) -> tuple[Path, Path]:
-    """Export a network that was loaded from model_file and calibrated since.
+    """Export a network that was loaded from a file and calibrated since.
 
     model.json keeps its content, except for "temperature", the product of all temperatures so far, and "tau".
+
+    Args:
+        network: The network, with calibrated weights.
+        model_file: The model.json that it was loaded from.
+        temperature: By which its logits have been divided.
+        folder: Created if missing.
+        tau: Of the logit adjustment in its bias; None for none.
+
+    Returns:
+        As `export`.
     """
     description = json.loads(model_file.read_text(encoding="utf-8"))
     description["temperature"] = temperature * float(description.get("temperature", 1.0))

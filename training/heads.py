@@ -45,9 +45,9 @@ class HeadFacts:
     """What model.json says about the last layer of a network that was trained with two heads.
 
     Attributes:
-        head: its name, one of HEADS.
-        base_rates: of each expression, its mean share in the head's targets for the training images.
-        tau: of the logit adjustment that its bias contains, see `training.evaluate.calibration`.
+        head: Its name, one of HEADS.
+        base_rates: Of each expression, its mean share in the head's targets for the training images.
+        tau: Of the logit adjustment that its bias contains, see `training.evaluate.calibration`.
     """
 
     head: str
@@ -86,14 +86,32 @@ def set_head(network: keras.Model, head: Head) -> None:
 
 
 def predict_heads(network: keras.Model, heads: Mapping[str, Head], images: np.ndarray) -> dict[str, np.ndarray]:
-    """Return each head's probabilities for images (n, side, side, 1), on the trunk of the network: float32 (n, 7)."""
+    """Predict with several heads on the trunk of one network.
+
+    Args:
+        network: Ends with a dense layer with softmax, which is replaced by each head.
+        heads: The heads by name.
+        images: (n, side, side, 1).
+
+    Returns:
+        Probabilities of each head, float32 (n, 7).
+    """
     trunk = keras.Model(network.inputs[0], last_layer(network).input)
     features = trunk.predict(images, batch_size=256, verbose=0)
     return {name: head.probabilities(features) for name, head in heads.items()}
 
 
 def write_other_head(folder: Path, name: str, head: Head) -> Path:
-    """Write the head that is not exported into the folder of the network."""
+    """Write the head that is not exported into the folder of the network.
+
+    Args:
+        folder: The folder, created if missing.
+        name: One of HEADS.
+        head: The head.
+
+    Returns:
+        The path of the file.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / OTHER_HEAD
     np.savez_compressed(path, head=name, kernel=head.kernel, bias=head.bias)

@@ -25,11 +25,11 @@ class Style:
     """The choices that all networks share.
 
     Attributes:
-        conv_dropout: share of values dropped after each convolution block (Srivastava et al., "Dropout", 2014).
-        dense_dropout: the same after each dense block.
-        l2: weight of the squared weights in the loss.
-        batch_norm: normalize each block's batches (Ioffe and Szegedy, "Batch normalization", 2015).
-        pixels: one of PIXELS.
+        conv_dropout: Share of values dropped after each convolution block (Srivastava et al., "Dropout", 2014).
+        dense_dropout: The same after each dense block.
+        l2: Weight of the squared weights in the loss.
+        batch_norm: Normalize each block's batches (Ioffe and Szegedy, "Batch normalization", 2015).
+        pixels: One of PIXELS.
     """
 
     conv_dropout: float = 0.2
@@ -47,8 +47,8 @@ def six_layer(side_px: int = 48, **style: Any) -> keras.Model:
     (2015); batch normalization after Ioffe and Szegedy (2015).
 
     Args:
-        side_px: side of the square input.
-        **style: fields of Style.
+        side_px: Side of the square input.
+        **style: Fields of Style.
     """
     chosen = Style(**style)
     network = input_layers(side_px, chosen)

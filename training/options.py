@@ -36,10 +36,10 @@ def read_data(options: argparse.Namespace, side_px: int, seed: int = 0, *, drop_
     """Read --data and, where given, --votes; print how many images there are, and which could not be read.
 
     Args:
-        options: of the command.
-        side_px: side of the images.
-        seed: of the images that are held out for validation.
-        drop_ambiguous: without the training images that have too few votes.
+        options: Of the command.
+        side_px: Side of the images.
+        seed: Of the images that are held out for validation.
+        drop_ambiguous: Without the training images that have too few votes.
     """
     dataset = load_dataset(options.data, side_px=side_px, seed=seed)
     print(f"{len(dataset.train)} images to train, {len(dataset.validation)} to validate, {len(dataset.test)} to test")
@@ -85,7 +85,7 @@ def square_model(options: argparse.Namespace) -> tuple[FacialExpressionModel, in
         The network, and the side of its input in pixels.
 
     Raises:
-        ModelError: the network cannot be loaded, or its input is not square.
+        ModelError: The network cannot be loaded, or its input is not square.
     """
     model = FacialExpressionModel(options.model, options.weights)
     height_px, width_px = model.input_size_px

@@ -30,12 +30,12 @@ def setting(default: Any, kind: Kind, help: str, *, group: str, words: str = "",
     """Declare a field of the recipe.
 
     Args:
-        default: of the field.
-        kind: the accepted values.
-        help: its meaning, in one phrase.
-        group: its heading in the documentation.
-        words: its part of `Recipe.in_words`, formatted with all fields; empty for none.
-        off: the value that is not mentioned there; by default 0, False and "".
+        default: Of the field.
+        kind: The accepted values.
+        help: Its meaning, in one phrase.
+        group: Its heading in the documentation.
+        words: Its part of `Recipe.in_words`, formatted with all fields; empty for none.
+        off: The value that is not mentioned there; by default 0, False and "".
     """
     metadata = {"option": (kind, help, group), "words": words, "off": off}
     return dataclasses.field(default=default, metadata=metadata)
@@ -90,7 +90,7 @@ class Recipe:
     "Network" says.
 
     Raises:
-        RunError: a value is not accepted, or two do not fit together.
+        RunError: A value is not accepted, or two do not fit together.
     """
 
     optimizer: str = _training(
@@ -253,8 +253,8 @@ def recipe_from(fields: Any) -> Recipe:
     """Build the recipe of a JSON object.
 
     Raises:
-        ValueError: it is no object, or has unknown fields.
-        RunError: a value is wrong.
+        ValueError: It is no object, or has unknown fields.
+        RunError: A value is wrong.
     """
     known = {field.name for field in dataclasses.fields(Recipe)}
     if not isinstance(fields, dict) or not set(fields) <= known:

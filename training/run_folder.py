@@ -36,7 +36,7 @@ def read_recipe(path: Path) -> Recipe:
     """Read a recipe.json. A field that an older file lacks has its default, which is what older versions did.
 
     Raises:
-        RunError: the file holds no recipe.
+        RunError: The file holds no recipe.
     """
     try:
         return recipe_from(json.loads(path.read_text(encoding="utf-8")))
@@ -48,12 +48,12 @@ def start_run(run_folder: Path, recipe: Recipe, images: str) -> None:
     """Write the recipe and the digest of the images into the folder of a new or resumed run.
 
     Args:
-        run_folder: created where it is missing.
-        recipe: may differ from that of finished epochs in `epochs` only.
-        images: a digest of the training and validation images.
+        run_folder: Created where it is missing.
+        recipe: May differ from that of finished epochs in `epochs` only.
+        images: A digest of the training and validation images.
 
     Raises:
-        RunError: epochs were finished there with another recipe or other images.
+        RunError: Epochs were finished there with another recipe or other images.
     """
     run_folder.mkdir(parents=True, exist_ok=True)
     path, data = run_folder / "recipe.json", run_folder / "data.json"

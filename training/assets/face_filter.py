@@ -79,11 +79,11 @@ def fit_network(
     Args:
         features: float32 (n, inputs).
         labels: float32 (n,), 1 for a face and 0 for none.
-        hidden: units of the hidden layer.
-        epochs: passes over all squares.
-        batch_size: squares per step.
-        learning_rate: of the first step; it falls to 0.
-        weight_decay: of the two kernels, as a share of the learning rate.
+        hidden: Units of the hidden layer.
+        epochs: Passes over all squares.
+        batch_size: Squares per step.
+        learning_rate: Of the first step; it falls to 0.
+        weight_decay: Of the two kernels, as a share of the learning rate.
 
     Returns:
         float32 arrays as `mien.detectors.face_filter.FaceFilter` takes them: hidden (inputs, hidden), hidden_bias
@@ -106,10 +106,10 @@ def fit_score(paths: Sequence[Path], frames: int, filter_: FaceFilter, rng: np.r
     """Fit the weights of a proposal's score, by logistic regression over frames with and without faces.
 
     Args:
-        paths: images that the network was not trained on.
-        frames: frames with a face, and as many without one.
-        filter_: the trained network.
-        rng: draws the frames.
+        paths: Images that the network was not trained on.
+        frames: Frames with a face, and as many without one.
+        filter_: The trained network.
+        rng: Draws the frames.
 
     Returns:
         float32 (4,): the weights of the logit, of the logarithms of both cascades' counts, and a constant that gives

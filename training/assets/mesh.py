@@ -25,7 +25,7 @@ class Mesh:
 
     Attributes:
         shape: float64 (n, 2), the common shape in pixels of the tile.
-        inside: bool (side, side), which pixels are inside the face's outline.
+        inside: Bool (side, side), which pixels are inside the face's outline.
     """
 
     def __init__(self, common: np.ndarray, side_px: int) -> None:

@@ -16,21 +16,21 @@ class Augment(keras.layers.Layer):
     repeat the border. Numbers are uniform from -value to value.
 
     Args:
-        flip: mirror half of the images, left to right.
-        rotation_deg: largest rotation in degrees.
-        shift: largest shift as a share of the side.
-        scale: largest change of size; 0.1 for 0.9 to 1.1 times.
-        contrast: largest change of contrast; 0.2 for 0.8 to 1.2 times, and brightness by up to 64 * 0.2 levels.
-        erase: share of the images that lose a rectangle of 2 to 20 % of their area, less where it exceeds the border
+        flip: Mirror half of the images, left to right.
+        rotation_deg: Largest rotation in degrees.
+        shift: Largest shift as a share of the side.
+        scale: Largest change of size; 0.1 for 0.9 to 1.1 times.
+        contrast: Largest change of contrast; 0.2 for 0.8 to 1.2 times, and brightness by up to 64 * 0.2 levels.
+        erase: Share of the images that lose a rectangle of 2 to 20 % of their area, less where it exceeds the border
             (Zhong et al., "Random erasing data augmentation", 2017).
-        vertical_flip: turn half of the images upside down.
-        shear: largest shift of the top against the bottom as a share of the height.
-        coarse: share of the images that lose detail, as small or blurred faces have: blended, with a uniform weight,
+        vertical_flip: Turn half of the images upside down.
+        shear: Largest shift of the top against the bottom as a share of the height.
+        coarse: Share of the images that lose detail, as small or blurred faces have: blended, with a uniform weight,
             with a copy of half or a third of their width.
-        gamma: largest change of the logarithm of gamma; 0.2 for pixels, as shares of 255, to the power of exp(-0.2) to
+        gamma: Largest change of the logarithm of gamma; 0.2 for pixels, as shares of 255, to the power of exp(-0.2) to
             exp(0.2).
-        seed: of the random numbers.
-        **kwargs: of `keras.layers.Layer`.
+        seed: Of the random numbers.
+        **kwargs: Of `keras.layers.Layer`.
     """
 
     STRENGTHS = (

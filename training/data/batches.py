@@ -21,15 +21,15 @@ class Batches(keras.utils.PyDataset):
     image in the loss, float32 (batch,).
 
     Args:
-        split: the images.
-        batch_size: images per batch.
-        seed: of the order.
+        split: The images.
+        batch_size: Images per batch.
+        seed: Of the order.
         balance: "weights" weights each image inversely to the size of its class, 1 on average; "sampling" draws the
             same number of images of every expression, in an epoch of unchanged length.
-        multiple: every batch has a multiple of so many images, one share for each device; up to multiple - 1 images
+        multiple: Every batch has a multiple of so many images, one share for each device; up to multiple - 1 images
             are left out of an epoch.
-        mixup: alpha of mixup; above 0, targets and weights are mixed as `MixUp` mixes the images.
-        folds: of each image, int (n,); then each batch has images of one fold, and images that fill no batch are left
+        mixup: Alpha of mixup; above 0, targets and weights are mixed as `MixUp` mixes the images.
+        folds: Of each image, int (n,); then each batch has images of one fold, and images that fill no batch are left
             out of an epoch.
         targets: float32 (n, 7), by default the one-hot labels.
     """
@@ -79,7 +79,16 @@ class Batches(keras.utils.PyDataset):
         return (*batch, mixed(self.weights[labels], share)) if self.balance == "weights" else batch
 
     def inputs(self, images: np.ndarray, share: np.ndarray | None = None, fold: np.ndarray | None = None) -> Any:
-        """Return the trainer's input: the images, or with mixup or folds a dict of images, share and fold."""
+        """Return the trainer's input.
+
+        Args:
+            images: uint8 (n, side, side, 1).
+            share: The share that mixup keeps of each, float32 (n,); by default 1.
+            fold: Of each image, int (n,); by default 0.
+
+        Returns:
+            The images, or with mixup or folds a dict with the keys "images", "share" and "fold".
+        """
         count = len(images)
         more = {"share": np.ones(count, np.float32) if share is None else share} if self.mixup > 0 else {}
         if self.folds is not None:
@@ -106,7 +115,14 @@ class Batches(keras.utils.PyDataset):
 
 
 def class_weights(labels: np.ndarray) -> np.ndarray:
-    """Return total / (classes * images of the class), float32 (7,): all classes weigh the same. 0 for empty ones."""
+    """Return the weight of each class in the loss, so that all classes weigh the same.
+
+    Args:
+        labels: Int (n,), indices into EXPRESSIONS.
+
+    Returns:
+        total / (classes * images of the class), float32 (7,); 0 for a class without images.
+    """
     counts = np.bincount(labels, minlength=len(EXPRESSIONS))
     present = counts > 0
     weights = np.zeros(len(EXPRESSIONS), np.float32)
@@ -115,7 +131,14 @@ def class_weights(labels: np.ndarray) -> np.ndarray:
 
 
 def one_hot(labels: np.ndarray) -> np.ndarray:
-    """Return one-hot labels, float32 (n, 7)."""
+    """Return one-hot labels.
+
+    Args:
+        labels: Int (n,), indices into EXPRESSIONS.
+
+    Returns:
+        float32 (n, 7).
+    """
     return np.eye(len(EXPRESSIONS), dtype=np.float32)[labels]
 
 
@@ -144,11 +167,28 @@ class MixUp(keras.layers.Layer):
 
 
 def mixed(values: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """Mix targets (n, 7) or weights (n,) as MixUp mixes the images of their batch."""
+    """Mix targets or weights as MixUp mixes the images of their batch.
+
+    Args:
+        values: float32 (n, 7) or (n,), of a batch.
+        share: The share that each keeps, float32 (n,), 0 to 1.
+
+    Returns:
+        float32, of the shape of `values`.
+    """
     kept = share.reshape(-1, *[1] * (values.ndim - 1))
     return np.asarray(kept * values + (1 - kept) * values[::-1], np.float32)
 
 
 def draw_shares(alpha: float, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw float32 (count,) from Beta(alpha, alpha), as the paper does; ones for alpha 0."""
+    """Draw the shares of mixup from Beta(alpha, alpha) (Zhang et al., 2018).
+
+    Args:
+        alpha: 0 for no mixup, for which all shares are 1.
+        count: Number of shares.
+        rng: Source of random numbers.
+
+    Returns:
+        float32 (count,).
+    """
     return rng.beta(alpha, alpha, count).astype(np.float32) if alpha > 0 else np.ones(count, np.float32)

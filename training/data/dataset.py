@@ -40,10 +40,10 @@ class Split:
     """Images and their labels.
 
     Attributes:
-        images: gray uint8 (n, side, side, 1).
+        images: Gray uint8 (n, side, side, 1).
         labels: int64 (n,), indices into EXPRESSIONS.
-        names: the origin of each image: a path, or "file.csv row 12".
-        votes: of several people for each image, int (n, 10) in the order of `training.data.votes.VOTED`, or None.
+        names: The origin of each image: a path, or "file.csv row 12".
+        votes: Of several people for each image, int (n, 10) in the order of `training.data.votes.VOTED`, or None.
     """
 
     images: np.ndarray
@@ -60,7 +60,11 @@ class Split:
         return {expression: int(n) for expression, n in zip(EXPRESSIONS, per_class, strict=True)}
 
     def take(self, indices: np.ndarray) -> Split:
-        """Return the images at these positions, in this order."""
+        """Return some of the images.
+
+        Args:
+            indices: Their positions, int (n,), or a mask, bool; the order is kept.
+        """
         votes = None if self.votes is None else self.votes[indices]
         return Split(self.images[indices], self.labels[indices], tuple(self.names[i] for i in indices), votes)
 
@@ -82,11 +86,11 @@ class Dataset:
     """The three splits of a data set.
 
     Attributes:
-        train: trains the network.
-        validation: chooses epoch and calibration; of FER-2013, PublicTest.
-        test: is reported; of FER-2013, PrivateTest. Empty where the source has none.
-        skipped: one line for each image or row that could not be read.
-        named: names of validation and test: OFFICIAL for FER-2013, else "validation" and "test", or HELD_OUT for images
+        train: Trains the network.
+        validation: Chooses epoch and calibration; of FER-2013, PublicTest.
+        test: Is reported; of FER-2013, PrivateTest. Empty where the source has none.
+        skipped: One line for each image or row that could not be read.
+        named: Names of validation and test: OFFICIAL for FER-2013, else "validation" and "test", or HELD_OUT for images
             taken from the training images, which another network may have been trained on.
     """
 
@@ -128,12 +132,12 @@ def load_dataset(source: str | Path, *, side_px: int = CSV_SIDE_PX, seed: int = 
     Folders may be nested, their names in upper or lower case; hidden files are ignored.
 
     Args:
-        source: the folder or the CSV file.
-        side_px: images of any size, in color or gray, are converted to gray and resized to this side.
-        seed: of the validation images that are taken from the training images.
+        source: The folder or the CSV file.
+        side_px: Images of any size, in color or gray, are converted to gray and resized to this side.
+        seed: Of the validation images that are taken from the training images.
 
     Raises:
-        DataError: the layout is not as expected, or an expression has no training images.
+        DataError: The layout is not as expected, or an expression has no training images.
     """
     path = Path(source)
     collector = _Collector(side_px)
@@ -162,15 +166,30 @@ def load_dataset(source: str | Path, *, side_px: int = CSV_SIDE_PX, seed: int = 
 
 
 def groups(split: Split) -> np.ndarray:
-    """Return, for each image, the position of the first one with the same pixels: int (n,)."""
+    """Group exact duplicates.
+
+    Args:
+        split: The images.
+
+    Returns:
+        For each image, the position of the first one with the same pixels: int (n,).
+    """
     first_with_hash: dict[str, int] = {}
     return np.array([first_with_hash.setdefault(digest, i) for i, digest in enumerate(split.hashes())], int)
 
 
 def hold_out(split: Split, share: float, seed: int) -> tuple[Split, Split]:
-    """Split into (rest, held out), about `share` of each expression; exact duplicates stay on one side.
+    """Hold out a share of each expression; exact duplicates stay on one side.
 
     Of an expression with two or more distinct images at least one is held out; a single image stays.
+
+    Args:
+        split: The images.
+        share: About this share is held out, 0 to 1.
+        seed: Of the choice.
+
+    Returns:
+        The rest, and the images that are held out.
     """
     group = groups(split)
     rng = np.random.default_rng(seed)
@@ -184,13 +203,25 @@ def hold_out(split: Split, share: float, seed: int) -> tuple[Split, Split]:
 
 
 def not_in(split: Split, others: Split) -> Split:
-    """Return the images of `split` that are not, pixel for pixel, in `others`."""
+    """Return the images of a split that are not in another one.
+
+    Args:
+        split: The images.
+        others: Images are compared with these pixel by pixel.
+    """
     known = set(others.hashes())
     return split.take(np.array([i for i, digest in enumerate(split.hashes()) if digest not in known], np.int64))
 
 
 def duplicates(dataset: Dataset) -> dict[str, int]:
-    """Count the exact duplicates between the splits: {description: number of images}."""
+    """Count the exact duplicates between the splits.
+
+    Args:
+        dataset: The three splits.
+
+    Returns:
+        Number of images by description.
+    """
     labels_of: dict[str, set[int]] = {}
     for digest, label in zip(dataset.train.hashes(), dataset.train.labels, strict=True):
         labels_of.setdefault(digest, set()).add(int(label))

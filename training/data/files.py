@@ -30,8 +30,11 @@ def is_hidden(name: str) -> bool:
 def files_under(folder: Path) -> list[Path]:
     """Return all files of a folder and its subfolders, sorted, without hidden ones; links to folders are not followed.
 
+    Args:
+        folder: The folder.
+
     Raises:
-        DataError: a folder cannot be read.
+        DataError: A folder cannot be read.
     """
     found: list[Path] = []
     for parent, folders, names in os.walk(folder, onerror=_refuse):
@@ -45,7 +48,17 @@ def _refuse(error: OSError) -> None:
 
 
 def read_image(path: Path) -> np.ndarray:
-    """Read an image as gray uint8 (height, width), upright by its EXIF data. Raise ValueError where that fails."""
+    """Read an image as gray, upright by its EXIF data.
+
+    Args:
+        path: The image file.
+
+    Returns:
+        uint8 (height, width).
+
+    Raises:
+        ValueError: It is no image, is broken, or cannot be opened.
+    """
     if path.suffix.lower() not in IMAGE_SUFFIXES:
         raise ValueError("its name is not that of an image")
     try:
@@ -62,7 +75,15 @@ def read_image(path: Path) -> np.ndarray:
 
 
 def resized(image: np.ndarray, side_px: int) -> np.ndarray:
-    """Resize a gray image (h, w) to (side_px, side_px)."""
+    """Resize a gray image.
+
+    Args:
+        image: uint8 (height, width).
+        side_px: Side of the result.
+
+    Returns:
+        uint8 (side_px, side_px); the aspect ratio is not kept.
+    """
     if image.shape == (side_px, side_px):
         return image
     interpolation = cv2.INTER_AREA if image.shape[0] > side_px else cv2.INTER_LINEAR
@@ -73,12 +94,12 @@ def read_rows(path: Path, needed: set[str], expected: str) -> Iterator[tuple[int
     """Yield (number from 1, row by column name) of a CSV file; names are stripped and in lower case.
 
     Args:
-        path: of the file.
-        needed: columns that must be there.
-        expected: describes them in the message.
+        path: Of the file.
+        needed: Columns that must be there.
+        expected: Describes them in the message.
 
     Raises:
-        DataError: a column is missing, or the file is no table or cannot be read.
+        DataError: A column is missing, or the file is no table or cannot be read.
     """
     csv.field_size_limit(1 << 20)
     try:
@@ -100,7 +121,17 @@ def read_rows(path: Path, needed: set[str], expected: str) -> Iterator[tuple[int
 
 
 def parse_pixels(text: str | None) -> np.ndarray:
-    """Parse the pixels column of a CSV into a gray image, uint8 (48, 48). Raise ValueError for anything else."""
+    """Parse the column `pixels` of FER-2013's CSV.
+
+    Args:
+        text: 2304 whole numbers 0 to 255, separated by spaces.
+
+    Returns:
+        Gray, uint8 (48, 48).
+
+    Raises:
+        ValueError: It is anything else.
+    """
     words = (text or "").split()
     if len(words) != CSV_SIDE_PX**2:
         raise ValueError(f"expected {CSV_SIDE_PX**2} pixels, found {len(words)}")

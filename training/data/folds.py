@@ -16,8 +16,13 @@ def fold_of(split: Split, count: int, seed: int) -> np.ndarray:
 
     Exact duplicates share a fold; the same seed gives the same folds.
 
+    Args:
+        split: The images.
+        count: Number of folds.
+        seed: Of the assignment.
+
     Raises:
-        RunError: there are fewer than two folds, or fewer distinct images of an expression than folds.
+        RunError: There are fewer than two folds, or fewer distinct images of an expression than folds.
     """
     group = groups(split)
     fold_of_group = np.full(len(split), -1)
@@ -31,7 +36,19 @@ def fold_of(split: Split, count: int, seed: int) -> np.ndarray:
 
 
 def folds(split: Split, count: int, seed: int) -> Iterator[tuple[Split, Split]]:
-    """Yield (training, validation) `count` times; each image validates once. Raise RunError as `fold_of` does."""
+    """Split images for cross-validation; each image validates once.
+
+    Args:
+        split: The images.
+        count: Number of folds.
+        seed: Of the assignment.
+
+    Yields:
+        Training and validation images of each fold.
+
+    Raises:
+        RunError: As `fold_of` does.
+    """
     fold = fold_of(split, count, seed)
     for i in range(count):
         yield split.take(np.flatnonzero(fold != i)), split.take(np.flatnonzero(fold == i))

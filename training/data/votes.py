@@ -44,8 +44,8 @@ def with_votes(dataset: Dataset, table: Path) -> tuple[Dataset, tuple[Joined, ..
     """Add the votes of a table to a data set.
 
     Args:
-        dataset: from image folders or from a Kaggle CSV.
-        table: a CSV file with the columns split, file and those of VOTED, which is joined by split and file name,
+        dataset: From image folders or from a Kaggle CSV.
+        table: A CSV file with the columns split, file and those of VOTED, which is joined by split and file name,
             and by folder where it has that column too; or FER+'s fer2013new.csv, whose rows have the order of the
             Kaggle CSV.
 
@@ -53,7 +53,7 @@ def with_votes(dataset: Dataset, table: Path) -> tuple[Dataset, tuple[Joined, ..
         The data set with votes, and counts of each split.
 
     Raises:
-        DataError: the file is neither, has other values than whole numbers, or belongs to other images.
+        DataError: The file is neither, has other values than whole numbers, or belongs to other images.
     """
     rows = list(read_rows(table, set(VOTED), "the columns split,file or Usage, and " + ",".join(VOTED)))
     if not rows:
@@ -76,9 +76,13 @@ def with_votes(dataset: Dataset, table: Path) -> tuple[Dataset, tuple[Joined, ..
 
 
 def shares(split: Split) -> np.ndarray:
-    """Return the share of each of the seven in the votes for them: float32 (n, 7), rows sum to 1.
+    """Return the shares of the seven expressions in the votes of each image.
 
-    An ambiguous image, or one without votes, has its one-hot label instead.
+    Args:
+        split: Images with votes.
+
+    Returns:
+        float32 (n, 7), rows sum to 1; the one-hot label of an image that is ambiguous or has no votes.
     """
     seven = votes_of(split)[:, :SEVEN].astype(np.float32)
     total = seven.sum(axis=1, keepdims=True)
@@ -86,15 +90,28 @@ def shares(split: Split) -> np.ndarray:
 
 
 def ambiguous(split: Split) -> np.ndarray:
-    """Return which images have fewer than MIN_VOTES votes for the seven: bool (n,)."""
+    """Return which images have fewer than MIN_VOTES votes for the seven expressions.
+
+    Args:
+        split: Images with votes.
+
+    Returns:
+        bool (n,).
+    """
     return votes_of(split)[:, :SEVEN].sum(axis=1) < MIN_VOTES
 
 
 def clear_majority(split: Split) -> np.ndarray:
-    """Return what most people see, by the protocol of the FER+ paper: int (n,), index into VOTED; -1 for no majority.
+    """Return what most people see, by the protocol of the FER+ paper.
 
     Single votes are removed; an image has a majority if its largest count exceeds half of the remaining votes and is
     one of the eight expressions, contempt included.
+
+    Args:
+        split: Images with votes.
+
+    Returns:
+        int (n,), indices into VOTED; -1 for no majority.
     """
     votes = votes_of(split)
     kept = np.where(votes > 1, votes, 0)
@@ -104,7 +121,17 @@ def clear_majority(split: Split) -> np.ndarray:
 
 
 def votes_of(split: Split) -> np.ndarray:
-    """Return int (n, 10) in the order of VOTED, zeros for images without. Raise ValueError without votes."""
+    """Return the votes of a split.
+
+    Args:
+        split: The images.
+
+    Returns:
+        int (n, 10) in the order of VOTED; zeros for images without votes.
+
+    Raises:
+        ValueError: The split has no votes.
+    """
     if split.votes is None:
         raise ValueError("expected a split with votes, found one without")
     return split.votes

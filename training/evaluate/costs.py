@@ -22,11 +22,11 @@ class Costs:
     """The costs of a network.
 
     Attributes:
-        network: its name.
-        parameters: number of all weights.
-        multiply_adds: of convolutions and dense layers, for one face.
-        ms_per_face: median time for one face at a time, in milliseconds.
-        measured_on: processor cores and backend of the computer that it was measured on.
+        network: Its name.
+        parameters: Number of all weights.
+        multiply_adds: Of convolutions and dense layers, for one face.
+        ms_per_face: Median time for one face at a time, in milliseconds.
+        measured_on: Processor cores and backend of the computer that it was measured on.
     """
 
     network: str

@@ -31,13 +31,13 @@ class EndToEnd:
     """The results for faces of one size, each in a frame of 640x480.
 
     Attributes:
-        detector: its name.
-        face_px: side of the faces, in pixels.
-        faces: number of faces shown.
-        found: faces that the detector found, with an IoU of FOUND_IOU or more.
-        right: found faces that were classified correctly.
-        direct_right: found faces that the network classifies correctly when it is given the image itself.
-        direct_of_all: the same, of all faces shown.
+        detector: Its name.
+        face_px: Side of the faces, in pixels.
+        faces: Number of faces shown.
+        found: Faces that the detector found, with an IoU of FOUND_IOU or more.
+        right: Found faces that were classified correctly.
+        direct_right: Found faces that the network classifies correctly when it is given the image itself.
+        direct_of_all: The same, of all faces shown.
     """
 
     detector: str
@@ -64,11 +64,11 @@ def end_to_end(
     """Measure one result for each size of faces, with fixed seeds.
 
     Args:
-        detector: finds the faces.
-        classifier: takes images of the size of those in `split`.
-        split: the faces and their labels.
-        sizes_px: sides of the faces in the frames.
-        faces: at most so many of each size.
+        detector: Finds the faces.
+        classifier: Takes images of the size of those in `split`.
+        split: The faces and their labels.
+        sizes_px: Sides of the faces in the frames.
+        faces: At most so many of each size.
     """
     pipeline = Pipeline(detector, classifier)
     return [_at_size(pipeline, split, face_px, faces) for face_px in sizes_px]
@@ -125,10 +125,10 @@ class PlacedFace:
     """A frame with one face.
 
     Attributes:
-        pixels_bgr: the frame, uint8 (480, 640, 3).
-        box: of the face in the frame.
-        face: the image that was placed, gray uint8 (side, side).
-        label: index into EXPRESSIONS.
+        pixels_bgr: The frame, uint8 (480, 640, 3).
+        box: Of the face in the frame.
+        face: The image that was placed, gray uint8 (side, side).
+        label: Index into EXPRESSIONS.
     """
 
     pixels_bgr: np.ndarray
@@ -148,7 +148,17 @@ def face_paths(data: str | Path, pattern: str = "test/*/PrivateTest_*") -> list[
 def frames_with_faces(
     paths: Sequence[Path], count: int, rng: np.random.Generator, *, face_px: int = 160
 ) -> Iterator[PlacedFace]:
-    """Yield `count` random faces, each face_px wide at a random place on plain gray, soft blobs or noise."""
+    """Show random faces at random places on plain gray, soft blobs or noise.
+
+    Args:
+        paths: The images, in folders by expression.
+        count: Number of frames.
+        rng: Source of random numbers.
+        face_px: Side of the faces in the frames.
+
+    Yields:
+        Frames with one face each.
+    """
     for i, chosen in enumerate(rng.permutation(len(paths))[:count]):
         label = EXPRESSIONS.index(paths[chosen].parent.name)
         yield place(read_gray(paths[chosen]), label, i % 3, rng, face_px)
@@ -161,7 +171,15 @@ def frames_of(split: Split, count: int, rng: np.random.Generator, face_px: int) 
 
 
 def place(image: np.ndarray, label: int, background: int, rng: np.random.Generator, face_px: int) -> PlacedFace:
-    """Place a gray face at a random place on plain gray (background 0), soft blobs (1) or noise (2)."""
+    """Place a face at a random place of a frame.
+
+    Args:
+        image: Gray, uint8 (side, side).
+        label: Index into EXPRESSIONS.
+        background: 0 for plain gray, 1 for soft blobs, 2 for noise.
+        rng: Source of random numbers.
+        face_px: Side of the face in the frame.
+    """
     pixels = _background(background, rng)
     face = cv2.resize(image, (face_px, face_px), interpolation=cv2.INTER_CUBIC)
     x, y = int(rng.integers(0, WIDTH_PX - face_px)), int(rng.integers(0, HEIGHT_PX - face_px))

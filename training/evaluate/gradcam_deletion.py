@@ -7,7 +7,7 @@ selections of pixels hide the same number and are compared with the same two fil
   disturb it more than one hole of the same size, so this comparison is the hardest.
 - "blur": a blurred copy of the image, which removes detail but adds hardly any edges.
 
-Method and feature maps were chosen on Training images (see `mien.cnn.gradcam.FINE`); PublicTest reports.
+Method and feature maps were chosen on Training images (see `mien.cnn.gradcam.MIN_SIDE_SHARE`); PublicTest reports.
 """
 
 from __future__ import annotations
@@ -48,12 +48,12 @@ def masking_drops(
     wrap-around; a disc around a random place; and the pixels that `plain` rates highest.
 
     Args:
-        predict: images uint8 (n, h, w, 1) -> probabilities (n, 7).
-        explain: images and labels -> relevance (n, h, w), as `mien.cnn.gradcam.GradCam`.
+        predict: Images uint8 (n, h, w, 1) -> probabilities (n, 7).
+        explain: Images and labels -> relevance (n, h, w), as `mien.cnn.gradcam.GradCam`.
         images: uint8 (n, h, w, 1).
-        seed: of the random selections.
-        plain: another method to compare with, as `explain`.
-        fills: of FILLS.
+        seed: Of the random selections.
+        plain: Another method to compare with, as `explain`.
+        fills: Of FILLS.
 
     Returns:
         By fill and selection, the fall for each image, float (n,).

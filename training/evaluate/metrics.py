@@ -20,14 +20,14 @@ class Scores:
     """Scores of one network on one set.
 
     Attributes:
-        n: number of images.
-        accuracy: share of correct labels.
+        n: Number of images.
+        accuracy: Share of correct labels.
         interval: 95 % interval of the accuracy (Wilson, 1927).
-        macro_f1: mean of the seven F1 scores.
-        ece: expected calibration error in 15 bins (Guo et al., "On calibration of modern neural networks", 2017).
-        nll: mean negative log-likelihood of the true label.
-        precision: of each expression, as recall and f1.
-        confusion: int (7, 7), rows true, columns predicted.
+        macro_f1: Mean of the seven F1 scores.
+        ece: Expected calibration error in 15 bins (Guo et al., "On calibration of modern neural networks", 2017).
+        nll: Mean negative log-likelihood of the true label.
+        precision: Of each expression, as recall and f1.
+        confusion: Int (7, 7), rows true, columns predicted.
         bins: (images, mean confidence, accuracy) of each bin of confidence; 0, 0, 0 where empty.
     """
 
@@ -77,7 +77,15 @@ class Scores:
 
 
 def score(probabilities: np.ndarray, labels: np.ndarray) -> Scores:
-    """Score probabilities (n, 7) against labels (n,), indices into EXPRESSIONS. Raise ValueError for n = 0."""
+    """Score probabilities against labels.
+
+    Args:
+        probabilities: (n, 7), in the order of EXPRESSIONS.
+        labels: Int (n,), indices into EXPRESSIONS.
+
+    Raises:
+        ValueError: N is 0, or the shapes differ.
+    """
     n = len(labels)
     if n == 0 or probabilities.shape != (n, len(EXPRESSIONS)):
         raise ValueError(f"expected probabilities (n, 7) for n > 0 labels, found {probabilities.shape} for {n}")
@@ -106,7 +114,16 @@ def score(probabilities: np.ndarray, labels: np.ndarray) -> Scores:
 
 
 def wilson_interval(successes: int, n: int, z: float = 1.96) -> tuple[float, float]:
-    """Return the 95 % interval of a share (Wilson, 1927)."""
+    """Return the interval of a share (Wilson, 1927).
+
+    Args:
+        successes: Number of successes.
+        n: Number of trials.
+        z: Quantile of the normal distribution; 1.96 for 95 %.
+
+    Returns:
+        Lower and upper end, 0 to 1.
+    """
     share = successes / n
     center = share + z * z / (2 * n)
     half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
@@ -117,7 +134,16 @@ def wilson_interval(successes: int, n: int, z: float = 1.96) -> tuple[float, flo
 def calibration_bins(
     probabilities: np.ndarray, labels: np.ndarray, bins: int = CALIBRATION_BINS
 ) -> tuple[tuple[int, float, float], ...]:
-    """Return (images, mean confidence, accuracy) of each of equal bins of confidence; 0, 0, 0 where empty."""
+    """Return the bins of a reliability diagram.
+
+    Args:
+        probabilities: (n, 7).
+        labels: Int (n,).
+        bins: Number of equal bins of confidence.
+
+    Returns:
+        (images, mean confidence, accuracy) of each bin; 0, 0, 0 where it is empty.
+    """
     confidence = probabilities.max(axis=1)
     hit = probabilities.argmax(axis=1) == labels
     index = np.minimum((confidence * bins).astype(int), bins - 1)
@@ -128,7 +154,13 @@ def calibration_bins(
 
 
 def calibration_error(probabilities: np.ndarray, labels: np.ndarray, bins: int = CALIBRATION_BINS) -> float:
-    """Return the mean gap between confidence and accuracy over equal bins of confidence, weighted by their images."""
+    """Return the expected calibration error: the mean gap between confidence and accuracy, weighted by images.
+
+    Args:
+        probabilities: (n, 7).
+        labels: Int (n,).
+        bins: Number of equal bins of confidence.
+    """
     rows = calibration_bins(probabilities, labels, bins)
     return sum(n * abs(confidence - accuracy) for n, confidence, accuracy in rows) / len(labels)
 
@@ -141,9 +173,9 @@ def evaluate(predict: Callable[[np.ndarray], np.ndarray], dataset: Dataset, *, f
     """Score a network on PublicTest, PrivateTest, and PrivateTest without the images that are in Training as well.
 
     Args:
-        predict: faces uint8 (n, side, side, 1) -> probabilities (n, 7).
-        dataset: its validation and test splits are used, see `training.data.dataset.Dataset.named`.
-        flip: also score each set with the probabilities averaged over each image and its mirror image, as in
+        predict: Faces uint8 (n, side, side, 1) -> probabilities (n, 7).
+        dataset: Its validation and test splits are used, see `training.data.dataset.Dataset.named`.
+        flip: Also score each set with the probabilities averaged over each image and its mirror image, as in
             Krizhevsky, Sutskever and Hinton (2012).
 
     Returns:
@@ -166,7 +198,17 @@ def evaluate(predict: Callable[[np.ndarray], np.ndarray], dataset: Dataset, *, f
 
 
 def with_clean(name: str, split: Split, probabilities: np.ndarray, train: Split | None) -> dict[str, Scores]:
-    """Score one set, and the part of it that is not in `train`."""
+    """Score one set, and the part of it that is not in the training images.
+
+    Args:
+        name: Name of the set.
+        split: Its images.
+        probabilities: Of the network, (n, 7).
+        train: The training images; None leaves the second part out.
+
+    Returns:
+        Scores by name, those of the second part with the suffix CLEAN.
+    """
     scores = {name: score(probabilities, split.labels)}
     if train is not None:
         clean = set(not_in(split, train).names)

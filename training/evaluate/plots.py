@@ -35,10 +35,10 @@ def confusion(counts: np.ndarray, title: str = "", *, rows: str = "true", column
     """Draw a confusion matrix: the share of the row in percent, and the number of images.
 
     Args:
-        counts: int (7, 7).
-        title: above the matrix.
-        rows: what the rows are.
-        columns: what the columns are.
+        counts: Int (7, 7).
+        title: Above the matrix.
+        rows: What the rows are.
+        columns: What the columns are.
     """
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     drawing = figure(7, 6)

@@ -34,13 +34,13 @@ def predict_to_csv(predict: Callable[[np.ndarray], np.ndarray], source: Path, ou
     and the seven probabilities.
 
     Args:
-        predict: faces uint8 (n, side_px, side_px) -> probabilities (n, 7).
-        source: the folder or the CSV file.
-        out: the file to write.
-        side_px: side of the faces that `predict` takes.
+        predict: Faces uint8 (n, side_px, side_px) -> probabilities (n, 7).
+        source: The folder or the CSV file.
+        out: The file to write.
+        side_px: Side of the faces that `predict` takes.
 
     Raises:
-        DataError: there is no readable image, or `out` cannot be written.
+        DataError: There is no readable image, or `out` cannot be written.
     """
     outcome = Outcome()
     faces, name_of_key = _faces_of(source, side_px, outcome)

@@ -32,12 +32,12 @@ class Report:
     """All figures that `evaluate` measures.
 
     Attributes:
-        sets: scores by the name of the set.
-        costs: of the network.
-        epochs: number of finished epochs, None if unknown.
-        recipe: that it was trained by, None if unknown.
-        end_to_end: results for faces in frames, if requested.
-        heads: scores of the network itself and of each of its heads against votes and labels, if votes were given.
+        sets: Scores by the name of the set.
+        costs: Of the network.
+        epochs: Number of finished epochs, None if unknown.
+        recipe: That it was trained by, None if unknown.
+        end_to_end: Results for faces in frames, if requested.
+        heads: Scores of the network itself and of each of its heads against votes and labels, if votes were given.
     """
 
     sets: dict[str, Scores]
@@ -238,7 +238,7 @@ def write_card(
     """Replace the text between the markers of --card, in a copy in this folder or in place; print which.
 
     Raises:
-        ModelError: the card has no such markers.
+        ModelError: The card has no such markers.
     """
     before, after = around(options.card, begin, end)
     out = options.card if options.in_place else writable(folder / options.card.name)

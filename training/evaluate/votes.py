@@ -20,14 +20,14 @@ class VoteScores:
     """Scores of one head on one set.
 
     Attributes:
-        n: images with a clear majority by the protocol of the FER+ paper, see `training.data.votes.clear_majority`.
-        accuracy: share of them that are labeled as most people do; contempt always counts as wrong.
+        n: Images with a clear majority by the protocol of the FER+ paper, see `training.data.votes.clear_majority`.
+        accuracy: Share of them that are labeled as most people do; contempt always counts as wrong.
         interval: 95 % interval of the accuracy (Wilson, 1927).
-        balanced_recall: mean recall of the expressions on the same images without contempt.
-        confusion: int (7, 7), rows what most people see, columns predicted.
-        shown: images that are not ambiguous, on which share_error and ece are measured.
-        share_error: mean absolute difference between the shares of votes and the probabilities.
-        ece: mean gap, in 15 bins of confidence, between confidence and share of votes for the predicted label.
+        balanced_recall: Mean recall of the expressions on the same images without contempt.
+        confusion: Int (7, 7), rows what most people see, columns predicted.
+        shown: Images that are not ambiguous, on which share_error and ece are measured.
+        share_error: Mean absolute difference between the shares of votes and the probabilities.
+        ece: Mean gap, in 15 bins of confidence, between confidence and share of votes for the predicted label.
     """
 
     n: int
@@ -61,7 +61,15 @@ class VoteScores:
 
 
 def score_votes(probabilities: np.ndarray, split: Split) -> VoteScores | None:
-    """Score probabilities (n, 7) of a split with votes; None where no image has a clear majority."""
+    """Score probabilities against votes.
+
+    Args:
+        probabilities: (n, 7), in the order of EXPRESSIONS.
+        split: The n images, with votes.
+
+    Returns:
+        None where no image has a clear majority.
+    """
     predicted = probabilities.argmax(axis=1)
     majority = clear_majority(split)
     counted = int((majority >= 0).sum())
@@ -92,12 +100,26 @@ def _balanced_recall(confusion: np.ndarray) -> float:
 
 
 def agreement(probabilities: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Return the share of votes for the predicted label: (n,) from probabilities and shares, both (n, 7)."""
+    """Return the share of the votes that agree with the predicted label.
+
+    Args:
+        probabilities: (n, 7).
+        target: Shares of the votes, (n, 7).
+
+    Returns:
+        (n,), 0 to 1.
+    """
     return np.asarray(np.take_along_axis(target, probabilities.argmax(axis=1)[:, None], axis=1)[:, 0])
 
 
 def vote_calibration_error(probabilities: np.ndarray, target: np.ndarray, bins: int = CALIBRATION_BINS) -> float:
-    """Return the mean gap between confidence and `agreement` over equal bins, weighted by their images."""
+    """Return the expected calibration error against votes: of confidence against `agreement`.
+
+    Args:
+        probabilities: (n, 7).
+        target: Shares of the votes, (n, 7).
+        bins: Number of equal bins of confidence.
+    """
     confidence = probabilities.max(axis=1)
     gap = confidence - agreement(probabilities, target)
     index = np.minimum((confidence * bins).astype(int), bins - 1)
@@ -105,7 +127,12 @@ def vote_calibration_error(probabilities: np.ndarray, target: np.ndarray, bins: 
 
 
 def as_markdown(rows: Mapping[str, Mapping[str, VoteScores]], detailed: str) -> str:
-    """Return a table with a row for each head and set, and tables by expression for the set `detailed`."""
+    """Return Markdown tables: one with a row for each head and set, and one by expression for each head.
+
+    Args:
+        rows: Scores by head and set.
+        detailed: The set of the tables by expression.
+    """
     lines = [
         "| head | set | images | accuracy | 95 % interval | balanced recall | neutral recall | ECE | share error |",
         "|---|---|---|---|---|---|---|---|---|",
