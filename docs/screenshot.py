@@ -42,15 +42,18 @@ def main() -> None:
             resize(browser, width, height, scheme)
             browser.get(f"http://127.0.0.1:{program.port}")
             time.sleep(SETTLE_S)
-            for _ in range(300):
+            for _ in range(1200):
                 state = program.state() or {}
                 shown = [face["confidence"] for face in state.get("faces", ())]
                 if options.source != "demo" or (
-                    state["source"]["truth"] == options.truth and shown and max(shown) > 0.5
+                    state["source"]["truth"] == options.truth
+                    and None not in state["source"]["truths"]
+                    and len(shown) == len(state["source"]["truths"])
+                    and min(shown) > 0.6
                 ):
                     break
                 time.sleep(0.05)
-            time.sleep(0.6)
+            time.sleep(0.1)
             (options.out / name).write_bytes(browser.get_screenshot_as_png())
             print(f"wrote {options.out / name}")
     finally:
