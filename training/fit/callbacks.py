@@ -152,7 +152,12 @@ class TimeLeft(keras.callbacks.Callback):
 
 
 def count_plateaus(losses: list[float], patience: int = PLATEAU_PATIENCE) -> int:
-    """Count how often `patience` epochs in a row brought no loss that was lower by 0.0001."""
+    """Count how often the loss did not fall by 0.0001 for several epochs in a row.
+
+    Args:
+        losses: Validation loss of each epoch.
+        patience: How many epochs in a row count as one plateau.
+    """
     best, waited, plateaus = float("inf"), 0, 0
     for loss in losses:
         if loss < best - 1e-4:
@@ -188,9 +193,9 @@ class AverageWeights(keras.callbacks.Callback):
     averaged too. Must follow the callback that saves the best weights and precede the checkpoint.
 
     Args:
-        network: the network whose weights are averaged.
-        layer: holds the averages.
-        keep: share of the previous average that an epoch keeps, 0 to 1; the first epochs have their plain mean.
+        network: The network whose weights are averaged.
+        layer: Holds the averages.
+        keep: Share of the previous average that an epoch keeps, 0 to 1; the first epochs have their plain mean.
     """
 
     def __init__(self, network: keras.Model, layer: WeightAverage, keep: float) -> None:

@@ -16,14 +16,14 @@ def use_devices(wanted: str | None) -> int:
     Each device holds the whole network; the gradients are those of the whole batch.
 
     Args:
-        wanted: a number, or "all". None takes all devices on Keras' jax backend, the only one that can split batches,
+        wanted: A number, or "all". None takes all devices on Keras' jax backend, the only one that can split batches,
             and one on others.
 
     Returns:
         The number of devices.
 
     Raises:
-        RunError: there are fewer devices, or several are wanted on another backend, or `wanted` is no number.
+        RunError: There are fewer devices, or several are wanted on another backend, or `wanted` is no number.
     """
     on_jax = keras.backend.backend() == "jax"
     found = keras.distribution.list_devices() if on_jax else []

@@ -22,9 +22,9 @@ class Teachers:
     """An ensemble of teachers for each fold of the training images.
 
     Attributes:
-        networks: for each fold, the networks that were not trained on it.
-        fold: of each training image, int (n,).
-        digest: of the files they were read from, for the recipe.
+        networks: For each fold, the networks that were not trained on it.
+        fold: Of each training image, int (n,).
+        digest: Of the files they were read from, for the recipe.
     """
 
     networks: tuple[tuple[keras.Model, ...], ...]

@@ -45,11 +45,11 @@ class Run:
     """A run that is ready for `run.trainer.fit(**run.arguments)`.
 
     Attributes:
-        trainer: augmentation and `network`, compiled.
-        arguments: of `trainer.fit`.
-        history: the epochs that were finished before, see `read_history`.
-        finished: whether nothing is left to do.
-        sample: images for `training.fit.graph_edits`, None where it needs none.
+        trainer: Augmentation and `network`, compiled.
+        arguments: Of `trainer.fit`.
+        history: The epochs that were finished before, see `read_history`.
+        finished: Whether nothing is left to do.
+        sample: Images for `training.fit.graph_edits`, None where it needs none.
     """
 
     recipe: Recipe
@@ -84,9 +84,9 @@ def build(
 
     Args:
         mean_image: (side, side, 1), 0 to 255, for networks with pixels="mean_image".
-        start: a trained network to use instead of a new one.
-        teachers: to distil.
-        folders: with votes, the initial head for the folders' labels; by default a copy of the network's own head,
+        start: A trained network to use instead of a new one.
+        teachers: To distil.
+        folders: With votes, the initial head for the folders' labels; by default a copy of the network's own head,
             which becomes that of people.
 
     Returns:
@@ -144,13 +144,13 @@ def prepare(
     that do not fill them all are left out: of the validation images always the same ones.
 
     Args:
-        dataset: its train and validation splits are used.
-        run_folder: created if missing.
-        start, teachers, folders: as in `build`.
-        callbacks: called before the last one, which reports the time left.
+        dataset: Its train and validation splits are used.
+        run_folder: Created if missing.
+        start, teachers, folders: As in `build`.
+        callbacks: Called before the last one, which reports the time left.
 
     Raises:
-        RunError: the folder holds a run with another recipe, other images or no checkpoint, or batches do not fit
+        RunError: The folder holds a run with another recipe, other images or no checkpoint, or batches do not fit
             devices or folds.
     """
     devices = device_count()
@@ -232,14 +232,30 @@ def fit(
     report: Callable[[str], None] = print,
     **options: Any,
 ) -> keras.Model:
-    """Train or resume the run in `run_folder`; return the network of the best epoch. options: of `prepare`."""
+    """Train a network, or resume its run.
+
+    Args:
+        recipe: All choices that decide the result.
+        dataset: Trained on its training images, validated on its validation images.
+        run_folder: Folder of the run, created if missing.
+        report: Called with each line of progress.
+        **options: Further arguments of `prepare`.
+
+    Returns:
+        The network of the best epoch.
+    """
     run = prepare(recipe, dataset, run_folder, **options)
     finish(run, report)
     return run.best()
 
 
 def finish(run: Run, report: Callable[[str], None] = print) -> None:
-    """Train the remaining epochs of a run."""
+    """Train the remaining epochs of a run.
+
+    Args:
+        run: As `prepare` returns it.
+        report: Called with each line of progress.
+    """
     folder = run.best_file.parent
     if run.finished:
         report(f"{folder} has finished its {len(run.history)} epochs")
@@ -278,7 +294,12 @@ def _check_batches(recipe: Recipe, dataset: Dataset, devices: int, folds: np.nda
 
 
 def make_optimizer(recipe: Recipe, steps_per_epoch: int) -> keras.optimizers.Optimizer:
-    """Build the optimizer with its schedule of learning rates."""
+    """Build the optimizer with its schedule of learning rates.
+
+    Args:
+        recipe: Names the optimizer, its highest learning rate and the schedule.
+        steps_per_epoch: Batches in an epoch.
+    """
     rate: Any = recipe.learning_rate
     if recipe.schedule == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(

@@ -21,7 +21,12 @@ POOL_FIRST = (keras.layers.MaxPooling2D, keras.layers.BatchNormalization, keras.
 
 
 def copy_network(network: keras.Model, make: Callable[[Any], Any] | None = None) -> keras.Model:
-    """Copy a network and its weights; make: turns each layer, nested ones too, into its copy."""
+    """Copy a network and its weights.
+
+    Args:
+        network: The network, which is not changed.
+        make: Turns each layer, nested ones too, into its copy; by default a layer with the same config.
+    """
     copy = keras.models.clone_model(network, clone_function=make, recursive=True)
     copy_weights(copy, network)
     return copy
@@ -36,9 +41,13 @@ def copy_weights(copy: keras.layers.Layer, layer: keras.layers.Layer) -> None:
 
 
 def computing_in(precision: str, network: keras.Model) -> keras.Model:
-    """Copy a network so that its layers compute in `precision`, one of PRECISIONS; weights stay float32.
+    """Copy a network so that its layers compute in another precision; weights stay float32.
 
     The last layer with weights and what follows compute in float32, see `training.networks.output_layer`.
+
+    Args:
+        precision: One of PRECISIONS.
+        network: The network, which is not changed.
     """
     with_weights = [i for i, layer in enumerate(network.layers) if layer.weights]
     last = {id(layer) for layer in network.layers[with_weights[-1] :]} if with_weights else set()
@@ -56,14 +65,14 @@ def pool_first(network: keras.Model, images: np.ndarray | None = None) -> keras.
     In training, no normalization can change to decrease with its input, which would make the orders differ.
 
     Args:
-        network: a Sequential with blocks of convolution, batch normalization, ReLU, max pooling.
+        network: A Sequential with blocks of convolution, batch normalization, ReLU, max pooling.
         images: (n, side, side, channels), 0 to 255, a sample of those that it was trained on. In training, batch
             normalization uses mean and variance of its own input, which differ after pooling; they are measured on
             these images, and gamma and beta adapted to them. None where nothing was learned yet, or normalization is
             frozen.
 
     Raises:
-        RunError: the network has no such blocks.
+        RunError: The network has no such blocks.
     """
     copy = copy_network(network)
     for block in _blocks(copy, POOL_LAST):
@@ -74,7 +83,9 @@ def pool_first(network: keras.Model, images: np.ndarray | None = None) -> keras.
 def pool_last(network: keras.Model, images: np.ndarray | None = None) -> keras.Model:
     """Undo `pool_first`, whether the network was trained since or not, with the same outputs.
 
-    images: as for `pool_first`, so that the copy can be trained further.
+    Args:
+        network: The network, which is not changed.
+        images: As for `pool_first`, so that the copy can be trained further.
     """
     return _reordered(network, POOL_FIRST, POOL_LAST, images)
 

@@ -38,7 +38,15 @@ def draw(network: keras.Model, path: Path) -> Path | None:
 
 
 def block_outputs(network: keras.Model, images: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the feature maps of each block, "block 1" and so on, for images (n, h, w, 1): float32 (n, h', w', c)."""
+    """Return the feature maps of each block.
+
+    Args:
+        network: The network.
+        images: (n, h, w, 1).
+
+    Returns:
+        float32 (n, h', w', c), by "block 1", "block 2", ...
+    """
     pools = [layer for layer in network.layers if isinstance(layer, keras.layers.MaxPooling2D)]
     outputs = keras.Model(network.inputs[0], [layer.output for layer in pools])(
         images.astype(np.float32), training=False
@@ -54,7 +62,12 @@ def first_filters(network: keras.Model) -> np.ndarray:
 
 
 def initial_loss(network: keras.Model, split: Split) -> float:
-    """Return the mean cross-entropy of an untrained network; it must be near ln 7 = 1.95, that of a uniform guess."""
+    """Return the mean cross-entropy of an untrained network; it must be near ln 7 = 1.95, that of a uniform guess.
+
+    Args:
+        network: The untrained network.
+        split: The images.
+    """
     return score(network.predict(split.images, batch_size=256, verbose=0), split.labels).nll
 
 
@@ -62,6 +75,12 @@ def overfit(recipe: Recipe, split: Split, *, images: int = 56, epochs: int = 30)
     """Train on a few images, without augmentation or dropout; return the training accuracy after each epoch.
 
     It must reach 1: a network that cannot memorize a few images is broken, or its input is.
+
+    Args:
+        recipe: How to train.
+        split: Where the images are taken from.
+        images: Number of images.
+        epochs: Number of epochs.
     """
     rng = np.random.default_rng(recipe.seed)
     few = split.take(rng.permutation(len(split))[:images])

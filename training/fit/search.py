@@ -53,10 +53,16 @@ class Result:
 
 
 def parse_grid(words: Sequence[str]) -> list[dict[str, Any]]:
-    """Return all combinations of words such as "learning_rate=1e-3,5e-4".
+    """Return all combinations of the values of a grid.
+
+    Args:
+        words: A field of the recipe and its values each, such as "learning_rate=1e-3,5e-4".
+
+    Returns:
+        Fields and values of each combination.
 
     Raises:
-        RunError: a field is unknown or cannot vary, or a value is not of its type.
+        RunError: A field is unknown or cannot vary, or a value is not of its type.
     """
     variable = {each.name: each.kind for each in recipe_options() if each.group not in FIXED and each.name != "side_px"}
     axes: dict[str, list[Any]] = {}
@@ -86,12 +92,12 @@ def search(
     combinations alike.
 
     Args:
-        base: the recipe that the combinations vary.
-        grid: the combinations, from `parse_grid`.
-        split: the training images.
-        folder: gets a run folder for each fit, search.json, search.md and search.png.
-        count: number of folds.
-        report: called with each line of progress.
+        base: The recipe that the combinations vary.
+        grid: The combinations, from `parse_grid`.
+        split: The training images.
+        folder: Gets a run folder for each fit, search.json, search.md and search.png.
+        count: Number of folds.
+        report: Called with each line of progress.
 
     Returns:
         The results, best mean first.

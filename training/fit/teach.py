@@ -60,17 +60,17 @@ def teach(recipe: Recipe, dataset: Dataset, folder: Path, count: int, report: Ca
     """Train a teacher on all folds but one, for each fold; the same call resumes where it was stopped.
 
     Args:
-        recipe: of every fold's network.
-        dataset: its validation images choose the best epoch of each.
-        folder: gets a run folder for each fold, fold0, fold1, ..., with the exported network.
-        count: number of folds.
-        report: called with each line of progress.
+        recipe: Of every fold's network.
+        dataset: Its validation images choose the best epoch of each.
+        folder: Gets a run folder for each fold, fold0, fold1, ..., with the exported network.
+        count: Number of folds.
+        report: Called with each line of progress.
 
     Returns:
         The share of the training images that the network that has not seen them labels correctly.
 
     Raises:
-        RunError: the folder holds a teacher of other images or folds.
+        RunError: The folder holds a teacher of other images or folds.
     """
     fold = fold_of(dataset.train, count, FOLD_SEED)
     wanted = {"folds": count, "images": dataset.train.digest()}
@@ -92,11 +92,16 @@ def teach(recipe: Recipe, dataset: Dataset, folder: Path, count: int, report: Ca
 
 
 def read_teachers(folders: Sequence[Path], train: Split, precision: str = "float32") -> Teachers:
-    """Load the teachers that `teach` trained in these folders, to compute in this precision.
+    """Load the teachers that `teach` trained.
+
+    Args:
+        folders: Its run folders.
+        train: The training images, which must be those of the teachers.
+        precision: One of PRECISIONS, in which the teachers compute.
 
     Raises:
-        RunError: teachers are missing, unfinished, or were trained on other images or folds.
-        ModelError: a file cannot be loaded.
+        RunError: Teachers are missing, unfinished, or were trained on other images or folds.
+        ModelError: A file cannot be loaded.
     """
     descriptions = [_read(folder) for folder in folders]
     count = descriptions[0]["folds"]

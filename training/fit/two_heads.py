@@ -23,6 +23,10 @@ def two_headed(network: keras.Model, folders: Head) -> keras.Model:
     """Build a model that shares all layers with the network and outputs both heads, float32 (n, 2, 7), as HEADS.
 
     The network's own last layer is the head `people`.
+
+    Args:
+        network: Ends with a dense layer with softmax.
+        folders: Initial weights of the head `folders`.
     """
     own = last_layer(network)
     other = keras.layers.Dense(len(EXPRESSIONS), activation="softmax", dtype="float32", name="folders")
@@ -38,10 +42,16 @@ def folders_head(trainer: keras.Model) -> Head:
 
 
 def targets_of(split: Split) -> np.ndarray:
-    """Return the targets of both heads, float32 (n, 3, 7), rows SHARES, LABEL and MAJORITY.
+    """Return the targets of both heads.
 
     Label and majority are one-hot. The majority is zero where there is none, and uniform where it is contempt, for
     which the network has no output.
+
+    Args:
+        split: Images with votes.
+
+    Returns:
+        float32 (n, 3, 7), rows SHARES, LABEL and MAJORITY.
     """
     majority = clear_majority(split)
     third = np.zeros((len(split), SEVEN), np.float32)
@@ -55,6 +65,9 @@ class TwoLosses(keras.losses.Loss):
     """people_weight * cross-entropy with the shares of votes + folder_weight * cross-entropy with the label.
 
     Only the labels are smoothed by label_smoothing.
+
+    Args:
+        recipe: Has the weights and the smoothing.
     """
 
     def __init__(self, recipe: Recipe) -> None:

@@ -19,12 +19,16 @@ from training.recipe import SIDES_PX, RunError
 def starting_network(model_file: Path, weights_file: Path) -> tuple[keras.Model, str]:
     """Load a network to start from.
 
+    Args:
+        model_file: Its model.json.
+        weights_file: Its weights.
+
     Returns:
         The network, all of it trainable, and a digest of its files, that of its other head included, for the recipe.
 
     Raises:
-        ModelError: the files cannot be loaded.
-        RunError: its input is not one square gray face, or its output not the probabilities of the seven expressions
+        ModelError: The files cannot be loaded.
+        RunError: Its input is not one square gray face, or its output not the probabilities of the seven expressions
             in the order of EXPRESSIONS.
     """
     network = load_network(model_file, weights_file)
@@ -54,7 +58,7 @@ def freeze_convolutions(network: keras.Model) -> None:
     """Freeze every layer that outputs feature maps: convolutions and their batch normalization, mean and variance too.
 
     Raises:
-        RunError: no layer is left to train.
+        RunError: No layer is left to train.
     """
     for layer in network.layers:
         layer.trainable = all(len(output.shape) != 4 for output in keras.tree.flatten(layer.output))
@@ -69,14 +73,26 @@ def thaw(network: keras.Model) -> None:
 
 
 def own_predictions(network: keras.Model, images: np.ndarray) -> np.ndarray:
-    """Predict images (n, side, side, 1), 0 to 255, averaged with their mirror images: float32 (n, 7).
+    """Predict images, averaged with their mirror images, as targets for training further.
 
-    Two heads (`training.fit.two_heads`) give (n, 2, 7). As targets, the predictions reduce the weight of labels that
+    As targets, the predictions reduce the weight of labels that
     disagree with what was learned from all others (Furlanello et al., "Born-again neural networks", 2018).
+
+    Args:
+        network: The network to start from.
+        images: (n, side, side, 1), 0 to 255.
+
+    Returns:
+        float32 (n, 7); of two heads (`training.fit.two_heads`), (n, 2, 7).
     """
     return np.asarray((predict_all(network, images) + predict_all(network, images[:, :, ::-1])) / 2, np.float32)
 
 
 def accuracy(network: keras.Model, split: Split) -> float:
-    """Return the share of the images that the network labels correctly."""
+    """Return the share of the images that the network labels correctly.
+
+    Args:
+        network: Its outputs are in the order of EXPRESSIONS.
+        split: The images.
+    """
     return float((predict_all(network, split.images).argmax(axis=1) == split.labels).mean())
