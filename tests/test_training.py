@@ -18,7 +18,8 @@ from training.data.batches import Batches, class_weights
 from training.data.dataset import Split, load_dataset
 from training.export import export
 from training.fit.callbacks import TimeLeft, count_plateaus
-from training.fit.fitting import build, fit, make_optimizer, prepare
+from training.fit.fitting import build, fit, prepare
+from training.fit.optimization import make_optimizer
 from training.recipe import Recipe, RunError
 from training.run_folder import read_history
 

@@ -29,6 +29,7 @@ from training.fit.callbacks import (
 from training.fit.devices import device_count
 from training.fit.distillation import Distil, Teachers
 from training.fit.graph_edits import computing_in, pool_first, pool_last
+from training.fit.optimization import make_objective, make_optimizer
 from training.fit.warm_start import own_predictions
 from training.heads import HEADS, Head, head_of
 from training.networks import NETWORKS, TEACHERS, Style
@@ -188,7 +189,7 @@ def prepare(
     validation = dataset.validation.take(np.arange(len(dataset.validation) // devices * devices))
     trainer.compile(
         optimizer=make_optimizer(recipe, len(batches)),
-        **_objective(recipe, distilled=teachers is not None),
+        **make_objective(recipe, distilled=teachers is not None),
         jit_compile="auto" if keras.backend.backend() == "jax" else False,
     )
     trainer.optimizer.build(trainer.trainable_variables)  # so that checkpoints include its state
@@ -270,17 +271,6 @@ def _targets(recipe: Recipe, split: Split) -> np.ndarray:
     return two_heads.targets_of(split) if recipe.votes else one_hot(split.labels)
 
 
-def _objective(recipe: Recipe, *, distilled: bool) -> dict[str, Any]:
-    """Return loss and metrics; "accuracy" chooses the best epoch."""
-    if recipe.votes:
-        return {"loss": two_heads.TwoLosses(recipe), "metrics": [two_heads.MajorityAccuracy(), *two_heads.METRICS]}
-    return {
-        "loss": keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing),
-        "loss_weights": [1 - recipe.distil_weight] if distilled else None,
-        "metrics": ["accuracy"],
-    }
-
-
 def _check_batches(recipe: Recipe, dataset: Dataset, devices: int, folds: np.ndarray | None) -> None:
     """Raise RunError where batches cannot be split among the devices, or filled from each of the folds."""
     if recipe.batch_size % devices:
@@ -291,30 +281,6 @@ def _check_batches(recipe: Recipe, dataset: Dataset, devices: int, folds: np.nda
     if folds is not None and np.bincount(folds).min() < recipe.batch_size:
         found = f"{np.bincount(folds).min()} images in the smallest fold of the teachers"
         raise RunError(f"batch_size: expected at most {found}, found {recipe.batch_size}")
-
-
-def make_optimizer(recipe: Recipe, steps_per_epoch: int) -> keras.optimizers.Optimizer:
-    """Build the optimizer with its schedule of learning rates.
-
-    Args:
-        recipe: Names the optimizer, its highest learning rate and the schedule.
-        steps_per_epoch: Batches in an epoch.
-    """
-    rate: Any = recipe.learning_rate
-    if recipe.schedule == "cosine":
-        rate = keras.optimizers.schedules.CosineDecay(
-            initial_learning_rate=0.0,
-            decay_steps=max(1, round((recipe.epochs - recipe.warmup_epochs) * steps_per_epoch)),
-            warmup_target=recipe.learning_rate,
-            warmup_steps=round(recipe.warmup_epochs * steps_per_epoch),
-        )
-    makers: dict[str, Callable[[], keras.optimizers.Optimizer]] = {
-        "adamw": lambda: keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay),
-        "adam": lambda: keras.optimizers.Adam(rate),
-        "sgd": lambda: keras.optimizers.SGD(rate, momentum=0.9, nesterov=True, weight_decay=recipe.weight_decay),
-        "rmsprop": lambda: keras.optimizers.RMSprop(rate),
-    }
-    return makers[recipe.optimizer]()
 
 
 def _values(recipe: Recipe, names: Sequence[str]) -> dict[str, Any]:
