@@ -127,7 +127,8 @@ class FakePipeline:
 
     def __init__(self) -> None:
         self.seen: list[tuple[int, tuple[int, int], int]] = []
-        self.classifier: Any = None
+        self.classifier: Any = SimpleNamespace(adjustment=None)
+        self.rare: float | None = None
         self.detector: Any = SimpleNamespace(name="fake")
         self.error: Exception | None = None
         self.threads: set[str] = set()
