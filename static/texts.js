@@ -110,10 +110,10 @@ export const TEXT = {
   valuesAt: (when, values) => `${when}: ${values.map(([label, share]) => `${label} ${percent(share)}`).join(", ")}`,
   rareSteps: new Map([
     [0, "as often as people see them"],
-    [0.5, "somewhat more often"],
-    [1, "as often as the others"],
+    [0.5, "more often"],
+    [1, "as often as others"],
   ]),
-  rareTrained: "as the network was calibrated",
+  rareTrained: "as calibrated",
   allFaces: "All faces",
   more: (n) => `and ${n} more faces, seen for shorter times`,
 
@@ -160,7 +160,7 @@ export const TEXT = {
     saveJson: "Save JSON",
     back: "Back to live",
     notice: "Pictures are analysed on the computer that runs Mien.",
-    rare: "Fear and other rare expressions are expected",
+    rare: "Rare expressions:",
     rareName: "How often rare expressions are expected, for all viewers",
     caveat: "A face shows an expression, not what a person feels.",
     card: "What this can’t tell",
