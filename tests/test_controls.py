@@ -15,7 +15,7 @@ from mien.recording.rows import COLUMNS
 from mien.recording.video import Saving
 from mien.types import Analysis
 from tests.patience import wait_for
-from tests.test_contract import check
+from tests.test_openapi import check
 from tests.web_fakes import FakeCamera
 from web import AppOptions, create_app
 

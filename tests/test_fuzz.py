@@ -36,7 +36,7 @@ from mien.sources.base import quiet_opencv
 from mien.sources.catalog import SourceCatalog
 from mien.types import Snapshot, SourceStatus
 from tests.media import composite_frame
-from tests.test_contract import PATHS, NoWebcams, build
+from tests.test_openapi import PATHS, NoWebcams, build
 from tests.test_privacy import Even
 from tests.web_fakes import FakeCamera
 from web import AppOptions, create_app

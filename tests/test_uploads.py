@@ -17,7 +17,7 @@ from mien.images.codecs import encode_jpeg, encode_png
 from mien.types import Analysis, Box, Face
 from tests.fakes import FakeClock
 from tests.patience import PATIENCE_S, wait_for
-from tests.test_contract import check
+from tests.test_openapi import check
 from tests.test_pipeline import LEFT, RIGHT, BrightnessClassifier, ScriptedDetector, picture
 from web import AppOptions, create_app
 
