@@ -77,6 +77,7 @@ class VideoCamera:
         self._options = options = replace(options or CameraOptions(), **changes)
         self._timeouts = timeouts = timeouts or Timeouts()
         self._services = services = services or Services()
+        self._writer: VideoWriter | None = None
         self._publisher = Publisher(services, size=options.size, quality=options.jpeg_quality)
         self.snapshots = self._publisher.snapshots
         self._switcher = Switcher(
@@ -110,7 +111,7 @@ class VideoCamera:
                 raise SourceError("this camera was stopped; make a new one")
             try:
                 if self._options.save is not None:
-                    self._publisher.writer = VideoWriter(self._options.save, self._options.fps)
+                    self._writer = VideoWriter(self._options.save, self._options.fps)
                 if self._pipeline is None:
                     self._pipeline = default_pipeline()
                 self._faces = self._services.make_stream(self._pipeline)
@@ -135,8 +136,8 @@ class VideoCamera:
             if self._inference.is_alive():
                 log.warning("the analysis did not end within 1 s")
         self._switcher.stop(timeout_s=0.7)
-        if self._publisher.writer is not None:
-            self._publisher.writer.close(max(0.1, deadline_s - time.monotonic()))
+        if self._writer is not None:
+            self._writer.close(max(0.1, deadline_s - time.monotonic()))
         self.snapshots.close()
 
     def __enter__(self) -> VideoCamera:
@@ -181,9 +182,9 @@ class VideoCamera:
         Raises:
             SourceMissingError, SourceError: It cannot be opened; the current source continues.
         """
-        writer = self._publisher.writer
-        if writer is not None and writer.path is not None and is_same_file(writer.path, source):
-            raise SourceError(f"{writer.path.name} is being written: it cannot be played")
+        path = None if self._writer is None else self._writer.path
+        if path is not None and is_same_file(path, source):
+            raise SourceError(f"{path.name} is being written: it cannot be played")
         self._switcher.switch(source)
         return self.status()
 
@@ -195,8 +196,7 @@ class VideoCamera:
     @property
     def saving(self) -> Saving | None:
         """The state of the saved video; None without `save`."""
-        writer = self._publisher.writer
-        return None if writer is None else writer.status()
+        return None if self._writer is None else self._writer.status()
 
     def status(self) -> SourceStatus:
         """The state of the source, and the analysed frames per second over the last 2 s."""
@@ -237,7 +237,9 @@ class VideoCamera:
         """Analyse and publish one frame; `status` and the placeholder report failures."""
         assert self._faces is not None
         try:
-            self._publisher.publish(frame, self._faces.analyze(frame, frame.captured_at))
+            annotated = self._publisher.publish(frame, self._faces.analyze(frame, frame.captured_at))
+            if self._writer is not None:
+                self._writer.write(annotated(), frame.captured_at)
             self._faces.detect_deferred()
         except Exception as error:  # of a model or detector, of any kind: report it, and continue with the next frame
             self._faces.reset()
@@ -252,8 +254,8 @@ class VideoCamera:
         """While there are no analysed frames, publish a placeholder with the reason."""
         status = self.status()
         if status.state == "ended":
-            if caught_up and self._publisher.writer is not None:
-                self._publisher.writer.finish_file()
+            if caught_up and self._writer is not None:
+                self._writer.finish_file()
             if not caught_up or self.snapshots.peek()[1] is not None:
                 return  # the last frame stays
         if lines := self._placeholders.pending(status):

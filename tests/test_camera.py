@@ -651,10 +651,10 @@ def test_the_annotated_video_is_saved_and_finished_when_the_source_ends(rig, tmp
     it.camera.start()
     for count in range(1, 4):
         source.step()
-        wait_for(lambda count=count: it.camera._publisher.writer.written == count)
+        wait_for(lambda count=count: it.camera._writer.written == count)
     source.step()
     it.until("ended")
-    wait_for(lambda: it.camera._publisher.writer.path is None)
+    wait_for(lambda: it.camera._writer.path is None)
     assert read_back(tmp_path / "out.mp4")[0] == pytest.approx([50, 100, 150], abs=4)
 
 
@@ -664,9 +664,9 @@ def test_after_the_end_another_source_is_saved_to_a_file_of_its_own(rig, tmp_pat
     it = rig(*sources, spec="a.mp4", save=tmp_path / "out.mp4", loop=False)
     it.camera.start()
     it.until("ended")
-    wait_for(lambda: it.camera._publisher.writer.written == 1 and it.camera._publisher.writer.path is None)
+    wait_for(lambda: it.camera._writer.written == 1 and it.camera._writer.path is None)
     it.camera.switch("b.mp4")
-    wait_for(lambda: it.camera._publisher.writer.written == 2)
+    wait_for(lambda: it.camera._writer.written == 2)
     it.camera.stop()
     assert [read_back(tmp_path / name)[2] for name in ("out.mp4", "out-2.mp4")] == [(32, 24), (64, 48)]
 

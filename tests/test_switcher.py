@@ -181,7 +181,7 @@ def test_the_file_that_is_being_written_cannot_be_played_but_the_one_before_it(r
     (tmp_path / "out.mp4").touch()
     it = rig(FakeSource([FRAME]), Flowing(), save=tmp_path / "out.mp4", spec="demo")
     watched(it)
-    wait_for(lambda: it.camera._publisher.writer.path)
+    wait_for(lambda: it.camera._writer.path)
     with pytest.raises(SourceError, match=r"out-2\.mp4 is being written"):
         it.camera.switch(str(tmp_path / "." / "out-2.mp4"))
     assert it.opener.specs == ["demo"]

@@ -10,7 +10,6 @@ from typing import Generic, TypeVar, cast
 import numpy as np
 
 from mien.images.codecs import encode_jpeg
-from mien.recording.video import VideoWriter
 from mien.stream.config import Services
 from mien.stream.latest import Latest
 from mien.types import Analysis, Frame, Snapshot
@@ -33,8 +32,6 @@ class Publisher:
 
     def __init__(self, services: Services, *, size: tuple[int, int], quality: int) -> None:
         self.snapshots: Latest[Snapshot] = Latest()
-        self.writer: VideoWriter | None = None
-        """Receives the annotated frames."""
         self._services = services
         self._clock = services.clock
         self._size = size
@@ -42,12 +39,15 @@ class Publisher:
         self._lock = threading.Lock()  # guards the one below; `prepare` and publishing are one step
         self._newest: tuple[Frame, Analysis] | None = None  # as captured
 
-    def publish(self, frame: Frame, analysis: Analysis) -> None:
-        """Publish, record and save a frame.
+    def publish(self, frame: Frame, analysis: Analysis) -> Lazy[np.ndarray]:
+        """Publish and record a frame.
 
         Args:
             frame: The frame as it was captured.
             analysis: What was found in it.
+
+        Returns:
+            The published picture with boxes and labels: uint8 (height, width, 3), BGR.
         """
         self._size = (frame.width, frame.height)
         with self._lock:
@@ -55,8 +55,7 @@ class Publisher:
             frame, drawn = self._publish(frame, analysis)
         if self._services.record is not None:
             self._services.record(frame, analysis)
-        if self.writer is not None:
-            self.writer.write(drawn(), frame.captured_at)
+        return drawn
 
     def republish(self) -> None:
         """Publish the newest frame again, after `prepare` has changed; returns when it is published."""
