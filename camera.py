@@ -1,9 +1,9 @@
-"""Entry point to live video: VideoCamera owns one source and gives all viewers the same analysed frames.
+"""Entry point to live video: VideoCamera owns one source and gives all viewers the same analyzed frames.
 
     with VideoCamera("demo") as camera:
         jpeg = camera.get_frame()
 
-Two threads: the capture thread reads the source and keeps only the newest frame; the inference thread analyses it and
+Two threads: the capture thread reads the source and keeps only the newest frame; the inference thread analyzes it and
 publishes picture and analysis together. There is no queue, so that the delay cannot grow. While faces are known, a
 pending detection runs after the frame was published, in the time before the next one. Pictures are drawn and encoded on
 demand, once for all viewers.
@@ -45,7 +45,7 @@ def default_pipeline() -> Pipeline:
 
 
 class VideoCamera:
-    """One source, opened once and analysed once, for any number of viewers; thread-safe. Starts and stops once.
+    """One source, opened once and analyzed once, for any number of viewers; thread-safe. Starts and stops once.
 
     `snapshots` has the newest annotated picture with its analysis, or a placeholder that states the problem.
 
@@ -199,7 +199,7 @@ class VideoCamera:
         return None if self._writer is None else self._writer.status()
 
     def status(self) -> SourceStatus:
-        """The state of the source, and the analysed frames per second over the last 2 s."""
+        """The state of the source, and the analyzed frames per second over the last 2 s."""
         status = self._switcher.status()
         if self._stopping.is_set():
             return SourceStatus(status.name, "ended", "stopped")
@@ -234,7 +234,7 @@ class VideoCamera:
             self._health.failed("the analysis ended unexpectedly; see the log")
 
     def _process(self, frame: Frame) -> None:
-        """Analyse and publish one frame; `status` and the placeholder report failures."""
+        """Analyze and publish one frame; `status` and the placeholder report failures."""
         assert self._faces is not None
         try:
             annotated = self._publisher.publish(frame, self._faces.analyze(frame, frame.captured_at))
@@ -244,14 +244,14 @@ class VideoCamera:
         except Exception as error:  # of a model or detector, of any kind: report it, and continue with the next frame
             self._faces.reset()
             if self._health.failed(f"the analysis failed: {type(error).__name__}: {error}"):
-                log.exception("a frame could not be analysed")
+                log.exception("a frame could not be analyzed")
             return
         self._placeholders.flowing()
         if self._health.succeeded():
-            log.info("frames can be analysed again")
+            log.info("frames can be analyzed again")
 
     def _publish_placeholder(self, caught_up: bool) -> None:
-        """While there are no analysed frames, publish a placeholder with the reason."""
+        """While there are no analyzed frames, publish a placeholder with the reason."""
         status = self.status()
         if status.state == "ended":
             if caught_up and self._writer is not None:

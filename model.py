@@ -165,7 +165,7 @@ class FacialExpressionModel:
         return np.repeat(pixels, self._channels, axis=-1)
 
     def warm_up(self) -> None:
-        """Run the network once, so that no frame waits for its tracing and optimisation (about 0.2 s)."""
+        """Run the network once, so that no frame waits for its tracing and optimization (about 0.2 s)."""
         self.predict(np.zeros((1, *self.input_size_px), np.uint8))
 
 
@@ -181,7 +181,7 @@ def _output_order(labels: Sequence[str] | None) -> list[int]:
 
 
 def _input_shape(network: Any, file: str | Path) -> tuple[int, int, int]:
-    """(height, width, channels) of the network's input; ModelError unless it takes one gray or colour image."""
+    """(height, width, channels) of the network's input; ModelError unless it takes one gray or color image."""
     shape = network.input_shape
     is_image = isinstance(shape, tuple) and len(shape) == 4 and None not in shape[1:] and shape[3] in (1, 3)
     if not is_image:
@@ -221,7 +221,7 @@ def _compile(
     """Build a function from float32 (n, height, width, 1) 0..255 to float32 (n, 7) in the order of EXPRESSIONS.
 
     With TensorFlow it is compiled once for any n: `network.predict` would cost 37 ms more per call. The weights become
-    constants: only then does TensorFlow fold batch normalisation into convolutions and keep the weights in the
+    constants: only then does TensorFlow fold batch normalization into convolutions and keep the weights in the
     processor's layout instead of converting them in each call, which halves the time.
     """
     keras = import_keras()

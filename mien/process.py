@@ -14,7 +14,7 @@ OPEN_FILES = 4096
 def release_memory() -> None:
     """Collect garbage and return free memory to the system.
 
-    Loading and optimising a network leaves 50 MB of unreachable Python objects, and over 100 MB that glibc would keep
+    Loading and optimizing a network leaves 50 MB of unreachable Python objects, and over 100 MB that glibc would keep
     (see malloc_trim(3)). What remains, mostly 400,000 objects of TensorFlow, is excluded from later collections, which
     would otherwise take a quarter of a second each.
     """

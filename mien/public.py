@@ -47,7 +47,7 @@ def analyze_image(image: str | Path | bytes | np.ndarray, *, detector: str = "ha
 
 
 def analyze_video(path: str | Path, fps: float | None = None, *, detector: str = "haar") -> Iterator[Result]:
-    """Analyse a video frame by frame, in media time: the same file gives the same results on every computer and run.
+    """Analyze a video frame by frame, in media time: the same file gives the same results on every computer and run.
 
     Faces are tracked, so that each has a number, and their probabilities are smoothed over time. Nothing is kept in
     memory but the frame at hand.

@@ -168,7 +168,7 @@ def read_settings(argv: Sequence[str], environ: Mapping[str, str]) -> Settings:
     parser = Parser(
         prog="mien" if Path(sys.argv[0]).stem == "mien" else "python main.py",
         usage="%(prog)s [options]",
-        description="Recognise facial expressions in live video, and show them at http://localhost:5000.",
+        description="Recognize facial expressions in live video, and show them at http://localhost:5000.",
         epilog="Each option is also read from an environment variable: MIEN_PORT=5001 is --port 5001, MIEN_LOOP=0 is "
         "--no-loop. The command line has precedence. Ctrl-C stops the program.",
     )

@@ -255,7 +255,7 @@ class SourceStatus:
         state: See `SourceState`.
         reason: Why no frames arrive, in one line; None while they do.
         retry_in_s: Seconds to the next attempt while reconnecting.
-        fps: Analysed frames per second over the last 2 s.
+        fps: Analyzed frames per second over the last 2 s.
 
     Example:
         status = camera.status()

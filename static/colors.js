@@ -1,8 +1,8 @@
-// The seven expressions in fixed order, and the colour of each.
+// The seven expressions in fixed order, and the color of each.
 
 export const EXPRESSIONS = ["angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"];
 
-/** Colours on a picture, in both themes: light enough for dark text. The same as in mien/images/draw.py. */
+/** Colors on a picture, in both themes: light enough for dark text. The same as in mien/images/draw.py. */
 export const ON_PICTURE = {
   angry: "#e86a17",
   disgust: "#1fb386",
@@ -17,7 +17,7 @@ export const INK = "#101418";
 
 let themed = null;
 
-/** Colours of lines, bars and texts in the current theme, read from the style sheet. */
+/** Colors of lines, bars and texts in the current theme, read from the style sheet. */
 export function theme() {
   if (!themed) {
     const style = getComputedStyle(document.documentElement);

@@ -4,7 +4,7 @@ import { display, drawThumbnail, hasPicture } from "./canvas.js";
 import { $, cloneOf, setText } from "./dom.js";
 import { TEXT } from "./texts.js";
 
-const THUMBNAIL_MS = 200; // five per second suffice to recognise a face
+const THUMBNAIL_MS = 200; // five per second suffice to recognize a face
 const BARS_MS = 60; // eased over 120 ms, which looks the same as 30 updates per second
 
 const list = $("faces");

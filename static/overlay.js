@@ -8,7 +8,7 @@ const FONT = '600 SIZEpx system-ui, -apple-system, "Segoe UI", Roboto, "Noto San
 const MAX_LABEL_WIDTH = 1.5; // in widths of its box
 
 /**
- * Fit a picture of w x h into an area, as large as possible and centred: the transform from picture to area.
+ * Fit a picture of w x h into an area, as large as possible and centered: the transform from picture to area.
  * mirrored: swap left and right, of boxes as of the picture, but not of text.
  */
 export function placement(w, h, areaW, areaH, mirrored = false) {
@@ -58,7 +58,7 @@ function drawBox(context, box, color, unit) {
   const radius = Math.min(6 * unit, box.w / 8);
   context.beginPath();
   context.roundRect(box.x, box.y, box.w, box.h, radius);
-  context.strokeStyle = "rgb(0 0 0 / 45%)"; // keeps the box visible on a background of the same colour
+  context.strokeStyle = "rgb(0 0 0 / 45%)"; // keeps the box visible on a background of the same color
   context.lineWidth = 4 * unit;
   context.stroke();
   context.strokeStyle = color;

@@ -77,7 +77,7 @@ function clip({ left, top, right, bottom }, width, height) {
 
 const small = document.createElement("canvas");
 
-/** Replace a region of the picture by blocks of their mean colours. */
+/** Replace a region of the picture by blocks of their mean colors. */
 function mosaic(context, { x, y, w, h, block }) {
   small.width = Math.max(1, Math.floor(w / block));
   small.height = Math.max(1, Math.floor(h / block));

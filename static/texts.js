@@ -95,8 +95,8 @@ export const TEXT = {
   },
 
   images: {
-    working: (n) => (n === 1 ? "Analysing the image …" : `Analysing ${n} images …`),
-    tooMany: (n) => `At most 16 images at once, found ${n}: the first 16 are analysed.`,
+    working: (n) => (n === 1 ? "Analyzing the image …" : `Analyzing ${n} images …`),
+    tooMany: (n) => `At most 16 images at once, found ${n}: the first 16 are analyzed.`,
     none: "Expected image files, found none.",
     bare: "No face detected in this image.",
     show: (name) => `Show ${name}`,
@@ -122,7 +122,7 @@ export const TEXT = {
     waiting: "Waiting for the picture …",
     stage: "Live picture",
     picture: "Picture with a bounding box, an expression and a percentage for each face",
-    fps: "Frames analysed per second",
+    fps: "Frames analyzed per second",
     latency:
       "Milliseconds from receiving a frame until its picture is ready, without camera and network. For this " +
       "browser's camera: from capturing a frame until its result arrives.",
@@ -146,7 +146,7 @@ export const TEXT = {
     ownCamera: "This browser's camera",
     ownImages: "Images from this device …",
     ownImagesHint: "or drop them on the page, up to 16",
-    drop: "Drop images here to analyse them",
+    drop: "Drop images here to analyze them",
     threshold: "Unsure below",
     thresholdName: "Confidence below which a label counts as unsure, in percent",
     timeline: "Last 60 s",
@@ -159,7 +159,7 @@ export const TEXT = {
     savePng: "Save picture",
     saveJson: "Save JSON",
     back: "Back to live",
-    notice: "Pictures are analysed on the computer that runs Mien.",
+    notice: "Pictures are analyzed on the computer that runs Mien.",
     rare: "Rare expressions:",
     rareName: "How often rare expressions are expected, for all viewers",
     caveat: "A face shows an expression, not what a person feels.",
@@ -180,7 +180,7 @@ export const TEXT = {
     helpPrivacy: "privacy mode: pixelate faces, also in everything that is saved",
     helpSource: "source menu",
     helpSourceText: "demo, cameras, files, addresses",
-    helpNotice: "Pictures are analysed on the computer that runs Mien and are not sent anywhere else.",
+    helpNotice: "Pictures are analyzed on the computer that runs Mien and are not sent anywhere else.",
     helpCaveat:
       "A recording contains numbers only. A face shows an expression, not what a person feels, thinks or intends: do " +
       "not base decisions about people on it.",

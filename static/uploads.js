@@ -1,4 +1,4 @@
-// Images that are dropped on the page or chosen: analysed, displayed with boxes and bars, saved as picture or JSON.
+// Images that are dropped on the page or chosen: analyzed, displayed with boxes and bars, saved as picture or JSON.
 
 import { pictureFile, shownSize } from "./canvas.js";
 import { $, cloneOf, note, pause, saveFile, setText } from "./dom.js";
@@ -68,7 +68,7 @@ function accept(files, open) {
 
 /**
  * Send images for analysis, one at a time, so that a slow or oversized image does not affect the others.
- * showResult(result) is called with the one to display: the first as soon as it is analysed, later the selected one.
+ * showResult(result) is called with the one to display: the first as soon as it is analyzed, later the selected one.
  */
 export async function analyzeImages(files, showResult) {
   closeImages();

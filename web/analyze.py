@@ -77,14 +77,14 @@ def blueprint(options: AppOptions) -> Blueprint:
     def analyze_images() -> schemas.Image | schemas.Images:
         analyze, follow = options.analyze, options.follow
         if analyze is None:
-            abort(404, "This program analyses no images.")
+            abort(404, "This program analyzes no images.")
         key = request.args.get("track")
         if key is not None and follow is None:
             abort(404, "This program does not track faces from image to image.")
         if key is not None and not re.fullmatch(KEY, key):
             abort(400, "Expected a key of 8 to 64 letters, digits, - or _ as track.")
         if not slots.acquire():  # before the body is read, so that memory is limited
-            raise TooManyRequests(f"{slots.limit} images are being analysed already.", retry_after=RETRY_AFTER_S)
+            raise TooManyRequests(f"{slots.limit} images are being analyzed already.", retry_after=RETRY_AFTER_S)
         try:
             if key is None or follow is None:
                 return _analyze_request(analyze)

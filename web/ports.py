@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Camera(Protocol):
-    """A live source of analysed pictures."""
+    """A live source of analyzed pictures."""
 
     @property
     def snapshots(self) -> Latest[Snapshot]:

@@ -213,7 +213,7 @@ class State(Record):
     """The newest frame and everything known about it."""
 
     source: Source
-    fps: float = Field(ge=0, description="Frames analysed per second, over the last 2 s.")
+    fps: float = Field(ge=0, description="Frames analyzed per second, over the last 2 s.")
     latency_ms: float | None = Field(
         description="Milliseconds from receiving a frame until its picture is ready, without camera and network."
     )
@@ -254,7 +254,7 @@ class Covered(Record):
 
 
 class Image(Record):
-    """An analysed image."""
+    """An analyzed image."""
 
     width: int = Field(description="Pixels.")
     height: int = Field(description="Pixels.")
@@ -269,7 +269,7 @@ ImageStatus = Literal[413, 415, 422]
 
 
 class ImageError(Record):
-    """Why one of several images was not analysed."""
+    """Why one of several images was not analyzed."""
 
     error: str
     status: ImageStatus = Field(description="The status this image alone would have been answered with.")

@@ -92,7 +92,7 @@ def is_foreign(origin: str | None, fetch_site: str | None, host: str) -> bool:
         fetch_site: The header Sec-Fetch-Site.
         host: The header Host. The scheme is not compared: a proxy may terminate HTTPS.
     """
-    if fetch_site is not None:  # the browser's own judgement; a proxy may have changed Host
+    if fetch_site is not None:  # the browser's own judgment; a proxy may have changed Host
         return fetch_site not in ("same-origin", "none")
     return origin is not None and origin.lower().partition("://")[2] != host.lower()
 

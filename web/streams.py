@@ -238,7 +238,7 @@ def blueprint(camera: Camera, viewers: Slots, readers: Slots, state: StateReader
 
     @routes.get("/api/events")
     @endpoint(
-        f"The state of each analysed frame as an event, at most {EVENTS_PER_S} per second.",
+        f"The state of each analyzed frame as an event, at most {EVENTS_PER_S} per second.",
         Answer(200, "Server-sent events; the data of each is a State.", EVENT_STREAM),
         ALL_SLOTS_USED,
         parameters=(VIEWER, LAST_EVENT_ID),

@@ -34,7 +34,7 @@ class Motion:
 
     Args:
         dx: To the right, in pixels of the original frame.
-        dy: Downwards, in pixels of the original frame.
+        dy: Downward, in pixels of the original frame.
         scale: Its size now relative to its size before.
     """
 

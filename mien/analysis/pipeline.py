@@ -71,7 +71,7 @@ class Pipeline:
         self.classifier = classifier
         self.unsure_below = unsure_below
         self.turn = threading.RLock()
-        """Held while a frame is analysed, so that two frames do not compete for the processor."""
+        """Held while a frame is analyzed, so that two frames do not compete for the processor."""
 
     @property
     def rare(self) -> float | None:

@@ -83,7 +83,7 @@ class UploadSessions:
             data: The content of an image file.
 
         Raises:
-            BusyError: For too many sessions, or while the image before is being analysed.
+            BusyError: For too many sessions, or while the image before is being analyzed.
             NotAnImageError, ImageTooLargeError, ImageError: As `analyze_image` does.
         """
         session = self._acquire(key)

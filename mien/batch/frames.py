@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 def read_frames(path: Path | str, fps: float | None = None) -> Generator[Frame]:
     """Decode a video file with PyAV (FFmpeg), upright and with square pixels.
 
-    Rotation metadata and the pixel aspect ratio are honoured. Frames come in the order in which they are shown.
+    Rotation metadata and the pixel aspect ratio are honored. Frames come in the order in which they are shown.
 
     Args:
         path: A video file, any that FFmpeg reads; an animated image too.

@@ -228,5 +228,5 @@ def overlay(face: np.ndarray, heat: np.ndarray, opacity: float = _OPACITY) -> np
 
 
 def _colors(heat: np.ndarray) -> np.ndarray:
-    """Colours of a perceptually uniform map: uint8 (h, w, 3), BGR."""
+    """Colors of a perceptually uniform map: uint8 (h, w, 3), BGR."""
     return cv2.applyColorMap(np.round(heat * 255).astype(np.uint8), cv2.COLORMAP_VIRIDIS)

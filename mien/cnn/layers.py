@@ -12,19 +12,19 @@ import keras
 import numpy as np
 from keras import ops
 
-NEIGHBOURS = 8
-PATTERNS = NEIGHBOURS * (NEIGHBOURS - 1) + 3
+NEIGHBORS = 8
+PATTERNS = NEIGHBORS * (NEIGHBORS - 1) + 3
 """58 uniform patterns and one bin for all others."""
 
 
 def pattern_of_code() -> np.ndarray:
-    """The bin of each code 0 to 255 of eight neighbours, int32 (256,): 0 to 57 for uniform codes, 58 for all others.
+    """The bin of each code 0 to 255 of eight neighbors, int32 (256,): 0 to 57 for uniform codes, 58 for all others.
 
     Uniform: at most two changes between 0 and 1 around the circle (Ojala, Pietikäinen and Mäenpää,
     "Multiresolution gray-scale and rotation invariant texture classification with local binary patterns", 2002).
     """
-    codes = np.arange(2**NEIGHBOURS)
-    bits = (codes[:, None] >> np.arange(NEIGHBOURS)) & 1
+    codes = np.arange(2**NEIGHBORS)
+    bits = (codes[:, None] >> np.arange(NEIGHBORS)) & 1
     changes = (bits != np.roll(bits, 1, axis=1)).sum(axis=1)
     bins = np.full(len(codes), PATTERNS - 1, np.int32)
     uniform = np.flatnonzero(changes <= 2)
@@ -36,7 +36,7 @@ def pattern_of_code() -> np.ndarray:
 class LocalBinaryPatterns(keras.layers.Layer):
     """Histograms of uniform local binary patterns over a grid of cells: a description of texture.
 
-    A pattern says which of a pixel's eight neighbours are at least as bright as the pixel; at the border the edge is
+    A pattern says which of a pixel's eight neighbors are at least as bright as the pixel; at the border the edge is
     repeated. Monotonic changes of brightness and contrast do not change it. No gradient flows through the layer.
     Patterns after Ojala et al. (2002), the grid after Ahonen, Hadid and Pietikäinen, "Face description with local
     binary patterns" (2006).
@@ -91,8 +91,8 @@ class LocalBinaryPatterns(keras.layers.Layer):
         around = ((0, 0), (0, 1), (0, 2), (1, 2), (2, 2), (2, 1), (2, 0), (1, 0))
         code = ops.zeros_like(gray, dtype="int32")
         for bit, (y, x) in enumerate(around):
-            neighbour = padded[:, y : y + height, x : x + width]
-            code = code + ops.cast(neighbour >= gray, "int32") * (1 << bit)
+            neighbor = padded[:, y : y + height, x : x + width]
+            code = code + ops.cast(neighbor >= gray, "int32") * (1 << bit)
         return ops.take(ops.convert_to_tensor(pattern_of_code()), code, axis=0)
 
     def compute_output_shape(self, input_shape: Any) -> tuple[Any, int]:

@@ -12,7 +12,7 @@ from mien.types import EXPRESSIONS
 
 
 class LogitAdjustment:
-    """Divides probabilities by a power of the base rates of the training data, and renormalises them.
+    """Divides probabilities by a power of the base rates of the training data, and renormalizes them.
 
     A network fitted on what people see knows that fear is rare, and hardly ever names it. With `rare` at 0 it expects
     each expression as often as in the training data, with 1 all equally often. The network's own weights hold the

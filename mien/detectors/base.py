@@ -54,7 +54,7 @@ def search_scale(pixels_bgr: np.ndarray, window_px: int, search_side_px: int, mi
 
 
 def as_square(x: float, y: float, w: float, h: float, *, margin: float = 1.0) -> tuple[float, float, float, float]:
-    """The square (x, y, w, h) with the same area and centre: some detectors give tall boxes, the network takes squares.
+    """The square (x, y, w, h) with the same area and center: some detectors give tall boxes, the network takes squares.
 
     Args:
         x, y, w, h: The box.

@@ -16,7 +16,7 @@ class DlibDetector:
     """Histograms of oriented gradients and a linear classifier, from dlib.
 
     Dalal and Triggs, "Histograms of oriented gradients for human detection" (2005); King, "Max-margin object
-    detection" (2015). It finds faces from 80 px upwards.
+    detection" (2015). It finds faces from 80 px upward.
 
     Args:
         min_face_px: Smallest face wanted, in pixels of the original frame; by default an eighth of its longer side.

@@ -68,7 +68,7 @@ class FaceFilter:
         return np.asarray(hidden @ w["out"] + w["out_bias"])
 
     def refine(self, gray: np.ndarray, box: tuple[float, float, float, float]) -> tuple[Square, float]:
-        """Find the square around the centre of a box that frames the face best.
+        """Find the square around the center of a box that frames the face best.
 
         Args:
             gray: uint8 (height, width).
@@ -78,15 +78,15 @@ class FaceFilter:
             The square (x, y, w, h), and the highest log odds of those that were tried.
         """
         x, y, w, h = box
-        centre = x + w / 2, y + h / 2
+        center = x + w / 2, y + h / 2
         sides = w * np.array(SCALES)
         logits = self.logits(
-            self.features(gray, [(centre[0] - side / 2, centre[1] - side / 2, side) for side in sides])
+            self.features(gray, [(center[0] - side / 2, center[1] - side / 2, side) for side in sides])
         )
         likely = logits - 0.5 * (np.log(np.array(SCALES) / USUAL_SCALE) / SCALE_SPREAD) ** 2
         shares = np.exp(likely - likely.max())
         side = float(sides @ shares / shares.sum())
-        return (centre[0] - side / 2, centre[1] - side / 2, side, side), float(logits.max())
+        return (center[0] - side / 2, center[1] - side / 2, side, side), float(logits.max())
 
     def score(self, logit: float, counts: Sequence[int]) -> float:
         """Log odds of a face, from the network and the cascades together.

@@ -141,7 +141,7 @@ def group_windows(windows: np.ndarray, first: int) -> list[Proposal]:
     apart_px = np.abs(edges[:, np.newaxis] - edges[np.newaxis]).max(axis=2)
     same = apart_px <= SAME_WINDOW_SHARE * np.minimum.outer(windows[:, 2], windows[:, 2])
     group = np.arange(len(windows))
-    while True:  # each takes the lowest number of its neighbours, until a group has one number
+    while True:  # each takes the lowest number of its neighbors, until a group has one number
         lowest = np.where(same, group, len(windows)).min(axis=1)
         if np.array_equal(lowest, group):
             break

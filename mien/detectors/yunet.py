@@ -25,7 +25,7 @@ MODEL_PAGE = "https://github.com/opencv/opencv_zoo/tree/main/models/face_detecti
 class YuNetDetector:
     """A small convolutional network.
 
-    Wu, Peng and Yu, "YuNet: a tiny millisecond-level face detector" (2023). It finds faces from about 16 px upwards.
+    Wu, Peng and Yu, "YuNet: a tiny millisecond-level face detector" (2023). It finds faces from about 16 px upward.
 
     Args:
         model_file: The ONNX file published by OpenCV Zoo.

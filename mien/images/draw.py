@@ -19,7 +19,7 @@ COLORS_RGB = {
     "sad": (0x4A, 0x9B, 0xE0),
     "surprise": (0x6C, 0xC4, 0xF2),
 }
-"""Colours of the expressions, from the Okabe-Ito palette, light enough for dark text on them."""
+"""Colors of the expressions, from the Okabe-Ito palette, light enough for dark text on them."""
 
 DARK_BGR = (24, 20, 16)
 LIGHT_BGR = (226, 222, 218)
@@ -88,7 +88,7 @@ def _draw_face(canvas: np.ndarray, face: Face, unit: float) -> None:
     text = f"{number}{face.label}{'?' if face.unsure else ''} {face.confidence * 100:.0f} %"
     colors_bgr = (BACKGROUND_BGR, LIGHT_BGR) if face.unsure else (color, DARK_BGR)
     (text_w, _), _ = cv2.getTextSize(text, FONT, 1.0, 1)
-    # Not wider than the box, so that labels of neighbouring faces do not overlap, but never too small to read.
+    # Not wider than the box, so that labels of neighboring faces do not overlap, but never too small to read.
     unit = max(0.45, min(unit, box.w / (0.8 * text_w + 14)))
     _draw_label(canvas, text, (box.x, box.y), unit, colors_bgr)
 

@@ -1,10 +1,10 @@
-"""Privacy mode: no picture leaves the program in which a face can be recognised.
+"""Privacy mode: no picture leaves the program in which a face can be recognized.
 
 A detector that finds no face has not proved that there is none. So nothing is ever shown sharp:
 
 - while no face was seen for a second, or none yet, the whole picture is covered;
 - otherwise the regions where faces were seen within the last second are covered, and the rest is a mosaic too, fine
-  enough to show what is going on, and too coarse to recognise a face that the detector missed (BACKGROUND_BLOCKS).
+  enough to show what is going on, and too coarse to recognize a face that the detector missed (BACKGROUND_BLOCKS).
 
 How coarse is enough was measured with YuNet, which finds 98 of 100 faces: see tests/test_privacy.py.
 """
@@ -146,7 +146,7 @@ class Privacy:
 
 
 def mosaic(pixels_bgr: np.ndarray, block_px: float) -> np.ndarray:
-    """Replace the picture by blocks of their mean colour.
+    """Replace the picture by blocks of their mean color.
 
     Args:
         pixels_bgr: uint8 (height, width, 3).

@@ -101,7 +101,7 @@ class SessionRecorder:
         """Record a frame, one row for each face that was not missed; returns at once.
 
         Args:
-            frame: The analysed frame.
+            frame: The analyzed frame.
             analysis: What was found in it.
         """
         if self._at_once:

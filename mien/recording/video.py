@@ -27,7 +27,7 @@ KEYFRAME_EVERY_S = 1.0
 LONGEST_STEP_S = 60.0
 """A longer time between two frames (an outage, a clock set forward) becomes one second of the video."""
 _TIME_BASE = Fraction(1, 1000)
-_BT601 = 5  # the matrix swscale converts with; without it, players assume another one for HD and shift the colours
+_BT601 = 5  # the matrix swscale converts with; without it, players assume another one for HD and shift the colors
 
 log = logging.getLogger(__name__)
 

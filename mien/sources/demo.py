@@ -219,7 +219,7 @@ def _background() -> np.ndarray:
 
 
 def _tones() -> np.ndarray:
-    """What colour each gray level is, uint8 (256, 1, 3): bluish shadows and warm light."""
+    """What color each gray level is, uint8 (256, 1, 3): bluish shadows and warm light."""
     levels = np.arange(256) / 255
     stops = (0, 0.15, 0.45, 0.75, 1)
     blue, green, red = (10, 42, 98, 172, 240), (8, 36, 106, 188, 248), (6, 33, 124, 208, 255)

@@ -96,7 +96,7 @@ class Services:
 
     Args:
         open: Opens a source, called as open(spec, size=..., fps=..., loop=..., wanted=...).
-        make_stream: Makes the `FaceStream` that analyses the frames, given the pipeline.
+        make_stream: Makes the `FaceStream` that analyzes the frames, given the pipeline.
         draw: Draws the analysis on a copy of the frame: uint8 (height, width, 3), BGR.
         placeholder: Draws lines of text on a picture of (width, height).
         clock: Where the time comes from.

@@ -33,13 +33,13 @@ class Health:
         self._clock = clock
         self._hang_after_s = hang_after_s
         self._lock = threading.Lock()  # guards all below
-        self._analysed_at_s: deque[float] = deque()
+        self._analyzed_at_s: deque[float] = deque()
         self._busy_since_s: float | None = None
         self._fault: str | None = None
 
     @property
     def is_busy(self) -> bool:
-        """Whether a frame is being analysed."""
+        """Whether a frame is being analyzed."""
         return self._busy_since_s is not None
 
     @contextmanager
@@ -52,17 +52,17 @@ class Health:
             self._busy_since_s = None
 
     def succeeded(self) -> bool:
-        """Note that a frame was analysed; returns whether this ends a fault."""
+        """Note that a frame was analyzed; returns whether this ends a fault."""
         now_s = self._clock.monotonic()
         with self._lock:
             recovered, self._fault = self._fault is not None, None
-            self._analysed_at_s.append(now_s)
-            while self._analysed_at_s[0] <= now_s - FPS_WINDOW_S:
-                self._analysed_at_s.popleft()
+            self._analyzed_at_s.append(now_s)
+            while self._analyzed_at_s[0] <= now_s - FPS_WINDOW_S:
+                self._analyzed_at_s.popleft()
         return recovered
 
     def failed(self, fault: str) -> bool:
-        """Note that a frame could not be analysed; returns whether this begins a fault."""
+        """Note that a frame could not be analyzed; returns whether this begins a fault."""
         with self._lock:
             new, self._fault = self._fault is None, fault
         return new
@@ -74,11 +74,11 @@ class Health:
             status: What the source itself reports.
 
         Returns:
-            The status with `fps`; `reconnecting` with the fault as its reason while frames cannot be analysed.
+            The status with `fps`; `reconnecting` with the fault as its reason while frames cannot be analyzed.
         """
         now_s = self._clock.monotonic()
         with self._lock:
-            recent = sum(at_s > now_s - FPS_WINDOW_S for at_s in self._analysed_at_s)
+            recent = sum(at_s > now_s - FPS_WINDOW_S for at_s in self._analyzed_at_s)
             fault, busy_since_s = self._fault, self._busy_since_s
         if busy_since_s is not None and now_s - busy_since_s >= self._hang_after_s:
             fault = f"the analysis of one frame takes longer than {self._hang_after_s:g} s"
