@@ -45,7 +45,7 @@ _MIN_CONTRAST = 18
 _ALIKE = 0.6  # correlation at which two images may show one person, or are one photograph
 _TYPICAL = 0.65  # share of the candidates kept: those that look most like the expression's median face
 _CLUSTERS = 6
-_EXTREME = 2.0  # how far beyond a cluster's centre its appearance is looked for
+_EXTREME = 2.0  # how far beyond a cluster's center its appearance is looked for
 _SHAPE_EXTREME = 1.3
 _SHARPEN, _SHARPEN_PX = 1.3, 2.5
 _MEAN_LEVELS, _CONTRAST = (140, 126, 150), 43
@@ -172,7 +172,7 @@ def _rigid(points: np.ndarray, mesh: Mesh) -> np.ndarray:
 
 
 def _appearances(identity: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The centres, moved outwards, of those k-means clusters that are farthest apart, (PEOPLE, d)."""
+    """The centers, moved outward, of those k-means clusters that are farthest apart, (PEOPLE, d)."""
     centers = identity[rng.choice(len(identity), _CLUSTERS, replace=False)]
     for _ in range(60):
         nearest = np.linalg.norm(identity[:, np.newaxis] - centers, axis=2).argmin(axis=1)

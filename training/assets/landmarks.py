@@ -39,7 +39,7 @@ class Landmarks:
 
     Attributes:
         points: float64 (468, 2), x and y in pixels of the image.
-        yaw_deg: Head turned towards the picture's left or right; 0 is frontal.
+        yaw_deg: Head turned toward the picture's left or right; 0 is frontal.
         pitch_deg: Head raised or lowered.
         spread: How far the network's answers to differently cropped copies differ, in widths of the face.
     """
@@ -115,7 +115,7 @@ class LandmarkNetwork:
 
 
 def _upright(points: np.ndarray, margin: float) -> np.ndarray:
-    """The map from the image to the input, float64 (2, 3), that turns the eyes level and centres the face."""
+    """The map from the image to the input, float64 (2, 3), that turns the eyes level and centers the face."""
     across = points[LEFT_EYE] - points[RIGHT_EYE]
     cos, sin = across / np.linalg.norm(across)
     turn = np.array([[cos, sin], [-sin, cos]])

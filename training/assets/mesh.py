@@ -97,13 +97,13 @@ class Mesh:
 
 
 def common_shape(shapes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Fit the symmetric mean of shapes by generalised Procrustes analysis (Gower, 1975).
+    """Fit the symmetric mean of shapes by generalized Procrustes analysis (Gower, 1975).
 
     Args:
         shapes: float64 (faces, n, 2).
 
     Returns:
-        The mean, upright and centred, float64 (n, 2), and for each point the one it becomes in a mirror, int64 (n,).
+        The mean, upright and centered, float64 (n, 2), and for each point the one it becomes in a mirror, int64 (n,).
     """
     mean = shapes[0]
     for _ in range(4):

@@ -32,7 +32,7 @@ class Teachers:
     digest: str
 
 
-class Distil(keras.layers.Layer):
+class Distill(keras.layers.Layer):
     """Adds weight * temperature^2 * KL(teachers || student) to the training loss; returns the student's probabilities.
 
     Input: the student's probabilities (n, 7), its view of the images (n, h, w, 1), and their fold, int (n,), which all

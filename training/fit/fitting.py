@@ -27,7 +27,7 @@ from training.fit.callbacks import (
     WeightAverage,
 )
 from training.fit.devices import device_count
-from training.fit.distillation import Distil, Teachers
+from training.fit.distillation import Distill, Teachers
 from training.fit.graph_edits import computing_in, pool_first, pool_last
 from training.fit.optimization import make_objective, make_optimizer
 from training.fit.warm_start import own_predictions
@@ -86,7 +86,7 @@ def build(
     Args:
         mean_image: (side, side, 1), 0 to 255, for networks with pixels="mean_image".
         start: A trained network to use instead of a new one.
-        teachers: To distil.
+        teachers: To distill.
         folders: With votes, the initial head for the folders' labels; by default a copy of the network's own head,
             which becomes that of people.
 
@@ -110,7 +110,7 @@ def build(
     outputs = model(view)
     if teachers is not None:
         more["fold"] = keras.Input((), dtype="int32", name="fold")
-        outputs = Distil(teachers, recipe.distil_weight, recipe.distil_temperature)((outputs, view, more["fold"]))
+        outputs = Distill(teachers, recipe.distil_weight, recipe.distil_temperature)((outputs, view, more["fold"]))
     if recipe.ema > 0:
         outputs = WeightAverage(model)(outputs)
     return network, keras.Model({"images": images, **more} if more else images, outputs)

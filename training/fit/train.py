@@ -20,7 +20,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_data(parser)
     add_run(parser, Path("runs/default"))
     add_recipe(parser, (START, VOTES))
-    folders = "distil the teachers that teach trained in these folders"
+    folders = "distill the teachers that teach trained in these folders"
     parser.add_argument("--teachers", dest="teacher_folders", type=Path, nargs="+", metavar="DIR", help=folders)
 
 
