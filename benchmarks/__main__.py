@@ -82,12 +82,12 @@ def measure_program() -> dict[str, float]:
     try:
         figures["first_picture_s"] = program.wait_for_first_picture()
         with crowd(program.port, 1):
-            alone_fps = figures["fps_1_viewer"] = program.analysed_fps(5)
+            alone_fps = figures["fps_1_viewer"] = program.analyzed_fps(5)
             figures["memory_mb"] = program.memory_mb()
         for viewers, stalled in ((20, 0), (20, 5), (200, 0), (200, 20)):
             with crowd(program.port, viewers, stalled=stalled) as watching:
                 name = f"{viewers}_viewers" + (f"_{stalled}_stalled" if stalled else "")
-                figures[f"rate_{name}"] = program.analysed_fps(4) / alone_fps
+                figures[f"rate_{name}"] = program.analyzed_fps(4) / alone_fps
                 figures[f"slowest_of_{name}_fps"] = watching.slowest_fps(4)
     finally:
         status, figures["stop_s"] = program.stop()

@@ -61,20 +61,20 @@ def main() -> None:
         with viewers(program.port, 1):
             warm_up = Asker(program.port)
             warm_up.start()
-            program.analysed_fps(3)
+            program.analyzed_fps(3)
             warm_up.stop()
             for _ in range(BLOCKS):
-                without.append(program.analysed_fps(BLOCK_S))
+                without.append(program.analyzed_fps(BLOCK_S))
                 asker = Asker(program.port)
                 asker.start()
-                asked.append(program.analysed_fps(BLOCK_S))
+                asked.append(program.analyzed_fps(BLOCK_S))
                 asker.stop()
                 answers += asker.answers
                 refusals |= asker.refusals
     finally:
         program.stop()
     alone_fps, asked_fps = sum(without) / BLOCKS, sum(asked) / BLOCKS
-    per_s = answers / (BLOCKS * (BLOCK_S + 2))  # analysed_fps waits for 2 s first
+    per_s = answers / (BLOCKS * (BLOCK_S + 2))  # analyzed_fps waits for 2 s first
     print("| stream alone | while asked | ratio | explanations |\n|---|---|---|---|")
     print(f"| {alone_fps:.1f} fps | {asked_fps:.1f} fps | {asked_fps / alone_fps:.1%} | {per_s:.1f} a second |")
     for refusal in sorted(refusals):

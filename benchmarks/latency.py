@@ -34,8 +34,8 @@ def measure_delay(seconds: float = 15) -> dict[str, float]:
 def measure_processor(seconds: float = 10) -> dict[str, float]:
     """Share of one core that 640x480 with one face at 15 frames a second takes, with one viewer."""
     with playing(640, 480, 15) as program, crowd(program.port, 1):
-        program.analysed_fps(1)
-        fps = program.analysed_fps(1)
+        program.analyzed_fps(1)
+        fps = program.analyzed_fps(1)
         return {"fps_at_15": fps, "share_of_a_core_at_15_fps": program.processor_share(seconds)}
 
 

@@ -3,7 +3,7 @@
 Every counted frame is detected or tracked, classified, drawn and encoded, unpaced. In the same run the boxes are
 compared with those of detection at full resolution. The frames carry the times of a clip of 24 frames a
 second, so Mien detects on every twelfth of them and follows the face on the others, as it does live. As in the program,
-one thread analyses while a viewer's draws and encodes the frame before; here no frame may be left out.
+one thread analyzes while a viewer's draws and encodes the frame before; here no frame may be left out.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def measure(name: str, frames: Sequence[np.ndarray], classifier: Any) -> Case:
             stages[stage] = stages.get(stage, 0.0) + spent_ms / len(frames)
 
     def mien_block(indices: range) -> None:
-        """Analyse here, draw and encode in the viewer's thread, which is never more than one frame behind."""
+        """Analyze here, draw and encode in the viewer's thread, which is never more than one frame behind."""
         shown: Future[None] | None = None
         for i in indices:
             frame = Frame(frames[i], i, captured_at=i / FRAME_RATE)
@@ -153,7 +153,7 @@ def _seconds(work: Callable[[range], None], indices: range) -> float:
 def boxes_right(frames: Sequence[np.ndarray], boxes: Sequence[Sequence[Box]]) -> float:
     """Share of the faces found by detection at full resolution that one of Mien's boxes of that frame overlaps.
 
-    It looks at pairs of neighbours. What has less than a quarter of the largest face's area does not count, nor what
+    It looks at pairs of neighbors. What has less than a quarter of the largest face's area does not count, nor what
     is found in one of a pair alone: at full resolution necks, hair and clothes look like faces now and then.
     """
     full = HaarDetector(search_side_px=10_000)

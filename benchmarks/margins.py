@@ -1,7 +1,7 @@
 """What a margin about a detector's box does to the answers: `python -m benchmarks.margins --data data/fer2013`.
 
 PublicTest faces (never PrivateTest: this is for choosing), each shown 80, 160 and 240 px wide in a 640x480 frame. The
-box of each face found is made larger or smaller about its centre before the program's own cropping. Printed is the
+box of each face found is made larger or smaller about its center before the program's own cropping. Printed is the
 accuracy of the found less that of the network given the same images directly, in points: 0 is as good as can be hoped.
 """
 
@@ -79,7 +79,7 @@ def measure(
 
 
 def larger(box: Box, margin: float) -> Box:
-    """The box about the same centre, its sides longer by this share."""
+    """The box about the same center, its sides longer by this share."""
     width, height = round(box.w * (1 + margin)), round(box.h * (1 + margin))
     return Box(box.x + (box.w - width) // 2, box.y + (box.h - height) // 2, width, height)
 

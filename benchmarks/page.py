@@ -2,7 +2,7 @@
 
 Prints, each beside its bar: animation frames a second with five faces at 30 frames a second; what is loaded without
 the video; the time from opening the page, with nothing of it in the browser's cache, to its first picture; and, with
-the real program analysing what this browser's camera sends (the demo's faces at 640x480), answers a second and how far
+the real program analyzing what this browser's camera sends (the demo's faces at 640x480), answers a second and how far
 what is drawn lies behind the camera.
 """
 
@@ -111,7 +111,7 @@ def measure_page(jpegs: list[bytes], seconds: float) -> None:
 
 
 def measure_camera(jpegs: list[bytes], seconds: float) -> None:
-    """This browser's camera, analysed by the real program."""
+    """This browser's camera, analyzed by the real program."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "camera.mjpeg"
         file.write_bytes(b"".join(jpegs))

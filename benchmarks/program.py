@@ -82,7 +82,7 @@ class Program:
             connection.close()
 
     def wait_for_first_picture(self, limit_s: float = 60) -> float:
-        """Seconds from the start of the program to its first analysed picture at a viewer."""
+        """Seconds from the start of the program to its first analyzed picture at a viewer."""
         while time.perf_counter() - self.started_at < limit_s:
             if self.process.poll() is not None:
                 raise RuntimeError(f"the program ended: {self.process.stderr.read().decode()}")  # type: ignore[union-attr]
@@ -110,8 +110,8 @@ class Program:
         spent_s = after.user + after.system - before.user - before.system
         return float(spent_s / (time.perf_counter() - start_s))
 
-    def analysed_fps(self, seconds: float) -> float:
-        """Analysed frames a second, averaged over the next seconds (the program itself averages over 2 s)."""
+    def analyzed_fps(self, seconds: float) -> float:
+        """Analyzed frames a second, averaged over the next seconds (the program itself averages over 2 s)."""
         time.sleep(2)
         samples = []
         for _ in range(max(1, round(seconds))):

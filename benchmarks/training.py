@@ -1,7 +1,7 @@
 """`python -m benchmarks.training`: what augmentation costs beside the arithmetic of a step, and memory over the epochs.
 
 Two fits of the same network in alternating blocks of one run: the real one, whose batches are gathered, changed at
-random and learnt, and one that learns a single batch, unchanged, again and again: nothing but the arithmetic. Both
+random and learned, and one that learns a single batch, unchanged, again and again: nothing but the arithmetic. Both
 through `fit`, with the same optimizer and loss. With --pool-first or --precision also the real fit without them, in the
 same run. Images are random: neither time nor memory depends on what they show.
 """

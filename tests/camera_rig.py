@@ -64,7 +64,7 @@ class Rig:
         assert status.state == "reconnecting"
         return status
 
-    def until_analysed(self, count):
+    def until_analyzed(self, count):
         wait_for(lambda: len(self.pipeline.seen) >= count and not self.camera._health.is_busy)
 
     def snapshot(self, condition):

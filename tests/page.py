@@ -23,11 +23,11 @@ const [x, y, w, h] = arguments[0];
 const copy = new OffscreenCanvas(w, h).getContext("2d", { willReadFrequently: true });
 copy.drawImage(picture, x, y, w, h, 0, 0, w, h);
 const { data } = copy.getImageData(0, 0, w, h);
-const colours = new Set();
-for (let i = 0; i < data.length; i += 4) colours.add(data[i] + 256 * data[i + 1] + 65536 * data[i + 2]);
-return colours.size;
+const colors = new Set();
+for (let i = 0; i < data.length; i += 4) colors.add(data[i] + 256 * data[i + 1] + 65536 * data[i + 2]);
+return colors.size;
 """
-"""How many colours there are in a part of the picture."""
+"""How many colors there are in a part of the picture."""
 
 
 def find(browser, selector: str):

@@ -112,7 +112,7 @@ def test_one_broken_image_of_several_does_not_cost_the_others(client) -> None:
         (b"--b\r\nContent-Disposition: form-data\r\n\r\n", "multipart/form-data; boundary=b", 400, ""),
     ],
 )
-def test_what_cannot_be_analysed_is_refused_as_json(client, data, mimetype, code: int, words: str) -> None:
+def test_what_cannot_be_analyzed_is_refused_as_json(client, data, mimetype, code: int, words: str) -> None:
     answer = client.post("/api/analyze", data=data, content_type=mimetype)
     assert answer.status_code == code
     assert answer.mimetype == "application/json"

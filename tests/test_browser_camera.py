@@ -92,11 +92,11 @@ def test_chosen_again_it_is_another_series_and_no_two_faces_share_a_number(with_
 STARTS = """
 const done = arguments[0];
 import("/static/browser_camera.js").then(async ({ BrowserCamera }) => {
-  const streams = ["red", "blue"].map((colour) => {
+  const streams = ["red", "blue"].map((color) => {
     const canvas = document.createElement("canvas");
     const pen = canvas.getContext("2d");
     setInterval(() => {
-      pen.fillStyle = colour;
+      pen.fillStyle = color;
       pen.fillRect(0, 0, 300, 150);
     }, 20);
     return canvas.captureStream();
@@ -131,7 +131,7 @@ def test_a_program_that_is_busy_is_asked_again(with_camera, fake_camera, serve, 
     busy = threading.Event()
     busy.set()
     too_many = {
-        "/api/analyze": lambda: ({"error": "4 images are being analysed already."}, 429) if busy.is_set() else None
+        "/api/analyze": lambda: ({"error": "4 images are being analyzed already."}, 429) if busy.is_set() else None
     }
     server = serve(fake_camera, answers=too_many, **program.parts)
     lend(with_camera, server)

@@ -37,10 +37,10 @@ def test_a_snapshot_holds_picture_frame_and_analysis_of_the_same_moment(rig):
     assert it.camera.status().retry_in_s is None
 
 
-def test_reading_and_analysing_each_have_their_thread(rig):
+def test_reading_and_analyzing_each_have_their_thread(rig):
     it = rig(FakeSource([FRAME]))
     it.camera.start()
-    it.until_analysed(1)
+    it.until_analyzed(1)
     assert it.sources[0].threads == {"capture"}
     assert it.pipeline.threads == {"inference"}
 
@@ -65,7 +65,7 @@ def test_the_newest_frame_wins_while_the_analysis_is_busy(rig):
         source.step()
     wait_for(lambda: it.camera._switcher.frames.peek()[0] == 50)  # nobody held the source up
     go_on.set()
-    it.until_analysed(2)
+    it.until_analyzed(2)
     assert it.pipeline.seen[0][2] == 0
     assert it.pipeline.seen[1][2] == 49
     assert len(it.pipeline.seen) == 2
@@ -128,7 +128,7 @@ def test_fps_counts_the_last_two_seconds(rig):
     it.camera.start()
     for count in range(1, 13):
         source.step()
-        it.until_analysed(count)
+        it.until_analyzed(count)
         it.clock.advance(0.25)
     assert it.camera.status().fps == pytest.approx(3.5)  # 7 of them are younger than 2 s
     it.clock.advance(1.0)
@@ -205,7 +205,7 @@ def test_a_source_that_dies_is_opened_again_and_meanwhile_viewers_are_told(rig):
 def test_the_placeholder_has_the_size_of_the_stream_and_comes_twice_a_second(rig):
     it = rig(FakeSource([FRAME, DIED]), size=(1280, 720), backoff_s=(60, 60))
     it.camera.start()
-    it.until_analysed(1)
+    it.until_analyzed(1)
     picture = it.snapshot(lambda found: found.frame is None)
     assert decode_image(picture.jpeg).shape == (24, 32, 3)
     for count in range(2, 6):
@@ -235,7 +235,7 @@ def test_a_source_that_hangs_is_given_up_after_five_seconds(rig):
     it = rig(FakeSource([FRAME, HANG]), FakeSource([FRAME, FRAME, HANG]))
     hung = it.sources[0]
     it.camera.start()
-    it.until_analysed(1)
+    it.until_analyzed(1)
     assert hung.hanging.wait(PATIENCE_S)
     it.clock.advance(4.9)
     assert it.camera.status().state == "live"
@@ -245,11 +245,11 @@ def test_a_source_that_hangs_is_given_up_after_five_seconds(rig):
     it.clock.advance(0.5)
     it.until("live")
     wait_for(lambda: it.pipeline.seen[-1][2] == 1)
-    analysed = len(it.pipeline.seen)
+    analyzed = len(it.pipeline.seen)
     hung.release.set()
     assert hung.closed.wait(PATIENCE_S)
     assert it.camera.status().state == "live"
-    assert len(it.pipeline.seen) == analysed  # its late frame was ignored
+    assert len(it.pipeline.seen) == analyzed  # its late frame was ignored
     assert len(it.opener.specs) == 2
 
 
@@ -269,7 +269,7 @@ def test_opening_that_hangs_is_given_up_too(rig):
 
     it = rig(second, third, open=opening, open_within_s=15)
     it.camera.start()
-    it.until_analysed(1)
+    it.until_analyzed(1)
     it.until_reason("it died")
     it.clock.advance(0.6)
     wait_for(lambda: len(opener.specs) == 2)
@@ -290,7 +290,7 @@ def test_a_driver_that_always_hangs_does_not_fill_the_computer_with_threads(rig)
     before = threading.active_count()
     for number, source in enumerate(it.sources[:4], 1):
         assert source.hanging.wait(PATIENCE_S)
-        it.until_analysed(number)
+        it.until_analyzed(number)
         it.clock.advance(5)
         it.until_reason("gave no picture")
         it.clock.advance(11)
@@ -309,7 +309,7 @@ def test_a_change_of_size_is_no_interruption(rig):
     it.camera.start()
     for count in range(1, 6):
         source.step()
-        it.until_analysed(count)
+        it.until_analyzed(count)
     assert len({stream for stream, _, _ in it.pipeline.seen}) == 1
     assert it.told == []
     assert it.opener.specs == ["0"]
@@ -319,10 +319,10 @@ def test_a_change_of_size_is_no_interruption(rig):
 def test_a_source_opened_again_is_another_stream_to_the_same_analysis(rig):
     it = rig(FakeSource([FRAME, DIED]), FakeSource([FRAME]))
     it.camera.start()
-    it.until_analysed(1)
+    it.until_analyzed(1)
     it.until_reason("it died")
     it.clock.advance(0.5)
-    it.until_analysed(2)
+    it.until_analyzed(2)
     assert len({stream for stream, _, _ in it.pipeline.seen}) == 2
     assert len(it.streams) == 1, "so that no two faces of a run share a number"
 
@@ -383,7 +383,7 @@ def test_an_error_in_the_pipeline_is_told_logged_once_and_survived(rig, caplog):
     it = rig(source)
     it.camera.start()
     source.step()
-    it.until_analysed(1)
+    it.until_analyzed(1)
     it.pipeline.error = ValueError("no such layer")
     for _ in range(3):
         source.step()
@@ -394,9 +394,9 @@ def test_an_error_in_the_pipeline_is_told_logged_once_and_survived(rig, caplog):
     wait_for(lambda: it.camera._switcher.frames.peek()[0] == 4)
     it.pipeline.error = None
     source.step()
-    it.until_analysed(2)
+    it.until_analyzed(2)
     assert it.until("live").reason is None
-    assert caplog.text.count("a frame could not be analysed") == 1
+    assert caplog.text.count("a frame could not be analyzed") == 1
     assert it.streams[0].resets > 0, "what was known of faces is no use"
 
 
@@ -527,7 +527,7 @@ def test_for_auto_the_demo_takes_the_place_of_webcams_that_hang(stuck):
     assert late.count == 0
     assert it.until("live").name == "Demo"
     assert it.camera.in_use == "demo"
-    it.until_analysed(1)
+    it.until_analyzed(1)
 
 
 def test_a_webcam_that_opens_after_the_camera_was_stopped_is_closed(stuck):
@@ -576,7 +576,7 @@ def test_stop_ends_the_threads_and_closes_the_device(rig):
     it = rig(source)
     with it.camera as camera:
         source.step()
-        it.until_analysed(1)
+        it.until_analyzed(1)
         threading.Thread(target=lambda: camera._stopping.wait(PATIENCE_S) and source.let_go()).start()
     assert source.closed.wait(PATIENCE_S)
     wait_for(lambda: threading.active_count() <= before)
@@ -590,7 +590,7 @@ def test_stop_ends_the_threads_and_closes_the_device(rig):
 def test_stop_is_quick_even_when_the_source_hangs(rig, caplog):
     it = rig(FakeSource([FRAME, HANG]))
     it.camera.start()
-    it.until_analysed(1)
+    it.until_analyzed(1)
     begun_s = time.monotonic()
     it.camera.stop()
     assert time.monotonic() - begun_s < scaled(3)
@@ -700,7 +700,7 @@ def test_the_source_is_never_overwritten_by_its_own_recording(rig, tmp_path):
     before = clip.read_bytes()
     it = rig(FakeSource([FRAME]), spec=str(clip), save=clip)
     it.camera.start()
-    it.until_analysed(1)
+    it.until_analyzed(1)
     it.camera.stop()
     assert clip.read_bytes() == before
     assert len(read_back(tmp_path / "clip-2.mp4")[0]) == 1
@@ -761,7 +761,7 @@ def test_what_is_shown_again_replaces_what_may_not_be_seen_any_more(rig):
     cover, recorded = Cover(), []
     it = rig(FakeSource([FRAME]), prepare=cover.prepare, record=lambda frame, _: recorded.append(frame.index))
     it.camera.start()
-    it.until_analysed(1)
+    it.until_analyzed(1)
     clear = it.snapshot(lambda found: found.frame is not None)
     assert max(brightness(clear.jpeg), brightness(clear.plain_jpeg)) < 10
     cover.on = True
@@ -779,7 +779,7 @@ def test_what_cannot_be_covered_does_not_stay(rig):
     cover = Cover()
     it = rig(FakeSource([FRAME]), prepare=cover.prepare)
     it.camera.start()
-    it.until_analysed(1)
+    it.until_analyzed(1)
     it.snapshot(lambda found: found.frame is not None)
     cover.error = RuntimeError("boom")
     with pytest.raises(RuntimeError):

@@ -125,7 +125,7 @@ def test_dialects_of_a_format_give_the_same_picture(data):
         (8, np.rot90),
     ],
 )
-def test_exif_orientation_is_honoured(orientation, upright):
+def test_exif_orientation_is_honored(orientation, upright):
     plain = encoded(".jpg", picture(), cv2.IMWRITE_JPEG_QUALITY, 100)
     turned = plain[:2] + exif(orientation) + plain[2:]
     expected = upright(decode_image(plain))

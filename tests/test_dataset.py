@@ -198,7 +198,7 @@ def test_an_empty_class_is_reported(tmp_path):
 @pytest.mark.parametrize(
     ("name", "pixels"),
     [
-        ("colour.jpg", np.full((200, 150, 3), 99, np.uint8)),
+        ("color.jpg", np.full((200, 150, 3), 99, np.uint8)),
         ("transparent.png", np.full((9, 9, 4), 99, np.uint8)),
         ("deep.png", np.full((300, 300), 99 * 257, np.uint16)),
         ("thin.webp", np.full((1, 400, 3), 99, np.uint8)),
@@ -207,7 +207,7 @@ def test_an_empty_class_is_reported(tmp_path):
     ],
 )
 @pytest.mark.parametrize("side_px", [32, 64])
-def test_other_sizes_and_colours_are_scaled_to_gray(name, pixels, side_px, tmp_path):
+def test_other_sizes_and_colors_are_scaled_to_gray(name, pixels, side_px, tmp_path):
     root = write_folders(tmp_path, train=2, private=0)
     where = root / "train" / "happy" / name
     cv2.imwrite(str(where), pixels)

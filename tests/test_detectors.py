@@ -61,7 +61,7 @@ def test_nothing_is_found_in_pictures_without_a_face(detector, shape):
 @pytest.mark.parametrize(
     "pixels", [np.zeros((48, 48), np.uint8), np.zeros((48, 48, 3)), np.zeros((0, 48, 3), np.uint8)]
 )
-def test_other_than_uint8_colour_pixels_are_told(detector, pixels):
+def test_other_than_uint8_color_pixels_are_told(detector, pixels):
     with pytest.raises(ValueError, match=r"needs uint8 pixels of shape \(height, width, 3\)"):
         detector.detect(pixels)
 

@@ -10,7 +10,7 @@ from training import networks
 from training.__main__ import main
 from training.data.batches import Batches
 from training.data.dataset import load_dataset
-from training.fit.distillation import Distil, Teachers
+from training.fit.distillation import Distill, Teachers
 from training.fit.fitting import fit, prepare
 from training.fit.teach import read_teachers, teach
 from training.networks import TEACHERS
@@ -80,7 +80,7 @@ def always(*logits):
 
 def test_the_loss_is_the_divergence_from_the_teachers_of_the_fold():
     one, other = (1.0, 0, 0, 0, 0, 0, 0), (0.0, 2, 0, 0, 0, 0, 0)
-    layer = Distil(Teachers(((always(*one),), (always(*one), always(*other))), np.zeros(1), ""), 0.9, 2.0)
+    layer = Distill(Teachers(((always(*one),), (always(*one), always(*other))), np.zeros(1), ""), 0.9, 2.0)
     student = np.full((3, 7), 1 / 7, np.float32)
     view = np.zeros((3, 4, 4, 1), np.float32)
 
@@ -103,7 +103,7 @@ def test_teachers_label_what_they_were_not_trained_on_and_stay_as_they_are(datas
     assert not set(digests[teachers.fold == 0]) & set(digests[teachers.fold == 1])
     plan = Recipe(**SMALL, **TAUGHT, epochs=1, teachers=teachers.digest)
     run = prepare(plan, dataset, tmp_path, teachers=teachers)
-    (layer,) = [layer for layer in run.trainer.layers if isinstance(layer, Distil)]
+    (layer,) = [layer for layer in run.trainer.layers if isinstance(layer, Distill)]
     before = [keras.ops.convert_to_numpy(weight).copy() for weight in layer.weights]
     assert len(before) >= 4 * len(run.network.weights)
     run.trainer.fit(**run.arguments, verbose=0)

@@ -15,13 +15,13 @@ def frame(width=320, height=240):
     return Frame(np.full((height, width, 3), 90, np.uint8))
 
 
-def test_every_expression_has_its_own_colour():
+def test_every_expression_has_its_own_color():
     assert tuple(COLORS_RGB) == EXPRESSIONS
     assert len(set(COLORS_RGB.values())) == len(EXPRESSIONS)
 
 
 @pytest.mark.parametrize("label", EXPRESSIONS)
-def test_box_and_label_are_drawn_in_the_colour_of_the_expression_on_a_copy(label):
+def test_box_and_label_are_drawn_in_the_color_of_the_expression_on_a_copy(label):
     original = frame()
     before = original.pixels_bgr.copy()
     drawn = annotate(original, Analysis(320, 240, (face(Box(80, 80, 100, 100), label),)))
@@ -37,7 +37,7 @@ def test_an_unsure_label_stands_on_a_dark_plate():
         annotate(frame(), Analysis(320, 240, (face(box, confidence=0.4, unsure=unsure),))) for unsure in (False, True)
     )
     assert sure[60:80].mean() > 90 > unsure[60:80].mean()
-    assert tuple(unsure[180, 130][::-1]) == COLORS_RGB["happy"], "the box keeps its colour"
+    assert tuple(unsure[180, 130][::-1]) == COLORS_RGB["happy"], "the box keeps its color"
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_tiny_frames_are_annotated():
     assert annotate(frame(16, 16), Analysis(16, 16, (face(Box(1, 1, 8, 8)),))).shape == (16, 16, 3)
 
 
-def test_labels_of_neighbours_leave_each_other_free():
+def test_labels_of_neighbors_leave_each_other_free():
     left, right = face(Box(200, 300, 190, 190)), face(Box(400, 300, 190, 190), "sad", number=2)
     drawn = annotate(frame(1280, 720), Analysis(1280, 720, (left, right)))
     plates = (drawn[280:299] != 90).any(axis=(0, 2))

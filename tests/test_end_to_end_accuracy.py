@@ -88,7 +88,7 @@ def test_faces_fit_into_their_frames(face_px):
 
 
 @pytest.mark.parametrize(("margin", "side", "corner"), [(0, 60, 100), (0.1, 66, 97), (-0.5, 30, 115)])
-def test_a_margin_is_about_the_centre(margin, side, corner):
+def test_a_margin_is_about_the_center(margin, side, corner):
     assert larger(Box(100, 100, 60, 60), margin) == Box(corner, corner, side, side)
 
 

@@ -38,7 +38,7 @@ def test_a_square_may_reach_over_the_edge(check, square, expected):
     assert np.isfinite(check.logits(check.features(part, [square]))).all()
 
 
-def test_the_frame_lies_about_the_same_centre_within_its_scales(check):
+def test_the_frame_lies_about_the_same_center_within_its_scales(check):
     gray = np.random.default_rng(0).integers(0, 256, (60, 80), dtype=np.uint8)
     (x, y, w, h), _ = check.refine(gray, (20, 10, 30, 30))
     assert (x + w / 2, y + h / 2) == pytest.approx((35, 25))

@@ -53,7 +53,7 @@ def test_the_command_trains_on_from_given_files(freeze, more, files, tmp_path, c
     new = (tmp_path / "run" / "model.json", tmp_path / "run" / "model_weights.h5")
     maps, dense = weights_by_rank(*files)
     new_maps, new_dense = weights_by_rank(*new)
-    assert same(maps, new_maps) == freeze, "frozen convolutions and their normalisation stay, to the last bit"
+    assert same(maps, new_maps) == freeze, "frozen convolutions and their normalization stay, to the last bit"
     assert not same(dense, new_dense)
     assert all(np.abs(a - b).max() < 0.1 for a, b in zip(dense, new_dense, strict=True)), "it did not start anew"
     recipe, epochs = read_origin(new[0])

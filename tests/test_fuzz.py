@@ -198,7 +198,7 @@ def mutated(dice: random.Random, files: list[bytes]) -> bytes:
 
 
 def analyze_broken(count: int) -> tuple[Counter, list[int]]:
-    """Analyse so many broken images; the statuses, and the megabytes held before and after each fifth."""
+    """Analyze so many broken images; the statuses, and the megabytes held before and after each fifth."""
     quiet_opencv()
     camera = FakeCamera()
     camera.publish()

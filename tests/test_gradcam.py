@@ -210,7 +210,7 @@ def test_a_network_that_cannot_be_explained_is_tried_once(monkeypatch):
     assert len(made) == 1
 
 
-def test_labels_scale_and_colour_of_a_file_are_taken_into_account(tmp_path):
+def test_labels_scale_and_color_of_a_file_are_taken_into_account(tmp_path):
     written = tiny_networks.write_keras_3(tiny_networks.sequential(keras, channels=3), tmp_path)
     labels = ("happy", "sad", "angry", "fear", "surprise", "neutral", "disgust")
     model = FacialExpressionModel(*written, labels=labels, input_scale=255)

@@ -1,4 +1,4 @@
-"""Pooling before normalisation: the same answers, in training too, and the usual order in what is exported."""
+"""Pooling before normalization: the same answers, in training too, and the usual order in what is exported."""
 
 import dataclasses
 
@@ -20,7 +20,7 @@ SMALL = Recipe(network="shallow", side_px=32, batch_size=16, epochs=2, warmup_ep
 
 
 def two_blocks():
-    """A trained one, of two blocks, the second with a bias: some of its normalisations fall with their input."""
+    """A trained one, of two blocks, the second with a bias: some of its normalizations fall with their input."""
     network = keras.Sequential(
         [
             layers.Input((12, 12, 1)),
@@ -103,7 +103,7 @@ def test_a_network_with_branches_is_refused():
         pool_first(NETWORKS["hybrid_lbp"](32))
 
 
-def test_normalisation_that_is_pooled_first_never_learns_to_fall():
+def test_normalization_that_is_pooled_first_never_learns_to_fall():
     network = pool_first(two_blocks())
     network.compile(keras.optimizers.SGD(50.0), "categorical_crossentropy")
     rng = np.random.default_rng(0)

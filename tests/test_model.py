@@ -277,11 +277,11 @@ def test_other_last_activations(load: Callable[..., FacialExpressionModel], acti
         load(tiny.sequential(keras, activation=activation))
 
 
-def test_gray_is_repeated_for_colour_networks(load: Callable[..., FacialExpressionModel]) -> None:
+def test_gray_is_repeated_for_color_networks(load: Callable[..., FacialExpressionModel]) -> None:
     network = tiny.sequential(keras, channels=3)
     faces = tiny.faces()
-    colour = np.repeat(faces[..., np.newaxis].astype(np.float32), 3, axis=-1)
-    np.testing.assert_allclose(load(network).predict(faces), network(colour, training=False), atol=1e-6)
+    color = np.repeat(faces[..., np.newaxis].astype(np.float32), 3, axis=-1)
+    np.testing.assert_allclose(load(network).predict(faces), network(color, training=False), atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -167,7 +167,7 @@ return [button.matches(":focus-visible"), outlineColor, backgroundColor];
 
 
 def contrast(one: str, other: str) -> float:
-    """As WCAG 2.2 defines it, of two colours such as rgb(1, 2, 3)."""
+    """As WCAG 2.2 defines it, of two colors such as rgb(1, 2, 3)."""
 
     def luminance(color: str) -> float:
         red, green, blue = (int(channel) / 255 for channel in re.findall(r"\d+", color))
@@ -266,7 +266,7 @@ def test_a_network_without_base_rates_offers_no_choice_of_them(browser, page) ->
 
 def test_the_notice_says_what_is_processed_where_and_links_the_card(browser, page) -> None:
     notice = find(browser, ".foot").text
-    assert "analysed on the computer that runs Mien" in notice
+    assert "analyzed on the computer that runs Mien" in notice
     assert "not what a person feels" in notice
     click(browser, ".foot a")
     says(browser, "body", "Model card")

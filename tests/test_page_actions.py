@@ -257,7 +257,7 @@ const [x, y] = [(overlay.width - 320 * scale) / 2 + 90 * scale, (overlay.height 
 copy.drawImage(overlay, x, y, 1, 1, 0, 0, 1, 1);
 return [...copy.getImageData(0, 0, 1, 1).data];
 """
-"""The overlay's colour in the middle of the first face."""
+"""The overlay's color in the middle of the first face."""
 
 
 def test_grad_cam_lies_over_the_faces_while_it_is_on(browser, page) -> None:
@@ -310,8 +310,8 @@ def test_a_picture_that_is_saved_is_as_it_is_seen(browser, fake_camera, page, tm
     lists(browser, "#faces .label", ["happy"])
     press(browser, "m")
     picture = saved(browser, tmp_path, lambda: press(browser, "s")).astype(int)
-    colourful = np.ptp(picture, axis=2) > 40
-    columns = np.flatnonzero(colourful.any(axis=0))
+    colorful = np.ptp(picture, axis=2) > 40
+    columns = np.flatnonzero(colorful.any(axis=0))
     assert columns[0] == pytest.approx(180, abs=4)
     assert columns[-1] == pytest.approx(280, abs=4)
 

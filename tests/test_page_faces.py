@@ -50,7 +50,7 @@ import("/static/overlay.js").then(({ drawFaces, placement }) => {
 """
 
 
-def test_a_small_face_has_a_short_label_so_that_its_neighbours_can_be_read(browser, page) -> None:
+def test_a_small_face_has_a_short_label_so_that_its_neighbors_can_be_read(browser, page) -> None:
     assert browser.execute_async_script(LABELS, [200, 90, 36]) == ["1 happy 82 %", "2 happy 82 %", "3 happy"]
 
 
@@ -114,7 +114,7 @@ for (let i = 0; i < data.length; i += 4) {
 }
 return count;
 """
-"""How many pixels of the timeline have an expression's colour."""
+"""How many pixels of the timeline have an expression's color."""
 
 
 def test_the_legend_hides_a_line_and_shows_it_again(browser, page) -> None:

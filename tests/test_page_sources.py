@@ -229,7 +229,7 @@ def test_in_privacy_mode_a_dropped_image_is_covered(browser, page) -> None:
     lists(browser, "#faces .label", ["happy", "sad"])
     wait_for(lambda: browser.execute_script(script) > 50)
     press(browser, "b")
-    wait_for(lambda: browser.execute_script(script) <= 4)  # one block of one colour
+    wait_for(lambda: browser.execute_script(script) <= 4)  # one block of one color
     appears(browser, "#privacy-badge")
     press(browser, "b")
     wait_for(lambda: browser.execute_script(script) > 50)

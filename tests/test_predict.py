@@ -39,8 +39,8 @@ def folder(tmp_path):
         where.mkdir(parents=True, exist_ok=True)
         side_px = 48 + 50 * i
         cv2.imwrite(str(where / f"{expression}.png"), picture(expression, rng, side_px))
-    colour = np.repeat(picture("sad", rng)[:, :, None], 3, axis=2)
-    cv2.imwrite(str(tmp_path / "faces" / "sad, in colour.JPG"), colour)
+    color = np.repeat(picture("sad", rng)[:, :, None], 3, axis=2)
+    cv2.imwrite(str(tmp_path / "faces" / "sad, in color.JPG"), color)
     return tmp_path / "faces"
 
 
@@ -60,7 +60,7 @@ def test_a_folder_of_any_images_is_labeled(folder, tmp_path, monkeypatch):
         "deep/er/happy.png": "happy",
         "neutral.png": "neutral",
         "deep/er/sad.png": "sad",
-        "sad, in colour.JPG": "sad",
+        "sad, in color.JPG": "sad",
         "surprise.png": "surprise",
     }
     assert [row["path"] for row in rows] == sorted((row["path"] for row in rows), key=lambda path: path.split("/"))

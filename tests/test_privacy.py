@@ -176,8 +176,8 @@ def test_memory_does_not_grow() -> None:
 def test_a_mosaic_has_blocks_of_at_least_this_side(block_px: float) -> None:
     shown = mosaic(NOISE, block_px)
     assert shown.shape == NOISE.shape
-    colours = len(np.unique(shown.reshape(-1, 3), axis=0))
-    assert colours <= max(1, WIDTH / block_px) * max(1, HEIGHT / block_px)
+    colors = len(np.unique(shown.reshape(-1, 3), axis=0))
+    assert colors <= max(1, WIDTH / block_px) * max(1, HEIGHT / block_px)
 
 
 # ---- against a strong detector

@@ -328,7 +328,7 @@ def test_a_camera_that_cannot_be_reached_is_tried_again(run):
         (["serve", "--sources", "demo"], {}, "--sources: unknown option; did you mean --source?"),
         (["--save", "no/such/folder/out.mp4"], {}, "out.mp4"),
         (["--record", "--sessions", ROOT / "README.md"], {}, "README.md, which is a file"),
-        ([], {"MIEN_COLOUR": "1"}, "MIEN_COLOUR"),
+        ([], {"MIEN_COLOR": "1"}, "MIEN_COLOR"),
     ],
 )
 def test_what_cannot_run_is_one_line_and_status_2(options, environ, message):
@@ -410,7 +410,7 @@ def test_covered_and_recorded_and_killed(run, tmp_path):
 
 @pytest.mark.shared
 @pytest.mark.skipif(not (SHARED / "media").is_dir(), reason="../shared/media is not here")
-def test_a_real_clip_shows_one_labelled_face_and_a_group_photo_four_of_five(run):
+def test_a_real_clip_shows_one_labeled_face_and_a_group_photo_four_of_five(run):
     program = run("--source", SHARED / "media" / "expressions.mp4", "--media", SHARED / "media")
     state = program.wait_for(lambda state: state["faces"])
     assert state["source"]["state"] == "file"

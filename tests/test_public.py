@@ -110,7 +110,7 @@ def test_every_frame_of_a_video_has_a_result_in_media_time(clip):
     assert numbers == {1}
 
 
-def test_a_video_analysed_twice_gives_the_same_values(clip):
+def test_a_video_analyzed_twice_gives_the_same_values(clip):
     one, other = (json.dumps([result.to_dict() for result in mien.analyze_video(clip)]) for _ in range(2))
     assert one == other
 

@@ -68,7 +68,7 @@ def test_a_report_survives_its_json(report, tmp_path):
     assert (again.recipe, again.epochs) == (report.recipe, 3)
 
 
-def test_figures_written_before_recipes_travelled_are_read(report, tmp_path):
+def test_figures_written_before_recipes_traveled_are_read(report, tmp_path):
     path = tmp_path / "a.json"
     report.write_json(path)
     document = json.loads(path.read_text())

@@ -108,7 +108,7 @@ def test_wrong_values_name_option_expectation_and_finding(words, message):
     ("environ", "message"),
     [
         ({"MIEN_PROT": "1"}, "^MIEN_PROT: unknown variable; did you mean MIEN_PORT[?]$"),
-        ({"MIEN_COLOUR": "1"}, "^MIEN_COLOUR: unknown variable; --help lists all$"),
+        ({"MIEN_COLOR": "1"}, "^MIEN_COLOR: unknown variable; --help lists all$"),
         ({"MIEN_LOOP": "maybe"}, "^MIEN_LOOP: expected 0 or 1, found 'maybe'$"),
         ({"MIEN_PRIVACY": "2"}, "^MIEN_PRIVACY: expected 0 or 1"),
         ({"MIEN_PORT": "x"}, "^MIEN_PORT: expected a whole number 1 to 65535, found 'x'$"),

@@ -88,7 +88,7 @@ def test_two_that_are_equally_likely_do_not_alternate(noise):
 
 @pytest.mark.parametrize("seed", range(4))
 def test_slow_noise_about_a_tie_shows_few_changes(seed):
-    """As on real video, neighbouring frames err alike: log-odds wander about zero within 0.3 s. One minute."""
+    """As on real video, neighboring frames err alike: log-odds wander about zero within 0.3 s. One minute."""
     rng = np.random.default_rng(seed)
     keep = np.exp(-1 / (30 * 0.3))
     rows, log_odds = [], 0.0

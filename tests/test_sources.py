@@ -30,7 +30,7 @@ LEVELS = list(range(0, 250, 10))
 
 
 def level(frame):
-    """The gray level of a frame of one colour, rounded to tens as the clips have them."""
+    """The gray level of a frame of one color, rounded to tens as the clips have them."""
     return round(float(np.median(frame.pixels_bgr)) / 10) * 10
 
 

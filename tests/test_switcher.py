@@ -74,7 +74,7 @@ def test_what_cannot_be_opened_leaves_all_as_it_was(rig):
     it = rig(source, SourceMissingError("no such file"), spec="demo")
     it.camera.start()
     source.step()
-    it.until_analysed(1)
+    it.until_analyzed(1)
     with pytest.raises(SourceMissingError, match="no such file"):
         it.camera.switch("clip.mp4")
     source.step()

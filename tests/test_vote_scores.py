@@ -77,7 +77,7 @@ def test_the_temperature_that_votes_ask_for_is_found(temperature):
     assert found == pytest.approx(temperature, rel=0.05)
 
 
-def test_adjusting_undoes_itself_and_moves_towards_rare_expressions():
+def test_adjusting_undoes_itself_and_moves_toward_rare_expressions():
     rates = np.array([0.1, 0.01, 0.09, 0.3, 0.3, 0.1, 0.1])
     before = sure_of(HAPPY, FEAR)
     after = adjusted(before, rates, 0.5)

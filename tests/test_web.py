@@ -326,12 +326,12 @@ def test_only_names_that_can_be_meant_are_answered(fake_camera, host: str, named
         assert client.get(path, headers=headers).status_code == code
 
 
-# ---- colours
+# ---- colors
 
 
-def luminance(colour: str) -> float:
+def luminance(color: str) -> float:
     """Relative luminance, https://www.w3.org/TR/WCAG22/#dfn-relative-luminance ."""
-    shares = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    shares = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
     red, green, blue = (s / 12.92 if s <= 0.04045 else ((s + 0.055) / 1.055) ** 2.4 for s in shares)
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
@@ -342,15 +342,15 @@ def contrast(one: str, other: str) -> float:
 
 
 @pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
-def test_colours_stand_out_in_both_themes(theme: int) -> None:
+def test_colors_stand_out_in_both_themes(theme: int) -> None:
     block = STYLE.split("prefers-color-scheme: dark")[theme]
-    colours = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", block))
+    colors = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", block))
     for name in EXPRESSIONS:  # bars: 3:1
-        assert min(contrast(colours[name], colours[ground]) for ground in ("track", "panel")) >= 3, name
-    assert len({colours[name] for name in EXPRESSIONS}) == 7
+        assert min(contrast(colors[name], colors[ground]) for ground in ("track", "panel")) >= 3, name
+    assert len({colors[name] for name in EXPRESSIONS}) == 7
     texts = [("text", "page"), ("text", "panel"), ("muted", "page"), ("muted", "panel"), ("muted", "stage")]
     for text, ground in [*texts, ("warn", "warn-page")]:  # text: AA
-        assert contrast(colours[text], colours[ground]) >= 4.5, (text, ground)
+        assert contrast(colors[text], colors[ground]) >= 4.5, (text, ground)
 
 
 def test_a_fresh_picture_is_healthy_by_the_real_clock(client, fake_camera) -> None:
