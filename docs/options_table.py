@@ -11,6 +11,7 @@ from pathlib import Path
 
 from mien.options import SWITCH, Option, options_of
 from mien.settings import Settings
+from training.recipe import recipe_options
 
 PAGE = Path(__file__).with_name("options.md")
 RECIPE_PAGE = Path(__file__).with_name("training.md")
@@ -37,9 +38,7 @@ def updated(page: str, written: str) -> str:
 
 
 def written_tables() -> dict[Path, str]:
-    """The tables of each page. Imports Keras, which the networks of the recipe need."""
-    from training.recipe import recipe_options
-
+    """Return the tables by page."""
     return {PAGE: tables(options_of(Settings)), RECIPE_PAGE: tables(recipe_options(), "###")}
 
 
@@ -52,8 +51,5 @@ def _cells(each: Option) -> list[str]:
 
 
 if __name__ == "__main__":
-    from mien.cnn.loader import import_keras
-
-    import_keras()  # first, so that its backend starts without its notes
     for path, written in written_tables().items():
         path.write_text(updated(path.read_text(encoding="utf-8"), written), encoding="utf-8")

@@ -6,7 +6,7 @@ import pytest
 
 from tests.synthetic import write_folders
 from tests.test_training import SMALL, KillAt, Killed, tiny_network
-from training import networks
+from tests.tiny_networks import register
 from training.__main__ import main
 from training.data.batches import Batches
 from training.data.dataset import load_dataset
@@ -22,7 +22,7 @@ TAUGHT = {"distil_temperature": 2.0, "mixup": 0.3, "ema": 0.5}
 
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch):
-    monkeypatch.setitem(networks.NETWORKS, "tiny", tiny_network)
+    register(monkeypatch, tiny_network)
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def dataset(data):
 def teacher_folder(dataset, tmp_path_factory):
     folder = tmp_path_factory.mktemp("teacher")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(networks.NETWORKS, "tiny", tiny_network)
+        register(patch, tiny_network)
         share = teach(Recipe(**SMALL, epochs=8), dataset, folder, 2, report=str)
     assert share > 0.4, "chance is 0.14"
     return folder

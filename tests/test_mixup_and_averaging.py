@@ -6,7 +6,7 @@ import pytest
 
 from tests.synthetic import write_folders
 from tests.test_training import SMALL, tiny_network
-from training import networks
+from tests.tiny_networks import register
 from training.data.batches import Batches, MixUp, draw_shares, mixed
 from training.data.dataset import load_dataset
 from training.fit.callbacks import WeightAverage
@@ -17,7 +17,7 @@ from training.run_folder import read_history
 
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch):
-    monkeypatch.setitem(networks.NETWORKS, "tiny", tiny_network)
+    register(monkeypatch, tiny_network)
 
 
 @pytest.fixture(scope="module")

@@ -6,14 +6,20 @@ import tiny_networks
 
 from mien.cnn.loader import import_keras
 from model import FacialExpressionModel
+from training import recipe
 from training.export import export
-from training.networks import NETWORKS
+from training.networks import NETWORKS, TEACHERS
 
 keras = import_keras()
 
 
 def convolutions(network):
     return [layer for layer in network.layers if isinstance(layer, keras.layers.Conv2D)]
+
+
+def test_the_recipe_knows_the_same_networks():
+    assert tuple(NETWORKS) == recipe.NETWORKS
+    assert tuple(TEACHERS) == recipe.TEACHERS
 
 
 def test_six_layer_is_the_network_it_says():

@@ -11,7 +11,7 @@ from mien.cnn.layers import MeanImage
 from mien.types import EXPRESSIONS
 from model import FacialExpressionModel
 from tests.synthetic import write_csv, write_folders
-from training import networks
+from tests.tiny_networks import register
 from training.__main__ import main
 from training.data.augment import Augment
 from training.data.batches import Batches, class_weights
@@ -42,7 +42,7 @@ def tiny_network(side_px=48, *, conv_dropout=0.2, **style):
 
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch):
-    monkeypatch.setitem(networks.NETWORKS, "tiny", tiny_network)
+    register(monkeypatch, tiny_network)
 
 
 @pytest.fixture(scope="module")

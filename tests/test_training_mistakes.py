@@ -1,5 +1,7 @@
 """A mistake of a user of `python -m training` is one line and exit status 2."""
 
+import importlib
+import subprocess
 import sys
 from pathlib import Path
 
@@ -8,11 +10,13 @@ import pytest
 from mien.cnn.loader import import_keras
 from mien.detectors.face_filter import FILE
 from mien.sources.demo_faces import FACES_FILE
+from tests.patience import scaled
 from tests.synthetic import write_folders
-from training.__main__ import main, parse
+from training.__main__ import COMMANDS, main, parse
 from training.export import export
 
 keras = import_keras()
+ROOT = Path(__file__).parent.parent
 
 
 @pytest.mark.parametrize(
@@ -33,7 +37,7 @@ def test_a_users_mistake_is_one_line(words, message, tmp_path, capsys):
     places = {"gone": tmp_path / "CARD.md", "file": tmp_path / "file", "oblong": tmp_path / "oblong"}
     places["file"].write_text("")
     places["data"] = write_folders(tmp_path / "data", train=2)
-    places["figures"] = Path(__file__).parent.parent / "docs/figures/elu.json"
+    places["figures"] = ROOT / "docs/figures/elu.json"
     layers = keras.layers
     oblong = keras.Sequential([layers.Input((40, 48, 1)), layers.Flatten(), layers.Dense(7, activation="softmax")])
     export(oblong, places["oblong"])
@@ -71,10 +75,30 @@ def test_a_shipped_file_is_overwritten_only_in_place(command, shipped):
 
 def test_missing_packages_are_named(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "training.fit.train", None)
-    assert main([]) == 2
+    assert main(["--data", "anywhere"]) == 2
     printed = capsys.readouterr().err
     assert "pip install -r requirements-train.txt installs them" in printed
     assert printed.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_module_of_a_command_can_run_it(command):
+    module, _ = COMMANDS[command]
+    assert callable(importlib.import_module(module).run)
+
+
+@pytest.mark.parametrize("words", [["--help"], ["train", "--help"], ["composites", "--help"], [], ["trian"]])
+def test_help_and_usage_errors_come_without_keras(words):
+    script = (
+        "import sys\nimport training.__main__ as program\n"
+        "try:\n    program.main(sys.argv[1:])\nexcept SystemExit:\n    pass\nprint(*sys.modules)"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", script, *words], cwd=ROOT, capture_output=True, text=True, timeout=scaled(60), check=True
+    )
+    loaded = set(found.stdout.splitlines()[-1].split())
+    assert "training.recipe" in loaded
+    assert not loaded & {"keras", "tensorflow", "jax", "torch", "numpy", "cv2", "matplotlib"}
 
 
 def test_figures_of_other_images_are_not_set_beside_the_recorded_ones(tmp_path, capsys):

@@ -14,9 +14,8 @@ import keras
 import numpy as np
 
 from training.data.votes import SEVEN
-from training.recipe import RunError
+from training.recipe import HEADS, RunError
 
-HEADS = ("people", "folders")
 OTHER_HEAD = "other_head.npz"
 
 

@@ -16,9 +16,6 @@ from keras import layers
 from mien.cnn.layers import LocalBinaryPatterns, MeanImage, Standardize
 from mien.types import EXPRESSIONS
 
-PIXELS = ("scale", "mean_image", "standardize")
-"""The first layer: scale all pixels alike, subtract the mean training image, or standardize each image by itself."""
-
 
 @dataclass(frozen=True, slots=True)
 class Style:
@@ -29,7 +26,7 @@ class Style:
         dense_dropout: The same after each dense block.
         l2: Weight of the squared weights in the loss.
         batch_norm: Normalize each block's batches (Ioffe and Szegedy, "Batch normalization", 2015).
-        pixels: One of PIXELS.
+        pixels: One of `training.recipe.PIXELS`.
     """
 
     conv_dropout: float = 0.2
@@ -157,7 +154,7 @@ NETWORKS: dict[str, Callable[..., keras.Model]] = {
     "shallow": shallow,
     "hybrid_lbp": hybrid_lbp,
 }
-"""The networks that the program can use, by the name given on the command line."""
+"""The networks that the program can use, by their names in a recipe."""
 
 TEACHERS: dict[str, Callable[..., keras.Model]] = {"resnet18": resnet18, "vgg10": vgg10}
 """Networks too large for the program; an ensemble of them teaches a smaller one (`training.fit.distillation`)."""

@@ -1,127 +1,228 @@
-"""Options that several commands share, and what they read and print."""
+"""The commands of `python -m training` and their options.
+
+This module imports neither Keras nor NumPy, so that help and usage errors come at once.
+"""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
-from collections.abc import Callable, Collection, Sequence
+from argparse import ArgumentParser, BooleanOptionalAction
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from mien.errors import ModelError
+import mien
 from mien.options import SWITCH, Kind
-from model import FacialExpressionModel
-from training.data.dataset import HELD_OUT, Dataset, load_dataset
-from training.data.votes import ambiguous, with_votes
-from training.recipe import DISTILLATION, START, VOTES, Recipe, recipe_options
+from mien.settings import DETECTOR
+from training.recipe import ARCHITECTURE, DISTILLATION, HEADS, START, VOTES, Recipe, recipe_options
 
-SKIPPED_SHOWN = 20
+FACES = 600
+"""Faces of each size that `evaluate --end-to-end` shows."""
+
+NEUTRAL_RECALL = 0.84
+"""Least recall of neutral faces by default: people mind most that a neutral face is taken for a sad one."""
 
 
-def add_data(parser: argparse.ArgumentParser) -> None:
-    """Add --data."""
+def _train(parser: ArgumentParser) -> None:
+    """train a network and export its best epoch on the validation images"""
+    _add_data(parser)
+    _add_run(parser, "runs/default")
+    _add_recipe(parser, (START, VOTES))
+    folders = "distill the teachers that teach trained in these folders"
+    parser.add_argument("--teachers", dest="teacher_folders", type=Path, nargs="+", metavar="DIR", help=folders)
+
+
+def _teach(parser: ArgumentParser) -> None:
+    """train a teacher once for each fold of the training images, without that fold, for train --teachers"""
+    _add_data(parser)
+    folder = "folder for train --teachers; the same one resumes (%(default)s)"
+    parser.add_argument("--run", type=Path, default=Path("runs/teacher"), help=folder)
+    parser.add_argument("--folds", type=int, default=5, help="number of folds (%(default)s)")
+    _add_devices(parser)
+    _add_recipe(parser, network="resnet18")
+
+
+def _finetune(parser: ArgumentParser) -> None:
+    """train the shipped network, or another one, further on your own images, and export it"""
+    _add_data(parser)
+    _add_network(parser)
+    _add_run(parser, "runs/finetune")
+    _add_votes(parser)
+    parser.add_argument("--head", choices=HEADS, default="people", help="with votes, the head to export (%(default)s)")
+    _add_recipe(parser, (ARCHITECTURE, DISTILLATION), learning_rate=1e-4, epochs=8, warmup_epochs=0.5)
+
+
+def _search(parser: ArgumentParser) -> None:
+    """compare recipes by cross-validation on the training images; print and save a table and a plot"""
+    _add_data(parser)
+    folder = "folder of the results; the same one resumes (%(default)s)"
+    parser.add_argument("--run", type=Path, default=Path("runs/search"), help=folder)
+    parser.add_argument("--folds", type=int, default=3, help="number of folds (%(default)s)")
+    grid = "fields of the recipe and their values"
+    parser.add_argument("--grid", nargs="+", required=True, metavar="NAME=VALUE,...", help=grid)
+    _add_devices(parser)
+    _add_recipe(parser)
+
+
+def _evaluate(parser: ArgumentParser) -> None:
+    """print and save accuracy, macro-F1, calibration, confusion and costs of an exported network"""
+    _add_data(parser)
+    _add_votes(parser)
+    _add_network(parser)
+    folder = "folder for JSON, Markdown and plots (%(default)s)"
+    parser.add_argument("--out", type=Path, default=Path("runs/evaluation"), help=folder)
+    also = "also write the figures here, such as docs/figures/NAME.json, and NAME.png beside it"
+    parser.add_argument("--json", type=Path, help=also)
+    parser.add_argument("--check", action="store_true", help="fail where the figures are worse than the recorded ones")
+    recorded = "figures to compare with (%(default)s); the shipped network always is"
+    parser.add_argument("--recorded", type=Path, default=Path("docs/figures/six_layer.json"), help=recorded)
+    parser.add_argument("--end-to-end", action="store_true", help="also detect and classify faces in frames, slower")
+    parser.add_argument("--faces", type=int, help=f"for --end-to-end: at most so many faces of each size ({FACES})")
+    parser.add_argument("--detector", nargs="+", type=_parser_of(DETECTOR), help="for --end-to-end (haar)")
+    parser.add_argument("--detector-model", type=Path, help="for --end-to-end: network file of yunet")
+    _add_card(parser)
+
+
+def _calibrate(parser: ArgumentParser) -> None:
+    """fit a network's temperature, and with votes its logit adjustment, on PublicTest"""
+    _add_data(parser)
+    _add_votes(parser)
+    _add_network(parser)
+    parser.add_argument("--tau", type=float, help="of the logit adjustment, 0 to 1 (default: chosen on PublicTest)")
+    floor = "share of neutral faces that must still be named neutral by the tau chosen (%(default)s)"
+    parser.add_argument("--neutral-recall", type=float, default=NEUTRAL_RECALL, help=floor)
+    target = parser.add_mutually_exclusive_group(required=True)
+    target.add_argument("--export", type=Path, help="folder for the calibrated files")
+    target.add_argument("--in-place", action="store_true", help="overwrite the files of --model and --weights")
+
+
+def _predict(parser: ArgumentParser) -> None:
+    """label images that have no label: a folder of faces, or a CSV file such as Kaggle's test.csv"""
+    parser.add_argument("source", type=Path, help="folder of face images, or a CSV file with a column pixels")
+    parser.add_argument("--out", type=Path, default=Path("predictions.csv"), help="file to write (%(default)s)")
+    _add_network(parser)
+
+
+def _card(parser: ArgumentParser) -> None:
+    """print a table of networks from the figures that evaluate wrote, or all figures of one, for the model card"""
+    parser.add_argument("figures", type=Path, nargs="+", help="JSON files written by evaluate, one for each row")
+    parser.add_argument("--details", action="store_true", help="all figures of one network instead of the table")
+    _add_card(parser)
+
+
+def _masking(parser: ArgumentParser) -> None:
+    """test Grad-CAM: hide the pixels that it rates highest, or others, and measure how far the probability falls"""
+    _add_data(parser)
+    _add_network(parser)
+    parser.add_argument("--images", type=int, default=1500, help="number of validation images (%(default)s)")
+
+
+def _composites(parser: ArgumentParser) -> None:
+    """compute the average faces of the demo from training images that people agree on"""
+    _add_data(parser)
+    _add_votes(parser)
+    parser.add_argument("--landmarks", type=Path, metavar="FILE", help="face_landmark.tflite (default: as installed)")
+    parser.add_argument("--seed", type=int, default=0, help="of the choice of images and people (%(default)s)")
+    _add_out(parser, "runs/composites", "sources/demo_faces.npz")
+
+
+def _face_filter(parser: ArgumentParser) -> None:
+    """fit the small network that filters the proposals of the Haar detector"""
+    _add_data(parser)
+    parser.add_argument("--faces", type=int, default=14000, help="images that train the network (%(default)s)")
+    parser.add_argument("--frames", type=int, default=1200, help="frames that the cascades search (%(default)s)")
+    parser.add_argument("--hidden", type=int, default=24, help="units of the hidden layer (%(default)s)")
+    _add_out(parser, "runs/face_filter", "detectors/face_filter.npz")
+
+
+COMMANDS: dict[str, tuple[str, Callable[[ArgumentParser], None]]] = {
+    "train": ("training.fit.train", _train),
+    "teach": ("training.fit.teach", _teach),
+    "finetune": ("training.fit.finetune", _finetune),
+    "evaluate": ("training.evaluate.evaluate", _evaluate),
+    "calibrate": ("training.evaluate.calibration", _calibrate),
+    "predict": ("training.evaluate.predict", _predict),
+    "card": ("training.evaluate.report", _card),
+    "search": ("training.fit.search", _search),
+    "masking": ("training.evaluate.gradcam_deletion", _masking),
+    "composites": ("training.assets.composites", _composites),
+    "face-filter": ("training.assets.face_filter", _face_filter),
+}
+"""For each command the module whose `run(options)` carries it out, and what adds its options and holds its help."""
+
+
+def recipe_of(options: argparse.Namespace, **fixed: Any) -> Recipe:
+    """Build the recipe of a command's options.
+
+    Args:
+        options: Of the command.
+        **fixed: Fields that are no options.
+
+    Raises:
+        RunError: The fields do not fit together.
+    """
+    names = [field.name for field in dataclasses.fields(Recipe)]
+    return Recipe(**{name: getattr(options, name) for name in names if hasattr(options, name)}, **fixed)
+
+
+# ---- options that several commands share
+
+
+def _add_data(parser: ArgumentParser) -> None:
     layout = "folder with train/ and test/, or with the seven expressions' folders, or a Kaggle CSV"
     parser.add_argument("--data", type=Path, required=True, help=layout)
 
 
-def add_votes(parser: argparse.ArgumentParser) -> None:
-    """Add --votes."""
+def _add_votes(parser: ArgumentParser) -> None:
     layout = "CSV of several people's votes for each image, by split and file name; or FER+'s own, beside a Kaggle CSV"
     parser.add_argument("--votes", dest="votes_file", type=Path, metavar="FILE", help=layout)
 
 
-def read_data(options: argparse.Namespace, side_px: int, seed: int = 0, *, drop_ambiguous: bool = False) -> Dataset:
-    """Read --data and, where given, --votes; print how many images there are, and which could not be read.
-
-    Args:
-        options: Of the command.
-        side_px: Side of the images.
-        seed: Of the images that are held out for validation.
-        drop_ambiguous: Without the training images that have too few votes.
-    """
-    dataset = load_dataset(options.data, side_px=side_px, seed=seed)
-    print(f"{len(dataset.train)} images to train, {len(dataset.validation)} to validate, {len(dataset.test)} to test")
-    report_skipped(dataset.skipped)
-    if getattr(options, "votes_file", None) is None:
-        return dataset
-    dataset, joined = with_votes(dataset, options.votes_file)
-    for line in joined:
-        print(line)
-    if not drop_ambiguous:
-        return dataset
-    kept = np.flatnonzero(~ambiguous(dataset.train))
-    print(f"left out {len(dataset.train) - len(kept)} ambiguous images of {joined[0].images} to train")
-    return dataclasses.replace(dataset, train=dataset.train.take(kept))
-
-
-def warn_of_known_images(dataset: Dataset) -> None:
-    """Print a warning where the network may have been trained on the images that it is measured on."""
-    if dataset.named[0] == HELD_OUT:
-        print("these images were held out of training: a network trained elsewhere may have memorized them")
-
-
-def report_skipped(lines: Sequence[str]) -> None:
-    """Print how many images were skipped, and the first of them."""
-    if lines:
-        print(f"skipped {len(lines)} that cannot be read:")
-    for line in lines[:SKIPPED_SHOWN]:
-        print(f"  {line}")
-    if len(lines) > SKIPPED_SHOWN:
-        print(f"  and {len(lines) - SKIPPED_SHOWN} more")
-
-
-def add_network(parser: argparse.ArgumentParser) -> None:
-    """Add --model and --weights."""
+def _add_network(parser: ArgumentParser) -> None:
     parser.add_argument("--model", type=Path, default=Path("model.json"), help="%(default)s")
     parser.add_argument("--weights", type=Path, default=Path("model_weights.h5"), help="%(default)s")
 
 
-def square_model(options: argparse.Namespace) -> tuple[FacialExpressionModel, int]:
-    """Load --model and --weights.
-
-    Returns:
-        The network, and the side of its input in pixels.
-
-    Raises:
-        ModelError: The network cannot be loaded, or its input is not square.
-    """
-    model = FacialExpressionModel(options.model, options.weights)
-    height_px, width_px = model.input_size_px
-    if height_px != width_px:
-        raise ModelError(f"{options.model}: expected a network for square faces, found {width_px}x{height_px}")
-    return model, height_px
-
-
-def add_run(parser: argparse.ArgumentParser, default: Path) -> None:
-    """Add --run, --export and --devices."""
-    parser.add_argument("--run", type=Path, default=default, help="checkpoints; the same folder resumes (%(default)s)")
+def _add_run(parser: ArgumentParser, folder: str) -> None:
+    text = "checkpoints; the same folder resumes (%(default)s)"
+    parser.add_argument("--run", type=Path, default=Path(folder), help=text)
     text = "folder for model.json and model_weights.h5 (default: that of the run)"
     parser.add_argument("--export", type=Path, help=text)
-    add_devices(parser)
+    _add_devices(parser)
 
 
-def add_devices(parser: argparse.ArgumentParser) -> None:
-    """Add --devices."""
+def _add_devices(parser: ArgumentParser) -> None:
     text = "split each batch among so many, or all (default: all where Keras can, on its jax backend, else 1)"
     parser.add_argument("--devices", metavar="N|all", help=text)
 
 
-def add_recipe(
-    parser: argparse.ArgumentParser, without: Collection[str] = (START, DISTILLATION, VOTES), **defaults: Any
+def _add_card(parser: ArgumentParser) -> None:
+    parser.add_argument("--card", type=Path, help="model card to put the text into, between its markers, as a copy")
+    parser.add_argument("--in-place", action="store_true", help="overwrite the model card instead of writing a copy")
+
+
+def _add_out(parser: ArgumentParser, folder: str, shipped: str) -> None:
+    """Add --out, and --in-place, which overwrites a file shipped in the package mien instead."""
+    file = Path(*mien.__path__, shipped)
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--out", type=Path, default=Path(folder, file.name), help="file to write (%(default)s)")
+    text = f"overwrite the file that the program uses, {file.name}"
+    where.add_argument("--in-place", dest="out", action="store_const", const=file, help=text)
+
+
+def _add_recipe(
+    parser: ArgumentParser, without: Collection[str] = (START, DISTILLATION, VOTES), **defaults: Any
 ) -> None:
     """Add an option for each field of the recipe, except those of the groups `without`; defaults: other defaults."""
     for each in recipe_options():
         if each.group in without:
             continue
-        default = defaults.get(each.name, each.default)
-        text = f"{each.help} (%(default)s)"
+        kind: dict[str, Any] = {"type": _parser_of(each.kind), "metavar": each.kind.metavar}
         if each.kind is SWITCH:
-            parser.add_argument(each.flag, action=argparse.BooleanOptionalAction, default=default, help=text)
-        else:
-            parse, metavar = _parser_of(each.kind), each.kind.metavar
-            parser.add_argument(each.flag, type=parse, metavar=metavar, default=default, help=text)
+            kind = {"action": BooleanOptionalAction}
+        default = defaults.get(each.name, each.default)
+        parser.add_argument(each.flag, default=default, help=f"{each.help} (%(default)s)", **kind)
 
 
 def _parser_of(kind: Kind) -> Callable[[str], Any]:
@@ -132,23 +233,3 @@ def _parser_of(kind: Kind) -> Callable[[str], Any]:
             raise argparse.ArgumentTypeError(f"expected {kind.expected}, found {text!r}") from None
 
     return parse
-
-
-def recipe_of(options: argparse.Namespace, **fixed: Any) -> Recipe:
-    """Build the recipe of the options; fixed: fields that are no options."""
-    names = [field.name for field in dataclasses.fields(Recipe)]
-    return Recipe(**{name: getattr(options, name) for name in names if hasattr(options, name)}, **fixed)
-
-
-def add_out(parser: argparse.ArgumentParser, default: Path, shipped: Path) -> None:
-    """Add --out, and --in-place, which overwrites the shipped file instead."""
-    where = parser.add_mutually_exclusive_group()
-    where.add_argument("--out", type=Path, default=default, help="file to write (%(default)s)")
-    text = f"overwrite the file that the program uses, {shipped.name}"
-    where.add_argument("--in-place", dest="out", action="store_const", const=shipped, help=text)
-
-
-def writable(path: Path) -> Path:
-    """Create the folder of a file to write; return the path."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path

@@ -14,7 +14,16 @@ from typing import Any
 
 from mien.errors import MienError
 from mien.options import SWITCH, Kind, Option, one_of, whole_number
-from training.networks import NETWORKS, PIXELS, TEACHERS
+
+NETWORKS = ("six_layer", "elu", "shallow", "hybrid_lbp")
+TEACHERS = ("resnet18", "vgg10")
+"""The functions of `training.networks` that build networks for the program, and larger ones that only teach."""
+
+PIXELS = ("scale", "mean_image", "standardize")
+"""The first layer: scale all pixels alike, subtract the mean training image, or standardize each image by itself."""
+
+HEADS = ("people", "folders")
+"""The last layers of a network that is trained with votes, see `training.heads`."""
 
 PRECISIONS = ("float32", "mixed_bfloat16")
 SIDES_PX = (32, 350)
@@ -60,7 +69,7 @@ def _at_least(low: int) -> Kind:
 
 
 def _parse_network(text: str) -> str:
-    if text not in NETWORKS and text not in TEACHERS:
+    if text not in (*NETWORKS, *TEACHERS):
         raise ValueError
     return text
 

@@ -11,19 +11,18 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
 
-from mien.sources.demo_faces import FACES_FILE, PEOPLE, SIDE_PX, DemoFaces
+from mien.sources.demo_faces import PEOPLE, SIDE_PX, DemoFaces
 from mien.types import EXPRESSIONS
-from training.assets.landmarks import FILE_NAME, RIGID, LandmarkNetwork, Landmarks
+from training.assets.landmarks import RIGID, LandmarkNetwork, Landmarks
 from training.assets.mesh import Mesh, common_shape, similarity
 from training.data.dataset import CSV_SIDE_PX, Split
 from training.data.files import DataError
 from training.data.votes import votes_of
-from training.options import add_data, add_out, add_votes, read_data, writable
+from training.inputs import read_data, writable
 
 AGREED = {"angry": 0.7, "disgust": 0.5, "fear": 0.5, "happy": 0.95, "neutral": 0.9, "sad": 0.7, "surprise": 0.8}
 """Share of all votes that an image's expression needs: as high as leaves enough images of each."""
@@ -278,17 +277,8 @@ def _centered(rows: np.ndarray) -> np.ndarray:
     return np.asarray(rows - rows.mean(axis=0))
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of the command to its parser."""
-    add_data(parser)
-    add_votes(parser)
-    parser.add_argument("--landmarks", type=Path, metavar="FILE", help=f"{FILE_NAME} (default: as installed)")
-    parser.add_argument("--seed", type=int, default=0, help="of the choice of images and people (%(default)s)")
-    add_out(parser, Path("runs/composites/demo_faces.npz"), FACES_FILE)
-
-
 def run(options: argparse.Namespace) -> None:
-    """compute the average faces of the demo from training images that people agree on"""
+    """Compute the average faces of the demo, and write their file."""
     if options.votes_file is None:
         raise DataError("--votes: expected people's votes, by which the images are chosen; found none")
     network = LandmarkNetwork(options.landmarks)

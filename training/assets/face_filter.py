@@ -17,11 +17,11 @@ import keras
 import numpy as np
 
 from mien.detectors import HaarDetector
-from mien.detectors.face_filter import FILE, SCALES, FaceFilter
+from mien.detectors.face_filter import SCALES, FaceFilter
 from mien.images.resize import reduced_gray
 from mien.types import Box
 from training.evaluate.frames import face_paths, frames_with_faces, frames_without_faces, read_gray, shuffled
-from training.options import add_data, add_out, writable
+from training.inputs import writable
 
 SEARCH_SIDE_PX = 320
 FACE_SIDES_PX = (90, 120, 160, 220)
@@ -41,17 +41,8 @@ Example = tuple[np.ndarray, int]
 """HOG features, float32 (576,), and 1 for a face or 0 for none."""
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of the command to its parser."""
-    add_data(parser)
-    parser.add_argument("--faces", type=int, default=14000, help="images that train the network (%(default)s)")
-    parser.add_argument("--frames", type=int, default=1200, help="frames that the cascades search (%(default)s)")
-    parser.add_argument("--hidden", type=int, default=24, help="units of the hidden layer (%(default)s)")
-    add_out(parser, Path("runs/face_filter/face_filter.npz"), FILE)
-
-
 def run(options: argparse.Namespace) -> None:
-    """fit the small network that filters the proposals of the Haar detector"""
+    """Fit the face filter, and write its file."""
     rng = np.random.default_rng(SEED)
     paths = face_paths(options.data, "train/*/*")
     held_out, paths = paths[::10], [path for i, path in enumerate(paths) if i % 10]

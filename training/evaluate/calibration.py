@@ -8,7 +8,6 @@ et al., "Long-tail learning via logit adjustment", 2021).
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -21,14 +20,12 @@ from training.evaluate.metrics import score
 from training.evaluate.votes import VoteScores, agreement, score_votes
 from training.export import export_calibrated, read_heads
 from training.heads import Head, HeadFacts, head_of, predict_heads, set_head, softmax, write_other_head
-from training.options import add_data, add_network, add_votes, read_data, square_model, warn_of_known_images
+from training.inputs import read_data, square_model, warn_of_known_images
 from training.recipe import RunError
 
 LOWEST, HIGHEST = 0.25, 4.0
 STEPS = 60
 NEUTRAL = EXPRESSIONS.index("neutral")
-NEUTRAL_RECALL = 0.84
-"""Least recall of neutral faces by default: people mind most that a neutral face is taken for a sad one."""
 
 TAUS = tuple(np.linspace(0, 1, 21).round(2).tolist())
 """The values that `choose_tau` tries: 0 to 1 in steps of 0.05."""
@@ -127,21 +124,8 @@ def fold_tau_into(network: keras.Model, base_rates: np.ndarray, tau: float) -> N
     set_head(network, head_of(network).shifted(-tau * np.log(base_rates)))
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of the command to its parser."""
-    add_data(parser)
-    add_votes(parser)
-    add_network(parser)
-    parser.add_argument("--tau", type=float, help="of the logit adjustment, 0 to 1 (default: chosen on PublicTest)")
-    floor = "share of neutral faces that must still be named neutral by the tau chosen (%(default)s)"
-    parser.add_argument("--neutral-recall", type=float, default=NEUTRAL_RECALL, help=floor)
-    target = parser.add_mutually_exclusive_group(required=True)
-    target.add_argument("--export", type=Path, help="folder for the calibrated files")
-    target.add_argument("--in-place", action="store_true", help="overwrite the files of --model and --weights")
-
-
 def run(options: argparse.Namespace) -> None:
-    """fit a network's temperature, and with votes its logit adjustment, on PublicTest"""
+    """Calibrate a network, and both heads of one that was trained with votes; export it."""
     model, side_px = square_model(options)
     if model.output_order != sorted(model.output_order):
         raise RunError(f"{options.model}: expected outputs in the order {', '.join(EXPRESSIONS)}, found another")

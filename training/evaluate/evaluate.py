@@ -5,43 +5,23 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mien.detectors import DETECTORS, create_detector
+from mien.detectors import create_detector
 from mien.errors import ModelError
 from model import FacialExpressionModel
 from training.data.dataset import Dataset, Split
 from training.evaluate.costs import measure
-from training.evaluate.frames import FACES, EndToEnd, end_to_end
+from training.evaluate.frames import EndToEnd, end_to_end
 from training.evaluate.metrics import Scores, compared, evaluate, regressions, same_sets, with_clean
-from training.evaluate.report import HEAD_NAMES, SHIPPED, HeadScores, Report, add_card, around, write_card
+from training.evaluate.report import HEAD_NAMES, SHIPPED, HeadScores, Report, around, write_card
 from training.evaluate.votes import VoteScores, score_votes
 from training.export import read_heads, read_origin
 from training.heads import HEADS, predict_heads
-from training.options import add_data, add_network, add_votes, read_data, square_model, warn_of_known_images
-
-
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of the command to its parser."""
-    add_data(parser)
-    add_votes(parser)
-    add_network(parser)
-    parser.add_argument(
-        "--out", type=Path, default=Path("runs/evaluation"), help="folder for JSON, Markdown and plots (%(default)s)"
-    )
-    parser.add_argument(
-        "--json", type=Path, help="also write the figures here, such as docs/figures/NAME.json, and NAME.png beside it"
-    )
-    parser.add_argument("--check", action="store_true", help="fail where the figures are worse than the recorded ones")
-    recorded = "figures to compare with (%(default)s); the shipped network always is"
-    parser.add_argument("--recorded", type=Path, default=Path("docs/figures/six_layer.json"), help=recorded)
-    parser.add_argument("--end-to-end", action="store_true", help="also detect and classify faces in frames, slower")
-    parser.add_argument("--faces", type=int, help=f"for --end-to-end: at most so many faces of each size ({FACES})")
-    parser.add_argument("--detector", nargs="+", choices=DETECTORS, help="for --end-to-end (haar)")
-    parser.add_argument("--detector-model", type=Path, help="for --end-to-end: network file of yunet")
-    add_card(parser)
+from training.inputs import read_data, square_model, warn_of_known_images
+from training.options import FACES
 
 
 def run(options: argparse.Namespace) -> None:
-    """print and save accuracy, macro-F1, calibration, confusion and costs of an exported network"""
+    """Measure an exported network; print and save its figures."""
     if not options.end_to_end and (options.faces or options.detector or options.detector_model):
         raise ModelError("--faces, --detector and --detector-model: expected --end-to-end with them, found none")
     if options.faces is not None and options.faces < 1:

@@ -21,7 +21,6 @@ from training.data.dataset import Split
 from training.data.files import DataError, read_image
 
 SIZES_PX = (80, 160, 240)
-FACES = 600
 SEED = 0
 FOUND_IOU = 0.4
 
@@ -59,7 +58,7 @@ def end_to_end(
     split: Split,
     *,
     sizes_px: Sequence[int] = SIZES_PX,
-    faces: int = FACES,
+    faces: int,
 ) -> list[EndToEnd]:
     """Measure one result for each size of faces, with fixed seeds.
 

@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 
 from mien.cnn.gradcam import GradCam
-from training.options import add_data, add_network, read_data, square_model
+from training.inputs import read_data, square_model
 from training.recipe import RunError
 
 SHARE = 0.2
@@ -142,15 +142,8 @@ def _of(values: np.ndarray) -> str:
     return f"{mean:.3f} ({mean - half:.3f} to {mean + half:.3f})"
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of the command to its parser."""
-    add_data(parser)
-    add_network(parser)
-    parser.add_argument("--images", type=int, default=1500, help="number of validation images (%(default)s)")
-
-
 def run(options: argparse.Namespace) -> None:
-    """test Grad-CAM: hide the pixels that it rates highest, or others, and measure how far the probability falls"""
+    """Test Grad-CAM by deletion on validation images, and print the result."""
     if options.images < 2:
         raise RunError(f"--images: expected 2 or more, for a mean with an interval; found {options.images}")
     model, side_px = square_model(options)

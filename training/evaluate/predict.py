@@ -14,7 +14,7 @@ import numpy as np
 
 from mien.types import EXPRESSIONS
 from training.data.files import DataError, files_under, parse_pixels, read_image, read_rows, resized
-from training.options import add_network, report_skipped, square_model
+from training.inputs import report_skipped, square_model
 
 BATCH = 256
 
@@ -100,15 +100,8 @@ def _labeled(
             yield [key, EXPRESSIONS[best], f"{row[best]:.6f}", *(f"{p:.6f}" for p in row)]
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of the command to its parser."""
-    parser.add_argument("source", type=Path, help="folder of face images, or a CSV file with a column pixels")
-    parser.add_argument("--out", type=Path, default=Path("predictions.csv"), help="file to write (%(default)s)")
-    add_network(parser)
-
-
 def run(options: argparse.Namespace) -> None:
-    """label images that have no label: a folder of faces, or a CSV file such as Kaggle's test.csv"""
+    """Label images that have no label, and print how many."""
     model, side_px = square_model(options)
     outcome = predict_to_csv(model.predict, options.source, options.out, side_px)
     report_skipped(outcome.skipped)

@@ -16,7 +16,7 @@ from training.evaluate.costs import Costs
 from training.evaluate.frames import EndToEnd
 from training.evaluate.metrics import CLEAN, FLIPPED, Scores
 from training.evaluate.votes import VoteScores
-from training.options import writable
+from training.inputs import writable
 from training.recipe import Recipe, recipe_from
 
 SHIPPED = "as shipped"
@@ -258,15 +258,8 @@ def around(card: Path, begin: str = CARD_BEGIN, end: str = CARD_END) -> tuple[st
     return before, after
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of the command to its parser."""
-    parser.add_argument("figures", type=Path, nargs="+", help="JSON files written by evaluate, one for each row")
-    parser.add_argument("--details", action="store_true", help="all figures of one network instead of the table")
-    add_card(parser)
-
-
 def run(options: argparse.Namespace) -> None:
-    """print a table of networks from the figures that evaluate wrote, or all figures of one, for the model card"""
+    """Print a table of networks, or all figures of one; write it into a model card."""
     reports = [Report.read_json(path) for path in options.figures]
     if options.details and len(reports) != 1:
         raise ModelError(f"--details: expected the figures of one network, found {len(reports)} files")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 import keras
 
@@ -13,24 +12,15 @@ from training.fit.devices import use_devices
 from training.fit.fitting import finish, fit, prepare
 from training.fit.two_heads import base_rates
 from training.fit.warm_start import accuracy, freeze_convolutions, starting_network, thaw
-from training.heads import HEADS, OTHER_HEAD, HeadFacts, set_head
-from training.options import add_data, add_network, add_recipe, add_run, add_votes, read_data, recipe_of
-from training.recipe import ARCHITECTURE, DISTILLATION, Recipe
+from training.heads import OTHER_HEAD, HeadFacts, set_head
+from training.inputs import read_data
+from training.options import recipe_of
+from training.recipe import Recipe
 from training.run_folder import read_history
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of the command to its parser."""
-    add_data(parser)
-    add_network(parser)
-    add_run(parser, Path("runs/finetune"))
-    add_votes(parser)
-    parser.add_argument("--head", choices=HEADS, default="people", help="with votes, the head to export (%(default)s)")
-    add_recipe(parser, (ARCHITECTURE, DISTILLATION), learning_rate=1e-4, epochs=8, warmup_epochs=0.5)
-
-
 def run(options: argparse.Namespace) -> None:
-    """train the shipped network, or another one, further on your own images, and export it"""
+    """Train a trained network further, and export it."""
     use_devices(options.devices)
     start, digest = starting_network(options.model, options.weights)
     side_px = start.input_shape[1]

@@ -21,7 +21,8 @@ from training.data.folds import folds
 from training.evaluate.plots import BLUE, ORANGE, figure, plain
 from training.fit.devices import use_devices
 from training.fit.fitting import fit
-from training.options import add_data, add_devices, add_recipe, read_data, recipe_of
+from training.inputs import read_data
+from training.options import recipe_of
 from training.recipe import DISTILLATION, START, VOTES, Recipe, RunError, recipe_options
 from training.run_folder import read_history
 
@@ -159,29 +160,8 @@ def _parse(name: str, kind: Kind, text: str) -> Any:
         raise RunError(f"grid: expected for {name} {kind.expected}, found {text!r}") from None
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of the command to its parser."""
-    add_data(parser)
-    parser.add_argument(
-        "--run",
-        type=Path,
-        default=Path("runs/search"),
-        help="folder of the results; the same one resumes (%(default)s)",
-    )
-    parser.add_argument("--folds", type=int, default=3, help="number of folds (%(default)s)")
-    parser.add_argument(
-        "--grid",
-        nargs="+",
-        required=True,
-        metavar="NAME=VALUE,...",
-        help="fields of the recipe and their values",
-    )
-    add_devices(parser)
-    add_recipe(parser)
-
-
 def run(options: argparse.Namespace) -> None:
-    """compare recipes by cross-validation on the training images; print and save a table and a plot"""
+    """Compare recipes by cross-validation; print and save a table and a plot."""
     use_devices(options.devices)
     base, grid = recipe_of(options), parse_grid(options.grid)
     dataset = read_data(options, base.side_px, base.seed)

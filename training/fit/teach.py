@@ -27,7 +27,8 @@ from training.fit.distillation import Teachers
 from training.fit.fitting import fit
 from training.fit.graph_edits import computing_in
 from training.fit.warm_start import accuracy
-from training.options import add_data, add_devices, add_recipe, read_data, recipe_of
+from training.inputs import read_data
+from training.options import recipe_of
 from training.recipe import Recipe, RunError
 from training.run_folder import read_history
 
@@ -37,18 +38,8 @@ FOLD_SEED = 0
 TEACHER_FILE = "teacher.json"
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of the command to its parser."""
-    add_data(parser)
-    folder = "folder for train --teachers; the same one resumes (%(default)s)"
-    parser.add_argument("--run", type=Path, default=Path("runs/teacher"), help=folder)
-    parser.add_argument("--folds", type=int, default=5, help="number of folds (%(default)s)")
-    add_devices(parser)
-    add_recipe(parser, network="resnet18")
-
-
 def run(options: argparse.Namespace) -> None:
-    """train a teacher once for each fold of the training images, without that fold, for train --teachers"""
+    """Train teachers, and print how well they label images that they have not seen."""
     use_devices(options.devices)
     recipe = recipe_of(options)
     dataset = read_data(options, recipe.side_px, recipe.seed)

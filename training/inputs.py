@@ -1,0 +1,79 @@
+"""What several commands read, and what they print about it: the data set, the votes, the network."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from mien.errors import ModelError
+from model import FacialExpressionModel
+from training.data.dataset import HELD_OUT, Dataset, load_dataset
+from training.data.votes import ambiguous, with_votes
+
+_SKIPPED_SHOWN = 20
+
+
+def read_data(options: argparse.Namespace, side_px: int, seed: int = 0, *, drop_ambiguous: bool = False) -> Dataset:
+    """Read --data and, where given, --votes; print how many images there are, and which could not be read.
+
+    Args:
+        options: Of the command.
+        side_px: Side of the images.
+        seed: Of the images that are held out for validation.
+        drop_ambiguous: Without the training images that have too few votes.
+    """
+    dataset = load_dataset(options.data, side_px=side_px, seed=seed)
+    print(f"{len(dataset.train)} images to train, {len(dataset.validation)} to validate, {len(dataset.test)} to test")
+    report_skipped(dataset.skipped)
+    if getattr(options, "votes_file", None) is None:
+        return dataset
+    dataset, joined = with_votes(dataset, options.votes_file)
+    for line in joined:
+        print(line)
+    if not drop_ambiguous:
+        return dataset
+    kept = np.flatnonzero(~ambiguous(dataset.train))
+    print(f"left out {len(dataset.train) - len(kept)} ambiguous images of {joined[0].images} to train")
+    return dataclasses.replace(dataset, train=dataset.train.take(kept))
+
+
+def warn_of_known_images(dataset: Dataset) -> None:
+    """Print a warning where the network may have been trained on the images that it is measured on."""
+    if dataset.named[0] == HELD_OUT:
+        print("these images were held out of training: a network trained elsewhere may have memorized them")
+
+
+def report_skipped(lines: Sequence[str]) -> None:
+    """Print how many images were skipped, and the first of them."""
+    if lines:
+        print(f"skipped {len(lines)} that cannot be read:")
+    for line in lines[:_SKIPPED_SHOWN]:
+        print(f"  {line}")
+    if len(lines) > _SKIPPED_SHOWN:
+        print(f"  and {len(lines) - _SKIPPED_SHOWN} more")
+
+
+def square_model(options: argparse.Namespace) -> tuple[FacialExpressionModel, int]:
+    """Load --model and --weights.
+
+    Returns:
+        The network, and the side of its input in pixels.
+
+    Raises:
+        ModelError: The network cannot be loaded, or its input is not square.
+    """
+    model = FacialExpressionModel(options.model, options.weights)
+    height_px, width_px = model.input_size_px
+    if height_px != width_px:
+        raise ModelError(f"{options.model}: expected a network for square faces, found {width_px}x{height_px}")
+    return model, height_px
+
+
+def writable(path: Path) -> Path:
+    """Create the folder of a file to write; return the path."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
