@@ -16,7 +16,7 @@ COMMANDS = re.findall(r"python -m training (.*)", TEXT.replace("$seed", "1"))
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_command_of_the_plan_is_understood(command):
+def test_every_command_of_the_plan_parses(command):
     options = parse(shlex.split(command))
     if options.command in ("train", "teach"):
         recipe = recipe_of(options)

@@ -75,16 +75,16 @@ def figures(right=90, n=100, confidence=0.9):
         ({"PrivateTest": figures()}, "PublicTest: not measured"),
     ],
 )
-def test_what_is_worse_than_recorded_is_reported(found, message):
+def test_figures_below_the_recorded_ones_are_reported(found, message):
     assert regressions(found, {"PublicTest": figures()}) == ([message] if message else [])
 
 
-def test_less_than_noise_is_no_regression():
+def test_a_difference_within_noise_is_no_regression():
     old = figures()
     assert not regressions({"a": dataclasses.replace(old, accuracy=old.accuracy - 0.001, ece=0.004)}, {"a": old})
 
 
-def test_figures_stand_beside_the_recorded_ones_in_one_line():
+def test_figures_and_recorded_ones_are_printed_in_one_line():
     line = compared({"PublicTest": figures(80), "new": figures()}, {"PublicTest": figures(), "old": figures()})
     assert line == "PublicTest 80.00% (recorded 90.00%)"
     assert compared({}, {}) == "no set in common"

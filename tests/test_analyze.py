@@ -68,13 +68,13 @@ def check_answer(answer: dict) -> None:
 
 
 @pytest.mark.parametrize("mimetype", ["image/png", "image/jpeg", "image/x-whatever"])
-def test_a_raw_body_is_taken_for_what_it_is_not_for_what_it_is_called(client, mimetype: str) -> None:
+def test_a_raw_body_is_identified_by_content_not_by_its_declared_type(client, mimetype: str) -> None:
     answer = client.post("/api/analyze", data=IMAGE, content_type=mimetype)
     assert answer.status_code == 200
     check_answer(answer.json)
 
 
-def test_a_multipart_field_gives_the_same(client) -> None:
+def test_a_multipart_field_gives_the_same_result(client) -> None:
     check_answer(client.post("/api/analyze", data=files(IMAGE)).json)
 
 
@@ -85,7 +85,7 @@ def test_several_images_are_answered_in_their_order(client, count: int) -> None:
     assert [image["height"] for image in answer["images"]] == [10 + number for number in range(count)]
 
 
-def test_one_broken_image_of_several_does_not_cost_the_others(client) -> None:
+def test_a_broken_image_among_several_does_not_affect_the_others(client) -> None:
     images = (IMAGE, TEXT, IMAGE[:60], png_that_claims(9999, 9999), IMAGE)
     first, *broken, last = client.post("/api/analyze", data=files(*images)).json["images"]
     check_answer(first)
@@ -112,7 +112,7 @@ def test_one_broken_image_of_several_does_not_cost_the_others(client) -> None:
         (b"--b\r\nContent-Disposition: form-data\r\n\r\n", "multipart/form-data; boundary=b", 400, ""),
     ],
 )
-def test_what_cannot_be_analyzed_is_refused_as_json(client, data, mimetype, code: int, words: str) -> None:
+def test_invalid_uploads_are_refused_with_json(client, data, mimetype, code: int, words: str) -> None:
     answer = client.post("/api/analyze", data=data, content_type=mimetype)
     assert answer.status_code == code
     assert answer.mimetype == "application/json"
@@ -132,19 +132,19 @@ def test_what_cannot_be_analyzed_is_refused_as_json(client, data, mimetype, code
     ],
     ids=["nothing", "text", "another name", "not an image", "empty", "cut off", "too many"],
 )
-def test_forms_that_do_not_fit_are_refused(client, data: dict, code: int) -> None:
+def test_invalid_forms_are_refused(client, data: dict, code: int) -> None:
     answer = client.post("/api/analyze", data=data, content_type="multipart/form-data")
     assert answer.status_code == code
     assert answer.json["error"]
 
 
-def test_a_bomb_is_refused_before_it_is_unpacked(client, monkeypatch) -> None:
+def test_a_decompression_bomb_is_refused_before_decoding(client, monkeypatch) -> None:
     monkeypatch.setattr(codecs.cv2, "imdecode", lambda *_: pytest.fail("it was decoded"))
     answer = client.post("/api/analyze", data=png_that_claims(10_000, 10_000), content_type="image/png")
     assert answer.status_code == 413
 
 
-def test_mutated_images_never_give_a_fault_of_ours(client) -> None:
+def test_mutated_images_never_cause_an_internal_error(client) -> None:
     dice = random.Random(5)
     originals = [IMAGE, encode_jpeg(np.full((64, 64, 3), 90, np.uint8))]
     codes = set()
@@ -158,7 +158,7 @@ def test_mutated_images_never_give_a_fault_of_ours(client) -> None:
     assert len(codes) >= 3
 
 
-def test_without_an_analysis_there_is_no_such_route(fake_camera) -> None:
+def test_without_an_analysis_the_route_answers_404(fake_camera) -> None:
     answer = create_app(fake_camera).test_client().post("/api/analyze", data=IMAGE, content_type="image/png")
     assert answer.status_code == 404
 
@@ -173,7 +173,7 @@ def test_large_files_are_not_written_to_the_disk(client, monkeypatch) -> None:
     assert answer.json["width"] == 600
 
 
-def test_text_where_a_file_should_be_is_not_collected_without_end(client) -> None:
+def test_text_in_place_of_a_file_is_limited_in_size(client) -> None:
     text = form(b"x" * 600_000).replace(b'; filename="a"', b"")
     assert client.post("/api/analyze", data=text, content_type="multipart/form-data; boundary=b").status_code == 413
 
@@ -203,7 +203,7 @@ def test_text_where_a_file_should_be_is_not_collected_without_end(client) -> Non
         ("http://[", None, True),
     ],
 )
-def test_other_sites_may_not_send(client, origin, fetch_site, foreign: bool) -> None:
+def test_requests_from_other_sites_are_refused(client, origin, fetch_site, foreign: bool) -> None:
     assert is_foreign(origin, fetch_site, "localhost:5000") == foreign
     headers = {"Host": "localhost:5000"}
     headers |= {} if origin is None else {"Origin": origin}
@@ -249,7 +249,7 @@ def post(server, body: bytes = IMAGE, **headers: str) -> tuple[int, dict[str, st
         connection.close()
 
 
-def test_beyond_the_limit_the_answer_is_429_and_says_when_to_come_again(fake_camera, serve) -> None:
+def test_requests_over_the_limit_get_429_with_retry_after(fake_camera, serve) -> None:
     entered, leave = threading.Semaphore(0), threading.Event()
 
     def slow(data: bytes) -> Analysis:
@@ -275,12 +275,12 @@ def test_beyond_the_limit_the_answer_is_429_and_says_when_to_come_again(fake_cam
     assert post(server)[0] == 200
 
 
-def test_a_place_comes_back_when_the_analysis_fails(fake_camera, serve) -> None:
+def test_a_failed_analysis_releases_its_slot(fake_camera, serve) -> None:
     server = serve(fake_camera, analyze=lambda _: 1 / 0, max_analyses=1)
     assert [post(server)[0] for _ in range(3)] == [500] * 3
 
 
-def test_a_client_that_goes_away_half_way_gives_its_place_back(fake_camera, serve) -> None:
+def test_a_client_that_disconnects_halfway_releases_its_slot(fake_camera, serve) -> None:
     arrived = threading.Semaphore(0)
     server = serve(fake_camera, analyze=analyze, max_analyses=1, answers={"/api/analyze": arrived.release})
     with socket.create_connection(("127.0.0.1", server.port)) as half:
@@ -292,7 +292,7 @@ def test_a_client_that_goes_away_half_way_gives_its_place_back(fake_camera, serv
 
 
 @pytest.mark.parametrize("start", [b"", b"POST /api/analyze HTTP/1.1\r\nX-Slow: "])
-def test_a_request_that_drips_in_ends_in_time(fake_camera, serve, monkeypatch, start: bytes) -> None:
+def test_a_slow_request_is_ended_in_time(fake_camera, serve, monkeypatch, start: bytes) -> None:
     monkeypatch.setattr(web.server, "REQUEST_GRACE_S", 0.3)
     server = serve(fake_camera, analyze=analyze, max_analyses=1)
     whole = b"POST /api/analyze HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\nContent-Length: 1000\r\n\r\n"
@@ -318,7 +318,7 @@ def test_a_large_request_may_take_longer(fake_camera, serve, monkeypatch) -> Non
     assert post(serve(fake_camera, analyze=analyze))[0] == 200
 
 
-def test_more_than_the_limit_is_refused_and_the_client_learns_why(fake_camera, serve) -> None:
+def test_a_body_over_the_limit_is_refused_with_the_reason(fake_camera, serve) -> None:
     server = serve(fake_camera, analyze=analyze)
     status, _, answer = post(server, bytes(MAX_BODY_BYTES + 1))
     assert status == 413
@@ -326,7 +326,7 @@ def test_more_than_the_limit_is_refused_and_the_client_learns_why(fake_camera, s
 
 
 @pytest.mark.parametrize("path", ["/api/analyze", "/api/state", "/"])
-def test_a_body_without_end_is_not_awaited(fake_camera, serve, path: str) -> None:
+def test_an_endless_body_is_not_read_to_the_end(fake_camera, serve, path: str) -> None:
     server = serve(fake_camera, analyze=analyze)
     with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE_S) as endless:
         endless.sendall(f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {10**12}\r\n".encode())
@@ -335,7 +335,7 @@ def test_a_body_without_end_is_not_awaited(fake_camera, serve, path: str) -> Non
     assert answer.split()[1] in (b"413", b"405")
 
 
-def test_a_body_in_chunks_is_taken_up_to_the_limit(fake_camera, serve) -> None:
+def test_a_chunked_body_is_accepted_up_to_the_limit(fake_camera, serve) -> None:
     server = serve(fake_camera, analyze=analyze)
 
     def send(chunks: list[bytes]) -> int:

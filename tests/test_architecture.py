@@ -77,7 +77,7 @@ def test_a_module_imports_only_what_it_may(place):
     assert not broken
 
 
-def test_topics_import_those_below_them_alone():
+def test_topics_import_only_those_below_them():
     level = {topic: number for number, topics in enumerate(TOPICS) for topic in topics}
     broken = []
     for path in files_of("mien"):
@@ -92,7 +92,7 @@ def test_topics_import_those_below_them_alone():
     assert not broken
 
 
-def test_the_web_imports_the_shared_types_alone():
+def test_the_web_package_imports_only_the_shared_types():
     broken = {
         str(path.relative_to(ROOT)): found
         for path in files_of("web")
@@ -101,7 +101,7 @@ def test_the_web_imports_the_shared_types_alone():
     assert not broken
 
 
-def test_the_shared_types_import_numpy_alone():
+def test_the_shared_types_import_only_numpy():
     outside = imports_of(ROOT / "mien" / "types.py") - {"__future__", "collections.abc", "dataclasses", "typing"}
     assert outside == {"numpy"}
     assert imports_of(ROOT / "mien" / "errors.py") == {"__future__"}
@@ -112,7 +112,7 @@ def test_nothing_imports_main():
     assert not [path for place in places for path in files_of(place) if "main" in top(imports_of(path))]
 
 
-def test_requirements_are_pinned_and_say_why():
+def test_requirements_are_pinned_with_a_reason():
     for path in ROOT.glob("requirements*.txt"):
         for line in path.read_text(encoding="utf-8").splitlines():
             if line and not line.startswith(("#", "-r")):

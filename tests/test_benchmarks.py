@@ -31,12 +31,12 @@ def test_changes_are_counted(labels, expected):
         ("a" * 56 + "b" * 4, "a" * 60, []),
     ],
 )
-def test_delays_of_lasting_changes(raw, shown, expected):
+def test_delays_of_lasting_changes_are_measured(raw, shown, expected):
     assert delays(raw, shown, [i / FPS for i in range(len(raw))]) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(("confidence", "expected"), [(0.9, [0.3]), (0.5, [])])
-def test_delays_of_clear_changes_alone(confidence, expected):
+def test_only_delays_of_clear_changes_are_measured(confidence, expected):
     raw, shown = "a" * 20 + "b" * 40, "a" * 26 + "b" * 34
     found = delays(raw, shown, [i / FPS for i in range(60)], [confidence] * 60, 0.6)
     assert found == pytest.approx(expected)
@@ -52,13 +52,13 @@ def test_delays_of_clear_changes_alone(confidence, expected):
         ([], 0),
     ],
 )
-def test_a_delay_that_grows_is_told(found, flat):
+def test_a_growing_delay_is_detected(found, flat):
     assert first_and_last("delay", found)["delay_flat"] == flat
 
 
 @pytest.mark.shared
 @pytest.mark.skipif(not CLIP.is_file(), reason=f"there is no {CLIP}")
-def test_boxes_that_are_missing_or_moved_are_not_right():
+def test_missing_or_displaced_boxes_count_as_wrong():
     frames = clip_frames(320, 180, 2)
     found = [HaarDetector(search_side_px=10_000).detect(pixels) for pixels in frames]
     assert all(found)

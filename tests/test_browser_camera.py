@@ -35,7 +35,7 @@ def page(with_camera, fake_camera, serve, program):
     with_camera.get("about:blank")
 
 
-def test_frames_go_to_the_program_one_at_a_time_and_are_shown_with_their_answers(with_camera, page, program) -> None:
+def test_frames_are_sent_one_at_a_time_and_shown_with_their_answers(with_camera, page, program) -> None:
     choose_camera(with_camera)
     shows(with_camera, "#source-name", "This browser's camera")
     wait_for(lambda: len(program.sizes) > 10)
@@ -50,7 +50,7 @@ def test_frames_go_to_the_program_one_at_a_time_and_are_shown_with_their_answers
     lists(with_camera, "#timeline-face", ["Face 1"])
 
 
-def test_meanwhile_the_program_s_own_source_may_rest_and_what_it_does_is_still_seen(with_camera, page, program) -> None:
+def test_meanwhile_the_program_s_own_source_may_be_idle_and_its_state_stays_visible(with_camera, page, program) -> None:
     choose_camera(with_camera)
     wait_for(lambda: len(program.sizes) > 3)
     with_camera.execute_script("performance.clearResourceTimings()")
@@ -59,7 +59,7 @@ def test_meanwhile_the_program_s_own_source_may_rest_and_what_it_does_is_still_s
     assert asked(with_camera, "/api/state") == asked(with_camera, "/api/frames") == 0
 
 
-def test_paused_nothing_is_sent(with_camera, page, program) -> None:
+def test_nothing_is_sent_while_paused(with_camera, page, program) -> None:
     choose_camera(with_camera)
     wait_for(lambda: len(program.sizes) > 3)
     press(with_camera, "p")
@@ -70,7 +70,7 @@ def test_paused_nothing_is_sent(with_camera, page, program) -> None:
     wait_for(lambda: len(program.sizes) > sent + 3)
 
 
-def test_back_to_the_program_s_source_the_camera_is_given_back(with_camera, page, program) -> None:
+def test_returning_to_the_program_s_source_releases_the_camera(with_camera, page, program) -> None:
     choose_camera(with_camera)
     wait_for(lambda: len(program.sizes) > 3)
     click(with_camera, "#source")
@@ -82,7 +82,7 @@ def test_back_to_the_program_s_source_the_camera_is_given_back(with_camera, page
     wait_for(lambda: viewers(page) == 1)
 
 
-def test_chosen_again_it_is_another_series_and_no_two_faces_share_a_number(with_camera, page, program) -> None:
+def test_choosing_the_camera_again_starts_new_numbers(with_camera, page, program) -> None:
     for number in (1, 2):
         choose_camera(with_camera)
         lists(with_camera, "#faces .who", [f"Face {number}"])
@@ -119,14 +119,14 @@ import("/static/browser_camera.js").then(async ({ BrowserCamera }) => {
 """
 
 
-def test_of_two_starts_the_later_one_has_the_camera_and_gives_it_back(with_camera, page) -> None:
+def test_of_two_starts_the_later_one_gets_and_releases_the_camera(with_camera, page) -> None:
     failed, running, stopped = with_camera.execute_async_script(STARTS)
     assert failed is None
     assert running == ["ended", "live"]
     assert stopped == ["ended", "ended"]
 
 
-def test_a_program_that_is_busy_is_asked_again(with_camera, fake_camera, serve, program) -> None:
+def test_a_busy_program_is_asked_again(with_camera, fake_camera, serve, program) -> None:
     fake_camera.play()
     busy = threading.Event()
     busy.set()
@@ -152,7 +152,7 @@ AbortSignal.timeout = () => timeout(arguments[0]);
 """Waits so many milliseconds for each answer."""
 
 
-def test_a_program_that_does_not_answer_is_asked_again(with_camera, fake_camera, serve, program) -> None:
+def test_an_unresponsive_program_is_asked_again(with_camera, fake_camera, serve, program) -> None:
     fake_camera.play()
     asked, go_on = threading.Event(), threading.Event()
 
@@ -183,7 +183,9 @@ def test_a_program_that_does_not_answer_is_asked_again(with_camera, fake_camera,
         ("insecure", "CAMERA REFUSED", "opened as localhost or over HTTPS"),
     ],
 )
-def test_without_a_camera_it_is_said_what_to_do(browser, with_camera, fake_camera, serve, camera, badge, words) -> None:
+def test_without_a_camera_the_page_says_what_to_do(
+    browser, with_camera, fake_camera, serve, camera, badge, words
+) -> None:
     fake_camera.play()
     server = serve(fake_camera, answers=CHOOSE)
     if camera == "denied":

@@ -28,12 +28,12 @@ def drawn(temperature, n=4000):
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 1.7])
-def test_the_temperature_of_boasting_and_of_modesty_is_found(temperature):
+def test_the_temperature_of_over_and_underconfidence_is_found(temperature):
     assert fit_temperature(*drawn(temperature)) == pytest.approx(temperature, rel=0.05)
 
 
 @pytest.mark.parametrize(("shift", "expected"), [(0, LOWEST), (1, HIGHEST)])
-def test_always_right_and_always_wrong_stay_within_bounds(shift, expected):
+def test_always_right_and_always_wrong_keep_the_temperature_within_bounds(shift, expected):
     labels = np.arange(7)
     probabilities = 0.3 * np.eye(7)[(labels + shift) % 7] + 0.1
     assert fit_temperature(probabilities, labels) == pytest.approx(expected, rel=1e-3)
@@ -46,7 +46,7 @@ def tiny():
     return scatter_weights(keras.Sequential([layers.Input((48, 48, 1)), *body, last]))
 
 
-def test_folded_weights_give_the_same_answers_with_another_confidence():
+def test_folded_weights_give_the_same_labels_with_another_confidence():
     network = tiny()
     images = np.random.default_rng(0).integers(0, 256, (5, 48, 48, 1)).astype(np.float32)
     before = keras.ops.convert_to_numpy(network(images))
@@ -83,7 +83,7 @@ def test_the_command_writes_the_temperature_into_the_weights(tmp_path, capsys):
     assert "expected outputs in the order angry" in capsys.readouterr().err
 
 
-def test_images_set_aside_from_training_are_reported(tmp_path, capsys):
+def test_images_held_out_of_training_are_reported(tmp_path, capsys):
     data = write_folders(tmp_path / "data", public=0, private=0)
     files = export(tiny(), tmp_path)
     words = ["calibrate", "--data", str(data), "--model", str(files[0]), "--weights", str(files[1])]

@@ -37,7 +37,7 @@ def test_a_snapshot_holds_picture_frame_and_analysis_of_the_same_moment(rig):
     assert it.camera.status().retry_in_s is None
 
 
-def test_reading_and_analyzing_each_have_their_thread(rig):
+def test_reading_and_analyzing_have_separate_threads(rig):
     it = rig(FakeSource([FRAME]))
     it.camera.start()
     it.until_analyzed(1)
@@ -71,7 +71,7 @@ def test_the_newest_frame_wins_while_the_analysis_is_busy(rig):
     assert len(it.pipeline.seen) == 2
 
 
-def test_a_deferred_detection_does_not_hold_the_picture_up(rig):
+def test_a_deferred_detection_does_not_delay_the_picture(rig):
     source = FakeSource([FRAME] * 2, stepped=True)
     it = rig(source)
     it.camera.start()
@@ -102,7 +102,7 @@ def test_twenty_viewers_share_one_device_and_one_analysis(rig):
     assert all(len({len(jpeg) > 100 for jpeg in jpegs}) == 1 for jpegs in got)
 
 
-def test_get_frame_starts_the_camera_and_gives_each_frame_once(rig):
+def test_get_frame_starts_the_camera_and_returns_each_frame_once(rig):
     source = FakeSource([FRAME] * 9, stepped=True)
     it = rig(source)
     levels = []
@@ -113,7 +113,7 @@ def test_get_frame_starts_the_camera_and_gives_each_frame_once(rig):
     assert it.camera.snapshots.peek()[0] == 4
 
 
-def test_the_source_is_asked_for_the_size_and_rate_that_were_set(rig):
+def test_the_configured_size_and_rate_are_requested_from_the_source(rig):
     it = rig(FakeSource([FRAME]), size=(640, 360), fps=15, loop=False)
     it.camera.start()
     it.camera.start()
@@ -137,7 +137,7 @@ def test_fps_counts_the_last_two_seconds(rig):
     assert it.camera.status().fps == 0
 
 
-def test_a_frame_is_drawn_and_encoded_when_somebody_looks(rig):
+def test_a_frame_is_drawn_and_encoded_on_demand(rig):
     drawn = []
 
     def annotate(frame, analysis):
@@ -154,7 +154,7 @@ def test_a_frame_is_drawn_and_encoded_when_somebody_looks(rig):
     assert drawn == [1]
 
 
-def test_what_is_prepared_is_what_is_shown_and_recorded(rig):
+def test_the_prepared_frame_is_shown_and_recorded(rig):
     source = FakeSource([FRAME] * 9, stepped=True)
     recorded = []
 
@@ -186,7 +186,7 @@ def test_what_is_prepared_is_what_is_shown_and_recorded(rig):
 # --- faults
 
 
-def test_a_source_that_dies_is_opened_again_and_meanwhile_viewers_are_told(rig):
+def test_a_failed_source_is_reopened_and_viewers_are_informed_meanwhile(rig):
     it = rig(FakeSource([FRAME, FRAME, DIED]), FakeSource([FRAME]))
     it.camera.start()
     status = it.until_reason("it died")
@@ -202,7 +202,7 @@ def test_a_source_that_dies_is_opened_again_and_meanwhile_viewers_are_told(rig):
     assert not it.sources[1].closed.is_set()
 
 
-def test_the_placeholder_has_the_size_of_the_stream_and_comes_twice_a_second(rig):
+def test_the_placeholder_has_the_size_of_the_stream_and_is_sent_twice_a_second(rig):
     it = rig(FakeSource([FRAME, DIED]), size=(1280, 720), backoff_s=(60, 60))
     it.camera.start()
     it.until_analyzed(1)
@@ -216,7 +216,7 @@ def test_the_placeholder_has_the_size_of_the_stream_and_comes_twice_a_second(rig
     assert it.camera.status().retry_in_s == pytest.approx(58)
 
 
-def test_waits_double_from_half_a_second_to_ten_and_start_anew_after_a_frame(rig):
+def test_back_off_doubles_from_half_a_second_to_ten_and_restarts_after_a_frame(rig):
     it = rig(FakeSource([FRAME, DIED]), *[DIED] * 7, FakeSource([FRAME, DIED]), FakeSource([FRAME]))
     it.camera.start()
     waits = []
@@ -253,7 +253,7 @@ def test_a_source_that_hangs_is_given_up_after_five_seconds(rig):
     assert len(it.opener.specs) == 2
 
 
-def test_opening_that_hangs_is_given_up_too(rig):
+def test_opening_that_hangs_is_given_up(rig):
     let_go = threading.Event()
     opener = FakeOpener(FakeSource([FRAME, DIED]))
     second, third = FakeSource([FRAME]), FakeSource([FRAME])
@@ -303,7 +303,7 @@ def test_a_driver_that_always_hangs_does_not_fill_the_computer_with_threads(rig)
     wait_for(lambda: len(it.opener.specs) == 5)
 
 
-def test_a_change_of_size_is_no_interruption(rig):
+def test_a_change_of_size_does_not_interrupt_the_stream(rig):
     source = FakeSource([FRAME, FRAME, (48, 16), (48, 16), FRAME], stepped=True)
     it = rig(source)
     it.camera.start()
@@ -316,7 +316,7 @@ def test_a_change_of_size_is_no_interruption(rig):
     assert decode_image(it.snapshot(lambda found: found.frame.index == 4).jpeg).shape == (24, 32, 3)
 
 
-def test_a_source_opened_again_is_another_stream_to_the_same_analysis(rig):
+def test_a_reopened_source_is_another_stream_for_the_same_analysis(rig):
     it = rig(FakeSource([FRAME, DIED]), FakeSource([FRAME]))
     it.camera.start()
     it.until_analyzed(1)
@@ -327,7 +327,7 @@ def test_a_source_opened_again_is_another_stream_to_the_same_analysis(rig):
     assert len(it.streams) == 1, "so that no two faces of a run share a number"
 
 
-def test_what_auto_found_is_what_is_opened_again(rig):
+def test_the_source_found_by_auto_is_reopened(rig):
     it = rig(FakeSource([FRAME, DIED], name="Webcam 2", spec="2"), DIED, FakeSource([FRAME]), spec="auto")
     it.camera.start()
     for _ in range(2):
@@ -338,7 +338,7 @@ def test_what_auto_found_is_what_is_opened_again(rig):
 
 
 @pytest.mark.parametrize("error", [ValueError("a bug"), MemoryError(), OSError(5, "driver")])
-def test_an_error_nobody_expected_of_a_source_is_a_fault_like_others(rig, caplog, error):
+def test_an_unexpected_error_of_a_source_is_handled_like_any_other(rig, caplog, error):
     it = rig(FakeSource([FRAME, error]), FakeSource([FRAME]))
     it.camera.start()
     it.until_reason(type(error).__name__)
@@ -348,7 +348,7 @@ def test_an_error_nobody_expected_of_a_source_is_a_fault_like_others(rig, caplog
     assert "failed unexpectedly" in caplog.text
 
 
-def test_a_source_that_cannot_even_be_closed_is_a_fault_like_others(rig, caplog):
+def test_an_error_on_closing_a_source_is_handled_like_any_other(rig, caplog):
     it = rig(FakeSource([FRAME, DIED]), FakeSource([FRAME]))
 
     def close():
@@ -378,7 +378,7 @@ def test_a_file_that_ends_keeps_its_last_picture(rig):
     assert it.camera.get_frame() == snapshot.jpeg  # waits a second, then gives it again
 
 
-def test_an_error_in_the_pipeline_is_told_logged_once_and_survived(rig, caplog):
+def test_an_error_in_the_pipeline_is_reported_logged_once_and_survived(rig, caplog):
     source = FakeSource([FRAME] * 99, stepped=True)
     it = rig(source)
     it.camera.start()
@@ -400,7 +400,7 @@ def test_an_error_in_the_pipeline_is_told_logged_once_and_survived(rig, caplog):
     assert it.streams[0].resets > 0, "what was known of faces is no use"
 
 
-def test_an_analysis_that_hangs_is_told(rig):
+def test_an_analysis_that_hangs_is_reported(rig):
     it = rig(FakeSource([FRAME]))
     go_on = threading.Event()
     it.pipeline.analyze = lambda frame: go_on.wait(PATIENCE_S)
@@ -416,7 +416,7 @@ def test_an_analysis_that_hangs_is_told(rig):
 
 @pytest.mark.parametrize("spec", ["0", "demo", "clip.mp4"])
 @pytest.mark.parametrize("error", [SourceMissingError("no such file"), SourceError("webcam 0 is busy")])
-def test_what_cannot_be_opened_at_the_start_is_raised(rig, spec, error, caplog):
+def test_an_error_opening_the_first_source_is_raised(rig, spec, error, caplog):
     it = rig(error, spec=spec)
     before = threading.active_count()
     with pytest.raises(type(error), match=str(error)):
@@ -426,7 +426,7 @@ def test_what_cannot_be_opened_at_the_start_is_raised(rig, spec, error, caplog):
     assert str(error) not in caplog.text  # whoever catches it says it, once
 
 
-def test_a_network_camera_may_come_later(rig):
+def test_a_network_camera_may_be_unavailable_at_first(rig):
     it = rig(DIED, FakeSource([FRAME], name="rtsp://***@camera/live"), spec="rtsp://me:s3cret@camera/live")
     it.camera.start()
     assert it.camera.status().state == "reconnecting"
@@ -436,7 +436,7 @@ def test_a_network_camera_may_come_later(rig):
 
 
 @pytest.mark.parametrize("spec", ["ftp://host/clip", "http://"])
-def test_a_url_that_can_never_work_is_refused_at_once(spec):
+def test_an_invalid_url_is_refused_immediately(spec):
     with pytest.raises(SourceMissingError):
         VideoCamera(spec, FakePipeline())
 
@@ -475,7 +475,7 @@ def stuck(rig):
     return make
 
 
-def test_opening_that_never_comes_back_is_an_error_at_the_start(stuck):
+def test_opening_that_never_returns_is_an_error_at_the_start(stuck):
     it, opener = stuck("0")
     with pytest.raises(SourceError, match="did not open within 15 s"):
         it.camera.start()
@@ -483,7 +483,7 @@ def test_opening_that_never_comes_back_is_an_error_at_the_start(stuck):
     opener.let_go.set()
 
 
-def test_who_starts_late_finds_the_error_and_no_second_try_behind_its_back(rig):
+def test_a_later_start_raises_the_same_error_without_a_second_attempt(rig):
     it = rig(DIED, FakeSource([FRAME]), backoff_s=(0, 0))
     capture = it.camera._switcher._capture
 
@@ -498,7 +498,7 @@ def test_who_starts_late_finds_the_error_and_no_second_try_behind_its_back(rig):
     assert it.opener.specs == ["0"]
 
 
-def test_who_cancels_does_not_wait_until_the_source_is_open(rig):
+def test_canceling_does_not_wait_until_the_source_is_open(rig):
     never, cancelled = threading.Event(), threading.Event()
 
     def opening(spec, **_):
@@ -516,7 +516,7 @@ def test_who_cancels_does_not_wait_until_the_source_is_open(rig):
     assert source.closed.wait(PATIENCE_S)
 
 
-def test_for_auto_the_demo_takes_the_place_of_webcams_that_hang(stuck):
+def test_for_auto_the_demo_replaces_webcams_that_hang(stuck):
     late, shown = FakeSource([FRAME], spec="2"), FakeSource([FRAME], name="Demo", spec="demo")
     it, opener = stuck("auto", auto=late, demo=shown)
     it.camera.start()
@@ -554,7 +554,7 @@ def test_a_webcam_that_opens_after_the_camera_was_stopped_is_closed(stuck):
     assert late.count == 0
 
 
-def test_a_missing_file_is_refused_for_real(tmp_path):
+def test_a_missing_file_is_refused_by_the_real_source(tmp_path):
     with pytest.raises(SourceMissingError, match="found no file"):
         VideoCamera(str(tmp_path / "nowhere.mp4"), FakePipeline()).start()
 
@@ -608,7 +608,7 @@ def test_stop_is_quick_while_it_waits_to_try_again(rig):
     assert time.monotonic() - begun_s < scaled(0.5)
 
 
-def test_stop_wakes_those_who_wait_for_a_frame(rig):
+def test_stop_wakes_callers_that_wait_for_a_frame(rig):
     it = rig(FakeSource([HANG]))
     it.camera.start()
     failures = []
@@ -628,7 +628,7 @@ def test_stop_wakes_those_who_wait_for_a_frame(rig):
     assert failures == ["the camera is stopped"]
 
 
-def test_a_camera_that_was_never_started_can_be_stopped_and_not_started_after(rig):
+def test_a_camera_stopped_before_its_start_cannot_be_started(rig):
     it = rig(FakeSource([FRAME]))
     assert it.camera.status().reason == "not started yet"
     it.camera.stop()
@@ -658,7 +658,7 @@ def test_the_annotated_video_is_saved_and_finished_when_the_source_ends(rig, tmp
     assert read_back(tmp_path / "out.mp4")[0] == pytest.approx([50, 100, 150], abs=4)
 
 
-def test_after_the_end_another_source_is_saved_to_a_file_of_its_own(rig, tmp_path):
+def test_after_the_end_another_source_is_saved_to_its_own_file(rig, tmp_path):
     over = SourceEndedError("over")
     sources = FakeSource([FRAME, over]), FakeSource([(64, 48), over])
     it = rig(*sources, spec="a.mp4", save=tmp_path / "out.mp4", loop=False)
@@ -718,7 +718,7 @@ def test_a_real_clip_is_drawn_and_published(tmp_path):
     assert pictures[0].min() < 100  # something is drawn on the flat gray
 
 
-def test_a_network_camera_that_closes_is_opened_again_for_real():
+def test_a_real_network_camera_that_closes_is_reopened():
     with network_camera() as url:
         camera = VideoCamera(f"{url}/video", FakePipeline(), timeouts=Timeouts(backoff_s=(0.01, 0.02), tick_s=0.01))
         with camera:
@@ -757,7 +757,7 @@ def brightness(jpeg):
     return decode_image(jpeg).mean()
 
 
-def test_what_is_shown_again_replaces_what_may_not_be_seen_any_more(rig):
+def test_showing_again_replaces_a_picture_that_may_no_longer_be_seen(rig):
     cover, recorded = Cover(), []
     it = rig(FakeSource([FRAME]), prepare=cover.prepare, record=lambda frame, _: recorded.append(frame.index))
     it.camera.start()
@@ -775,7 +775,7 @@ def test_what_is_shown_again_replaces_what_may_not_be_seen_any_more(rig):
     assert recorded == [0], "the frame is recorded once, however often it is shown"
 
 
-def test_what_cannot_be_covered_does_not_stay(rig):
+def test_a_picture_that_cannot_be_pixelated_is_removed(rig):
     cover = Cover()
     it = rig(FakeSource([FRAME]), prepare=cover.prepare)
     it.camera.start()
@@ -789,7 +789,7 @@ def test_what_cannot_be_covered_does_not_stay(rig):
     assert brightness(left.jpeg) > 250, "the placeholder"
 
 
-def test_with_nothing_shown_yet_there_is_nothing_to_show_again(rig):
+def test_showing_again_before_the_first_picture_does_nothing(rig):
     it = rig(FakeSource([]))
     it.camera.show_again()
     assert it.camera.snapshots.peek() == (0, None)
@@ -798,7 +798,7 @@ def test_with_nothing_shown_yet_there_is_nothing_to_show_again(rig):
 # --- how it is set up
 
 
-def test_options_can_be_given_by_name_or_as_one():
+def test_options_can_be_given_by_name_or_as_one_object():
     one = VideoCamera("demo", FakePipeline(), loop=False, jpeg_quality=90)
     other = VideoCamera("demo", FakePipeline(), options=CameraOptions(loop=False, fps=15), jpeg_quality=90)
     assert one._options == CameraOptions(loop=False, jpeg_quality=90)
@@ -838,9 +838,9 @@ def test_a_value_out_of_range_is_named_with_what_was_expected(kind, field, value
         ({"idle_after_s": 10, "save": "out.mp4"}, False),
     ],
 )
-def test_a_video_that_is_saved_or_played_once_goes_on_without_viewers(options, released):
+def test_a_video_that_is_saved_or_played_once_continues_without_viewers(options, released):
     assert CameraOptions(**options).releases_when_idle == released
 
 
-def test_cameras_share_no_clock():
+def test_cameras_do_not_share_a_clock():
     assert Services().clock is not Services().clock

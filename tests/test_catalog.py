@@ -49,19 +49,19 @@ def media(tmp_path):
 # --- the folder
 
 
-def test_videos_and_images_are_listed_by_their_names_below_the_folder(media):
+def test_videos_and_images_are_listed_by_their_names_relative_to_the_folder(media):
     assert MediaFolder(media).names() == ["B.JPG", "a.mp4", "inner.mp4", "sub/c d.webm", "sub/é.png"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
-def test_names_that_cannot_be_shown_are_not_listed(media):
+def test_names_that_cannot_be_displayed_are_not_listed(media):
     for name in (b"\xff.mp4", b"new\nline.mp4", b"\x1b[2J.mp4"):
         (media / os.fsdecode(name)).touch()
     assert len(MediaFolder(media).names()) == 5
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "B.JPG", "sub/c d.webm", "./a.mp4", "sub//c d.webm", "inner.mp4"])
-def test_what_is_listed_is_found(media, name):
+def test_listed_files_are_found(media, name):
     path = MediaFolder(media).find(name)
     assert path.is_file()
     assert path.is_relative_to(media)
@@ -98,12 +98,12 @@ def test_what_is_listed_is_found(media, name):
         "a.mp4\0.txt",
     ],
 )
-def test_no_way_leads_out_of_the_folder_or_to_what_is_hidden(media, name):
+def test_paths_outside_the_folder_and_hidden_files_are_refused(media, name):
     with pytest.raises(SourceForbiddenError):
         MediaFolder(media).find(name)
 
 
-def test_an_absolute_name_of_a_file_inside_is_refused_too(media):
+def test_an_absolute_path_inside_the_folder_is_refused(media):
     with pytest.raises(SourceForbiddenError):
         MediaFolder(media).find(str(media / "a.mp4"))
 
@@ -112,12 +112,12 @@ def test_an_absolute_name_of_a_file_inside_is_refused_too(media):
     "name",
     ["b.mp4", "A.MP4/x.mp4", "folder.mp4", "gone.mp4", "loop.mp4", "x" * 300 + ".mp4", "x/" * 900 + "a.mp4", "\0.mp4"],
 )
-def test_what_is_no_file_is_missing(media, name):
+def test_a_name_without_a_file_is_reported_as_missing(media, name):
     with pytest.raises(SourceMissingError):
         MediaFolder(media).find(name)
 
 
-def test_whether_something_outside_exists_is_not_told(media):
+def test_whether_a_path_outside_exists_is_not_revealed(media):
     answers = set()
     for name in ("away/secret.mp4", "away/nothing.mp4"):
         with pytest.raises(SourceForbiddenError) as error:
@@ -126,14 +126,14 @@ def test_whether_something_outside_exists_is_not_told(media):
     assert len(answers) == 1
 
 
-def test_the_folder_itself_may_be_a_link(media, tmp_path):
+def test_the_folder_itself_may_be_a_symbolic_link(media, tmp_path):
     (tmp_path / "link").symlink_to(media)
     folder = MediaFolder(tmp_path / "link")
     assert folder.find("a.mp4") == (media / "a.mp4").resolve()
     assert "a.mp4" in folder.names()
 
 
-def test_very_many_files_are_cut_off(tmp_path, monkeypatch):
+def test_the_list_of_files_is_limited(tmp_path, monkeypatch):
     monkeypatch.setattr("mien.sources.catalog.MAX_FILES", 3)
     for number in range(9):
         (tmp_path / f"{number}.png").write_bytes(b"")
@@ -141,7 +141,7 @@ def test_very_many_files_are_cut_off(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["nowhere", "a.mp4"])
-def test_a_folder_that_is_none_is_refused_at_the_start(media, name):
+def test_a_path_that_is_not_a_folder_is_refused_at_startup(media, name):
     with pytest.raises(SettingsError, match="--media: expected a folder"):
         SourceCatalog(media / name)
 
@@ -160,7 +160,7 @@ def test_a_folder_that_is_none_is_refused_at_the_start(media, name):
         ("rtsps://camera:322/live", "rtsps://camera:322/live"),
     ],
 )
-def test_what_may_be_chosen(source, spec):
+def test_allowed_sources_are_accepted(source, spec):
     assert SourceCatalog(webcams=Found(0, 2)).spec_of(source) == spec
 
 
@@ -192,7 +192,7 @@ def test_what_may_be_chosen(source, spec):
         "1234",
     ],
 )
-def test_what_may_not_be_chosen(media, source):
+def test_other_sources_are_refused(media, source):
     with pytest.raises(SourceForbiddenError):
         SourceCatalog(webcams=Found(0)).spec_of(source)
     with pytest.raises((SourceForbiddenError, SourceMissingError)):
@@ -200,7 +200,7 @@ def test_what_may_not_be_chosen(media, source):
 
 
 @pytest.mark.parametrize("source", ["http://", "rtsp:///path", "http://[::1", "http://me:s3cret@host:port/"])
-def test_a_url_that_can_never_work_is_missing_and_not_quoted(source):
+def test_an_invalid_url_is_missing_and_not_quoted(source):
     with pytest.raises(SourceMissingError) as error:
         SourceCatalog().spec_of(source)
     assert "s3cret" not in str(error.value)
@@ -212,11 +212,11 @@ def test_a_missing_webcam_is_refused_before_the_open_one_is_released(there, text
         SourceCatalog(webcams=Found(*there)).spec_of("5")
 
 
-def test_without_webcams_there_is_the_demo():
+def test_without_webcams_the_demo_is_listed():
     assert SourceCatalog(webcams=Found()).cameras("demo") == {"demo": "Demo"}
 
 
-def test_the_present_webcam_is_among_them_though_it_is_not_looked_for():
+def test_the_webcam_in_use_is_listed_without_being_searched():
     choices = SourceCatalog(webcams=Webcams(platform="none", open_capture=lambda *_: FakeCapture([], opened=False)))
     assert choices.cameras("1") == {"demo": "Demo", "1": "Webcam 1"}
     assert choices.spec_of("1", "/dev/video1") == "1"
@@ -244,7 +244,7 @@ def test_the_present_webcam_is_among_them_though_it_is_not_looked_for():
         ("a\0.mp4", None),
     ],
 )
-def test_what_is_open_is_named_as_it_would_be_chosen(media, monkeypatch, in_use, choice):
+def test_the_open_source_has_the_name_it_is_chosen_by(media, monkeypatch, in_use, choice):
     (media.parent / "link").symlink_to(media)
     monkeypatch.chdir(media.parent)
     assert SourceCatalog(media, Found(0, 2)).current(in_use) == choice
@@ -254,7 +254,7 @@ def test_without_a_folder_no_file_is_named(media):
     assert SourceCatalog(webcams=Found()).current(str(media / "a.mp4")) is None
 
 
-def test_no_message_says_where_the_folder_is(media):
+def test_no_message_reveals_the_path_of_the_folder(media):
     choices = SourceCatalog(media)
     spec = choices.spec_of("a.mp4")
     assert spec == str(media / "a.mp4")
@@ -290,7 +290,7 @@ def captures(*working):
     return opened, open_capture
 
 
-def test_elsewhere_indices_are_opened_and_released_except_the_one_in_use(monkeypatch):
+def test_on_other_systems_webcams_are_opened_and_released_except_the_one_in_use(monkeypatch):
     monkeypatch.setattr("mien.sources.webcam.sys.platform", "darwin")
     opened, open_capture = captures(0, 1, 3)
     found = Webcams(platform="darwin", open_capture=open_capture).find(in_use=1)
@@ -299,7 +299,7 @@ def test_elsewhere_indices_are_opened_and_released_except_the_one_in_use(monkeyp
     assert all(capture.released for capture in opened.values())
 
 
-def test_what_was_found_is_kept_for_ten_seconds(monkeypatch):
+def test_the_webcams_found_are_cached_for_ten_seconds(monkeypatch):
     monkeypatch.setattr("mien.sources.webcam.sys.platform", "darwin")
     clock = FakeClock()
     opened, open_capture = captures(0)
@@ -314,7 +314,7 @@ def test_what_was_found_is_kept_for_ten_seconds(monkeypatch):
     assert sorted(opened) == [0, 1, 2, 3]
 
 
-def test_on_linux_devices_are_named_and_never_opened(monkeypatch, tmp_path):
+def test_on_linux_webcams_are_named_without_opening_them(monkeypatch, tmp_path):
     monkeypatch.setattr(webcam, "webcam_indices", lambda: [0, 1, 2, 10])
     for index, name, number in ((0, "HD Webcam\n", "0"), (1, "HD Webcam", "1"), (10, "", "0\n")):
         device = tmp_path / f"video{index}"

@@ -67,7 +67,7 @@ def test_composites_are_faces_that_differ_and_the_demo_can_load_them(tmp_path):
 
 
 @pytest.mark.parametrize("spoilt", ["too few", "without agreement", "turned away", "without landmarks"])
-def test_too_few_people_for_a_face_that_is_nobodys_are_told(spoilt):
+def test_too_few_suitable_images_are_reported(spoilt):
     split, find = people(20 if spoilt == "too few" else 40)
     if spoilt == "without agreement":
         split.votes[:] = 1
@@ -81,7 +81,7 @@ def test_too_few_people_for_a_face_that_is_nobodys_are_told(spoilt):
         composite_faces(split, find)
 
 
-def test_a_texture_looked_up_in_its_own_shape_is_the_face_again():
+def test_warping_a_texture_to_its_own_shape_restores_the_face():
     common, mirror = common_shape(np.stack([POINTS_OF_A_FACE, POINTS_OF_A_FACE]))
     assert np.array_equal(mirror[mirror], np.arange(POINTS))
     assert mirror[RIGHT_EYE] == LEFT_EYE
@@ -97,13 +97,13 @@ def test_a_texture_looked_up_in_its_own_shape_is_the_face_again():
     assert np.abs(back - expected)[20:-20, 30:-30].mean() < 4
 
 
-def test_a_similarity_transform_is_found_again():
+def test_a_similarity_transform_is_recovered():
     turn = np.array([[0.6, -0.8], [0.8, 0.6]]) * 3
     found = similarity(POINTS_OF_A_FACE, POINTS_OF_A_FACE @ turn.T + (5, 7))
     assert found == pytest.approx(np.hstack([turn, [[5], [7]]]))
 
 
-def test_what_is_missing_is_one_line(tmp_path, capsys):
+def test_a_missing_file_is_reported_in_one_line(tmp_path, capsys):
     with pytest.raises(DataError, match=r"^expected face_landmark.tflite: pip install .*requirements-composites.txt"):
         LandmarkNetwork(tmp_path / "none.tflite")
     assert main(["composites", "--data", str(tmp_path)]) == 2

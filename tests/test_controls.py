@@ -50,7 +50,7 @@ def show(camera: FakeCamera, session: SessionRecorder) -> None:
     session.record(snapshot.frame, Analysis(320, 240, camera.faces))
 
 
-def test_a_session_is_recorded_and_downloaded_while_it_runs_and_after(client, fake_camera, session) -> None:
+def test_a_recording_can_be_downloaded_while_it_runs_and_afterwards(client, fake_camera, session) -> None:
     show(fake_camera, session)
     missing = client.get("/api/session.csv")
     assert missing.status_code == 404
@@ -77,7 +77,7 @@ def test_a_session_is_recorded_and_downloaded_while_it_runs_and_after(client, fa
     assert client.head("/api/session.csv").headers["Content-Length"] == after.headers["Content-Length"]
 
 
-def test_a_folder_that_cannot_be_written_is_told_and_the_program_goes_on(fake_camera, tmp_path) -> None:
+def test_a_folder_that_cannot_be_written_is_reported_and_the_program_continues(fake_camera, tmp_path) -> None:
     session = SessionRecorder(tmp_path / "no" / "such")
     client = create_app(fake_camera, AppOptions(session=session)).test_client()
     answer = client.post("/api/record", json={"on": True})
@@ -95,7 +95,7 @@ def test_a_folder_that_cannot_be_written_is_told_and_the_program_goes_on(fake_ca
         (Saving(error="the disk is full"), {"name": None, "error": "the disk is full", "dropped": 0}),
     ],
 )
-def test_what_is_saved_and_why_it_is_not_is_told(client, fake_camera, saving, told) -> None:
+def test_the_saved_video_and_its_error_are_reported(client, fake_camera, saving, told) -> None:
     fake_camera.saving = saving
     for path in ("/api/state", "/api/controls"):
         answer = client.get(path)
@@ -104,7 +104,9 @@ def test_what_is_saved_and_why_it_is_not_is_told(client, fake_camera, saving, to
 
 
 @pytest.mark.parametrize("on", [True, False])
-def test_privacy_is_switched_and_told_and_the_newest_picture_replaced(client, fake_camera, privacy, on: bool) -> None:
+def test_privacy_mode_is_switched_reported_and_applied_to_the_newest_picture(
+    client, fake_camera, privacy, on: bool
+) -> None:
     privacy.switch(not on)
     answer = client.post("/api/privacy", json={"on": on})
     check(answer, "/api/privacy", "post")
@@ -115,7 +117,7 @@ def test_privacy_is_switched_and_told_and_the_newest_picture_replaced(client, fa
 
 
 @pytest.mark.parametrize("rare", [0, 0.5, 1])
-def test_rare_expressions_are_expected_as_often_as_asked(client, adjustment, rare: float) -> None:
+def test_rare_expressions_are_expected_as_often_as_requested(client, adjustment, rare: float) -> None:
     assert client.get("/api/state").json["rare"] == 0.25
     answer = client.post("/api/rare", json={"rare": rare})
     check(answer, "/api/rare", "post")
@@ -182,7 +184,7 @@ def test_pages_of_other_sites_cannot_switch(client, session, privacy, path: str)
 
 
 @pytest.mark.parametrize("path", ["/api/record", "/api/privacy"])
-def test_a_program_without_them_answers_404(fake_camera, path: str) -> None:
+def test_without_recorder_and_privacy_mode_the_routes_answer_404(fake_camera, path: str) -> None:
     client = create_app(fake_camera).test_client()
     assert client.post(path, json={"on": True}).status_code == 404
     assert client.get("/api/session.csv").status_code == 404

@@ -85,7 +85,7 @@ def test_each_face_of_each_frame_is_a_row(recorder) -> None:
     assert (third["frame"], third["media_time_s"], third["face"], third["label"]) == ("5", "", "", "fear")
 
 
-def test_a_face_that_was_looked_for_and_not_found_is_no_row(recorder) -> None:
+def test_a_missed_face_has_no_row(recorder) -> None:
     recorder.start()
     recorder.record(frame(0), analysis(face(1), replace(face(2), missed=True)))
     recorder.record(frame(1), analysis(replace(face(1), missed=True)))
@@ -136,7 +136,7 @@ def test_starting_and_stopping_twice_changes_nothing(recorder) -> None:
     ],
     ids=["one stream", "opened again", "opened again and late", "a still picture", "changed twice"],
 )
-def test_after_a_change_of_source_frames_count_on(recorder, frames, numbers) -> None:
+def test_after_a_change_of_source_frame_numbers_continue(recorder, frames, numbers) -> None:
     recorder.start()
     for stream, index in frames:
         recorder.record(frame(index, stream=stream), analysis(face(5)))
@@ -146,7 +146,7 @@ def test_after_a_change_of_source_frames_count_on(recorder, frames, numbers) -> 
     assert {row["face"] for row in rows} == {"5"}  # faces count on by themselves
 
 
-def test_what_is_downloaded_ends_with_a_whole_frame(recorder) -> None:
+def test_a_download_ends_with_a_complete_frame(recorder) -> None:
     recorder.start()
     name, size, pieces = recorder.content()
     assert b"".join(pieces) == csv_log.HEADER
@@ -162,7 +162,7 @@ def test_what_is_downloaded_ends_with_a_whole_frame(recorder) -> None:
     assert len(b"".join(recorder.content()[2]).splitlines()) == 101
 
 
-def test_a_file_that_was_taken_away_is_no_download(recorder) -> None:
+def test_a_deleted_file_is_not_offered_for_download(recorder) -> None:
     recorder.start()
     recorder.stop()
     file_of(recorder).write_bytes(b"")
@@ -181,7 +181,7 @@ def at_once(tmp_path):
     made.stop()
 
 
-def test_it_records_from_the_first_frame_on_and_once(at_once) -> None:
+def test_recording_from_the_first_frame_starts_only_once(at_once) -> None:
     assert at_once.needs_frames
     assert not at_once.status().on
     at_once.check()
@@ -197,14 +197,14 @@ def test_it_records_from_the_first_frame_on_and_once(at_once) -> None:
     assert len(list(at_once.folder.iterdir())) == 1
 
 
-def test_who_stops_it_before_the_first_frame_is_obeyed(at_once) -> None:
+def test_a_recording_stopped_before_the_first_frame_does_not_start(at_once) -> None:
     at_once.stop()
     at_once.record(frame(0), analysis(face()))
     assert at_once.status() == Recording()
     assert not at_once.folder.exists()
 
 
-def test_if_the_first_frame_cannot_start_a_record_that_is_reported_and_the_picture_continues(at_once, caplog) -> None:
+def test_a_recording_that_cannot_start_is_reported_and_the_picture_continues(at_once, caplog) -> None:
     at_once.folder.write_bytes(b"")
     with pytest.raises(RecordingError, match="is a file"):
         at_once.check()
@@ -269,7 +269,7 @@ def full_after(monkeypatch, room: int) -> None:
     monkeypatch.setattr(csv_log.Path, "open", lambda path, *how, **more: FullDisk(real(path, *how, **more), room))
 
 
-def test_a_full_disk_ends_the_recording_and_leaves_whole_rows(recorder, monkeypatch, caplog) -> None:
+def test_a_full_disk_ends_the_recording_with_complete_rows(recorder, monkeypatch, caplog) -> None:
     row = len(_one_row(recorder))
     full_after(monkeypatch, len(csv_log.HEADER) + 2 * row + row // 2)
     recorder.start()
@@ -301,7 +301,7 @@ def test_a_disk_that_is_full_at_the_start_is_a_clear_error(recorder, monkeypatch
     assert list(recorder.folder.iterdir()) == []
 
 
-def test_a_disk_that_does_not_answer_never_holds_up_the_frames(recorder, monkeypatch) -> None:
+def test_an_unresponsive_disk_never_delays_the_frames(recorder, monkeypatch) -> None:
     asked, go_on = threading.Event(), threading.Event()
     real = csv_log._write_all
 
@@ -322,7 +322,7 @@ def test_a_disk_that_does_not_answer_never_holds_up_the_frames(recorder, monkeyp
     go_on.set()
 
 
-def test_pictures_do_not_wait_with_the_rows(recorder, monkeypatch) -> None:
+def test_queued_frames_do_not_hold_their_pixels(recorder, monkeypatch) -> None:
     recorder.start()
     kept = []
     monkeypatch.setattr(recorder._writer._queue, "put_nowait", kept.append)

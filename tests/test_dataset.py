@@ -25,7 +25,7 @@ def rows_of(count, usage, rng):
     return [(name, picture(name, rng), usage) for name in EXPRESSIONS for _ in range(count)]
 
 
-def test_folders_split_by_fer2013s_own_names(tmp_path):
+def test_folders_named_as_in_fer2013_are_its_splits(tmp_path):
     dataset = load_dataset(write_folders(tmp_path, train=3, public=2, private=1))
     assert [len(split) for split in (dataset.train, dataset.validation, dataset.test)] == [21, 14, 7]
     assert dataset.train.counts() == dict.fromkeys(EXPRESSIONS, 3)
@@ -36,7 +36,7 @@ def test_folders_split_by_fer2013s_own_names(tmp_path):
         assert int(brightest) == label, "the label follows the folder"
 
 
-def test_csv_codes_are_translated_to_the_one_order(tmp_path):
+def test_csv_codes_are_translated_to_the_common_order(tmp_path):
     rng = np.random.default_rng(0)
     rows = [row for usage in ("Training", "PublicTest", "PrivateTest") for row in rows_of(2, usage, rng)]
     dataset = load_dataset(write_csv(tmp_path / "fer2013.csv", rows))
@@ -46,14 +46,14 @@ def test_csv_codes_are_translated_to_the_one_order(tmp_path):
         assert int(image[:, 24, 0].astype(int).argmax() / 48 * 7) == label
 
 
-def test_kaggles_other_header_with_spaces_is_read(tmp_path):
+def test_kaggles_header_with_spaces_is_read(tmp_path):
     rng = np.random.default_rng(0)
     path = write_csv(tmp_path / "a.csv", rows_of(2, "Training", rng) + rows_of(1, "PublicTest", rng))
     path.write_text(path.read_text().replace("emotion,pixels,Usage", "emotion, pixels, Usage", 1))
     assert len(load_dataset(path).validation) == 7
 
 
-def test_without_usage_a_tenth_validates_and_duplicates_stay_together(tmp_path):
+def test_without_usage_a_tenth_is_held_out_and_duplicates_stay_together(tmp_path):
     rng = np.random.default_rng(0)
     rows = rows_of(20, None, rng)
     rows += rows[:40]  # exact duplicates
@@ -67,7 +67,7 @@ def test_without_usage_a_tenth_validates_and_duplicates_stay_together(tmp_path):
     assert first.validation.names != load_dataset(path, seed=4).validation.names
 
 
-def test_the_sets_are_called_what_they_are(tmp_path):
+def test_sets_are_named_by_their_origin(tmp_path):
     rng = np.random.default_rng(0)
     own = write_folders(tmp_path / "own")
     for i, path in enumerate(sorted((own / "test").glob("*/*.png"))):
@@ -118,7 +118,7 @@ def test_a_folder_that_cannot_be_read_is_reported(tmp_path):
         files_under(tmp_path / "gone")
 
 
-def test_what_cannot_be_read_is_named_and_skipped(tmp_path):
+def test_unreadable_files_are_named_and_skipped(tmp_path):
     root = write_folders(tmp_path)
     (root / "train" / "sad" / "broken.jpg").write_bytes(b"\xff\xd8\xff no image")
     (root / "train" / "sad" / "empty.png").write_bytes(b"")
@@ -180,7 +180,7 @@ def test_a_broken_row_is_named_and_skipped(tmp_path, line, reason):
         (lambda path: path.write_text("emotion,pixels\n1," + "1 " * 600_000), "broken row after line 1: field larger"),
     ],
 )
-def test_a_wrong_layout_is_reported(tmp_path, make, message):
+def test_an_unknown_layout_is_reported(tmp_path, make, message):
     path = tmp_path / "data"
     make(path)
     with pytest.raises(DataError, match=message):
@@ -259,12 +259,12 @@ def test_a_tree_too_small_to_hold_any_image_out_is_reported(tmp_path):
         load_dataset(write_folders(tmp_path, train=1, public=0, private=0))
 
 
-def test_from_two_images_of_an_expression_one_is_held_out(tmp_path):
+def test_of_two_images_of_an_expression_one_is_held_out(tmp_path):
     dataset = load_dataset(write_folders(tmp_path, train=2, public=0, private=0))
     assert dataset.train.counts() == dataset.validation.counts() == dict.fromkeys(EXPRESSIONS, 1)
 
 
-def test_an_empty_class_whose_images_are_broken_says_so(tmp_path):
+def test_an_empty_class_with_broken_images_is_reported_as_such(tmp_path):
     root = write_folders(tmp_path, train=2)
     for path in (root / "train" / "fear").iterdir():
         path.write_bytes(b"broken")

@@ -61,13 +61,13 @@ def test_nothing_is_found_in_pictures_without_a_face(detector, shape):
 @pytest.mark.parametrize(
     "pixels", [np.zeros((48, 48), np.uint8), np.zeros((48, 48, 3)), np.zeros((0, 48, 3), np.uint8)]
 )
-def test_other_than_uint8_color_pixels_are_told(detector, pixels):
+def test_pixels_other_than_uint8_color_are_refused(detector, pixels):
     with pytest.raises(ValueError, match=r"needs uint8 pixels of shape \(height, width, 3\)"):
         detector.detect(pixels)
 
 
 @each
-def test_a_part_of_a_picture_and_odd_sizes_are_searched_as_well(detector):
+def test_views_and_odd_sizes_are_searched_too(detector):
     pixels, truth = composite_frame("happy")
     part = pixels[: pixels.shape[0] - 1, 3:]  # a view: its rows do not follow each other in memory
     (box,) = detector.detect(part)
@@ -75,7 +75,7 @@ def test_a_part_of_a_picture_and_odd_sizes_are_searched_as_well(detector):
 
 
 @each
-def test_boxes_lie_inside_the_picture_whole_numbers_from_left_to_right(detector):
+def test_boxes_are_integers_inside_the_picture_from_left_to_right(detector):
     left, truth = composite_frame("neutral")
     right, _ = composite_frame("happy")
     cut = np.hstack([left[:, truth.x + truth.w // 12 :], right])
@@ -108,7 +108,7 @@ def test_four_threads_get_the_same_boxes_as_one(detector):
     assert together == [[boxes] * 8 for boxes in alone]
 
 
-def test_windows_on_one_face_become_one_square_with_the_counts_of_both_cascades():
+def test_windows_on_one_face_merge_into_one_square_with_the_counts_of_both_cascades():
     windows = np.array([[10, 10, 40, 40], [14, 12, 40, 40], [20, 20, 18, 18], [18, 14, 40, 40], [100, 10, 40, 40]])
     assert dict(group_windows(windows, 3)) == {
         (14, 12, 40, 40): (2, 1),
@@ -174,7 +174,7 @@ def test_min_face_finds_smaller_faces_than_by_default(name, side):
 
 
 @pytest.mark.parametrize("min_face_px", [16, 100])
-def test_haar_leaves_out_faces_smaller_than_wanted(min_face_px):
+def test_haar_ignores_faces_smaller_than_the_minimum(min_face_px):
     boxes = make("haar", min_face_px=min_face_px).detect(small_face(60))
     assert len(boxes) == (min_face_px < 60)
 
@@ -219,7 +219,7 @@ def test_a_missing_package_is_reported_with_the_remedy(monkeypatch, name, packag
 
 @pytest.mark.parametrize("content", [b"", b"hello", None, "folder", "no option"])
 @pytest.mark.parametrize("name", ["yunet", "auto"])
-def test_a_missing_or_different_model_file_is_told(tmp_path, name, content):
+def test_a_missing_or_different_model_file_is_reported(tmp_path, name, content):
     path = tmp_path / "model.onnx"
     if content == "no option":
         if name == "auto":
@@ -239,12 +239,12 @@ def test_a_missing_or_different_model_file_is_told(tmp_path, name, content):
 
 
 @pytest.mark.parametrize("name", ["haar", "dlib", "mtcnn"])
-def test_a_model_file_for_a_detector_that_has_none_is_told(name):
+def test_a_model_file_for_a_detector_without_one_is_refused(name):
     with pytest.raises(DetectorError, match="expected --detector yunet or auto"):
         create_detector(name, model_file="model.onnx")
 
 
-def test_an_unknown_detector_is_told():
+def test_an_unknown_detector_is_reported():
     with pytest.raises(DetectorError, match="found 'magic'"):
         create_detector("magic")
 
@@ -257,7 +257,7 @@ def test_names_are_those_of_the_command_line():
 # ---- auto
 
 
-def test_auto_is_haar_where_nothing_else_is_there(monkeypatch):
+def test_auto_is_haar_if_nothing_else_is_available(monkeypatch):
     monkeypatch.setitem(sys.modules, "dlib", None)
     monkeypatch.setitem(sys.modules, "mtcnn", None)
     assert create_detector("auto").name == "haar"
@@ -265,7 +265,7 @@ def test_auto_is_haar_where_nothing_else_is_there(monkeypatch):
 
 @pytest.mark.shared
 @pytest.mark.skipif(not MODEL.is_file(), reason="../shared/models is not here")
-def test_auto_is_yunet_where_its_file_is_given():
+def test_auto_is_yunet_if_its_file_is_given():
     assert create_detector("auto", model_file=MODEL).name == "yunet"
 
 

@@ -69,7 +69,7 @@ def test_four_simulated_devices_train_as_one(tmp_path):
         ("many", "expected all or a number from 1, found 'many'"),
     ],
 )
-def test_devices_that_cannot_be_are_one_line(devices, message, tmp_path, capsys):
+def test_invalid_devices_are_reported_in_one_line(devices, message, tmp_path, capsys):
     assert main(["--data", str(tmp_path), "--devices", devices]) == 2
     assert message in capsys.readouterr().err
 

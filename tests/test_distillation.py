@@ -46,7 +46,7 @@ def teacher_folder(dataset, tmp_path_factory):
 
 
 @pytest.mark.parametrize(("name", "convolutions", "parameters"), [("resnet18", 20, 11.17e6), ("vgg10", 8, 7.05e6)])
-def test_teachers_are_the_networks_they_say(name, convolutions, parameters):
+def test_teachers_have_the_layers_and_parameters_of_their_papers(name, convolutions, parameters):
     network = TEACHERS[name]()
     found = [layer for layer in network.layers if isinstance(layer, keras.layers.Conv2D)]
     assert len(found) == convolutions
@@ -56,7 +56,7 @@ def test_teachers_are_the_networks_they_say(name, convolutions, parameters):
     np.testing.assert_allclose(outputs.sum(axis=1), 1, atol=1e-5)
 
 
-def test_every_batch_is_of_one_fold_and_all_take_part_in_turn(dataset):
+def test_every_batch_comes_from_one_fold_and_folds_alternate(dataset):
     folds = np.arange(len(dataset.train)) % 3  # 19, 19 and 18 images
     batches = Batches(dataset.train, 9, seed=1, folds=folds)
     found = [batches[i][0]["fold"] for i in range(len(batches))]
@@ -96,7 +96,7 @@ def test_the_loss_is_the_divergence_from_the_teachers_of_the_fold():
     assert not layer.losses
 
 
-def test_teachers_label_what_they_were_not_trained_on_and_stay_as_they_are(dataset, teacher_folder, tmp_path):
+def test_teachers_label_only_images_they_were_not_trained_on_and_stay_frozen(dataset, teacher_folder, tmp_path):
     teachers = read_teachers([teacher_folder, teacher_folder], dataset.train)
     assert [len(judges) for judges in teachers.networks] == [2, 2]
     digests = np.array(dataset.train.hashes())
@@ -114,7 +114,7 @@ def test_teachers_label_what_they_were_not_trained_on_and_stay_as_they_are(datas
     assert run.best_file.stat().st_size < 1.1 * alone.best_file.stat().st_size, "checkpoints leave teachers out"
 
 
-def test_a_student_learns_and_resumes_as_if_never_stopped(dataset, teacher_folder, tmp_path):
+def test_a_student_learns_and_resumes_as_if_never_interrupted(dataset, teacher_folder, tmp_path):
     teachers = read_teachers([teacher_folder], dataset.train)
     plan = Recipe(**SMALL, **TAUGHT, epochs=4, distil_weight=1.0, teachers=teachers.digest)
     unbroken = fit(plan, dataset, tmp_path / "unbroken", teachers=teachers)
@@ -143,7 +143,7 @@ def test_teachers_compute_in_bfloat16_where_the_student_does(dataset, teacher_fo
     assert (answers[0] != answers[1]).any()
 
 
-def test_teachers_of_something_else_are_refused(dataset, teacher_folder, tmp_path):
+def test_unsuitable_teachers_are_refused(dataset, teacher_folder, tmp_path):
     with pytest.raises(RunError, match="expected a teacher trained by teach"):
         read_teachers([tmp_path], dataset.train)
     with pytest.raises(RunError, match="expected a teacher of these images"):

@@ -31,7 +31,7 @@ def test_box_and_label_are_drawn_in_the_color_of_the_expression_on_a_copy(label)
     assert (drawn[130, 130] == 90).all(), "the face itself stays free"
 
 
-def test_an_unsure_label_stands_on_a_dark_plate():
+def test_an_unsure_label_has_a_dark_background():
     box = Box(80, 80, 100, 100)
     sure, unsure = (
         annotate(frame(), Analysis(320, 240, (face(box, confidence=0.4, unsure=unsure),))) for unsure in (False, True)
@@ -52,19 +52,19 @@ def test_an_unsure_label_stands_on_a_dark_plate():
         Box(600, 600, 10, 10),
     ],
 )
-def test_faces_at_and_over_the_edge_are_drawn(box):
+def test_faces_at_and_beyond_the_edge_are_drawn(box):
     drawn = annotate(frame(), Analysis(320, 240, (face(box),)))
     assert (drawn != 90).any(), "the label stays in the picture"
 
 
-def test_no_face_is_said_on_the_frame():
+def test_a_frame_without_faces_is_labeled_as_such():
     drawn = annotate(frame(), Analysis(320, 240))
     assert (drawn[200:] != 90).any()
     assert (drawn[:180] == 90).all()
 
 
 @pytest.mark.parametrize(("width", "height"), [(64, 48), (320, 240), (1920, 1080)])
-def test_placeholder_has_the_size_asked_and_text(width, height):
+def test_a_placeholder_has_the_requested_size_and_text(width, height):
     picture = placeholder(width, height, ["Reconnecting", "no frame for 5 s; next try in 2 s " * 3])
     assert picture.shape == (height, width, 3)
     assert len(np.unique(picture)) > 3
@@ -79,7 +79,7 @@ def test_tiny_frames_are_annotated():
     assert annotate(frame(16, 16), Analysis(16, 16, (face(Box(1, 1, 8, 8)),))).shape == (16, 16, 3)
 
 
-def test_labels_of_neighbors_leave_each_other_free():
+def test_labels_of_adjacent_faces_do_not_overlap():
     left, right = face(Box(200, 300, 190, 190)), face(Box(400, 300, 190, 190), "sad", number=2)
     drawn = annotate(frame(1280, 720), Analysis(1280, 720, (left, right)))
     plates = (drawn[280:299] != 90).any(axis=(0, 2))

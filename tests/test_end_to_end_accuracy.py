@@ -47,7 +47,7 @@ class Finder:
         return [Box(int(left), int(top) + shift, int(right - left), int(bottom - top))]
 
 
-def test_faces_are_counted_as_found_and_as_right():
+def test_found_and_correctly_classified_faces_are_counted():
     (result,) = end_to_end(Finder(), BarReader(), bars(), sizes_px=(144,), faces=15)
     assert result == EndToEnd("finder", 144, faces=15, found=5, right=5, direct_right=5, direct_of_all=15)
     (moved,) = end_to_end(Finder(off=0.2), BarReader(), bars(), sizes_px=(144,), faces=15)
@@ -64,7 +64,7 @@ def test_faces_are_the_same_for_every_detector():
     assert [result.face_px for result in results[0]] == [80, 160]
 
 
-def test_a_placed_face_is_what_lies_in_its_box():
+def test_a_placed_face_is_the_content_of_its_box():
     (placed,) = frames_of(bars(), 1, np.random.default_rng(3), 48)
     box = placed.box
     inside = placed.pixels_bgr[box.y : box.y + box.h, box.x : box.x + box.w, 0]
@@ -88,11 +88,11 @@ def test_faces_fit_into_their_frames(face_px):
 
 
 @pytest.mark.parametrize(("margin", "side", "corner"), [(0, 60, 100), (0.1, 66, 97), (-0.5, 30, 115)])
-def test_a_margin_is_about_the_center(margin, side, corner):
+def test_a_margin_keeps_the_center(margin, side, corner):
     assert larger(Box(100, 100, 60, 60), margin) == Box(corner, corner, side, side)
 
 
-def test_a_margin_that_cuts_too_much_shows_in_the_answers():
+def test_a_margin_that_cuts_too_much_lowers_the_accuracy():
     found, lost = measure(Finder(), BarReader(), bars(), 144, 15, margins=(0.0, -0.6))
     assert found == 5
     assert lost[0] == 0

@@ -109,7 +109,7 @@ def test_at_most_thirty_a_second_and_always_the_newest() -> None:
     assert len(set(told)) == len(told)
 
 
-def test_each_snapshot_is_told_once_with_its_number() -> None:
+def test_each_snapshot_is_sent_once_with_its_number() -> None:
     snapshots: Latest[Snapshot] = Latest()
     stream = messages(snapshots, number, run="r", heartbeat_s=0.01)
     assert next(stream) == RETRY
@@ -120,7 +120,7 @@ def test_each_snapshot_is_told_once_with_its_number() -> None:
     assert next(stream) == next(stream) == HEARTBEAT
 
 
-def test_who_returns_is_not_told_again_what_it_knows() -> None:
+def test_a_returning_reader_gets_no_event_twice() -> None:
     snapshots: Latest[Snapshot] = Latest()
     for jpeg in (b"1", b"2"):
         snapshots.publish(Snapshot(jpeg))
@@ -132,7 +132,7 @@ def test_who_returns_is_not_told_again_what_it_knows() -> None:
     assert next(knows_all) == next(knows_one) == b'id: -3\ndata: {"picture":"3"}\n\n'
 
 
-def test_a_state_that_changes_without_a_picture_is_told() -> None:
+def test_a_state_change_without_a_picture_is_sent() -> None:
     snapshots: Latest[Snapshot] = Latest()
     snapshots.publish(Snapshot(b"last"))
     state = {"source": "file"}
@@ -154,7 +154,7 @@ class Asked(Latest[Snapshot]):
         return super().wait(after, 0)
 
 
-def test_a_new_picture_that_changes_nothing_is_not_looked_at_again() -> None:
+def test_a_new_picture_with_an_unchanged_state_is_skipped() -> None:
     snapshots = Asked()
     stream = messages(snapshots, lambda _: compact({"same": True}), now=itertools.count().__next__)
     assert [next(stream), next(stream)] == [RETRY, b'id: -0\ndata: {"same":true}\n\n']
@@ -165,7 +165,7 @@ def test_a_new_picture_that_changes_nothing_is_not_looked_at_again() -> None:
     assert snapshots.after == [0, 1, 2]
 
 
-def test_it_ends_with_the_camera_even_while_it_waits() -> None:
+def test_the_stream_ends_with_the_camera_even_while_waiting() -> None:
     snapshots: Latest[Snapshot] = Latest()
     stream = messages(snapshots, number, heartbeat_s=1000)
     assert [next(stream), next(stream)][0] == RETRY
@@ -192,7 +192,7 @@ def test_it_ends_with_the_camera_even_while_it_waits() -> None:
         ("", 0),
     ],
 )
-def test_only_ids_of_this_run_count(event_id: str, sequence: int) -> None:
+def test_only_ids_of_this_run_are_accepted(event_id: str, sequence: int) -> None:
     assert seen_before(event_id, "run", newest=9) == sequence
 
 
@@ -234,7 +234,7 @@ def test_a_reader_that_returns_with_its_last_id_gets_the_next(fake_camera, serve
     assert listen(server, **{"Last-Event-ID": "gone-5"}).event()[1]["frame"]["index"] == 1
 
 
-def test_a_page_is_told_whether_its_picture_stream_is_open(fake_camera, serve, listen, watch) -> None:
+def test_events_report_whether_the_page_s_picture_stream_is_open(fake_camera, serve, listen, watch) -> None:
     fake_camera.publish()
     server = serve(fake_camera)
     client = listen(server, "/api/events?viewer=mine")
@@ -244,7 +244,7 @@ def test_a_page_is_told_whether_its_picture_stream_is_open(fake_camera, serve, l
     assert (state["watching"], state["viewers"]) == (True, 1)
 
 
-def test_beyond_the_limit_the_answer_is_503_and_all_else_still_answers(fake_camera, serve, listen, watch) -> None:
+def test_streams_over_the_limit_get_503_and_other_routes_still_respond(fake_camera, serve, listen, watch) -> None:
     fake_camera.publish()
     server = serve(fake_camera, max_streams=2)
     clients = [listen(server) for _ in range(2)]
@@ -262,7 +262,7 @@ def test_beyond_the_limit_the_answer_is_503_and_all_else_still_answers(fake_came
     assert listen(server).response.status == 200
 
 
-def test_a_reader_that_leaves_is_noticed_though_nothing_happens(fake_camera, serve, listen) -> None:
+def test_a_reader_that_disconnects_is_noticed_without_new_events(fake_camera, serve, listen) -> None:
     fake_camera.publish()
     server = serve(fake_camera, max_streams=1)
     client = listen(server)

@@ -40,7 +40,7 @@ def decode(png_or_text):
 # ---- the answer
 
 
-def test_each_face_of_the_newest_frame_has_its_heat(fake_camera):
+def test_each_face_of_the_newest_frame_has_a_heat_map(fake_camera):
     fake_camera.publish()
     snapshot = fake_camera.publish()
     asked = []
@@ -61,7 +61,7 @@ def test_a_frame_without_faces_costs_nothing(fake_camera):
 
 
 @pytest.mark.parametrize("picture", [None, Snapshot(b"placeholder")])
-def test_without_a_frame_the_reason_is_told(fake_camera, picture):
+def test_without_a_frame_the_reason_is_reported(fake_camera, picture):
     if picture:
         fake_camera.snapshots.publish(picture)
     assert get(fake_camera).status_code == 503
@@ -83,7 +83,7 @@ def test_a_network_that_cannot_be_explained_says_why(fake_camera):
         assert "Retry-After" not in answer.headers, "it would be the same"
 
 
-def test_covered_faces_are_not_explained(fake_camera):
+def test_pixelated_faces_are_not_explained(fake_camera):
     fake_camera.publish()
     privacy = Privacy(on=True)
     asked = []
@@ -109,7 +109,7 @@ def test_an_explanation_begun_before_privacy_mode_is_not_sent(fake_camera):
 @pytest.mark.parametrize(
     ("spent_s", "interval_s"), [(0.0, MIN_INTERVAL_S), (0.03, 0.3), (0.1, MAX_INTERVAL_S), (0.8, 0.8)]
 )
-def test_answers_are_as_far_apart_as_they_cost(spent_s, interval_s):
+def test_explanations_are_spaced_in_proportion_to_their_cost(spent_s, interval_s):
     clock = FakeClock()
     throttle = Throttle(clock.monotonic, clock.sleep)
     begun = []
@@ -138,7 +138,7 @@ class Door:
         self.lock.release()
 
 
-def test_one_answer_serves_all_who_waited_for_it(monkeypatch):
+def test_one_explanation_serves_all_waiting_requests(monkeypatch):
     clock = FakeClock()
     throttle = Throttle(clock.monotonic, clock.sleep)
     door = Door()
@@ -161,7 +161,7 @@ def test_one_answer_serves_all_who_waited_for_it(monkeypatch):
     assert sorted(answers) == [1, 2, 2, 2], "the first was begun before the others asked"
 
 
-def test_a_failure_is_the_callers_alone():
+def test_a_failure_affects_only_its_own_request():
     clock = FakeClock()
     throttle = Throttle(clock.monotonic, clock.sleep)
     with pytest.raises(ZeroDivisionError):
@@ -170,7 +170,7 @@ def test_a_failure_is_the_callers_alone():
     assert clock.slept_s == [MIN_INTERVAL_S]
 
 
-def test_too_many_who_wait_are_sent_away(fake_camera, monkeypatch):
+def test_too_many_waiting_requests_are_refused(fake_camera, monkeypatch):
     monkeypatch.setattr(explanations, "MAX_WAITING", 1)
     entered, leave = threading.Event(), threading.Event()
 

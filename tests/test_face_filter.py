@@ -31,14 +31,14 @@ def test_a_face_is_framed_and_distinguished_from_its_shuffled_parts(check, expre
     [((0, 0, 10), 7), ((-10, -10, 30), 7), ((5, 5, 30), 7), ((40, 0, 10), 0), ((-30, 0, 10), 0)],
     ids=["inside", "over two edges", "over the others", "right of it", "left of it"],
 )
-def test_a_square_may_reach_over_the_edge(check, square, expected):
+def test_a_square_may_extend_beyond_the_edge(check, square, expected):
     part = crop_square(np.full((20, 20), 7, np.uint8), *square)
     assert part.shape == (SIDE_PX, SIDE_PX)
     assert (part == expected).all()
     assert np.isfinite(check.logits(check.features(part, [square]))).all()
 
 
-def test_the_frame_lies_about_the_same_center_within_its_scales(check):
+def test_the_framing_keeps_the_center_and_stays_within_its_scales(check):
     gray = np.random.default_rng(0).integers(0, 256, (60, 80), dtype=np.uint8)
     (x, y, w, h), _ = check.refine(gray, (20, 10, 30, 30))
     assert (x + w / 2, y + h / 2) == pytest.approx((35, 25))
@@ -94,14 +94,14 @@ def test_logistic_regression_finds_the_odds():
     assert logistic_regression(x, y) == pytest.approx([2, -1], abs=0.1)
 
 
-def test_shuffled_squares_are_the_same_squares():
+def test_shuffling_keeps_the_same_squares():
     image = np.arange(36, dtype=np.uint8).reshape(6, 6)
     mixed = shuffled(image, 3, np.random.default_rng(0))
     assert sorted(mixed.ravel()) == sorted(image.ravel())
     assert (mixed != image).any()
 
 
-def test_scenes_without_faces_are_pictures(tmp_path):
+def test_scenes_without_faces_all_differ(tmp_path):
     path = tmp_path / "face.png"
     cv2.imwrite(str(path), np.random.default_rng(0).integers(0, 256, (48, 48), dtype=np.uint8))
     scenes = list(scenes_without_faces([path], 20, np.random.default_rng(0)))

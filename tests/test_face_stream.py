@@ -15,7 +15,7 @@ def stream_of(*detections, classifier=None, unsure_below=0.5, **options):
     return FaceStream(pipeline, **options)
 
 
-def test_probabilities_are_smoothed_and_raw_stays():
+def test_probabilities_are_smoothed_and_raw_values_kept():
     stream = stream_of([LEFT])
     for i in range(10):
         analysis = stream.analyze(Frame(picture(LEFT), i), i / 30)
@@ -34,7 +34,7 @@ def test_a_low_confidence_is_unsure(unsure_below, unsure):
     assert [(face.label, face.unsure) for face in analysis.faces] == [("happy", unsure)]
 
 
-def test_label_and_confidence_are_of_one_expression_while_it_changes():
+def test_label_and_confidence_belong_to_one_expression_during_a_change():
     stream, shown = stream_of([LEFT]), []
     for i in range(60):
         frame = Frame(picture(LEFT) if i < 30 else picture(), i)
@@ -50,7 +50,7 @@ def test_a_missed_detection_is_bridged():
     assert [len(stream.analyze(Frame(picture(), i), i / 30).faces) for i in range(4)] == [0, 1, 1, 1]
 
 
-def test_a_missed_face_keeps_its_expression_and_what_is_in_its_place_is_not_classified():
+def test_a_missed_face_keeps_its_expression_and_its_region_is_not_classified():
     classifier = BrightnessClassifier()
     stream = stream_of([LEFT], [LEFT], [], [LEFT], classifier=classifier)
     _, (seen,), *missed, _, (found,) = [
@@ -67,7 +67,7 @@ def test_a_missed_face_keeps_its_expression_and_what_is_in_its_place_is_not_clas
     [((320, 240), 1, 1), ((321, 240), 1, 2), ((320, 200), 1, 2), ((320, 240), 2, 2)],
     ids=["the same", "wider", "lower", "opened again"],
 )
-def test_another_size_or_opening_has_other_faces_and_no_number_is_used_twice(size, opening, expected):
+def test_another_size_or_opening_starts_new_faces_and_reuses_no_number(size, opening, expected):
     stream = stream_of([LEFT])
     for i in range(3):
         (*_, last) = [stream.analyze(Frame(picture(LEFT), i, stream=1), i / 30).faces]
@@ -79,7 +79,7 @@ def test_another_size_or_opening_has_other_faces_and_no_number_is_used_twice(siz
 
 
 @pytest.mark.parametrize("part", ["detector", "classifier"])
-def test_after_a_failure_it_starts_anew(part):
+def test_after_a_failure_the_stream_starts_anew(part):
     stream = stream_of([LEFT])
     for i in range(3):
         stream.analyze(Frame(picture(LEFT), i), i / 30)
@@ -108,7 +108,7 @@ def test_the_same_frames_at_the_same_times_give_the_same_faces():
         )
 
 
-def test_a_deferred_detection_is_done_once_the_frame_is_shown():
+def test_a_deferred_detection_runs_after_the_frame_is_shown():
     stream = stream_of([LEFT], [LEFT], [LEFT, RIGHT], defer_detection=True)
     detector = stream._pipeline.detector
     pixels = picture(LEFT)
@@ -127,7 +127,7 @@ def test_a_deferred_detection_is_done_once_the_frame_is_shown():
     assert len(stream.analyze(Frame(pixels), due_s + 2 / 30).faces) == 2
 
 
-def test_a_deferred_detection_that_is_never_done_is_due_again_in_the_next_frame():
+def test_a_deferred_detection_that_never_ran_is_pending_in_the_next_frame():
     stream = stream_of([LEFT], [LEFT], [RIGHT], defer_detection=True)
     for i in range(20):
         (*_, last) = [stream.analyze(Frame(picture(LEFT)), i / 30).faces]

@@ -46,7 +46,7 @@ def same(one, other):
 
 
 @pytest.mark.parametrize(("freeze", "more"), [(True, []), (True, ["--pool-first"]), (False, [])])
-def test_the_command_trains_on_from_given_files(freeze, more, files, tmp_path, capsys):
+def test_the_command_continues_training_from_given_files(freeze, more, files, tmp_path, capsys):
     assert command(tmp_path, files, "--epochs", "2", *(["--freeze"] if freeze else []), *more) == 0
     printed = capsys.readouterr().out
     assert "accuracy on the validation images: " in printed
@@ -65,7 +65,7 @@ def test_the_command_trains_on_from_given_files(freeze, more, files, tmp_path, c
     assert starting_network(*new)[1] != recipe.start
 
 
-def test_it_resumes_and_refuses_another_start(files, tmp_path, capsys):
+def test_it_resumes_and_refuses_another_starting_network(files, tmp_path, capsys):
     assert command(tmp_path, files, "--epochs", "1") == 0
     first = read_history(tmp_path / "run")
     capsys.readouterr()
@@ -105,7 +105,7 @@ def softmax():
         ),
     ],
 )
-def test_a_network_that_takes_or_gives_something_else_is_refused(make, message, tmp_path):
+def test_a_network_with_other_inputs_or_outputs_is_refused(make, message, tmp_path):
     with pytest.raises(RunError, match=message):
         starting_network(*export(make(), tmp_path))
 
@@ -122,7 +122,7 @@ def test_outputs_in_another_order_are_refused(files):
                 starting_network(model_file, weights_file)
 
 
-def test_missing_files_and_wrong_data_are_one_line(files, tmp_path, capsys):
+def test_missing_files_and_wrong_data_are_reported_in_one_line(files, tmp_path, capsys):
     with pytest.raises(ModelError, match="no such file"):
         starting_network(tmp_path / "missing.json", files[1])
     (tmp_path / "data" / "joy").mkdir(parents=True)

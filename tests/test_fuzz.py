@@ -114,7 +114,7 @@ def ask(operation, mode: GenerationMode, most: int, dice: int, told: Counter) ->
     return asked
 
 
-def test_every_answer_is_as_described(app, fuzz: int) -> None:
+def test_every_answer_matches_its_description(app, fuzz: int) -> None:
     schema = schemathesis.openapi.from_wsgi("/api/openapi.json", app)
     kinds = [(found.ok(), mode) for found in schema.get_all_operations() for mode in MODES]
     assert {operation.path for operation, _ in kinds} == set(PATHS) - {"/api/openapi.json"}

@@ -62,7 +62,7 @@ def test_heat_is_where_the_evidence_is(network):
     assert not heat[2].any(), "brightness speaks against this one"
 
 
-def test_no_faces_give_no_maps(network):
+def test_without_faces_there_are_no_maps(network):
     assert GradCam(network)(np.zeros((0, 12, 12, 1)), np.zeros(0, int)).shape == (0, 12, 12)
 
 
@@ -101,7 +101,7 @@ def strided(layers):
         (lambda _: tiny_networks.sequential(keras, activation="softmax", channels=3), "activation"),
     ],
 )
-def test_networks_of_any_build_can_be_explained_and_stay_as_they_are(build, layer_name):
+def test_networks_of_any_structure_can_be_explained_and_stay_unchanged(build, layer_name):
     network = tiny_networks.scatter_weights(build(keras.layers))
     faces = tiny_networks.faces()[..., np.newaxis].repeat(network.input_shape[3], -1).astype(np.float32)
     described, said = network.to_json(), np.asarray(network(faces, training=False))
@@ -126,7 +126,7 @@ def test_the_gradient_is_that_of_the_score(network):
     np.testing.assert_allclose(GradCam(other)(faces, np.array([5, 5])), expected, atol=1e-5)
 
 
-def test_what_cannot_be_explained_is_reported(network, monkeypatch):
+def test_a_network_that_cannot_be_explained_is_reported(network, monkeypatch):
     layers = keras.layers
     with pytest.raises(ModelError, match="expected a network with a convolution"):
         GradCam(keras.Sequential([layers.Input((4, 4, 1)), layers.Flatten(), layers.Dense(7)]))
@@ -142,7 +142,7 @@ def decode(png):
     return cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_UNCHANGED)
 
 
-def test_a_heat_map_is_a_picture_to_lay_over_the_face():
+def test_a_heat_map_is_a_translucent_picture():
     heat = np.zeros((12, 12), np.float32)
     heat[:6] = 1
     pixels = decode(heat_png(heat))
@@ -180,7 +180,7 @@ def test_the_label_shown_is_explained_in_the_crop_the_network_saw(network):
     assert [bool(decode(png)[..., 3].any()) for png in swapped(pixels, faces)] == [False, True, False]
 
 
-def test_it_is_prepared_on_first_use_and_once_for_all_threads(network, monkeypatch):
+def test_grad_cam_is_prepared_once_on_first_use_for_all_threads(network, monkeypatch):
     made = []
     monkeypatch.setattr(gradcam, "GradCam", lambda network: made.append(1) or GradCam(network))
     explainer = Explainer(Classifier(network))
@@ -230,7 +230,7 @@ def _face_of(label, box):
     return Face(box, probabilities, probabilities)
 
 
-def test_the_shipped_network_looks_at_what_shows_the_expression():
+def test_hiding_what_the_shipped_network_looks_at_costs_most():
     """Of the demo's faces: hiding what is rated highest costs more than hiding the same shape elsewhere.
 
     Pixels scattered at random are no measure here: these faces are smooth, and specks anywhere cost more than what they
@@ -257,7 +257,7 @@ def test_the_shipped_network_looks_at_what_shows_the_expression():
     assert heat[3, 24:].sum() > heat[3, :24].sum(), "a smile is in the lower half"
 
 
-def test_overlay_leaves_cold_pixels_as_they_are():
+def test_overlay_leaves_cold_pixels_unchanged():
     face = np.full((4, 4), 90, np.uint8)
     heat = np.zeros((4, 4), np.float32)
     heat[1, 2] = 1

@@ -37,7 +37,7 @@ def drops_of(heat):
     return masking_drops(left_edge, lambda images, labels: np.repeat(heat[None], len(images), 0), edge_faces(30))
 
 
-def test_hiding_what_matters_costs_most():
+def test_hiding_the_decisive_pixels_lowers_the_score_most():
     heat = np.zeros((10, 10))
     heat[:, :2] = 1
     drops = drops_of(heat)["mean"]
@@ -47,7 +47,7 @@ def test_hiding_what_matters_costs_most():
     assert drops[SELECTIONS[2]].mean() < 0.3
 
 
-def test_a_map_that_points_elsewhere_is_found_out():
+def test_a_wrong_heat_map_shows_no_drop():
     heat = np.zeros((10, 10))
     heat[:, 5:7] = 1
     drops = drops_of(heat)["mean"]
@@ -55,7 +55,7 @@ def test_a_map_that_points_elsewhere_is_found_out():
     assert drops[SELECTIONS[1]].mean() > 0.05
 
 
-def test_every_way_hides_as_many_pixels_with_the_same_fill():
+def test_every_selection_hides_equally_many_pixels_with_the_same_fill():
     seen = []
 
     def predict(images):
@@ -88,7 +88,7 @@ def test_no_images_give_no_drops():
 
 
 @pytest.mark.parametrize("heat", [np.zeros((5, 4)), np.arange(20.0).reshape(5, 4)])
-def test_a_fifth_is_a_fifth_even_of_equal_values(heat):
+def test_exactly_a_fifth_is_selected_even_from_equal_values(heat):
     mask = highest(heat)
     assert mask.sum() == 4
     assert heat[mask].min() >= heat[~mask].max()
@@ -102,7 +102,7 @@ def test_mean_with_interval_and_its_text():
     assert f"{SELECTIONS[0]} more than {SELECTIONS[1]}: 0.200 (0.200 to 0.200)" in text
 
 
-def test_the_command_prints_all_ways(tmp_path, capsys):
+def test_the_command_prints_all_selections(tmp_path, capsys):
     data = write_folders(tmp_path / "data", train=1)
     model_file, weights_file = export(NETWORKS["shallow"](32), tmp_path)
     words = ["masking", "--data", str(data), "--model", str(model_file), "--weights", str(weights_file)]

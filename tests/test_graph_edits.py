@@ -46,7 +46,7 @@ def dataset(tmp_path_factory):
 
 
 @pytest.mark.parametrize("measured", [True, False])
-def test_answers_stay_the_same_there_and_back(measured):
+def test_predictions_stay_the_same_after_reordering_and_back(measured):
     network = two_blocks()
     faces = tiny_networks.faces(64)[..., np.newaxis]
     expected = network.predict(faces, verbose=0)
@@ -103,7 +103,7 @@ def test_a_network_with_branches_is_refused():
         pool_first(NETWORKS["hybrid_lbp"](32))
 
 
-def test_normalization_that_is_pooled_first_never_learns_to_fall():
+def test_normalization_after_pooling_never_learns_a_negative_scale():
     network = pool_first(two_blocks())
     network.compile(keras.optimizers.SGD(50.0), "categorical_crossentropy")
     rng = np.random.default_rng(0)
@@ -116,14 +116,14 @@ def test_normalization_that_is_pooled_first_never_learns_to_fall():
     np.testing.assert_allclose(back.predict(faces, verbose=0), network.predict(faces, verbose=0), atol=1e-4)
 
 
-def test_it_can_be_fitted_on_in_the_usual_order_too():
+def test_the_restored_order_gives_the_same_in_training():
     faces = tiny_networks.faces(64)[..., np.newaxis].astype(np.float32)
     back = pool_last(pool_first(two_blocks(), faces), faces)
     np.testing.assert_allclose(as_numpy(back(faces, training=True)), as_numpy(back(faces, training=False)), atol=1e-4)
 
 
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
-def test_copies_answer_the_same_whatever_is_inside(precision):
+def test_copies_predict_the_same_whatever_layers_they_have(precision):
     inside = keras.Sequential([layers.Input((12, 12, 1)), layers.Conv2D(4, 3), layers.Flatten()], name="inside")
     scaled = layers.Normalization(axis=None, mean=120.0, variance=70.0**2)
     measured = layers.Normalization(axis=None)
@@ -142,7 +142,7 @@ def test_copies_answer_the_same_whatever_is_inside(precision):
 
 
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
-def test_a_run_fits_so_and_gives_the_usual_order(precision, dataset, tmp_path):
+def test_a_run_trains_with_pooling_first_and_exports_the_usual_order(precision, dataset, tmp_path):
     recipe = dataclasses.replace(SMALL, precision=precision)
     run = prepare(recipe, dataset, tmp_path)
     assert kinds(run.network) == [BLOCK[0], BLOCK[3], BLOCK[1], BLOCK[2]]
@@ -161,7 +161,7 @@ def test_a_run_fits_so_and_gives_the_usual_order(precision, dataset, tmp_path):
     )
 
 
-def test_a_trained_network_is_trained_on_from_what_it_knows(dataset, tmp_path):
+def test_training_continues_from_a_trained_network(dataset, tmp_path):
     start, _ = build(dataclasses.replace(SMALL, pool_first=False))
     tiny_networks.scatter_weights(start)
     before = start.predict(dataset.train.images, verbose=0)

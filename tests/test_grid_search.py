@@ -33,7 +33,7 @@ def test_each_image_validates_once_and_duplicates_stay_together():
 
 
 @pytest.mark.parametrize("count", [0, 1, 9])
-def test_as_many_folds_as_can_be(count):
+def test_an_impossible_number_of_folds_is_refused(count):
     with pytest.raises(RunError, match=r"folds: expected 2 to 8"):
         next(folds(split_with_duplicates(np.random.default_rng(0)), count, seed=0))
 
@@ -51,12 +51,12 @@ def test_a_grid_is_every_combination():
 @pytest.mark.parametrize(
     "word", ["speed=1", "epochs", "epochs=", "epochs=ten", "flip=maybe", "side_px=32,48", "start=a", "freeze=true", ""]
 )
-def test_a_grid_that_cannot_be_is_reported(word):
+def test_an_invalid_grid_is_reported(word):
     with pytest.raises(RunError, match="grid: expected"):
         parse_grid([word])
 
 
-def test_a_grid_counts_a_field_and_a_value_once():
+def test_a_grid_has_each_field_and_value_once():
     assert parse_grid(["l2=0.1,1e-1"]) == [{"l2": 0.1}]
     with pytest.raises(RunError, match="expected each field once, with all its values, found optimizer twice"):
         parse_grid(["optimizer=adam", "optimizer=sgd"])
@@ -93,7 +93,7 @@ def test_the_command_compares_and_resumes(tmp_path, capsys):
     assert "fold0 holds a run with other images; choose another run folder" in capsys.readouterr().err
 
 
-def test_a_recipe_that_cannot_be_is_reported_before_anything_is_trained(tmp_path, capsys):
+def test_an_invalid_recipe_is_reported_before_training_starts(tmp_path, capsys):
     data = write_folders(tmp_path / "data", train=2)
     words = ["search", "--data", str(data), "--run", str(tmp_path / "search"), "--grid", "network=shallow,magic"]
     assert main(words) == 2

@@ -25,7 +25,7 @@ def test_a_reader_sees_the_newest_value_and_its_number():
 
 
 @pytest.mark.parametrize("after", [3, 4])
-def test_a_reader_that_has_seen_all_gets_the_same_after_the_time_out(after):
+def test_an_up_to_date_reader_gets_the_same_value_after_the_timeout(after):
     latest: Latest[str] = Latest()
     for value in "abc":
         latest.publish(value)
@@ -46,7 +46,7 @@ def test_publishing_wakes_every_waiting_reader():
     assert results == [(1, 7)] * 10
 
 
-def test_closing_wakes_readers_and_lets_none_wait_again():
+def test_closing_wakes_readers_and_ends_waiting():
     latest: Latest[int] = Latest()
     latest.publish(7)
     results = []
@@ -76,7 +76,7 @@ def test_a_fast_reader_sees_each_value_once_and_a_slow_one_skips():
     assert slow == [0, 4, 8]
 
 
-def test_a_reader_that_never_comes_back_does_not_delay_the_writer():
+def test_a_reader_that_never_returns_does_not_delay_the_writer():
     latest: Latest[bytes] = Latest()
     waiting = [threading.Thread(target=latest.wait, args=(10**9, PATIENCE_S), daemon=True) for _ in range(20)]
     for thread in waiting:
@@ -91,7 +91,7 @@ def test_a_reader_that_never_comes_back_does_not_delay_the_writer():
     assert elapsed_s < scaled(2.0)
 
 
-def test_old_values_are_let_go():
+def test_old_values_are_released():
     class Value:
         alive = 0
 

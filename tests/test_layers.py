@@ -36,7 +36,7 @@ def test_there_are_58_uniform_patterns_and_one_for_the_rest():
 
 
 @pytest.mark.parametrize(("side_px", "grid"), [(12, 3), (13, 4), (9, 1)])
-def test_histograms_are_those_of_the_definition(side_px, grid):
+def test_histograms_match_the_definition(side_px, grid):
     images = faces(side_px)
     found = np.asarray(LocalBinaryPatterns(grid)(images))
     expected = np.stack([plain_histogram(image[:, :, 0], grid) for image in images])
@@ -52,7 +52,7 @@ def test_brightness_and_contrast_do_not_matter():
 
 
 @pytest.mark.parametrize("shape", [(1, 4, 4, 1), (1, 32, 32, 3), (1, 32, 32)])
-def test_what_is_no_gray_image_or_too_small_is_told(shape):
+def test_images_that_are_not_gray_or_too_small_are_refused(shape):
     with pytest.raises(ValueError, match="expected gray images"):
         LocalBinaryPatterns(6)(np.zeros(shape, np.float32))
 

@@ -81,7 +81,7 @@ def test_keras_3(build: Any, name: str, tmp_path: Path) -> None:
     np.testing.assert_allclose(answers(loaded), answers(network), atol=1e-6)
 
 
-def test_a_single_input_or_output_in_a_list_comes_bare(tmp_path: Path) -> None:
+def test_a_single_input_or_output_in_a_list_is_unwrapped(tmp_path: Path) -> None:
     network = tiny.residual(keras)
     listed = keras.Model(network.inputs, network.outputs)
     loaded = load_network(*tiny.write_keras_3(listed, tmp_path))
@@ -114,7 +114,7 @@ def test_classic_files(dialect: str, tmp_path: Path) -> None:
     np.testing.assert_allclose(answers(loaded, 48), answers(network, 48), atol=1e-6)
 
 
-def test_keras_2_reads_the_classic_files_alike(tf_keras: Any, tmp_path: Path) -> None:
+def test_keras_2_reads_the_classic_files_identically(tf_keras: Any, tmp_path: Path) -> None:
     files = tiny.write_classic(tiny.classic_network(keras), tiny.classic_document("2.2.4-tf"), tmp_path)
     reference = tf_keras.models.model_from_json(files[0].read_text())
     reference.load_weights(files[1])
@@ -129,20 +129,20 @@ def test_a_classic_file_whose_layers_were_renamed_loads_by_order(tmp_path: Path)
 
 
 @pytest.mark.parametrize("wrap", [json.dumps, lambda text: "\ufeff" + text, lambda text: text.replace(" ", "\n")])
-def test_json_written_in_odd_ways(wrap: Any, files: tuple[Path, Path]) -> None:
+def test_json_with_unusual_formatting_is_read(wrap: Any, files: tuple[Path, Path]) -> None:
     before = answers(load_network(*files))
     files[0].write_text(wrap(files[0].read_text()), encoding="utf-8")
     np.testing.assert_array_equal(answers(load_network(*files)), before)
 
 
-def test_upgrade_leaves_its_argument_alone() -> None:
+def test_upgrade_does_not_change_its_argument() -> None:
     document = tiny.classic_document("2.2.4-tf")
     upgraded = upgrade(document)
     assert document == tiny.classic_document("2.2.4-tf")
     assert [layer["class_name"] for layer in upgraded["config"]["layers"][:2]] == ["InputLayer", "Conv2D"]
 
 
-def test_seeds_of_dropout_are_no_weights(tmp_path: Path) -> None:
+def test_dropout_seeds_are_not_weights(tmp_path: Path) -> None:
     """Some versions of Keras save them beside the weights."""
     network, weights_path = tiny.sequential(keras), tmp_path / "model.weights.h5"
     network.save_weights(weights_path)
@@ -152,7 +152,7 @@ def test_seeds_of_dropout_are_no_weights(tmp_path: Path) -> None:
     np.testing.assert_allclose(answers(loaded), answers(network), atol=1e-6)
 
 
-def test_weights_are_matched_by_name_whatever_their_order(tmp_path: Path) -> None:
+def test_weights_are_matched_by_name_in_any_order(tmp_path: Path) -> None:
     """Layers of equal shape in another order, as another Keras may sort parallel branches."""
     network = tiny.residual(keras)
     json_path, weights_path = tiny.write_keras_3(network, tmp_path)

@@ -56,7 +56,9 @@ def layer(class_name: str, **config: Any) -> dict[str, Any]:
     ],
 )
 @pytest.mark.parametrize("dialect", ["2.2.4-tf", "2.1.6", "3"])
-def test_refused_layers(dialect: str, odd: dict[str, Any], cause: str, tmp_path: Path) -> None:
+def test_unsupported_and_invalid_layers_are_refused(
+    dialect: str, odd: dict[str, Any], cause: str, tmp_path: Path
+) -> None:
     if dialect == "3":
         document = json.loads(tiny.sequential(keras).to_json())
         odd = {"module": "keras.layers", "registered_name": None, **odd}
@@ -126,7 +128,7 @@ def document(**changes: Any) -> Any:
         ),
     ],
 )
-def test_broken_json(fault: Any, cause: str, files: tuple[Path, Path]) -> None:
+def test_broken_json_is_reported(fault: Any, cause: str, files: tuple[Path, Path]) -> None:
     fault(files[0])
     error = failure(*files)
     assert cause in error
@@ -189,14 +191,14 @@ def swap_in(build: Any, native: bool = False) -> Any:
         ),
     ],
 )
-def test_broken_weights(fault: Any, cause: str, files: tuple[Path, Path]) -> None:
+def test_broken_weights_are_reported(fault: Any, cause: str, files: tuple[Path, Path]) -> None:
     fault(files[1])
     error = failure(*files)
     assert cause in error
     assert str(files[1]) in error
 
 
-def test_a_layer_less_in_json_is_no_fit(files: tuple[Path, Path]) -> None:
+def test_json_with_a_missing_layer_does_not_fit_the_weights(files: tuple[Path, Path]) -> None:
     """Native weights of a longer network would load into a shorter one without a word from Keras."""
     network = keras.Sequential([keras.layers.InputLayer((tiny.SIZE_PX, tiny.SIZE_PX, 1)), keras.layers.Flatten()])
     for _ in range(2):

@@ -18,7 +18,7 @@ def probabilities(rows: int = 50) -> np.ndarray:
     return np.random.default_rng(0).dirichlet(np.ones(7), rows).astype(np.float32)
 
 
-def test_as_trained_nothing_changes():
+def test_by_default_nothing_changes():
     raw = probabilities()
     assert LogitAdjustment(RATES, tau=0.35)(raw) is raw
 
@@ -34,7 +34,7 @@ def test_probabilities_are_divided_by_base_rates_to_the_power_of_the_difference(
     assert np.allclose(adjusted, expected / expected.sum(axis=1, keepdims=True), atol=1e-6)
 
 
-def test_there_and_back_is_where_it_was():
+def test_adjusting_back_restores_the_probabilities():
     raw, adjustment = probabilities(), LogitAdjustment(RATES, tau=0.5)
     adjustment.rare = 1.0
     more = adjustment(raw)
@@ -43,7 +43,7 @@ def test_there_and_back_is_where_it_was():
     assert np.allclose(back(more), raw, atol=1e-6)
 
 
-def test_the_more_evenly_the_more_fear():
+def test_more_even_base_rates_raise_fear():
     adjustment, fear = LogitAdjustment(RATES, tau=0.0), EXPRESSIONS.index("fear")
     shares = []
     for rare in (0.0, 0.5, 1.0):
@@ -52,7 +52,7 @@ def test_the_more_evenly_the_more_fear():
     assert shares[0] < shares[1] < shares[2]
 
 
-def test_no_faces_stay_no_faces():
+def test_without_faces_the_result_is_empty():
     adjustment = LogitAdjustment(RATES, tau=0.0)
     adjustment.rare = 1.0
     assert adjustment(np.empty((0, 7), np.float32)).shape == (0, 7)
@@ -72,14 +72,14 @@ def model_json(tmp_path, **facts):
     return path
 
 
-def test_it_is_read_from_model_json(tmp_path):
+def test_base_rates_are_read_from_model_json(tmp_path):
     shares = dict(zip(EXPRESSIONS, map(float, RATES), strict=True))
     adjustment = read_adjustment(model_json(tmp_path, shares=shares, tau=0.4))
     assert adjustment is not None
     assert adjustment.rare == adjustment.tau == 0.4
 
 
-def test_a_file_without_base_rates_allows_for_none(tmp_path):
+def test_without_base_rates_there_is_no_adjustment(tmp_path):
     assert read_adjustment(model_json(tmp_path)) is None
 
 
@@ -95,6 +95,6 @@ def test_a_file_without_base_rates_allows_for_none(tmp_path):
         {"shares": None},
     ],
 )
-def test_facts_that_make_no_sense_are_named(tmp_path, facts):
+def test_invalid_base_rates_are_named(tmp_path, facts):
     with pytest.raises(ModelError, match=r"model\.json: expected shares"):
         read_adjustment(model_json(tmp_path, **facts))

@@ -63,14 +63,14 @@ def test_a_python_without_tensorflow_is_refused_in_one_line(make, tmp_path, vers
         assert of_make.startswith("make")
 
 
-def test_an_environment_that_could_not_be_made_is_made_at_the_next_try(make, tmp_path) -> None:
+def test_a_failed_environment_is_created_at_the_next_attempt(make, tmp_path) -> None:
     assert make(venv_status=1).returncode != 0
     assert not (tmp_path / ".venv").exists()
     assert make().returncode == 0
     assert times_installed(tmp_path) == 1
 
 
-def test_an_environment_whose_python_is_gone_is_made_anew_with_its_packages(make, tmp_path) -> None:
+def test_an_environment_with_a_missing_python_is_recreated_with_its_packages(make, tmp_path) -> None:
     for _ in range(2):
         assert make().returncode == 0
     assert times_installed(tmp_path) == 1
@@ -82,7 +82,7 @@ def test_an_environment_whose_python_is_gone_is_made_anew_with_its_packages(make
     assert not left.exists()
 
 
-def test_make_says_what_it_installs_and_its_size_and_lets_pip_show_progress(make, tmp_path) -> None:
+def test_make_shows_what_it_installs_its_size_and_progress(make, tmp_path) -> None:
     first, again = make(), make()
     told = "Installing TensorFlow and OpenCV (downloads about 0.4 GB and takes 1.8 GB) into .venv, once:"
     assert told in first.stdout

@@ -23,7 +23,7 @@ def probabilities_for(predicted, confidence):
     return rows
 
 
-def test_all_right_and_sure():
+def test_perfect_predictions_have_perfect_scores():
     labels = np.arange(7).repeat(3)
     s = score(probabilities_for(labels, 1.0), labels)
     assert (s.n, s.accuracy, s.macro_f1) == (21, 1.0, pytest.approx(1.0))
@@ -32,7 +32,7 @@ def test_all_right_and_sure():
     assert (s.confusion == 3 * np.eye(7)).all()
 
 
-def test_known_counts():
+def test_scores_follow_from_known_counts():
     labels = np.array([0, 0, 0, 1, 1, 2])
     predicted = np.array([0, 0, 1, 1, 0, 2])
     s = score(probabilities_for(predicted, 0.7), labels)
@@ -44,7 +44,7 @@ def test_known_counts():
     assert s.nll == pytest.approx(-(4 * np.log(0.7) + 2 * np.log(0.05)) / 6)
 
 
-def test_calibration_error_of_boasting():
+def test_calibration_error_of_overconfidence():
     labels = np.zeros(10, int)
     predicted = np.array([0] * 5 + [1] * 5)
     assert calibration_error(probabilities_for(predicted, 0.9), labels) == pytest.approx(0.4)
@@ -68,7 +68,7 @@ def split(values, labels):
     return Split(images, np.array(labels), tuple(f"{v}-{i}" for i, v in enumerate(values)))
 
 
-def test_clean_set_leaves_out_what_stands_in_training():
+def test_the_clean_set_excludes_training_images():
     train, public = split([1, 2, 3], [0, 1, 2]), split([7], [3])
     private = split([2, 8, 9], [1, 4, 5])
 
@@ -84,7 +84,7 @@ def test_clean_set_leaves_out_what_stands_in_training():
     assert all(f"| {expression} |" in text for expression in EXPRESSIONS)
 
 
-def test_a_set_that_is_missing_is_left_out():
+def test_a_missing_set_is_omitted():
     nothing = split([], [])
     scores = evaluate(
         lambda images: probabilities_for(np.zeros(len(images), int), 0.9), Dataset(nothing, split([1], [0]), nothing)
@@ -93,7 +93,7 @@ def test_a_set_that_is_missing_is_left_out():
     assert "PublicTest; rows" in as_markdown(scores)
 
 
-def test_flip_averaging_is_reported_apart():
+def test_flip_averaging_is_reported_separately():
     """A network that sees a bright left edge as angry, one on the right as sad, with more or less certainty."""
     images = np.zeros((2, 2, 2, 1), np.uint8)
     images[0, :, 0] = 255

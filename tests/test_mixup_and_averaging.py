@@ -25,7 +25,7 @@ def dataset(tmp_path_factory):
     return load_dataset(write_folders(tmp_path_factory.mktemp("data"), train=8))
 
 
-def test_images_and_labels_are_mixed_alike():
+def test_images_and_labels_are_mixed_in_the_same_proportion():
     rng = np.random.default_rng(0)
     images = rng.uniform(0, 255, (5, 4, 4, 1)).astype(np.float32)
     share = np.array([1, 0, 0.5, 0.25, 0.75], np.float32)
@@ -37,7 +37,7 @@ def test_images_and_labels_are_mixed_alike():
     np.testing.assert_array_equal(np.asarray(MixUp()((images, share))), images)
 
 
-def test_shares_are_drawn_as_the_paper_does():
+def test_shares_follow_the_distribution_of_the_paper():
     shares = draw_shares(0.2, 2000, np.random.default_rng(0))
     assert shares.mean() == pytest.approx(0.5, abs=0.05)
     assert ((shares < 0.05) | (shares > 0.95)).mean() > 0.5, "most images stay nearly as they are"
@@ -77,7 +77,7 @@ class Weights(keras.callbacks.Callback):
         self.validated.append(self.first())
 
 
-def test_the_average_is_validated_and_saved_and_the_weights_go_on(dataset, tmp_path):
+def test_the_averaged_weights_are_validated_and_saved_while_training_continues_with_the_others(dataset, tmp_path):
     watch = Weights()
     watch.run = prepare(Recipe(**SMALL, epochs=5, ema=0.6), dataset, tmp_path, callbacks=[watch])
     watch.run.trainer.fit(**watch.run.arguments, verbose=0)
@@ -93,12 +93,12 @@ def test_the_average_is_validated_and_saved_and_the_weights_go_on(dataset, tmp_p
     np.testing.assert_array_equal(watch.run.best().get_weights()[0], watch.validated[best])
 
 
-def test_no_average_unless_asked(dataset, tmp_path):
+def test_weights_are_not_averaged_by_default(dataset, tmp_path):
     run = prepare(Recipe(**SMALL), dataset, tmp_path)
     assert not any(isinstance(layer, WeightAverage) for layer in run.trainer.layers)
 
 
-def test_bfloat16_fits_and_gives_a_network_of_float32(dataset, tmp_path):
+def test_training_in_bfloat16_exports_a_float32_network(dataset, tmp_path):
     run = prepare(Recipe(**SMALL, epochs=1, precision="mixed_bfloat16", mixup=0.2), dataset, tmp_path)
     assert {layer.compute_dtype for layer in run.network.layers} >= {"bfloat16"}
     run.trainer.fit(**run.arguments, verbose=0)

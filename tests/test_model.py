@@ -49,7 +49,7 @@ def told(*probabilities: float) -> Any:
     return network
 
 
-def test_the_names_are_those_of_the_vocabulary() -> None:
+def test_emotions_list_has_the_names_of_expressions() -> None:
     assert FacialExpressionModel.EMOTIONS_LIST == ["Angry", "Disgust", "Fear", "Happy", "Neutral", "Sad", "Surprise"]
     assert [name.lower() for name in FacialExpressionModel.EMOTIONS_LIST] == list(EXPRESSIONS)
 
@@ -58,7 +58,7 @@ def test_the_input_size_is_that_of_the_network(model: FacialExpressionModel) -> 
     assert model.input_size_px == SIZE
 
 
-def test_probabilities_are_those_of_the_network(model: FacialExpressionModel) -> None:
+def test_predict_returns_the_probabilities_of_the_network(model: FacialExpressionModel) -> None:
     faces = tiny.faces(5)
     probabilities = model.predict(faces)
     assert probabilities.dtype == np.float32
@@ -123,7 +123,7 @@ def own_layers(keras: Any) -> Any:
 
 @pytest.mark.parametrize("freezes", [True, False])
 @pytest.mark.parametrize("build", [tiny.sequential, tiny.residual, tiny.classic_network, own_layers])
-def test_the_fast_call_says_what_the_network_says(
+def test_the_fast_call_matches_the_network(
     load: Callable[..., FacialExpressionModel], monkeypatch: pytest.MonkeyPatch, build: Any, freezes: bool
 ) -> None:
     """Also where a graph cannot be frozen: then the call is slower."""
@@ -352,7 +352,7 @@ def test_the_classic_files(dialect: str, tmp_path: Path) -> None:
     np.testing.assert_allclose(FacialExpressionModel(*files).predict(faces), expected, atol=1e-5)
 
 
-def test_importing_the_door_is_quick() -> None:
+def test_importing_the_module_is_fast() -> None:
     """`--help` and wrong options should not wait for Keras, whose import takes seconds."""
     program = "import model, sys; sys.exit(bool({'keras', 'tensorflow', 'h5py'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False, timeout=scaled(60)).returncode == 0

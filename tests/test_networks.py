@@ -22,7 +22,7 @@ def test_the_recipe_knows_the_same_networks():
     assert tuple(TEACHERS) == recipe.TEACHERS
 
 
-def test_six_layer_is_the_network_it_says():
+def test_six_layer_has_the_documented_architecture():
     network = NETWORKS["six_layer"]()
     dense = [layer for layer in network.layers if isinstance(layer, keras.layers.Dense)]
     assert [(c.filters, c.kernel_size) for c in convolutions(network)] == [
@@ -37,7 +37,7 @@ def test_six_layer_is_the_network_it_says():
     assert network(np.zeros((2, 48, 48, 1), np.uint8)).shape == (2, 7)
 
 
-def test_elu_is_the_network_it_says():
+def test_elu_has_the_documented_architecture():
     network = NETWORKS["elu"](32)
     assert [c.filters for c in convolutions(network)] == [32, 64, 128, 256]
     assert {c.kernel_size for c in convolutions(network)} == {(3, 3)}
@@ -51,7 +51,7 @@ def test_shallow_has_one_convolution():
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_every_network_loads_in_the_program_from_its_two_files_alone(name, tmp_path):
+def test_every_network_loads_in_the_program_from_its_two_files(name, tmp_path):
     network = NETWORKS[name](32, l2=1e-4)
     tiny_networks.scatter_weights(network)
     model_file, weights_file = export(network, tmp_path)
@@ -64,7 +64,7 @@ def test_every_network_loads_in_the_program_from_its_two_files_alone(name, tmp_p
 
 
 @pytest.mark.parametrize("pixels", ["mean_image", "standardize"])
-def test_what_is_done_to_pixels_is_stored_with_the_network(pixels, tmp_path):
+def test_preprocessing_is_stored_with_the_network(pixels, tmp_path):
     network = tiny_networks.scatter_weights(NETWORKS["shallow"](32, pixels=pixels))
     faces = tiny_networks.faces(size_px=32)
     expected = keras.ops.convert_to_numpy(network(faces[..., np.newaxis].astype(np.float32), training=False))
@@ -72,7 +72,7 @@ def test_what_is_done_to_pixels_is_stored_with_the_network(pixels, tmp_path):
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_every_network_takes_the_options_of_style(name):
+def test_every_network_accepts_the_style_options(name):
     network = NETWORKS[name](32, conv_dropout=0.11, dense_dropout=0.22, l2=1e-3, batch_norm=False)
     text = json.dumps([layer.get_config() for layer in network.layers])
     assert '"rate": 0.11' in text
@@ -82,7 +82,7 @@ def test_every_network_takes_the_options_of_style(name):
     assert all(layer.use_bias for layer in kernels), "nothing else can shift the activations"
 
 
-def test_an_unknown_layer_of_this_projects_name_is_refused(tmp_path):
+def test_an_unknown_layer_with_this_projects_prefix_is_refused(tmp_path):
     from mien.errors import ModelError
 
     model_file, weights_file = export(NETWORKS["hybrid_lbp"](32), tmp_path)
@@ -92,7 +92,7 @@ def test_an_unknown_layer_of_this_projects_name_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_an_untrained_network_takes_all_expressions_for_equally_probable(name):
+def test_an_untrained_network_gives_equal_probabilities(name):
     faces = np.random.default_rng(0).integers(0, 256, (16, 32, 32, 1)).astype(np.float32)
     keras.utils.set_random_seed(0)
     probabilities = keras.ops.convert_to_numpy(NETWORKS[name](32)(faces, training=False))

@@ -51,7 +51,7 @@ def test_the_web_app_has_fifteen_lines(notebook):
     assert len([line for line in app.splitlines() if line]) == 15
 
 
-def test_its_parts_stand_in_their_order(notebook):
+def test_its_sections_are_in_order(notebook):
     titles = [line for cell in notebook.cells if cell.cell_type == "markdown" for line in cell.source.splitlines()]
     parts = [title.removeprefix("## ") for title in titles if title.startswith("## ")]
     assert parts == [
@@ -69,7 +69,7 @@ def test_its_parts_stand_in_their_order(notebook):
     ]
 
 
-def test_every_picture_is_explained_by_text_before_it(notebook):
+def test_every_picture_is_introduced_by_text(notebook):
     explained = False
     for cell in notebook.cells:
         if cell.cell_type == "markdown":

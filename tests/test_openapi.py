@@ -82,7 +82,7 @@ def test_every_route_is_described_and_nothing_else(fake_camera) -> None:
     assert routes == {(path, method) for path, methods in PATHS.items() for method in methods}
 
 
-def test_its_schemas_are_schemas_and_all_are_used() -> None:
+def test_its_schemas_are_valid_and_all_are_used() -> None:
     for schema in SCHEMAS.values():
         Draft202012Validator.check_schema(schema)
     text = json.dumps(DOCUMENT)
@@ -90,7 +90,7 @@ def test_its_schemas_are_schemas_and_all_are_used() -> None:
     assert named == set(SCHEMAS)
 
 
-def test_a_missing_or_additional_field_would_be_found(client, fake_camera) -> None:
+def test_a_missing_or_additional_field_is_detected(client, fake_camera) -> None:
     fake_camera.publish()
     state = client.get("/api/state").json
     validator = Draft202012Validator({**SCHEMAS["State"], "components": DOCUMENT["components"]})
@@ -102,7 +102,7 @@ def test_a_missing_or_additional_field_would_be_found(client, fake_camera) -> No
     assert not validator.is_valid(state)
 
 
-def test_it_is_served_as_it_is_and_as_a_page(client) -> None:
+def test_it_is_served_as_json_and_as_a_page(client) -> None:
     answer = client.get("/api/openapi.json")
     assert answer.json == DOCUMENT
     check(answer, "/api/openapi.json")
@@ -123,7 +123,7 @@ def test_it_is_served_as_it_is_and_as_a_page(client) -> None:
 @pytest.mark.parametrize(
     "path", ["/", "/healthz", "/api/state", "/api/state?viewer=me", "/api/snapshot.png", "/api/explain"]
 )
-def test_answers_while_pictures_flow(client, fake_camera, path: str) -> None:
+def test_answers_match_while_pictures_arrive(client, fake_camera, path: str) -> None:
     fake_camera.publish()
     answer = client.get(path)
     assert answer.status_code == 200
@@ -132,7 +132,7 @@ def test_answers_while_pictures_flow(client, fake_camera, path: str) -> None:
 
 @pytest.mark.parametrize("path", ["/healthz", "/api/state", "/api/snapshot.png", "/api/explain"])
 @pytest.mark.parametrize("picture", [None, Snapshot(b"placeholder")])
-def test_answers_while_none_flow(client, fake_camera, path: str, picture) -> None:
+def test_answers_match_while_no_pictures_arrive(client, fake_camera, path: str, picture) -> None:
     if picture:
         fake_camera.snapshots.publish(picture)
     fake_camera.current = replace(fake_camera.current, state="reconnecting", reason="unplugged", retry_in_s=1.5)
@@ -143,7 +143,7 @@ def test_answers_while_none_flow(client, fake_camera, path: str, picture) -> Non
 
 
 @pytest.mark.parametrize("path", ["/video_feed", "/api/frames", "/api/events"])
-def test_streams_and_their_refusal(fake_camera, path: str) -> None:
+def test_streams_and_their_refusal_match(fake_camera, path: str) -> None:
     fake_camera.publish()
     client = build(fake_camera, max_streams=1).test_client()
     first, second = client.get(path), client.get(path)
@@ -153,7 +153,7 @@ def test_streams_and_their_refusal(fake_camera, path: str) -> None:
     first.close()
 
 
-def test_an_event_is_a_state(fake_camera) -> None:
+def test_an_event_matches_the_state(fake_camera) -> None:
     fake_camera.publish()
     with build(fake_camera).test_client().get("/api/events?viewer=me") as answer:
         event = next(block for block in answer.response if b"data: " in block).decode()
@@ -167,7 +167,7 @@ BROKEN = IMAGE[:60]
 @pytest.mark.parametrize(
     ("images", "code"), [((IMAGE,), 200), ((IMAGE, b"text", BROKEN), 200), ((), 400), ((IMAGE,) * 17, 413)]
 )
-def test_forms_of_images(client, images, code: int) -> None:
+def test_image_forms_match(client, images, code: int) -> None:
     data = {"image": [(BytesIO(image), "a.png") for image in images]}
     answer = client.post("/api/analyze", data=data, content_type="multipart/form-data")
     assert answer.status_code == code
@@ -175,13 +175,13 @@ def test_forms_of_images(client, images, code: int) -> None:
 
 
 @pytest.mark.parametrize(("body", "code"), [(IMAGE, 200), (b"text", 415), (BROKEN, 422)])
-def test_bodies_of_images(client, body: bytes, code: int) -> None:
+def test_image_bodies_match(client, body: bytes, code: int) -> None:
     answer = client.post("/api/analyze", data=body, content_type="image/png")
     assert answer.status_code == code
     check(answer, "/api/analyze", "post")
 
 
-def test_too_many_images_at_once(fake_camera) -> None:
+def test_refusal_of_too_many_images_matches(fake_camera) -> None:
     entered, leave = threading.Event(), threading.Event()
 
     def slow(data: bytes) -> Analysis:
@@ -202,7 +202,7 @@ def test_too_many_images_at_once(fake_camera) -> None:
 
 
 @pytest.mark.parametrize("folder", [False, True])
-def test_the_sources_that_may_be_chosen(fake_camera, tmp_path, folder: bool) -> None:
+def test_the_list_of_sources_matches(fake_camera, tmp_path, folder: bool) -> None:
     (tmp_path / "a.mp4").write_bytes(b"video")
     client = build(fake_camera, catalog=SourceCatalog(tmp_path if folder else None, NoWebcams())).test_client()
     answer = client.get("/api/sources")
@@ -220,7 +220,7 @@ def test_the_sources_that_may_be_chosen(fake_camera, tmp_path, folder: bool) -> 
         (b'{"source":"%s"}' % (b"x" * 9000), 413),
     ],
 )
-def test_forms_of_a_choice(client, body: bytes, code: int) -> None:
+def test_answers_to_a_choice_of_source_match(client, body: bytes, code: int) -> None:
     answer = client.post("/api/source", data=body, content_type="application/json")
     assert answer.status_code == code
     check(answer, "/api/source", "post")
@@ -230,7 +230,7 @@ def test_forms_of_a_choice(client, body: bytes, code: int) -> None:
 
 
 @pytest.mark.parametrize(("path", "method"), [(path, method) for path, ways in PATHS.items() for method in ways])
-def test_refusals_of_every_route(fake_camera, path: str, method: str) -> None:
+def test_refusals_of_every_route_match(fake_camera, path: str, method: str) -> None:
     client = build(fake_camera, token=TOKEN).test_client()
     for code, headers in ((401, {}), (403, {"Host": "evil.example"})):
         answer = client.open(path, method=method, headers=headers)
@@ -251,7 +251,7 @@ def test_the_snapshot_is_the_newest_picture(client, fake_camera) -> None:
         assert abs(float(pixels.mean()) - shade) < 3
 
 
-def test_a_snapshot_is_encoded_once_for_all_who_ask(fake_camera) -> None:
+def test_a_snapshot_is_encoded_once_for_all_requests(fake_camera) -> None:
     encoded = []
     app = create_app(fake_camera, AppOptions(to_png=lambda snapshot: encoded.append(snapshot) or b"png"))
     for _ in range(2):

@@ -38,7 +38,7 @@ def test_a_moved_face_is_followed(dx, dy):
     assert motion.scale == pytest.approx(1, abs=0.02)
 
 
-def test_a_face_that_comes_nearer_grows():
+def test_an_approaching_face_grows():
     flow = OpticalFlow()
     flow.step(scene(200, 150, 120), [])
     (motion,) = flow.step(scene(196, 146, 128), [middle(200, 150)]).motions
@@ -72,7 +72,7 @@ def test_faces_far_from_each_other_are_each_followed():
     assert [(round(motion.dx), round(motion.dy)) for motion in motions] == [(5, 0), (0, -5)]
 
 
-def test_a_face_that_vanished_is_lost():
+def test_a_face_that_disappears_is_lost():
     flow = OpticalFlow()
     flow.step(scene(200, 150), [])
     noise = scene(200, 150)
@@ -81,14 +81,14 @@ def test_a_face_that_vanished_is_lost():
 
 
 @pytest.mark.parametrize("after", [texture(7, 640, 480), texture(7, 320, 240)])
-def test_another_scene_or_size_is_noticed(after):
+def test_another_scene_or_size_is_detected(after):
     flow = OpticalFlow()
     flow.step(scene(200, 150), [])
     assert flow.step(after, [middle(200, 150)]) == Flow(Scene.NEW, [])
 
 
 @pytest.mark.parametrize("picture", [np.zeros((240, 320, 3), np.uint8), np.full((24, 24, 3), 90, np.uint8)])
-def test_plain_pictures_are_the_same_scene_without_motion(picture):
+def test_uniform_pictures_are_the_same_scene_without_motion(picture):
     flow = OpticalFlow()
     flow.step(picture, [])
     assert flow.step(picture, [np.array([12, 12, 10, 10.0])]).motions == [None]
@@ -113,7 +113,7 @@ class CountingDetector:
         return shown
 
 
-def test_detection_is_rare_and_boxes_stay_right_between():
+def test_detections_are_rare_and_boxes_stay_correct_in_between():
     frames = [(scene(100 + 4 * i, 100 + 2 * i), Box(100 + 4 * i, 100 + 2 * i, 120, 120)) for i in range(60)]
     detector = CountingDetector()
     shown = detector.run(Tracker(), frames)
@@ -122,7 +122,7 @@ def test_detection_is_rare_and_boxes_stay_right_between():
     assert min(overlaps) > 0.8
 
 
-def test_a_face_that_is_lost_is_searched_at_once_but_not_on_every_frame():
+def test_a_lost_face_is_searched_immediately_but_not_in_every_frame():
     detector = CountingDetector()
     lost = []
     for noise in np.random.default_rng(3).integers(0, 255, (9, 160, 160, 3), dtype=np.uint8):
@@ -135,13 +135,13 @@ def test_a_face_that_is_lost_is_searched_at_once_but_not_on_every_frame():
     assert len(searched) < 5
 
 
-def test_without_a_face_the_search_is_paced():
+def test_without_a_face_detections_are_paced():
     detector = CountingDetector()
     detector.run(Tracker(), [(BACKGROUND, None)] * 30)
     assert len(detector.searched) == pytest.approx(30 * FRAME_S / SEARCH_EVERY_S, abs=2)
 
 
-def test_a_new_scene_has_none_of_the_old_faces_and_is_searched_at_once():
+def test_a_new_scene_drops_the_old_faces_and_is_searched_immediately():
     detector = CountingDetector()
     frames = [(scene(100, 100), Box(100, 100, 120, 120))] * 8 + [(texture(9, 640, 480), None)] * 2
     shown = detector.run(Tracker(), frames)

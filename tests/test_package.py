@@ -52,7 +52,7 @@ def environment(folder: Path, what: list[str | Path]) -> Path:
     return folder / SCRIPTS
 
 
-def test_wheel_carries_what_the_program_needs_and_nothing_else(wheel):
+def test_wheel_contains_what_the_program_needs_and_nothing_else(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     needed = (
         "mien/py.typed",

@@ -90,13 +90,15 @@ STATES = [as_it_opens, with_menu, with_help, with_images, with_a_broken_image, w
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_axe_finds_no_serious_fault(browser, page, axe, state) -> None:
+def test_axe_finds_no_serious_violation(browser, page, axe, state) -> None:
     state(browser)
     assert serious_faults(browser, axe) == {}
     browser.get_log("browser")  # of broken images
 
 
-def test_axe_finds_none_with_this_browser_s_camera(with_camera, camera_file, fake_camera, serve, axe) -> None:
+def test_axe_finds_no_serious_violation_with_the_browser_camera(
+    with_camera, camera_file, fake_camera, serve, axe
+) -> None:
     film(camera_file, demo_pictures(0.3))
     fake_camera.play()
     server = serve(fake_camera, **Program().parts)
@@ -122,20 +124,20 @@ def serious_faults(browser, axe: str, widths: tuple[int, ...] = (375, 1280)) -> 
     return {where: faults for where, faults in found.items() if faults}
 
 
-def test_axe_would_find_one(browser, page, axe) -> None:
+def test_axe_detects_a_violation(browser, page, axe) -> None:
     browser.execute_script("document.getElementById('pause').removeAttribute('aria-label')")
     browser.execute_script("document.getElementById('pause').removeAttribute('title')")
     browser.execute_script(axe)
     assert [name for name, _ in browser.execute_async_script(RUN_AXE)] == ["button-name"]
 
 
-def test_the_model_card_and_the_interface_are_accessible_too(browser, page, axe) -> None:
+def test_model_card_and_api_page_are_accessible(browser, page, axe) -> None:
     for path in ("/model-card", "/api"):
         browser.get(page.url + path)
         assert serious_faults(browser, axe, widths=(1280,)) == {}
 
 
-def test_everything_is_reached_by_keyboard(browser, page) -> None:
+def test_everything_can_be_reached_by_keyboard(browser, page) -> None:
     reached = []
     for _ in range(40):
         press_tab = "\ue004"
@@ -148,7 +150,7 @@ def test_everything_is_reached_by_keyboard(browser, page) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_focus_is_seen_on_buttons_that_are_pressed(browser, page, scheme) -> None:
+def test_the_focus_is_visible_on_pressed_buttons(browser, page, scheme) -> None:
     resize(browser, 1280, 800, scheme)
     browser.switch_to.active_element.send_keys("\ue004")  # Tab: the ring is for those who use keys
     for name in ("pause", "record"):
@@ -179,7 +181,7 @@ def contrast(one: str, other: str) -> float:
 
 
 @pytest.mark.parametrize("learned_last", ["AbortSignal.any", "HTMLElement.prototype.popover"])
-def test_a_browser_that_is_too_old_is_told_which_it_must_be(browser, page, learned_last) -> None:
+def test_an_outdated_browser_is_told_the_minimum_version(browser, page, learned_last) -> None:
     versions = "Chrome or Edge 116, Firefox 125, Safari 17.4"
     assert versions in " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
     vanishes(browser, "#too-old")
@@ -193,7 +195,7 @@ def test_a_browser_that_is_too_old_is_told_which_it_must_be(browser, page, learn
     browser.get_log("browser")  # what it misses
 
 
-def test_what_is_loaded_is_small(browser, page) -> None:
+def test_the_page_is_small(browser, page) -> None:
     script = """
     return performance.getEntries().filter(({ name, entryType }) =>
       (entryType === "resource" || entryType === "navigation") && !name.includes("/api/frames"))
@@ -205,7 +207,7 @@ def test_what_is_loaded_is_small(browser, page) -> None:
     assert sum(loaded.values()) <= 150_000
 
 
-def test_on_a_phone_all_is_below_each_other_and_the_actions_are_at_the_bottom(browser, page) -> None:
+def test_on_a_phone_panels_are_stacked_with_the_actions_at_the_bottom(browser, page) -> None:
     for width in (375, 320):
         resize(browser, width, 812)
         tops = [find(browser, selector).rect["y"] for selector in (".stage", ".faces-panel", ".timeline", ".session")]
@@ -226,7 +228,7 @@ return [edges[0].bottom, Math.max(...edges.map(({ right }) => right))];
 """How far down the bar of actions reaches, and how far to the right what is in it."""
 
 
-def test_on_a_screen_all_is_seen_at_once(browser, page) -> None:
+def test_on_a_desktop_everything_fits_the_window(browser, page) -> None:
     for size in ((1280, 800), (1920, 1080), (3840, 2160)):
         resize(browser, *size)
 
@@ -238,7 +240,7 @@ def test_on_a_screen_all_is_seen_at_once(browser, page) -> None:
         assert find(browser, "#faces .label").value_of_css_property("font-size") == "16px"
 
 
-def test_how_often_rare_expressions_are_expected_is_chosen_for_all(browser, fake_camera, serve) -> None:
+def test_the_weight_of_rare_expressions_is_set_for_all_viewers(browser, fake_camera, serve) -> None:
     from selenium.webdriver.support.select import Select
 
     adjustment = LogitAdjustment(np.array([0.09, 0.02, 0.04, 0.26, 0.32, 0.15, 0.12]), tau=0.35)
@@ -259,12 +261,12 @@ def test_how_often_rare_expressions_are_expected_is_chosen_for_all(browser, fake
     see(lambda: Select(find(browser, "#rare")).first_selected_option.text == "0.2", "the value of another")
 
 
-def test_a_network_without_base_rates_offers_no_choice_of_them(browser, page) -> None:
+def test_a_network_without_base_rates_offers_no_such_choice(browser, page) -> None:
     shows(browser, "#status", "LIVE")
     assert not find(browser, "#rare-control").is_displayed()
 
 
-def test_the_notice_says_what_is_processed_where_and_links_the_card(browser, page) -> None:
+def test_the_notice_says_where_pictures_are_processed_and_links_the_card(browser, page) -> None:
     notice = find(browser, ".foot").text
     assert "analyzed on the computer that runs Mien" in notice
     assert "not what a person feels" in notice

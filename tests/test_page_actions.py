@@ -66,7 +66,7 @@ def page(browser, fake_camera, serve, tmp_path, refusals):
     session.stop()
 
 
-def test_pause_holds_the_picture_and_gives_the_stream_up(browser, fake_camera, page) -> None:
+def test_pause_freezes_the_picture_and_closes_the_stream(browser, fake_camera, page) -> None:
     press(browser, "p")
     shade = browser.execute_script(SHADE)
     assert shade is not None
@@ -111,14 +111,14 @@ def test_the_newest_picture_is_saved(browser, page, tmp_path) -> None:
     says(browser, "#note", "Saved as mien-")
 
 
-def test_while_paused_the_picture_that_is_shown_is_saved(browser, page, tmp_path) -> None:
+def test_while_paused_the_displayed_picture_is_saved(browser, page, tmp_path) -> None:
     press(browser, "p")
     shade = browser.execute_script(SHADE)
     picture = saved(browser, tmp_path, lambda: click(browser, "#save"))
     assert abs(int(picture[120, 160, 0]) - shade) <= 2
 
 
-def test_without_a_picture_nothing_is_saved_or_held_and_it_is_said(browser, fake_camera, serve) -> None:
+def test_without_a_picture_save_and_pause_report_that_there_is_none(browser, fake_camera, serve) -> None:
     browser.get(serve(fake_camera).url)
     shows(browser, "#status", "LIVE")
     press(browser, "s")
@@ -129,7 +129,7 @@ def test_without_a_picture_nothing_is_saved_or_held_and_it_is_said(browser, fake
     browser.get_log("browser")  # says 503
 
 
-def test_the_sheet_of_keys_opens_and_closes_and_keeps_the_keys_to_itself(browser, page) -> None:
+def test_the_help_dialog_opens_and_closes_and_captures_the_keys(browser, page) -> None:
     press(browser, "?")
     appears(browser, "#help")
     wait_for(lambda: browser.switch_to.active_element == find(browser, "#help-close"))
@@ -143,7 +143,7 @@ def test_the_sheet_of_keys_opens_and_closes_and_keeps_the_keys_to_itself(browser
     vanishes(browser, "#help")
 
 
-def test_on_a_phone_the_sheet_begins_at_its_top_and_can_be_closed_anywhere(browser, page) -> None:
+def test_on_a_phone_the_help_dialog_starts_at_the_top_and_can_be_closed_anywhere(browser, page) -> None:
     resize(browser, 375, 812)
     press(browser, "?")
     appears(browser, "#help")
@@ -163,7 +163,7 @@ def test_on_a_phone_the_buttons_are_large_enough_for_a_thumb(browser, page) -> N
         assert button.accessible_name
 
 
-def test_on_a_phone_the_answer_to_a_button_is_seen_above_the_buttons(browser, page) -> None:
+def test_on_a_phone_the_note_appears_above_the_buttons(browser, page) -> None:
     resize(browser, 390, 844)
     browser.execute_script("scrollTo(0, document.body.scrollHeight)")
     click(browser, "#privacy")
@@ -177,7 +177,7 @@ def test_on_a_phone_the_answer_to_a_button_is_seen_above_the_buttons(browser, pa
     wait_for(above)
 
 
-def test_the_keys_can_be_switched_off(browser, page) -> None:
+def test_the_keys_can_be_disabled(browser, page) -> None:
     press(browser, "?")
     click(browser, "#shortcuts")
     click(browser, "#help-close")
@@ -193,7 +193,7 @@ def test_the_keys_can_be_switched_off(browser, page) -> None:
 # ---- what acts on the program, for everybody
 
 
-def test_recording_is_seen_and_its_csv_can_be_had(browser, fake_camera, page, tmp_path) -> None:
+def test_a_recording_is_displayed_and_its_csv_can_be_downloaded(browser, fake_camera, page, tmp_path) -> None:
     vanishes(browser, "#csv")
     press(browser, "r")
     appears(browser, "#recording")
@@ -215,7 +215,7 @@ def turn_on(server, path: str) -> None:
     urlopen(Request(server.url + path, body, {"Content-Type": "application/json"})).close()
 
 
-def test_what_another_viewer_starts_is_seen_here_too(browser, fake_camera, page) -> None:
+def test_a_recording_started_by_another_viewer_is_displayed(browser, fake_camera, page) -> None:
     is_pressed(browser, "#privacy", False)
     for path in ("/api/privacy", "/api/record"):
         turn_on(page, path)
@@ -224,7 +224,7 @@ def test_what_another_viewer_starts_is_seen_here_too(browser, fake_camera, page)
     lists(browser, "#privacy-badge", ["PRIVACY"])
 
 
-def test_a_picture_that_is_held_is_covered_when_another_viewer_turns_privacy_on(browser, fake_camera, page) -> None:
+def test_a_paused_picture_is_pixelated_when_another_viewer_turns_privacy_on(browser, fake_camera, page) -> None:
     face = [60, 70, 40, 40]
     fake_camera.pause()
     noise = np.random.default_rng(1).integers(0, 255, (240, 320, 3), np.uint8)
@@ -239,7 +239,7 @@ def test_a_picture_that_is_held_is_covered_when_another_viewer_turns_privacy_on(
     browser.get_log("browser")  # advice about reading so many pixels
 
 
-def test_privacy_goes_on_and_off(browser, fake_camera, page) -> None:
+def test_privacy_mode_is_switched_on_and_off(browser, fake_camera, page) -> None:
     press(browser, "b")
     caught_up(browser, fake_camera)
     is_pressed(browser, "#privacy")
@@ -260,7 +260,7 @@ return [...copy.getImageData(0, 0, 1, 1).data];
 """The overlay's color in the middle of the first face."""
 
 
-def test_grad_cam_lies_over_the_faces_while_it_is_on(browser, page) -> None:
+def test_grad_cam_overlays_the_faces_while_it_is_on(browser, page) -> None:
     assert browser.execute_script(CORNER)[3] == 0
     press(browser, "g")
     wait_for(lambda: browser.execute_script(CORNER)[3] > 100)
@@ -272,7 +272,7 @@ def test_grad_cam_lies_over_the_faces_while_it_is_on(browser, page) -> None:
     stays(lambda: asked(browser, "/api/explain") <= count + 1, 1.0)  # one may have been on its way
 
 
-def test_who_watches_learns_whether_the_video_is_kept(browser, fake_camera, page) -> None:
+def test_viewers_see_whether_the_video_is_saved(browser, fake_camera, page) -> None:
     def notices() -> list[str]:
         return [each.get_property("textContent") for each in browser.find_elements("css selector", ".stored")]
 
@@ -292,7 +292,7 @@ def test_who_watches_learns_whether_the_video_is_kept(browser, fake_camera, page
     assert "not stored" not in "".join(notices())
 
 
-def test_all_badges_find_room(browser, fake_camera, page) -> None:
+def test_all_badges_fit(browser, fake_camera, page) -> None:
     fake_camera.saving, fake_camera.faces = Saving("out.mp4"), ()
     for key in ("r", "b"):
         press(browser, key)
@@ -305,7 +305,7 @@ def test_all_badges_find_room(browser, fake_camera, page) -> None:
     assert max(ends) <= find(browser, ".actions").rect["x"]
 
 
-def test_a_picture_that_is_saved_is_as_it_is_seen(browser, fake_camera, page, tmp_path) -> None:
+def test_a_saved_picture_looks_as_displayed(browser, fake_camera, page, tmp_path) -> None:
     fake_camera.faces = (face_showing("happy", 1, x=40),)
     lists(browser, "#faces .label", ["happy"])
     press(browser, "m")
@@ -317,7 +317,7 @@ def test_a_picture_that_is_saved_is_as_it_is_seen(browser, fake_camera, page, tm
 
 
 @pytest.mark.parametrize("key", ["r", "b"])
-def test_a_refusal_is_said_in_words(browser, page, refusals, key) -> None:
+def test_a_refusal_is_explained(browser, page, refusals, key) -> None:
     refusals |= {"/api/record": lambda: REFUSED, "/api/privacy": lambda: REFUSED}
     press(browser, key)
     shows(browser, "#note", "That did not work. The disk is full.")
@@ -326,7 +326,7 @@ def test_a_refusal_is_said_in_words(browser, page, refusals, key) -> None:
     browser.get_log("browser")  # says 503
 
 
-def test_the_sheet_says_who_is_concerned(browser, page) -> None:
+def test_the_help_dialog_says_whom_each_action_affects(browser, page) -> None:
     press(browser, "?")
     here, all_viewers = texts(browser, "#help dl")
     for word in ("pause", "mirror", "Grad-CAM", "confidence", "camera"):

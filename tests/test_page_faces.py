@@ -50,14 +50,14 @@ import("/static/overlay.js").then(({ drawFaces, placement }) => {
 """
 
 
-def test_a_small_face_has_a_short_label_so_that_its_neighbors_can_be_read(browser, page) -> None:
+def test_a_small_face_has_a_short_label_so_that_adjacent_labels_are_readable(browser, page) -> None:
     assert browser.execute_async_script(LABELS, [200, 90, 36]) == ["1 happy 82 %", "2 happy 82 %", "3 happy"]
 
 
 # ---- cards
 
 
-def test_under_the_threshold_a_face_is_unsure(browser, page) -> None:
+def test_a_face_below_the_threshold_is_unsure(browser, page) -> None:
     for threshold, labels in ((0, ["happy", "sad"]), (80, ["happy", "sad"]), (85, ["unsure"] * 2)):
         slide(browser, threshold)
         lists(browser, "#faces .label", labels)
@@ -65,7 +65,7 @@ def test_under_the_threshold_a_face_is_unsure(browser, page) -> None:
         assert texts(browser, ".face:first-child .value")[3] == "82"  # the bars say what was measured all the same
 
 
-def test_the_threshold_is_stored_nowhere(browser, page) -> None:
+def test_the_threshold_is_not_stored(browser, page) -> None:
     slide(browser, 85)
     assert browser.execute_script("return [localStorage.length, sessionStorage.length, document.cookie]") == [0, 0, ""]
     browser.refresh()
@@ -90,7 +90,7 @@ def test_thumbnails_are_cut_from_the_picture(browser, fake_camera, page) -> None
 # ---- timeline
 
 
-def test_the_timeline_shows_the_first_face_until_another_is_chosen(browser, page) -> None:
+def test_the_timeline_shows_the_first_face_until_another_is_selected(browser, page) -> None:
     lists(browser, "#timeline-face", ["Face 1"])
     wait_for(lambda: legend(browser)[3] == "82")
     lists(browser, "#legend .name", list(EXPRESSIONS))
@@ -128,7 +128,7 @@ def test_the_legend_hides_a_line_and_shows_it_again(browser, page) -> None:
     wait_for(lambda: browser.execute_script(LINES, "happy") > 10)
 
 
-def test_values_at_a_moment_by_pointer_and_by_keyboard(browser, fake_camera, page) -> None:
+def test_values_at_a_time_are_shown_by_pointer_and_keyboard(browser, fake_camera, page) -> None:
     wait_for(lambda: legend(browser)[3] == "82")
     line = find(browser, "#lines")
     from selenium.webdriver import ActionChains, Keys
@@ -164,13 +164,13 @@ document.addEventListener("mien:frame", () => {
 """What the timeline tells a screen reader when it is come to, and how often it tells another over 20 frames."""
 
 
-def test_the_timeline_tells_its_values_when_it_is_come_to_and_then_only_when_asked(browser, page) -> None:
+def test_the_timeline_announces_its_values_on_focus_and_then_only_on_request(browser, page) -> None:
     told, changes = browser.execute_async_script(TOLD, find(browser, "#lines"))
     assert "happy 82" in told
     assert changes == 0
 
 
-def test_on_a_paused_page_the_timeline_tells_what_is_there(browser, page) -> None:
+def test_on_a_paused_page_the_timeline_announces_its_values(browser, page) -> None:
     press(browser, "p")
     shows(browser, "#status", "PAUSED")
     line = find(browser, "#lines")
@@ -198,7 +198,7 @@ def recalled(browser, steps, at=None):
     return browser.execute_async_script(HISTORY, steps, EXPRESSIONS, at)
 
 
-def test_time_is_counted_by_expression_and_a_pause_is_not(browser, page) -> None:
+def test_time_is_counted_by_expression_without_pauses(browser, page) -> None:
     labels = ["happy"] * 4 + ["sad"] * 4
     steps = [[100 + 0.5 * i, 1, label] for i, label in enumerate(labels)] + [[110, 1, "sad"], [110.5, 1, "sad"]]
     answer = recalled(browser, steps)
@@ -215,7 +215,7 @@ def test_only_the_last_minute_is_kept(browser, page) -> None:
     assert min(bins) >= 138
 
 
-def test_a_page_that_stays_open_keeps_few_of_the_faces_that_are_gone(browser, page) -> None:
+def test_a_page_left_open_keeps_few_of_the_past_faces(browser, page) -> None:
     """Face n is seen for n tenths of a second, two minutes after the one before it; one that is seen once for none."""
     steps = [[120.0 * n + i / 10, n, "sad" if n == 1 else "happy"] for n in range(30) for i in range(n + 1)]
     answer = recalled(browser, steps)
@@ -225,7 +225,7 @@ def test_a_page_that_stays_open_keeps_few_of_the_faces_that_are_gone(browser, pa
     assert answer["all"]["seconds"]["sad"] == pytest.approx(0.1)
 
 
-def test_where_a_face_was_away_there_is_no_value(browser, page) -> None:
+def test_while_a_face_is_absent_there_is_no_value(browser, page) -> None:
     steps = [[10.0, 1, "happy"], [10.5, None, ""], [11.0, 1, "sad"], [11.9, 1, "happy"]]
     for at, label in ((10.05, "happy"), (10.7, None), (11.0, "sad"), (11.5, "sad"), (9, None)):
         probe = recalled(browser, steps, at)["probe"]
@@ -235,7 +235,7 @@ def test_where_a_face_was_away_there_is_no_value(browser, page) -> None:
 # ---- session
 
 
-def test_the_session_has_a_strip_for_all_and_for_each(browser, page) -> None:
+def test_the_session_panel_has_a_bar_for_all_faces_and_for_each(browser, page) -> None:
     def rows() -> list[str]:
         return [text.replace("\u202f", " ") for text in texts(browser, ".session-row .shares")]
 
@@ -258,7 +258,7 @@ def test_another_source_is_another_session(browser, fake_camera, page) -> None:
     lists(browser, "#timeline-face", ["Face 9"])
 
 
-def test_before_any_face_the_panels_say_so(browser, fake_camera, serve) -> None:
+def test_before_the_first_face_the_panels_say_so(browser, fake_camera, serve) -> None:
     fake_camera.faces = ()
     fake_camera.play()
     browser.get(serve(fake_camera).url)

@@ -26,7 +26,7 @@ def page(browser, fake_camera: FakeCamera, serve):
     return server
 
 
-def test_the_picture_is_there_and_moves(browser, page) -> None:
+def test_the_picture_is_displayed_and_moves(browser, page) -> None:
     changes(browser)
     picture = find(browser, "#picture")
     assert picture.get_property("width") == 320
@@ -44,7 +44,7 @@ def test_faces_are_listed_with_label_probability_and_bars(browser, page) -> None
     lists(browser, ".face:first-child .value", ["3", "3", "3", "82", "3", "3", "3"])
 
 
-def test_the_bars_are_as_long_as_they_say(browser, page) -> None:
+def test_the_bars_are_as_long_as_their_probabilities(browser, page) -> None:
     width = "return arguments[0].getBoundingClientRect()"
     track = browser.execute_script(width, find(browser, '.face:first-child [data-expression="happy"] .track'))
     fill = find(browser, '.face:first-child [data-expression="happy"] .fill')
@@ -65,19 +65,19 @@ def test_the_header_says_what_is_shown(browser, page) -> None:
     shows(browser, "#viewers", "1 viewer")
 
 
-def test_a_figure_says_what_it_is_when_it_is_pointed_at(browser, page) -> None:
+def test_each_figure_has_a_tooltip(browser, page) -> None:
     title = find(browser, ".figures div:has(#latency)").get_attribute("title")
     assert "from receiving a frame until its picture is ready, without camera and network" in title
 
 
-def test_a_face_that_leaves_leaves_the_list_and_the_others_stay(browser, fake_camera, page) -> None:
+def test_a_face_that_leaves_is_removed_from_the_list_and_the_others_stay(browser, fake_camera, page) -> None:
     second = find(browser, '.face[data-id="2"]')
     fake_camera.faces = (face_showing("surprise", 2),)
     lists(browser, "#faces .label", ["surprise"])
     assert find(browser, ".face") == second  # the same element: its bars move on
 
 
-def test_no_face_is_said_in_words(browser, fake_camera, page) -> None:
+def test_the_page_says_when_there_is_no_face(browser, fake_camera, page) -> None:
     vanishes(browser, "#no-face")
     fake_camera.faces = ()
     appears(browser, "#no-face")
@@ -88,7 +88,7 @@ def test_no_face_is_said_in_words(browser, fake_camera, page) -> None:
 RECONNECTING = {"state": "reconnecting", "reason": "no frame for 5 s", "retry_in_s": 2.4}
 
 
-def test_states_are_words(browser, fake_camera, page) -> None:
+def test_each_state_is_described_in_words(browser, fake_camera, page) -> None:
     for status, badge, hint in (
         ({"state": "demo"}, "DEMO", ""),
         ({"state": "file"}, "FILE", ""),
@@ -100,7 +100,7 @@ def test_states_are_words(browser, fake_camera, page) -> None:
         says(browser, "#hint", hint)
 
 
-def test_the_first_picture_may_come_late(browser, fake_camera, serve) -> None:
+def test_the_first_picture_may_arrive_late(browser, fake_camera, serve) -> None:
     server = serve(fake_camera)
     browser.get(server.url)
     wait_for(lambda: viewers(server) == 1)
@@ -109,7 +109,7 @@ def test_the_first_picture_may_come_late(browser, fake_camera, serve) -> None:
     changes(browser)
 
 
-def test_nothing_comes_from_another_host_and_nothing_is_complained_about(browser, page) -> None:
+def test_the_page_loads_nothing_from_other_hosts_and_logs_no_errors(browser, page) -> None:
     changes(browser)
     names = browser.execute_script("return performance.getEntriesByType('resource').map((entry) => entry.name)")
     assert len(names) > 3
@@ -117,7 +117,7 @@ def test_nothing_comes_from_another_host_and_nothing_is_complained_about(browser
     assert browser.get_log("browser") == []
 
 
-def test_it_fits_without_scrolling_sideways(browser, fake_camera, page) -> None:
+def test_the_page_fits_without_horizontal_scrolling(browser, fake_camera, page) -> None:
     fake_camera.current = replace(fake_camera.current, name="A camera with quite a long name " * 3)
     wait_for(lambda: find(browser, "#source-name").text.startswith("A camera"))
     for width, height in ((375, 812), (320, 568), (1280, 800), (1920, 1080)):
@@ -130,7 +130,7 @@ def test_it_fits_without_scrolling_sideways(browser, fake_camera, page) -> None:
         wait_for(fits, f"a page that fits into {width} pixels")
 
 
-def test_it_follows_the_theme(browser, page) -> None:
+def test_the_page_follows_the_theme(browser, page) -> None:
     def ground() -> str:
         return find(browser, "body").value_of_css_property("background-color")
 
@@ -139,7 +139,7 @@ def test_it_follows_the_theme(browser, page) -> None:
     wait_for(lambda: ground() != light)
 
 
-def test_with_reduced_motion_bars_jump(browser, page) -> None:
+def test_with_reduced_motion_bars_change_without_transition(browser, page) -> None:
     def duration() -> str:
         return find(browser, ".fill").value_of_css_property("transition-duration")
 
@@ -149,7 +149,7 @@ def test_with_reduced_motion_bars_jump(browser, page) -> None:
     wait_for(lambda: duration() == "0s")
 
 
-def test_a_lost_server_shows_a_banner_and_comes_back_by_itself(browser, fake_camera, page, serve) -> None:
+def test_a_lost_server_shows_a_banner_until_the_page_reconnects(browser, fake_camera, page, serve) -> None:
     vanishes(browser, "#banner")
     page.stop()
     appears(browser, "#banner")
@@ -164,7 +164,7 @@ def test_a_lost_server_shows_a_banner_and_comes_back_by_itself(browser, fake_cam
     lists(browser, "#faces .label", ["happy", "sad"])
 
 
-def test_a_server_that_comes_back_with_a_token_asks_for_it(browser, fake_camera, page, serve) -> None:
+def test_a_restarted_server_with_a_token_asks_for_it(browser, fake_camera, page, serve) -> None:
     page.stop()
     appears(browser, "#banner")
     serve(fake_camera, port=page.port, token="correct-horse-battery")
@@ -172,7 +172,7 @@ def test_a_server_that_comes_back_with_a_token_asks_for_it(browser, fake_camera,
     appears(browser, "[name=token]")
 
 
-def test_a_stream_that_was_cut_off_is_taken_up_again(browser, fake_camera, page) -> None:
+def test_an_interrupted_stream_is_resumed(browser, fake_camera, page) -> None:
     changes(browser)
     page.hang_up()
     wait_for(lambda: viewers(page) == 0)
@@ -180,7 +180,7 @@ def test_a_stream_that_was_cut_off_is_taken_up_again(browser, fake_camera, page)
     changes(browser)
 
 
-def test_a_hidden_tab_gives_its_stream_up_and_takes_it_again(browser, page) -> None:
+def test_a_hidden_tab_closes_its_stream_and_reopens_it(browser, page) -> None:
     wait_for(lambda: viewers(page) == 1)
     tab = browser.current_window_handle
     browser.switch_to.new_window("tab")
@@ -191,7 +191,7 @@ def test_a_hidden_tab_gives_its_stream_up_and_takes_it_again(browser, page) -> N
     changes(browser)
 
 
-def test_when_all_places_are_taken_the_page_says_so_and_waits(browser, fake_camera, serve, watch) -> None:
+def test_when_all_slots_are_taken_the_page_says_so_and_waits(browser, fake_camera, serve, watch) -> None:
     fake_camera.play()
     server = serve(fake_camera, max_streams=1)
     first = watch(server)
@@ -204,7 +204,7 @@ def test_when_all_places_are_taken_the_page_says_so_and_waits(browser, fake_came
     vanishes(browser, "#notice")
 
 
-def test_a_placeholder_is_shown_as_any_picture(browser, fake_camera, page) -> None:
+def test_a_placeholder_is_displayed_like_any_picture(browser, fake_camera, page) -> None:
     fake_camera.pause()
     jpeg = fake_camera.publish().jpeg
     fake_camera.snapshots.publish(Snapshot(jpeg))
@@ -212,7 +212,7 @@ def test_a_placeholder_is_shown_as_any_picture(browser, fake_camera, page) -> No
     vanishes(browser, "#no-face")  # nobody looked for one
 
 
-def test_picture_and_overlay_are_always_of_the_same_frame(browser, fake_camera, page) -> None:
+def test_picture_and_overlay_always_belong_to_the_same_frame(browser, fake_camera, page) -> None:
     script = """
     const [picture, overlay] = ["picture", "overlay"].map((id) => document.getElementById(id));
     const probe = new OffscreenCanvas(1, 1).getContext("2d");
@@ -249,7 +249,7 @@ return [left, right].map((x) => (x - (overlay.width - 320 * scale) / 2) / scale)
 """From where to where the overlay is drawn, in pixels of the frame."""
 
 
-def test_the_boxes_lie_on_the_faces_and_the_mirror_turns_them(browser, fake_camera, page) -> None:
+def test_the_boxes_lie_on_the_faces_also_when_mirrored(browser, fake_camera, page) -> None:
     fake_camera.faces = (face_showing("happy", 1, x=40),)
     lists(browser, "#faces .label", ["happy"])
     wait_for(lambda: browser.execute_script(BOXED) == pytest.approx([40, 140], abs=3))
@@ -275,18 +275,18 @@ import("/static/multipart.js").then(async ({ PartReader }) => {
 """
 
 
-def test_the_stream_is_read_however_it_is_cut(browser, page) -> None:
+def test_the_stream_is_parsed_whatever_its_chunks(browser, page) -> None:
     for size in (1, 2, 7, 64, 1000):
         parts = browser.execute_async_script(PARTS, size)
         assert parts == [[{"n": 1}, "ab\r\n\r\n--c"], [None, ""], [{"n": 3}, "xyz"]], size
 
 
-def test_the_stream_that_was_asked_for_before_the_modules_came_is_the_one_that_is_shown(browser, page) -> None:
+def test_the_stream_requested_before_the_modules_loaded_is_the_one_displayed(browser, page) -> None:
     assert browser.execute_script("return window.earlyConnection.answer.then((answer) => answer.ok && answer.bodyUsed)")
     wait_for(lambda: viewers(page) == 1)
 
 
-def test_one_connection_brings_everything(browser, fake_camera, page) -> None:
+def test_one_connection_carries_everything(browser, fake_camera, page) -> None:
     browser.execute_script("performance.clearResourceTimings()")
     published = fake_camera.snapshots.peek()[0]
     wait_for(lambda: fake_camera.snapshots.peek()[0] > published + 20)
@@ -294,7 +294,7 @@ def test_one_connection_brings_everything(browser, fake_camera, page) -> None:
     assert viewers(page) == 1
 
 
-def test_a_server_that_no_longer_answers_counts_as_lost(browser, fake_camera, page, serve) -> None:
+def test_a_server_that_stops_responding_counts_as_lost(browser, fake_camera, page, serve) -> None:
     page.stop()
     with socket.create_server(("127.0.0.1", page.port)):  # takes connections and says nothing
         appears(browser, "#banner")
@@ -303,7 +303,7 @@ def test_a_server_that_no_longer_answers_counts_as_lost(browser, fake_camera, pa
     changes(browser)
 
 
-def test_without_javascript_the_picture_is_there(page) -> None:
+def test_without_javascript_the_picture_is_displayed(page) -> None:
     with urlopen(page.url) as answer:
         html = answer.read().decode()
     assert 'src="/video_feed"' in html.partition("<noscript>")[2].partition("</noscript>")[0]

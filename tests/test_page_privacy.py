@@ -72,7 +72,7 @@ def test_in_privacy_mode_faces_are_pixelated_and_it_fails_closed(with_camera, pa
 
 
 @pytest.mark.browser
-def test_in_privacy_mode_the_whole_picture_is_covered_until_a_face_is_found(with_camera, page, program) -> None:
+def test_in_privacy_mode_the_whole_picture_is_pixelated_until_a_face_is_found(with_camera, page, program) -> None:
     press(with_camera, "b")
     appears(with_camera, "#privacy-badge")
     program.faces = ()
@@ -86,7 +86,7 @@ def test_in_privacy_mode_the_whole_picture_is_covered_until_a_face_is_found(with
 
 
 @pytest.mark.browser
-def test_until_the_program_has_said_that_faces_may_be_seen_they_are_covered(with_camera, open_page, program) -> None:
+def test_faces_are_pixelated_until_the_program_reports_that_they_may_be_seen(with_camera, open_page, program) -> None:
     silent = {path: lambda: ({"error": "Not now."}, 503) for path in ("/api/frames", "/api/state", "/api/controls")}
     program.faces = ()
     open_page(silent)
@@ -97,7 +97,7 @@ def test_until_the_program_has_said_that_faces_may_be_seen_they_are_covered(with
 
 
 @pytest.mark.browser
-def test_what_cannot_be_covered_is_not_shown(with_camera, page, program) -> None:
+def test_a_picture_that_cannot_be_pixelated_is_not_shown(with_camera, page, program) -> None:
     press(with_camera, "b")
     appears(with_camera, "#privacy-badge")
     with_camera.execute_script(
@@ -116,7 +116,7 @@ def test_what_cannot_be_covered_is_not_shown(with_camera, page, program) -> None
 PRIVACY_JS = Path(__file__).parent.parent / "static" / "privacy.js"
 
 
-def test_the_page_has_the_figures_of_the_program() -> None:
+def test_the_page_has_the_same_constants_as_the_program() -> None:
     figures = dict(re.findall(r"^const ([A-Z_]+) = ([^;]+);", PRIVACY_JS.read_text(), re.MULTILINE))
     assert len(figures) == 7
     assert figures == {name: str(getattr(privacy, name)) for name in figures}
@@ -151,7 +151,7 @@ SERIES = {
 
 
 @pytest.mark.browser
-def test_the_page_covers_what_the_program_would(browser, fake_camera, serve) -> None:
+def test_the_page_pixelates_the_same_regions_as_the_program(browser, fake_camera, serve) -> None:
     browser.get(serve(fake_camera).url)
     for name, series in SERIES.items():
         sent = [
@@ -173,7 +173,7 @@ def program_places(program: Privacy, at_s: float, seen) -> list[list[float]]:
 
 
 @pytest.mark.browser
-def test_where_faces_were_in_another_scene_is_not_covered_any_more(with_camera, open_page, program) -> None:
+def test_faces_of_the_previous_scene_are_forgotten_by_the_page(with_camera, open_page, program) -> None:
     elsewhere = replace(FACE, id=2, box=Box(20, 20, 100, 100))
 
     def cut_to_and_fro(key: str, data: bytes) -> Analysis:
@@ -214,7 +214,7 @@ def next_frames(browser, count: int) -> list[tuple[np.ndarray, list[dict]]]:
 @pytest.mark.browser
 @pytest.mark.shared
 @pytest.mark.skipif(not YUNET.is_file() or not (SHARED / "media").is_dir(), reason="../shared is not here")
-def test_a_real_face_before_the_camera_is_read_and_covered(with_camera, camera_file, open_page) -> None:
+def test_a_real_face_in_the_camera_is_classified_and_pixelated(with_camera, camera_file, open_page) -> None:
     pipeline = default_pipeline()
     open_page(follow=UploadSessions(lambda: FaceStream(pipeline)).analyze)
     film(camera_file, clip()[::3])

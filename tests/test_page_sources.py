@@ -66,7 +66,7 @@ def open_menu(browser) -> None:
 # ---- the program's sources
 
 
-def test_the_menu_lists_what_there_is_and_marks_what_is_shown(browser, page) -> None:
+def test_the_menu_lists_the_sources_and_marks_the_current_one(browser, page) -> None:
     vanishes(browser, "#source-menu")
     open_menu(browser)
     lists(browser, "#source-list button", ["Demo", "Webcam 0 (Fake)"])
@@ -81,7 +81,7 @@ def test_the_menu_lists_what_there_is_and_marks_what_is_shown(browser, page) -> 
 @pytest.mark.parametrize(
     ("selector", "name"), [("#source-list li:first-child button", "Demo"), ("#file-list button", "a.mp4")]
 )
-def test_another_source_is_taken(browser, page, selector, name) -> None:
+def test_another_source_is_selected(browser, page, selector, name) -> None:
     open_menu(browser)
     click(browser, selector)
     shows(browser, "#source-name", name)
@@ -102,7 +102,7 @@ def test_a_source_chosen_while_paused_is_shown(browser, page) -> None:
     changes(browser)
 
 
-def test_a_source_that_cannot_be_opened_says_why_and_the_old_one_goes_on(browser, page) -> None:
+def test_a_source_that_cannot_be_opened_is_explained_and_the_old_one_continues(browser, page) -> None:
     open_menu(browser)
     find(browser, "#url").send_keys("rtsp://nowhere/\n")
     says(browser, "#source-note", "rtsp://nowhere/ cannot be opened")
@@ -112,12 +112,12 @@ def test_a_source_that_cannot_be_opened_says_why_and_the_old_one_goes_on(browser
     browser.get_log("browser")  # says 422
 
 
-def test_the_page_waits_for_a_source_longer_than_the_program_does() -> None:
+def test_the_page_waits_for_a_source_longer_than_the_program() -> None:
     answer_ms = re.search(r"ANSWER_MS = (\d+);", (ROOT / "static" / "server.js").read_text())[1]
     assert int(answer_ms) >= 1000 * (Timeouts().open_within_s + 3)
 
 
-def test_letters_typed_into_the_address_are_no_shortcuts(browser, page) -> None:
+def test_letters_typed_into_the_address_trigger_no_shortcuts(browser, page) -> None:
     open_menu(browser)
     find(browser, "#url").send_keys("pmb")
     is_pressed(browser, "#pause", False)
@@ -166,7 +166,7 @@ def test_an_image_dropped_on_the_page_is_shown_with_its_faces(browser, page) -> 
     changes(browser)
 
 
-def test_several_images_are_chosen_between(browser, page, tmp_path) -> None:
+def test_one_of_several_images_can_be_selected(browser, page, tmp_path) -> None:
     paths = []
     for name, size in (("wide.jpg", (400, 300)), ("high.jpg", (300, 400))):
         (tmp_path / name).write_bytes(jpeg(*size))
@@ -187,13 +187,13 @@ def test_several_images_are_chosen_between(browser, page, tmp_path) -> None:
     browser.get_log("browser")  # says 422
 
 
-def test_what_is_no_image_is_refused_in_words(browser, page) -> None:
+def test_a_file_that_is_not_an_image_is_refused_with_a_message(browser, page) -> None:
     drop(browser, notes_txt=b"hello")
     says(browser, "#note", "found none")
     shows(browser, "#status", "LIVE")
 
 
-def test_an_image_without_a_face_says_so(browser, fake_camera, serve) -> None:
+def test_an_image_without_a_face_is_labeled_as_such(browser, fake_camera, serve) -> None:
     fake_camera.play()
     browser.get(serve(fake_camera, analyze=lambda data: Analysis(64, 64)).url)
     shows(browser, "#status", "LIVE")
@@ -218,7 +218,7 @@ def test_picture_and_json_are_saved(browser, page, tmp_path) -> None:
     assert np.ptp(picture[:, 35:145]) > 100  # a box is drawn on what was one gray
 
 
-def test_in_privacy_mode_a_dropped_image_is_covered(browser, page) -> None:
+def test_in_privacy_mode_a_dropped_image_is_pixelated(browser, page) -> None:
     rng = np.random.default_rng(1)
     picture = encode_jpeg(rng.integers(0, 255, (300, 400, 3), np.uint8))
     drop(browser, noise_jpg=picture)

@@ -73,9 +73,7 @@ def page(browser, fake_camera, serve, analyst):
     return server
 
 
-def test_large_images_are_kept_as_large_as_they_are_shown_and_their_boxes_lie_on_the_faces(
-    browser, page, tmp_path
-) -> None:
+def test_large_images_are_stored_at_display_size_with_boxes_on_the_faces(browser, page, tmp_path) -> None:
     browser.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)})
     drop(browser, large_jpg=jpeg(3000, 2000), high_jpg=jpeg(100, 2400))
     wait_for(lambda: len(browser.find_elements("css selector", "#strip button")) == 2)
@@ -88,7 +86,7 @@ def test_large_images_are_kept_as_large_as_they_are_shown_and_their_boxes_lie_on
     assert (columns[0], columns[-1]) == (pytest.approx(480, abs=6), pytest.approx(1440, abs=6))
 
 
-def test_each_image_is_sent_by_itself_and_shown_before_the_next_is_answered(browser, page, analyst) -> None:
+def test_each_image_is_sent_separately_and_shown_before_the_next_answer(browser, page, analyst) -> None:
     analyst.held_px = 320
     drop(browser, one_jpg=jpeg(300, 200), two_jpg=jpeg(320, 200), three_jpg=jpeg(340, 200))
     assert analyst.asked.wait(PATIENCE_S)
@@ -101,7 +99,7 @@ def test_each_image_is_sent_by_itself_and_shown_before_the_next_is_answered(brow
     assert 60_000 in browser.execute_script("return window.limits")
 
 
-def test_each_image_that_is_chosen_is_announced_at_once(browser, page) -> None:
+def test_each_selected_image_is_announced_immediately(browser, page) -> None:
     drop(browser, one_jpg=jpeg(300, 200), two_jpg=jpeg(320, 200))
     wait_for(lambda: len(browser.find_elements("css selector", "#strip button")) == 2)
     first, second = browser.find_elements("css selector", "#strip button")
@@ -131,7 +129,7 @@ def test_of_two_drops_the_later_one_is_shown(browser, page, analyst) -> None:
     wait_for(lambda: browser.execute_script(KEPT) == [[200, 300]])
 
 
-def test_back_to_live_an_image_that_is_on_its_way_is_given_up(browser, page, analyst) -> None:
+def test_returning_to_live_cancels_a_pending_image(browser, page, analyst) -> None:
     analyst.held_px = 300
     drop(browser, one_jpg=jpeg(300, 200), two_jpg=jpeg(320, 200))
     assert analyst.asked.wait(PATIENCE_S)
@@ -142,7 +140,7 @@ def test_back_to_live_an_image_that_is_on_its_way_is_given_up(browser, page, ana
     stays(lambda: analyst.widths == [300], 0.7)
 
 
-def test_an_image_that_finds_all_places_taken_is_sent_again(browser, fake_camera, serve, analyst) -> None:
+def test_an_image_is_sent_again_if_all_slots_were_taken(browser, fake_camera, serve, analyst) -> None:
     fake_camera.publish()
     server = serve(fake_camera, port=free_port(), analyze=analyst, max_analyses=1)
     browser.get(server.url)

@@ -47,7 +47,7 @@ def picture(*bright_boxes, width=320, height=240):
 LEFT, RIGHT = Box(20, 30, 60, 60), Box(200, 100, 80, 80)
 
 
-def test_a_frame_alone_has_faces_without_numbers():
+def test_a_single_frame_has_faces_without_numbers():
     classifier = BrightnessClassifier()
     analysis = Pipeline(ScriptedDetector([LEFT, RIGHT]), classifier).analyze(Frame(picture(RIGHT)))
     assert [(face.box, face.label, face.id) for face in analysis.faces] == [(LEFT, "sad", None), (RIGHT, "happy", None)]

@@ -36,7 +36,7 @@ def test_class_counts_show_every_split(dataset):
     assert sum(bar.get_height() for bar in axes.patches) == pytest.approx(3), "shares of three splits"
 
 
-def test_samples_show_no_more_than_there_are(dataset):
+def test_samples_are_limited_to_the_available_images(dataset):
     assert len(pictures(plots.samples(dataset.train, each=6))) == 28
 
 
@@ -54,7 +54,7 @@ def test_curves_of_runs_of_any_length_share_one_plot():
     assert loss.lines[3].get_xdata()[-1] == 5
 
 
-def test_the_surest_mistakes_come_first(dataset):
+def test_the_most_confident_mistakes_come_first(dataset):
     probabilities = np.full((3, 7), 0.1)
     labels = np.array([1, 0, 0])
     probabilities[0, 0], probabilities[1, 0], probabilities[2, 4] = 0.5, 0.9, 0.8
@@ -68,19 +68,19 @@ def test_the_surest_mistakes_come_first(dataset):
     ]
 
 
-def test_each_image_has_its_caption_and_no_image_is_fine():
+def test_each_image_has_a_caption_and_there_may_be_none():
     drawing = plots.captioned(np.zeros((3, 8, 8, 1), np.uint8), ["one", "two", "three"], columns=2)
     assert len(drawing.axes) == 4
     assert [axes.get_title() for axes in pictures(drawing)] == ["one", "two", "three"]
     assert not pictures(plots.captioned(np.zeros((0, 8, 8, 1), np.uint8), []))
 
 
-def test_a_confusion_matrix_says_what_its_rows_and_columns_are():
+def test_a_confusion_matrix_labels_its_rows_and_columns():
     axes = plots.confusion(np.eye(7, dtype=int), rows="folder's label", columns="what most people see").axes[0]
     assert (axes.get_ylabel(), axes.get_xlabel()) == ("folder's label", "what most people see")
 
 
-def test_what_the_network_sees_can_be_drawn(dataset, network):
+def test_feature_maps_and_filters_can_be_drawn(dataset, network):
     face = dataset.train.images[:1]
     blocks = block_outputs(network, face)
     assert {name: maps.shape for name, maps in blocks.items()} == {"block 1": (1, 16, 16, 32)}
@@ -90,7 +90,7 @@ def test_what_the_network_sees_can_be_drawn(dataset, network):
     assert len(pictures(plots.filters(kernels))) == 32
 
 
-def test_every_block_is_looked_into():
+def test_every_block_has_feature_maps():
     found = block_outputs(NETWORKS["elu"](32), np.zeros((2, 32, 32, 1)))
     assert [maps.shape for maps in found.values()] == [(2, s, s, c) for s, c in ((16, 32), (8, 64), (4, 128), (2, 256))]
 
@@ -121,7 +121,7 @@ def test_without_graphviz_there_is_no_picture_and_no_error(network, tmp_path, mo
     assert draw(network, tmp_path / "network.png") is None
 
 
-def test_an_untrained_network_knows_nothing(dataset, network):
+def test_the_initial_loss_is_that_of_guessing(dataset, network):
     network.layers[-1].set_weights([np.zeros_like(w) for w in network.layers[-1].get_weights()])
     assert initial_loss(network, dataset.train) == pytest.approx(math.log(7))
 

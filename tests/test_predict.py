@@ -92,7 +92,7 @@ def test_a_csv_with_or_without_labels(labeled, tmp_path):
         (lambda path: path.write_bytes(b"\x89PNG\x00\xff"), "expected a column pixels"),
     ],
 )
-def test_what_cannot_be_labeled_is_reported_and_an_older_file_stays(make, message, tmp_path):
+def test_invalid_input_is_reported_and_an_older_file_is_kept(make, message, tmp_path):
     make(tmp_path / "source")
     out = tmp_path / "out.csv"
     out.write_text("older")
@@ -102,7 +102,7 @@ def test_what_cannot_be_labeled_is_reported_and_an_older_file_stays(make, messag
     assert {path.name for path in tmp_path.iterdir()} <= {"source", "out.csv"}
 
 
-def test_a_failure_on_the_way_leaves_the_older_file(folder, tmp_path, monkeypatch):
+def test_a_failure_halfway_keeps_the_older_file(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(prediction, "BATCH", 3)
     out = tmp_path / "out.csv"
     out.write_text("older")
@@ -120,13 +120,13 @@ def test_a_failure_on_the_way_leaves_the_older_file(folder, tmp_path, monkeypatc
     assert {path.name for path in tmp_path.iterdir()} == {"faces", "out.csv"}
 
 
-def test_a_place_that_cannot_be_written_is_reported(folder, tmp_path):
+def test_an_unwritable_output_is_reported(folder, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="cannot be written"):
         predict_to_csv(by_brightness, folder, tmp_path / "file" / "out.csv", 48)
 
 
-def test_the_command_labels_with_a_networks_files(folder, tmp_path, capsys):
+def test_the_command_labels_with_the_files_of_a_network(folder, tmp_path, capsys):
     network, _ = build(Recipe(network="shallow", side_px=32))
     model_file, weights_file = export(network, tmp_path / "network")
     (folder / "broken.png").write_bytes(b"no")

@@ -48,12 +48,12 @@ def is_covered(pixels: np.ndarray, box: Box, blocks: float = FACE_BLOCKS) -> boo
     return coarseness(pixels, box) >= 0.8 * max(box.w, box.h) / blocks
 
 
-def test_while_off_frames_pass_as_they_are() -> None:
+def test_while_off_frames_pass_unchanged() -> None:
     one = frame()
     assert Privacy().prepare(one, analysis(FACE)) is one
 
 
-def test_the_frame_itself_stays_clear_for_the_analysis() -> None:
+def test_the_original_frame_stays_unchanged_for_the_analysis() -> None:
     one = frame(pixels=NOISE.copy())
     shown = Privacy(on=True).prepare(one, analysis(FACE))
     assert np.array_equal(one.pixels_bgr, NOISE)
@@ -62,7 +62,7 @@ def test_the_frame_itself_stays_clear_for_the_analysis() -> None:
     assert (shown.index, shown.stream, shown.pixels_bgr.shape) == (one.index, one.stream, NOISE.shape)
 
 
-def test_until_the_first_face_the_whole_picture_is_covered() -> None:
+def test_until_the_first_face_the_whole_picture_is_pixelated() -> None:
     privacy = Privacy(on=True)
     for index in range(60):
         assert is_whole(privacy.prepare(frame(index / 30), analysis()).pixels_bgr)
@@ -74,7 +74,7 @@ def test_until_the_first_face_the_whole_picture_is_covered() -> None:
 @pytest.mark.parametrize(
     ("wait_s", "whole"), [(0.05, False), (0.5, False), (0.99, False), (1.01, True), (60.0, True), (-0.01, True)]
 )
-def test_a_lost_face_stays_covered_for_a_second_then_everything_is(wait_s: float, whole: bool) -> None:
+def test_a_lost_face_stays_pixelated_for_a_second_then_the_whole_picture_is(wait_s: float, whole: bool) -> None:
     privacy = Privacy(on=True)
     privacy.prepare(frame(10), analysis(FACE))
     shown = privacy.prepare(frame(10 + wait_s), analysis()).pixels_bgr
@@ -82,14 +82,14 @@ def test_a_lost_face_stays_covered_for_a_second_then_everything_is(wait_s: float
     assert is_whole(shown) is whole
 
 
-def test_nothing_is_ever_sharp() -> None:
+def test_no_part_of_the_picture_is_ever_sharp() -> None:
     """A face that was missed beside one that was found is a mosaic as well."""
     shown = Privacy(on=True).prepare(frame(), analysis(FACE)).pixels_bgr
     for missed in (Box(400, 50, 100, 100), Box(330, 200, 200, 250), Box(0, 400, 60, 60)):
         assert coarseness(shown, missed) >= 0.9 * WIDTH / BACKGROUND_BLOCKS
 
 
-def test_a_cover_reaches_beyond_the_box() -> None:
+def test_the_pixelated_region_extends_beyond_the_box() -> None:
     shown = Privacy(on=True).prepare(frame(), analysis(FACE)).pixels_bgr
     head = Box(FACE.x - 30, FACE.y - 40, FACE.w + 60, FACE.h + 70)
     assert coarseness(shown, head) >= 0.8 * 150 / FACE_BLOCKS
@@ -97,7 +97,7 @@ def test_a_cover_reaches_beyond_the_box() -> None:
 
 @pytest.mark.parametrize("lost_s", [0.1, 0.3, 0.6])
 @pytest.mark.parametrize("speed_px_s", [-150, 0, 60, 200])
-def test_the_cover_follows_a_face_that_moves_on_unseen(lost_s: float, speed_px_s: int) -> None:
+def test_the_pixelated_region_follows_a_face_that_moves_undetected(lost_s: float, speed_px_s: int) -> None:
     privacy = Privacy(on=True)
     start = Box(260, 160, 120, 150)
     for index in range(10):
@@ -108,7 +108,7 @@ def test_the_cover_follows_a_face_that_moves_on_unseen(lost_s: float, speed_px_s
     assert is_covered(shown, Box(max(0, left), start.y, start.w, start.h))
 
 
-def test_several_faces_are_covered_each_by_its_size() -> None:
+def test_several_faces_are_pixelated_each_by_its_size() -> None:
     small, large = Box(20, 20, 90, 90), Box(300, 100, 300, 330)
     shown = Privacy(on=True).prepare(frame(), analysis(small, large)).pixels_bgr
     assert is_covered(shown, small)
@@ -140,7 +140,7 @@ def test_pictures_of_any_size(width: int, height: int) -> None:
 
 
 @pytest.mark.parametrize("found", [analysis(new_scene=True), analysis(Box(400, 50, 60, 60), new_scene=True)])
-def test_what_was_known_of_another_scene_is_no_use(found: Analysis) -> None:
+def test_faces_of_the_previous_scene_are_forgotten(found: Analysis) -> None:
     privacy = Privacy(on=True)
     privacy.prepare(frame(0), analysis(FACE))
     shown = privacy.prepare(frame(0.1), found)
@@ -149,7 +149,7 @@ def test_what_was_known_of_another_scene_is_no_use(found: Analysis) -> None:
     assert is_whole(shown.pixels_bgr) is (not found.faces)
 
 
-def test_turned_on_again_it_knows_of_no_face() -> None:
+def test_switched_on_again_it_has_seen_no_face() -> None:
     privacy = Privacy(on=True)
     privacy.prepare(frame(0), analysis(FACE))
     privacy.switch(False)
@@ -158,7 +158,7 @@ def test_turned_on_again_it_knows_of_no_face() -> None:
     assert privacy.on
 
 
-def test_switched_to_what_it_is_it_forgets_nothing() -> None:
+def test_switching_on_twice_forgets_nothing() -> None:
     privacy = Privacy(on=True)
     privacy.prepare(frame(0), analysis(FACE))
     privacy.switch(True)
@@ -173,7 +173,7 @@ def test_memory_does_not_grow() -> None:
 
 
 @pytest.mark.parametrize("block_px", [1, 7.3, 40, 1000])
-def test_a_mosaic_has_blocks_of_at_least_this_side(block_px: float) -> None:
+def test_blocks_have_at_least_the_given_side(block_px: float) -> None:
     shown = mosaic(NOISE, block_px)
     assert shown.shape == NOISE.shape
     colors = len(np.unique(shown.reshape(-1, 3), axis=0))
@@ -256,7 +256,7 @@ def test_yunet_finds_no_face_of_twelve_blocks_or_less() -> None:
 @pytest.mark.shared
 @pytest.mark.skipif(not YUNET.is_file(), reason="../shared/models is not here")
 @pytest.mark.parametrize("seen", range(len(GROUP_BOXES)))
-def test_yunet_finds_none_of_the_faces_that_were_missed_beside_one(seen: int) -> None:
+def test_yunet_finds_none_of_the_missed_faces_beside_a_detected_one(seen: int) -> None:
     group = cv2.imread(str(SHARED / "media" / "group.jpg"))
     shown = Privacy(on=True).prepare(frame(pixels=group), analysis(GROUP_BOXES[seen])).pixels_bgr
     assert yunet([shown]) == 0

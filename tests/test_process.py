@@ -36,7 +36,7 @@ def _thaw():
     gc.unfreeze()
 
 
-def test_objects_that_refer_to_each_other_alone_are_freed_and_the_others_left_alone(monkeypatch):
+def test_reference_cycles_are_freed_and_reachable_objects_kept(monkeypatch):
     monkeypatch.setattr(sys, "platform", "win32")
     gc.disable()
     try:
@@ -50,7 +50,7 @@ def test_objects_that_refer_to_each_other_alone_are_freed_and_the_others_left_al
 
 
 @pytest.mark.parametrize(("platform", "trimmed"), [("linux", [0]), ("darwin", []), ("win32", [])])
-def test_freed_memory_is_given_back_on_linux_alone(platform, trimmed, monkeypatch):
+def test_freed_memory_is_returned_only_on_linux(platform, trimmed, monkeypatch):
     library = FakeLibrary()
     monkeypatch.setattr(sys, "platform", platform)
     monkeypatch.setattr(ctypes, "CDLL", lambda name: library)
@@ -58,7 +58,7 @@ def test_freed_memory_is_given_back_on_linux_alone(platform, trimmed, monkeypatc
     assert library.trimmed == trimmed
 
 
-def test_another_c_library_is_no_fault(monkeypatch):
+def test_another_c_library_is_not_an_error(monkeypatch):
     def missing(name):
         raise OSError(f"{name}: cannot open shared object file")
 
@@ -103,7 +103,7 @@ def test_the_limit_is_raised_as_far_as_allowed_and_never_lowered(monkeypatch, be
     assert limits.now == after
 
 
-def test_a_system_that_refuses_or_has_no_limit_is_no_fault(monkeypatch) -> None:
+def test_a_system_that_refuses_or_has_no_limit_is_not_an_error(monkeypatch) -> None:
     limits = Limits(now=(256, ENDLESS), refuses=True)
     for module in (limits, None):  # None: it cannot be imported
         monkeypatch.setitem(sys.modules, "resource", module)
@@ -111,7 +111,7 @@ def test_a_system_that_refuses_or_has_no_limit_is_no_fault(monkeypatch) -> None:
     assert limits.now == (256, ENDLESS)
 
 
-def test_the_program_raises_it_when_it_starts(monkeypatch) -> None:
+def test_the_program_raises_the_limit_at_startup(monkeypatch) -> None:
     raised = []
     monkeypatch.setattr(process, "raise_open_file_limit", lambda: raised.append(True))
     monkeypatch.setattr(main, "build_pipeline", lambda _: FakePipeline())

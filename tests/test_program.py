@@ -145,7 +145,7 @@ def demo(tmp_path_factory):
     program.process.communicate()
 
 
-def test_the_demo_is_read_right_while_each_expression_is_fully_shown(demo):
+def test_the_demo_is_classified_correctly_while_each_expression_is_fully_shown(demo):
     seen = {expression: [] for expression in EXPRESSIONS}
     last = -1
 
@@ -197,7 +197,7 @@ def test_the_real_page_shows_moving_video_and_three_faces(demo, browser):
 
 
 @pytest.mark.browser
-def test_on_the_real_page_a_file_is_chosen_and_the_demo_again(demo, browser):
+def test_on_the_real_page_a_file_and_then_the_demo_can_be_chosen(demo, browser):
     browser.get(demo.url)
     wait_for(lambda: texts(browser, "#faces .who") != [])
     wait_for(lambda: len(texts(browser, "#faces .who")) == 3)
@@ -246,7 +246,7 @@ def test_stop_ends_with_status_0_within_3_s_while_someone_watches(run, number):
     assert "WARNING" not in error
 
 
-def test_it_ends_at_once_though_the_source_is_still_opening(monkeypatch):
+def test_it_ends_immediately_while_the_source_is_still_opening(monkeypatch):
     stop, never = threading.Event(), threading.Event()
 
     def hang(*_, **__):
@@ -260,7 +260,7 @@ def test_it_ends_at_once_though_the_source_is_still_opening(monkeypatch):
     never.set()
 
 
-def test_a_session_is_recorded_from_the_first_frame_on(run, tmp_path):
+def test_a_recording_starts_with_the_first_frame(run, tmp_path):
     program = run("--source", write_clip(tmp_path / "clip.avi"), "--sessions", tmp_path / "sessions", "--record")
     assert program.wait_for(lambda state: state["frame"])["recording"]["on"]
     assert program.stop()[0] == 0
@@ -268,7 +268,7 @@ def test_a_session_is_recorded_from_the_first_frame_on(run, tmp_path):
 
 
 @pytest.mark.parametrize(("source", "asked"), [("auto", 1), ("0", 1), ("demo", 0)])
-def test_a_webcam_is_asked_for_in_the_main_thread(monkeypatch, source, asked):
+def test_permission_for_a_webcam_is_requested_in_the_main_thread(monkeypatch, source, asked):
     def fail(*_, **__):
         raise SourceError("enough")
 
@@ -388,7 +388,7 @@ def test_a_taken_port_is_one_line_and_status_2():
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
-def test_covered_and_recorded_and_killed(run, tmp_path):
+def test_faces_are_pixelated_and_a_recording_survives_a_kill(run, tmp_path):
     folder = tmp_path / "sessions"
     program = run("--source", "demo", "--privacy", "--sessions", folder)
     assert program.wait_for(lambda state: state["faces"])["privacy"]

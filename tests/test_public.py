@@ -59,14 +59,14 @@ def test_importing_mien_loads_neither_opencv_nor_tensorflow_nor_flask():
     assert done.stdout.strip() == "[]"
 
 
-def test_all_public_names_can_be_had_and_others_are_refused():
+def test_all_public_names_are_accessible_and_others_refused():
     assert [getattr(mien, name) for name in mien.__all__]
     assert set(mien.__all__) <= set(dir(mien))
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         mien.nothing  # noqa: B018
 
 
-def test_an_image_is_the_same_as_path_bytes_and_pixels(picture_file, picture_bgr):
+def test_an_image_gives_the_same_result_as_path_bytes_and_pixels(picture_file, picture_bgr):
     results = [
         mien.analyze_image(image) for image in (picture_file, str(picture_file), picture_file.read_bytes(), picture_bgr)
     ]
@@ -77,7 +77,7 @@ def test_an_image_is_the_same_as_path_bytes_and_pixels(picture_file, picture_bgr
     assert (results[0].width, results[0].height) == (640, 480)
 
 
-def test_a_gray_image_is_taken_too(picture_bgr):
+def test_a_gray_image_is_accepted(picture_bgr):
     assert len(mien.analyze_image(cv2.cvtColor(picture_bgr, cv2.COLOR_BGR2GRAY)).faces) == 1
 
 
@@ -92,7 +92,7 @@ def test_a_gray_image_is_taken_too(picture_bgr):
         (np.zeros((0, 0), np.uint8), ValueError, "height, width, 3"),
     ],
 )
-def test_what_is_no_image_is_refused_with_what_was_expected(image, error, words):
+def test_invalid_images_are_refused_with_what_was_expected(image, error, words):
     with pytest.raises(error, match=words):
         mien.analyze_image(image)
 
@@ -115,18 +115,18 @@ def test_a_video_analyzed_twice_gives_the_same_values(clip):
     assert one == other
 
 
-def test_fps_takes_frames_evenly_by_media_time(clip):
+def test_fps_samples_frames_evenly_in_media_time(clip):
     results = list(mien.analyze_video(clip, fps=5))
     assert [result.frame for result in results] == [0, 6, 12, 18, 24, 30, 36, 42, 48, 54]
 
 
 @pytest.mark.parametrize("fps", [0, -1, float("nan"), float("inf")])
-def test_a_rate_that_is_none_is_refused(clip, fps):
+def test_an_invalid_rate_is_refused(clip, fps):
     with pytest.raises(ValueError, match="fps: expected a number above 0"):
         list(mien.analyze_video(clip, fps=fps))
 
 
-def test_what_is_no_video_is_refused(tmp_path):
+def test_a_file_that_is_not_a_video_is_refused(tmp_path):
     text = tmp_path / "text.mp4"
     text.write_text("no video")
     for path in (text, tmp_path, tmp_path / "missing.mp4"):

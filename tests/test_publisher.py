@@ -11,7 +11,7 @@ from mien.stream.publisher import Lazy
 from tests.patience import PATIENCE_S
 
 
-def test_it_is_made_when_asked_for_and_only_then():
+def test_the_value_is_computed_only_on_demand():
     made = []
     value = Lazy(lambda: made.append(1) or "value")
     assert made == []
@@ -19,7 +19,7 @@ def test_it_is_made_when_asked_for_and_only_then():
     assert made == [1]
 
 
-def test_all_who_ask_at_once_get_the_same():
+def test_concurrent_callers_get_the_same_value():
     everybody = threading.Barrier(8)
     value = Lazy(object)
 
@@ -31,7 +31,7 @@ def test_all_who_ask_at_once_get_the_same():
         assert len({id(each) for each in pool.map(ask, range(8))}) == 1
 
 
-def test_nothing_is_a_value_too():
+def test_none_is_a_valid_value():
     made = []
     value = Lazy(lambda: made.append(1))
     assert value() is None
@@ -39,7 +39,7 @@ def test_nothing_is_a_value_too():
     assert made == [1]
 
 
-def test_after_a_failure_it_is_tried_again():
+def test_a_failed_computation_is_repeated():
     results = [ValueError("first"), "second"]
 
     def make():
@@ -55,7 +55,7 @@ def test_after_a_failure_it_is_tried_again():
     assert value() == "second"
 
 
-def test_what_it_was_made_of_is_let_go():
+def test_the_function_is_released_after_use():
     class Pixels:
         pass
 
@@ -70,7 +70,7 @@ def test_what_it_was_made_of_is_let_go():
     assert gone() is None
 
 
-def test_it_says_how_long_it_took():
+def test_the_duration_of_the_computation_is_measured():
     ticks = iter((10.0, 10.5))
     value = Lazy(lambda: 1, lambda: next(ticks))
     assert value.took_ms == 0

@@ -117,7 +117,7 @@ def test_javascript_gets_the_faces_of_a_photo(fake_camera, serve, photo) -> None
     assert done.stdout == "[ 'happy' ]\n"
 
 
-def test_a_session_is_recorded_by_curl_and_read_by_pandas(fake_camera, serve, tmp_path) -> None:
+def test_a_recording_is_started_with_curl_and_read_with_pandas(fake_camera, serve, tmp_path) -> None:
     session = SessionRecorder(tmp_path / "sessions")
     url = serve(fake_camera, session=session).url
     assert run_curl(shlex.split(example("docs/api.md", "curl -H", url)), tmp_path)["recording"]["on"]
@@ -132,7 +132,7 @@ def test_a_session_is_recorded_by_curl_and_read_by_pandas(fake_camera, serve, tm
     assert re.search(r"1 +happy +1\.0\n2 +sad +1\.0\n", done.stdout)
 
 
-def test_python_follows_what_is_seen(fake_camera, serve) -> None:
+def test_python_follows_the_events(fake_camera, serve) -> None:
     fake_camera.publish()
     code = example("docs/api.md", "import json\n    import urllib", serve(fake_camera).url)
     with subprocess.Popen([sys.executable, "-u", "-c", code], env=DIRECT, stdout=subprocess.PIPE, text=True) as program:
@@ -146,7 +146,7 @@ def test_python_follows_what_is_seen(fake_camera, serve) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_every_link_to_a_file_of_the_repository_leads_somewhere(page: str) -> None:
+def test_every_link_to_a_file_of_the_repository_resolves(page: str) -> None:
     links = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", PAGES[page])
     missing = [link for link in links if "://" not in link and not (ROOT / page).parent.joinpath(link).exists()]
     assert not missing
@@ -157,12 +157,12 @@ def test_every_page_of_docs_is_linked_from_the_readme_or_another_page() -> None:
     assert not [page for page in PAGES if page.startswith("docs/") and Path(page).name not in linked]
 
 
-def test_every_make_target_that_is_named_exists() -> None:
+def test_every_make_target_mentioned_exists() -> None:
     targets = set(re.findall(r"(?m)^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8")))
     assert not set(found(r"(?:`|^    |\n    )make ([a-z-]+)")) - targets
 
 
-def test_every_module_that_is_run_exists() -> None:
+def test_every_module_run_in_the_documents_exists() -> None:
     outside = {"pytest", "venv", "pip"}
     named = {name.rstrip(".") for name in found(r"python3? -m ([a-z_.]+)")} - outside
     missing = []
@@ -174,17 +174,17 @@ def test_every_module_that_is_run_exists() -> None:
 
 
 @pytest.mark.parametrize("name", re.findall(r"(?m)^\| `([a-z_]+)` \|", PAGES["docs/benchmarks.md"]))
-def test_every_single_benchmark_that_is_named_exists(name: str) -> None:
+def test_every_benchmark_mentioned_exists(name: str) -> None:
     assert importlib.util.find_spec(f"benchmarks.{name}")
 
 
-def test_every_command_of_the_training_that_is_named_exists() -> None:
+def test_every_training_command_mentioned_exists() -> None:
     from training.__main__ import COMMANDS
 
     assert not set(found(r"python -m training ([a-z][a-z-]*)")) - set(COMMANDS)
 
 
-def test_every_option_that_is_named_exists(capsys) -> None:
+def test_every_option_mentioned_exists(capsys) -> None:
     from training.__main__ import COMMANDS, parse
 
     words = [sys.executable, "main.py", "--help"]
@@ -199,7 +199,7 @@ def test_every_option_that_is_named_exists(capsys) -> None:
     assert not set(found(option)) - set(re.findall(option, declared))
 
 
-def test_every_function_of_the_architecture_page_is_where_it_says() -> None:
+def test_every_function_of_the_architecture_page_is_in_the_module_it_names() -> None:
     named = re.findall(r"((?:`[\w.]+`(?:, | and )?)+)\s*\(?`([\w/]+\.py)`", PAGES["docs/architecture.md"])
     assert len(named) > 20
     missing = []

@@ -68,7 +68,7 @@ def test_a_report_survives_its_json(report, tmp_path):
     assert (again.recipe, again.epochs) == (report.recipe, 3)
 
 
-def test_figures_written_before_recipes_traveled_are_read(report, tmp_path):
+def test_figures_without_a_recipe_are_read(report, tmp_path):
     path = tmp_path / "a.json"
     report.write_json(path)
     document = json.loads(path.read_text())
@@ -87,7 +87,7 @@ def test_another_file_is_reported(text, tmp_path):
         Report.read_json(tmp_path / "missing.json")
 
 
-def test_markdown_reports_flip_averaging_apart_and_names_the_convention(report):
+def test_markdown_reports_flip_averaging_separately_and_names_the_convention(report):
     text = report.as_markdown()
     headline, apart = text.split("mirror image", 1)
     assert FLIPPED not in headline
@@ -96,7 +96,7 @@ def test_markdown_reports_flip_averaging_apart_and_names_the_convention(report):
     assert "10.0 MFLOPs where each counts as two" in text
 
 
-def test_networks_stand_side_by_side(report):
+def test_networks_are_compared_side_by_side(report):
     rows = comparison([report, report]).splitlines()
     recipe = "adamw 0.0005 cosine, batch 64, dropout 0.2/0.3, smoothing 0.05, flip, rotation 10°, shift 6 %"
     assert rows[2].startswith(
@@ -111,7 +111,7 @@ def test_networks_stand_side_by_side(report):
 @pytest.mark.parametrize(
     ("names", "expected"), [(("as shipped",), "66.67%"), (("as shipped", "people's head, tau 0"), "100.00%")]
 )
-def test_networks_are_compared_by_what_people_see_with_peoples_head_where_they_have_one(names, expected, report):
+def test_networks_with_a_votes_head_are_compared_by_votes_with_it(names, expected, report):
     split = voted({"happiness": 9}, {"fear": 9}, {"neutral": 9})
     happy, fear, neutral = (EXPRESSIONS.index(name) for name in ("happy", "fear", "neutral"))
     answers = [probabilities_for(said, 0.8) for said in ([happy, neutral, neutral], [happy, fear, neutral])]
@@ -121,12 +121,12 @@ def test_networks_are_compared_by_what_people_see_with_peoples_head_where_they_h
     assert f"| {expected} | 1.2 |" in row
 
 
-def test_a_network_without_private_test_says_which_set_its_figures_are_of(report):
+def test_a_network_without_private_test_names_the_set_of_its_figures(report):
     alone = Report({"PublicTest": report.sets["PublicTest"]}, report.costs)
     assert "| 100.00% | 100.00% (PublicTest) |  | 1.000 |" in comparison([alone])
 
 
-def test_the_card_is_filled_between_its_markers(tmp_path):
+def test_the_card_is_filled_in_between_its_markers(tmp_path):
     card = tmp_path / "card.md"
     card.write_text(f"before\n{CARD_BEGIN}\nold\n{CARD_END}\nafter\n")
     old, new = card.read_text(), f"before\n{CARD_BEGIN}\nnew\n{CARD_END}\nafter\n"
@@ -143,7 +143,7 @@ def test_the_card_is_filled_between_its_markers(tmp_path):
     assert card.read_text() == "no markers"
 
 
-def test_the_recipe_travels_inside_the_model_file_or_lies_beside_it(tmp_path):
+def test_the_recipe_is_stored_in_the_model_file_or_beside_it(tmp_path):
     layers = keras.layers
     network = keras.Sequential([layers.Input((8, 8, 1)), layers.Flatten(), layers.Dense(7, activation="softmax")])
     model_file, _ = export(network, tmp_path)
@@ -165,7 +165,7 @@ def test_the_recipe_travels_inside_the_model_file_or_lies_beside_it(tmp_path):
         ({"balance": "weights", "erase": 0.25, "l2": 1e-4}, "erase 25 %, balance by weights"),
     ],
 )
-def test_a_recipe_in_few_words(changes, words):
+def test_a_recipe_is_summarized_in_few_words(changes, words):
     assert words in Recipe(**changes).in_words()
 
 

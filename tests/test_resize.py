@@ -33,7 +33,7 @@ def test_size_and_reduction(width, height, shape):
 
 
 @pytest.mark.parametrize(("width", "height"), [(1280, 720), (1920, 1080), (854, 480), (640, 480), (400, 300)])
-def test_it_looks_as_if_every_pixel_was_averaged(width, height):
+def test_the_result_is_close_to_averaging_every_pixel(width, height):
     pixels = blobs(width, height)
     gray, _ = reduced_gray(pixels, 320)
     average = cv2.cvtColor(cv2.resize(pixels, gray.shape[::-1], interpolation=cv2.INTER_AREA), cv2.COLOR_BGR2GRAY)
@@ -67,13 +67,13 @@ def test_letterbox_scales_and_adds_black_bars(size, bright):
     "box",
     [Box(-30, -30, 60, 60), Box(300, 220, 60, 60), Box(0, 0, 320, 240), Box(10, 10, 1, 1), Box(500, 500, 20, 20)],
 )
-def test_boxes_over_the_edge_are_cropped_without_fault(box):
+def test_boxes_beyond_the_edge_can_be_cropped(box):
     crops = crop_faces(picture(), [box], (48, 64))
     assert crops.shape == (1, 48, 64)
     assert crops.dtype == np.uint8
 
 
-def test_crops_show_what_the_box_holds():
+def test_crops_show_the_content_of_the_box():
     pixels = picture(RIGHT)
     crops = crop_faces(pixels, [LEFT, RIGHT], (48, 48))
     assert crops[0].max() == 0

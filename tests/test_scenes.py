@@ -53,7 +53,7 @@ def test_a_frame_continues_a_scene_or_begins_one(following, expected):
     ],
     ids=["the same", "another light", "another scene"],
 )
-def test_the_analysis_reports_it_and_only_a_cut_ends_the_tracks(second, expected, numbers):
+def test_a_cut_is_reported_and_ends_the_tracks(second, expected, numbers):
     stream = FaceStream(Pipeline(ScriptedDetector([LEFT]), BrightnessClassifier()))
     pictures = [cv2.cvtColor(gray, cv2.COLOR_GRAY2BGR) for gray in (PICTURE, PICTURE, second, second)]
     analyses = [stream.analyze(Frame(pixels), i / 30) for i, pixels in enumerate(pictures)]
@@ -61,7 +61,7 @@ def test_the_analysis_reports_it_and_only_a_cut_ends_the_tracks(second, expected
     assert [[face.id for face in analysis.faces] for analysis in analyses] == numbers
 
 
-def test_another_opening_of_a_source_and_a_single_image_are_scenes_of_their_own():
+def test_reopening_a_source_or_a_single_image_starts_a_new_scene():
     pipeline = Pipeline(ScriptedDetector([LEFT]), BrightnessClassifier())
     stream = FaceStream(pipeline)
     pixels = cv2.cvtColor(PICTURE, cv2.COLOR_GRAY2BGR)

@@ -11,13 +11,13 @@ from mien.options import Parser, number, one_of, option, options_of, path, text,
 from mien.settings import DETECTOR, Settings, read_settings
 
 
-def test_defaults_serve_this_computer_alone():
+def test_defaults_serve_only_this_computer():
     settings = read_settings([], {})
     assert settings == Settings()
     assert (settings.host, settings.port, settings.source) == ("127.0.0.1", None, "auto"), "None: 5000 or the next free"
 
 
-def test_command_line_beats_environment_beats_default():
+def test_command_line_overrides_environment_overrides_default():
     environ = {"MIEN_PORT": "6000", "MIEN_SOURCE": "demo", "MIEN_LOOP": "0", "MIEN_RECORD": "1", "HOME": "/x"}
     settings = read_settings(["--port", "7000", "--no-record"], environ)
     assert (settings.port, settings.source, settings.fps) == (7000, "demo", 30)
@@ -97,7 +97,7 @@ def test_options_are_parsed(words, field, value):
         (["--host", "x" * 64], "--host: expected an address or host name of this computer"),
     ],
 )
-def test_wrong_values_name_option_expectation_and_finding(words, message):
+def test_invalid_values_are_reported_with_option_expected_and_found(words, message):
     if words[1].startswith("-"):
         words = [f"{words[0]}={words[1]}"]
     with pytest.raises(SettingsError, match=message):
@@ -115,12 +115,12 @@ def test_wrong_values_name_option_expectation_and_finding(words, message):
         ({"MIEN_TOKEN": "short"}, "^MIEN_TOKEN: expected 16 to 200 letters, digits or . _ ~ -$"),
     ],
 )
-def test_wrong_variables_are_errors(environ, message):
+def test_invalid_variables_are_errors(environ, message):
     with pytest.raises(SettingsError, match=message):
         read_settings([], environ)
 
 
-def test_an_empty_variable_is_as_good_as_none():
+def test_an_empty_variable_counts_as_unset():
     assert read_settings([], {"MIEN_SAVE": ""}).save is None
 
 
@@ -139,7 +139,7 @@ def test_an_empty_variable_is_as_good_as_none():
         (["--no-re"], "^ambiguous option: --no-re could match --no-rest, --no-record$"),
     ],
 )
-def test_unknown_and_incomplete_options_name_the_way_out(words, message):
+def test_unknown_and_incomplete_options_are_reported_with_a_remedy(words, message):
     with pytest.raises(SettingsError, match=message):
         read_settings(words, {})
 
@@ -213,7 +213,7 @@ def test_any_dataclass_can_declare_options(words, values):
     assert parser.read(words, {}) == values
 
 
-def test_declared_defaults_are_shown_as_they_are_typed():
+def test_declared_defaults_are_shown_as_typed():
     shown = [each.shown_default for each in options_of(Sample)]
     assert shown == ["runs", "a", "0.25", "3", "1"]
     assert [each.shown_default for each in options_of(Settings) if each.name in ("size", "loop")] == ["1280x720", "on"]
@@ -229,7 +229,7 @@ def test_the_token_is_never_shown():
 @pytest.mark.parametrize(
     ("command", "name"), [("main.py", "python main.py"), ("/opt/bin/mien", "mien"), ("C:/Scripts/mien.exe", "mien")]
 )
-def test_help_names_the_command_that_was_typed(monkeypatch, capsys, command, name):
+def test_help_names_the_command_as_typed(monkeypatch, capsys, command, name):
     monkeypatch.setattr("sys.argv", [command])
     with pytest.raises(SystemExit):
         read_settings(["--help"], {})

@@ -39,12 +39,12 @@ def test_probabilities_are_smoothed_in_time_not_in_frames(fps):
 
 
 @pytest.mark.parametrize("first", EXPRESSIONS)
-def test_the_first_frame_gives_the_label(first):
+def test_the_first_frame_sets_the_label(first):
     assert labels([told(**{first: 0.5})], start_s=1.7e9) == [first]
 
 
 @pytest.mark.parametrize("fps", [5, 15, 30, 120])
-def test_a_clear_change_shows_within_0_4_s(fps):
+def test_a_clear_change_takes_effect_within_0_4_s(fps):
     before, after = [told(sad=0.8)] * fps, [told(surprise=0.8)] * fps
     shown = labels(before + after, fps)
     assert shown[: fps + 1] == ["sad"] * (fps + 1), "one frame is not enough"
@@ -53,28 +53,28 @@ def test_a_clear_change_shows_within_0_4_s(fps):
 
 
 @pytest.mark.parametrize("fps", [2, 5, 10, 30, 120])
-def test_one_frame_alone_changes_nothing(fps):
+def test_a_single_frame_changes_nothing(fps):
     shown = labels([told(sad=0.8)] * fps + [told(happy=0.99)] + [told(sad=0.8)] * fps, fps)
     assert set(shown) == {"sad"}
 
 
 @pytest.mark.parametrize("fps", [10, 30, 60])
 @pytest.mark.parametrize(("ratio", "expected_s"), [(12, 0.3), (4, 0.42), (2, 0.76), (1.5, 0.92)])
-def test_the_clearer_a_change_the_sooner_it_shows(ratio, expected_s, fps):
+def test_the_clearer_a_change_the_sooner_it_takes_effect(ratio, expected_s, fps):
     sad = 0.6 / (1 + ratio)
     shown = labels([told(sad=0.6)] * fps + [told(sad=sad, fear=0.6 - sad)] * 2 * fps, fps)
     assert changes(shown) == 1
     assert shown.index("fear") / fps == pytest.approx(1 + expected_s, abs=0.02 + 1 / fps)
 
 
-def test_of_two_that_take_over_together_the_likelier_is_shown():
+def test_of_two_rising_expressions_the_more_probable_is_shown():
     for first, second in (("angry", "surprise"), ("surprise", "angry")):
         shown = labels([told(sad=0.9)] * 30 + [told(sad=0.1, **{first: 0.3, second: 0.5})] * 30)
         assert list(dict.fromkeys(shown)) == ["sad", second]
 
 
 @pytest.mark.parametrize("noise", [0.02, 0.05, 0.1])
-def test_two_that_are_equally_likely_do_not_alternate(noise):
+def test_two_equally_probable_expressions_do_not_alternate(noise):
     """One minute: the raw label changes hundreds of times, the smoother one twelve times at most."""
     rng = np.random.default_rng(1)
     rows = []
@@ -87,7 +87,7 @@ def test_two_that_are_equally_likely_do_not_alternate(noise):
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_slow_noise_about_a_tie_shows_few_changes(seed):
+def test_slow_noise_around_a_tie_causes_few_changes(seed):
     """As on real video, neighboring frames err alike: log-odds wander about zero within 0.3 s. One minute."""
     rng = np.random.default_rng(seed)
     keep = np.exp(-1 / (30 * 0.3))
@@ -102,7 +102,7 @@ def test_slow_noise_about_a_tie_shows_few_changes(seed):
 
 
 @pytest.mark.parametrize("fps", [1, 1.5, 2, 5])
-def test_where_frames_are_rare_two_of_them_change_the_label(fps):
+def test_at_low_frame_rates_two_frames_change_the_label(fps):
     assert labels([told(sad=0.8)] * 3 + [told(surprise=0.8)] * 3, fps) == ["sad"] * 4 + ["surprise"] * 2
 
 
@@ -118,14 +118,14 @@ def test_a_label_is_never_less_than_half_as_probable_as_another_expression():
             assert smoothed[EXPRESSIONS.index(smoother.label)] >= 0.4999 * smoothed.max()
 
 
-def test_what_speaks_for_the_label_meanwhile_is_weighed_too():
+def test_evidence_for_the_current_label_is_weighed_too():
     fear, sad = told(sad=0.3, fear=0.45), told(sad=0.45, fear=0.3)
     pulse = int(0.7 * SWITCH_THRESHOLD_S * 30)
     pulses = ([fear] * pulse + [sad] * pulse) * 5
     assert set(labels([sad] * 30 + pulses)) == {"sad"}
 
 
-def test_a_face_that_comes_back_after_a_while_is_seen_anew():
+def test_a_face_that_returns_after_a_while_starts_anew():
     smoother = ExpressionSmoother()
     smoother.update(told(sad=0.9), 0.0)
     happy = told(happy=0.9)
@@ -133,7 +133,7 @@ def test_a_face_that_comes_back_after_a_while_is_seen_anew():
     assert smoother.label == "happy"
 
 
-def test_a_clock_that_steps_back_does_no_harm():
+def test_a_clock_set_back_is_harmless():
     smoother = ExpressionSmoother()
     smoother.update(told(sad=0.9), 10.0)
     smoothed = smoother.update(told(happy=0.9), 9.0)

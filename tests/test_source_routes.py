@@ -44,7 +44,7 @@ def choose(client, source, **options):
     return client.post("/api/source", json={"source": source}, **options)
 
 
-def test_the_list_has_demo_webcams_and_files(client) -> None:
+def test_the_list_contains_demo_webcams_and_files(client) -> None:
     answer = client.get("/api/sources")
     assert answer.json == {
         "sources": [
@@ -58,22 +58,22 @@ def test_the_list_has_demo_webcams_and_files(client) -> None:
 
 
 @pytest.mark.parametrize(("in_use", "current"), [(None, None), ("demo", "demo"), ("rtsp://me:s3cret@camera/", None)])
-def test_the_list_says_what_is_open(client, fake_camera, in_use: str | None, current: str | None) -> None:
+def test_the_list_names_the_open_source(client, fake_camera, in_use: str | None, current: str | None) -> None:
     fake_camera.in_use = in_use
     assert client.get("/api/sources").json["current"] == current
 
 
-def test_a_file_that_is_open_is_told_by_its_name_below_the_folder(client, fake_camera, media) -> None:
+def test_an_open_file_is_listed_by_its_name_relative_to_the_folder(client, fake_camera, media) -> None:
     fake_camera.in_use = str(media / "sub" / "b.jpg")
     assert client.get("/api/sources").json["current"] == "sub/b.jpg"
 
 
-def test_the_list_does_not_say_where_the_folder_is(client, media) -> None:
+def test_the_list_does_not_reveal_the_path_of_the_folder(client, media) -> None:
     assert str(media.parent) not in client.get("/api/sources").text
 
 
 @pytest.mark.parametrize("source", ["demo", "1", "http://camera/stream", "rtsp://me:s3cret@camera/live", " demo "])
-def test_what_is_chosen_is_switched_to(client, fake_camera, source: str) -> None:
+def test_the_camera_switches_to_the_chosen_source(client, fake_camera, source: str) -> None:
     answer = choose(client, source)
     assert answer.status_code == 200
     assert fake_camera.switched == [source.strip()]
@@ -81,7 +81,7 @@ def test_what_is_chosen_is_switched_to(client, fake_camera, source: str) -> None
     assert set(answer.json["source"]) == set(client.get("/api/state").json["source"])
 
 
-def test_a_file_is_chosen_by_its_name_below_the_folder(client, fake_camera, media) -> None:
+def test_a_file_is_chosen_by_its_name_relative_to_the_folder(client, fake_camera, media) -> None:
     assert choose(client, "sub/b.jpg").status_code == 200
     assert fake_camera.switched == [str(media / "sub" / "b.jpg")]
 
@@ -106,14 +106,14 @@ def test_a_file_is_chosen_by_its_name_below_the_folder(client, fake_camera, medi
         "auto",
     ],
 )
-def test_what_may_not_be_chosen_is_403_and_touches_nothing(client, fake_camera, source: str) -> None:
+def test_forbidden_sources_answer_403_and_change_nothing(client, fake_camera, source: str) -> None:
     answer = choose(client, source)
     assert answer.status_code == 403
     assert answer.json["error"].endswith(".")
     assert fake_camera.switched == []
 
 
-def test_without_a_folder_no_file_may_be_chosen(fake_camera) -> None:
+def test_without_a_folder_no_file_can_be_chosen(fake_camera) -> None:
     client = create_app(fake_camera, AppOptions(catalog=SourceCatalog(webcams=TwoWebcams()))).test_client()
     assert client.get("/api/sources").json["files"] is None
     answer = choose(client, "a.mp4")
@@ -122,12 +122,12 @@ def test_without_a_folder_no_file_may_be_chosen(fake_camera) -> None:
 
 
 @pytest.mark.parametrize("source", ["b.mp4", "7", "http://", "rtsp:///live"])
-def test_what_is_not_there_is_422_and_touches_nothing(client, fake_camera, source: str) -> None:
+def test_missing_sources_answer_422_and_change_nothing(client, fake_camera, source: str) -> None:
     assert choose(client, source).status_code == 422
     assert fake_camera.switched == []
 
 
-def test_what_cannot_be_opened_is_422_with_the_reason(client, fake_camera) -> None:
+def test_a_source_that_cannot_be_opened_answers_422_with_the_reason(client, fake_camera) -> None:
     for reason, sentence in (("webcam 1 is busy", "Webcam 1 is busy."), ("http://a: no video", "http://a: no video.")):
         fake_camera.error = SourceError(reason)
         answer = choose(client, "1")
@@ -138,7 +138,7 @@ def test_what_cannot_be_opened_is_422_with_the_reason(client, fake_camera) -> No
     "source",
     ["", "   ", "demo\n0", "demo\0", "a\x1b[31m.mp4", "\u202eabc.mp4", "\ud800", "a\u2028b", "x" * 2049, "é" * 4000],
 )
-def test_text_that_is_no_source_is_400(client, fake_camera, source: str) -> None:
+def test_text_that_is_not_a_source_answers_400(client, fake_camera, source: str) -> None:
     answer = client.post("/api/source", data=json.dumps({"source": source}), content_type=JSON)
     assert answer.status_code in (400, 413)
     assert fake_camera.switched == []
@@ -168,7 +168,7 @@ def test_text_that_is_no_source_is_400(client, fake_camera, source: str) -> None
         b'{"source": "\xff"}',
     ],
 )
-def test_a_body_of_another_form_is_400(client, fake_camera, body: bytes) -> None:
+def test_a_body_of_another_form_answers_400(client, fake_camera, body: bytes) -> None:
     answer = client.post("/api/source", data=body, content_type=JSON)
     assert answer.status_code == 400
     assert '{"source": "demo"}' in answer.json["error"]
@@ -176,14 +176,14 @@ def test_a_body_of_another_form_is_400(client, fake_camera, body: bytes) -> None
 
 
 @pytest.mark.parametrize("size", [8193, 1_000_000])
-def test_a_huge_body_is_413(client, fake_camera, size: int) -> None:
+def test_a_huge_body_answers_413(client, fake_camera, size: int) -> None:
     body = b'{"source": "%s"}' % (b"x" * size)
     assert client.post("/api/source", data=body, content_type=JSON).status_code == 413
     assert fake_camera.switched == []
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""])
-def test_what_a_form_of_any_page_can_send_is_415(client, fake_camera, kind: str) -> None:
+def test_content_types_of_html_forms_answer_415(client, fake_camera, kind: str) -> None:
     answer = client.post("/api/source", data=b'{"source": "demo"}', content_type=kind)
     assert answer.status_code == 415
     assert fake_camera.switched == []
@@ -203,7 +203,7 @@ def test_a_foreign_page_cannot_choose(client, fake_camera, headers: dict[str, st
     assert fake_camera.switched == []
 
 
-def test_without_the_token_nothing_is_told_or_chosen(fake_camera) -> None:
+def test_without_the_token_nothing_is_listed_or_chosen(fake_camera) -> None:
     catalog = SourceCatalog(webcams=TwoWebcams())
     client = create_app(fake_camera, AppOptions(catalog=catalog, token="correct-horse-battery")).test_client()
     assert choose(client, "demo").status_code == 401
@@ -212,13 +212,13 @@ def test_without_the_token_nothing_is_told_or_chosen(fake_camera) -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "HEAD"])
-def test_other_methods_choose_nothing(client, fake_camera, method: str) -> None:
+def test_other_methods_are_not_allowed(client, fake_camera, method: str) -> None:
     answer = client.open("/api/source?source=demo", method=method, json={"source": "demo"})
     assert answer.status_code == 405
     assert fake_camera.switched == []
 
 
-def test_one_choice_at_a_time(client, fake_camera) -> None:
+def test_one_source_is_chosen_at_a_time(client, fake_camera) -> None:
     opening, go_on = threading.Event(), threading.Event()
     switch = fake_camera.switch
 
@@ -240,7 +240,7 @@ def test_one_choice_at_a_time(client, fake_camera) -> None:
     assert choose(client, "demo").status_code == 200
 
 
-def test_a_password_in_a_url_is_never_told_or_logged(tmp_path, caplog) -> None:
+def test_a_password_in_a_url_is_never_returned_or_logged(tmp_path, caplog) -> None:
     from camera import VideoCamera
     from tests.fakes import FakePipeline, network_camera
 
@@ -254,7 +254,7 @@ def test_a_password_in_a_url_is_never_told_or_logged(tmp_path, caplog) -> None:
     assert SECRET not in "".join(answer.text for answer in answers) + caplog.text
 
 
-def test_without_choices_there_are_none(fake_camera) -> None:
+def test_without_a_catalog_there_are_no_sources(fake_camera) -> None:
     client = create_app(fake_camera).test_client()
     assert client.get("/api/sources").status_code == 404
     assert choose(client, "demo").status_code == 404
@@ -278,14 +278,14 @@ def test_without_choices_there_are_none(fake_camera) -> None:
         ("/nothing", False),
     ],
 )
-def test_who_asks_for_frames_and_who_does_not(client, fake_camera, path: str, asks: bool) -> None:
+def test_only_some_routes_keep_the_camera_awake(client, fake_camera, path: str, asks: bool) -> None:
     fake_camera.publish()
     client.get(path).close()
     assert (fake_camera.asked > 0) == asks
 
 
 @pytest.mark.parametrize("path", ["/video_feed", "/api/frames", "/api/events"])
-def test_streams_ask_as_long_as_somebody_takes_what_comes(client, fake_camera, path: str) -> None:
+def test_streams_keep_the_camera_awake_while_somebody_reads(client, fake_camera, path: str) -> None:
     fake_camera.publish()
     with client.get(path) as answer:
         stream = iter(answer.response)
@@ -300,7 +300,7 @@ def test_streams_ask_as_long_as_somebody_takes_what_comes(client, fake_camera, p
         assert fake_camera.asked == before  # nobody took it
 
 
-def test_a_source_that_rests_is_healthy(client, fake_camera) -> None:
+def test_an_idle_source_is_healthy(client, fake_camera) -> None:
     from mien.types import SourceStatus
 
     fake_camera.current = SourceStatus("Webcam 0", "resting", "no viewers")

@@ -88,7 +88,7 @@ def test_a_name_identifies_the_source_without_secrets(spec, name):
 @pytest.mark.parametrize(
     "url", ["ftp://host/a", "file:///etc/passwd", "rtsp://", "http:///x", "http://[::1", "http://host:port/", "://x"]
 )
-def test_urls_that_are_not_accepted(url):
+def test_unsupported_urls_are_refused(url):
     with pytest.raises(SourceMissingError, match="http, https, rtsp"):
         masked_url(url)
     with pytest.raises(SourceMissingError):
@@ -135,7 +135,7 @@ def test_a_file_that_cannot_be_played_is_one_clear_line(tmp_path, name, says, ca
 
 
 @pytest.mark.parametrize("name", ["text.mp4", "cut.avi", "empty.mp4"])
-def test_opencv_adds_no_noise_of_its_own(tmp_path, name, capfd):
+def test_opencv_prints_nothing_of_its_own(tmp_path, name, capfd):
     missing_files(tmp_path)
     with pytest.raises(SourceMissingError):
         open_source(str(tmp_path / name))
@@ -143,12 +143,12 @@ def test_opencv_adds_no_noise_of_its_own(tmp_path, name, capfd):
 
 
 @pytest.mark.parametrize("spec", ["", "  "])
-def test_no_source_at_all_is_a_clear_error(spec):
+def test_an_empty_source_is_a_clear_error(spec):
     with pytest.raises(SourceMissingError, match="found nothing"):
         open_source(spec)
 
 
-def test_every_frame_of_a_clip_comes_in_order_and_then_it_ends(tmp_path):
+def test_every_frame_of_a_clip_is_read_in_order_until_the_end(tmp_path):
     write_clip(tmp_path / "clip.avi", LEVELS, fps=25)
     with open_source(str(tmp_path / "clip.avi"), loop=False, paced=False) as source:
         assert (source.name, source.state, source.spec) == ("clip.avi", "file", str(tmp_path / "clip.avi"))
@@ -183,7 +183,7 @@ def test_a_clip_deleted_while_it_plays_is_a_source_error_at_its_next_loop(tmp_pa
             source.read()
 
 
-def test_a_clip_that_is_cut_short_says_so_at_its_end(tmp_path):
+def test_a_truncated_clip_is_reported_at_its_end(tmp_path):
     path = write_clip(tmp_path / "clip.avi", range(100))
     os.truncate(path, path.stat().st_size // 2)
     message = r"clip.avi broke off after [12]\.\d s of the 4\.0 s it announced"
@@ -200,7 +200,7 @@ def test_a_clip_that_is_cut_short_says_so_at_its_end(tmp_path):
         *((announced, 10, False) for announced in (12, 100)),
     ],
 )
-def test_a_video_is_cut_short_where_clearly_less_came_than_was_announced(announced, fps, whole, caplog):
+def test_a_video_is_truncated_if_clearly_shorter_than_announced(announced, fps, whole, caplog):
     captures = [FakeCapture(range(10), fps=fps) for _ in range(4)]
     for capture in captures:
         capture.properties[cv2.CAP_PROP_FRAME_COUNT] = announced
@@ -222,7 +222,7 @@ def test_a_closed_clip_gives_an_error_and_closes_twice(tmp_path):
         source.read()
 
 
-def test_a_moving_gif_plays_as_a_video(tmp_path):
+def test_an_animated_gif_plays_as_a_video(tmp_path):
     animation = cv2.Animation()
     animation.frames = [np.full((20, 30, 4), value, np.uint8) for value in (10, 110, 210)]
     animation.durations = np.array([100, 100, 100])
@@ -231,7 +231,7 @@ def test_a_moving_gif_plays_as_a_video(tmp_path):
         assert [round(source.read().pixels_bgr.mean(), -1) for _ in range(3)] == [10, 110, 210]
 
 
-def test_a_name_that_looks_like_a_pattern_is_just_a_name(tmp_path):
+def test_a_file_name_that_looks_like_a_pattern_is_taken_literally(tmp_path):
     with open_file(write_clip(tmp_path / "a%02d.avi", LEVELS[:2]), paced=False) as source:
         assert level(source.read()) == 0
 
@@ -243,7 +243,7 @@ def video(capture, clock, **options):
     return VideoSource("clip", "clip", capture, lambda: capture, clock=clock, **options)
 
 
-def test_frames_come_when_their_time_has_come():
+def test_frames_are_returned_at_their_media_time():
     clock = FakeClock()
     source = video(FakeCapture(range(5), times_s=[0, 0.1, 0.25, 0.3, 0.4]), clock)
     begun_s = clock.now_s
@@ -254,7 +254,7 @@ def test_frames_come_when_their_time_has_come():
     assert at_s == pytest.approx([0, 0.1, 0.25, 0.3, 0.4])
 
 
-def test_loops_follow_without_a_pause_or_a_jump():
+def test_loops_follow_each_other_without_a_gap():
     clock = FakeClock()
     captures = [FakeCapture(range(3)) for _ in range(3)]
     source = VideoSource("clip", "clip", captures[0], lambda: captures.pop(1), clock=clock)
@@ -277,7 +277,7 @@ def test_late_frames_are_dropped_so_that_the_speed_is_kept():
     assert source.read().index == 5
 
 
-def test_unpaced_drops_nothing_and_never_sleeps():
+def test_an_unpaced_source_drops_nothing_and_never_sleeps():
     clock = FakeClock()
     source = video(FakeCapture(range(20)), clock, paced=False)
     indices = []
@@ -288,7 +288,7 @@ def test_unpaced_drops_nothing_and_never_sleeps():
     assert clock.slept_s == []
 
 
-def test_after_a_long_stop_it_goes_on_where_it_was():
+def test_after_a_long_pause_it_continues_where_it_was():
     clock = FakeClock()
     source = video(FakeCapture(range(20)), clock)
     source.read()
@@ -298,7 +298,7 @@ def test_after_a_long_stop_it_goes_on_where_it_was():
     assert sum(clock.slept_s) == pytest.approx(0.1)
 
 
-def test_a_video_that_decodes_slower_than_it_plays_still_moves():
+def test_a_video_that_decodes_slower_than_it_plays_still_advances():
     clock = FakeClock()
     source = video(FakeCapture(range(100), clock=clock, cost_s=0.15), clock)
     begun_s = clock.now_s
@@ -307,7 +307,7 @@ def test_a_video_that_decodes_slower_than_it_plays_still_moves():
     assert clock.now_s - begun_s < 12 * 0.15 * 6  # a picture at least every few frames
 
 
-def test_a_long_still_is_given_again_so_that_it_does_not_look_like_a_hang():
+def test_a_long_still_is_repeated_so_that_it_does_not_look_like_a_hang():
     clock = FakeClock()
     source = video(FakeCapture([10, 20], times_s=[0, 3.2]), clock)
     begun_s = clock.now_s
@@ -326,7 +326,7 @@ def test_a_long_still_is_given_again_so_that_it_does_not_look_like_a_hang():
     "times_s",
     [[0, 0, 0, 0], [5, 5.1, 5.2, 5.3], [0, float("nan"), 0.2, 0.3], [0, 0.1, 0.05, 0.3], [-1, -0.9, -0.8, -0.7]],
 )
-def test_strange_times_in_the_file_still_move_forward(times_s):
+def test_invalid_timestamps_in_a_file_still_advance(times_s):
     source = video(FakeCapture(range(4), times_s=times_s), FakeClock(), paced=False)
     found = [source.read().media_time_s for _ in range(4)]
     assert found[0] == 0
@@ -335,13 +335,13 @@ def test_strange_times_in_the_file_still_move_forward(times_s):
 
 
 @pytest.mark.parametrize("fps", [0.0, -1.0, float("nan"), float("inf"), 90_000.0])
-def test_a_strange_rate_is_replaced(fps):
+def test_an_invalid_frame_rate_is_replaced(fps):
     source = video(FakeCapture(range(2), fps=fps, times_s=[0, 0]), FakeClock(), paced=False)
     source.read()
     assert source.read().media_time_s == pytest.approx(1 / 25)
 
 
-def test_a_video_without_a_picture_is_missing_and_closed():
+def test_a_video_without_frames_is_reported_as_missing_and_closed():
     capture = FakeCapture([None])
     with pytest.raises(SourceMissingError, match="no picture"):
         video(capture, FakeClock())
@@ -352,7 +352,7 @@ def test_a_video_without_a_picture_is_missing_and_closed():
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.mp4"])
-def test_a_picture_is_given_ten_times_a_second_whatever_it_is_called(tmp_path, name):
+def test_a_picture_with_any_file_name_is_returned_ten_times_a_second(tmp_path, name):
     pixels = np.full((30, 40, 3), 77, np.uint8)
     (tmp_path / name).write_bytes(encode_jpeg(pixels) if name == "a.jpg" else encode_png(pixels))
     clock = FakeClock()
@@ -396,7 +396,7 @@ def opened_webcam(capture, **options):
     return WebcamSource(0, open_capture=lambda index, backend: capture, clock=FakeClock(), **options)
 
 
-def test_a_webcam_is_asked_for_mjpg_first_then_size_and_rate_and_the_answer_is_logged(devices, caplog):
+def test_mjpg_then_size_and_rate_are_requested_from_a_webcam_and_the_granted_ones_logged(devices, caplog):
     caplog.set_level(logging.INFO)
     capture = FakeCapture([10, 20], fps=15)
     capture.properties |= {
@@ -415,7 +415,7 @@ def test_a_webcam_is_asked_for_mjpg_first_then_size_and_rate_and_the_answer_is_l
     assert (source.name, source.state, source.spec) == ("Webcam 0", "live", "0")
 
 
-def test_a_webcam_gives_its_frames_then_an_error_when_it_is_unplugged(devices):
+def test_an_unplugged_webcam_raises_an_error_after_its_last_frame(devices):
     capture = FakeCapture([10, 20, None])
     source = opened_webcam(capture)
     frames = [source.read(), source.read()]
@@ -431,18 +431,18 @@ def test_a_webcam_gives_its_frames_then_an_error_when_it_is_unplugged(devices):
         source.read()
 
 
-def test_a_webcam_may_need_a_moment_to_wake(devices):
+def test_a_webcam_may_need_a_moment_to_start(devices):
     assert int(opened_webcam(FakeCapture([None, None, 30])).read().pixels_bgr[0, 0, 0]) == 30
 
 
-def test_a_webcam_that_opens_but_shows_nothing_is_released(devices):
+def test_a_webcam_that_opens_without_frames_is_released(devices):
     capture = FakeCapture([None] * 20)
     with pytest.raises(SourceError, match="gives no picture"):
         opened_webcam(capture)
     assert capture.released == 1
 
 
-def test_a_webcam_that_shows_nothing_is_given_up_soon_however_slow_its_reads(devices):
+def test_a_webcam_without_frames_is_given_up_soon_even_if_reads_are_slow(devices):
     clock = FakeClock()
     with pytest.raises(SourceError, match="gives no picture"):
         WebcamSource(0, open_capture=lambda *_: FakeCapture([None] * 9, clock=clock, cost_s=2), clock=clock)
@@ -465,7 +465,7 @@ def test_a_gray_webcam_gives_three_channels(devices):
 
 
 @pytest.mark.parametrize(("platform", "backends"), [("win32", [700, 1400]), ("darwin", [0])])
-def test_each_system_has_its_own_way_to_open(monkeypatch, platform, backends):
+def test_each_system_uses_its_own_backend(monkeypatch, platform, backends):
     monkeypatch.setattr(webcam.sys, "platform", platform)
     tried = []
 
@@ -480,7 +480,7 @@ def test_each_system_has_its_own_way_to_open(monkeypatch, platform, backends):
 
 
 @pytest.mark.parametrize(("platform", "opened"), [("darwin", [0]), ("linux", []), ("win32", [])])
-def test_only_macos_is_asked_for_the_camera_which_is_released(monkeypatch, platform, opened):
+def test_only_macos_is_asked_for_camera_access_and_the_camera_released(monkeypatch, platform, opened):
     monkeypatch.setattr(webcam.sys, "platform", platform)
     capture, tried = FakeCapture([], opened=False), []
     webcam.request_camera_access(lambda index, backend: tried.append(index) or capture)
@@ -491,7 +491,7 @@ def test_only_macos_is_asked_for_the_camera_which_is_released(monkeypatch, platf
 @pytest.mark.parametrize(
     ("exists", "allowed", "says"), [(False, False, "no such device"), (True, False, "join the group")]
 )
-def test_linux_devices_are_checked_before_opencv_is_asked(monkeypatch, tmp_path, exists, allowed, says):
+def test_linux_devices_are_checked_before_opencv_opens_them(monkeypatch, tmp_path, exists, allowed, says):
     monkeypatch.setattr(webcam.sys, "platform", "linux")
     monkeypatch.setattr(webcam.Path, "exists", lambda self: exists)
     monkeypatch.setattr(webcam.os, "access", lambda *_: allowed)
@@ -516,7 +516,7 @@ def stand_in_faces(monkeypatch):
         ([0, 2], [0, 2], "Webcam 0", "0"),
     ],
 )
-def test_auto_is_the_first_webcam_that_gives_a_frame_else_the_demo(
+def test_auto_is_the_first_webcam_with_a_frame_or_else_the_demo(
     monkeypatch, devices, stand_in_faces, webcams, working, name, spec
 ):
     monkeypatch.setattr(sources, "webcam_indices", lambda: webcams)
@@ -532,7 +532,7 @@ def test_auto_is_the_first_webcam_that_gives_a_frame_else_the_demo(
         assert source.read().index == 0
 
 
-def test_auto_tries_no_further_webcam_once_another_source_is_shown(monkeypatch):
+def test_auto_tries_no_other_webcam_once_another_source_is_shown(monkeypatch):
     tried = []
 
     def open_webcam(index, **_):
@@ -549,7 +549,7 @@ def test_auto_tries_no_further_webcam_once_another_source_is_shown(monkeypatch):
 # --- network cameras
 
 
-def test_an_http_camera_gives_its_pictures_and_then_an_error():
+def test_an_http_camera_returns_its_pictures_and_then_an_error():
     with network_camera() as url, open_source(f"{url}/video") as source:
         assert isinstance(source, StreamSource)
         assert (source.state, source.name) == ("live", f"{url}/video")
@@ -573,7 +573,7 @@ def test_a_file_on_a_web_server_is_played_as_a_file(tmp_path):
             source.read()
 
 
-def test_a_camera_that_falls_silent_times_out(monkeypatch):
+def test_a_camera_that_stops_sending_times_out(monkeypatch):
     monkeypatch.setattr(base, "URL_TIMEOUT_S", 0.5)
     with network_camera() as url:
         begun_s = time.monotonic()
@@ -627,7 +627,7 @@ def test_faces_show_different_expressions_and_never_change_together(count):
 
 
 @pytest.mark.parametrize(("count", "person"), [(1, 0), (2, 0), (2, 1), (3, 0), (3, 1), (3, 2)])
-def test_the_middle_of_a_face_is_the_face_of_the_moment_and_changes_gently(count, person):
+def test_the_middle_of_a_face_shows_the_current_expression_and_changes_gradually(count, person):
     source = DemoSource(gray_faces(), count=count)
     ahead_s = CYCLE_S * (1 - person / count)
 
@@ -675,7 +675,7 @@ def test_rendering_is_a_function_of_time_alone(faces_demo):
     ("count", "person", "sides_px"),
     [(1, 0, (190, 230)), *((2, i, (130, 180)) for i in range(2)), *((3, i, (110, 180)) for i in range(3))],
 )
-def test_a_face_stays_inside_at_a_good_size_and_moves_gently(count, person, sides_px):
+def test_a_face_stays_inside_at_a_suitable_size_and_moves_slowly(count, person, sides_px):
     places = np.array([face_place(i / 30, person, count) for i in range(30 * 600)])
     x, y, side = places.T
     assert x.min() >= 0
@@ -704,7 +704,7 @@ def test_a_face_has_no_hard_border(count):
     assert max(np.abs(np.diff(gray, axis=0)).max(), np.abs(np.diff(gray, axis=1)).max()) < 25
 
 
-def test_the_demo_gives_thirty_frames_a_second_and_skips_late_ones():
+def test_the_demo_has_thirty_frames_a_second_and_skips_late_ones():
     clock = FakeClock()
     source = DemoSource(gray_faces(), clock=clock)
     begun_s = clock.now_s
@@ -721,7 +721,7 @@ def test_the_demo_gives_thirty_frames_a_second_and_skips_late_ones():
     assert late.truths == truths
 
 
-def test_unpaced_the_demo_gives_every_frame_of_a_cycle():
+def test_the_unpaced_demo_returns_every_frame_of_a_cycle():
     clock = FakeClock()
     source = DemoSource(gray_faces(), paced=False, clock=clock)
     truths = [source.read().truths for _ in range(504)]
@@ -770,7 +770,7 @@ SHEET = cv2.imencode(".png", np.zeros((10, 70), np.uint8))[1].ravel()
         (npz(sheet=SHEET[:20], offsets=np.zeros((1, 7, GRID, GRID, 2), np.int8)), "its picture cannot be decoded"),
     ],
 )
-def test_a_wrong_file_of_faces_is_a_clear_error(tmp_path, content, says):
+def test_an_invalid_file_of_faces_is_a_clear_error(tmp_path, content, says):
     path = tmp_path / "faces.npz"
     if content is not None:
         path.write_bytes(content)
@@ -781,13 +781,13 @@ def test_a_wrong_file_of_faces_is_a_clear_error(tmp_path, content, says):
 @pytest.mark.parametrize(
     "textures", [np.zeros((1, 6, 9, 9), np.uint8), np.zeros((1, 7, 9, 9), np.float32), np.zeros((9, 9), np.uint8)]
 )
-def test_wrong_textures_are_refused(textures):
+def test_invalid_textures_are_refused(textures):
     with pytest.raises(ValueError, match="expected uint8 textures"):
         DemoFaces(textures, np.zeros((1, 7, GRID, GRID, 2), np.float32))
 
 
 @pytest.mark.parametrize(("people", "count"), [(3, 0), (3, 4), (1, 2)])
-def test_no_more_faces_are_shown_than_there_are(people, count):
+def test_more_faces_than_exist_are_refused(people, count):
     with pytest.raises(ValueError, match=f"expected 1 to {people} faces, found {count}"):
         DemoSource(gray_faces(people=people), count=count)
 

@@ -57,7 +57,7 @@ def test_a_part_is_a_jpeg_with_its_length_and_the_next_boundary_at_once() -> Non
     assert next(stream) == b"Content-Type: image/jpeg\r\nContent-Length: 7\r\n\r\npicture\r\n--frame\r\n"
 
 
-def test_a_reader_that_comes_back_late_gets_the_newest_picture() -> None:
+def test_a_late_reader_gets_the_newest_picture() -> None:
     snapshots: Latest[Snapshot] = Latest()
     stream = parts(snapshots)
     snapshots.publish(Snapshot(b"one"))
@@ -69,7 +69,7 @@ def test_a_reader_that_comes_back_late_gets_the_newest_picture() -> None:
     assert b"five" in next(stream)
 
 
-def test_without_a_new_picture_the_last_one_is_sent_again() -> None:
+def test_the_last_picture_is_resent_while_there_is_no_new_one() -> None:
     snapshots: Latest[Snapshot] = Latest()
     stream = parts(snapshots, resend_s=0.01)
     snapshots.publish(Snapshot(b"still"))
@@ -77,7 +77,7 @@ def test_without_a_new_picture_the_last_one_is_sent_again() -> None:
     assert next(stream) == next(stream)
 
 
-def test_before_the_first_picture_there_is_something_to_write_that_means_nothing() -> None:
+def test_before_the_first_picture_empty_lines_keep_the_connection_alive() -> None:
     snapshots: Latest[Snapshot] = Latest()
     stream = parts(snapshots, resend_s=0.01)
     assert [next(stream) for _ in range(3)] == [b"\r\n"] * 3
@@ -96,7 +96,7 @@ def test_the_stream_ends_when_the_camera_closes() -> None:
     assert list(parts(snapshots)) == []
 
 
-def test_a_picture_nobody_looks_at_is_not_encoded_and_one_encoding_serves_all() -> None:
+def test_a_picture_is_encoded_once_and_only_if_somebody_watches() -> None:
     encoded = []
     snapshots: Latest[Snapshot] = Latest()
 
@@ -140,14 +140,14 @@ def test_a_plain_part_has_picture_and_state_of_one_snapshot() -> None:
     ]
 
 
-def test_a_placeholder_is_plain_as_it_is() -> None:
+def test_a_placeholder_is_its_own_plain_picture() -> None:
     assert Snapshot(b"waiting").plain_jpeg == b"waiting"
 
 
 # ---- slots
 
 
-def test_slots_are_limited_and_can_be_taken_again() -> None:
+def test_slots_are_limited_and_reusable() -> None:
     slots = Slots(2)
     assert slots.acquire("a")
     assert slots.acquire("a")
@@ -160,7 +160,7 @@ def test_slots_are_limited_and_can_be_taken_again() -> None:
     assert "a" not in slots
 
 
-def test_threads_never_take_more_slots_than_there_are() -> None:
+def test_threads_never_acquire_more_slots_than_exist() -> None:
     slots = Slots(10)
     with ThreadPoolExecutor(20) as pool:
         taken = list(pool.map(lambda _: slots.acquire(), range(200)))
@@ -175,7 +175,7 @@ def test_a_limit_below_one_is_refused() -> None:
 # ---- over the wire
 
 
-def test_the_answer_announces_what_it_is(fake_camera, serve, watch) -> None:
+def test_the_response_declares_a_multipart_stream_that_is_not_cached(fake_camera, serve, watch) -> None:
     snapshot = fake_camera.publish()
     client = watch(serve(fake_camera))
     assert client.response.headers["Content-Type"] == "multipart/x-mixed-replace; boundary=frame"
@@ -184,13 +184,13 @@ def test_the_answer_announces_what_it_is(fake_camera, serve, watch) -> None:
 
 
 @pytest.mark.parametrize("path", ["/video_feed", "/api/frames", "/api/events"])
-def test_a_proxy_is_told_to_hold_nothing_back(fake_camera, path: str) -> None:
+def test_a_proxy_is_asked_not_to_buffer(fake_camera, path: str) -> None:
     fake_camera.publish()
     with create_app(fake_camera).test_client().get(path) as answer:
         assert answer.headers["X-Accel-Buffering"] == "no"
 
 
-def test_plain_pictures_come_with_their_state_and_share_the_slots(fake_camera, serve, watch) -> None:
+def test_plain_pictures_carry_their_state_and_share_the_slots(fake_camera, serve, watch) -> None:
     server = serve(fake_camera, max_streams=2)
     fake_camera.publish()
     annotated = watch(server)
@@ -244,7 +244,7 @@ def test_a_slow_viewer_skips_to_the_newest_picture(fake_camera, serve, watch) ->
     assert len(seen) <= 5  # as many as fit into the buffers between; with those of the kernel's choice it was 15
 
 
-def test_a_viewer_that_leaves_gives_its_place_back(fake_camera, serve, watch) -> None:
+def test_a_viewer_that_disconnects_releases_its_slot(fake_camera, serve, watch) -> None:
     server = serve(fake_camera)
     fake_camera.publish()
     client = watch(server)
@@ -254,7 +254,7 @@ def test_a_viewer_that_leaves_gives_its_place_back(fake_camera, serve, watch) ->
     wait_for(lambda: viewers(server) == 0)  # nothing new is published: only sending again can tell
 
 
-def test_a_viewer_that_stalls_loses_its_place(fake_camera, serve, watch, monkeypatch) -> None:
+def test_a_viewer_that_stalls_loses_its_slot(fake_camera, serve, watch, monkeypatch) -> None:
     monkeypatch.setattr(web.server, "SOCKET_TIMEOUT_S", scaled(0.3))
     server = serve(fake_camera)
     watch(server, receive_bytes=4096)
@@ -267,7 +267,7 @@ def test_a_viewer_that_stalls_loses_its_place(fake_camera, serve, watch, monkeyp
     wait_for(lost_while_pictures_come)
 
 
-def test_beyond_the_limit_the_answer_is_503_and_the_rest_still_answers(fake_camera, serve, watch) -> None:
+def test_streams_over_the_limit_get_503_and_other_routes_still_respond(fake_camera, serve, watch) -> None:
     fake_camera.publish()
     server = serve(fake_camera, max_streams=3)
     clients = [watch(server) for _ in range(3)]
@@ -282,7 +282,7 @@ def test_beyond_the_limit_the_answer_is_503_and_the_rest_still_answers(fake_came
     assert watch(server).response.status == 200
 
 
-def test_asking_for_the_head_alone_takes_no_place(fake_camera, serve, watch) -> None:
+def test_a_head_request_takes_no_slot(fake_camera, serve, watch) -> None:
     server = serve(fake_camera, max_streams=1)
     assert [get(server, "/video_feed", method="HEAD")[0] for _ in range(3)] == [200] * 3
     assert viewers(server) == 0
@@ -290,7 +290,7 @@ def test_asking_for_the_head_alone_takes_no_place(fake_camera, serve, watch) -> 
     assert get(server, "/video_feed", method="HEAD")[0] == 503
 
 
-def test_a_page_can_ask_whether_its_own_stream_is_open(fake_camera, serve, watch) -> None:
+def test_the_state_reports_whether_a_page_s_own_stream_is_open(fake_camera, serve, watch) -> None:
     server = serve(fake_camera)
     watch(server, path="/video_feed?viewer=mine")
 
@@ -304,7 +304,7 @@ def test_a_page_can_ask_whether_its_own_stream_is_open(fake_camera, serve, watch
 # ---- the server
 
 
-def test_connections_that_say_nothing_hold_no_worker(fake_camera, serve) -> None:
+def test_silent_connections_occupy_no_worker(fake_camera, serve) -> None:
     fake_camera.publish()
     server = serve(fake_camera, max_streams=1)
     silent = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(5 * web.server.SPARE_WORKERS)]
@@ -324,7 +324,7 @@ LIMIT = web.server.MAX_HEADER_BYTES
     ],
     ids=["line", "headers"],
 )
-def test_headers_without_end_are_refused(fake_camera, serve, sent: bytes, status: bytes) -> None:
+def test_endless_headers_are_refused(fake_camera, serve, sent: bytes, status: bytes) -> None:
     server = serve(fake_camera)
     with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE_S) as endless:
         endless.sendall(sent)
@@ -332,7 +332,7 @@ def test_headers_without_end_are_refused(fake_camera, serve, sent: bytes, status
     assert get(server, "/")[0] == 200
 
 
-def test_it_stops_in_time_with_streams_open_and_one_stalled(fake_camera, serve, watch) -> None:
+def test_the_server_stops_in_time_with_streams_open_and_one_stalled(fake_camera, serve, watch) -> None:
     server = serve(fake_camera, port=free_port())
     clients = [watch(server) for _ in range(5)]
     watch(server, receive_bytes=4096)
@@ -348,7 +348,7 @@ def test_it_stops_in_time_with_streams_open_and_one_stalled(fake_camera, serve, 
     assert get(serve(fake_camera, port=server.port), "/")[0] == 200  # the port is free again at once
 
 
-def test_stopping_twice_or_before_the_start_does_no_harm(fake_camera) -> None:
+def test_stopping_twice_or_before_the_start_is_harmless(fake_camera) -> None:
     server = Server(create_app(fake_camera), port=0)
     server.stop()
     with server:
@@ -356,26 +356,26 @@ def test_stopping_twice_or_before_the_start_does_no_harm(fake_camera) -> None:
     server.stop()
 
 
-def test_a_port_that_another_server_has_is_named_with_the_way_out(fake_camera, serve) -> None:
+def test_a_port_used_by_another_server_is_reported_with_a_remedy(fake_camera, serve) -> None:
     port = serve(fake_camera).port
     with pytest.raises(ServerError, match=rf"port {port} is already in use.*--port"):
         Server(create_app(fake_camera), port=port).start()
 
 
-def test_a_port_that_is_bound_but_silent_is_taken_too(fake_camera) -> None:
+def test_a_port_that_is_bound_but_silent_counts_as_taken(fake_camera) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         with pytest.raises(ServerError, match=r"already in use.*--port"):
             Server(create_app(fake_camera), port=other.getsockname()[1]).start()
 
 
-def test_port_5000_names_the_usual_suspect(fake_camera, monkeypatch) -> None:
+def test_a_taken_port_5000_names_the_usual_cause(fake_camera, monkeypatch) -> None:
     monkeypatch.setattr(web.free_port, "_answers", lambda host, port: True)
     with pytest.raises(ServerError, match="AirPlay"):
         Server(create_app(fake_camera), port=5000).start()
 
 
-def test_without_a_port_the_next_free_one_is_used_and_said(monkeypatch, caplog) -> None:
+def test_without_a_port_the_next_free_one_is_used_and_reported(monkeypatch, caplog) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         taken = other.getsockname()[1]
@@ -386,19 +386,19 @@ def test_without_a_port_the_next_free_one_is_used_and_said(monkeypatch, caplog) 
     assert caplog.messages == [f"port {taken} is in use by another program{AIRPLAY}: using {port}"]
 
 
-def test_without_a_port_5000_is_used_where_it_is_free(monkeypatch, caplog) -> None:
+def test_without_a_port_5000_is_used_if_it_is_free(monkeypatch, caplog) -> None:
     monkeypatch.setattr(web.free_port, "_is_free", lambda host, port: True)
     assert choose_port("127.0.0.1", None) == DEFAULT_PORT
     assert not caplog.messages
 
 
-def test_where_all_ports_that_are_tried_are_taken_a_choice_is_asked_for(monkeypatch) -> None:
+def test_if_every_port_tried_is_taken_the_user_is_asked_for_one(monkeypatch) -> None:
     monkeypatch.setattr(web.free_port, "_answers", lambda host, port: True)
     with pytest.raises(ServerError, match="ports 5000 to 5019 are in use by other programs: choose one with --port"):
         choose_port("127.0.0.1", None)
 
 
-def test_a_port_that_is_given_is_used_or_refused() -> None:
+def test_an_explicit_port_is_used_or_refused() -> None:
     free = free_port()
     assert choose_port("127.0.0.1", free) == free
     with socket.socket() as other:
@@ -408,16 +408,16 @@ def test_a_port_that_is_given_is_used_or_refused() -> None:
             choose_port("127.0.0.1", other.getsockname()[1])
 
 
-def test_a_host_that_is_not_ours_is_no_reason_to_try_another_port() -> None:
+def test_a_foreign_host_is_no_reason_to_try_another_port() -> None:
     assert choose_port("192.0.2.1", None) == DEFAULT_PORT, "the server then says what is wrong"
 
 
-def test_a_host_that_is_not_ours_is_named(fake_camera) -> None:
+def test_a_foreign_host_is_named_in_the_error(fake_camera) -> None:
     with pytest.raises(ServerError, match=r"192\.0\.2\.1"):
         Server(create_app(fake_camera), host="192.0.2.1", port=0).start()
 
 
-def test_a_fault_of_the_caller_is_raised_where_the_server_is_started(fake_camera) -> None:
+def test_a_caller_s_error_is_raised_by_start(fake_camera) -> None:
     with pytest.raises(UnicodeError):  # no name may have a part so long
         Server(create_app(fake_camera), host=f"{'x' * 64}.example", port=0).start()
 
@@ -432,7 +432,7 @@ def test_a_fault_of_the_caller_is_raised_where_the_server_is_started(fake_camera
         ("fd00::7", "http://[fd00::7]:81"),
     ],
 )
-def test_the_url_is_what_one_types_into_a_browser(fake_camera, host: str, url: str) -> None:
+def test_the_url_can_be_typed_into_a_browser(fake_camera, host: str, url: str) -> None:
     assert Server(create_app(fake_camera), host=host, port=81).url == url
 
 
@@ -444,7 +444,7 @@ def test_many_viewers_share_a_bounded_number_of_pictures() -> None:
     assert pauses[199] <= 1 / 10, "200 viewers get 10 frames a second and more"
 
 
-def test_a_picture_stays_as_long_as_it_is_told_to(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_picture_stays_for_the_pause_that_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
     snapshots: Latest[Snapshot] = Latest()
     slept: list[float] = []
     monkeypatch.setattr(

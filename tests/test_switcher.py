@@ -54,7 +54,7 @@ def test_another_source_takes_over_as_another_stream(rig):
     assert not it.camera.snapshots.closed
 
 
-def test_the_old_source_is_let_go_after_the_new_one_is_open(rig):
+def test_the_old_source_is_released_after_the_new_one_is_open(rig):
     first, second = Flowing(), Flowing(OTHER)
     closed_before = []
 
@@ -69,7 +69,7 @@ def test_the_old_source_is_let_go_after_the_new_one_is_open(rig):
     assert first.closed.wait(PATIENCE_S)
 
 
-def test_what_cannot_be_opened_leaves_all_as_it_was(rig):
+def test_a_source_that_cannot_be_opened_changes_nothing(rig):
     source = FakeSource([FRAME] * 9, stepped=True)
     it = rig(source, SourceMissingError("no such file"), spec="demo")
     it.camera.start()
@@ -85,7 +85,7 @@ def test_what_cannot_be_opened_leaves_all_as_it_was(rig):
 
 
 @pytest.mark.parametrize(("present", "asked"), [("0", "0"), ("0", "1"), ("0", "auto"), ("demo", "demo")])
-def test_a_webcam_is_let_go_before_it_or_another_is_opened(rig, present, asked):
+def test_a_webcam_is_released_before_it_or_another_is_opened(rig, present, asked):
     first, second = Flowing(spec=present), Flowing(OTHER)
     closed_before = []
 
@@ -100,7 +100,7 @@ def test_a_webcam_is_let_go_before_it_or_another_is_opened(rig, present, asked):
     it.snapshot(lambda found: found.frame and found.frame.width == 48)
 
 
-def test_a_webcam_let_go_in_vain_is_taken_back(rig):
+def test_a_webcam_released_in_vain_is_reopened(rig):
     first, again = (Flowing(spec="0", name="Webcam 0") for _ in range(2))
     it = rig(first, BUSY, again, spec="0")
     watched(it)
@@ -111,7 +111,7 @@ def test_a_webcam_let_go_in_vain_is_taken_back(rig):
     assert it.opener.specs == ["0", "1", "0"]
 
 
-def test_one_that_cannot_be_taken_back_at_once_is_tried_again(rig):
+def test_a_webcam_that_cannot_be_reopened_immediately_is_retried(rig):
     it = rig(Flowing(spec="0"), BUSY, DIED, Flowing(spec="0"), spec="0")
     watched(it)
     with pytest.raises(SourceError, match="busy"):
@@ -122,7 +122,7 @@ def test_one_that_cannot_be_taken_back_at_once_is_tried_again(rig):
     assert it.opener.specs == ["0", "1", "0", "0"]
 
 
-def test_a_url_that_does_not_answer_is_refused_rather_than_tried_for_ever(rig):
+def test_an_unresponsive_url_is_refused_instead_of_retried_forever(rig):
     it = rig(Flowing(), DIED, spec="demo")
     watched(it)
     with pytest.raises(SourceError, match="it died"):
@@ -131,7 +131,7 @@ def test_a_url_that_does_not_answer_is_refused_rather_than_tried_for_ever(rig):
 
 
 @pytest.mark.parametrize("spec", ["ftp://host/a", "http://", "://"])
-def test_a_url_that_can_never_work_touches_nothing(rig, spec):
+def test_an_invalid_url_changes_nothing(rig, spec):
     it = rig(FakeSource([FRAME]), spec="0")
     watched(it)
     with pytest.raises(SourceMissingError):
@@ -163,7 +163,7 @@ def test_after_the_end_of_a_file_another_can_be_chosen(rig):
     it.snapshot(lambda found: found.frame.width == 48)
 
 
-def test_switches_at_once_happen_one_after_the_other(rig):
+def test_concurrent_switches_happen_one_after_the_other(rig):
     sources = [Flowing() for _ in range(6)]
     it = rig(*sources, spec="demo")
     watched(it)
@@ -177,7 +177,7 @@ def test_switches_at_once_happen_one_after_the_other(rig):
     assert it.until("live")
 
 
-def test_the_file_that_is_being_written_cannot_be_played_but_the_one_before_it(rig, tmp_path):
+def test_the_file_being_written_cannot_be_played_but_the_previous_one_can(rig, tmp_path):
     (tmp_path / "out.mp4").touch()
     it = rig(FakeSource([FRAME]), Flowing(), save=tmp_path / "out.mp4", spec="demo")
     watched(it)
@@ -188,7 +188,7 @@ def test_the_file_that_is_being_written_cannot_be_played_but_the_one_before_it(r
     assert it.camera.switch(str(tmp_path / "out.mp4")).state == "live"
 
 
-def test_a_camera_that_stops_meanwhile_closes_both(rig):
+def test_stopping_during_a_switch_closes_both_sources(rig):
     first, second = Flowing(), Flowing()
     opening, go_on = threading.Event(), threading.Event()
 
@@ -223,7 +223,7 @@ def test_a_camera_that_stops_meanwhile_closes_both(rig):
 
 
 @pytest.mark.parametrize("present", ["demo", "1"])
-def test_a_webcam_that_opens_after_its_time_is_closed_and_the_present_source_goes_on(rig, present):
+def test_a_webcam_that_opens_too_late_is_closed_and_the_current_source_continues(rig, present):
     first, again, late = Flowing(spec=present), Flowing(spec=present), FakeSource([OTHER])
     let_go, wanted = threading.Event(), []
 
@@ -272,7 +272,7 @@ def resting(rig, *sources, **options):
     return it
 
 
-def test_nobody_watches_so_it_rests_and_wakes_when_somebody_does(rig):
+def test_without_viewers_the_source_goes_idle_and_resumes_for_the_next_viewer(rig):
     first, second = (Flowing(spec="2", name="Webcam 2") for _ in range(2))
     it = resting(rig, first, second, spec="auto")
     it.clock.advance(9.9)
@@ -296,7 +296,7 @@ def test_nobody_watches_so_it_rests_and_wakes_when_somebody_does(rig):
     assert len({stream for stream, _, _ in it.pipeline.seen}) == 2
 
 
-def test_what_auto_found_keeps_its_name_when_it_wakes(rig):
+def test_the_source_found_by_auto_keeps_its_name_when_it_resumes(rig):
     found, again = (Flowing(spec="demo", name=name) for name in ("Demo (no webcam found)", "Demo"))
     it = resting(rig, found, again, spec="auto")
     it.clock.advance(10.1)
@@ -307,7 +307,7 @@ def test_what_auto_found_keeps_its_name_when_it_wakes(rig):
     assert it.opener.specs == ["auto", "demo"]
 
 
-def test_a_frame_from_before_the_rest_is_not_shown_in_it(rig):
+def test_a_frame_from_before_idling_is_not_shown_while_idle(rig):
     it = rig(Flowing(), idle_after_s=10, hang_after_s=1e9)
     entered, go_on = threading.Semaphore(0), threading.Semaphore(0)
     analyze = it.pipeline.analyze
@@ -331,7 +331,7 @@ def test_a_frame_from_before_the_rest_is_not_shown_in_it(rig):
     assert len(it.pipeline.seen) == 1
 
 
-def test_it_rests_again_and_again(rig):
+def test_the_source_can_go_idle_repeatedly(rig):
     sources = [Flowing() for _ in range(4)]
     it = resting(rig, *sources)
     for source in sources[:3]:
@@ -344,7 +344,7 @@ def test_it_rests_again_and_again(rig):
 
 
 @pytest.mark.parametrize("keep", ["get_frame", "keep_awake"])
-def test_who_asks_in_time_keeps_it_awake(rig, keep):
+def test_requests_in_time_keep_the_source_awake(rig, keep):
     it = resting(rig, Flowing())
     for _ in range(5):
         getattr(it.camera, keep)()
@@ -356,7 +356,7 @@ def test_who_asks_in_time_keeps_it_awake(rig, keep):
     assert it.opener.specs == ["0"]
 
 
-def test_what_needs_it_keeps_it_awake_and_wakes_it(rig):
+def test_a_recording_keeps_the_source_awake_and_resumes_it(rig):
     needed = [True]
     it = resting(rig, Flowing(), Flowing(), needed=lambda: needed[0])
     it.clock.advance(60)
@@ -369,7 +369,7 @@ def test_what_needs_it_keeps_it_awake_and_wakes_it(rig):
 
 
 @pytest.mark.parametrize("options", [{"idle_after_s": None}, {"loop": False}, {"save": "out.mp4"}])
-def test_some_never_rest(rig, tmp_path, options):
+def test_some_sources_never_go_idle(rig, tmp_path, options):
     if "save" in options:
         options = {"save": tmp_path / options["save"]}
     it = resting(rig, Flowing(), **options)
@@ -379,7 +379,7 @@ def test_some_never_rest(rig, tmp_path, options):
     assert not it.sources[0].closed.is_set()
 
 
-def test_a_source_that_ended_has_nothing_to_let_go(rig):
+def test_an_ended_source_does_not_go_idle(rig):
     it = resting(rig, FakeSource([FRAME, SourceEndedError("over")]))
     it.until("ended")
     it.clock.advance(60)
@@ -387,7 +387,7 @@ def test_a_source_that_ended_has_nothing_to_let_go(rig):
     assert it.camera.status().state == "ended"
 
 
-def test_a_source_that_does_not_come_back_is_not_tried_while_nobody_watches(rig):
+def test_a_failed_source_is_not_retried_without_viewers(rig):
     it = rig(FakeSource([FRAME, DIED]), DIED, idle_after_s=10, backoff_s=(3600, 3600))
     it.camera.start()
     it.until_reason("it died")
@@ -401,7 +401,7 @@ def test_a_source_that_does_not_come_back_is_not_tried_while_nobody_watches(rig)
     assert it.opener.specs == ["0", "0"]
 
 
-def test_while_it_rests_another_source_can_be_chosen(rig):
+def test_another_source_can_be_chosen_while_idle(rig):
     it = resting(rig, Flowing(), BUSY, Flowing(OTHER, name="Clip"))
     it.clock.advance(11)
     it.until("resting")
@@ -413,7 +413,7 @@ def test_while_it_rests_another_source_can_be_chosen(rig):
     assert it.opener.specs == ["0", "clip.mp4", "clip.mp4"]
 
 
-def test_it_can_be_stopped_while_it_rests(rig):
+def test_the_camera_can_be_stopped_while_idle(rig):
     it = resting(rig, Flowing())
     it.clock.advance(11)
     it.until("resting")

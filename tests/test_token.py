@@ -55,7 +55,7 @@ def test_every_route_needs_the_token(app, client) -> None:
         assert "Set-Cookie" not in answer.headers
 
 
-def test_the_page_that_asks_for_the_token_brings_its_style_along(client) -> None:
+def test_the_page_that_asks_for_the_token_contains_its_style(client) -> None:
     answer = client.get("/")
     style = re.search("<style>(.*)</style>", answer.text)[1]
     allowed = b64encode(sha256(style.encode()).digest()).decode()
@@ -81,12 +81,12 @@ def test_the_page_that_asks_for_the_token_brings_its_style_along(client) -> None
         "Bearer " + "x" * 10_000,
     ],
 )
-def test_a_header_that_is_not_right_is_wrong(client, authorization: str) -> None:
+def test_a_wrong_header_is_refused(client, authorization: str) -> None:
     assert client.get("/api/state", headers={"Authorization": authorization}).status_code == 401
 
 
 @pytest.mark.parametrize("query", ["token=", "token=x", f"token={TOKEN}x", f"Token={TOKEN}", f"token=&token={TOKEN}"])
-def test_a_query_that_is_not_right_is_wrong_and_leaves_no_cookie(client, query: str) -> None:
+def test_a_wrong_query_is_refused_and_sets_no_cookie(client, query: str) -> None:
     answer = client.get(f"/?{query}")
     assert answer.status_code == 401
     assert "Set-Cookie" not in answer.headers
@@ -100,7 +100,7 @@ def test_the_header_opens_every_route(client) -> None:
             assert "Set-Cookie" not in answer.headers
 
 
-def test_the_query_is_needed_once(client) -> None:
+def test_the_query_is_needed_only_once(client) -> None:
     answer = client.get(f"/?token={TOKEN}")
     assert answer.status_code == 200
     cookie = answer.headers["Set-Cookie"]
@@ -112,7 +112,7 @@ def test_the_query_is_needed_once(client) -> None:
     assert "Secure" in client.get(f"/?token={TOKEN}", base_url="https://localhost").headers["Set-Cookie"]
 
 
-def test_a_cookie_that_is_made_up_is_worth_nothing(app, client) -> None:
+def test_a_forged_cookie_is_refused(app, client) -> None:
     name, _, value = client.get(f"/?token={TOKEN}").headers["Set-Cookie"].partition(";")[0].partition("=")
     for forged in ("", TOKEN, value[:-1], value.upper() + "0", hmac.digest(b"", b"cookie", "sha256").hex()):
         stranger = app.test_client()
@@ -120,27 +120,27 @@ def test_a_cookie_that_is_made_up_is_worth_nothing(app, client) -> None:
         assert stranger.get("/").status_code == 401, forged
 
 
-def test_the_cookie_of_another_token_is_worth_nothing(fake_camera, client) -> None:
+def test_the_cookie_of_another_token_is_refused(fake_camera, client) -> None:
     client.get(f"/?token={TOKEN}")
     changed = create_app(fake_camera, AppOptions(host="0.0.0.0", token=TOKEN + "2")).test_client()
     cookie = client.get(f"/?token={TOKEN}").headers["Set-Cookie"].partition(";")[0]
     assert changed.get("/", headers={"Cookie": cookie}).status_code == 401
 
 
-def test_the_token_does_not_help_a_foreign_name_or_origin(client) -> None:
+def test_the_token_does_not_allow_a_foreign_host_or_origin(client) -> None:
     assert client.get("/", headers={**BEARER, "Host": "evil.example"}).status_code == 403
     assert client.post("/api/analyze", headers={**BEARER, "Origin": "http://evil.example"}).status_code == 403
     rebound = {"Host": "evil.example", "Origin": "http://evil.example", "Sec-Fetch-Site": "same-origin"}
     assert client.post("/api/analyze", headers={**BEARER, **rebound}).status_code == 403
 
 
-def test_people_can_type_the_token_and_programs_read_json(client) -> None:
+def test_browsers_get_a_form_for_the_token_and_programs_json(client) -> None:
     page = client.get("/")
     assert 'name="token"' in page.text
     assert "Bearer" in client.get("/api/state").json["error"]
 
 
-def test_every_comparison_takes_a_constant_time(client, monkeypatch) -> None:
+def test_every_comparison_takes_constant_time(client, monkeypatch) -> None:
     compared = []
     compare = hmac.compare_digest
     monkeypatch.setattr(security.hmac, "compare_digest", lambda a, b: compared.append(a) or compare(a, b))
@@ -161,7 +161,7 @@ def test_every_comparison_takes_a_constant_time(client, monkeypatch) -> None:
         ("camera.example", None, True),
     ],
 )
-def test_a_token_is_made_where_the_network_can_reach(host: str, given: str | None, asks: bool) -> None:
+def test_a_token_is_generated_if_the_network_can_connect(host: str, given: str | None, asks: bool) -> None:
     made = security.token_for(host, given)
     assert (made is not None) == asks
     if given:
@@ -174,7 +174,7 @@ def test_a_token_is_made_where_the_network_can_reach(host: str, given: str | Non
 @pytest.mark.parametrize(
     ("host", "token"), [("0.0.0.0", None), ("192.168.1.4", None), ("0.0.0.0", ""), ("::1", "short")]
 )
-def test_an_app_that_strangers_could_use_is_not_built(fake_camera, host: str, token: str | None) -> None:
+def test_an_app_open_to_the_network_needs_a_token(fake_camera, host: str, token: str | None) -> None:
     with pytest.raises(ValueError, match="token"):
         create_app(fake_camera, AppOptions(host=host, token=token))
 
@@ -188,7 +188,7 @@ def status(url: str) -> int:
             return error.code
 
 
-def test_the_program_prints_the_address_with_the_token_it_made(monkeypatch, caplog) -> None:
+def test_the_program_prints_the_address_with_the_generated_token(monkeypatch, caplog) -> None:
     monkeypatch.setattr(main, "build_pipeline", lambda _: FakePipeline())
     stop, port = threading.Event(), free_port()
     caplog.set_level("INFO", "mien")

@@ -15,16 +15,16 @@ def follow(tracker, rows, start_s=0.0):
     return [[t.id for t in tracker.update(boxes, start_s + i * FRAME_S)] for i, boxes in enumerate(rows)]
 
 
-def test_no_boxes_no_faces():
+def test_without_boxes_there_are_no_faces():
     assert follow(Tracker(), [[], [], []]) == [[], [], []]
 
 
-def test_a_face_shows_with_its_second_detection_and_keeps_its_number():
+def test_a_face_is_reported_from_its_second_detection_and_keeps_its_number():
     rows = [[Box(100 + 4 * i, 80, 60, 60)] for i in range(20)]
     assert follow(Tracker(), rows) == [[]] + [[1]] * 19
 
 
-def test_a_single_false_hit_never_shows():
+def test_a_single_false_positive_is_never_reported():
     face, ghost = Box(10, 10, 60, 60), Box(300, 200, 60, 60)
     rows = [[face], [face, ghost]] + [[face]] * 40
     assert follow(Tracker(), rows)[1:] == [[1]] * 41
@@ -38,7 +38,7 @@ def test_missed_detections_are_bridged_for_a_while(missed_s, expected):
     assert [t.id for t in tracker.update([], 0.5 + missed_s)] == expected
 
 
-def test_a_face_not_looked_for_is_not_missed_but_forgotten_in_the_end():
+def test_without_detection_a_face_is_not_missed_but_eventually_forgotten():
     tracker = Tracker()
     follow(tracker, [[Box(50, 50, 80, 80)]] * 3)
     assert [t.id for t in tracker.update([], 1.0)] == [1]
@@ -47,7 +47,7 @@ def test_a_face_not_looked_for_is_not_missed_but_forgotten_in_the_end():
     assert tracker.update([], 0.1 + DETECT_EVERY_S + EXPIRE_AFTER_S) == []
 
 
-def test_a_face_that_was_missed_is_looked_for_again_sooner():
+def test_a_missed_face_is_searched_again_sooner():
     tracker = Tracker()
     follow(tracker, [[Box(50, 50, 80, 80)]] * 3)
     assert not tracker.needs_detection(2 * FRAME_S + 0.3)
@@ -60,14 +60,14 @@ def test_a_face_that_was_missed_is_looked_for_again_sooner():
 
 
 @pytest.mark.parametrize("gap_s", [1.0, 1.3, 2.0, 9.0])
-def test_a_face_seen_in_each_detection_is_shown_however_far_apart_they_are(gap_s):
+def test_a_face_found_by_each_detection_is_reported_at_any_interval(gap_s):
     tracker = Tracker()
     face = Box(50, 50, 80, 80)
     shown = [[t.id for t in tracker.update([face], i * gap_s)] for i in range(4)]
     assert shown == [[], [1], [1], [1]]
 
 
-def test_far_apart_too_a_single_false_hit_never_shows_and_who_left_is_not_bridged():
+def test_at_long_intervals_false_positives_are_not_reported_and_lost_faces_not_bridged():
     tracker = Tracker()
     face, ghost = Box(50, 50, 80, 80), Box(300, 200, 60, 60)
     rows = [[face], [face, ghost], [face], [face, ghost], [face], [], [face], [face]]
@@ -75,7 +75,7 @@ def test_far_apart_too_a_single_false_hit_never_shows_and_who_left_is_not_bridge
     assert shown == [[], [1], [1], [1], [1], [], [], [2]]
 
 
-def test_a_clock_set_back_leaves_no_face_behind_that_was_just_missed():
+def test_a_clock_set_back_keeps_no_face_that_was_just_missed():
     tracker = Tracker()
     follow(tracker, [[Box(50, 50, 80, 80)]] * 3, start_s=3600)
     assert [t.id for t in tracker.update([], 3600.5)] == [1]
@@ -83,7 +83,7 @@ def test_a_clock_set_back_leaves_no_face_behind_that_was_just_missed():
     assert tracker.update([], 10.0 + EXPIRE_AFTER_S + 0.1) == []
 
 
-def test_a_face_goes_on_over_a_clock_set_back():
+def test_a_face_continues_when_the_clock_is_set_back():
     tracker = Tracker()
     rows = [[Box(50, 50, 80, 80)]] * 3
     assert follow(tracker, rows, start_s=3600)[-1] == [1]
@@ -98,7 +98,7 @@ def test_a_forgotten_number_is_not_used_again():
     assert follow(tracker, [[box]] * 3, start_s=5.0)[-1] == [2]
 
 
-def test_trackers_that_share_their_numbers_give_none_twice():
+def test_trackers_that_share_a_counter_never_repeat_a_number():
     numbers = itertools.count(1)
     rows = [[Box(50, 50, 80, 80), Box(300, 60, 90, 90)]] * 3
     assert [follow(Tracker(numbers), rows)[-1] for _ in range(3)] == [[1, 2], [3, 4], [5, 6]]
@@ -115,7 +115,7 @@ def test_two_faces_keep_their_numbers_whatever_the_order_of_boxes():
     assert {t.id: t.box.x < 150 for t in tracker.update([left, right], FRAME_S * 4)} == first
 
 
-def test_a_fast_face_is_followed_by_nearness():
+def test_a_fast_face_is_matched_by_distance():
     rows = [[Box(100, 80, 60, 60)]] * 2 + [[Box(132, 80, 60, 60)], [Box(164, 80, 60, 60)]]
     assert follow(Tracker(), rows)[-1] == [1]
 
@@ -126,7 +126,7 @@ def test_two_boxes_on_one_face_count_once():
 
 
 @pytest.mark.parametrize("swap", [False, True])
-def test_a_box_within_a_face_is_no_face(swap):
+def test_a_box_inside_a_face_is_not_a_face(swap):
     face, eye = Box(100, 80, 200, 200), Box(150, 110, 70, 70)
     assert follow(Tracker(), [[eye, face] if swap else [face, eye]] * 3)[-1] == [1]
     tracker = Tracker()
@@ -135,11 +135,11 @@ def test_a_box_within_a_face_is_no_face(swap):
     assert tracker.confirmed()[0].box.iou(face) > 0.9
 
 
-def test_two_people_cheek_to_cheek_are_two():
+def test_two_adjacent_faces_stay_two():
     assert follow(Tracker(), [[Box(100, 80, 100, 100), Box(145, 90, 90, 90)]] * 3)[-1] == [1, 2]
 
 
-def test_boxes_are_steadied_at_rest_and_keep_up_in_motion():
+def test_boxes_are_steady_at_rest_and_follow_motion():
     rng = np.random.default_rng(0)
     tracker = Tracker()
     noisy = [Box(200 + int(rng.integers(-4, 5)), 150 + int(rng.integers(-4, 5)), 100, 100) for _ in range(90)]
@@ -156,6 +156,6 @@ def test_boxes_are_steadied_at_rest_and_keep_up_in_motion():
     assert min(overlaps) > 0.6
 
 
-def test_the_filter_survives_a_clock_that_stands_still():
+def test_the_filter_survives_equal_timestamps():
     steady = OneEuroFilter(np.zeros(2), 1.0)
     assert np.isfinite(steady.update(np.ones(2), 1.0)).all()

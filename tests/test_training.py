@@ -72,7 +72,7 @@ class KillAt(keras.callbacks.Callback):
 
 
 @pytest.mark.parametrize("more", [{}, {"mixup": 0.4, "ema": 0.6, "erase": 0.5, "optimizer": "sgd"}])
-def test_a_resumed_run_equals_an_unbroken_one(more, dataset, tmp_path):
+def test_a_resumed_run_equals_an_uninterrupted_one(more, dataset, tmp_path):
     plan = Recipe(**SMALL, **more, epochs=3)
     unbroken = fit(plan, dataset, tmp_path / "unbroken")
     with pytest.raises(Killed):
@@ -144,7 +144,7 @@ def test_a_kill_while_the_checkpoint_is_written_trains_no_epoch_twice(note, data
     assert epochs == [2, 3]
 
 
-def test_a_cut_off_checkpoint_is_passed_over_for_the_one_before(dataset, tmp_path):
+def test_a_truncated_checkpoint_is_skipped_for_the_previous_one(dataset, tmp_path):
     plan = Recipe(**SMALL, epochs=4)
     with pytest.raises(Killed):
         fit(plan, dataset, tmp_path, callbacks=(KillAt(2, 1),))
@@ -156,7 +156,7 @@ def test_a_cut_off_checkpoint_is_passed_over_for_the_one_before(dataset, tmp_pat
     assert epochs == [1, 2, 3]
 
 
-def test_a_run_that_lost_its_checkpoint_is_reported_and_left_alone(dataset, tmp_path):
+def test_a_run_without_its_checkpoint_is_reported_and_left_unchanged(dataset, tmp_path):
     plan = Recipe(**SMALL, epochs=2)
     fit(plan, dataset, tmp_path)
     shutil.rmtree(tmp_path / "backup")
@@ -184,7 +184,7 @@ def test_a_refused_or_unfinished_first_epoch_leaves_the_recipe_open(dataset, tmp
     fit(Recipe(**{**SMALL, "batch_size": 8}, epochs=1), dataset, tmp_path)
 
 
-def test_a_folder_with_another_recipe_is_refused_and_left_alone(dataset, tmp_path):
+def test_a_folder_with_another_recipe_is_refused_and_left_unchanged(dataset, tmp_path):
     fit(Recipe(**SMALL, epochs=1), dataset, tmp_path)
     before = (tmp_path / "recipe.json").read_text()
     with pytest.raises(RunError, match=r"seed 0 there, 5 asked"):
@@ -306,12 +306,12 @@ def test_plateau_and_early_end_follow_the_history_across_a_resume(dataset, tmp_p
         {"self_distil": 1.5, "start": "abc"},
     ],
 )
-def test_a_recipe_that_cannot_be_is_reported(wrong):
+def test_an_invalid_recipe_is_reported(wrong):
     with pytest.raises(RunError, match="expected"):
         Recipe(**wrong)
 
 
-def test_what_is_wrong_with_a_recipe_is_one_clear_line():
+def test_an_error_in_a_recipe_is_one_clear_line():
     with pytest.raises(RunError, match=r"^conv_dropout: expected from 0 to below 1, found 1\.5$"):
         Recipe(conv_dropout=1.5)
     with pytest.raises(RunError, match=r"^learning_rate: expected a number above 0, found -1\.0$"):
@@ -331,7 +331,7 @@ def test_what_is_wrong_with_a_recipe_is_one_clear_line():
         {"precision": "mixed_bfloat16"},
     ],
 )
-def test_recipes_that_differ_read_differently(change):
+def test_different_recipes_have_different_descriptions(change):
     plain = Recipe(start="abc")
     assert dataclasses.replace(plain, **change).in_words() != plain.in_words()
 
@@ -355,7 +355,7 @@ def uneven(dataset):
     return Split(dataset.train.images[:12], labels, dataset.train.names[:12])
 
 
-def test_balanced_sampling_draws_every_expression_as_often(dataset):
+def test_balanced_sampling_draws_every_expression_equally_often(dataset):
     batches = Batches(uneven(dataset), 5, seed=1, balance="sampling")
     drawn = np.concatenate([batches[i][1].argmax(axis=1) for i in range(len(batches))])
     assert np.bincount(drawn).tolist() == [4, 4, 4]
@@ -389,7 +389,7 @@ def test_options_train_together(dataset, tmp_path):
     assert np.isfinite(read_history(tmp_path)[0]["loss"])
 
 
-def test_augmentation_changes_images_in_training_alone():
+def test_augmentation_changes_images_only_in_training():
     layer = Augment(erase=1.0, seed=3)
     images = np.tile(np.linspace(0, 255, 48, dtype=np.float32)[None, None, :, None], (16, 48, 1, 1))
     calm = np.asarray(layer(images, training=False))
@@ -493,7 +493,7 @@ def test_command_line_trains_and_evaluates(tmp_path, capsys):
     assert "expected the figures of one network, found 2 files" in capsys.readouterr().err
 
 
-def test_a_csv_trains_too(tmp_path):
+def test_training_from_a_csv_works(tmp_path):
     from tests.synthetic import picture
 
     rng = np.random.default_rng(0)
@@ -508,7 +508,7 @@ def test_a_csv_trains_too(tmp_path):
     assert (tmp_path / "run" / "best.weights.h5").is_file()
 
 
-def test_recipe_names_its_fields_on_the_command_line(capsys):
+def test_recipe_fields_are_options_of_the_command_line(capsys):
     with pytest.raises(SystemExit):
         main(["train", "--help"])
     text = capsys.readouterr().out

@@ -33,7 +33,7 @@ ROOT = Path(__file__).parent.parent
         (["evaluate", "--data", "nowhere", "--model", "missing.json"], "missing.json"),
     ],
 )  # fmt: skip
-def test_a_users_mistake_is_one_line(words, message, tmp_path, capsys):
+def test_a_users_mistake_is_reported_in_one_line(words, message, tmp_path, capsys):
     places = {"gone": tmp_path / "CARD.md", "file": tmp_path / "file", "oblong": tmp_path / "oblong"}
     places["file"].write_text("")
     places["data"] = write_folders(tmp_path / "data", train=2)
@@ -59,7 +59,7 @@ def test_a_users_mistake_is_one_line(words, message, tmp_path, capsys):
         (["composites", "--data", "x", "--out", "y", "--in-place"], "not allowed with argument --out"),
     ],
 )
-def test_a_command_line_that_makes_no_sense_is_one_line(words, message, capsys):
+def test_an_invalid_command_line_is_reported_in_one_line(words, message, capsys):
     assert main(words) == 2
     error = capsys.readouterr().err
     assert message in error
@@ -101,7 +101,7 @@ def test_help_and_usage_errors_come_without_keras(words):
     assert not loaded & {"keras", "tensorflow", "jax", "torch", "numpy", "cv2", "matplotlib"}
 
 
-def test_figures_of_other_images_are_not_set_beside_the_recorded_ones(tmp_path, capsys):
+def test_figures_for_other_images_are_not_compared_with_the_recorded_ones(tmp_path, capsys):
     data = write_folders(tmp_path / "data", train=2)
     assert main(["evaluate", "--data", str(data), "--out", str(tmp_path / "results")]) == 0
     assert "compared with docs" not in capsys.readouterr().out

@@ -108,7 +108,7 @@ def some_head(seed=0):
     return Head(rng.normal(0, 1e-3, (units, 7)).astype(np.float32), rng.normal(0, 1, 7).astype(np.float32))
 
 
-def test_both_heads_answer_from_the_same_trunk():
+def test_both_heads_share_the_same_trunk():
     network, folders = shallow(), some_head()
     images = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 1)).astype(np.float32)
     both = np.asarray(two_headed(network, folders)(images))
@@ -118,13 +118,13 @@ def test_both_heads_answer_from_the_same_trunk():
     np.testing.assert_allclose(both[:, 1], apart["folders"], atol=1e-5)
 
 
-def test_a_new_network_with_votes_has_two_heads_that_start_alike():
+def test_a_new_network_with_votes_has_two_heads_with_equal_weights():
     network, trainer = build(Recipe(network="shallow", side_px=32, votes="v.csv"))
     assert trainer.output_shape == (None, 2, 7)
     assert np.array_equal(folders_head(trainer).kernel, head_of(network).kernel)
 
 
-def test_the_other_head_survives_its_file(tmp_path):
+def test_the_other_head_survives_saving_and_loading(tmp_path):
     assert read_other_head(tmp_path) is None
     head = some_head()
     write_other_head(tmp_path, "folders", head)
@@ -143,7 +143,7 @@ def test_the_other_head_survives_its_file(tmp_path):
         lambda path: np.savez(path, head="people", kernel=np.zeros((3, 6)), bias=np.zeros(7)),
     ],
 )
-def test_another_file_in_its_place_is_refused(write, tmp_path):
+def test_an_invalid_file_of_the_other_head_is_refused(write, tmp_path):
     write(tmp_path / "other_head.npz")
     with pytest.raises(RunError, match="expected"):
         read_other_head(tmp_path)
@@ -214,7 +214,7 @@ def test_a_later_run_resumes_with_both_heads(start, tmp_path):
         np.testing.assert_allclose(after[name].kernel, before[name].kernel, atol=1e-6)
 
 
-def test_each_head_is_distilled_from_its_own_answers(start, tmp_path):
+def test_each_head_is_distilled_from_its_own_predictions(start, tmp_path):
     data, votes = write_folders(tmp_path / "data"), votes_for_folders(tmp_path / "votes.csv")
     dataset, _ = with_votes(load_dataset(data, side_px=32), votes)
     network, folders = load_network(*start), some_head()
@@ -232,7 +232,7 @@ def test_each_head_is_distilled_from_its_own_answers(start, tmp_path):
     assert np.array_equal(targets[:, 2], targets_of(dataset.train)[:, 2]), "what selects stays as people see it"
 
 
-def test_ambiguous_images_can_be_left_out(start, tmp_path, capsys):
+def test_ambiguous_images_can_be_excluded(start, tmp_path, capsys):
     assert finetune(tmp_path, start, "--epochs", "1") == 0
     capsys.readouterr()
     rows = [("Training", name, f"Training_{i}.png", agreed(name)) for name in EXPRESSIONS for i in range(5)]
@@ -259,7 +259,7 @@ def test_other_votes_are_other_data(start, tmp_path, capsys):
         (["--votes", "nowhere.csv"], "nowhere.csv"),
     ],
 )
-def test_mistakes_are_named_in_one_line(more, message, start, tmp_path, capsys):
+def test_mistakes_are_reported_in_one_line(more, message, start, tmp_path, capsys):
     assert finetune(tmp_path, start, "--epochs", "1", *more) == 2
     error = capsys.readouterr().err
     assert message in error
@@ -334,7 +334,7 @@ def test_calibrate_overwrites_only_in_place(fitted, tmp_path, capsys):
         ),
     ],
 )
-def test_what_calibrate_needs_is_named(change, message, fitted, tmp_path, capsys):
+def test_missing_requirements_of_calibrate_are_named(change, message, fitted, tmp_path, capsys):
     assert main(change(words(tmp_path, "calibrate", fitted, "--export", str(tmp_path / "out")))) == 2
     assert message in capsys.readouterr().err
 
@@ -346,7 +346,7 @@ def test_calibrate_of_a_network_with_one_head_takes_no_votes(more, fitted, tmp_p
     assert f"found {start[0]}" in capsys.readouterr().err
 
 
-def test_evaluate_prints_what_people_see_for_the_network_and_both_heads(fitted, tmp_path, capsys):
+def test_evaluate_compares_the_network_and_both_heads_with_the_votes(fitted, tmp_path, capsys):
     assert main(words(tmp_path, "calibrate", fitted, "--in-place")) == 0
     capsys.readouterr()
     assert main(words(tmp_path, "evaluate", fitted, "--out", str(tmp_path / "figures"))) == 0
@@ -361,7 +361,7 @@ def test_evaluate_prints_what_people_see_for_the_network_and_both_heads(fitted, 
     assert set(report.heads[2].labels) >= {"PublicTest", "PrivateTest"}
 
 
-def test_evaluate_with_votes_of_a_network_with_one_head_has_one_row_a_set(fitted, tmp_path, capsys):
+def test_evaluate_with_votes_has_one_row_per_set_for_a_network_with_one_head(fitted, tmp_path, capsys):
     start = files_in(tmp_path / "start")
     assert main(words(tmp_path, "evaluate", start, "--out", str(tmp_path / "figures"))) == 0
     said = capsys.readouterr().out
@@ -378,7 +378,7 @@ def test_base_rates_are_the_mean_shares_and_never_zero():
 
 
 @pytest.mark.parametrize("fields", [("nobody", (1 / 7,) * 7), ("people", (0.5, 0.5)), ("people", (0.0, *(1 / 6,) * 6))])
-def test_facts_that_make_no_sense_are_refused(fields):
+def test_invalid_facts_are_refused(fields):
     with pytest.raises(ValueError, match="expected"):
         HeadFacts(*fields)
 

@@ -69,7 +69,7 @@ def number(sessions: UploadSessions, key: str = KEY) -> int | None:
     return sessions.analyze(key, IMAGE).faces[0].id
 
 
-def test_each_key_has_a_stream_of_its_own(sessions) -> None:
+def test_each_key_has_its_own_stream(sessions) -> None:
     assert [number(sessions, key) for key in (KEY, "other-key", KEY, KEY, "other-key")] == [1, 1, 2, 3, 2]
 
 
@@ -81,7 +81,7 @@ def test_each_key_counts_its_faces_from_1(clock) -> None:
         assert [face.id for face in sessions.analyze(key, IMAGE).faces] == [1, 2]
 
 
-def test_the_time_is_the_servers(sessions, pipeline, clock) -> None:
+def test_the_time_is_taken_from_the_server(sessions, pipeline, clock) -> None:
     for _ in range(3):
         number(sessions)
         clock.advance(0.5)
@@ -89,13 +89,13 @@ def test_the_time_is_the_servers(sessions, pipeline, clock) -> None:
 
 
 @pytest.mark.parametrize(("silent_s", "expected"), [(EXPIRE_AFTER_S - 0.1, 2), (EXPIRE_AFTER_S, 1)])
-def test_a_silent_key_is_forgotten(sessions, clock, silent_s: float, expected: int) -> None:
+def test_an_idle_key_expires(sessions, clock, silent_s: float, expected: int) -> None:
     number(sessions)
     clock.advance(silent_s)
     assert number(sessions) == expected
 
 
-def test_a_ninth_key_waits_until_another_was_silent(sessions, clock) -> None:
+def test_a_ninth_key_waits_until_another_expires(sessions, clock) -> None:
     for index in range(MAX_SESSIONS):
         number(sessions, f"visitor-{index}")
         clock.advance(1)
@@ -108,14 +108,14 @@ def test_a_ninth_key_waits_until_another_was_silent(sessions, clock) -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"text", IMAGE[:60]])
-def test_who_never_sent_an_image_takes_no_place(sessions, data: bytes) -> None:
+def test_a_client_that_sent_no_image_takes_no_slot(sessions, data: bytes) -> None:
     for index in range(3 * MAX_SESSIONS):
         with pytest.raises(ImageError):
             sessions.analyze(f"visitor-{index}", data)
     assert number(sessions) == 1
 
 
-def test_one_broken_image_does_not_lose_the_faces(sessions) -> None:
+def test_a_broken_image_does_not_reset_the_faces(sessions) -> None:
     number(sessions)
     with pytest.raises(NotAnImageError):
         sessions.analyze(KEY, b"text")
@@ -131,7 +131,7 @@ def test_a_stream_whose_analysis_failed_is_not_used_again(sessions, pipeline) ->
     assert number(sessions) == 1
 
 
-def test_one_image_of_a_key_at_a_time_and_others_go_on(sessions, pipeline, clock) -> None:
+def test_a_key_has_one_image_at_a_time_while_others_continue(sessions, pipeline, clock) -> None:
     pipeline.leave.clear()
     numbers: list = []
     first = threading.Thread(target=lambda: numbers.append(number(sessions)))
@@ -146,7 +146,7 @@ def test_one_image_of_a_key_at_a_time_and_others_go_on(sessions, pipeline, clock
     assert [*numbers, number(sessions)] == [1, 2]
 
 
-def test_faces_keep_their_numbers_and_are_smoothed_for_real(clock) -> None:
+def test_the_real_pipeline_keeps_numbers_and_smooths(clock) -> None:
 
     pipeline = Pipeline(ScriptedDetector([LEFT]), BrightnessClassifier())
     sessions = UploadSessions(lambda: FaceStream(pipeline), clock)
@@ -183,7 +183,7 @@ def test_with_a_key_faces_keep_their_numbers(client) -> None:
     "key",
     ["", "short", "x" * 65, "with space", "with%2Fslash", "line%0Abreak1", "end-of-line%0A", "caf%C3%A9-caf%C3%A9"],
 )
-def test_what_is_no_key_is_refused(client, key: str) -> None:
+def test_an_invalid_key_is_refused(client, key: str) -> None:
     assert post(client, f"?track={key}").status_code == 400
 
 
@@ -196,7 +196,7 @@ def test_a_key_is_for_one_image(client) -> None:
     assert "at most 1 image," in answer.json["error"]
 
 
-def test_a_ninth_key_learns_when_to_come_again(client) -> None:
+def test_a_ninth_key_is_told_when_to_retry(client) -> None:
     for index in range(MAX_SESSIONS):
         assert post(client, f"?track=visitor-{index}").status_code == 200
     answer = post(client, "?track=one-too-many")
@@ -204,7 +204,7 @@ def test_a_ninth_key_learns_when_to_come_again(client) -> None:
     assert int(answer.headers["Retry-After"]) == EXPIRE_AFTER_S
 
 
-def test_a_second_request_of_a_key_is_refused_while_the_first_is_answered(client, pipeline) -> None:
+def test_a_second_request_with_a_key_is_refused_while_the_first_is_pending(client, pipeline) -> None:
     pipeline.leave.clear()
     codes: list[int] = []
     first = threading.Thread(target=lambda: codes.append(post(client).status_code))
@@ -216,7 +216,7 @@ def test_a_second_request_of_a_key_is_refused_while_the_first_is_answered(client
     wait_for(lambda: codes == [200])
 
 
-def test_without_it_there_are_no_keys(fake_camera) -> None:
+def test_without_upload_sessions_keys_are_refused(fake_camera) -> None:
     client = create_app(fake_camera, AppOptions(analyze=lambda _: Analysis(9, 9))).test_client()
     assert client.post(f"/api/analyze?track={KEY}", data=IMAGE, content_type="image/png").status_code == 404
 
@@ -240,7 +240,7 @@ class Finder:
         ((1, 20_000), (1, 1920), Box(0, 10_000, 1, 10_000)),
     ],
 )
-def test_boxes_are_in_pixels_of_the_image_as_it_was_sent(size, seen, box):
+def test_boxes_are_in_pixels_of_the_image_sent(size, seen, box):
     finder = Finder()
     analysis = analyze_image(encode_png(np.zeros((size[1], size[0], 3), np.uint8)), finder.analyze)
     assert (analysis.width, analysis.height) == size
@@ -251,13 +251,13 @@ def test_boxes_are_in_pixels_of_the_image_as_it_was_sent(size, seen, box):
 
 
 @pytest.mark.parametrize("data", [b"", b"text", encode_jpeg(np.zeros((9, 9, 3), np.uint8))[:300]])
-def test_what_is_no_whole_image_is_refused(data):
+def test_an_incomplete_image_is_refused(data):
     with pytest.raises(ImageError):
         analyze_image(data, Finder().analyze)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 3000), (3000, 1), (23, 24), (24, 24)])
-def test_the_real_detector_takes_the_smallest_and_narrowest(size):
+def test_the_real_detector_accepts_the_smallest_and_narrowest_images(size):
     from mien.detectors import create_detector
 
     class Nobody:

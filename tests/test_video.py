@@ -49,7 +49,7 @@ def read_back(path):
     return levels, times_s, size
 
 
-def test_what_is_written_can_be_played_and_is_h264(tmp_path):
+def test_a_written_video_is_h264_and_can_be_played(tmp_path):
     path = tmp_path / "out.mp4"
     with VideoWriter(path, fps=25) as writer:
         write_all(writer, [(flat(level), START + level / 250) for level in range(0, 250, 10)])
@@ -84,7 +84,7 @@ def test_each_frame_is_shown_as_long_as_it_lasted(tmp_path):
     ],
     ids=["clock set back", "same time", "faster than the file can say", "an outage", "an hour on", "days on"],
 )
-def test_time_only_ever_moves_forward_and_never_far(tmp_path, captured_s, expected_s):
+def test_timestamps_only_increase_and_never_jump_far(tmp_path, captured_s, expected_s):
     with VideoWriter(tmp_path / "out.mp4", fps=30) as writer:
         write_all(writer, [(flat(100), START + at_s) for at_s in captured_s])
     assert read_back(tmp_path / "out.mp4")[1] == pytest.approx(expected_s, abs=0.002)
@@ -101,7 +101,7 @@ def test_odd_sizes_are_made_even(tmp_path, size, expected):
     assert (len(levels), found) == (3, expected)
 
 
-def test_a_change_of_size_keeps_the_video_going_in_its_first_size(tmp_path):
+def test_after_a_change_of_size_the_video_continues_in_its_first_size(tmp_path):
     sizes = [(64, 48), (128, 96), (320, 48), (65, 49), (10, 200)]
     with VideoWriter(tmp_path / "out.mp4") as writer:
         write_all(writer, [(flat(200, size), START + i / 10) for i, size in enumerate(sizes)])
@@ -152,7 +152,7 @@ def test_an_old_file_stays_and_the_next_number_is_written(tmp_path, caplog):
     assert len(list(tmp_path.iterdir())) == 3
 
 
-def test_where_no_number_is_free_it_is_a_clear_error(tmp_path, monkeypatch):
+def test_without_a_free_number_there_is_a_clear_error(tmp_path, monkeypatch):
     monkeypatch.setattr(recording, "MAX_NUMBER", 2)
     (tmp_path / "out.mp4").touch()
     (tmp_path / "out-2.mp4").touch()
@@ -160,12 +160,12 @@ def test_where_no_number_is_free_it_is_a_clear_error(tmp_path, monkeypatch):
         VideoWriter(tmp_path / "out.mp4")
 
 
-def test_nothing_written_leaves_no_file(tmp_path):
+def test_without_frames_no_file_is_left(tmp_path):
     VideoWriter(tmp_path / "out.mp4").close()
     assert list(tmp_path.iterdir()) == []
 
 
-def test_after_closing_nothing_more_is_taken(tmp_path):
+def test_after_closing_no_frames_are_accepted(tmp_path):
     writer = VideoWriter(tmp_path / "out.mp4")
     write_all(writer, [(flat(10), START)])
     writer.close()

@@ -42,14 +42,14 @@ def test_share_error_and_calibration_compare_with_shares():
     assert score_votes(predicted, split).ece == pytest.approx(0, abs=1e-6)
 
 
-def test_gaps_of_different_sign_cancel_within_a_bin_alone():
+def test_gaps_of_different_sign_cancel_only_within_a_bin():
     target = np.eye(7)[[HAPPY, FEAR]]
     assert vote_calibration_error(sure_of(HAPPY, HAPPY, confidence=0.5), target) == pytest.approx(0)
     apart = np.vstack([sure_of(HAPPY, confidence=0.9), sure_of(HAPPY, confidence=0.4)])
     assert vote_calibration_error(apart, target) == pytest.approx((0.1 + 0.4) / 2)
 
 
-def test_no_clear_majority_no_scores():
+def test_without_clear_majorities_there_are_no_scores():
     assert score_votes(sure_of(HAPPY), voted({"happiness": 5, "neutral": 5})) is None
 
 
@@ -67,7 +67,7 @@ def test_the_table_has_a_row_for_each_head_and_set_and_details_of_one_set():
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
-def test_the_temperature_that_votes_ask_for_is_found(temperature):
+def test_the_temperature_that_fits_the_votes_is_found(temperature):
     rng = np.random.default_rng(0)
     logits = rng.normal(0, 2, (3000, 7))
     true = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
@@ -77,7 +77,7 @@ def test_the_temperature_that_votes_ask_for_is_found(temperature):
     assert found == pytest.approx(temperature, rel=0.05)
 
 
-def test_adjusting_undoes_itself_and_moves_toward_rare_expressions():
+def test_adjusting_is_reversible_and_favors_rare_expressions():
     rates = np.array([0.1, 0.01, 0.09, 0.3, 0.3, 0.1, 0.1])
     before = sure_of(HAPPY, FEAR)
     after = adjusted(before, rates, 0.5)
@@ -86,7 +86,7 @@ def test_adjusting_undoes_itself_and_moves_toward_rare_expressions():
     np.testing.assert_allclose(adjusted(before, rates, 1.0).sum(axis=1), 1)
 
 
-def test_tau_is_that_of_the_best_sum_and_the_smallest_of_equals():
+def test_tau_maximizes_the_sum_and_is_the_smallest_of_equals():
     rates = np.full(7, 0.15)
     rates[FEAR] = 0.1
     split = voted(*[{"happiness": 9}] * 9, {"fear": 9})

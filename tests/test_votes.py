@@ -53,13 +53,13 @@ def test_a_majority_counts_by_the_published_protocol(votes, expected):
         ({}, {"fear": 1.0}, True),
     ],
 )
-def test_shares_are_those_of_the_seven_and_the_label_where_few_voted(votes, expected, few):
+def test_shares_cover_the_seven_expressions_and_fall_back_to_the_label_with_few_votes(votes, expected, few):
     split = voted(votes, labels=[EXPRESSIONS.index("fear")])
     np.testing.assert_allclose(shares(split)[0], [expected.get(name, 0) for name in EXPRESSIONS], atol=1e-6)
     assert ambiguous(split).tolist() == [few]
 
 
-def test_votes_follow_their_images_when_some_are_taken():
+def test_votes_stay_with_their_images_in_a_subset():
     split = voted({"happiness": 3}, {"fear": 4}, {"anger": 5})
     taken = split.take(np.array([2, 0]))
     assert taken.votes.tolist() == split.votes[[2, 0]].tolist()
@@ -150,7 +150,7 @@ HEADER = "split,folder,file,neutral,happiness,surprise,sadness,anger,disgust,fea
          "expected a Kaggle CSV as data set"),
     ],
 )  # fmt: skip
-def test_a_wrong_table_is_refused_with_what_was_expected(text, message, tmp_path):
+def test_an_invalid_table_is_refused_with_what_was_expected(text, message, tmp_path):
     dataset = load_dataset(write_folders(tmp_path / "data", train=2, public=1, private=0))
     table = tmp_path / "votes.csv"
     table.write_text(text)
@@ -160,7 +160,7 @@ def test_a_wrong_table_is_refused_with_what_was_expected(text, message, tmp_path
 
 @pytest.mark.shared
 @pytest.mark.skipif(not SHARED.is_file(), reason="the votes of FER+ are not beside the project")
-def test_the_votes_of_fer_plus_count_as_published():
+def test_the_votes_of_fer_plus_give_the_published_counts():
     with SHARED.open(newline="") as file:
         rows = list(csv.DictReader(file))
     found = {}

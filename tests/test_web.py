@@ -32,7 +32,7 @@ def client(app):
 # ---- the page
 
 
-def test_the_page_names_the_model_and_lists_the_seven_in_order(client) -> None:
+def test_the_page_names_the_model_and_lists_the_seven_expressions_in_order(client) -> None:
     page = client.get("/").text
     assert "my &lt;model&gt;.json" in page
     assert re.search(r"Detector:.*yunet", page)
@@ -40,7 +40,7 @@ def test_the_page_names_the_model_and_lists_the_seven_in_order(client) -> None:
     assert "are not stored" in (ROOT / "static" / "texts.js").read_text()
 
 
-def test_everything_the_page_refers_to_is_served_from_here(client) -> None:
+def test_everything_the_page_refers_to_is_served_locally(client) -> None:
     page = client.get("/").text
     addresses = re.findall(r'(?:src|href)="([^"]+)"', page)
     modules = {f"/static/{path.name}" for path in (ROOT / "static").glob("*.js")}
@@ -51,7 +51,7 @@ def test_everything_the_page_refers_to_is_served_from_here(client) -> None:
             assert answer.status_code == 200
 
 
-def test_every_text_the_page_asks_for_is_there_and_no_other(client) -> None:
+def test_every_text_used_by_the_page_is_defined_and_no_other(client) -> None:
     texts = (ROOT / "static" / "texts.js").read_text().partition("  page: {")[2]
     wanted = set(re.findall(r'data-(?:text|name)="(\w+)"', client.get("/").text))
     assert wanted == set(re.findall(r"(?m)^    (\w+):", texts))
@@ -147,13 +147,13 @@ def test_the_state_is_that_of_the_newest_picture(client, fake_camera) -> None:
         assert sum(faces[0][kind].values()) == pytest.approx(1, abs=1e-4)
 
 
-def test_the_order_of_the_seven_is_kept_on_the_wire(client, fake_camera) -> None:
+def test_the_order_of_the_seven_expressions_is_kept_in_json(client, fake_camera) -> None:
     fake_camera.publish()
     text = client.get("/api/state").text
     assert text.index('"source"') < text.index('"fps"') < text.index('"faces"')
 
 
-def test_smoothed_and_raw_are_told_apart(client, fake_camera) -> None:
+def test_smoothed_and_raw_values_are_separate(client, fake_camera) -> None:
     smoothed, raw = face_showing("sad"), face_showing("fear")
     fake_camera.faces = (replace(smoothed, raw=raw.probabilities),)
     fake_camera.publish()
@@ -162,7 +162,7 @@ def test_smoothed_and_raw_are_told_apart(client, fake_camera) -> None:
     assert face["probabilities"]["sad"] == face["raw"]["fear"] == 0.82
 
 
-def test_before_the_first_picture_there_is_a_state_too(client) -> None:
+def test_there_is_a_state_before_the_first_picture(client) -> None:
     state = client.get("/api/state").json
     assert state["frame"] is None
     assert state["latency_ms"] is None
@@ -212,7 +212,7 @@ def picture(captured_at: float) -> Snapshot:
         (picture(99), SourceStatus("x", "ended"), "the source is ended"),
     ],
 )
-def test_trouble_is_named(snapshot, status, trouble) -> None:
+def test_a_fault_is_reported_with_its_reason(snapshot, status, trouble) -> None:
     assert state.trouble(snapshot, status, now_s=100) == trouble
 
 
@@ -236,7 +236,7 @@ def test_healthz_answers_503_with_the_reason(client, fake_camera) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "code"), [("GET", "/nothing", 404), ("POST", "/", 405), ("GET", "/static/none.js", 404)]
 )
-def test_people_get_a_small_page(client, method: str, path: str, code: int) -> None:
+def test_browsers_get_an_error_page(client, method: str, path: str, code: int) -> None:
     answer = client.open(path, method=method)
     assert answer.status_code == code
     assert answer.mimetype == "text/html"
@@ -244,19 +244,19 @@ def test_people_get_a_small_page(client, method: str, path: str, code: int) -> N
 
 
 @pytest.mark.parametrize(("method", "path", "code"), [("GET", "/api/nothing", 404), ("POST", "/api/state", 405)])
-def test_programs_get_json(client, method: str, path: str, code: int) -> None:
+def test_programs_get_errors_as_json(client, method: str, path: str, code: int) -> None:
     answer = client.open(path, method=method)
     assert answer.status_code == code
     assert answer.json["error"]
     assert answer.headers["Cache-Control"] == "no-store"
 
 
-def test_a_405_says_what_is_allowed(client) -> None:
+def test_a_405_names_the_allowed_methods(client) -> None:
     assert "GET" in client.post("/api/state").headers["Allow"]
 
 
 @pytest.mark.parametrize("path", ["/api/state", "/healthz"])
-def test_a_fault_of_ours_is_a_500_that_tells_nothing_of_the_inside(app, fake_camera, path: str, caplog) -> None:
+def test_an_internal_error_is_a_500_without_details(app, fake_camera, path: str, caplog) -> None:
     def broken() -> SourceStatus:
         raise RuntimeError("secret path")
 
@@ -271,7 +271,7 @@ def test_a_fault_of_ours_is_a_500_that_tells_nothing_of_the_inside(app, fake_cam
 
 
 @pytest.mark.parametrize("path", ["/", "/api/state", "/healthz", "/nothing", "/static/app.js"])
-def test_every_answer_carries_the_headers(client, path: str) -> None:
+def test_every_response_has_the_security_headers(client, path: str) -> None:
     with client.get(path) as answer:
         headers = answer.headers
     for name, value in security.HEADERS.items():
@@ -280,7 +280,7 @@ def test_every_answer_carries_the_headers(client, path: str) -> None:
     assert headers["Content-Security-Policy"].startswith("default-src 'none';")
 
 
-def test_live_answers_are_never_stored_and_static_files_are_checked_anew(client) -> None:
+def test_live_answers_are_not_cached_and_static_files_are_revalidated(client) -> None:
     for path in ("/", "/api/state", "/healthz"):
         assert client.get(path).headers["Cache-Control"] == "no-store"
     with client.get("/static/app.js") as script:
@@ -319,7 +319,7 @@ def test_live_answers_are_never_stored_and_static_files_are_checked_anew(client)
         ("camera.example", "camera.example:5000", 200),
     ],
 )
-def test_only_names_that_can_be_meant_are_answered(fake_camera, host: str, named: str, code: int) -> None:
+def test_only_accepted_host_names_are_answered(fake_camera, host: str, named: str, code: int) -> None:
     client = create_app(fake_camera, AppOptions(host=host, token="t" * 16, names=("mine.example",))).test_client()
     headers = {"Host": named, "Authorization": f"Bearer {'t' * 16}"}
     for path in ("/", "/api/state"):
@@ -342,7 +342,7 @@ def contrast(one: str, other: str) -> float:
 
 
 @pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
-def test_colors_stand_out_in_both_themes(theme: int) -> None:
+def test_colors_have_enough_contrast_in_both_themes(theme: int) -> None:
     block = STYLE.split("prefers-color-scheme: dark")[theme]
     colors = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", block))
     for name in EXPRESSIONS:  # bars: 3:1
@@ -353,7 +353,7 @@ def test_colors_stand_out_in_both_themes(theme: int) -> None:
         assert contrast(colors[text], colors[ground]) >= 4.5, (text, ground)
 
 
-def test_a_fresh_picture_is_healthy_by_the_real_clock(client, fake_camera) -> None:
+def test_a_fresh_picture_is_healthy_with_the_real_clock(client, fake_camera) -> None:
     fake_camera.snapshots.publish(picture(time.time() - 1))
     assert client.get("/healthz").status_code == 200
     fake_camera.snapshots.publish(picture(time.time() - 60))
