@@ -1,4 +1,4 @@
-"""A browser that has a camera, what the camera sees, and a program that answers it."""
+"""A browser with a camera, the video the camera plays, and a program that answers it."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from tests.page import click
 from tests.web_fakes import face_showing
 
 FACE = replace(face_showing("happy", 1), box=Box(270, 190, 100, 100))
-"""In the middle of the demo's, which moves."""
+"""Where the demo's moving face is on average."""
 
 CHOOSE = {
     "/api/sources": lambda: {"sources": [{"source": "0", "name": "Fake camera"}], "files": None, "current": "0"},
     "/api/source": lambda: {"source": {"name": "Fake camera", "state": "live"}},
 }
-"""Answers of a program with one source."""
+"""Responses of a program with one source."""
 
 
 def film(path: Path, pictures: Iterable[np.ndarray]) -> None:
-    """Write what Chromium plays as a camera from now on, again and again: JPEGs one after the other."""
+    """Write the video that Chromium's camera plays in a loop from now on: a sequence of JPEGs."""
     path.write_bytes(b"".join(encode_jpeg(picture, quality=95) for picture in pictures))
 
 
 def demo_pictures(seconds: float = 2) -> list[np.ndarray]:
-    """One of the demo's faces, 640x480, lighter to the right, so that no two blocks of a mosaic are alike."""
+    """One of the demo's faces, 640x480, brighter to the right, so that no two pixelated blocks are equal."""
     demo = DemoSource(count=1)
     light = np.broadcast_to(np.linspace(0, 60, 640, dtype=np.uint8)[None, :, None], (480, 640, 3))
     pictures = [cv2.add(demo.render(index / 30)[0], light) for index in range(round(30 * seconds))]
@@ -42,8 +42,8 @@ def demo_pictures(seconds: float = 2) -> list[np.ndarray]:
     return pictures
 
 
-def lend(browser, server, setting: str = "granted") -> None:
-    """Answer as the user would, where the browser asks whether the page may use the camera."""
+def set_permission(browser, server, setting: str = "granted") -> None:
+    """Grant or deny the page the camera, as a user would when the browser asks."""
     permission = {"permission": {"name": "camera"}, "setting": setting, "origin": server.url}
     browser.execute_cdp_cmd("Browser.setPermission", permission)
 
@@ -54,7 +54,7 @@ def choose_camera(browser) -> None:
 
 
 class Program:
-    """Stands for the program: remembers what it was sent, answers as it is told."""
+    """Fake of the program: records the images it receives and returns the configured answers."""
 
     def __init__(self) -> None:
         self.sizes: list[tuple[int, int]] = []
@@ -66,7 +66,7 @@ class Program:
 
     @property
     def parts(self) -> dict[str, object]:
-        """What the app is built with."""
+        """Options for the app."""
         return {"analyze": Mock(), "follow": self.follow, "privacy": self.privacy}
 
     def follow(self, key: str, data: bytes) -> Analysis:

@@ -1,4 +1,4 @@
-"""A VideoCamera with everything around it replaced."""
+"""A VideoCamera with all its dependencies replaced by fakes."""
 
 from dataclasses import fields
 
@@ -15,19 +15,19 @@ DIED = SourceError("it died")
 
 
 def _pick(kind, given):
-    """The dataclass with its fields from `given`, from which they are taken."""
+    """The dataclass with its fields from `given`, from which they are removed."""
     return kind(**{field.name: given.pop(field.name) for field in fields(kind) if field.name in given})
 
 
 class Rig:
-    """A camera with everything around it replaced, and all of it at hand."""
+    """A camera with all its dependencies replaced by fakes, which are attributes."""
 
     def __init__(self, *opened, spec="0", **options):
         self.sources = [source for source in opened if isinstance(source, FakeSource)]
         self.opener = FakeOpener(*opened)
         self.pipeline = FakePipeline()
         self.clock = FakeClock()
-        self.told = []
+        self.placeholders = []
         self.streams = []
         given = {
             "open": self.opener,
@@ -48,7 +48,7 @@ class Rig:
         assert not given, f"no field of CameraOptions, Timeouts or Services: {list(given)}"
 
     def placeholder(self, width, height, lines):
-        self.told.append(list(lines))
+        self.placeholders.append(list(lines))
         return np.full((height, width, 3), 255, np.uint8)
 
     def make_stream(self, pipeline):
@@ -59,7 +59,7 @@ class Rig:
         return wait_for(lambda: (status := self.camera.status()).state == state and status)
 
     def until_reason(self, part):
-        """The status as soon as it is reconnecting for this reason."""
+        """Wait until the camera is reconnecting for this reason; returns the status."""
         status = wait_for(lambda: part in ((status := self.camera.status()).reason or "") and status)
         assert status.state == "reconnecting"
         return status
@@ -68,5 +68,5 @@ class Rig:
         wait_for(lambda: len(self.pipeline.seen) >= count and not self.camera._health.is_busy)
 
     def snapshot(self, condition):
-        """The first newest snapshot that fulfils the condition."""
+        """Wait for a newest snapshot that meets the condition, and return it."""
         return wait_for(lambda: (found := self.camera.snapshots.peek()[1]) and condition(found) and found)

@@ -18,14 +18,14 @@ OPTIONS = (
 
 
 def missing() -> str | None:
-    """Why no browser can be started; None where one can."""
+    """Why no browser can be started; None if one can."""
     if not _program() or not shutil.which("chromedriver"):
         return "there is no Chromium with its chromedriver on this computer"
     return None
 
 
 def start_chromium(*more: str) -> Any:
-    """A new browser that keeps its console's log; more: further options of its command line."""
+    """A new browser that keeps its console log; more: additional command-line options."""
     from selenium import webdriver
 
     options = webdriver.ChromeOptions()

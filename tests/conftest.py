@@ -1,4 +1,4 @@
-"""Fixtures that several test files share: a camera without a camera, real servers, streams, a browser."""
+"""Fixtures that several test files share: a fake camera, real servers, streams, a browser."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from web.server import Server
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--fuzz 2000`: how many cases are tried where there is no end of them."""
+    """`--fuzz 2000`: how many generated cases are tried."""
     parser.addoption(
         "--fuzz",
         type=int,
@@ -42,7 +42,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """One plain line that says how many tests were skipped and why."""
+    """Print one line with the number of skipped tests and the reasons."""
     skipped = terminalreporter.stats.get("skipped", [])
     if not skipped:
         return
@@ -54,13 +54,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture
 def fuzz(request: pytest.FixtureRequest) -> int:
-    """How many cases to try."""
+    """Number of cases to try."""
     return request.config.getoption("--fuzz")
 
 
 @pytest.fixture(autouse=True)
 def patient_program(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Scale the time-outs of the program, so that on a busy one they fire only in tests that are about them."""
+    """Scale the program's timeouts, so that on a busy machine they fire only in tests about them."""
     monkeypatch.setattr(web.server, "SOCKET_TIMEOUT_S", scaled(web.server.SOCKET_TIMEOUT_S))
     monkeypatch.setattr(web.server, "REQUEST_GRACE_S", scaled(web.server.REQUEST_GRACE_S))
     monkeypatch.setattr(web.server, "STOP_S", scaled(web.server.STOP_S))
@@ -76,7 +76,7 @@ def fake_camera() -> Iterator[FakeCamera]:
 
 @pytest.fixture
 def rig() -> Iterator[Callable[..., Rig]]:
-    """Real cameras with everything around them replaced: rig(source, ..., idle_after_s=...)."""
+    """Real cameras with all dependencies replaced by fakes: rig(source, ..., idle_after_s=...)."""
     rigs: list[Rig] = []
 
     def make(*opened, **options) -> Rig:
@@ -86,7 +86,7 @@ def rig() -> Iterator[Callable[..., Rig]]:
     yield make
     for each in rigs:
         for source in each.sources:
-            source.let_go()
+            source.unblock()
         each.camera.stop()
 
 
@@ -99,7 +99,7 @@ def serve() -> Iterator[Callable[..., Server]]:
     def start(
         camera: FakeCamera, port: int = 0, answers: dict[str, Callable[[], Any]] | None = None, **options: Any
     ) -> Server:
-        """answers: by path, what is answered in place of the app's own answer; None leaves it to the app."""
+        """answers: by path, a function whose result replaces the app's answer; None keeps the app's."""
         cameras.append(camera)
         app = create_app(camera, AppOptions(**options))
         app.before_request(lambda: answers[request.path]() if answers and request.path in answers else None)
@@ -110,7 +110,7 @@ def serve() -> Iterator[Callable[..., Server]]:
 
     yield start
     for camera in cameras:
-        camera.close()  # first, as the program does: streams that are open end at once
+        camera.close()  # first, as in the program: open streams end at once
     for server in servers:
         server.stop()
 
@@ -131,7 +131,7 @@ def watch() -> Iterator[Callable[..., StreamClient]]:
 
 @pytest.fixture(scope="session")
 def chromium():
-    """One headless Chromium for all browser tests; skipped where there is none."""
+    """One headless Chromium for all browser tests; they are skipped without one."""
     pytest.importorskip("selenium", reason="selenium is not installed")
     if reason := missing():
         pytest.skip(reason)
@@ -143,13 +143,13 @@ def chromium():
 
 @pytest.fixture(scope="session")
 def camera_file(tmp_path_factory) -> Path:
-    """What the camera of `with_camera` sees; tests.browser_camera.film writes it."""
+    """The video that the camera of `with_camera` plays; tests.browser_camera.film writes it."""
     return tmp_path_factory.mktemp("camera") / "camera.mjpeg"
 
 
 @pytest.fixture(scope="session")
 def with_camera(camera_file):
-    """Another Chromium, that has a camera; tests.browser_camera.lend says whether it gives it to a page."""
+    """A second Chromium, with a camera; tests.browser_camera.set_permission grants or denies it to a page."""
     pytest.importorskip("selenium", reason="selenium is not installed")
     if reason := missing():
         pytest.skip(reason)
@@ -162,7 +162,7 @@ def with_camera(camera_file):
 
 @pytest.fixture
 def browser(chromium):
-    """The browser as a fresh visitor has it: 1280x800, light, nothing logged."""
+    """The browser in its initial state: 1280x800, light theme, empty log."""
     resize(chromium, 1280, 800)
     chromium.get_log("browser")
     yield chromium

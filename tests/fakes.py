@@ -23,11 +23,11 @@ from tests.patience import PATIENCE_S
 from tests.web_fakes import free_port
 
 HANG = "hang"
-"""In a script: block inside read() until `release` is set, as a driver does."""
+"""In a script: block inside read() until `release` is set, as a hanging driver does."""
 
 
 class FakeClock(Clock):
-    """Stands still until somebody turns it; sleeping turns it, and is remembered."""
+    """A clock that stands still until it is advanced; sleeping advances it and is recorded."""
 
     def __init__(self, now_s: float = 100.0) -> None:
         self.now_s = now_s
@@ -49,10 +49,10 @@ class FakeClock(Clock):
 
 
 class FakeSource(Source):
-    """Plays a script: a (width, height) is a frame of that size, an error is raised, HANG blocks.
+    """Plays a script: (width, height) gives a frame of that size, an error is raised, HANG blocks.
 
-    When the script is over it blocks too, until `release` is set. Each frame's pixels all have the value of
-    its index. stepped: each read waits for a `step()` first.
+    After the script it blocks, too, until `release` is set. All pixels of a frame have the value of its index.
+    stepped: each read first waits for a `step()`.
     """
 
     state = "live"
@@ -79,8 +79,8 @@ class FakeSource(Source):
         assert self._steps is not None
         self._steps.release()
 
-    def let_go(self) -> None:
-        """Block nobody any more, now or later: the test is over."""
+    def unblock(self) -> None:
+        """Unblock all present and future reads: the test is over."""
         self.release.set()
         if self._steps is not None:
             self._steps.release()
@@ -106,7 +106,7 @@ class FakeSource(Source):
 
 
 class FakeOpener:
-    """Stands in for `open_source`: gives the sources (or raises the errors) of a list, one for each call."""
+    """Stands in for `open_source`: each call returns the next source of a list, or raises the next error."""
 
     def __init__(self, *results: Source | Exception) -> None:
         self.results = list(results)
@@ -123,7 +123,7 @@ class FakeOpener:
 
 
 class FakePipeline:
-    """Finds no face; remembers stream, size and index of each frame, and raises while `error` is set."""
+    """Detects no faces; records stream, size and index of each frame, and raises `error` while it is set."""
 
     def __init__(self) -> None:
         self.seen: list[tuple[int, tuple[int, int], int]] = []
@@ -149,7 +149,7 @@ class FakePipeline:
 
 
 class FakeFaceStream:
-    """Analyses by the pipeline alone; `deferred`, where set, is called once each frame is shown."""
+    """Analyzes with the pipeline only; `deferred`, if set, is called after each frame is shown."""
 
     def __init__(self, pipeline: FakePipeline) -> None:
         self.pipeline = pipeline
@@ -168,9 +168,9 @@ class FakeFaceStream:
 
 
 class FakeCapture:
-    """Stands in for `cv2.VideoCapture`; a frame is its gray level, None a failed read.
+    """Stands in for `cv2.VideoCapture`; a frame is given by its gray level, None is a failed read.
 
-    times_s: the time stored with each frame. cost_s: what decoding one takes, on the given clock.
+    times_s: the timestamp of each frame. cost_s: how long decoding a frame takes on the given clock.
     """
 
     def __init__(
@@ -266,7 +266,7 @@ class _CameraHandler(BaseHTTPRequestHandler):
                     self.server.stopping.wait(PATIENCE_S)
                     return
         except OSError:
-            pass  # the reader left
+            pass  # the reader disconnected
 
     def log_message(self, *_: Any) -> None:
         pass
@@ -274,9 +274,9 @@ class _CameraHandler(BaseHTTPRequestHandler):
 
 @contextmanager
 def network_camera(file: Path | None = None) -> Iterator[str]:
-    """A small HTTP server on this computer; gives its address, "http://127.0.0.1:PORT".
+    """A small HTTP server on this computer; yields its address, "http://127.0.0.1:PORT".
 
-    /video streams 25 pictures and closes, /silent falls silent after the first, /missing is 404, and
+    /video streams 25 pictures and closes, /silent stops sending after the first, /missing is 404, and
     any .avi path serves `file`.
     """
     server: Any = ThreadingHTTPServer(("127.0.0.1", free_port()), _CameraHandler)

@@ -1,4 +1,4 @@
-"""Pictures with known faces, for tests: the demo's composites, and the media beside the project where they are."""
+"""Pictures with known faces for tests: the demo's composites, and media beside the project if present."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ GROUP_BOXES = (
 
 
 def composite_frame(expression: str) -> tuple[np.ndarray, Box]:
-    """(pixels uint8 (480, 640, 3), where the face is): the demo with one face, which fully shows this expression."""
+    """The demo with one face that fully shows this expression: (pixels uint8 (480, 640, 3), box of the face)."""
     time_s = time_of(expression)
     pixels, truths = DemoSource(count=1).render(time_s)
     assert truths == (expression,)
@@ -31,12 +31,12 @@ def composite_frame(expression: str) -> tuple[np.ndarray, Box]:
 
 
 def time_of(expression: str, person: int = 0, count: int = 1) -> float:
-    """When one of several faces of the demo fully shows this expression, in seconds."""
+    """The time in seconds at which one of the demo's faces fully shows this expression."""
     return (EXPRESSIONS.index(expression) + 0.3) * CYCLE_S / len(EXPRESSIONS) + (1 - person / count) * CYCLE_S
 
 
 def demo_face(person: int, expression: str) -> np.ndarray:
-    """One of the demo's three faces as it is shown, cut out without a detector, gray."""
+    """One of the demo's three faces as displayed, gray, cropped without a detector."""
     time_s = time_of(expression, person, 3)
     pixels, truths = DemoSource().render(time_s)
     assert truths[person] == expression

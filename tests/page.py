@@ -1,4 +1,4 @@
-"""What the browser tests ask of the page."""
+"""Helpers of the browser tests that query the page."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ const probe = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: t
 probe.drawImage(picture, picture.width / 2, picture.height / 2, 1, 1, 0, 0, 1, 1);
 return probe.getImageData(0, 0, 1, 1).data[0];
 """
-"""The shade of the picture's middle, 0..255; the fake camera's pictures differ in nothing else."""
+"""The gray level in the middle of the picture, 0 to 255; the fake camera's pictures differ only in this."""
 
 BLOCKS = """
 const picture = document.getElementById("picture");
@@ -27,7 +27,7 @@ const colors = new Set();
 for (let i = 0; i < data.length; i += 4) colors.add(data[i] + 256 * data[i + 1] + 65536 * data[i + 2]);
 return colors.size;
 """
-"""How many colors there are in a part of the picture."""
+"""The number of different colors in a region of the picture."""
 
 
 def find(browser, selector: str):
@@ -35,13 +35,13 @@ def find(browser, selector: str):
 
 
 def texts(browser, selector: str) -> list[str]:
-    """In one step: the page changes its list of faces at any moment."""
+    """Read all texts in one step, because the page may change its list of faces at any time."""
     script = "return [...document.querySelectorAll(arguments[0])].map((element) => element.innerText)"
     return browser.execute_script(script, selector)
 
 
 def see(condition: Callable[[], object], what: str) -> None:
-    """Wait for what depends on elements that may not be there yet, or be replaced meanwhile."""
+    """Wait for a condition on elements that may not exist yet or may be replaced meanwhile."""
     from selenium.common import exceptions
 
     not_yet = (
@@ -66,7 +66,7 @@ def shows(browser, selector: str, text: str) -> None:
 
 
 def says(browser, selector: str, part: str) -> None:
-    """Wait until this is part of an element's text."""
+    """Wait until an element's text contains these words."""
     see(lambda: part in find(browser, selector).text, f"{selector} with {part!r} in its text")
 
 
@@ -92,12 +92,12 @@ def is_pressed(browser, selector: str, pressed: bool = True) -> None:
 
 
 def click(browser, selector: str) -> None:
-    """Click an element as soon as that is possible."""
+    """Click an element as soon as it can be clicked."""
     see(lambda: find(browser, selector).click() or True, f"{selector} clicked")
 
 
 def caught_up(browser, camera) -> None:
-    """Wait until a picture is shown that the camera gave later than now: what was on its way before has come."""
+    """Wait until a picture is displayed that the camera published after this call."""
     now = camera.snapshots.peek()[1].frame.index
     see(lambda: int(find(browser, "#picture").get_attribute("data-frame")) > now, "a newer picture")
 
@@ -125,6 +125,6 @@ def press(browser, key: str) -> None:
 
 
 def asked(browser, path: str) -> int:
-    """How often the page has asked for an address that contains this."""
+    """How often the page has requested an address that contains this text."""
     script = "return performance.getEntriesByType('resource').filter((e) => e.name.includes(arguments[0])).length"
     return browser.execute_script(script, path)

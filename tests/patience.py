@@ -1,7 +1,7 @@
-"""How long a test waits for what has to happen: as long as this computer needs, and no longer than it takes.
+"""How long a test waits for an event: as long as this computer needs, and no longer than it takes.
 
-A wait ends with its event, so patience costs nothing where all goes well. It is scaled by how fast this computer is and
-how busy; MIEN_TEST_PATIENCE=4 sets the factor.
+A wait ends with its event, so a long limit costs nothing in a passing test. The limit is scaled by the speed and load
+of this computer; MIEN_TEST_PATIENCE=4 sets the factor.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from typing import TypeVar
 T = TypeVar("T")
 
 MOST = 30.0
-"""No computer is taken to be slower than so many times the usual one."""
+"""The largest factor by which a computer is assumed to be slower than the reference."""
 
 REFERENCE_S = 0.012
-"""What the piece of work below takes on the usual computer, at rest."""
+"""Duration of the work below on the reference computer when idle."""
 
 
 def _work_s() -> float:
@@ -28,7 +28,7 @@ def _work_s() -> float:
 
 
 def _busy() -> float:
-    """How many processes want each core."""
+    """The number of processes per core that are ready to run."""
     if not hasattr(os, "getloadavg"):  # Windows
         return 1.0
     return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
@@ -38,24 +38,24 @@ _SLOWNESS = max(1.0, min(_work_s() for _ in range(3)) / REFERENCE_S)
 
 
 def factor() -> float:
-    """How many times longer than on a fast computer at rest things may take now, 1 to 30."""
+    """How many times longer than on a fast, idle computer a task may take now, 1 to 30."""
     chosen = os.environ.get("MIEN_TEST_PATIENCE")
     return float(chosen) if chosen else min(MOST, _SLOWNESS * _busy())
 
 
 def scaled(seconds: float) -> float:
-    """Seconds of a fast computer at rest in seconds of this one, as busy as it is now."""
+    """Convert seconds on a fast, idle computer to seconds on this one under its present load."""
     return seconds * factor()
 
 
 PATIENCE_S = scaled(30.0)
-"""A test that waits longer than this for one thing has failed."""
+"""A test that waits longer than this for one event has failed."""
 
 
 def wait_for(condition: Callable[[], T], what: str = "what was waited for", patience_s: float = 30.0) -> T:
-    """The first true value of the condition, which is looked at again and again. For what no event announces.
+    """Poll a condition until it is true, and return its value. For changes without an event to wait for.
 
-    patience_s: on a fast computer at rest. Raises AssertionError where it does not come true.
+    patience_s: on a fast, idle computer. Raises AssertionError if the condition does not become true.
     """
     begun_s = time.monotonic()
     pause, pause_s = threading.Event(), 0.002
@@ -67,8 +67,8 @@ def wait_for(condition: Callable[[], T], what: str = "what was waited for", pati
     return value
 
 
-def stays(condition: Callable[[], object], seconds: float, what: str = "what should stay as it is") -> None:
-    """Look again and again, for so long, that something stays true. For what must not happen."""
+def stays(condition: Callable[[], object], seconds: float, what: str = "the condition that should stay true") -> None:
+    """Check repeatedly, for this time, that a condition stays true. For what must not happen."""
     pause = threading.Event()
     end_s = time.monotonic() + seconds
     while True:

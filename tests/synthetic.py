@@ -1,4 +1,4 @@
-"""A small data set in FER-2013's layout whose classes a small network can learn: bright bars at seven places."""
+"""A small data set in FER-2013's layout whose classes a small network can learn: bright bars at seven heights."""
 
 import csv
 from pathlib import Path
@@ -11,7 +11,7 @@ from training.data.dataset import CSV_CODES
 
 
 def picture(expression: str, rng: np.random.Generator, side_px: int = 48) -> np.ndarray:
-    """Noise with a bright bar whose height tells the expression: uint8 (side_px, side_px)."""
+    """Noise with a bright bar whose position encodes the expression: uint8 (side_px, side_px)."""
     image = rng.integers(40, 90, (side_px, side_px), dtype=np.uint8)
     row = round((EXPRESSIONS.index(expression) + 0.5) / len(EXPRESSIONS) * side_px)
     image[row - 2 : row + 3, side_px // 6 : -side_px // 6] = rng.integers(200, 255)
@@ -19,7 +19,7 @@ def picture(expression: str, rng: np.random.Generator, side_px: int = 48) -> np.
 
 
 def write_folders(root: Path, *, train: int = 6, public: int = 2, private: int = 2, seed: int = 0) -> Path:
-    """So many images of each expression in `train/` and, named as FER-2013 names them, in `test/`."""
+    """Write these numbers of images of each expression to `train/` and, with FER-2013's file names, to `test/`."""
     rng = np.random.default_rng(seed)
     for expression in EXPRESSIONS:
         for folder, prefix, count in (
@@ -35,7 +35,7 @@ def write_folders(root: Path, *, train: int = 6, public: int = 2, private: int =
 
 
 def write_csv(path: Path, rows: list[tuple[str, np.ndarray, str | None]]) -> Path:
-    """A Kaggle CSV of (expression, image, usage) rows; without the Usage column where every usage is None."""
+    """A Kaggle CSV of (expression, image, usage) rows; without the Usage column if every usage is None."""
     with_usage = any(usage for _, _, usage in rows)
     with path.open("w", newline="") as file:
         writer = csv.writer(file)

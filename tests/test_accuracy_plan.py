@@ -1,4 +1,4 @@
-"""The commands of docs/accuracy.md can be given as they stand."""
+"""The commands of docs/accuracy.md are valid as written."""
 
 import re
 import shlex

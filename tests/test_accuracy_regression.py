@@ -35,7 +35,7 @@ def variants():
 
 
 FLOOR, CONFIDENCE_FLOOR = 0.985, 0.78
-"""Of the weights committed with this test: 99.5 % of the variants right, the true expression given 0.83 on average."""
+"""The weights committed with this test classify 99.5 % of the variants correctly, with a mean probability of 0.83."""
 
 
 def share_and_confidence(probabilities, labels):
@@ -55,8 +55,8 @@ def test_the_committed_weights_have_not_fallen_below_their_floor():
         model.network.set_weights(spoilt)
         outputs = np.asarray(model.network(faces[..., np.newaxis].astype(np.float32), training=False))
         share, confidence = share_and_confidence(outputs, labels)
-        assert confidence < CONFIDENCE_FLOOR, "kernels that are 10 % off are noticed by their confidence"
-        assert not wrong_too or share < FLOOR, "kernels that are 20 % off by their answers"
+        assert confidence < CONFIDENCE_FLOOR, "kernels that are 10 % off show in the confidence"
+        assert not wrong_too or share < FLOOR, "kernels that are 20 % off show in the accuracy"
 
 
 def figures(right=90, n=100, confidence=0.9):

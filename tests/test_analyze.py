@@ -1,4 +1,4 @@
-"""Images that programs send: every kind of answer, and attempts to break it."""
+"""POST /api/analyze: every kind of answer, and attempts to break it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TEXT = b"this is no image at all, whatever it is called"
 
 
 def analyze(data: bytes) -> Analysis:
-    """As the program does it, with one face in each image, and a limit that keeps mutated ones small."""
+    """Like the program's analysis, with one face in each image and a limit that keeps mutated images small."""
     height, width = decode_image(data, max_pixels=1_000_000).shape[:2]
     return Analysis(width, height, (face_showing("happy"),))
 
@@ -44,13 +44,13 @@ def files(*images: bytes) -> dict:
 
 
 def form(image: bytes) -> bytes:
-    """A multipart body written by hand: Flask's own client puts large files on the disk itself."""
+    """A multipart body written by hand, because Flask's test client writes large files to the disk."""
     head = b'--b\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n\r\n'
     return head + image + b"\r\n--b--\r\n"
 
 
 def png_that_claims(width: int, height: int) -> bytes:
-    """A few bytes that say they unpack to a picture of any size."""
+    """A few bytes whose header claims a picture of this size."""
     header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header)) + b"IDAT" * 9
 
@@ -178,7 +178,7 @@ def test_text_in_place_of_a_file_is_limited_in_size(client) -> None:
     assert client.post("/api/analyze", data=text, content_type="multipart/form-data; boundary=b").status_code == 413
 
 
-# ---- who may send
+# ---- permitted origins
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ def test_text_in_place_of_a_file_is_limited_in_size(client) -> None:
         ("http://localhost:5000", "same-origin", False),
         ("https://LOCALHOST:5000", None, False),
         (None, "none", False),
-        ("http://localhost:5001", None, True),  # another program of this computer
+        ("http://localhost:5001", None, True),  # another program on this computer
         ("http://localhost", None, True),
         ("https://evil.example", None, True),
         ("https://camera.example", "same-origin", False),  # behind a proxy that names another host
@@ -313,7 +313,7 @@ def test_a_slow_request_is_ended_in_time(fake_camera, serve, monkeypatch, start:
 
 
 def test_a_large_request_may_take_longer(fake_camera, serve, monkeypatch) -> None:
-    monkeypatch.setattr(web.server, "REQUEST_GRACE_S", -0.5)  # as if it had taken so long already
+    monkeypatch.setattr(web.server, "REQUEST_GRACE_S", -0.5)  # as if the time had already passed
     monkeypatch.setattr(web.server, "MIN_BYTES_PER_S", 1)
     assert post(serve(fake_camera, analyze=analyze))[0] == 200
 
@@ -331,7 +331,7 @@ def test_an_endless_body_is_not_read_to_the_end(fake_camera, serve, path: str) -
     with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE_S) as endless:
         endless.sendall(f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {10**12}\r\n".encode())
         endless.sendall(b"Content-Type: image/png\r\n\r\n")
-        answer = endless.makefile("rb").read()  # to its end: the connection is closed
+        answer = endless.makefile("rb").read()  # read to the end: the connection is closed
     assert answer.split()[1] in (b"413", b"405")
 
 

@@ -1,4 +1,4 @@
-"""Who may import whom (entry points, then web and the topics of mien, then the shared types), read from the imports."""
+"""Which package may import which (entry points, then web and the topics of mien, then the shared types)."""
 
 import ast
 from pathlib import Path
@@ -26,13 +26,13 @@ TOPICS = (
     ("options",),
     ("types", "errors", "clock", "process", "app"),
 )
-"""The topics of mien/, from the top down: each imports those below it alone."""
+"""The topics of mien/, from the top down: each imports only those below it."""
 FOR_WEB = {"mien.types", "mien.errors", "mien.stream.latest"}
-"""All that web/ imports of mien/, but for annotations."""
+"""All that web/ imports from mien/, except for annotations."""
 
 
 def imports_of(path, annotations=True):
-    """Full names of all imported modules, relative ones left out; without annotations: not those for type checkers."""
+    """Full names of all imported modules except relative ones; without annotations: not those for type checkers."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     skipped = [
         inner
@@ -59,20 +59,20 @@ def topic_of(path):
     return path.relative_to(ROOT / "mien").parts[0].removesuffix(".py")
 
 
-def files_of(place):
-    path = ROOT / place
+def files_of(part):
+    path = ROOT / part
     return [path] if path.is_file() else sorted(path.rglob("*.py"))
 
 
-@pytest.mark.parametrize("place", FORBIDDEN)
-def test_a_module_imports_only_what_it_may(place):
-    files = files_of(place)
+@pytest.mark.parametrize("part", FORBIDDEN)
+def test_a_module_imports_only_what_it_may(part):
+    files = files_of(part)
     assert files
     broken = {
         str(path.relative_to(ROOT)): found
         for path in files
-        # The Python interface returns a VideoCamera, which it loads by its file: its name alone is imported.
-        if (found := top(imports_of(path, annotations=path.name != "public.py")) & FORBIDDEN[place])
+        # The Python interface returns a VideoCamera, which it loads from its file: only the name is imported.
+        if (found := top(imports_of(path, annotations=path.name != "public.py")) & FORBIDDEN[part])
     }
     assert not broken
 
@@ -108,8 +108,8 @@ def test_the_shared_types_import_only_numpy():
 
 
 def test_nothing_imports_main():
-    places = ("mien", "web", "training", "benchmarks", "camera.py", "model.py")
-    assert not [path for place in places for path in files_of(place) if "main" in top(imports_of(path))]
+    parts = ("mien", "web", "training", "benchmarks", "camera.py", "model.py")
+    assert not [path for part in parts for path in files_of(part) if "main" in top(imports_of(path))]
 
 
 def test_requirements_are_pinned_with_a_reason():
@@ -117,7 +117,7 @@ def test_requirements_are_pinned_with_a_reason():
         for line in path.read_text(encoding="utf-8").splitlines():
             if line and not line.startswith(("#", "-r")):
                 assert "==" in line.split("#")[0], line
-                assert line.partition("  #")[2].strip(), f"{line}: says not why"
+                assert line.partition("  #")[2].strip(), f"{line}: no reason"
 
 
 def test_the_running_program_needs_no_notebook_or_test_tool():

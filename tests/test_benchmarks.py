@@ -1,4 +1,4 @@
-"""What the benchmarks count, on inputs whose figures are known."""
+"""The figures of the benchmarks, on inputs whose results are known."""
 
 from dataclasses import replace
 
@@ -65,4 +65,4 @@ def test_missing_or_displaced_boxes_count_as_wrong():
     assert boxes_right(frames, found) == 1
     assert boxes_right(frames, [found[0], []]) == 0.5
     assert boxes_right(frames, [[replace(box, x=box.x + box.w // 2) for box in row] for row in found]) == 0
-    assert boxes_right([np.zeros((180, 320, 3), np.uint8)], [[]]) == 0, "nothing to be right about"
+    assert boxes_right([np.zeros((180, 320, 3), np.uint8)], [[]]) == 0, "no faces to find"

@@ -1,4 +1,4 @@
-"""This browser's camera: its frames go to the program one at a time and come back as boxes."""
+"""The browser's camera: its frames are sent to the program one at a time and answered with boxes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from tests.browser_camera import CHOOSE, Program, choose_camera, demo_pictures, film, lend
+from tests.browser_camera import CHOOSE, Program, choose_camera, demo_pictures, film, set_permission
 from tests.page import SHADE, appears, asked, click, lists, press, says, shows, texts, vanishes, viewers
 from tests.patience import PATIENCE_S, scaled, stays, wait_for
 from tests.web_fakes import free_port
@@ -28,7 +28,7 @@ def program() -> Program:
 def page(with_camera, fake_camera, serve, program):
     fake_camera.play()
     server = serve(fake_camera, port=free_port(), answers=CHOOSE, **program.parts)
-    lend(with_camera, server)
+    set_permission(with_camera, server)
     with_camera.get(server.url)
     shows(with_camera, "#status", "LIVE")
     yield server
@@ -46,7 +46,7 @@ def test_frames_are_sent_one_at_a_time_and_shown_with_their_answers(with_camera,
     shows(with_camera, "#status", "LIVE")
     wait_for(lambda: with_camera.execute_script(SHADE) > 0)
     wait_for(lambda: float(texts(with_camera, "#fps")[0]) > 0)
-    wait_for(lambda: viewers(page) == 0)  # the program's own picture is not pulled meanwhile
+    wait_for(lambda: viewers(page) == 0)  # the program's own picture is not requested meanwhile
     lists(with_camera, "#timeline-face", ["Face 1"])
 
 
@@ -65,7 +65,7 @@ def test_nothing_is_sent_while_paused(with_camera, page, program) -> None:
     press(with_camera, "p")
     shows(with_camera, "#status", "PAUSED")
     sent = len(program.sizes)
-    stays(lambda: len(program.sizes) <= sent + 1, 0.7)  # one may have been on its way
+    stays(lambda: len(program.sizes) <= sent + 1, 0.7)  # one may have been in flight
     press(with_camera, "p")
     wait_for(lambda: len(program.sizes) > sent + 3)
 
@@ -134,7 +134,7 @@ def test_a_busy_program_is_asked_again(with_camera, fake_camera, serve, program)
         "/api/analyze": lambda: ({"error": "4 images are being analyzed already."}, 429) if busy.is_set() else None
     }
     server = serve(fake_camera, answers=too_many, **program.parts)
-    lend(with_camera, server)
+    set_permission(with_camera, server)
     with_camera.get(server.url)
     choose_camera(with_camera)
     says(with_camera, "#banner", "as soon as there is capacity")
@@ -149,7 +149,7 @@ HASTE = """
 const timeout = AbortSignal.timeout.bind(AbortSignal);
 AbortSignal.timeout = () => timeout(arguments[0]);
 """
-"""Waits so many milliseconds for each answer."""
+"""Sets the timeout of each request in milliseconds."""
 
 
 def test_an_unresponsive_program_is_asked_again(with_camera, fake_camera, serve, program) -> None:
@@ -162,7 +162,7 @@ def test_an_unresponsive_program_is_asked_again(with_camera, fake_camera, serve,
             go_on.wait(PATIENCE_S)
 
     server = serve(fake_camera, answers={"/api/analyze": hang_once}, **program.parts)
-    lend(with_camera, server)
+    set_permission(with_camera, server)
     with_camera.get(server.url)
     with_camera.execute_script(HASTE, scaled(1000))
     choose_camera(with_camera)
@@ -172,7 +172,7 @@ def test_an_unresponsive_program_is_asked_again(with_camera, fake_camera, serve,
     with_camera.get("about:blank")
 
 
-# ---- a browser that lends no camera
+# ---- a browser without a camera
 
 
 @pytest.mark.parametrize(
@@ -190,10 +190,10 @@ def test_without_a_camera_the_page_says_what_to_do(
     server = serve(fake_camera, answers=CHOOSE)
     if camera == "denied":
         browser = with_camera
-    lend(browser, server, "denied" if camera == "denied" else "granted")
+    set_permission(browser, server, "denied" if camera == "denied" else "granted")
     browser.get(server.url)
     shows(browser, "#status", "LIVE")
-    if camera == "insecure":  # what a browser does for a page opened by http from another computer
+    if camera == "insecure":  # as in a page opened by http from another computer
         browser.execute_script("Object.defineProperty(navigator, 'mediaDevices', {value: undefined})")
     choose_camera(browser)
     shows(browser, "#status", badge)
@@ -201,7 +201,7 @@ def test_without_a_camera_the_page_says_what_to_do(
     lists(browser, "#faces .face", [])
     click(browser, "#source")
     wait_for(lambda: texts(browser, "#source-list button") != [])
-    # In one step: the page may draw its list anew at any moment.
+    # In one step, because the page may redraw its list at any time.
     browser.execute_script("document.querySelector('#source-list li:last-child button').click()")
     shows(browser, "#status", "LIVE")
     browser.execute_cdp_cmd("Browser.resetPermissions", {})

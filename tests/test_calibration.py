@@ -77,7 +77,7 @@ def test_the_command_writes_the_temperature_into_the_weights(tmp_path, capsys):
     assert main([*words, "--export", str(tmp_path / "again")]) == 0
     further = float(re.search(r"temperature ([\d.]+);", capsys.readouterr().out)[1])
     whole = json.loads((tmp_path / "again" / "model.json").read_text())["temperature"]
-    assert whole == pytest.approx(temperature * further, rel=1e-3), "what the trained weights were divided by in all"
+    assert whole == pytest.approx(temperature * further, rel=1e-3), "the total divisor of the trained weights"
     files[0].write_text(json.dumps({**json.loads(files[0].read_text()), "expressions": list(reversed(EXPRESSIONS))}))
     assert main([*words, "--in-place"]) == 2
     assert "expected outputs in the order angry" in capsys.readouterr().err

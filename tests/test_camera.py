@@ -19,7 +19,7 @@ from tests.fakes import HANG, FakeOpener, FakePipeline, FakeSource, network_came
 from tests.patience import PATIENCE_S, scaled, wait_for
 from tests.test_video import read_back
 
-# --- frames that flow
+# --- live frames
 
 
 def test_a_snapshot_holds_picture_frame_and_analysis_of_the_same_moment(rig):
@@ -31,7 +31,7 @@ def test_a_snapshot_holds_picture_frame_and_analysis_of_the_same_moment(rig):
         snapshot = it.snapshot(lambda found, index=index: found.frame and found.frame.index == index)
         assert abs(int(np.median(decode_image(snapshot.jpeg))) - index) <= 2
         assert (snapshot.analysis.width, snapshot.analysis.height) == FRAME
-        assert snapshot.latency_ms == pytest.approx(100_000)  # the clocks say so
+        assert snapshot.latency_ms == pytest.approx(100_000)  # according to the clocks
     assert it.until("live").name == "Webcam 0"
     assert it.camera.status().reason is None
     assert it.camera.status().retry_in_s is None
@@ -63,7 +63,7 @@ def test_the_newest_frame_wins_while_the_analysis_is_busy(rig):
     assert busy.wait(PATIENCE_S)
     for _ in range(49):
         source.step()
-    wait_for(lambda: it.camera._switcher.frames.peek()[0] == 50)  # nobody held the source up
+    wait_for(lambda: it.camera._switcher.frames.peek()[0] == 50)  # nothing delayed the source
     go_on.set()
     it.until_analyzed(2)
     assert it.pipeline.seen[0][2] == 0
@@ -80,7 +80,7 @@ def test_a_deferred_detection_does_not_delay_the_picture(rig):
     for count in (1, 2):
         source.step()
         wait_for(lambda count=count: len(detected) == count)
-    assert detected == [0, 1], "the newest frame is shown before"
+    assert detected == [0, 1], "the newest frame is shown first"
 
 
 def test_twenty_viewers_share_one_device_and_one_analysis(rig):
@@ -161,7 +161,7 @@ def test_the_prepared_frame_is_shown_and_recorded(rig):
     def prepare(frame, analysis):
         assert (analysis.width, analysis.height) == FRAME
         if frame.index == 1:
-            raise ValueError("no cover")
+            raise ValueError("cannot pixelate")
         return replace(frame, pixels_bgr=np.full((24, 32, 3), 100 + frame.index, np.uint8))
 
     it = rig(source, prepare=prepare, record=lambda frame, analysis: recorded.append((frame, analysis)))
@@ -170,10 +170,10 @@ def test_the_prepared_frame_is_shown_and_recorded(rig):
     shown = it.snapshot(lambda found: found.frame)
     for jpeg in (shown.jpeg, shown.plain_jpeg):
         assert abs(int(np.median(decode_image(jpeg))) - 100) <= 2
-    assert shown.frame.pixels_bgr[0, 0, 0] == 100  # nothing else of the frame is kept
+    assert shown.frame.pixels_bgr[0, 0, 0] == 100  # nothing else of the frame is stored
     wait_for(lambda: recorded)
     source.step()
-    it.until_reason("the analysis failed: ValueError: no cover")
+    it.until_reason("the analysis failed: ValueError: cannot pixelate")
     it.snapshot(lambda found: found.frame is None)
     source.step()
     it.until("live")
@@ -192,9 +192,9 @@ def test_a_failed_source_is_reopened_and_viewers_are_informed_meanwhile(rig):
     status = it.until_reason("it died")
     assert (status.name, status.reason, status.retry_in_s) == ("Webcam 0", "it died", 0.5)
     it.snapshot(lambda found: found.frame is None and found.analysis is None)
-    assert it.told[0] == ["Waiting for Webcam 0", "it died", "next try in 1 s"]
+    assert it.placeholders[0] == ["Waiting for Webcam 0", "it died", "next try in 1 s"]
     assert it.sources[0].closed.is_set()
-    assert it.opener.specs == ["0"]  # not before its time
+    assert it.opener.specs == ["0"]  # not too early
     it.clock.advance(0.5)
     status = it.until("live")
     assert (status.name, status.reason) == ("Webcam 0", None)
@@ -209,10 +209,10 @@ def test_the_placeholder_has_the_size_of_the_stream_and_is_sent_twice_a_second(r
     picture = it.snapshot(lambda found: found.frame is None)
     assert decode_image(picture.jpeg).shape == (24, 32, 3)
     for count in range(2, 6):
-        assert len(it.told) == count - 1
+        assert len(it.placeholders) == count - 1
         it.clock.advance(0.5)
-        wait_for(lambda count=count: len(it.told) == count)
-    assert [lines[2] for lines in it.told] == [f"next try in {left} s" for left in (60, 60, 59, 59, 58)]
+        wait_for(lambda count=count: len(it.placeholders) == count)
+    assert [lines[2] for lines in it.placeholders] == [f"next try in {left} s" for left in (60, 60, 59, 59, 58)]
     assert it.camera.status().retry_in_s == pytest.approx(58)
 
 
@@ -241,7 +241,7 @@ def test_a_source_that_hangs_is_given_up_after_five_seconds(rig):
     assert it.camera.status().state == "live"
     it.clock.advance(0.2)
     it.until_reason("Webcam 0 gave no picture for 5 s")
-    assert not hung.closed.is_set()  # its thread is still inside read(): nobody else may close it
+    assert not hung.closed.is_set()  # its thread is still inside read(): no other thread may close it
     it.clock.advance(0.5)
     it.until("live")
     wait_for(lambda: it.pipeline.seen[-1][2] == 1)
@@ -254,7 +254,7 @@ def test_a_source_that_hangs_is_given_up_after_five_seconds(rig):
 
 
 def test_opening_that_hangs_is_given_up(rig):
-    let_go = threading.Event()
+    release = threading.Event()
     opener = FakeOpener(FakeSource([FRAME, DIED]))
     second, third = FakeSource([FRAME]), FakeSource([FRAME])
 
@@ -263,7 +263,7 @@ def test_opening_that_hangs_is_given_up(rig):
             return opener(spec)
         opener.specs.append(spec)
         if len(opener.specs) == 2:
-            assert let_go.wait(PATIENCE_S)
+            assert release.wait(PATIENCE_S)
             return second
         return third
 
@@ -278,7 +278,7 @@ def test_opening_that_hangs_is_given_up(rig):
     it.until_reason("Webcam 0 did not open for 15 s")
     it.clock.advance(1.1)
     it.until("live")
-    let_go.set()
+    release.set()
     assert second.closed.wait(PATIENCE_S)  # opened too late: closed by the thread that opened it
     assert second.count == 0
     assert not third.closed.is_set()
@@ -299,7 +299,7 @@ def test_a_driver_that_always_hangs_does_not_fill_the_computer_with_threads(rig)
         it.camera._switcher.watch()
     assert len(it.opener.specs) == 4
     assert threading.active_count() <= before + 4
-    it.sources[0].release.set()  # one comes back: then a new try is made
+    it.sources[0].release.set()  # one returns: then there is a new attempt
     wait_for(lambda: len(it.opener.specs) == 5)
 
 
@@ -311,7 +311,7 @@ def test_a_change_of_size_does_not_interrupt_the_stream(rig):
         source.step()
         it.until_analyzed(count)
     assert len({stream for stream, _, _ in it.pipeline.seen}) == 1
-    assert it.told == []
+    assert it.placeholders == []
     assert it.opener.specs == ["0"]
     assert decode_image(it.snapshot(lambda found: found.frame.index == 4).jpeg).shape == (24, 32, 3)
 
@@ -375,7 +375,7 @@ def test_a_file_that_ends_keeps_its_last_picture(rig):
     assert it.sources[0].closed.wait(PATIENCE_S)
     assert it.opener.specs == ["0"]
     assert it.camera.get_frame() == snapshot.jpeg
-    assert it.camera.get_frame() == snapshot.jpeg  # waits a second, then gives it again
+    assert it.camera.get_frame() == snapshot.jpeg  # waits a second, then returns it again
 
 
 def test_an_error_in_the_pipeline_is_reported_logged_once_and_survived(rig, caplog):
@@ -390,14 +390,14 @@ def test_an_error_in_the_pipeline_is_reported_logged_once_and_survived(rig, capl
     status = it.until_reason("the analysis failed: ValueError: no such layer")
     assert status.fps == 0
     it.snapshot(lambda found: found.frame is None)
-    assert it.told[-1][1] == status.reason
+    assert it.placeholders[-1][1] == status.reason
     wait_for(lambda: it.camera._switcher.frames.peek()[0] == 4)
     it.pipeline.error = None
     source.step()
     it.until_analyzed(2)
     assert it.until("live").reason is None
     assert caplog.text.count("a frame could not be analyzed") == 1
-    assert it.streams[0].resets > 0, "what was known of faces is no use"
+    assert it.streams[0].resets > 0, "earlier faces are forgotten"
 
 
 def test_an_analysis_that_hangs_is_reported(rig):
@@ -423,7 +423,7 @@ def test_an_error_opening_the_first_source_is_raised(rig, spec, error, caplog):
         it.camera.start()
     wait_for(lambda: threading.active_count() <= before)
     assert it.camera.status().reason == "stopped"
-    assert str(error) not in caplog.text  # whoever catches it says it, once
+    assert str(error) not in caplog.text  # the caller that catches it reports it, once
 
 
 def test_a_network_camera_may_be_unavailable_at_first(rig):
@@ -441,16 +441,16 @@ def test_an_invalid_url_is_refused_immediately(spec):
         VideoCamera(spec, FakePipeline())
 
 
-class Stuck:
-    """Stands in for `open_source` where the driver hangs: after so many seconds of the rig's clock, until `let_go`.
+class HangingOpener:
+    """Stands in for `open_source` with a hanging driver: advances the rig's clock, then blocks until `release` is set.
 
-    sources: what comes out of it in the end, or at once, by what is opened.
+    sources: the sources it finally returns, or immediately for other specs.
     """
 
     def __init__(self, after_s=0.0, **sources):
         self.sources = sources
         self.after_s = after_s
-        self.let_go = threading.Event()
+        self.release = threading.Event()
         self.wanted = {}
         self.clock = None
 
@@ -458,16 +458,16 @@ class Stuck:
         self.wanted[spec] = wanted
         if spec in ("auto", "0"):
             self.clock.advance(self.after_s)
-            assert self.let_go.wait(PATIENCE_S)
+            assert self.release.wait(PATIENCE_S)
         return self.sources.get(spec)
 
 
 @pytest.fixture
-def stuck(rig):
-    """(rig, opener) of a camera whose webcam takes longer to open than one waits."""
+def hanging(rig):
+    """(rig, opener) of a camera whose webcam takes longer to open than the timeout."""
 
     def make(spec, **sources):
-        opener = Stuck(16, **sources)
+        opener = HangingOpener(16, **sources)
         it = rig(*sources.values(), open=opener, spec=spec, open_within_s=15)
         opener.clock = it.clock
         return it, opener
@@ -475,12 +475,12 @@ def stuck(rig):
     return make
 
 
-def test_opening_that_never_returns_is_an_error_at_the_start(stuck):
-    it, opener = stuck("0")
+def test_opening_that_never_returns_is_an_error_at_the_start(hanging):
+    it, opener = hanging("0")
     with pytest.raises(SourceError, match="did not open within 15 s"):
         it.camera.start()
     assert not opener.wanted["0"]()
-    opener.let_go.set()
+    opener.release.set()
 
 
 def test_a_later_start_raises_the_same_error_without_a_second_attempt(rig):
@@ -510,19 +510,19 @@ def test_canceling_does_not_wait_until_the_source_is_open(rig):
     it = rig(source, open=opening, cancelled=cancelled.is_set)
     it.camera.start()
     assert it.camera.status().reason == "opening"
-    source.let_go()
+    source.unblock()
     never.set()
     it.camera.stop()
     assert source.closed.wait(PATIENCE_S)
 
 
-def test_for_auto_the_demo_replaces_webcams_that_hang(stuck):
+def test_for_auto_the_demo_replaces_webcams_that_hang(hanging):
     late, shown = FakeSource([FRAME], spec="2"), FakeSource([FRAME], name="Demo", spec="demo")
-    it, opener = stuck("auto", auto=late, demo=shown)
+    it, opener = hanging("auto", auto=late, demo=shown)
     it.camera.start()
-    assert not opener.wanted["auto"](), "no further webcam is tried"
+    assert not opener.wanted["auto"](), "no other webcam is tried"
     assert opener.wanted["demo"]()
-    opener.let_go.set()
+    opener.release.set()
     assert late.closed.wait(PATIENCE_S)
     assert late.count == 0
     assert it.until("live").name == "Demo"
@@ -530,9 +530,9 @@ def test_for_auto_the_demo_replaces_webcams_that_hang(stuck):
     it.until_analyzed(1)
 
 
-def test_a_webcam_that_opens_after_the_camera_was_stopped_is_closed(stuck):
+def test_a_webcam_that_opens_after_the_camera_was_stopped_is_closed(hanging):
     late = FakeSource([FRAME])
-    it, opener = stuck("0", **{"0": late})
+    it, opener = hanging("0", **{"0": late})
     opener.after_s = 0
     failures = []
 
@@ -549,7 +549,7 @@ def test_a_webcam_that_opens_after_the_camera_was_stopped_is_closed(stuck):
     starting.join(PATIENCE_S)
     assert failures == ["the camera was stopped while it started"]
     assert not opener.wanted["0"]()
-    opener.let_go.set()
+    opener.release.set()
     assert late.closed.wait(PATIENCE_S)
     assert late.count == 0
 
@@ -577,7 +577,7 @@ def test_stop_ends_the_threads_and_closes_the_device(rig):
     with it.camera as camera:
         source.step()
         it.until_analyzed(1)
-        threading.Thread(target=lambda: camera._stopping.wait(PATIENCE_S) and source.let_go()).start()
+        threading.Thread(target=lambda: camera._stopping.wait(PATIENCE_S) and source.unblock()).start()
     assert source.closed.wait(PATIENCE_S)
     wait_for(lambda: threading.active_count() <= before)
     assert camera.snapshots.closed
@@ -596,7 +596,7 @@ def test_stop_is_quick_even_when_the_source_hangs(rig, caplog):
     assert time.monotonic() - begun_s < scaled(3)
     assert "did not close within" in caplog.text
     it.sources[0].release.set()
-    assert it.sources[0].closed.wait(PATIENCE_S)  # and when it comes back it lets go of the device
+    assert it.sources[0].closed.wait(PATIENCE_S)  # and when it returns, it releases the device
 
 
 def test_stop_is_quick_while_it_waits_to_try_again(rig):
@@ -615,7 +615,7 @@ def test_stop_wakes_callers_that_wait_for_a_frame(rig):
 
     def wait():
         try:
-            while True:  # a last placeholder, that it is stopped, may come first
+            while True:  # a last placeholder, which reports the stop, may come first
                 it.camera.get_frame()
         except SourceError as error:
             failures.append(str(error))
@@ -737,11 +737,11 @@ def test_the_drawn_placeholder_can_be_published(rig):
     assert picture.std() > 0
 
 
-# --- privacy mode and the record
+# --- privacy mode and the recording
 
 
-class Cover:
-    """Stands in for privacy mode: covered frames are white."""
+class FakePrivacy:
+    """Stands in for privacy mode: pixelated frames are white."""
 
     def __init__(self):
         self.on = False
@@ -758,30 +758,30 @@ def brightness(jpeg):
 
 
 def test_showing_again_replaces_a_picture_that_may_no_longer_be_seen(rig):
-    cover, recorded = Cover(), []
-    it = rig(FakeSource([FRAME]), prepare=cover.prepare, record=lambda frame, _: recorded.append(frame.index))
+    privacy, recorded = FakePrivacy(), []
+    it = rig(FakeSource([FRAME]), prepare=privacy.prepare, record=lambda frame, _: recorded.append(frame.index))
     it.camera.start()
     it.until_analyzed(1)
     clear = it.snapshot(lambda found: found.frame is not None)
     assert max(brightness(clear.jpeg), brightness(clear.plain_jpeg)) < 10
-    cover.on = True
+    privacy.on = True
     it.camera.show_again()
-    _, covered = it.camera.snapshots.peek()
-    assert covered is not clear
-    assert min(brightness(covered.jpeg), brightness(covered.plain_jpeg), covered.frame.pixels_bgr.mean()) > 250
-    cover.on = False
+    _, pixelated = it.camera.snapshots.peek()
+    assert pixelated is not clear
+    assert min(brightness(pixelated.jpeg), brightness(pixelated.plain_jpeg), pixelated.frame.pixels_bgr.mean()) > 250
+    privacy.on = False
     it.camera.show_again()
     assert brightness(it.camera.snapshots.peek()[1].jpeg) < 10
     assert recorded == [0], "the frame is recorded once, however often it is shown"
 
 
 def test_a_picture_that_cannot_be_pixelated_is_removed(rig):
-    cover = Cover()
-    it = rig(FakeSource([FRAME]), prepare=cover.prepare)
+    privacy = FakePrivacy()
+    it = rig(FakeSource([FRAME]), prepare=privacy.prepare)
     it.camera.start()
     it.until_analyzed(1)
     it.snapshot(lambda found: found.frame is not None)
-    cover.error = RuntimeError("boom")
+    privacy.error = RuntimeError("boom")
     with pytest.raises(RuntimeError):
         it.camera.show_again()
     left = it.camera.snapshots.peek()[1]
@@ -795,7 +795,7 @@ def test_showing_again_before_the_first_picture_does_nothing(rig):
     assert it.camera.snapshots.peek() == (0, None)
 
 
-# --- how it is set up
+# --- options
 
 
 def test_options_can_be_given_by_name_or_as_one_object():

@@ -1,4 +1,4 @@
-"""What may be chosen from outside while the program runs, and every way out of it that came to mind."""
+"""Sources that may be chosen over HTTP while the program runs, and attempts to choose others."""
 
 import os
 import sys
@@ -13,7 +13,7 @@ from tests.fakes import FakeCapture, FakeClock, write_clip
 
 
 class Found(Webcams):
-    """Webcams that are just there."""
+    """Webcams with fixed indices."""
 
     def __init__(self, *indices):
         super().__init__()
@@ -25,7 +25,7 @@ class Found(Webcams):
 
 @pytest.fixture
 def media(tmp_path):
-    """A folder with good files, and everything that must not be found in or through it."""
+    """A folder with permitted files, and others that must not be reachable in or through it."""
     folder = tmp_path / "media"
     for name in ("a.mp4", "B.JPG", "sub/c d.webm", "sub/é.png", ".hidden.mp4", ".git/d.mp4", "notes.txt", "list.m3u8"):
         path = folder / name
@@ -146,7 +146,7 @@ def test_a_path_that_is_not_a_folder_is_refused_at_startup(media, name):
         SourceCatalog(media / name)
 
 
-# --- choices
+# --- catalog
 
 
 @pytest.mark.parametrize(
@@ -217,9 +217,9 @@ def test_without_webcams_the_demo_is_listed():
 
 
 def test_the_webcam_in_use_is_listed_without_being_searched():
-    choices = SourceCatalog(webcams=Webcams(platform="none", open_capture=lambda *_: FakeCapture([], opened=False)))
-    assert choices.cameras("1") == {"demo": "Demo", "1": "Webcam 1"}
-    assert choices.spec_of("1", "/dev/video1") == "1"
+    catalog = SourceCatalog(webcams=Webcams(platform="none", open_capture=lambda *_: FakeCapture([], opened=False)))
+    assert catalog.cameras("1") == {"demo": "Demo", "1": "Webcam 1"}
+    assert catalog.spec_of("1", "/dev/video1") == "1"
 
 
 @pytest.mark.parametrize(
@@ -255,23 +255,23 @@ def test_without_a_folder_no_file_is_named(media):
 
 
 def test_no_message_reveals_the_path_of_the_folder(media):
-    choices = SourceCatalog(media)
-    spec = choices.spec_of("a.mp4")
+    catalog = SourceCatalog(media)
+    spec = catalog.spec_of("a.mp4")
     assert spec == str(media / "a.mp4")
     with pytest.raises(SourceMissingError) as error:
-        choices.open(spec)  # it holds no video
+        catalog.open(spec)  # it holds no video
     assert "a.mp4" in str(error.value)
     assert str(media.parent) not in str(error.value)
     for name in ("b.mp4", "../x.mp4", "notes.txt", "outer.mp4"):
         with pytest.raises(SourceError) as error:
-            choices.spec_of(name)
+            catalog.spec_of(name)
         assert str(media.parent) not in str(error.value)
 
 
 def test_a_chosen_file_is_opened(media):
     write_clip(media / "real.avi", [1, 2])
-    choices = SourceCatalog(media)
-    with choices.open(choices.spec_of("real.avi"), loop=False) as source:
+    catalog = SourceCatalog(media)
+    with catalog.open(catalog.spec_of("real.avi"), loop=False) as source:
         assert source.name == "real.avi"
         assert source.read().pixels_bgr.shape == (48, 64, 3)
 
@@ -280,7 +280,7 @@ def test_a_chosen_file_is_opened(media):
 
 
 def captures(*working):
-    """Stands in for cv2.VideoCapture; remembers which were opened and released."""
+    """Stands in for cv2.VideoCapture; records which were opened and released."""
     opened = {}
 
     def open_capture(index, backend):

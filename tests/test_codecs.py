@@ -1,4 +1,4 @@
-"""Bytes to pixels and back: every format, every limit, every way to be broken."""
+"""Decoding and encoding images: every format, every limit, every kind of damage."""
 
 import contextlib
 import random
@@ -20,7 +20,7 @@ SIZES = [(1, 1), (1, 7), (64, 48), (301, 200)]
 
 
 def picture(width=64, height=48):
-    """Four quarters of different gray: turned or mirrored, it looks different."""
+    """Four quarters of different gray: it differs when rotated or mirrored."""
     pixels = np.full((height, width, 3), 40, np.uint8)
     pixels[: height // 2, width // 2 :] = 100
     pixels[height // 2 :, : width // 2] = 160
@@ -35,7 +35,7 @@ def encoded(extension, pixels, *options):
 
 
 def exif(orientation, preview=b""):
-    """An APP1 segment that says how the camera was held."""
+    """An APP1 segment with the orientation of the camera."""
     tiff = b"MM\x00\x2a\x00\x00\x00\x08" + struct.pack(">HHHIHHI", 1, 0x0112, 3, 1, orientation, 0, 0)
     body = b"Exif\x00\x00" + tiff + preview
     return b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body
@@ -143,7 +143,7 @@ def test_the_preview_inside_exif_is_not_taken_for_the_picture():
 @pytest.mark.parametrize("forged", [forged_png, forged_jpeg, forged_gif, forged_bmp, forged_webp])
 def test_a_decompression_bomb_is_refused_before_decoding(forged, never_decodes):
     data = forged(12000, 9000)
-    begun_s = time.thread_time()  # not the clock on the wall: this computer may be busy with other things
+    begun_s = time.thread_time()  # processor time, not wall time: this computer may be busy with other tasks
     with pytest.raises(ImageTooLargeError, match=r"at most 50 megapixels, found 12000x9000, 108 megapixels"):
         decode_image(data)
     assert time.thread_time() - begun_s < scaled(0.05)
@@ -236,7 +236,7 @@ def test_pixels_that_no_jpeg_can_hold_are_an_image_error():
 
 
 def png_with_a_chunk_that_claims(length, at):
-    """A whole PNG of which one chunk says another length."""
+    """A complete PNG in which one chunk claims another length."""
     data = bytearray(encode_png(np.zeros((8, 8, 3), np.uint8)))
     position = data.index(at) - 4
     data[position : position + 4] = length.to_bytes(4, "big")

@@ -31,7 +31,7 @@ POINTS_OF_A_FACE = face_points()
 
 
 def drawn_face(label, rng):
-    """A face of ellipses, its mouth the wider the higher the label, and its landmarks: uint8 (48, 48), (468, 2)."""
+    """A face of ellipses, whose mouth opens with the label, and its landmarks: uint8 (48, 48), (468, 2)."""
     face = np.full((48, 48), 60, np.uint8)
     x, y = 24 + int(rng.integers(-2, 3)), 24 + int(rng.integers(-2, 3))
     cv2.ellipse(face, (x, y), (15, 19), 0, 0, 360, 180, cv2.FILLED)
@@ -43,7 +43,7 @@ def drawn_face(label, rng):
 
 
 def people(count):
-    """So many drawn faces of each expression, on which ten voters agree, and what finds their landmarks."""
+    """This number of drawn faces per expression, with ten unanimous votes each, and a landmark detector for them."""
     rng = np.random.default_rng(0)
     labels = np.arange(len(EXPRESSIONS)).repeat(count)
     drawn = [drawn_face(label, rng) for label in labels]

@@ -1,4 +1,4 @@
-"""Recording and privacy mode over HTTP: what is asked for happens, whatever else is sent is refused."""
+"""Recording and privacy mode over HTTP: valid requests take effect, all others are refused."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def client(fake_camera, session, privacy, adjustment):
 
 
 def show(camera: FakeCamera, session: SessionRecorder) -> None:
-    """A frame with two faces goes by, as in the program."""
+    """Publish and record a frame with two faces, as the program does."""
     snapshot = camera.publish()
     session.record(snapshot.frame, Analysis(320, 240, camera.faces))
 
@@ -88,19 +88,19 @@ def test_a_folder_that_cannot_be_written_is_reported_and_the_program_continues(f
 
 
 @pytest.mark.parametrize(
-    ("saving", "told"),
+    ("saving", "expected"),
     [
         (None, None),
         (Saving("out.mp4", dropped=3), {"name": "out.mp4", "error": None, "dropped": 3}),
         (Saving(error="the disk is full"), {"name": None, "error": "the disk is full", "dropped": 0}),
     ],
 )
-def test_the_saved_video_and_its_error_are_reported(client, fake_camera, saving, told) -> None:
+def test_the_saved_video_and_its_error_are_reported(client, fake_camera, saving, expected) -> None:
     fake_camera.saving = saving
     for path in ("/api/state", "/api/controls"):
         answer = client.get(path)
         check(answer, path)
-        assert answer.json["saving"] == told
+        assert answer.json["saving"] == expected
 
 
 @pytest.mark.parametrize("on", [True, False])

@@ -1,4 +1,4 @@
-"""The session record: every face as a row, whatever happens to the program, the disk or the source."""
+"""The CSV recording: a row for every face, whatever happens to the program, the disk or the source."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def test_after_a_change_of_source_frame_numbers_continue(recorder, frames, numbe
     recorder.stop()
     rows = read(file_of(recorder))
     assert [int(row["frame"]) for row in rows] == numbers
-    assert {row["face"] for row in rows} == {"5"}  # faces count on by themselves
+    assert {row["face"] for row in rows} == {"5"}  # the numbers of faces continue independently
 
 
 def test_a_download_ends_with_a_complete_frame(recorder) -> None:
@@ -218,7 +218,7 @@ def test_a_recording_that_cannot_start_is_reported_and_the_picture_continues(at_
     assert at_once.status().error is None
 
 
-# ---- trouble
+# ---- faults
 
 
 @pytest.mark.parametrize(("place", "says"), [("none/sessions", "does not exist"), ("file", "is a file")])
@@ -241,7 +241,7 @@ def test_a_folder_without_permission_is_a_clear_error(tmp_path, monkeypatch) -> 
 
 
 class FullDisk:
-    """A file on a disk that is full after so many bytes; takes what fits, as real ones do."""
+    """A file on a disk that is full after this number of bytes; writes what fits, as real disks do."""
 
     def __init__(self, file, room: int) -> None:
         self.file = file
@@ -283,7 +283,7 @@ def test_a_full_disk_ends_the_recording_with_complete_rows(recorder, monkeypatch
     assert [entry["frame"] for entry in read(file_of(recorder))] == ["0", "1"]
     assert len(b"".join(recorder.content()[2]).splitlines()) == 3
     recorder.record(frame(9), analysis(face()))
-    assert recorder.start().on, "another try is possible"
+    assert recorder.start().on, "another attempt is possible"
     assert sum("No space left" in entry.message for entry in caplog.records) == 1
 
 
@@ -352,16 +352,16 @@ def test_after_kill_9_pandas_reads_all_rows_but_the_last_second(tmp_path) -> Non
         [sys.executable, "-c", textwrap.dedent(CHILD), str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, text=True
     )
     with child:
-        told = []
-        while not told or told[-1][1] < 2:
+        printed = []
+        while not printed or printed[-1][1] < 2:
             words = child.stdout.readline().split()
-            told.append((int(words[0]), float(words[1])))
+            printed.append((int(words[0]), float(words[1])))
         os.kill(child.pid, signal.SIGKILL)
-        told += [(int(words[0]), float(words[1])) for words in map(str.split, child.stdout) if len(words) == 2]
+        printed += [(int(words[0]), float(words[1])) for words in map(str.split, child.stdout) if len(words) == 2]
     assert child.returncode == -signal.SIGKILL
     (path,) = tmp_path.iterdir()
     table = pd.read_csv(path)
-    expected = {index for index, at_s in told if at_s <= told[-1][1] - 1}
+    expected = {index for index, at_s in printed if at_s <= printed[-1][1] - 1}
     assert len(expected) > 20
     whole = table.dropna(subset=["label"])
     assert expected <= set(whole["frame"].astype(int))

@@ -249,7 +249,7 @@ def test_a_tree_without_splits_is_split_by_the_pixels(tmp_path):
     cv2.imwrite(str(root / "sad" / "new.png"), picture("sad", np.random.default_rng(9)))
     then = load_dataset(root, side_px=32, seed=5)
     for before, after in ((first.train, then.train), (first.validation, then.validation), (first.test, then.test)):
-        assert set(before.names) <= set(after.names), "size, seed and more images move none"
+        assert set(before.names) <= set(after.names), "size, seed and additional images change no split"
         here = {name.rsplit("/", 1)[1] for name in after.names if "/sad/" in name}
         assert ("7.png" in here) == ("copy.png" in here), "copies stay together"
 

@@ -18,15 +18,15 @@ MODEL = SHARED / "models" / MODEL_FILE
 CLIP = SHARED / "media" / "expressions.mp4"
 EACH = ("haar", "dlib", pytest.param("yunet", marks=pytest.mark.shared), "mtcnn")
 
-needs_media = pytest.mark.skipif(not CLIP.is_file(), reason="../shared/media is not here")
+needs_media = pytest.mark.skipif(not CLIP.is_file(), reason="../shared/media is missing")
 
 
 def make(name, **options):
-    """The detector, or a skip with the reason where its package or file is not here."""
+    """The detector; skips the test with the reason if its package or file is missing."""
     if name in ("dlib", "mtcnn"):
         pytest.importorskip(name, reason=f"the optional package of --detector {name} is not installed")
     if name == "yunet" and not MODEL.is_file():
-        pytest.skip("../shared/models is not here")
+        pytest.skip("../shared/models is missing")
     return create_detector(name, model_file=MODEL if name == "yunet" else None, **options)
 
 
@@ -69,7 +69,7 @@ def test_pixels_other_than_uint8_color_are_refused(detector, pixels):
 @each
 def test_views_and_odd_sizes_are_searched_too(detector):
     pixels, truth = composite_frame("happy")
-    part = pixels[: pixels.shape[0] - 1, 3:]  # a view: its rows do not follow each other in memory
+    part = pixels[: pixels.shape[0] - 1, 3:]  # a view: its rows are not contiguous in memory
     (box,) = detector.detect(part)
     assert box.iou(Box(truth.x - 3, truth.y, truth.w, truth.h)) >= 0.4
 
@@ -153,7 +153,7 @@ def test_haar_takes_a_lower_threshold_for_more_boxes():
 
 
 def small_face(side):
-    """A face so many pixels wide in a plain picture of 1280x720, uint8."""
+    """A face of this width in pixels in a plain picture of 1280x720, uint8."""
     pixels, truth = composite_frame("happy")
     frame = np.full((720, 1280, 3), 128, np.uint8)
     margin = truth.w // 5
@@ -183,7 +183,7 @@ def test_haar_ignores_faces_smaller_than_the_minimum(min_face_px):
 def test_mtcnn_finds_a_face_in_all_sizes_of_pictures():
     group = cv2.imread(str(SHARED / "media" / "group.jpg"))
     if group is None:
-        pytest.skip("../shared/media is not here")
+        pytest.skip("../shared/media is missing")
     detector = make("mtcnn")
     face = group[215:495, 640:920]
     for height, width in ((300, 320), (240, 320), (180, 320)):
@@ -192,7 +192,7 @@ def test_mtcnn_finds_a_face_in_all_sizes_of_pictures():
         assert len(detector.detect(frame)) == 1, (height, width)
 
 
-# ---- what is missing
+# ---- missing packages and files
 
 
 @pytest.mark.parametrize(
@@ -264,7 +264,7 @@ def test_auto_is_haar_if_nothing_else_is_available(monkeypatch):
 
 
 @pytest.mark.shared
-@pytest.mark.skipif(not MODEL.is_file(), reason="../shared/models is not here")
+@pytest.mark.skipif(not MODEL.is_file(), reason="../shared/models is missing")
 def test_auto_is_yunet_if_its_file_is_given():
     assert create_detector("auto", model_file=MODEL).name == "yunet"
 
@@ -298,7 +298,7 @@ def test_the_group_photo_shows_its_faces_once_and_nothing_else(detector, least):
     boxes = detector.detect(cv2.imread(str(SHARED / "media" / "group.jpg")))
     overlaps = np.array([[box.iou(truth) for truth in GROUP_BOXES] for box in boxes])
     assert (overlaps.max(axis=0) >= 0.4).sum() >= least
-    assert (overlaps.max(axis=1) >= 0.3).all()  # Haar's boxes are framed as FER-2013's images: those show more
+    assert (overlaps.max(axis=1) >= 0.3).all()  # Haar's boxes are framed like FER-2013's images, which show more
     assert len(set(overlaps.argmax(axis=1))) == len(boxes)
 
 

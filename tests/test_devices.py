@@ -80,5 +80,5 @@ def test_batches_fill_every_device(tmp_path):
     assert [len(batches[i][0]) for i in range(len(batches))] == [16, 16]
     left_out = set(range(35)) - set(batches.order.tolist())
     batches.start_epoch(1)
-    assert left_out != set(range(35)) - set(batches.order.tolist()), "others wait in the next epoch"
+    assert left_out != set(range(35)) - set(batches.order.tolist()), "others are left out in the next epoch"
     assert np.unique(batches.order).size == 32

@@ -63,7 +63,7 @@ def test_every_batch_comes_from_one_fold_and_folds_alternate(dataset):
     assert sorted(map(tuple, found)) == [(fold,) * 9 for fold in (0, 0, 1, 1, 2, 2)]
     assert all((folds[batches.order.reshape(-1, 9)] == np.array(found)).ravel())
     seen = set(batches.order)
-    assert len(seen) == 54, "none twice"
+    assert len(seen) == 54, "no duplicates"
     for epoch in range(1, 20):
         batches.start_epoch(epoch)
         seen |= set(batches.order)
@@ -71,7 +71,7 @@ def test_every_batch_comes_from_one_fold_and_folds_alternate(dataset):
 
 
 def always(*logits):
-    """A network that says the same of every image."""
+    """A network with the same output for every image."""
     layers = keras.layers
     network = keras.Sequential([layers.Input((4, 4, 1)), layers.Flatten(), layers.Dense(7, activation="softmax")])
     network.layers[-1].set_weights([np.zeros((16, 7)), np.array(logits)])
@@ -111,7 +111,9 @@ def test_teachers_label_only_images_they_were_not_trained_on_and_stay_frozen(dat
         np.testing.assert_array_equal(one, keras.ops.convert_to_numpy(other))
     alone = prepare(Recipe(**SMALL, **TAUGHT, epochs=1), dataset, tmp_path / "alone")
     alone.trainer.save_weights(alone.best_file)
-    assert run.best_file.stat().st_size < 1.1 * alone.best_file.stat().st_size, "checkpoints leave teachers out"
+    assert run.best_file.stat().st_size < 1.1 * alone.best_file.stat().st_size, (
+        "checkpoints do not contain the teachers"
+    )
 
 
 def test_a_student_learns_and_resumes_as_if_never_interrupted(dataset, teacher_folder, tmp_path):
@@ -124,7 +126,7 @@ def test_a_student_learns_and_resumes_as_if_never_interrupted(dataset, teacher_f
     for one, other in zip(unbroken.get_weights(), resumed.get_weights(), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
     history = read_history(tmp_path / "unbroken")
-    assert max(row["val_accuracy"] for row in history) > 0.25, "from the teachers' words alone; chance is 0.14"
+    assert max(row["val_accuracy"] for row in history) > 0.25, "from the teachers' predictions only; chance is 0.14"
     with pytest.raises(RunError, match="teachers"):
         fit(dataclasses.replace(plan, teachers="others"), dataset, tmp_path / "broken", teachers=teachers)
     with pytest.raises(RunError, match="batch_size: expected at most 28 images in the smallest fold"):

@@ -28,7 +28,7 @@ def test_box_and_label_are_drawn_in_the_color_of_the_expression_on_a_copy(label)
     assert (original.pixels_bgr == before).all()
     assert drawn.shape == before.shape
     assert tuple(drawn[180, 130][::-1]) == COLORS_RGB[label], "lower edge of the box"
-    assert (drawn[130, 130] == 90).all(), "the face itself stays free"
+    assert (drawn[130, 130] == 90).all(), "the face itself stays unchanged"
 
 
 def test_an_unsure_label_has_a_dark_background():

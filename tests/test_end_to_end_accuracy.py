@@ -12,7 +12,7 @@ NAMES = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 
 
 def bars(count=3):
-    """Images whose bright bar tells their expression."""
+    """Images whose bright bar encodes their expression."""
     rng = np.random.default_rng(0)
     labels = np.arange(7).repeat(count)
     images = np.stack([picture(NAMES[label], rng) for label in labels])[..., np.newaxis]
@@ -20,7 +20,7 @@ def bars(count=3):
 
 
 class BarReader:
-    """Tells the expression by where the bar is."""
+    """Classifies by the position of the bar."""
 
     input_size_px = (48, 48)
     adjustment = None
@@ -31,7 +31,7 @@ class BarReader:
 
 
 class Finder:
-    """Finds where gray differs from plain gray, as plain frames have it; other frames look empty to it."""
+    """Detects what differs from plain gray, the background of plain frames; finds nothing in other frames."""
 
     name = "finder"
 

@@ -1,4 +1,4 @@
-"""The stream of events: what is said, when, to whom, and when it ends."""
+"""GET /api/events: which events are sent, when, and when the stream ends."""
 
 from __future__ import annotations
 
@@ -63,12 +63,12 @@ def compact(state: dict) -> str:
 
 
 def number(snapshot: Snapshot | None) -> str:
-    """A state that tells the pictures apart."""
+    """A state that identifies the picture."""
     return compact({"picture": snapshot.jpeg.decode() if snapshot else None})
 
 
 def status_of_head(server) -> int:
-    """200 while there is a place, else 503."""
+    """200 while there is a free slot, else 503."""
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE_S)
     connection.request("HEAD", "/api/events")
     try:
@@ -77,7 +77,7 @@ def status_of_head(server) -> int:
         connection.close()
 
 
-# ---- what is said
+# ---- the events
 
 
 class Paced(Latest[Snapshot]):
@@ -100,13 +100,13 @@ def test_at_most_thirty_a_second_and_always_the_newest() -> None:
     snapshots.publish(Snapshot(b"0"))
     stream = messages(snapshots, number, heartbeat_s=1, now=lambda: snapshots.now_s)
     assert next(stream) == RETRY
-    told = []
+    received = []
     while snapshots.now_s < 2:
         event = next(stream)
-        told.append(json.loads(event.decode().split("data: ")[1])["picture"])
-        assert told[-1] == snapshots.peek()[1].jpeg.decode()
-    assert 45 <= len(told) <= 61
-    assert len(set(told)) == len(told)
+        received.append(json.loads(event.decode().split("data: ")[1])["picture"])
+        assert received[-1] == snapshots.peek()[1].jpeg.decode()
+    assert 45 <= len(received) <= 61
+    assert len(set(received)) == len(received)
 
 
 def test_each_snapshot_is_sent_once_with_its_number() -> None:
@@ -143,7 +143,7 @@ def test_a_state_change_without_a_picture_is_sent() -> None:
 
 
 class Asked(Latest[Snapshot]):
-    """Remembers what was waited for, and never waits."""
+    """Records the arguments of each wait, and never waits."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -182,7 +182,7 @@ def test_the_stream_ends_with_the_camera_even_while_waiting() -> None:
     [
         ("run-7", 7),
         ("run-9", 9),
-        ("run-10", 0),  # not yet: of another run that drew the same name, or invented
+        ("run-10", 0),  # not yet sent: invented, or of another run with the same name
         ("other-7", 0),
         ("run-", 0),
         ("run--7", 0),
@@ -228,7 +228,7 @@ def test_a_reader_that_returns_with_its_last_id_gets_the_next(fake_camera, serve
     first.close()
     again = listen(server, **{"Last-Event-ID": last_id})
     assert again.block() == {"retry": "1000"}
-    assert again.block() == {"": ""}  # a heartbeat: nothing has happened
+    assert again.block() == {"": ""}  # a heartbeat, as there are no events
     fake_camera.publish()
     assert again.event()[1]["frame"]["index"] == 1
     assert listen(server, **{"Last-Event-ID": "gone-5"}).event()[1]["frame"]["index"] == 1
@@ -248,7 +248,7 @@ def test_streams_over_the_limit_get_503_and_other_routes_still_respond(fake_came
     fake_camera.publish()
     server = serve(fake_camera, max_streams=2)
     clients = [listen(server) for _ in range(2)]
-    pictures = [watch(server) for _ in range(2)]  # the two kinds do not take each other's places
+    pictures = [watch(server) for _ in range(2)]  # the two kinds of streams have separate slots
     assert [client.response.status for client in [*clients, *pictures]] == [200] * 4
     refused = listen(server).response
     assert refused.status == 503

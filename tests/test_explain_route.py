@@ -1,4 +1,4 @@
-"""GET /api/explain: what speaks for the label of each live face."""
+"""GET /api/explain: the evidence for the label of each live face."""
 
 import base64
 import threading
@@ -80,7 +80,7 @@ def test_a_network_that_cannot_be_explained_says_why(fake_camera):
         answer = create_app(fake_camera, AppOptions(explain=explain)).test_client().get("/api/explain")
         assert answer.status_code == 503
         assert reason in answer.json["error"]
-        assert "Retry-After" not in answer.headers, "it would be the same"
+        assert "Retry-After" not in answer.headers, "the result would be the same"
 
 
 def test_pixelated_faces_are_not_explained(fake_camera):
@@ -97,9 +97,11 @@ def test_pixelated_faces_are_not_explained(fake_camera):
 
 
 def test_an_explanation_begun_before_privacy_mode_is_not_sent(fake_camera):
-    covered = []
+    pixelated = []
     fake_camera.publish()
-    answer = get(fake_camera, lambda pixels, faces: covered.append(1) or [PNG] * 2, is_private=lambda: bool(covered))
+    answer = get(
+        fake_camera, lambda pixels, faces: pixelated.append(1) or [PNG] * 2, is_private=lambda: bool(pixelated)
+    )
     assert answer.status_code == 503
 
 
@@ -123,8 +125,8 @@ def test_explanations_are_spaced_in_proportion_to_their_cost(spent_s, interval_s
     assert np.diff(begun) == pytest.approx(interval_s)
 
 
-class Door:
-    """A lock that counts who came to it."""
+class CountingLock:
+    """A lock that counts the attempts to acquire it."""
 
     def __init__(self):
         self.came = threading.Semaphore(0)
@@ -141,8 +143,8 @@ class Door:
 def test_one_explanation_serves_all_waiting_requests(monkeypatch):
     clock = FakeClock()
     throttle = Throttle(clock.monotonic, clock.sleep)
-    door = Door()
-    monkeypatch.setattr(throttle, "_lock", door)
+    lock = CountingLock()
+    monkeypatch.setattr(throttle, "_lock", lock)
     go_on = threading.Event()
     computed, answers = [], []
 
@@ -154,11 +156,11 @@ def test_one_explanation_serves_all_waiting_requests(monkeypatch):
     threads = [threading.Thread(target=lambda: answers.append(throttle(compute))) for _ in range(4)]
     for thread in threads:
         thread.start()
-        assert door.came.acquire(timeout=PATIENCE_S)
+        assert lock.came.acquire(timeout=PATIENCE_S)
     go_on.set()
     for thread in threads:
         thread.join(PATIENCE_S)
-    assert sorted(answers) == [1, 2, 2, 2], "the first was begun before the others asked"
+    assert sorted(answers) == [1, 2, 2, 2], "the first began before the other requests"
 
 
 def test_a_failure_affects_only_its_own_request():

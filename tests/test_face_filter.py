@@ -51,7 +51,7 @@ def test_more_windows_and_a_surer_network_score_higher(check):
     assert check.score(2.0, (1, 0)) > check.score(1.0, (1, 0))
 
 
-# ---- how it is fitted
+# ---- fitting
 
 
 def test_the_fit_learns_what_is_not_linearly_separable():

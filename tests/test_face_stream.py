@@ -1,4 +1,4 @@
-"""What is remembered from one frame of a stream to the next, and what is not."""
+"""FaceStream: the state kept from one frame of a stream to the next, and the state dropped."""
 
 import numpy as np
 import pytest
@@ -113,7 +113,9 @@ def test_a_deferred_detection_runs_after_the_frame_is_shown():
     detector = stream._pipeline.detector
     pixels = picture(LEFT)
     for i in range(2):
-        assert len(stream.analyze(Frame(pixels), i / 30).faces) == i, "without a face to show detection cannot wait"
+        assert len(stream.analyze(Frame(pixels), i / 30).faces) == i, (
+            "without a known face detection cannot be deferred"
+        )
         stream.detect_deferred()
     due_s = 1 / 30 + DETECT_EVERY_S
     assert len(stream.analyze(Frame(pixels), due_s).faces) == 1
@@ -121,7 +123,7 @@ def test_a_deferred_detection_runs_after_the_frame_is_shown():
     stream.detect_deferred()
     stream.detect_deferred()  # done already
     analysis = stream.analyze(Frame(pixels), due_s + 1 / 30)
-    assert analysis.timing_ms["detect"] > 0, "what it took is reported with the next frame"
+    assert analysis.timing_ms["detect"] > 0, "its duration is reported with the next frame"
     assert len(analysis.faces) == 1, "the new face is not confirmed yet"
     stream.detect_deferred()
     assert len(stream.analyze(Frame(pixels), due_s + 2 / 30).faces) == 2

@@ -34,7 +34,7 @@ def command(tmp_path, files, *more):
 
 
 def weights_by_rank(model_file, weights_file):
-    """(weights of layers that give maps, weights of the others)."""
+    """(weights of layers with feature maps as output, weights of the others)."""
     network = FacialExpressionModel(model_file, weights_file).network
     maps = [w for layer in network.layers if len(layer.output.shape) == 4 for w in layer.get_weights()]
     others = [w for layer in network.layers if len(layer.output.shape) != 4 for w in layer.get_weights()]
@@ -53,9 +53,9 @@ def test_the_command_continues_training_from_given_files(freeze, more, files, tm
     new = (tmp_path / "run" / "model.json", tmp_path / "run" / "model_weights.h5")
     maps, dense = weights_by_rank(*files)
     new_maps, new_dense = weights_by_rank(*new)
-    assert same(maps, new_maps) == freeze, "frozen convolutions and their normalization stay, to the last bit"
+    assert same(maps, new_maps) == freeze, "frozen convolutions and their normalization stay identical"
     assert not same(dense, new_dense)
-    assert all(np.abs(a - b).max() < 0.1 for a, b in zip(dense, new_dense, strict=True)), "it did not start anew"
+    assert all(np.abs(a - b).max() < 0.1 for a, b in zip(dense, new_dense, strict=True)), "it did not start again"
     recipe, epochs = read_origin(new[0])
     assert (epochs, recipe.freeze, recipe.network, recipe.side_px, recipe.learning_rate) == (
         2, freeze, "shallow", 32, 1e-4,

@@ -1,6 +1,6 @@
-"""Everything the description of the interface allows, what it does not, and images broken in every way.
+"""Generated requests, valid and invalid according to the OpenAPI description, and images broken in every way.
 
-`make test` tries some; `make fuzz` tries 2,000 of each, and prints what it found.
+`make test` tries some; `make fuzz` tries 2,000 of each and prints the results.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ MB = 2**20
 
 @pytest.fixture(params=[True, False], ids=["pictures flow", "no picture"])
 def app(request, tmp_path) -> Iterator:
-    """The whole app; its streams end at once, as the camera is closed."""
+    """The whole app; its streams end at once because the camera is closed."""
     camera = FakeCamera()
     if request.param:
         camera.publish()
@@ -63,7 +63,7 @@ def app(request, tmp_path) -> Iterator:
         adjustment=LogitAdjustment(np.full(7, 1 / 7), tau=0.5),
         follow=UploadSessions(lambda: FaceStream(Pipeline(HaarDetector(), Even()))).analyze,
         catalog=SourceCatalog(webcams=NoWebcams(), media=_media(tmp_path)),
-        max_streams=10**6,  # the client in the process never closes a stream
+        max_streams=10**6,  # the in-process client never closes a stream
     )
     session.stop()
 
@@ -74,23 +74,23 @@ def _media(folder: Path) -> Path:
     return folder / "media"
 
 
-def check(case, answer, told: Counter) -> None:
-    """Hold an answer against the description, by all of schemathesis' checks but where 503 is documented."""
-    told[f"{case.operation.label} {answer.status_code}"] += 1
+def check(case, answer, counts: Counter) -> None:
+    """Check an answer against the description with all of schemathesis' checks, except for documented 503s."""
+    counts[f"{case.operation.label} {answer.status_code}"] += 1
     documented = PATHS[case.operation.path][case.method.lower()]["responses"]
     assert answer.status_code < 500 or (answer.status_code == 503 and "503" in documented)
     excluded = [not_a_server_error]
     if case.operation.path in ("/api/analyze", "/api/source"):
         excluded.append(positive_data_acceptance)  # not every string is an image, or a source that exists
     if case.operation.path == "/api/analyze":
-        excluded.append(negative_data_rejection)  # a form may hold an image beside what is wrong with it
-    if answer.status_code == 413:  # too much is refused as well, though schemathesis does not count it
+        excluded.append(negative_data_rejection)  # a form may contain an image beside an invalid part
+    if answer.status_code == 413:  # oversized requests are refused, too, although schemathesis does not expect it
         excluded.append(negative_data_rejection)
     case.validate_response(answer, excluded_checks=excluded)
 
 
-def ask(operation, mode: GenerationMode, most: int, dice: int, told: Counter) -> int:
-    """Ask an operation up to so many different questions; gives how many there were."""
+def ask(operation, mode: GenerationMode, most: int, dice: int, counts: Counter) -> int:
+    """Send up to this number of different requests to an operation; returns how many there were."""
     asked = 0
 
     @seed(dice)
@@ -105,11 +105,11 @@ def ask(operation, mode: GenerationMode, most: int, dice: int, told: Counter) ->
     def run(case) -> None:
         nonlocal asked
         asked += 1
-        check(case, case.call(), told)
+        check(case, case.call(), counts)
 
     try:
         run()
-    except Unsatisfiable:  # nothing about it can be wrong: it takes nothing
+    except Unsatisfiable:  # there are no invalid requests: it has no parameters
         return 0
     return asked
 
@@ -118,13 +118,13 @@ def test_every_answer_matches_its_description(app, fuzz: int) -> None:
     schema = schemathesis.openapi.from_wsgi("/api/openapi.json", app)
     kinds = [(found.ok(), mode) for found in schema.get_all_operations() for mode in MODES]
     assert {operation.path for operation, _ in kinds} == set(PATHS) - {"/api/openapi.json"}
-    told: Counter = Counter()
+    counts: Counter = Counter()
     asked = 0
     for dice in range(100):
         kinds_left = []
         for operation, mode in kinds:
             most = max(3, (fuzz // 2 - asked) // len(kinds))
-            count = ask(operation, mode, most, dice, told)
+            count = ask(operation, mode, most, dice, counts)
             asked += count
             if count > 1:
                 kinds_left.append((operation, mode))
@@ -132,7 +132,7 @@ def test_every_answer_matches_its_description(app, fuzz: int) -> None:
         if asked >= fuzz // 2:
             break
     print(f"\n{asked} cases")
-    for label, count in sorted(told.items()):
+    for label, count in sorted(counts.items()):
         print(f"  {count:5} {label}")
     assert asked >= fuzz // 2
 
@@ -177,7 +177,7 @@ def mutated(dice: random.Random, files: list[bytes]) -> bytes:
         case 0:
             for _ in range(dice.choice((1, 3, 10, 100))):
                 data[dice.randrange(len(data))] ^= 1 << dice.randrange(8)
-        case 1:  # in the header, where sizes and kinds are
+        case 1:  # in the header, which has sizes and types
             for _ in range(dice.randint(1, 4)):
                 data[dice.randrange(min(64, len(data)))] = dice.choice((0, 1, 0x7F, 0x80, 0xFF, dice.randrange(256)))
         case 2:
@@ -198,7 +198,7 @@ def mutated(dice: random.Random, files: list[bytes]) -> bytes:
 
 
 def analyze_broken(count: int) -> tuple[Counter, list[int]]:
-    """Analyze so many broken images; the statuses, and the megabytes held before and after each fifth."""
+    """Analyze this number of broken images; returns the statuses, and the memory in MB before and after each fifth."""
     quiet_opencv()
     camera = FakeCamera()
     camera.publish()
@@ -211,7 +211,7 @@ def analyze_broken(count: int) -> tuple[Counter, list[int]]:
         ),
     )
     client, dice, files = app.test_client(), random.Random(5), originals()
-    told: Counter = Counter()
+    counts: Counter = Counter()
     process = psutil.Process()
     used_mb = []
     for number in range(count + 50):
@@ -222,17 +222,17 @@ def analyze_broken(count: int) -> tuple[Counter, list[int]]:
         answer = client.post(f"/api/analyze{query}", data=data, content_type="image/png")
         assert answer.status_code in (200, 413, 415, 422), (answer.status_code, data[:64])
         assert number >= 5 or (answer.status_code, len(answer.json["faces"])) == (200, 1), number
-        told[answer.status_code] += 1
+        counts[answer.status_code] += 1
     used_mb.append(round(process.memory_info().rss / MB))
     camera.close()
-    return told, used_mb
+    return counts, used_mb
 
 
 def test_no_image_breaks_the_analysis(fuzz: int) -> None:
     assert len({data[:2] for data in originals()}) == 5
-    with ProcessPoolExecutor(1, get_context("spawn")) as alone:  # its memory is not that of the tests before it
-        told, used_mb = alone.submit(analyze_broken, fuzz).result()
-    print(f"\n{fuzz} images: {dict(told)}; MB before, and after each fifth: {used_mb}")
-    assert set(told) == {200, 413, 415, 422}
+    with ProcessPoolExecutor(1, get_context("spawn")) as alone:  # a process without the memory of earlier tests
+        counts, used_mb = alone.submit(analyze_broken, fuzz).result()
+    print(f"\n{fuzz} images: {dict(counts)}; MB before, and after each fifth: {used_mb}")
+    assert set(counts) == {200, 413, 415, 422}
     assert used_mb[-1] - used_mb[0] < 60
-    assert used_mb[-1] - used_mb[len(used_mb) // 2] < 20, "it goes on growing"
+    assert used_mb[-1] - used_mb[len(used_mb) // 2] < 20, "memory keeps growing"

@@ -35,7 +35,7 @@ def bright_spot(at, side_px=12):
 
 @pytest.fixture(scope="module")
 def network():
-    """Where it is bright speaks for output 3 and against output 4; all else is nothing to it."""
+    """Bright pixels are evidence for output 3 and against output 4; nothing else matters."""
     layers = keras.layers
     network = keras.Sequential(
         [
@@ -59,7 +59,7 @@ def test_heat_is_where_the_evidence_is(network):
     assert heat.shape == (3, 12, 12)
     assert heat.dtype == np.float32
     np.testing.assert_allclose(heat[:2], faces[:2, :, :, 0] / 255, atol=1e-6)
-    assert not heat[2].any(), "brightness speaks against this one"
+    assert not heat[2].any(), "brightness is evidence against this one"
 
 
 def test_without_faces_there_are_no_maps(network):
@@ -104,18 +104,18 @@ def strided(layers):
 def test_networks_of_any_structure_can_be_explained_and_stay_unchanged(build, layer_name):
     network = tiny_networks.scatter_weights(build(keras.layers))
     faces = tiny_networks.faces()[..., np.newaxis].repeat(network.input_shape[3], -1).astype(np.float32)
-    described, said = network.to_json(), np.asarray(network(faces, training=False))
+    described, expected = network.to_json(), np.asarray(network(faces, training=False))
     cam = GradCam(network)
     heat = cam(faces, np.array([0, 3, 6]))
     assert cam.layer_name.startswith(layer_name)
     assert heat.shape == (3, 12, 12)
     assert heat.max() > 0
     assert network.to_json() == described
-    np.testing.assert_array_equal(np.asarray(network(faces, training=False)), said)
+    np.testing.assert_array_equal(np.asarray(network(faces, training=False)), expected)
 
 
 def test_the_gradient_is_that_of_the_score(network):
-    """Against differences: the map of a linear network is weight times activation."""
+    """Compared with finite differences: the map of a linear network is weight times activation."""
     faces = tiny_networks.faces(2)[..., np.newaxis].astype(np.float32)
     kernel = np.zeros((36, 7), np.float32)
     kernel[:, 5] = np.linspace(-1, 1, 36)
@@ -135,7 +135,7 @@ def test_a_network_that_cannot_be_explained_is_reported(network, monkeypatch):
         GradCam(network)
 
 
-# ---- of a live picture
+# ---- for a live picture
 
 
 def decode(png):
@@ -147,17 +147,17 @@ def test_a_heat_map_is_a_translucent_picture():
     heat[:6] = 1
     pixels = decode(heat_png(heat))
     assert pixels.shape == (48, 48, 4)
-    assert (pixels[-8:, :, 3] == 0).all(), "cold is clear"
+    assert (pixels[-8:, :, 3] == 0).all(), "cold pixels are transparent"
     assert (pixels[:8, :, 3] > 150).all()
-    assert (pixels[:, :, 3] < 255).all(), "the face stays to be seen"
+    assert (pixels[:, :, 3] < 255).all(), "the face stays visible"
     assert (pixels[0, 0, :3] != pixels[-1, 0, :3]).any()
 
 
 class Classifier:
-    """Explains as if its outputs were in another order, and saw pixels 0..1."""
+    """An explainer whose outputs are in another order and whose input is scaled to 0 to 1."""
 
     def __init__(self, network, order=tuple(range(7))):
-        self.classifier = self  # it stands for the pipeline, too
+        self.classifier = self  # it also stands in for the pipeline
         self.network = network
         self.input_size_px = (12, 12)
         self.adjustment = None
@@ -217,8 +217,8 @@ def test_labels_scale_and_color_of_a_file_are_taken_into_account(tmp_path):
     face = tiny_networks.faces(1)
     seen = model.as_input(face)
     assert seen.shape == (1, 12, 12, 3)
-    said = np.asarray(model.network(seen, training=False))[:, model.output_order]
-    np.testing.assert_allclose(model.predict(face), said, atol=1e-6)
+    expected = np.asarray(model.network(seen, training=False))[:, model.output_order]
+    np.testing.assert_allclose(model.predict(face), expected, atol=1e-6)
     png = Explainer(SimpleNamespace(classifier=model))(
         np.repeat(face[0][..., np.newaxis], 3, -1), [_face_of("sad", Box(0, 0, 12, 12))]
     )[0]
@@ -231,10 +231,10 @@ def _face_of(label, box):
 
 
 def test_hiding_what_the_shipped_network_looks_at_costs_most():
-    """Of the demo's faces: hiding what is rated highest costs more than hiding the same shape elsewhere.
+    """In the demo's faces, hiding the highest-rated pixels costs more than hiding the same shape elsewhere.
 
-    Pixels scattered at random are no measure here: these faces are smooth, and specks anywhere cost more than what they
-    hide. On images `python -m training masking` measures both.
+    Randomly scattered pixels are no baseline here: these faces are smooth, and specks anywhere cost more than the
+    pixels they hide. On photos `python -m training masking` measures both.
     """
     model = FacialExpressionModel(ROOT / "model.json", ROOT / "model_weights.h5")
     demo = DemoSource(count=1)

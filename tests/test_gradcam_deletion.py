@@ -20,7 +20,7 @@ import_keras()
 
 
 def left_edge(images):
-    """Probabilities of a network that calls angry what is bright on the left fifth, and nothing else matters."""
+    """Probabilities of a network that rates images angry by the brightness of their left fifth only."""
     brightness = images[:, :, :2].mean(axis=(1, 2, 3)) / 255
     probabilities = np.zeros((len(images), 7))
     probabilities[:, 0], probabilities[:, 1] = 0.5 + brightness / 2, 0.5 - brightness / 2

@@ -1,4 +1,4 @@
-"""Pooling before normalization: the same answers, in training too, and the usual order in what is exported."""
+"""Pooling before normalization: the same predictions, also in training, and an export in the usual order."""
 
 import dataclasses
 
@@ -20,7 +20,7 @@ SMALL = Recipe(network="shallow", side_px=32, batch_size=16, epochs=2, warmup_ep
 
 
 def two_blocks():
-    """A trained one, of two blocks, the second with a bias: some of its normalizations fall with their input."""
+    """A trained network of two blocks, the second with a bias: some of its normalizations have a negative scale."""
     network = keras.Sequential(
         [
             layers.Input((12, 12, 1)),

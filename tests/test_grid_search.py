@@ -12,7 +12,7 @@ from training.recipe import RunError
 
 
 def split_with_duplicates(rng):
-    """Seven expressions with ten images each, of which two are copies of another."""
+    """Seven expressions with ten images each, two of which duplicate another."""
     images = rng.integers(0, 256, (70, 4, 4, 1)).astype(np.uint8)
     labels = np.arange(7).repeat(10)
     images[1::10], images[2::10] = images[0::10], images[0::10]

@@ -1,4 +1,4 @@
-"""How the project is written, where a search can tell."""
+"""Rules of spelling that a search can check."""
 
 from __future__ import annotations
 

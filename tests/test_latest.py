@@ -1,4 +1,4 @@
-"""One writer, many readers: what each sees, and that none can hold up the writer."""
+"""One writer, many readers: what each reads, and that none can block the writer."""
 
 import threading
 import time

@@ -100,7 +100,7 @@ def test_half_precision_runs_in_float32(tmp_path: Path) -> None:
 def test_tf_keras(build: Any, name: str, tf_keras: Any, tmp_path: Path) -> None:
     network = build(tf_keras)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # TF-Keras would rather save .keras
+        warnings.simplefilter("ignore", UserWarning)  # TF-Keras recommends .keras
         (network.save if name == "whole.h5" else network.save_weights)(tmp_path / name)
     loaded = load_network(tiny.write_json(network, tmp_path), tmp_path / name)
     np.testing.assert_allclose(answers(loaded), answers(network), atol=1e-5)

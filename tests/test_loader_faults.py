@@ -1,4 +1,4 @@
-"""Files that are broken, do not fit each other or would run code: one line that names file and cause."""
+"""Files that are broken, do not match or would run code: an error of one line that names file and cause."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_hard_sigmoid_of_keras_2_is_refused() -> None:
 
 
 def failure(json_path: Path, weights_path: Path) -> str:
-    """What loading says; one line."""
+    """The error raised on loading; one line."""
     with pytest.raises(ModelError) as caught:
         load_network(json_path, weights_path)
     message = str(caught.value)
@@ -199,7 +199,7 @@ def test_broken_weights_are_reported(fault: Any, cause: str, files: tuple[Path, 
 
 
 def test_json_with_a_missing_layer_does_not_fit_the_weights(files: tuple[Path, Path]) -> None:
-    """Native weights of a longer network would load into a shorter one without a word from Keras."""
+    """Keras would load native weights of a longer network into a shorter one without an error."""
     network = keras.Sequential([keras.layers.InputLayer((tiny.SIZE_PX, tiny.SIZE_PX, 1)), keras.layers.Flatten()])
     for _ in range(2):
         network.add(keras.layers.Dense(144, activation="softmax"))

@@ -1,4 +1,4 @@
-"""How often rare expressions are expected: what is asked for holds, at once, and survives a round trip."""
+"""Logit adjustment: a setting takes effect at once and survives a round trip."""
 
 from __future__ import annotations
 

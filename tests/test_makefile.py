@@ -1,4 +1,4 @@
-"""How `make` sets up .venv, with a Python that is pretended."""
+"""How `make` sets up .venv, with a fake Python."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ exit $VENV_STATUS
 
 @pytest.fixture
 def make(tmp_path):
-    """Run make in a folder of its own: make(version="3, 13", venv_status=0) for what a run needs."""
+    """Run make in a separate folder: make(version="3, 13", venv_status=0) builds what a run needs."""
     shutil.copy(MAKEFILE, tmp_path)
     (tmp_path / "requirements.txt").touch()
     python = tmp_path / "python"
@@ -58,8 +58,8 @@ def test_a_python_without_tensorflow_is_refused_in_one_line(make, tmp_path, vers
     done = make(version)
     assert (done.returncode == 0) == (tmp_path / ".venv").exists() == taken
     if not taken:
-        said, of_make = done.stderr.splitlines()
-        assert said == "Mien needs Python 3.11 to 3.13: choose one with PYTHON=python3.13"
+        message, of_make = done.stderr.splitlines()
+        assert message == "Mien needs Python 3.11 to 3.13: choose one with PYTHON=python3.13"
         assert of_make.startswith("make")
 
 
@@ -84,8 +84,8 @@ def test_an_environment_with_a_missing_python_is_recreated_with_its_packages(mak
 
 def test_make_shows_what_it_installs_its_size_and_progress(make, tmp_path) -> None:
     first, again = make(), make()
-    told = "Installing TensorFlow and OpenCV (downloads about 0.4 GB and takes 1.8 GB) into .venv, once:"
-    assert told in first.stdout
+    notice = "Installing TensorFlow and OpenCV (downloads about 0.4 GB and takes 1.8 GB) into .venv, once:"
+    assert notice in first.stdout
     assert "Installing" not in again.stdout
     assert "--quiet" not in (tmp_path / "installed").read_text(encoding="utf-8")
 

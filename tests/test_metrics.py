@@ -94,7 +94,7 @@ def test_a_missing_set_is_omitted():
 
 
 def test_flip_averaging_is_reported_separately():
-    """A network that sees a bright left edge as angry, one on the right as sad, with more or less certainty."""
+    """A network that rates a bright left edge angry and a bright right edge sad, with varying confidence."""
     images = np.zeros((2, 2, 2, 1), np.uint8)
     images[0, :, 0] = 255
     images[1, :, 1] = 255
@@ -120,7 +120,7 @@ def test_bins_hold_every_image_once_and_give_the_error():
     bins = calibration_bins(probabilities, labels)
     assert len(bins) == 15
     assert sum(n for n, _, _ in bins) == 200
-    assert bins[0] == (0, 0.0, 0.0), "the largest of seven is never below 1/7"
+    assert bins[0] == (0, 0.0, 0.0), "the largest of seven probabilities is at least 1/7"
     assert all(i / 15 <= confidence <= (i + 1) / 15 for i, (n, confidence, _) in enumerate(bins) if n)
     gaps = sum(n * abs(confidence - accuracy) for n, confidence, accuracy in bins) / 200
     assert calibration_error(probabilities, labels) == pytest.approx(gaps)

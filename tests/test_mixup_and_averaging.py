@@ -1,4 +1,4 @@
-"""Mixup, averages of weights, and arithmetic in bfloat16."""
+"""Mixup, weight averaging, and training in bfloat16."""
 
 import keras
 import numpy as np
@@ -56,7 +56,7 @@ def test_batches_mix_labels_and_weights_and_return_the_share(dataset):
     assert (shares != batches.shares).any()
     batches.start_epoch(0)
     assert (shares == batches.shares).all()
-    assert isinstance(Batches(dataset.train, 10, seed=1)[0][0], np.ndarray), "images alone unless asked"
+    assert isinstance(Batches(dataset.train, 10, seed=1)[0][0], np.ndarray), "only images by default"
 
 
 class Weights(keras.callbacks.Callback):

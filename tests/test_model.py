@@ -1,4 +1,4 @@
-"""FacialExpressionModel: seven probabilities in one order for any network, and a clear word where that cannot be."""
+"""FacialExpressionModel: seven probabilities in one order for any network, or a clear error."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def load(tmp_path: Path) -> Callable[..., FacialExpressionModel]:
     return load
 
 
-def told(*probabilities: float) -> Any:
-    """A network that gives the same probabilities whatever it sees."""
+def constant_network(*probabilities: float) -> Any:
+    """A network with the same probabilities for every input."""
     dense = keras.layers.Dense(7, activation="softmax", kernel_initializer="zeros")
     network = keras.Sequential([keras.layers.InputLayer((4, 4, 1)), keras.layers.Flatten(), dense])
     dense.bias.assign(np.log(probabilities))
@@ -126,7 +126,7 @@ def own_layers(keras: Any) -> Any:
 def test_the_fast_call_matches_the_network(
     load: Callable[..., FacialExpressionModel], monkeypatch: pytest.MonkeyPatch, build: Any, freezes: bool
 ) -> None:
-    """Also where a graph cannot be frozen: then the call is slower."""
+    """Also if the graph cannot be frozen; then the call is slower."""
     tried = []
 
     def freeze(function: Any) -> Any:
@@ -217,7 +217,7 @@ KAGGLE = ("anger", "Disgust", " fear", "HAPPINESS", "sadness", "surprised", "neu
     ],
 )
 def test_labels_put_outputs_in_order(load: Callable[..., FacialExpressionModel], labels: Any, expected: Any) -> None:
-    model = load(told(0.31, 0.24, 0.17, 0.11, 0.08, 0.06, 0.03), labels=labels)
+    model = load(constant_network(0.31, 0.24, 0.17, 0.11, 0.08, 0.06, 0.03), labels=labels)
     np.testing.assert_allclose(model.predict(tiny.faces(2, 4)), [expected] * 2, atol=1e-5)
     assert model.predict_emotion(tiny.faces(1, 4)) == EXPRESSIONS[int(np.argmax(expected))].capitalize()
 
@@ -242,7 +242,7 @@ def test_input_scale(load: Callable[..., FacialExpressionModel]) -> None:
 
 
 def ends(*last: Any) -> Any:
-    """A network that ends in the given layers, and what its predictions should be of: its logits."""
+    """A network that ends in the given layers, and its logits, from which its predictions should follow."""
     image = keras.layers.Input((4, 4, 1))
     logits = keras.layers.Dense(7)(keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(image)))
     outputs = logits

@@ -1,4 +1,4 @@
-"""train.ipynb runs from top to bottom on a small data set, and is committed without what it shows."""
+"""train.ipynb runs from top to bottom on a small data set, and is committed without outputs."""
 
 import ast
 import re
@@ -81,10 +81,10 @@ def test_every_picture_is_introduced_by_text(notebook):
 
 @pytest.fixture
 def small(tmp_path):
-    """Data, votes in which people disagree with the folder on one image in two, and parameters for a quick lesson."""
+    """Data, votes that disagree with the folder for every second image, and parameters for a short run."""
     data = write_folders(tmp_path / "data", train=8)
     for image in data.glob("test/*/*"):
-        image.rename(image.with_name(f"my_{image.name}"))  # the harder case: nothing is named as FER-2013 names it
+        image.rename(image.with_name(f"my_{image.name}"))  # the harder case: no file is named as in FER-2013
     rows = []
     for i, image in enumerate(sorted(data.glob("*/*/*"))):
         split, folder = "Training" if image.parts[-3] == "train" else "PrivateTest", image.parent.name
@@ -127,7 +127,7 @@ class Kernel:
         return "".join(output.get("text", "") for output in outputs), len(pictures)
 
     def between(self, first, last):
-        """The cells from the chapter `first` up to the chapter `last`, without it."""
+        """The cells from the chapter `first` up to, but without, the chapter `last`."""
         starts = {
             int(found[1]): i
             for i, cell in enumerate(self.notebook.cells)
@@ -136,7 +136,7 @@ class Kernel:
         return self.notebook.cells[starts[first] : starts[last]]
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of Jupyter's client, about itself
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # from Jupyter's client, about itself
 def test_it_runs_headless_exports_what_the_program_loads_and_serves_it(notebook, small):
     run = Path(small["RUN"])
     kernel = Kernel(notebook)
@@ -165,7 +165,7 @@ def test_it_runs_headless_exports_what_the_program_loads_and_serves_it(notebook,
 
 
 def check_that_it_serves(address):
-    """The page holds the stream, and the stream two JPEGs, each followed by its boundary."""
+    """Check that the page contains the stream, and the stream two JPEGs, each followed by its boundary."""
     with urlopen(address, timeout=PATIENCE_S) as page:
         assert b'<img src="/video"' in page.read()
     with urlopen(f"{address}/video", timeout=PATIENCE_S) as stream:

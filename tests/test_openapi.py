@@ -1,4 +1,4 @@
-"""The description of the interface is true: every route is in it, every answer is as it says."""
+"""The OpenAPI description is correct: it has every route, and every answer matches it."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def client(fake_camera):
 
 
 def check(answer, path: str, method: str = "get") -> None:
-    """Hold an answer against what the description says of its route and status."""
+    """Check an answer against the description of its route and status."""
     described = PATHS[path][method]["responses"][str(answer.status_code)]
     assert answer.mimetype in described["content"]
     for header in described.get("headers", ()):

@@ -100,7 +100,7 @@ class CountingDetector:
         self.searched = []
 
     def run(self, tracker, frames):
-        """Detect the true place where the tracker asks for it; the boxes shown for each frame."""
+        """Return the true box whenever the tracker detects; returns the tracked boxes of each frame."""
         shown = []
         for i, (pixels, box) in enumerate(frames):
             time_s = i * FRAME_S

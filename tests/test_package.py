@@ -42,7 +42,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def environment(folder: Path, what: list[str | Path]) -> Path:
-    """A fresh environment that borrows this one's packages, with the project installed; returns its scripts' folder."""
+    """A fresh environment that shares this one's packages and has the project installed; returns its scripts folder."""
     run(sys.executable, "-m", "venv", "--without-pip", folder, cwd=folder.parent)
     python = folder / SCRIPTS / "python"
     site = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=folder).strip())

@@ -1,4 +1,4 @@
-"""How the page behaves to everybody: accessible in both themes and at any size, light to load, quick to begin."""
+"""Accessibility of the page in both themes and at any size, its layout, and its download size."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from mien.cnn.logit_adjustment import LogitAdjustment
-from tests.browser_camera import Program, choose_camera, demo_pictures, film, lend
+from tests.browser_camera import Program, choose_camera, demo_pictures, film, set_permission
 from tests.page import appears, click, find, lists, press, says, see, shows, texts, vanishes
 from tests.patience import scaled, wait_for
 from tests.test_page_sources import SOURCES, analyze, drop, jpeg
@@ -29,12 +29,12 @@ axe.run(document, { resultTypes: ["violations"] }).then(({ violations }) => done
   .filter(({ impact }) => impact === "serious" || impact === "critical")
   .map(({ id, nodes }) => [id, nodes.map(({ target, failureSummary }) => `${target}: ${failureSummary}`)])));
 """
-"""Serious faults alone; https://www.deque.com/axe/core-documentation/api-documentation/."""
+"""Serious violations only; https://www.deque.com/axe/core-documentation/api-documentation/."""
 
 
 @pytest.fixture(scope="session")
 def axe() -> str:
-    """The source of axe-core, fetched once; skipped where there is neither it nor npm."""
+    """The source of axe-core, fetched once; skips the test without axe-core and npm."""
     if not AXE.exists():
         if not shutil.which("npm"):
             pytest.skip("there is no npm on this computer to fetch axe-core with")
@@ -93,7 +93,7 @@ STATES = [as_it_opens, with_menu, with_help, with_images, with_a_broken_image, w
 def test_axe_finds_no_serious_violation(browser, page, axe, state) -> None:
     state(browser)
     assert serious_faults(browser, axe) == {}
-    browser.get_log("browser")  # of broken images
+    browser.get_log("browser")  # for broken images
 
 
 def test_axe_finds_no_serious_violation_with_the_browser_camera(
@@ -102,7 +102,7 @@ def test_axe_finds_no_serious_violation_with_the_browser_camera(
     film(camera_file, demo_pictures(0.3))
     fake_camera.play()
     server = serve(fake_camera, **Program().parts)
-    lend(with_camera, server)
+    set_permission(with_camera, server)
     with_camera.get(server.url)
     choose_camera(with_camera)
     lists(with_camera, "#faces .label", ["happy"])
@@ -113,7 +113,7 @@ def test_axe_finds_no_serious_violation_with_the_browser_camera(
 
 
 def serious_faults(browser, axe: str, widths: tuple[int, ...] = (375, 1280)) -> dict[tuple[str, int], list]:
-    """By theme and width, where there are any."""
+    """Serious violations by theme and width, if there are any."""
     browser.execute_script(axe)
     found = {}
     for scheme in ("light", "dark"):
@@ -152,7 +152,7 @@ def test_everything_can_be_reached_by_keyboard(browser, page) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_focus_is_visible_on_pressed_buttons(browser, page, scheme) -> None:
     resize(browser, 1280, 800, scheme)
-    browser.switch_to.active_element.send_keys("\ue004")  # Tab: the ring is for those who use keys
+    browser.switch_to.active_element.send_keys("\ue004")  # Tab: the focus ring is for keyboard users
     for name in ("pause", "record"):
         is_ringed, ring, ground = browser.execute_script(FOCUSED, find(browser, f"#{name}"))
         assert is_ringed
@@ -169,7 +169,7 @@ return [button.matches(":focus-visible"), outlineColor, backgroundColor];
 
 
 def contrast(one: str, other: str) -> float:
-    """As WCAG 2.2 defines it, of two colors such as rgb(1, 2, 3)."""
+    """Contrast as defined by WCAG 2.2, of two colors such as rgb(1, 2, 3)."""
 
     def luminance(color: str) -> float:
         red, green, blue = (int(channel) / 255 for channel in re.findall(r"\d+", color))
@@ -180,19 +180,19 @@ def contrast(one: str, other: str) -> float:
     return (lighter + 0.05) / (darker + 0.05)
 
 
-@pytest.mark.parametrize("learned_last", ["AbortSignal.any", "HTMLElement.prototype.popover"])
-def test_an_outdated_browser_is_told_the_minimum_version(browser, page, learned_last) -> None:
+@pytest.mark.parametrize("newest_feature", ["AbortSignal.any", "HTMLElement.prototype.popover"])
+def test_an_outdated_browser_is_told_the_minimum_version(browser, page, newest_feature) -> None:
     versions = "Chrome or Edge 116, Firefox 125, Safari 17.4"
     assert versions in " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
     vanishes(browser, "#too-old")
-    script = browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": f"delete {learned_last}"})
+    script = browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": f"delete {newest_feature}"})
     try:
         browser.refresh()
         says(browser, "#too-old", versions)
     finally:
         browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", script)
     browser.get("about:blank")
-    browser.get_log("browser")  # what it misses
+    browser.get_log("browser")  # the missing feature
 
 
 def test_the_page_is_small(browser, page) -> None:
@@ -225,18 +225,18 @@ ACTIONS_END = """
 const edges = [...document.querySelectorAll(".actions, .actions *")].map((each) => each.getBoundingClientRect());
 return [edges[0].bottom, Math.max(...edges.map(({ right }) => right))];
 """
-"""How far down the bar of actions reaches, and how far to the right what is in it."""
+"""The bottom of the action bar, and the right edge of its contents."""
 
 
 def test_on_a_desktop_everything_fits_the_window(browser, page) -> None:
     for size in ((1280, 800), (1920, 1080), (3840, 2160)):
         resize(browser, *size)
 
-        def all_is_seen(size: tuple[int, int] = size) -> bool:
+        def everything_is_visible(size: tuple[int, int] = size) -> bool:
             height = browser.execute_script("return document.documentElement.scrollHeight")
             return height <= size[1] and find(browser, ".stage").rect["width"] >= 0.6 * size[0]
 
-        wait_for(all_is_seen)
+        wait_for(everything_is_visible)
         assert find(browser, "#faces .label").value_of_css_property("font-size") == "16px"
 
 
@@ -257,7 +257,7 @@ def test_the_weight_of_rare_expressions_is_set_for_all_viewers(browser, fake_cam
     assert select.first_selected_option.text == "as calibrated"
     select.select_by_visible_text("as often as others")
     wait_for(lambda: adjustment.rare == 1)
-    adjustment.rare = 0.2  # another viewer, or program
+    adjustment.rare = 0.2  # another viewer or program
     see(lambda: Select(find(browser, "#rare")).first_selected_option.text == "0.2", "the value of another")
 
 

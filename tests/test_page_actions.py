@@ -1,4 +1,4 @@
-"""What a person does with the page in a browser: actions, their buttons and their keys."""
+"""Actions of the page in a browser, with their buttons and keys."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ REFUSED = {"error": "The disk is full."}, 503
 
 @pytest.fixture
 def refusals() -> dict:
-    """What the program refuses, by path; a test fills it."""
+    """The program's error answers by path; a test fills it."""
     return {}
 
 
@@ -96,7 +96,7 @@ def test_a_paused_page_stays_paused_while_it_is_hidden(browser, page) -> None:
 
 
 def saved(browser, folder, press_save):
-    """The picture that pressing saves."""
+    """The picture saved by a press of the key."""
     browser.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(folder)})
     press_save()
     wait_for(lambda: list(folder.glob("mien-*.png")))
@@ -190,7 +190,7 @@ def test_the_keys_can_be_disabled(browser, page) -> None:
     is_pressed(browser, "#mirror")
 
 
-# ---- what acts on the program, for everybody
+# ---- actions on the program, for all viewers
 
 
 def test_a_recording_is_displayed_and_its_csv_can_be_downloaded(browser, fake_camera, page, tmp_path) -> None:
@@ -210,7 +210,7 @@ def test_a_recording_is_displayed_and_its_csv_can_be_downloaded(browser, fake_ca
 
 
 def turn_on(server, path: str) -> None:
-    """What another viewer does."""
+    """Switch it on as another viewer would."""
     body = json.dumps({"on": True}).encode()
     urlopen(Request(server.url + path, body, {"Content-Type": "application/json"})).close()
 
@@ -236,7 +236,7 @@ def test_a_paused_picture_is_pixelated_when_another_viewer_turns_privacy_on(brow
     wait_for(lambda: browser.execute_script(BLOCKS, face) <= 16)
     appears(browser, "#privacy-badge")
     shows(browser, "#status", "PAUSED")
-    browser.get_log("browser")  # advice about reading so many pixels
+    browser.get_log("browser")  # a hint about frequent pixel readback
 
 
 def test_privacy_mode_is_switched_on_and_off(browser, fake_camera, page) -> None:
@@ -269,7 +269,7 @@ def test_grad_cam_overlays_the_faces_while_it_is_on(browser, page) -> None:
     press(browser, "g")
     wait_for(lambda: browser.execute_script(CORNER)[3] == 0)
     count = asked(browser, "/api/explain")
-    stays(lambda: asked(browser, "/api/explain") <= count + 1, 1.0)  # one may have been on its way
+    stays(lambda: asked(browser, "/api/explain") <= count + 1, 1.0)  # one may have been in flight
 
 
 def test_viewers_see_whether_the_video_is_saved(browser, fake_camera, page) -> None:
@@ -281,7 +281,7 @@ def test_viewers_see_whether_the_video_is_saved(browser, fake_camera, page) -> N
     fake_camera.saving = Saving("out.mp4")
     shows(browser, "#saving", "SAVING VIDEO")
     wait_for(lambda: ["saved there as a video" in each for each in notices()] == [True] * 2)
-    press(browser, "p")  # the picture is held, the video goes on
+    press(browser, "p")  # the picture is frozen, the video continues
     fake_camera.saving = Saving()
     vanishes(browser, "#saving")
     press(browser, "p")

@@ -1,4 +1,4 @@
-"""Cards, timeline and session: what the page makes of the faces it is told."""
+"""Face cards, timeline and session panel: how the page displays the faces of the state."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ def legend(browser) -> list[str]:
 LABELS = """
 const [widths, done] = arguments;
 import("/static/overlay.js").then(({ drawFaces, placement }) => {
-  const said = [];
+  const drawn = [];
   const pen = new Proxy(document.createElement("canvas").getContext("2d"), {
-    get: (real, name) => name === "fillText" ? (text) => said.push(text)
+    get: (real, name) => name === "fillText" ? (text) => drawn.push(text)
       : typeof real[name] === "function" ? real[name].bind(real) : real[name],
     set: (real, name, value) => Reflect.set(real, name, value),
   });
   const faces = widths.map((w, i) => ({ id: i + 1, box: { x: 0, y: 50, w, h: w }, label: "happy", confidence: 0.82 }));
   drawFaces(pen, faces, placement(640, 480, 640, 480));
-  done(said.map((text) => text.replace(/\\s+/g, " ")));
+  done(drawn.map((text) => text.replace(/\\s+/g, " ")));
 });
 """
 
@@ -62,7 +62,7 @@ def test_a_face_below_the_threshold_is_unsure(browser, page) -> None:
         slide(browser, threshold)
         lists(browser, "#faces .label", labels)
         lists(browser, "#threshold-value", [f"{threshold}\u202f%"])
-        assert texts(browser, ".face:first-child .value")[3] == "82"  # the bars say what was measured all the same
+        assert texts(browser, ".face:first-child .value")[3] == "82"  # the bars still show the probabilities
 
 
 def test_the_threshold_is_not_stored(browser, page) -> None:
@@ -133,7 +133,7 @@ def test_values_at_a_time_are_shown_by_pointer_and_keyboard(browser, fake_camera
     line = find(browser, "#lines")
     from selenium.webdriver import ActionChains, Keys
 
-    ActionChains(browser).move_to_element(line).perform()  # half a minute ago there was nobody
+    ActionChains(browser).move_to_element(line).perform()  # half a minute ago there was no face
     wait_for(lambda: texts(browser, "#moment")[0] in {"30 s ago", "31 s ago"})
     wait_for(lambda: legend(browser) == ["–"] * 7)
     ActionChains(browser).move_to_element(find(browser, "h1")).perform()
@@ -150,7 +150,7 @@ def test_values_at_a_time_are_shown_by_pointer_and_keyboard(browser, fake_camera
     wait_for(lambda: "not detected" in line.get_attribute("aria-valuetext"))
 
 
-TOLD = """
+ANNOUNCED = """
 const [line, done] = arguments;
 line.focus();
 const changes = [];
@@ -161,12 +161,12 @@ document.addEventListener("mien:frame", () => {
   if (frames === 20) done([line.getAttribute("aria-valuetext"), changes.length]);
 });
 """
-"""What the timeline tells a screen reader when it is come to, and how often it tells another over 20 frames."""
+"""What the timeline announces to a screen reader on focus, and how often this changes over 20 frames."""
 
 
 def test_the_timeline_announces_its_values_on_focus_and_then_only_on_request(browser, page) -> None:
-    told, changes = browser.execute_async_script(TOLD, find(browser, "#lines"))
-    assert "happy 82" in told
+    announced, changes = browser.execute_async_script(ANNOUNCED, find(browser, "#lines"))
+    assert "happy 82" in announced
     assert changes == 0
 
 
@@ -203,7 +203,7 @@ def test_time_is_counted_by_expression_without_pauses(browser, page) -> None:
     steps = [[100 + 0.5 * i, 1, label] for i, label in enumerate(labels)] + [[110, 1, "sad"], [110.5, 1, "sad"]]
     answer = recalled(browser, steps)
     ((_, total, seconds, _),) = answer["faces"]
-    assert (seconds["happy"], seconds["sad"]) == (1.5, 2.5)  # the 6.5 s it was away belong to no expression
+    assert (seconds["happy"], seconds["sad"]) == (1.5, 2.5)  # the 6.5 s of absence count for no expression
     assert (total, answer["all"]["total"]) == (4.0, 4.0)
 
 
@@ -216,10 +216,10 @@ def test_only_the_last_minute_is_kept(browser, page) -> None:
 
 
 def test_a_page_left_open_keeps_few_of_the_past_faces(browser, page) -> None:
-    """Face n is seen for n tenths of a second, two minutes after the one before it; one that is seen once for none."""
+    """Face n is present for n tenths of a second, two minutes after the previous one; a face seen once for 0 s."""
     steps = [[120.0 * n + i / 10, n, "sad" if n == 1 else "happy"] for n in range(30) for i in range(n + 1)]
     answer = recalled(browser, steps)
-    assert [number for number, *_ in answer["faces"]] == list(range(21, 30)), "eight that are gone, one that is there"
+    assert [number for number, *_ in answer["faces"]] == list(range(21, 30)), "eight past faces and the present one"
     assert answer["others"] == 20
     assert answer["all"]["total"] == pytest.approx(sum(range(30)) / 10)
     assert answer["all"]["seconds"]["sad"] == pytest.approx(0.1)

@@ -1,4 +1,4 @@
-"""The page as a person has it, in a real Chromium."""
+"""The live page in a real Chromium."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.browser
 
 @pytest.fixture
 def page(browser, fake_camera: FakeCamera, serve):
-    """The page of a camera that plays, with two faces in its list."""
+    """The page with live video and two faces in its list."""
     fake_camera.play()
     server = serve(fake_camera, port=free_port())
     browser.get(server.url)
@@ -74,7 +74,7 @@ def test_a_face_that_leaves_is_removed_from_the_list_and_the_others_stay(browser
     second = find(browser, '.face[data-id="2"]')
     fake_camera.faces = (face_showing("surprise", 2),)
     lists(browser, "#faces .label", ["surprise"])
-    assert find(browser, ".face") == second  # the same element: its bars move on
+    assert find(browser, ".face") == second  # the same element: its bars keep moving
 
 
 def test_the_page_says_when_there_is_no_face(browser, fake_camera, page) -> None:
@@ -156,7 +156,7 @@ def test_a_lost_server_shows_a_banner_until_the_page_reconnects(browser, fake_ca
     shows(browser, "#status", "NO CONNECTION")
     lists(browser, "#faces .face", [])
     lists(browser, "#fps", ["–"])
-    vanishes(browser, "#picture")  # an old picture could be taken for a live one
+    vanishes(browser, "#picture")  # an old picture could be mistaken for a live one
     appears(browser, "#notice")
     serve(fake_camera, port=page.port)
     vanishes(browser, "#banner")
@@ -209,7 +209,7 @@ def test_a_placeholder_is_displayed_like_any_picture(browser, fake_camera, page)
     jpeg = fake_camera.publish().jpeg
     fake_camera.snapshots.publish(Snapshot(jpeg))
     lists(browser, "#faces .face", [])
-    vanishes(browser, "#no-face")  # nobody looked for one
+    vanishes(browser, "#no-face")  # faces were not searched
 
 
 def test_picture_and_overlay_always_belong_to_the_same_frame(browser, fake_camera, page) -> None:
@@ -225,9 +225,9 @@ def test_picture_and_overlay_always_belong_to_the_same_frame(browser, fake_camer
     });
     """
     seen = browser.execute_async_script(script)
-    browser.get_log("browser")  # advice about reading so many pixels
+    browser.get_log("browser")  # a hint about frequent pixel readback
     for shade, state, picture, overlay in seen:
-        assert abs(shade - state) <= 2  # the fake camera counts in shades of gray; JPEG rounds
+        assert abs(shade - state) <= 2  # the fake camera encodes the index as a gray level; JPEG rounds
         assert state == picture == overlay
     assert len({state for _, state, _, _ in seen}) == 20
 
@@ -246,7 +246,7 @@ for (let i = 3; i < data.length; i += 4) if (data[i] > 0) {
 const scale = Math.min(overlay.width / 320, overlay.height / 240);
 return [left, right].map((x) => (x - (overlay.width - 320 * scale) / 2) / scale);
 """
-"""From where to where the overlay is drawn, in pixels of the frame."""
+"""The left and right ends of the overlay's drawing, in pixels of the frame."""
 
 
 def test_the_boxes_lie_on_the_faces_also_when_mirrored(browser, fake_camera, page) -> None:
@@ -296,7 +296,7 @@ def test_one_connection_carries_everything(browser, fake_camera, page) -> None:
 
 def test_a_server_that_stops_responding_counts_as_lost(browser, fake_camera, page, serve) -> None:
     page.stop()
-    with socket.create_server(("127.0.0.1", page.port)):  # takes connections and says nothing
+    with socket.create_server(("127.0.0.1", page.port)):  # accepts connections and sends nothing
         appears(browser, "#banner")
     serve(fake_camera, port=page.port)
     vanishes(browser, "#banner")

@@ -1,4 +1,4 @@
-"""Privacy mode on the page: it covers what this browser's camera sees, and images dropped on it, by itself."""
+"""Privacy mode on the page, which pixelates this browser's camera and dropped images itself."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mien.analysis.uploads import UploadSessions
 from mien.images import privacy
 from mien.images.privacy import Privacy
 from mien.types import Analysis, Box
-from tests.browser_camera import CHOOSE, FACE, Program, choose_camera, demo_pictures, film, lend
+from tests.browser_camera import CHOOSE, FACE, Program, choose_camera, demo_pictures, film, set_permission
 from tests.media import SHARED
 from tests.page import BLOCKS, appears, find, lists, press, says, shows, texts
 from tests.patience import wait_for
@@ -41,7 +41,7 @@ def open_page(with_camera, camera_file, fake_camera, serve, program):
         film(camera_file, demo_pictures(0.5))
         fake_camera.play()
         server = serve(fake_camera, port=free_port(), answers=CHOOSE | dict(answers), **(program.parts | parts))
-        lend(with_camera, server)
+        set_permission(with_camera, server)
         with_camera.get(server.url)
         return server
 
@@ -63,8 +63,8 @@ def test_in_privacy_mode_faces_are_pixelated_and_it_fails_closed(with_camera, pa
     wait_for(lambda: with_camera.execute_script(BLOCKS, INSIDE) > 200)
     press(with_camera, "b")
     wait_for(lambda: with_camera.execute_script(BLOCKS, INSIDE) <= 64)
-    wait_for(lambda: with_camera.execute_script(BLOCKS, WHOLE) > 200)  # the rest is a finer mosaic
-    program.faces = ()  # not found for a moment: the place stays covered, then the whole picture
+    wait_for(lambda: with_camera.execute_script(BLOCKS, WHOLE) > 200)  # the rest has finer blocks
+    program.faces = ()  # not detected for a moment: the region stays pixelated, then the whole picture is
     sent = len(program.sizes)
     wait_for(lambda: len(program.sizes) > sent + 2 and texts(with_camera, "#faces .label") == [])
     assert with_camera.execute_script(BLOCKS, INSIDE) <= 64
@@ -122,7 +122,7 @@ def test_the_page_has_the_same_constants_as_the_program() -> None:
     assert figures == {name: str(getattr(privacy, name)) for name in figures}
 
 
-PLACES = """
+REGIONS = """
 const [series, done] = arguments;
 import("/static/privacy.js").then(({ PrivacyFilter }) => {
   const filter = new PrivacyFilter();
@@ -158,15 +158,15 @@ def test_the_page_pixelates_the_same_regions_as_the_program(browser, fake_camera
             [at_s, [{"id": i, "box": dict(zip("xywh", box, strict=True))} for i, box in faces.items()]]
             for at_s, faces in series
         ]
-        covered = browser.execute_async_script(PLACES, sent)
+        pixelated = browser.execute_async_script(REGIONS, sent)
         program = Privacy(on=True)
-        for (at_s, faces), found in zip(series, covered, strict=True):
+        for (at_s, faces), found in zip(series, pixelated, strict=True):
             seen = analysis(*(Box(*box) for box in faces.values()), numbers=tuple(faces))
-            expected = program_places(program, at_s, seen)
+            expected = program_regions(program, at_s, seen)
             assert np.array(found) == pytest.approx(np.array(expected), abs=1.01), (name, at_s)
 
 
-def program_places(program: Privacy, at_s: float, seen) -> list[list[float]]:
+def program_regions(program: Privacy, at_s: float, seen) -> list[list[float]]:
     now = frame(at_s)
     program.prepare(now, seen)
     return [[box.x, box.y, box.w, box.h, px] for box, px in program._regions(640, 480, now.captured_at)]
@@ -187,7 +187,7 @@ def test_faces_of_the_previous_scene_are_forgotten_by_the_page(with_camera, open
     wait_for(lambda: with_camera.execute_script(BLOCKS, INSIDE) in range(1, 31))
 
 
-# ---- what is really seen of a real face
+# ---- a real face
 
 FRAMES = """
 const [count, done] = arguments;
@@ -200,7 +200,7 @@ document.addEventListener("mien:frame", function take({ detail }) {
   done(frames);
 });
 """
-"""The next pictures of the page, as they are drawn, with their faces."""
+"""The next pictures as displayed on the page, with their faces."""
 
 
 def next_frames(browser, count: int) -> list[tuple[np.ndarray, list[dict]]]:
@@ -213,7 +213,7 @@ def next_frames(browser, count: int) -> list[tuple[np.ndarray, list[dict]]]:
 
 @pytest.mark.browser
 @pytest.mark.shared
-@pytest.mark.skipif(not YUNET.is_file() or not (SHARED / "media").is_dir(), reason="../shared is not here")
+@pytest.mark.skipif(not YUNET.is_file() or not (SHARED / "media").is_dir(), reason="../shared is missing")
 def test_a_real_face_in_the_camera_is_classified_and_pixelated(with_camera, camera_file, open_page) -> None:
     pipeline = default_pipeline()
     open_page(follow=UploadSessions(lambda: FaceStream(pipeline)).analyze)
@@ -226,17 +226,17 @@ def test_a_real_face_in_the_camera_is_classified_and_pixelated(with_camera, came
         [Box(**face["box"]).iou(box) > 0.3 for face in faces] == [True]
         for (_, faces), box in zip(clear, found, strict=True)
     ]
-    assert sum(read) >= 0.75 * len(clear), "the one face, where it is"
+    assert sum(read) >= 0.75 * len(clear), "the only face, at its position"
     assert {"happy", "sad"} & {faces[0]["label"] for _, faces in clear if faces}
     press(with_camera, "b")
     appears(with_camera, "#privacy-badge")
-    covered = next_frames(with_camera, 36)
-    assert yunet([pixels for pixels, _ in covered]) == 0
-    assert sum(len(faces) for _, faces in covered) >= 0.75 * len(covered), "it is not simply all covered"
+    pixelated = next_frames(with_camera, 36)
+    assert yunet([pixels for pixels, _ in pixelated]) == 0
+    assert sum(len(faces) for _, faces in pixelated) >= 0.75 * len(pixelated), "not just the whole picture is pixelated"
 
 
 def detected(pixels: np.ndarray) -> Box:
-    """The one face that YuNet finds."""
+    """The only face that YuNet finds."""
     height, width = pixels.shape[:2]
     faces = cv2.FaceDetectorYN.create(str(YUNET), "", (width, height), 0.6).detect(pixels)[1]
     return Box(*(round(float(side)) for side in faces[0][:4]))

@@ -1,4 +1,4 @@
-"""The menu of sources, and images that are given to the page."""
+"""The menu of sources, and images that are dropped on the page."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.browser
 
 
 def analyze(data: bytes) -> Analysis:
-    """A face in every image but those that are wider than high: two."""
+    """One face in every image, two in images wider than high."""
     height, width = decode_image(data).shape[:2]
     faces = (face_showing("fear", x=10),) if width <= height else (face_showing("happy"), face_showing("sad", x=200))
     return Analysis(width, height, faces)
@@ -215,7 +215,7 @@ def test_picture_and_json_are_saved(browser, page, tmp_path) -> None:
     wait_for(lambda: cv2.imread(str(tmp_path / "photo-mien.png")) is not None)
     picture = cv2.imread(str(tmp_path / "photo-mien.png"))
     assert picture.shape == (300, 400, 3)
-    assert np.ptp(picture[:, 35:145]) > 100  # a box is drawn on what was one gray
+    assert np.ptp(picture[:, 35:145]) > 100  # a box is drawn on uniform gray
 
 
 def test_in_privacy_mode_a_dropped_image_is_pixelated(browser, page) -> None:
@@ -233,4 +233,4 @@ def test_in_privacy_mode_a_dropped_image_is_pixelated(browser, page) -> None:
     appears(browser, "#privacy-badge")
     press(browser, "b")
     wait_for(lambda: browser.execute_script(script) > 50)
-    browser.get_log("browser")  # advice about reading so many pixels
+    browser.get_log("browser")  # a hint about frequent pixel readback

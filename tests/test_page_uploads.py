@@ -1,4 +1,4 @@
-"""Images that are given to the page: sent one after the other, kept no larger than they are shown."""
+"""Images that are dropped on the page: sent one after the other, stored no larger than displayed."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ AbortSignal.timeout = (ms) => {
   return timeout(ms);
 };
 """
-"""Remembers each bitmap, and how long the page waits for answers."""
+"""Records each bitmap, and the page's timeouts for answers."""
 KEPT = "return window.made.map(({ width, height }) => [width, height]).filter(([width]) => width)"
-"""The sizes of the bitmaps that were not given up; live pictures are for a moment."""
+"""The sizes of the bitmaps that were not released; live pictures are released after a moment."""
 
 
 class Analyst:
-    """Finds one face, which fills the middle of an image; images as wide as `held_px` wait until `go_on` is set."""
+    """Finds one face in the middle of each image; images of width `held_px` wait until `go_on` is set."""
 
     def __init__(self) -> None:
         self.held_px = 0

@@ -18,7 +18,7 @@ class ScriptedDetector:
 
 
 class BrightnessClassifier:
-    """Bright faces are happy, dark ones sad."""
+    """Classifies bright faces as happy, dark ones as sad."""
 
     input_size_px = (48, 48)
     adjustment = None
@@ -28,7 +28,7 @@ class BrightnessClassifier:
         self.busy = threading.Lock()
 
     def predict(self, faces):
-        assert self.busy.acquire(blocking=False), "two threads at once"
+        assert self.busy.acquire(blocking=False), "two threads at the same time"
         self.calls.append(faces.shape)
         out = np.full((len(faces), 7), 0.01, np.float32)
         for row, face in zip(out, faces, strict=True):
@@ -52,7 +52,7 @@ def test_a_single_frame_has_faces_without_numbers():
     analysis = Pipeline(ScriptedDetector([LEFT, RIGHT]), classifier).analyze(Frame(picture(RIGHT)))
     assert [(face.box, face.label, face.id) for face in analysis.faces] == [(LEFT, "sad", None), (RIGHT, "happy", None)]
     assert (analysis.width, analysis.height) == (320, 240)
-    assert classifier.calls == [(2, 48, 48)], "all faces of a frame go in one call"
+    assert classifier.calls == [(2, 48, 48)], "all faces of a frame are classified in one call"
     assert set(analysis.timing_ms) == {"detect", "classify"}
 
 

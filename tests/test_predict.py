@@ -17,7 +17,7 @@ from training.recipe import Recipe
 
 
 def by_brightness(faces):
-    """Sure of the expression in whose seventh of the image the brightest row is."""
+    """Confident of the expression in whose seventh of the image the brightest row is."""
     assert faces.dtype == np.uint8
     assert len(faces) <= prediction.BATCH
     rows = faces[:, :, faces.shape[2] // 2].astype(int).argmax(axis=1)
@@ -66,7 +66,7 @@ def test_a_folder_of_any_images_is_labeled(folder, tmp_path, monkeypatch):
     assert [row["path"] for row in rows] == sorted((row["path"] for row in rows), key=lambda path: path.split("/"))
     for row in rows:
         assert float(row["confidence"]) == float(row[row["label"]]) == pytest.approx(0.7)
-    assert [path.name for path in (tmp_path / "new").iterdir()] == ["out.csv"], "nothing else is left behind"
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["out.csv"], "no other file is left"
 
 
 @pytest.mark.parametrize("labeled", [True, False])

@@ -1,4 +1,4 @@
-"""Privacy mode: where nothing may be seen nothing is, whatever the detector finds or misses."""
+"""Privacy mode: no face can be recognized, whatever the detector finds or misses."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ def analysis(*boxes: Box, numbers: tuple[int, ...] = (1, 2, 3), new_scene: bool 
 
 
 def coarseness(pixels: np.ndarray, box: Box) -> float:
-    """Side in pixels of the blocks inside a box: how rarely a pixel differs from the one to its left."""
+    """Side of the blocks inside a box in pixels, from how rarely a pixel differs from its left neighbor."""
     part = pixels[box.y : box.y + box.h, box.x : box.x + box.w].astype(int)
     changes = (np.abs(np.diff(part, axis=1)).sum(axis=2) > 0).mean()
     return 1 / max(float(changes), 1e-9)
 
 
 def is_whole(pixels: np.ndarray) -> bool:
-    """Whether the whole picture is covered, everywhere as coarse."""
+    """Whether the whole picture is pixelated with the coarsest blocks."""
     quarters = [Box(x, y, WIDTH // 2, HEIGHT // 2) for x in (0, WIDTH // 2) for y in (0, HEIGHT // 2)]
     return min(coarseness(pixels, quarter) for quarter in quarters) > 0.9 * HEIGHT / WHOLE_BLOCKS
 
 
-def is_covered(pixels: np.ndarray, box: Box, blocks: float = FACE_BLOCKS) -> bool:
+def is_pixelated(pixels: np.ndarray, box: Box, blocks: float = FACE_BLOCKS) -> bool:
     return coarseness(pixels, box) >= 0.8 * max(box.w, box.h) / blocks
 
 
@@ -67,7 +67,7 @@ def test_until_the_first_face_the_whole_picture_is_pixelated() -> None:
     for index in range(60):
         assert is_whole(privacy.prepare(frame(index / 30), analysis()).pixels_bgr)
     shown = privacy.prepare(frame(2), analysis(FACE)).pixels_bgr
-    assert is_covered(shown, FACE)
+    assert is_pixelated(shown, FACE)
     assert not is_whole(shown)
 
 
@@ -78,12 +78,12 @@ def test_a_lost_face_stays_pixelated_for_a_second_then_the_whole_picture_is(wait
     privacy = Privacy(on=True)
     privacy.prepare(frame(10), analysis(FACE))
     shown = privacy.prepare(frame(10 + wait_s), analysis()).pixels_bgr
-    assert is_covered(shown, FACE)
+    assert is_pixelated(shown, FACE)
     assert is_whole(shown) is whole
 
 
 def test_no_part_of_the_picture_is_ever_sharp() -> None:
-    """A face that was missed beside one that was found is a mosaic as well."""
+    """A missed face beside a detected one is pixelated, too."""
     shown = Privacy(on=True).prepare(frame(), analysis(FACE)).pixels_bgr
     for missed in (Box(400, 50, 100, 100), Box(330, 200, 200, 250), Box(0, 400, 60, 60)):
         assert coarseness(shown, missed) >= 0.9 * WIDTH / BACKGROUND_BLOCKS
@@ -105,14 +105,14 @@ def test_the_pixelated_region_follows_a_face_that_moves_undetected(lost_s: float
         privacy.prepare(frame(index / 30), analysis(box))
     shown = privacy.prepare(frame(9 / 30 + lost_s), analysis()).pixels_bgr
     left = start.x + round(speed_px_s * (9 / 30 + lost_s))
-    assert is_covered(shown, Box(max(0, left), start.y, start.w, start.h))
+    assert is_pixelated(shown, Box(max(0, left), start.y, start.w, start.h))
 
 
 def test_several_faces_are_pixelated_each_by_its_size() -> None:
     small, large = Box(20, 20, 90, 90), Box(300, 100, 300, 330)
     shown = Privacy(on=True).prepare(frame(), analysis(small, large)).pixels_bgr
-    assert is_covered(shown, small)
-    assert is_covered(shown, large)
+    assert is_pixelated(shown, small)
+    assert is_pixelated(shown, large)
     assert coarseness(shown, small) < coarseness(shown, large)
 
 
@@ -186,7 +186,7 @@ YUNET = SHARED / "models" / "face_detection_yunet_2023mar.onnx"
 
 
 class Even:
-    """Tells expressions apart not at all: only where faces are matters here."""
+    """Gives every expression the same probability: only the boxes matter here."""
 
     input_size_px = (48, 48)
     adjustment = None
@@ -215,20 +215,20 @@ def pan() -> list[np.ndarray]:
 
 
 def yunet(pictures: list[np.ndarray]) -> int:
-    """In how many pictures YuNet finds a face."""
+    """The number of pictures in which YuNet finds a face."""
     height, width = pictures[0].shape[:2]
     detector = cv2.FaceDetectorYN.create(str(YUNET), "", (width, height), 0.6)
     return sum(detector.detect(picture)[1] is not None for picture in pictures)
 
 
 @pytest.mark.shared
-@pytest.mark.skipif(not YUNET.is_file(), reason="../shared/models is not here")
+@pytest.mark.skipif(not YUNET.is_file(), reason="../shared/models is missing")
 @pytest.mark.parametrize(("pictures", "at_least"), [(clip, 472), (demo, 30), (pan, 30)])
 def test_yunet_finds_no_face(pictures, at_least: int, fuzz: int) -> None:
     clear = pictures()
     assert len(clear) >= at_least
     clear = clear[:fuzz]
-    assert yunet(clear[::10]) == len(clear[::10]), "it finds them all without privacy mode"
+    assert yunet(clear[::10]) == len(clear[::10]), "it finds all of them without privacy mode"
     stream, privacy = FaceStream(Pipeline(HaarDetector(), Even())), Privacy(on=True)
     shown = []
     for index, pixels in enumerate(clear):
@@ -236,14 +236,14 @@ def test_yunet_finds_no_face(pictures, at_least: int, fuzz: int) -> None:
         shown.append(privacy.prepare(one, stream.analyze(one, one.captured_at)).pixels_bgr)
     assert yunet(shown) == 0
     whole = [mosaic(pixels, min(pixels.shape[:2]) / WHOLE_BLOCKS) for pixels in clear]
-    part_covered = sum(not np.array_equal(*pair) for pair in zip(shown, whole, strict=True))
-    assert part_covered > 0.8 * len(shown), "it is not simply all covered"
+    in_part = sum(not np.array_equal(*pair) for pair in zip(shown, whole, strict=True))
+    assert in_part > 0.8 * len(shown), "not just the whole picture is pixelated"
 
 
 @pytest.mark.shared
-@pytest.mark.skipif(not YUNET.is_file(), reason="../shared/models is not here")
+@pytest.mark.skipif(not YUNET.is_file(), reason="../shared/models is missing")
 def test_yunet_finds_no_face_of_twelve_blocks_or_less() -> None:
-    """So a missed face in the background is found only where it takes more than 12 / BACKGROUND_BLOCKS of the side."""
+    """So a missed face in the background is found only if it takes more than 12 / BACKGROUND_BLOCKS of the side."""
     pictures = [*clip()[::40], *(cv2.resize(picture, (640, 360)) for picture in demo(count=1)[::4])]
     detector = cv2.FaceDetectorYN.create(str(YUNET), "", (640, 360), 0.6)
     widths = [detector.detect(picture)[1][0][2] for picture in pictures]
@@ -254,7 +254,7 @@ def test_yunet_finds_no_face_of_twelve_blocks_or_less() -> None:
 
 
 @pytest.mark.shared
-@pytest.mark.skipif(not YUNET.is_file(), reason="../shared/models is not here")
+@pytest.mark.skipif(not YUNET.is_file(), reason="../shared/models is missing")
 @pytest.mark.parametrize("seen", range(len(GROUP_BOXES)))
 def test_yunet_finds_none_of_the_missed_faces_beside_a_detected_one(seen: int) -> None:
     group = cv2.imread(str(SHARED / "media" / "group.jpg"))

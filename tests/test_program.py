@@ -1,4 +1,4 @@
-"""The whole program as its user meets it: `python main.py` in a process of its own, on the real model."""
+"""The whole program as users run it: `python main.py` in a separate process, with the real model."""
 
 import json
 import os
@@ -29,7 +29,7 @@ from tests.page import click, find, lists, texts
 from tests.patience import PATIENCE_S, scaled, wait_for
 from tests.web_fakes import StreamClient, free_port
 
-# Without what importing Keras has set in this process: the program has to be quiet by itself.
+# Without the variables that importing Keras has set here: the program has to silence the logs itself.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
 START_WITHIN_S = 60
 LOADING = "loading the network ..."
@@ -47,7 +47,7 @@ class Running:
         )
 
     def get(self, path):
-        """(status, body) of one request; (0, b"") while nobody listens."""
+        """(status, body) of one request; (0, b"") while no server listens."""
         try:
             with urllib.request.urlopen(self.url + path, timeout=PATIENCE_S) as answer:
                 return answer.status, answer.read()
@@ -58,13 +58,13 @@ class Running:
             return 0, b""
 
     def post(self, path, body):
-        """The answer to a body, both JSON."""
+        """Post JSON and return the JSON answer."""
         data, kind = json.dumps(body).encode(), {"Content-Type": "application/json"}
         with urllib.request.urlopen(urllib.request.Request(self.url + path, data, kind), timeout=PATIENCE_S) as answer:
             return json.load(answer)
 
     def picture(self):
-        """The newest picture as the program gives it to save."""
+        """The newest picture, from /api/snapshot."""
         return cv2.imdecode(np.frombuffer(self.get("/api/snapshot.png")[1], np.uint8), cv2.IMREAD_COLOR)
 
     def state(self):
@@ -72,7 +72,7 @@ class Running:
         return json.loads(body) if status == 200 else None
 
     def wait_for(self, condition):
-        """The first state that fulfils the condition."""
+        """Wait for a state that meets the condition, and return it."""
         found = []
 
         def look():
@@ -111,7 +111,7 @@ def run():
 
 
 def ends(*options, environ=None):
-    """(status, standard error) of a program that should end by itself."""
+    """(status, standard error) of a program that should exit on its own."""
     words = [sys.executable, str(ROOT / "main.py"), *map(str, options)]
     done = subprocess.run(
         words,
@@ -125,7 +125,7 @@ def ends(*options, environ=None):
 
 
 def write_clip(path):
-    """A second and a half of ever lighter gray."""
+    """A second and a half of gray that becomes brighter."""
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 20, (320, 240))
     for i in range(30):
         writer.write(np.full((240, 320, 3), 8 * i, np.uint8))
@@ -135,7 +135,7 @@ def write_clip(path):
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
-    """One program on the demo that several tests look at; gray.avi may be chosen in its place."""
+    """One program showing the demo, shared by several tests; gray.avi can be chosen instead."""
     media = tmp_path_factory.mktemp("media")
     write_clip(media / "gray.avi")
     program = Running("--source", "demo", "--media", media)
@@ -222,7 +222,7 @@ return Boolean(found);
 
 
 def choose(browser, name):
-    """In the menu of sources, which is filled once the program has answered."""
+    """Choose an entry in the menu of sources, which is filled after the program has answered."""
     click(browser, "#source")
     wait_for(lambda: browser.execute_script(CLICK, name))
 
@@ -343,7 +343,7 @@ def test_what_cannot_run_is_one_line_and_status_2(options, environ, message):
     ("option", "beginning"), [("--version", "mien "), ("--help", "usage: python main.py [options]")]
 )
 def test_help_and_version_need_no_package_and_no_time(option, beginning):
-    words = [sys.executable, "-S", str(ROOT / "main.py"), option]  # -S: Python without what pip installed
+    words = [sys.executable, "-S", str(ROOT / "main.py"), option]  # -S: Python without installed packages
     done = subprocess.run(words, check=False, capture_output=True, text=True, env={"PATH": os.environ["PATH"]})
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith(beginning)
@@ -352,7 +352,7 @@ def test_help_and_version_need_no_package_and_no_time(option, beginning):
 def test_it_says_at_once_that_the_network_is_being_loaded(run):
     program = run("--source", "demo")
     assert program.process.stderr.readline() == f"{LOADING}\n"
-    assert program.get("/healthz")[0] == 0, "it is not there yet"
+    assert program.get("/healthz")[0] == 0, "it does not exist yet"
 
 
 def test_serve_is_the_command_that_runs_without_one():
@@ -369,7 +369,7 @@ def test_a_command_gets_its_own_words(monkeypatch):
 
 
 def test_missing_packages_are_one_line_and_status_2():
-    words = [sys.executable, "-S", str(ROOT / "main.py"), "--source", "demo"]  # -S: Python without what pip installed
+    words = [sys.executable, "-S", str(ROOT / "main.py"), "--source", "demo"]  # -S: Python without installed packages
     done = subprocess.run(words, check=False, capture_output=True, text=True, env={"PATH": os.environ["PATH"]})
     assert done.returncode == 2
     assert done.stderr.startswith("mien: expected the packages of requirements.txt, found no flask; make run, or")
@@ -393,23 +393,23 @@ def test_faces_are_pixelated_and_a_recording_survives_a_kill(run, tmp_path):
     program = run("--source", "demo", "--privacy", "--sessions", folder)
     assert program.wait_for(lambda state: state["faces"])["privacy"]
     assert program.post("/api/record", {"on": True})["recording"]["on"]
-    told = program.wait_for(lambda state: state["recording"]["rows"] >= 20)
-    covered = program.picture()
+    recorded = program.wait_for(lambda state: state["recording"]["rows"] >= 20)
+    pixelated = program.picture()
     assert program.post("/api/privacy", {"on": False}) == {"privacy": False}
     clear = program.picture()
     detector = HaarDetector()
     assert len(detector.detect(clear)) == 3
-    assert not detector.detect(covered)
-    last = program.wait_for(lambda state: state["frame"]["captured_at"] > told["frame"]["captured_at"] + 2)
+    assert not detector.detect(pixelated)
+    last = program.wait_for(lambda state: state["frame"]["captured_at"] > recorded["frame"]["captured_at"] + 2)
     os.kill(program.process.pid, signal.SIGKILL)
-    table = pd.read_csv(folder / told["recording"]["name"])
-    assert len(table) >= told["recording"]["rows"]
+    table = pd.read_csv(folder / recorded["recording"]["name"])
+    assert len(table) >= recorded["recording"]["rows"]
     assert table["time"].max() >= last["frame"]["captured_at"] - 1
     assert table["label"].isin(EXPRESSIONS).all()
 
 
 @pytest.mark.shared
-@pytest.mark.skipif(not (SHARED / "media").is_dir(), reason="../shared/media is not here")
+@pytest.mark.skipif(not (SHARED / "media").is_dir(), reason="../shared/media is missing")
 def test_a_real_clip_shows_one_labeled_face_and_a_group_photo_four_of_five(run):
     program = run("--source", SHARED / "media" / "expressions.mp4", "--media", SHARED / "media")
     state = program.wait_for(lambda state: state["faces"])

@@ -1,4 +1,4 @@
-"""The Python interface: `import mien` and what it names."""
+"""The Python interface: `import mien` and its names."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ def test_a_camera_gives_annotated_frames():
 
 
 @pytest.mark.shared
-@pytest.mark.skipif(not CLIP.exists(), reason="../shared/media/expressions.mp4 is not there")
+@pytest.mark.skipif(not CLIP.exists(), reason="../shared/media/expressions.mp4 is missing")
 def test_every_frame_of_the_real_clip_has_a_row():
     table = mien.to_frame(mien.analyze_video(CLIP, fps=4))
     assert table["success"].mean() > 0.95

@@ -1,4 +1,4 @@
-"""A value made when first asked for: once, whoever asks, and again after a failure."""
+"""Lazy: a value computed on first use, once for all threads, and again after a failure."""
 
 import gc
 import threading

@@ -1,4 +1,4 @@
-"""What README and docs say is true: examples run, and every command, option and link exists."""
+"""README and docs are correct: examples run, and every command, option and link exists."""
 
 from __future__ import annotations
 
@@ -35,21 +35,21 @@ DIRECT = {**os.environ, "NO_PROXY": "*", "no_proxy": "*"}
 
 
 def found(pattern: str) -> list[str]:
-    """Every distinct match of the first group in the pages; at least one."""
+    """All distinct matches of the first group in the pages; at least one."""
     matches = sorted({match[1] for text in PAGES.values() for match in re.finditer(pattern, text)})
     assert matches
     return matches
 
 
 def block(page: str, beginning: str) -> str:
-    """The page's indented block that begins so."""
+    """The page's indented block that begins with this text."""
     match = re.search(rf"(?m)^    {re.escape(beginning)}.*\n(?:    .*\n|\n(?=    ))*", PAGES[page])
     assert match, f"{page} has no block that begins with {beginning}"
     return textwrap.dedent(match[0])
 
 
 def example(page: str, beginning: str, url: str) -> str:
-    """The same for a server at this address."""
+    """The same block for a server at this address."""
     text = block(page, beginning)
     assert "http://localhost:5000" in text
     return text.replace("http://localhost:5000", url)

@@ -41,10 +41,10 @@ def test_arithmetic_is_counted_from_shapes():
     network = keras.Sequential(
         [
             layers.Input((8, 8, 1)),
-            layers.Conv2D(6, 3, padding="same"),  # 9 * 1 * 6 weights at 64 places
-            inner,  # 9 * 6 weights at 64 places
+            layers.Conv2D(6, 3, padding="same"),  # 9 * 1 * 6 weights at 64 positions
+            inner,  # 9 * 6 weights at 64 positions
             layers.MaxPooling2D(2),
-            layers.SeparableConv2D(4, 3, strides=2, padding="same"),  # (9 * 6 + 6 * 4) weights at 4 places
+            layers.SeparableConv2D(4, 3, strides=2, padding="same"),  # (9 * 6 + 6 * 4) weights at 4 positions
             layers.BatchNormalization(),
             layers.Flatten(),
             layers.Dense(7),  # 16 * 7
@@ -103,7 +103,7 @@ def test_networks_are_compared_side_by_side(report):
         f"| tiny | {recipe}, scale 10 %, contrast 20 % | 3 | 1,234 | 100.00% | 75.00% |  | 0.750 | 0.050 |"
     )
     assert rows[2].endswith(" | 1.2 | 5.0 |")
-    assert rows[2].count("100.00%") == 1, "what people see was not measured"
+    assert rows[2].count("100.00%") == 1, "agreement with votes was not measured"
     assert len(rows) == 4
     assert len({row.count("|") for row in rows}) == 1
 
@@ -114,9 +114,9 @@ def test_networks_are_compared_side_by_side(report):
 def test_networks_with_a_votes_head_are_compared_by_votes_with_it(names, expected, report):
     split = voted({"happiness": 9}, {"fear": 9}, {"neutral": 9})
     happy, fear, neutral = (EXPRESSIONS.index(name) for name in ("happy", "fear", "neutral"))
-    answers = [probabilities_for(said, 0.8) for said in ([happy, neutral, neutral], [happy, fear, neutral])]
+    answers = [probabilities_for(predicted, 0.8) for predicted in ([happy, neutral, neutral], [happy, fear, neutral])]
     pairs = zip(names, answers, strict=False)
-    heads = tuple(HeadScores(name, {"PrivateTest": score_votes(said, split)}, {}) for name, said in pairs)
+    heads = tuple(HeadScores(name, {"PrivateTest": score_votes(predicted, split)}, {}) for name, predicted in pairs)
     row = comparison([dataclasses.replace(report, heads=heads)]).splitlines()[2]
     assert f"| {expected} | 1.2 |" in row
 

@@ -1,4 +1,4 @@
-"""Cuts between scenes, and what is none."""
+"""Detection of scene cuts, and what does not count as a cut."""
 
 import cv2
 import numpy as np
@@ -39,7 +39,7 @@ PICTURE = blobs(0)
 )
 def test_a_frame_continues_a_scene_or_begins_one(following, expected):
     scenes = SceneDetector()
-    assert scenes.step(PICTURE) is Scene.NEW, "there was no frame before"
+    assert scenes.step(PICTURE) is Scene.NEW, "there was no previous frame"
     assert scenes.step(following) is expected
     assert scenes.step(following) is Scene.SAME
 

@@ -151,7 +151,7 @@ def test_options_can_be_abbreviated():
 def test_the_documentation_has_the_tables_of_the_settings_and_of_the_recipe():
     for file, written in options_table.written_tables().items():
         page = file.read_text(encoding="utf-8")
-        assert options_table.updated(page, written) == page, "python -m docs.options_table writes them anew"
+        assert options_table.updated(page, written) == page, "python -m docs.options_table rewrites them"
 
 
 def test_every_setting_is_documented():

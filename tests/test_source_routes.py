@@ -1,4 +1,4 @@
-"""Choosing the source over HTTP: what is answered, and what people try who should not."""
+"""Choosing the source over HTTP: the answers, and attempts that must be refused."""
 
 from __future__ import annotations
 
@@ -260,7 +260,7 @@ def test_without_a_catalog_there_are_no_sources(fake_camera) -> None:
     assert choose(client, "demo").status_code == 404
 
 
-# ---- who keeps the source awake
+# ---- requests that keep the source awake
 
 
 @pytest.mark.parametrize(
@@ -297,7 +297,7 @@ def test_streams_keep_the_camera_awake_while_somebody_reads(client, fake_camera,
         assert fake_camera.asked > before > 0
         before = fake_camera.asked
         fake_camera.publish()
-        assert fake_camera.asked == before  # nobody took it
+        assert fake_camera.asked == before  # it was not read
 
 
 def test_an_idle_source_is_healthy(client, fake_camera) -> None:

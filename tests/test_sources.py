@@ -1,4 +1,4 @@
-"""Every kind of source: what it gives, how it keeps time, and how it says that it cannot."""
+"""Every kind of source: its frames, its timing, and its errors."""
 
 import io
 import itertools
@@ -30,11 +30,11 @@ LEVELS = list(range(0, 250, 10))
 
 
 def level(frame):
-    """The gray level of a frame of one color, rounded to tens as the clips have them."""
+    """The gray level of a uniform frame, rounded to tens as in the clips."""
     return round(float(np.median(frame.pixels_bgr)) / 10) * 10
 
 
-# --- what a --source value means
+# --- values of --source
 
 
 @pytest.mark.parametrize(
@@ -236,7 +236,7 @@ def test_a_file_name_that_looks_like_a_pattern_is_taken_literally(tmp_path):
         assert level(source.read()) == 0
 
 
-# --- keeping time, with a clock of our own
+# --- timing, with a fake clock
 
 
 def video(capture, clock, **options):
@@ -270,10 +270,10 @@ def test_late_frames_are_dropped_so_that_the_speed_is_kept():
     clock = FakeClock()
     source = video(FakeCapture(range(20)), clock)
     source.read()
-    clock.advance(0.45)  # whoever reads was busy
+    clock.advance(0.45)  # the reader was busy
     frame = source.read()
     assert frame.media_time_s == pytest.approx(0.4)
-    assert frame.index == 4  # the dropped ones are counted
+    assert frame.index == 4  # dropped frames are counted
     assert source.read().index == 5
 
 
@@ -388,7 +388,7 @@ def test_a_very_large_picture_is_scaled_down(tmp_path):
 
 @pytest.fixture
 def devices(monkeypatch):
-    """Pretend that any webcam asked for exists."""
+    """Pretend that every requested webcam exists."""
     monkeypatch.setattr(webcam, "_check_device", lambda device: None)
 
 
@@ -476,7 +476,7 @@ def test_each_system_uses_its_own_backend(monkeypatch, platform, backends):
     with pytest.raises(SourceError):
         WebcamSource(1, open_capture=open_capture)
     assert tried == backends
-    assert webcam_indices() == [0, 1, 2, 3]  # those that the menu lists
+    assert webcam_indices() == [0, 1, 2, 3]  # those listed in the menu
 
 
 @pytest.mark.parametrize(("platform", "opened"), [("darwin", [0]), ("linux", []), ("win32", [])])
@@ -643,7 +643,7 @@ def test_the_middle_of_a_face_shows_the_current_expression_and_changes_gradually
 
 
 def test_features_move_while_an_expression_changes():
-    """A bright line is looked up 16 pixels lower in the second texture: halfway, it is halfway, and one line."""
+    """A bright line is 16 pixels lower in the second texture: halfway through, it is one line in the middle."""
     textures = np.full((1, 7, 160, 160), 60, np.uint8)
     textures[:, :, 78:82] = 250
     offsets = np.zeros((1, 7, GRID, GRID, 2), np.float32)
@@ -665,7 +665,7 @@ def test_features_move_while_an_expression_changes():
 def test_rendering_is_a_function_of_time_alone(faces_demo):
     first = faces_demo.render(4.321)[0]
     first_copy = first.copy()
-    first[:] = 0  # whoever gets a frame may spoil it
+    first[:] = 0  # a caller may modify its frame
     faces_demo.render(9.9)
     assert np.array_equal(faces_demo.render(4.321)[0], first_copy)
     assert np.array_equal(DemoSource(gray_faces()).render(4.321)[0], first_copy)
@@ -676,15 +676,15 @@ def test_rendering_is_a_function_of_time_alone(faces_demo):
     [(1, 0, (190, 230)), *((2, i, (130, 180)) for i in range(2)), *((3, i, (110, 180)) for i in range(3))],
 )
 def test_a_face_stays_inside_at_a_suitable_size_and_moves_slowly(count, person, sides_px):
-    places = np.array([face_place(i / 30, person, count) for i in range(30 * 600)])
-    x, y, side = places.T
+    positions = np.array([face_place(i / 30, person, count) for i in range(30 * 600)])
+    x, y, side = positions.T
     assert x.min() >= 0
     assert y.min() >= 0
     assert (x + side).max() <= WIDTH_PX - 1
     assert (y + side).max() <= HEIGHT_PX - 1
     assert side.min() >= sides_px[0]
     assert side.max() <= sides_px[1]
-    steps = np.abs(np.diff(places, axis=0))
+    steps = np.abs(np.diff(positions, axis=0))
     assert steps.max() < 4  # pixels a frame
     assert steps.max(axis=1).min() > 0  # never still
 
@@ -699,7 +699,7 @@ def test_faces_never_overlap(count):
 
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_a_face_has_no_hard_border(count):
-    pixels, _ = DemoSource(gray_faces(), count=count).render(6 * STEP_S + 0.5)  # the lightest on the dark ground
+    pixels, _ = DemoSource(gray_faces(), count=count).render(6 * STEP_S + 0.5)  # the brightest on the dark background
     gray = pixels.max(axis=2).astype(int)
     assert max(np.abs(np.diff(gray, axis=0)).max(), np.abs(np.diff(gray, axis=1)).max()) < 25
 
@@ -733,7 +733,7 @@ def test_the_unpaced_demo_returns_every_frame_of_a_cycle():
 
 
 def test_a_demo_frame_is_cheap(faces_demo):
-    begun_s = time.process_time()  # not the clock on the wall: this computer may be busy with other things
+    begun_s = time.process_time()  # processor time, not wall time: this computer may be busy with other tasks
     for i in range(100):
         faces_demo.render(i / 10)
     assert (time.process_time() - begun_s) / 100 < 0.003
@@ -801,7 +801,7 @@ def test_the_faces_that_come_with_the_program_can_be_read_and_differ():
 
 
 @pytest.mark.shared
-@pytest.mark.skipif(not SHARED_CLIP.exists(), reason="../shared/media/expressions.mp4 is not there")
+@pytest.mark.skipif(not SHARED_CLIP.exists(), reason="../shared/media/expressions.mp4 is missing")
 def test_a_real_clip_is_played_whole():
     with open_file(SHARED_CLIP, loop=False, paced=False) as source:
         frames = 0

@@ -1,4 +1,4 @@
-"""The picture stream: its form, its viewers, and the server below it, over real connections."""
+"""The picture stream: its format, its viewers, and the server below, over real connections."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def large(number: int) -> bytes:
     return number.to_bytes(4, "big") * (LARGE // 4)
 
 
-# ---- the pieces of a stream
+# ---- the parts of a stream
 
 
 def test_a_part_is_a_jpeg_with_its_length_and_the_next_boundary_at_once() -> None:
@@ -119,7 +119,7 @@ def test_a_picture_is_encoded_once_and_only_if_somebody_watches() -> None:
     publish(3)
     for reader in readers:
         next(reader)
-    assert encoded == [("boxes", 1), ("plain", 1), ("boxes", 3), ("plain", 3)]  # nobody saw 2
+    assert encoded == [("boxes", 1), ("plain", 1), ("boxes", 3), ("plain", 3)]  # no viewer saw 2
 
 
 def test_a_plain_part_has_picture_and_state_of_one_snapshot() -> None:
@@ -198,11 +198,11 @@ def test_plain_pictures_carry_their_state_and_share_the_slots(fake_camera, serve
     assert client.response.headers["Content-Type"] == "multipart/x-mixed-replace; boundary=frame"
     for _ in range(3):
         client.part()
-        told = json.loads(client.headers["X-Mien-State"])
+        state = json.loads(client.headers["X-Mien-State"])
         asked = json.loads(get(server, "/api/state?viewer=me")[2])
-        assert told == asked
-        assert told["viewers"] == 2
-        assert told["watching"]
+        assert state == asked
+        assert state["viewers"] == 2
+        assert state["watching"]
         fake_camera.publish()
     status, headers, body = get(server, "/api/frames")
     assert (status, headers["Retry-After"]) == (503, "5")
@@ -236,12 +236,12 @@ def test_a_slow_viewer_skips_to_the_newest_picture(fake_camera, serve, watch) ->
     last = 80
     for number in range(last + 1):
         fake_camera.publish(large(number))
-        fast.fresh_part()  # so that the server has had the time to send each
+        fast.fresh_part()  # so that the server has time to send each
     seen = []
     while last not in seen:
         seen.append(int.from_bytes(slow.fresh_part()[:4], "big"))
     assert seen == sorted(set(seen))
-    assert len(seen) <= 5  # as many as fit into the buffers between; with those of the kernel's choice it was 15
+    assert len(seen) <= 5  # as many as fit into the buffers; with the kernel's default sizes it was 15
 
 
 def test_a_viewer_that_disconnects_releases_its_slot(fake_camera, serve, watch) -> None:
@@ -251,7 +251,7 @@ def test_a_viewer_that_disconnects_releases_its_slot(fake_camera, serve, watch) 
     client.part()
     assert viewers(server) == 1
     client.close()
-    wait_for(lambda: viewers(server) == 0)  # nothing new is published: only sending again can tell
+    wait_for(lambda: viewers(server) == 0)  # no new picture is published: only resending can detect it
 
 
 def test_a_viewer_that_stalls_loses_its_slot(fake_camera, serve, watch, monkeypatch) -> None:
@@ -318,7 +318,7 @@ LIMIT = web.server.MAX_HEADER_BYTES
 
 @pytest.mark.parametrize(
     ("sent", "status"),
-    [  # nothing beyond what is received until then, or the refusal could be lost
+    [  # nothing beyond the bytes received until then, or the refusal could be lost
         (b"GET /?".ljust(LIMIT + 256, b"x"), b"HTTP/1.1 414 "),
         (b"GET / HTTP/1.1\r\n" + b"X-Long: 123456\r\n" * (LIMIT // 16), b"HTTP/1.1 413 "),
     ],
@@ -409,7 +409,7 @@ def test_an_explicit_port_is_used_or_refused() -> None:
 
 
 def test_a_foreign_host_is_no_reason_to_try_another_port() -> None:
-    assert choose_port("192.0.2.1", None) == DEFAULT_PORT, "the server then says what is wrong"
+    assert choose_port("192.0.2.1", None) == DEFAULT_PORT, "the server then reports the error"
 
 
 def test_a_foreign_host_is_named_in_the_error(fake_camera) -> None:
@@ -418,7 +418,7 @@ def test_a_foreign_host_is_named_in_the_error(fake_camera) -> None:
 
 
 def test_a_caller_s_error_is_raised_by_start(fake_camera) -> None:
-    with pytest.raises(UnicodeError):  # no name may have a part so long
+    with pytest.raises(UnicodeError):  # no host name may have such a long label
         Server(create_app(fake_camera), host=f"{'x' * 64}.example", port=0).start()
 
 
@@ -438,10 +438,10 @@ def test_the_url_can_be_typed_into_a_browser(fake_camera, host: str, url: str) -
 
 def test_many_viewers_share_a_bounded_number_of_pictures() -> None:
     pauses = [pause_s(viewers) for viewers in range(1, 301)]
-    assert pauses[:100] == [0.0] * 100, "so many get every frame"
+    assert pauses[:100] == [0.0] * 100, "up to 100 viewers get every frame"
     assert pauses[101:] == sorted(pauses[101:])
     assert all(count / pause <= 3000 + 1e-6 for count, pause in enumerate(pauses[100:], 101))
-    assert pauses[199] <= 1 / 10, "200 viewers get 10 frames a second and more"
+    assert pauses[199] <= 1 / 10, "200 viewers get at least 10 frames a second"
 
 
 def test_a_picture_stays_for_the_pause_that_is_set(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""One source for another, and rest: what viewers see meanwhile, and who has the device when."""
+"""Switching sources and idling: what viewers see meanwhile, and when the device is open."""
 
 import threading
 
@@ -17,7 +17,7 @@ PACE = threading.Event()
 
 
 class Flowing(FakeSource):
-    """Gives frames of one size, on and on."""
+    """Returns frames of one size without end."""
 
     def __init__(self, size=FRAME, **names):
         super().__init__([], **names)
@@ -50,7 +50,7 @@ def test_another_source_takes_over_as_another_stream(rig):
     assert not second.closed.is_set()
     assert it.opener.specs == ["demo", "clip.mp4"]
     assert len({stream for stream, _, _ in it.pipeline.seen}) == 2
-    assert it.told == []  # no viewer saw anything but pictures
+    assert it.placeholders == []  # no viewer saw anything but pictures
     assert not it.camera.snapshots.closed
 
 
@@ -81,7 +81,7 @@ def test_a_source_that_cannot_be_opened_changes_nothing(rig):
     assert it.snapshot(lambda found: found.frame.index == 1).frame.stream == 1
     assert it.camera.status().state == "live"
     assert not source.closed.is_set()
-    assert it.told == []
+    assert it.placeholders == []
 
 
 @pytest.mark.parametrize(("present", "asked"), [("0", "0"), ("0", "1"), ("0", "auto"), ("demo", "demo")])
@@ -225,13 +225,13 @@ def test_stopping_during_a_switch_closes_both_sources(rig):
 @pytest.mark.parametrize("present", ["demo", "1"])
 def test_a_webcam_that_opens_too_late_is_closed_and_the_current_source_continues(rig, present):
     first, again, late = Flowing(spec=present), Flowing(spec=present), FakeSource([OTHER])
-    let_go, wanted = threading.Event(), []
+    release, wanted = threading.Event(), []
 
     def opening(spec, **options):
         if spec == "0":
             wanted.append(options["wanted"])
             it.clock.advance(16)
-            assert let_go.wait(PATIENCE_S)
+            assert release.wait(PATIENCE_S)
             return late
         return again if first.count else first
 
@@ -241,7 +241,7 @@ def test_a_webcam_that_opens_too_late_is_closed_and_the_current_source_continues
         it.camera.switch("0")
     assert not wanted[0]()
     shown = it.camera.snapshots.peek()[0]
-    let_go.set()
+    release.set()
     assert late.closed.wait(PATIENCE_S)
     assert late.count == 0
     wait_for(lambda: it.camera.snapshots.peek()[0] > shown + 2)
@@ -263,7 +263,7 @@ def test_real_files_are_switched(tmp_path):
         assert camera.status().name == "two.avi"
 
 
-# --- rest
+# --- idling
 
 
 def resting(rig, *sources, **options):
@@ -284,15 +284,15 @@ def test_without_viewers_the_source_goes_idle_and_resumes_for_the_next_viewer(ri
     assert first.closed.wait(PATIENCE_S)
     assert it.camera.in_use is None
     it.snapshot(lambda found: found.frame is None)
-    assert it.told == [["Webcam 2 is idle", "it starts when somebody watches"]]
+    assert it.placeholders == [["Webcam 2 is idle", "it starts when somebody watches"]]
     it.clock.advance(3600)
     it.camera._switcher.watch()
     assert it.opener.specs == ["auto"]
     it.camera.keep_awake()
     it.until("live")
     it.snapshot(lambda found: found.frame and found.frame.stream == 2)
-    assert it.opener.specs == ["auto", "2"]  # what was found, not something else
-    assert len(it.told) == 1
+    assert it.opener.specs == ["auto", "2"]  # the source that was found, not another
+    assert len(it.placeholders) == 1
     assert len({stream for stream, _, _ in it.pipeline.seen}) == 2
 
 
@@ -303,7 +303,7 @@ def test_the_source_found_by_auto_keeps_its_name_when_it_resumes(rig):
     assert it.until("resting").name == "Demo (no webcam found)"
     it.camera.keep_awake()
     it.snapshot(lambda shown: shown.frame and shown.frame.stream == 2)
-    assert it.until("live").name == "Demo (no webcam found)"  # another would be another source to the page
+    assert it.until("live").name == "Demo (no webcam found)"  # with another name the page would assume another source
     assert it.opener.specs == ["auto", "demo"]
 
 

@@ -1,4 +1,4 @@
-"""A program open to the network: every way in without the token is tried."""
+"""A program open to the network: attempts to get in without the token."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def client(app):
 
 
 def addresses(app) -> list[tuple[str, str]]:
-    """Every method and address of the app, and some that are none."""
+    """Every method and address of the app, and some that do not exist."""
     found = [
         (method, rule.rule.replace("<path:filename>", "app.js"))
         for rule in app.url_map.iter_rules()
@@ -61,7 +61,7 @@ def test_the_page_that_asks_for_the_token_contains_its_style(client) -> None:
     allowed = b64encode(sha256(style.encode()).digest()).decode()
     assert f"style-src 'sha256-{allowed}';" in answer.headers["Content-Security-Policy"]
     assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
-    assert "/static/" not in answer.text  # which the visitor cannot load
+    assert "/static/" not in answer.text  # which cannot be loaded without the token
     assert "<style" not in client.get("/nothing", headers=BEARER).text
 
 

@@ -11,7 +11,7 @@ FRAME_S = 1 / 30
 
 
 def follow(tracker, rows, start_s=0.0):
-    """Feed one list of boxes a frame; return the ids shown after each."""
+    """Update with one list of boxes per frame; returns the reported ids after each."""
     return [[t.id for t in tracker.update(boxes, start_s + i * FRAME_S)] for i, boxes in enumerate(rows)]
 
 
@@ -157,5 +157,5 @@ def test_boxes_are_steady_at_rest_and_follow_motion():
 
 
 def test_the_filter_survives_equal_timestamps():
-    steady = OneEuroFilter(np.zeros(2), 1.0)
-    assert np.isfinite(steady.update(np.ones(2), 1.0)).all()
+    one_euro = OneEuroFilter(np.zeros(2), 1.0)
+    assert np.isfinite(one_euro.update(np.ones(2), 1.0)).all()

@@ -54,7 +54,7 @@ SMALL = {"network": "tiny", "batch_size": 16, "learning_rate": 0.01, "rotation_d
 
 
 class Killed(Exception):
-    """Stands for the power cut."""
+    """Stands for a power failure."""
 
 
 class KillAt(keras.callbacks.Callback):
@@ -175,7 +175,7 @@ def test_a_folder_with_other_images_is_refused(dataset, tmp_path):
             fit(dataclasses.replace(plan, batch_size=16), other, tmp_path)
     (tmp_path / "data.json").unlink()
     fit(plan, dataset, tmp_path)
-    assert (tmp_path / "data.json").is_file(), "an older folder is taken as it is"
+    assert (tmp_path / "data.json").is_file(), "an older folder is accepted"
 
 
 def test_a_refused_or_unfinished_first_epoch_leaves_the_recipe_open(dataset, tmp_path):
@@ -360,7 +360,7 @@ def test_balanced_sampling_draws_every_expression_equally_often(dataset):
     drawn = np.concatenate([batches[i][1].argmax(axis=1) for i in range(len(batches))])
     assert np.bincount(drawn).tolist() == [4, 4, 4]
     first = batches.order.copy()
-    assert len(set(first[drawn == 0])) == 4, "no image twice before all were drawn"
+    assert len(set(first[drawn == 0])) == 4, "no image twice before all have been drawn"
     batches.start_epoch(1)
     assert (batches.order != first).any()
     batches.start_epoch(0)
@@ -374,7 +374,7 @@ def test_class_weights_make_every_expression_weigh_the_same(dataset):
     labels = split.labels[batches.order]
     assert [weights[labels == label].sum() for label in range(3)] == pytest.approx([4, 4, 4])
     assert class_weights(labels)[3:].tolist() == [0, 0, 0, 0]
-    assert len(Batches(split, 5, seed=1)[0]) == 2, "no weights unless asked"
+    assert len(Batches(split, 5, seed=1)[0]) == 2, "no weights by default"
 
 
 def test_mean_image_is_that_of_the_training_images(dataset, tmp_path):
@@ -398,7 +398,7 @@ def test_augmentation_changes_images_only_in_training():
     assert changed.shape == images.shape
     assert changed.min() >= 0
     assert changed.max() <= 255
-    assert len({image.tobytes() for image in changed}) == 16, "each image in its own way"
+    assert len({image.tobytes() for image in changed}) == 16, "each image differently"
     rising = (changed[:, 24, 40, 0] > changed[:, 24, 8, 0]).sum()
     assert 1 <= rising <= 15, "some are mirrored, some are not"
 
@@ -429,8 +429,8 @@ def test_shear_slides_rows_and_moves_no_pixel_up_or_down():
     sideways = ramp().transpose(0, 2, 1, 3)
     changed = np.asarray(Augment(**STILL, shear=0.3)(sideways, training=True))
     slides = changed[:, 4, 24, 0] - changed[:, 44, 24, 0]
-    assert slides.min() < -5, "some one way"
-    assert slides.max() > 5, "some the other"
+    assert slides.min() < -5, "some in one direction"
+    assert slides.max() > 5, "some in the other"
     np.testing.assert_allclose((changed[:, 4, 24, 0] + changed[:, 43, 24, 0]) / 2, sideways[0, 0, 24, 0], atol=0.1)
 
 
@@ -483,7 +483,7 @@ def test_command_line_trains_and_evaluates(tmp_path, capsys):
     printed = capsys.readouterr()
     assert f"compared with {better}: PublicTest " in printed.out
     assert "worse than" in printed.err
-    assert "; " not in printed.err, "the other sets are as they were"
+    assert "; " not in printed.err, "the other sets are unchanged"
     assert main(["card", str(figures), "--details", "--card", str(card), "--in-place"]) == 0
     assert card.read_text() == filled, "the same figures from JSON"
     assert main(["card", str(figures), str(figures), "--card", str(card), "--in-place"]) == 0
@@ -513,4 +513,4 @@ def test_recipe_fields_are_options_of_the_command_line(capsys):
         main(["train", "--help"])
     text = capsys.readouterr().out
     assert all("--" + name.replace("_", "-") in text for name in ("epochs", "label_smoothing", "rotation_deg", "seed"))
-    assert "--start" not in text, "that is for finetune"
+    assert "--start" not in text, "only finetune has this option"

@@ -1,4 +1,4 @@
-"""A mistake of a user of `python -m training` is one line and exit status 2."""
+"""A user's mistake in `python -m training` is reported in one line with exit status 2."""
 
 import importlib
 import subprocess
@@ -34,14 +34,14 @@ ROOT = Path(__file__).parent.parent
     ],
 )  # fmt: skip
 def test_a_users_mistake_is_reported_in_one_line(words, message, tmp_path, capsys):
-    places = {"gone": tmp_path / "CARD.md", "file": tmp_path / "file", "oblong": tmp_path / "oblong"}
-    places["file"].write_text("")
-    places["data"] = write_folders(tmp_path / "data", train=2)
-    places["figures"] = ROOT / "docs/figures/elu.json"
+    paths = {"gone": tmp_path / "CARD.md", "file": tmp_path / "file", "oblong": tmp_path / "oblong"}
+    paths["file"].write_text("")
+    paths["data"] = write_folders(tmp_path / "data", train=2)
+    paths["figures"] = ROOT / "docs/figures/elu.json"
     layers = keras.layers
     oblong = keras.Sequential([layers.Input((40, 48, 1)), layers.Flatten(), layers.Dense(7, activation="softmax")])
-    export(oblong, places["oblong"])
-    assert main([word.format(**places) for word in words]) == 2
+    export(oblong, paths["oblong"])
+    assert main([word.format(**paths) for word in words]) == 2
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1

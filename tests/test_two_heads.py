@@ -1,4 +1,4 @@
-"""Two heads on one trunk: what they learn, what is exported, and what a later command finds of both."""
+"""Two heads on one trunk: what they learn, what is exported, and what later commands read of both."""
 
 import json
 import shutil
@@ -39,7 +39,7 @@ HAPPY, NEUTRAL, FEAR = (EXPRESSIONS.index(name) for name in ("happy", "neutral",
 
 
 def answers(people, folders):
-    """(1, 2, 7): both heads sure, by 0.94, of these labels."""
+    """(1, 2, 7): both heads give these labels a probability of 0.94."""
     return 0.01 + 0.93 * np.eye(7, dtype=np.float32)[[[people, folders]]]
 
 
@@ -173,7 +173,7 @@ def files_in(folder):
 )
 def test_finetune_with_votes_exports_one_head_and_keeps_the_other(more, start, tmp_path, capsys):
     assert finetune(tmp_path, start, "--epochs", "1", *more) == 0
-    assert finetune(tmp_path, start, "--epochs", "2", *more) == 0, "it goes on"
+    assert finetune(tmp_path, start, "--epochs", "2", *more) == 0, "it resumes"
     printed = capsys.readouterr().out
     assert "Training: votes for 42 of 42 images, 0 of them ambiguous" in printed
     assert "with the head of people" in printed
@@ -220,7 +220,7 @@ def test_each_head_is_distilled_from_its_own_predictions(start, tmp_path):
     network, folders = load_network(*start), some_head()
     recipe = Recipe(network="shallow", side_px=32, votes="votes.csv", start="x", self_distil=1.0, epochs=1)
     run = prepare(recipe, dataset, tmp_path / "run", start=network, folders=folders)
-    said = predict_heads(network, {"people": head_of(network), "folders": folders}, dataset.train.images)
+    predicted = predict_heads(network, {"people": head_of(network), "folders": folders}, dataset.train.images)
     mirrored = predict_heads(
         network,
         {"people": head_of(network), "folders": folders},
@@ -228,8 +228,8 @@ def test_each_head_is_distilled_from_its_own_predictions(start, tmp_path):
     )
     targets = run.arguments["x"].targets
     for row, name in enumerate(("people", "folders")):
-        np.testing.assert_allclose(targets[:, row], (said[name] + mirrored[name]) / 2, atol=1e-5)
-    assert np.array_equal(targets[:, 2], targets_of(dataset.train)[:, 2]), "what selects stays as people see it"
+        np.testing.assert_allclose(targets[:, row], (predicted[name] + mirrored[name]) / 2, atol=1e-5)
+    assert np.array_equal(targets[:, 2], targets_of(dataset.train)[:, 2]), "validation keeps the votes"
 
 
 def test_ambiguous_images_can_be_excluded(start, tmp_path, capsys):
@@ -277,7 +277,7 @@ def once_fitted(tmp_path_factory):
 
 @pytest.fixture
 def fitted(once_fitted, tmp_path):
-    """The files of that network, in a folder where they may be overwritten, beside its data and votes."""
+    """The files of that network, in a folder in which they may be overwritten, beside its data and votes."""
     for name in ("data", "votes.csv", "start"):
         (tmp_path / name).symlink_to(once_fitted / name)
     (tmp_path / "run").mkdir()
@@ -294,10 +294,10 @@ def words(tmp_path, command, files, *more):
 def test_calibrate_folds_temperature_and_tau_and_can_be_repeated(fitted, tmp_path, capsys):
     out = tmp_path / "calibrated"
     assert main(words(tmp_path, "calibrate", fitted, "--export", str(out), "--tau", "0.5")) == 0
-    said = capsys.readouterr().out
-    assert "head of people:" in said
-    assert "head of folders:" in said
-    assert "tau 0.5: " in said
+    printed = capsys.readouterr().out
+    assert "head of people:" in printed
+    assert "head of folders:" in printed
+    assert "tau 0.5: " in printed
     stored = json.loads((out / "model.json").read_text())
     assert stored["tau"] == 0.5
     assert set(stored["shares"]) == set(EXPRESSIONS)
@@ -350,12 +350,12 @@ def test_evaluate_compares_the_network_and_both_heads_with_the_votes(fitted, tmp
     assert main(words(tmp_path, "calibrate", fitted, "--in-place")) == 0
     capsys.readouterr()
     assert main(words(tmp_path, "evaluate", fitted, "--out", str(tmp_path / "figures"))) == 0
-    said = capsys.readouterr().out
+    printed = capsys.readouterr().out
     for head in ("as shipped", "people's head, tau 0", "folder head"):
-        assert f"| {head} | PrivateTest | 14 |" in said
-        assert f"Folder labels, {head}:" in said
+        assert f"| {head} | PrivateTest | 14 |" in printed
+        assert f"Folder labels, {head}:" in printed
     report = Report.read_json(tmp_path / "figures" / "evaluation.json")
-    assert report.as_markdown() in said
+    assert report.as_markdown() in printed
     assert [head.name for head in report.heads] == ["as shipped", "people's head, tau 0", "folder head"]
     assert not report.heads[0].labels
     assert set(report.heads[2].labels) >= {"PublicTest", "PrivateTest"}
@@ -364,9 +364,9 @@ def test_evaluate_compares_the_network_and_both_heads_with_the_votes(fitted, tmp
 def test_evaluate_with_votes_has_one_row_per_set_for_a_network_with_one_head(fitted, tmp_path, capsys):
     start = files_in(tmp_path / "start")
     assert main(words(tmp_path, "evaluate", start, "--out", str(tmp_path / "figures"))) == 0
-    said = capsys.readouterr().out
-    assert "| as shipped | PublicTest | 14 |" in said
-    assert "folder head" not in said
+    printed = capsys.readouterr().out
+    assert "| as shipped | PublicTest | 14 |" in printed
+    assert "folder head" not in printed
 
 
 def test_base_rates_are_the_mean_shares_and_never_zero():

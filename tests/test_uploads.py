@@ -1,4 +1,4 @@
-"""Images that follow each other, told apart by a key, and images that stand alone."""
+"""Upload sessions: sequences of images identified by a key, and single images."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ EVEN = np.full(7, 1 / 7, np.float32)
 
 
 class CountingStreams:
-    """Makes streams that see one face, whose number says how often this stream was used."""
+    """Makes streams with one face, whose number is the number of times the stream was used."""
 
     def __init__(self) -> None:
         self.times_s: list[float] = []
@@ -97,12 +97,12 @@ def test_an_idle_key_expires(sessions, clock, silent_s: float, expected: int) ->
 
 def test_a_ninth_key_waits_until_another_expires(sessions, clock) -> None:
     for index in range(MAX_SESSIONS):
-        number(sessions, f"visitor-{index}")
+        number(sessions, f"client-{index}")
         clock.advance(1)
     with pytest.raises(BusyError, match="at most 8 keys") as error:
         number(sessions, "one-too-many")
     assert error.value.retry_in_s == pytest.approx(EXPIRE_AFTER_S - MAX_SESSIONS)
-    assert number(sessions, "visitor-3") == 2, "who is known goes on"
+    assert number(sessions, "client-3") == 2, "a known key continues"
     clock.advance(error.value.retry_in_s)
     assert number(sessions, "one-too-many") == 1
 
@@ -111,7 +111,7 @@ def test_a_ninth_key_waits_until_another_expires(sessions, clock) -> None:
 def test_a_client_that_sent_no_image_takes_no_slot(sessions, data: bytes) -> None:
     for index in range(3 * MAX_SESSIONS):
         with pytest.raises(ImageError):
-            sessions.analyze(f"visitor-{index}", data)
+            sessions.analyze(f"client-{index}", data)
     assert number(sessions) == 1
 
 
@@ -137,7 +137,7 @@ def test_a_key_has_one_image_at_a_time_while_others_continue(sessions, pipeline,
     first = threading.Thread(target=lambda: numbers.append(number(sessions)))
     first.start()
     assert pipeline.entered.wait(PATIENCE_S)
-    clock.advance(2 * EXPIRE_AFTER_S)  # however long it takes, it is not forgotten meanwhile
+    clock.advance(2 * EXPIRE_AFTER_S)  # it does not expire during a long analysis
     with pytest.raises(BusyError, match="one image of a key at a time"):
         number(sessions)
     pipeline.leave.set()
@@ -157,7 +157,7 @@ def test_the_real_pipeline_keeps_numbers_and_smooths(clock) -> None:
         clock.advance(0.05)
     assert [face.id for found in faces[1:4] for face in found] == [1, 1, 1]
     large = np.zeros((1200, 2400, 3), np.uint8)
-    assert sessions.analyze(KEY, encode_png(large)).width == 2400, "another size is no fault"
+    assert sessions.analyze(KEY, encode_png(large)).width == 2400, "another size is not an error"
 
 
 # ---- over HTTP
@@ -198,7 +198,7 @@ def test_a_key_is_for_one_image(client) -> None:
 
 def test_a_ninth_key_is_told_when_to_retry(client) -> None:
     for index in range(MAX_SESSIONS):
-        assert post(client, f"?track=visitor-{index}").status_code == 200
+        assert post(client, f"?track=client-{index}").status_code == 200
     answer = post(client, "?track=one-too-many")
     assert answer.status_code == 429
     assert int(answer.headers["Retry-After"]) == EXPIRE_AFTER_S
@@ -222,7 +222,7 @@ def test_without_upload_sessions_keys_are_refused(fake_camera) -> None:
 
 
 class Finder:
-    """Finds one face over the lower right quarter of any picture."""
+    """Finds one face in the lower right quarter of every picture."""
 
     def analyze(self, frame):
         self.seen = (frame.width, frame.height)

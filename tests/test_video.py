@@ -1,4 +1,4 @@
-"""The annotated video on disk: playable whatever happens, and never a brake."""
+"""The annotated video on disk: playable whatever happens, and never a delay."""
 
 import os
 import signal
@@ -28,14 +28,14 @@ def flat(level, size=(64, 48)):
 
 
 def write_all(writer, frames):
-    """Hand over (pixels, captured_at) pairs no faster than they are encoded, so that none is dropped."""
+    """Write (pixels, captured_at) pairs no faster than they are encoded, so that none is dropped."""
     for number, (pixels, captured_at) in enumerate(frames, 1):
         assert writer.write(pixels, captured_at)
         wait_for(lambda number=number: writer.written == number or writer.error)
 
 
 def read_back(path):
-    """Gray levels, times in seconds and (width, height) of what was written."""
+    """Gray levels, times in seconds and (width, height) of the written video."""
     capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
     levels, times_s, size = [], [], None
     while True:
@@ -61,7 +61,7 @@ def test_a_written_video_is_h264_and_can_be_played(tmp_path):
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         assert stream.codec_context.name == "h264"
-        assert stream.codec_context.pix_fmt == "yuv420p"  # the only kind every browser plays
+        assert stream.codec_context.pix_fmt == "yuv420p"  # the only format that every browser plays
         assert float(stream.duration * stream.time_base) == pytest.approx(1.0, abs=0.05)
 
 
@@ -179,7 +179,7 @@ def test_after_a_file_is_finished_the_next_frame_begins_another(tmp_path):
     with VideoWriter(tmp_path / "out.mp4") as writer:
         writer.finish_file()  # there is none yet
         write_all(writer, [(flat(10), START), (flat(10), START + 1)])
-        for _ in range(QUEUE_FRAMES + 1):  # as often as one likes
+        for _ in range(QUEUE_FRAMES + 1):  # may be called repeatedly
             writer.finish_file()
         wait_for(lambda: writer.path is None)
         assert writer.write(flat(200, (128, 96)), START + 100)
@@ -192,7 +192,7 @@ def test_after_a_file_is_finished_the_next_frame_begins_another(tmp_path):
 
 
 class SlowEncoder:
-    """Takes the first frame and keeps it."""
+    """Accepts the first frame and blocks on it."""
 
     def __init__(self, *_):
         self.added = 0

@@ -1,4 +1,4 @@
-"""Figures against votes, from counts that can be checked by hand."""
+"""Scores against votes, from counts that can be checked by hand."""
 
 import dataclasses
 import json
@@ -24,11 +24,11 @@ def test_contempt_counts_as_wrong_and_images_without_a_majority_do_not_count():
     split = voted({"happiness": 9}, {"fear": 9}, {"fear": 9}, {"contempt": 9}, {"happiness": 5, "neutral": 5})
     s = score_votes(sure_of(HAPPY, FEAR, HAPPY, HAPPY, HAPPY), split)
     assert (s.n, s.accuracy) == (4, 0.5)
-    assert s.balanced_recall == pytest.approx((1 + 0.5) / 2), "over the expressions that there are"
+    assert s.balanced_recall == pytest.approx((1 + 0.5) / 2), "over the expressions present"
     assert s.recall[FEAR] == 0.5
     assert s.precision[HAPPY] == 0.5
     assert s.confusion[FEAR][HAPPY] == 1
-    assert s.shown == 4, "nine votes for contempt say nothing about the seven"
+    assert s.shown == 4, "nine votes for contempt are none for the seven expressions"
 
 
 def test_share_error_and_calibration_compare_with_shares():
@@ -101,7 +101,7 @@ def test_a_tau_that_loses_too_many_neutral_faces_is_not_chosen():
     rates[NEUTRAL] = 0.4
     split = voted(*[{"neutral": 9}] * 10, {"fear": 9})
     predicted = sure_of(*[NEUTRAL] * 11, confidence=0.4)
-    predicted[:5, FEAR], predicted[10, FEAR] = 0.35, 0.39  # what finds the one fear loses no neutral face yet
+    predicted[:5, FEAR], predicted[10, FEAR] = 0.35, 0.39  # the tau that finds the only fear loses no neutral face yet
     predicted[:2, FEAR] = 0.395
     assert choose_tau(predicted, split, rates) > 0
     assert choose_tau(predicted, split, rates, neutral_recall=0.9) == 0

@@ -1,4 +1,4 @@
-"""Votes join the images they are for, and what they say is computed as FER+'s paper says."""
+"""Votes are joined to their images, and majorities and shares are computed as in FER+'s paper."""
 
 import csv
 from pathlib import Path
@@ -100,7 +100,7 @@ def test_images_held_out_of_training_keep_their_votes(tmp_path):
 
 @pytest.fixture
 def kaggle(tmp_path):
-    """A Kaggle CSV whose second row cannot be read, and whose rows are not in the order of the splits."""
+    """A Kaggle CSV with an unreadable second row and rows that are not in the order of the splits."""
     rng = np.random.default_rng(0)
     rows = [(expression, picture(expression, rng), "Training") for expression in EXPRESSIONS]
     rows.insert(1, ("happy", np.zeros((3, 3), int), "Training"))
@@ -113,7 +113,7 @@ def test_the_official_table_joins_a_kaggle_csv_by_its_rows(kaggle, tmp_path):
     table = write_official(tmp_path / "fer2013new.csv", [(usage, agreed(name)) for name, _, usage in rows])
     joined, counts = with_votes(dataset, table)
     assert [(one.images, one.voted) for one in counts] == [(7, 7), (1, 1)]
-    assert (clear_majority(joined.train) == dataset.train.labels).all(), "the row that was skipped is counted"
+    assert (clear_majority(joined.train) == dataset.train.labels).all(), "the skipped row is counted"
     assert clear_majority(joined.validation).tolist() == [EXPRESSIONS.index("fear")]
 
 

@@ -1,4 +1,4 @@
-"""The page, the interface, the errors and the headers, asked through Flask's own client."""
+"""The page, the interface, the errors and the headers, through Flask's test client."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def faces(count: int = 3, size_px: int = SIZE_PX) -> np.ndarray:
 
 
 def scatter_weights(network: Any) -> Any:
-    """Give every weight a different value, moving statistics included, so that a mix-up shows in the output."""
+    """Give every weight, including moving statistics, a different value, so that a mix-up changes the output."""
     rng = np.random.default_rng(5)
     for weight in network.weights:
         low = 0.3 if "variance" in weight.name else -0.5
@@ -87,7 +87,7 @@ def write_keras_3(network: Any, folder: Path) -> tuple[Path, Path]:
 
 
 def classic_document(dialect: str) -> dict[str, Any]:
-    """The model.json of the well-known course's six-layer network (narrower here), as its Keras wrote it.
+    """The model.json of a narrower six-layer network as in the well-known course, as its Keras wrote it.
 
     dialect: "2.2.4-tf" (tf.keras) or "2.1.6" (keras alone, where the config of a Sequential is a list).
     """
@@ -123,10 +123,10 @@ def classic_document(dialect: str) -> dict[str, Any]:
 
     layers: list[dict[str, Any]] = []
     for filters, size in ((4, 3), (5, 5), (6, 3), (6, 3)):
-        places = {"padding": "same", "data_format": "channels_last"}
-        shape = {"kernel_size": [size, size], "strides": [1, 1], "dilation_rate": [1, 1], **places}
+        common = {"padding": "same", "data_format": "channels_last"}
+        shape = {"kernel_size": [size, size], "strides": [1, 1], "dilation_rate": [1, 1], **common}
         layers.append(layer("Conv2D", "conv2d", filters=filters, **shape, activation="linear", **trained()))
-        pool = layer("MaxPooling2D", "max_pooling2d", pool_size=[2, 2], strides=[2, 2], **places)
+        pool = layer("MaxPooling2D", "max_pooling2d", pool_size=[2, 2], strides=[2, 2], **common)
         layers += [norm(3), *relu_and(pool)]
     first = {"batch_input_shape": [None, 48, 48, 1], "dtype": "float32"}
     layers[0]["config"] = {**layers[0]["config"], **first}

@@ -13,12 +13,12 @@ OFFICIAL_ORDER = (
 
 
 def row_of(votes: dict[str, int]) -> list[int]:
-    """Counts in the order of FER+'s file, from some of VOTED."""
+    """Counts in the order of FER+'s file, from those given for some of VOTED."""
     return [votes.get(column.lower(), 0) for column in OFFICIAL_ORDER]
 
 
 def agreed(expression: str, agreeing: int = 8) -> dict[str, int]:
-    """Ten people of whom so many see this expression, the others the next one."""
+    """Ten votes: this number for the expression, the others for the next one."""
     label = EXPRESSIONS.index(expression)
     return {VOTED[label]: agreeing, VOTED[(label + 1) % len(EXPRESSIONS)]: 10 - agreeing}
 
@@ -42,7 +42,7 @@ def write_official(path: Path, rows: list[tuple[str, dict[str, int]]]) -> Path:
 
 
 def votes_for_folders(path: Path, *, train: int = 6, public: int = 2, private: int = 2) -> Path:
-    """Votes for `tests.synthetic.write_folders`: people see what the folder is named, eight of ten."""
+    """Votes for `tests.synthetic.write_folders`: eight of ten for the expression of the folder."""
     counts = {"Training": train, "PublicTest": public, "PrivateTest": private}
     rows = [
         (split, expression, f"{split}_{i}.png", agreed(expression))

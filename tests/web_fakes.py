@@ -1,4 +1,4 @@
-"""A camera without a camera and a client of picture streams, for the tests of the web."""
+"""A fake camera and a client of picture streams, for the tests of the web package."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from tests.patience import PATIENCE_S
 
 
 def face_showing(label: str, number: int | None = None, x: int = 40) -> Face:
-    """A face that shows an expression with a probability of 0.82, each other with 0.03."""
+    """A face with a probability of 0.82 for one expression and 0.03 for each other."""
     probabilities = np.full(7, 0.03, np.float32)
     probabilities[EXPRESSIONS.index(label)] = 0.82
     return Face(Box(x, 50, 100, 110), probabilities, probabilities, id=number)
 
 
 class FakeCamera:
-    """What the web needs of a camera; a test publishes the pictures and sets the status."""
+    """A camera as the web package needs it; a test publishes the pictures and sets the status."""
 
     def __init__(self) -> None:
         self.snapshots: Latest[Snapshot] = Latest()
@@ -37,10 +37,10 @@ class FakeCamera:
         self.in_use: str | None = "0"
         self.saving: Saving | None = None
         self.asked = 0
-        """How often somebody wanted frames."""
+        """How often frames were requested."""
         self.switched: list[str] = []
         self.error: Exception | None = None
-        """What `switch` raises."""
+        """The error that `switch` raises."""
         self.shown_again = 0
         self._numbers = itertools.count()
         self._stop = threading.Event()
@@ -63,7 +63,7 @@ class FakeCamera:
         self.shown_again += 1
 
     def publish(self, jpeg: bytes | None = None) -> Snapshot:
-        """The next picture, one shade lighter than the one before it."""
+        """Publish the next picture, one gray level brighter than the previous one."""
         index = next(self._numbers)
         pixels = np.full((240, 320, 3), index % 256, np.uint8)
         if jpeg is None:
@@ -84,7 +84,7 @@ class FakeCamera:
         self._player.start()
 
     def pause(self) -> None:
-        """Stop playing; the last picture stays."""
+        """Stop publishing; the last picture stays."""
         self._stop.set()
         if self._player:
             self._player.join()
@@ -100,7 +100,7 @@ class StreamClient:
     def __init__(self, port: int, receive_bytes: int | None = None, path: str = "/video_feed") -> None:
         self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
         sock = socket.socket()
-        if receive_bytes:  # a small window, so that a viewer that does not read is soon felt by the server
+        if receive_bytes:  # a small window, so that the server soon notices a viewer that does not read
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
         sock.settimeout(PATIENCE_S)
         sock.connect(("127.0.0.1", port))
@@ -108,12 +108,12 @@ class StreamClient:
         self.connection.request("GET", path)
         self.response = self.connection.getresponse()
         self.headers: dict[str, str] = {}
-        """Those of the newest part."""
+        """Headers of the newest part."""
         self._opened = False
         self._last = b""
 
     def fresh_part(self) -> bytes:
-        """The next picture that is another than the one before: the server repeats one that stays for a second."""
+        """The next picture that differs from the previous one: the server resends one that stays for a second."""
         last = self._last
         while (body := self.part()) == last:
             pass
@@ -142,12 +142,12 @@ class StreamClient:
 
 
 _ports = itertools.cycle(range(10_000, 30_000))
-for _ in range(os.getpid() * 97 % 20_000):  # another test process begins elsewhere
+for _ in range(os.getpid() * 97 % 20_000):  # another test process starts with another port
     next(_ports)
 
 
 def free_port() -> int:
-    """A port nobody has, and nobody gets but who asks for it: systems give ports above 32767 to whoever wants any."""
+    """A free port that the system assigns to no other program: it assigns ports above 32767 on request."""
     while True:
         port = next(_ports)
         with socket.socket() as probe, contextlib.suppress(OSError):
