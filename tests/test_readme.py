@@ -125,7 +125,7 @@ def test_a_recording_is_started_with_curl_and_read_with_pandas(fake_camera, serv
         snapshot = fake_camera.publish()
         session.record(snapshot.frame, snapshot.analysis)
     session.stop()
-    code = example("docs/records.md", "import pandas", url)
+    code = example("docs/recording.md", "import pandas", url)
     done = subprocess.run(
         [sys.executable, "-c", code], env=DIRECT, capture_output=True, timeout=scaled(60), text=True, check=True
     )
