@@ -41,7 +41,7 @@ check: $(VENV)/.dev  ## lint, formatting and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-fuzz: $(VENV)/.dev  ## 2,000 generated requests, 2,000 broken images, 500 covered frames
+fuzz: $(VENV)/.dev  ## 2,000 generated requests, 2,000 broken images, 500 pixelated frames
 	$(BIN)/python -m pytest -s tests/test_fuzz.py tests/test_privacy.py --fuzz 2000
 
 composites: $(VENV)/.train  ## compute the demo's average faces anew; OPTIONS="--votes FILE", with --in-place the demo shows them

@@ -55,7 +55,7 @@ class VideoCamera:
 
     Args:
         source: `auto`, `demo`, a webcam index, a file or an address, as `mien.sources.open_source` takes it.
-        pipeline: Analyses frames; by default `default_pipeline()`, loaded by `start`.
+        pipeline: Analyzes frames; by default `default_pipeline()`, loaded by `start`.
         options: What it requests from the source, shows and saves.
         timeouts: How long it waits for a source.
         services: The functions it calls; tests replace what needs hardware or time.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # imported where they are used, so that --help, --version and
     from camera import VideoCamera
     from mien.analysis.pipeline import Pipeline
     from mien.images.privacy import Privacy
-    from mien.recording.csv_log import SessionRecorder
+    from mien.recording.csv_log import CsvRecorder
     from mien.settings import Settings
     from mien.sources.catalog import SourceCatalog
     from web.server import Server
@@ -124,7 +124,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
         pipeline = build_pipeline(settings)
         if stop.is_set():
             return
-        cleanup.callback(components.session.stop)  # registered before the camera, so stopped after it
+        cleanup.callback(components.recorder.stop)  # registered before the camera, so stopped after it
         camera = cleanup.enter_context(build_camera(settings, components, pipeline, stop))
         if stop.is_set():
             return
@@ -144,24 +144,24 @@ class Components:
 
     Args:
         catalog: The sources that may be chosen.
-        session: Records sessions.
-        privacy: Covers faces.
+        recorder: Records the faces as CSV.
+        privacy: Pixelates faces.
     """
 
     catalog: SourceCatalog
-    session: SessionRecorder
+    recorder: CsvRecorder
     privacy: Privacy
 
 
 def build_components(settings: Settings) -> Components:
     """Build what camera and web app share; nothing is opened or written yet."""
     from mien.images.privacy import Privacy
-    from mien.recording.csv_log import SessionRecorder
+    from mien.recording.csv_log import CsvRecorder
     from mien.sources.catalog import SourceCatalog
 
     return Components(
         catalog=SourceCatalog(settings.media),
-        session=SessionRecorder(settings.sessions, at_once=settings.record),
+        recorder=CsvRecorder(settings.sessions, at_once=settings.record),
         privacy=Privacy(settings.privacy),
     )
 
@@ -188,7 +188,7 @@ def check_early(settings: Settings, components: Components) -> int:
     if settings.save is not None:
         VideoWriter(settings.save).close()  # writes nothing before the first frame
     if settings.record:
-        components.session.check()
+        components.recorder.check()
     if source_kind(settings.source) == "file":  # not webcams and network cameras: opening them twice takes time
         components.catalog.open(settings.source).close()
     return port
@@ -226,7 +226,7 @@ def build_camera(settings: Settings, components: Components, pipeline: Pipeline,
     Args:
         settings: How the program runs.
         components: What the camera shares with the web app.
-        pipeline: Analyses the frames.
+        pipeline: Analyzes the frames.
         stop: Once it is set, the camera no longer waits for its source.
     """
     from camera import VideoCamera
@@ -249,8 +249,8 @@ def build_camera(settings: Settings, components: Components, pipeline: Pipeline,
         services=Services(
             open=components.catalog.open,
             prepare=components.privacy.prepare,
-            record=components.session.record,
-            needed=lambda: components.session.needs_frames,
+            record=components.recorder.record,
+            needed=lambda: components.recorder.needs_frames,
             cancelled=stop.is_set,
         ),
     )
@@ -264,7 +264,7 @@ def build_app(
     Args:
         settings: How the program runs.
         components: What the web app shares with the camera.
-        pipeline: Analyses uploaded images.
+        pipeline: Analyzes uploaded images.
         camera: The source of the live pictures.
         token: Secret required with every request, or None.
     """
@@ -280,7 +280,7 @@ def build_app(
         explain=Explainer(pipeline),
         to_png=lambda snapshot: jpeg_to_png(snapshot.jpeg),
         catalog=components.catalog,
-        session=components.session,
+        recorder=components.recorder,
         privacy=components.privacy,
         adjustment=pipeline.classifier.adjustment,
         model_name=settings.model.name,

@@ -55,7 +55,7 @@ class ImageTooLargeError(ImageError):
 
 
 class RecordingError(MienError):
-    """The session cannot be recorded: folder missing, no permission, disk full."""
+    """The recording cannot be written: folder missing, no permission, disk full."""
 
 
 class BusyError(MienError):

@@ -127,11 +127,9 @@ class Settings:
         path("OUT.mp4"),
         "also save the annotated video (H.264); an existing file is kept, and OUT-2.mp4 (or -3, -4) written",
     )
-    sessions: Path = _recording(
-        Path("sessions"), FOLDER, "folder for the CSV files of recorded sessions, created with the first recording"
-    )
-    record: bool = _recording(False, SWITCH, "record a session from the first frame on")
-    privacy: bool = _recording(False, SWITCH, "start with all faces covered; the page can uncover them")
+    sessions: Path = _recording(Path("sessions"), FOLDER, "folder for the CSV recordings, created with the first one")
+    record: bool = _recording(False, SWITCH, "record a CSV file from the first frame on")
+    privacy: bool = _recording(False, SWITCH, "start with all faces pixelated; the page can show them")
 
     host: str = _server(
         "127.0.0.1", HOST, "address to listen on; any but 127.0.0.1 admits other computers, with a token"

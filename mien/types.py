@@ -212,7 +212,7 @@ class Snapshot:
 
     Args:
         annotated: JPEG with boxes and labels, or an `Encoded` that is encoded only if somebody watches.
-        frame: The frame as it may be shown, with faces covered in privacy mode; None for a placeholder.
+        frame: The frame as it may be shown, with faces pixelated in privacy mode; None for a placeholder.
         analysis: What was found in the frame; None for a placeholder.
         latency_ms: From capture to this snapshot, without encoding.
         plain: JPEG without boxes and labels, or an `Encoded`; None if `annotated` serves for both.

@@ -17,7 +17,7 @@ export class PrivacyFilter {
   apply(context, faces, now) {
     this.update(faces, now);
     const { width, height } = context.canvas;
-    for (const region of this.regions(width, height, now)) mosaic(context, region);
+    for (const region of this.regions(width, height, now)) pixelateRegion(context, region);
   }
 
   /** Record where faces are now, and drop what is older than a second. */
@@ -36,7 +36,7 @@ export class PrivacyFilter {
     if (!this.#seen.size) return [{ ...whole, block: Math.min(w, h) / WHOLE_BLOCKS }];
     const fine = Math.max(w, h) / BACKGROUND_BLOCKS;
     const faces = [...this.#seen.values()].map((sightings) => ({
-      ...clip(coveringRegion(sightings, now), w, h),
+      ...clip(faceRegion(sightings, now), w, h),
       block: Math.max(fine, ...sightings.map(({ box }) => sideOf(box) / FACE_BLOCKS)),
     }));
     return [{ ...whole, block: fine }, ...faces.filter((region) => region.w > 0 && region.h > 0)];
@@ -45,8 +45,8 @@ export class PrivacyFilter {
 
 const sideOf = ({ w, h }) => Math.max(w, h);
 
-/** The region that covers one face's sightings of the last second; it grows while the face is not detected. */
-function coveringRegion(sightings, now) {
+/** The region that contains one face's sightings of the last second; it grows while the face is not detected. */
+function faceRegion(sightings, now) {
   const last = sightings.at(-1);
   const lost = (now - last.at) * Math.max(DRIFT * sideOf(last.box), speedOf(sightings));
   const padded = sightings.map(({ box }) => ({ ...box, margin: MARGIN * sideOf(box) }));
@@ -78,7 +78,7 @@ function clip({ left, top, right, bottom }, width, height) {
 const small = document.createElement("canvas");
 
 /** Replace a region of the picture by blocks of their mean colors. */
-function mosaic(context, { x, y, w, h, block }) {
+function pixelateRegion(context, { x, y, w, h, block }) {
   small.width = Math.max(1, Math.floor(w / block));
   small.height = Math.max(1, Math.floor(h / block));
   const smallContext = small.getContext("2d", { alpha: false });

@@ -65,7 +65,7 @@ export const TEXT = {
     storedOnce: (reason) => `The program's own source was saved there as a video until saving failed: ${reason}.`,
     notStored: "They are not stored.",
   },
-  recordsSource: "Recording covers the program's own source, not what only this browser shows.",
+  recordsSource: "A recording contains the program's own source, not what only this browser shows.",
   privacyOn:
     "Privacy mode is on: faces are pixelated for all viewers and in everything that is saved. A frame without a " +
     "detected face is pixelated as a whole.",

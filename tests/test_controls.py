@@ -10,7 +10,7 @@ import pytest
 
 from mien.cnn.logit_adjustment import LogitAdjustment
 from mien.images.privacy import Privacy
-from mien.recording.csv_log import SessionRecorder
+from mien.recording.csv_log import CsvRecorder
 from mien.recording.rows import COLUMNS
 from mien.recording.video import Saving
 from mien.types import Analysis
@@ -21,8 +21,8 @@ from web import AppOptions, create_app
 
 
 @pytest.fixture
-def session(tmp_path):
-    made = SessionRecorder(tmp_path / "sessions")
+def recorder(tmp_path):
+    made = CsvRecorder(tmp_path / "sessions")
     yield made
     made.stop()
 
@@ -38,20 +38,20 @@ def adjustment() -> LogitAdjustment:
 
 
 @pytest.fixture
-def client(fake_camera, session, privacy, adjustment):
+def client(fake_camera, recorder, privacy, adjustment):
     fake_camera.publish()
-    options = AppOptions(session=session, privacy=privacy, adjustment=adjustment)
+    options = AppOptions(recorder=recorder, privacy=privacy, adjustment=adjustment)
     return create_app(fake_camera, options).test_client()
 
 
-def show(camera: FakeCamera, session: SessionRecorder) -> None:
+def show(camera: FakeCamera, recorder: CsvRecorder) -> None:
     """Publish and record a frame with two faces, as the program does."""
     snapshot = camera.publish()
-    session.record(snapshot.frame, Analysis(320, 240, camera.faces))
+    recorder.record(snapshot.frame, Analysis(320, 240, camera.faces))
 
 
-def test_a_recording_can_be_downloaded_while_it_runs_and_afterwards(client, fake_camera, session) -> None:
-    show(fake_camera, session)
+def test_a_recording_can_be_downloaded_while_it_runs_and_afterwards(client, fake_camera, recorder) -> None:
+    show(fake_camera, recorder)
     missing = client.get("/api/session.csv")
     assert missing.status_code == 404
     check(missing, "/api/session.csv")
@@ -59,17 +59,17 @@ def test_a_recording_can_be_downloaded_while_it_runs_and_afterwards(client, fake
     check(started, "/api/record", "post")
     assert started.json["recording"]["on"]
     for _ in range(3):
-        show(fake_camera, session)
+        show(fake_camera, recorder)
     wait_for(lambda: client.get("/api/state").json["recording"]["rows"] == 6)
     running = client.get("/api/session.csv")
     check(running, "/api/session.csv")
     rows = list(csv.DictReader(io.StringIO(running.text)))
     assert tuple(rows[0]) == COLUMNS
     assert [row["label"] for row in rows] == ["happy", "sad"] * 3
-    show(fake_camera, session)
+    show(fake_camera, recorder)
     ended = client.post("/api/record", json={"on": False}).json["recording"]
     assert (ended["on"], ended["rows"], ended["name"]) == (False, 8, started.json["recording"]["name"])
-    show(fake_camera, session)
+    show(fake_camera, recorder)
     after = client.get("/api/session.csv")
     assert len(after.text.splitlines()) == 9
     assert int(after.headers["Content-Length"]) == len(after.data)
@@ -78,8 +78,8 @@ def test_a_recording_can_be_downloaded_while_it_runs_and_afterwards(client, fake
 
 
 def test_a_folder_that_cannot_be_written_is_reported_and_the_program_continues(fake_camera, tmp_path) -> None:
-    session = SessionRecorder(tmp_path / "no" / "such")
-    client = create_app(fake_camera, AppOptions(session=session)).test_client()
+    recorder = CsvRecorder(tmp_path / "no" / "such")
+    client = create_app(fake_camera, AppOptions(recorder=recorder)).test_client()
     answer = client.post("/api/record", json={"on": True})
     assert answer.status_code == 409
     assert answer.json["error"].startswith("Expected a folder")
@@ -166,20 +166,20 @@ def test_a_network_without_base_rates_has_nothing_to_adjust(fake_camera) -> None
     ],
     ids=str,
 )
-def test_any_other_body_is_refused_and_changes_nothing(client, session, privacy, path, body, mimetype, code) -> None:
+def test_any_other_body_is_refused_and_changes_nothing(client, recorder, privacy, path, body, mimetype, code) -> None:
     answer = client.post(path, data=body, content_type=mimetype)
     assert answer.status_code == code
     assert answer.json["error"]
     check(answer, path, "post")
-    assert not session.status().on
+    assert not recorder.status().on
     assert not privacy.on
 
 
 @pytest.mark.parametrize("path", ["/api/record", "/api/privacy"])
-def test_pages_of_other_sites_cannot_switch(client, session, privacy, path: str) -> None:
+def test_pages_of_other_sites_cannot_switch(client, recorder, privacy, path: str) -> None:
     answer = client.post(path, json={"on": True}, headers={"Origin": "http://evil.example"})
     assert answer.status_code == 403
-    assert not session.status().on
+    assert not recorder.status().on
     assert not privacy.on
 
 

@@ -19,7 +19,7 @@ import pytest
 
 from mien.errors import RecordingError
 from mien.recording import csv_log
-from mien.recording.csv_log import Recording, SessionRecorder
+from mien.recording.csv_log import CsvRecorder, Recording
 from mien.recording.rows import COLUMNS
 from mien.types import EXPRESSIONS, Analysis, Box, Face, Frame
 from tests.fakes import FakeClock
@@ -50,12 +50,12 @@ def read(path: Path) -> list[dict[str, str]]:
 
 @pytest.fixture
 def recorder(tmp_path):
-    made = SessionRecorder(tmp_path / "sessions", FakeClock())
+    made = CsvRecorder(tmp_path / "sessions", FakeClock())
     yield made
     made.stop()
 
 
-def file_of(recorder: SessionRecorder) -> Path:
+def file_of(recorder: CsvRecorder) -> Path:
     return recorder.folder / recorder.status().name
 
 
@@ -176,7 +176,7 @@ def test_a_deleted_file_is_not_offered_for_download(recorder) -> None:
 
 @pytest.fixture
 def at_once(tmp_path):
-    made = SessionRecorder(tmp_path / "sessions", FakeClock(), at_once=True)
+    made = CsvRecorder(tmp_path / "sessions", FakeClock(), at_once=True)
     yield made
     made.stop()
 
@@ -224,7 +224,7 @@ def test_a_recording_that_cannot_start_is_reported_and_the_picture_continues(at_
 @pytest.mark.parametrize(("place", "says"), [("none/sessions", "does not exist"), ("file", "is a file")])
 def test_an_unusable_folder_is_a_clear_error(tmp_path, place, says) -> None:
     (tmp_path / "file").write_bytes(b"")
-    recorder = SessionRecorder(tmp_path / place)
+    recorder = CsvRecorder(tmp_path / place)
     with pytest.raises(RecordingError, match=says):
         recorder.start()
     assert recorder.status() == Recording()
@@ -237,7 +237,7 @@ def test_a_folder_without_permission_is_a_clear_error(tmp_path, monkeypatch) -> 
 
     monkeypatch.setattr(csv_log.Path, "open", no_permission)
     with pytest.raises(RecordingError, match="Permission denied"):
-        SessionRecorder(tmp_path).start()
+        CsvRecorder(tmp_path).start()
 
 
 class FullDisk:
@@ -287,7 +287,7 @@ def test_a_full_disk_ends_the_recording_with_complete_rows(recorder, monkeypatch
     assert sum("No space left" in entry.message for entry in caplog.records) == 1
 
 
-def _one_row(recorder: SessionRecorder) -> bytes:
+def _one_row(recorder: CsvRecorder) -> bytes:
     recorder.start()
     recorder.record(frame(0), analysis(face()))
     recorder.stop()
@@ -333,9 +333,9 @@ def test_queued_frames_do_not_hold_their_pixels(recorder, monkeypatch) -> None:
 
 CHILD = """
     import itertools, sys, time
-    from mien.recording.csv_log import SessionRecorder
+    from mien.recording.csv_log import CsvRecorder
     from tests.test_csv_log import analysis, face, frame
-    recorder = SessionRecorder(sys.argv[1])
+    recorder = CsvRecorder(sys.argv[1])
     recorder.start()
     start_s = time.monotonic()
     for index in itertools.count():

@@ -31,7 +31,7 @@ from mien.analysis.uploads import UploadSessions, analyze_image
 from mien.cnn.logit_adjustment import LogitAdjustment
 from mien.detectors import HaarDetector
 from mien.images.privacy import Privacy
-from mien.recording.csv_log import SessionRecorder
+from mien.recording.csv_log import CsvRecorder
 from mien.sources.base import quiet_opencv
 from mien.sources.catalog import SourceCatalog
 from mien.types import Snapshot, SourceStatus
@@ -55,17 +55,17 @@ def app(request, tmp_path) -> Iterator:
         camera.current = SourceStatus("Webcam 0", "reconnecting", "unplugged", 1.0)
         camera.snapshots.publish(Snapshot(b"placeholder"))
     camera.close()
-    session = SessionRecorder(tmp_path / "sessions")
+    recorder = CsvRecorder(tmp_path / "sessions")
     yield build(
         camera,
-        session=session,
+        recorder=recorder,
         privacy=Privacy(),
         adjustment=LogitAdjustment(np.full(7, 1 / 7), tau=0.5),
         follow=UploadSessions(lambda: FaceStream(Pipeline(HaarDetector(), Even()))).analyze,
         catalog=SourceCatalog(webcams=NoWebcams(), media=_media(tmp_path)),
         max_streams=10**6,  # the in-process client never closes a stream
     )
-    session.stop()
+    recorder.stop()
 
 
 def _media(folder: Path) -> Path:

@@ -42,7 +42,8 @@ ISE = (
 BRITISH = re.compile(
     rf"""(?ix)
     (?:{ISE})is(?:e[drs]?|ing|able|ations?)(?![a-z])
-    | (?:re|pre)?analys(?:ed?|er|ing)(?![a-z])  # analyses is the plural of analysis, too
+    | (?:re|pre)?analys(?:ed?|er|ing)(?![a-z])
+    | analyses\ (?:an?|each|every|it|its|the|these)(?![a-z])  # not the plural of analysis
     | (?:behavi|col|endeav|fav|flav|harb|hon|hum|lab|neighb|rig|vig)our
     | (?:cent|fib|lit|met|theat)re[ds]?(?![a-z])
     | (?:label|model|signal|travel)l(?:ed|er|ing)(?!by)  # but aria-labelledby

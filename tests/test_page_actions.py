@@ -12,7 +12,7 @@ import pytest
 
 from mien.images.codecs import encode_jpeg
 from mien.images.privacy import Privacy
-from mien.recording.csv_log import SessionRecorder
+from mien.recording.csv_log import CsvRecorder
 from mien.recording.video import Saving
 from tests.page import (
     BLOCKS,
@@ -56,14 +56,14 @@ def refusals() -> dict:
 @pytest.fixture
 def page(browser, fake_camera, serve, tmp_path, refusals):
     fake_camera.play()
-    session = SessionRecorder(tmp_path / "sessions")
-    parts = {"session": session, "privacy": Privacy(), "explain": explain, "answers": refusals}
+    recorder = CsvRecorder(tmp_path / "sessions")
+    parts = {"recorder": recorder, "privacy": Privacy(), "explain": explain, "answers": refusals}
     server = serve(fake_camera, port=free_port(), **parts)
     browser.get(server.url)
     wait_for(lambda: len(texts(browser, "#faces .face")) == 2)
     changes(browser)
     yield server
-    session.stop()
+    recorder.stop()
 
 
 def test_pause_freezes_the_picture_and_closes_the_stream(browser, fake_camera, page) -> None:

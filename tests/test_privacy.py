@@ -11,7 +11,7 @@ import pytest
 from mien.analysis.face_stream import FaceStream
 from mien.analysis.pipeline import Pipeline
 from mien.detectors import HaarDetector
-from mien.images.privacy import BACKGROUND_BLOCKS, FACE_BLOCKS, WHOLE_BLOCKS, Privacy, mosaic
+from mien.images.privacy import BACKGROUND_BLOCKS, FACE_BLOCKS, WHOLE_BLOCKS, Privacy, pixelate
 from mien.sources.demo import CYCLE_S, DemoSource
 from mien.types import Analysis, Box, Face, Frame
 from tests.media import GROUP_BOXES, SHARED
@@ -174,7 +174,7 @@ def test_memory_does_not_grow() -> None:
 
 @pytest.mark.parametrize("block_px", [1, 7.3, 40, 1000])
 def test_blocks_have_at_least_the_given_side(block_px: float) -> None:
-    shown = mosaic(NOISE, block_px)
+    shown = pixelate(NOISE, block_px)
     assert shown.shape == NOISE.shape
     colors = len(np.unique(shown.reshape(-1, 3), axis=0))
     assert colors <= max(1, WIDTH / block_px) * max(1, HEIGHT / block_px)
@@ -235,7 +235,7 @@ def test_yunet_finds_no_face(pictures, at_least: int, fuzz: int) -> None:
         one = frame(index / 24, pixels)
         shown.append(privacy.prepare(one, stream.analyze(one, one.captured_at)).pixels_bgr)
     assert yunet(shown) == 0
-    whole = [mosaic(pixels, min(pixels.shape[:2]) / WHOLE_BLOCKS) for pixels in clear]
+    whole = [pixelate(pixels, min(pixels.shape[:2]) / WHOLE_BLOCKS) for pixels in clear]
     in_part = sum(not np.array_equal(*pair) for pair in zip(shown, whole, strict=True))
     assert in_part > 0.8 * len(shown), "not just the whole picture is pixelated"
 
@@ -248,9 +248,9 @@ def test_yunet_finds_no_face_of_twelve_blocks_or_less() -> None:
     detector = cv2.FaceDetectorYN.create(str(YUNET), "", (640, 360), 0.6)
     widths = [detector.detect(picture)[1][0][2] for picture in pictures]
     for blocks in (3, 5, 8, 12):
-        shown = [mosaic(picture, width / blocks) for picture, width in zip(pictures, widths, strict=True)]
+        shown = [pixelate(picture, width / blocks) for picture, width in zip(pictures, widths, strict=True)]
         assert yunet(shown) == 0, blocks
-    assert yunet([mosaic(picture, width / 40) for picture, width in zip(pictures, widths, strict=True)]) > 0
+    assert yunet([pixelate(picture, width / 40) for picture, width in zip(pictures, widths, strict=True)]) > 0
 
 
 @pytest.mark.shared

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from mien.images.codecs import decode_image, encode_jpeg
-from mien.recording.csv_log import SessionRecorder
+from mien.recording.csv_log import CsvRecorder
 from mien.sources.demo import DemoSource
 from mien.types import Analysis
 from tests.patience import scaled
@@ -118,13 +118,13 @@ def test_javascript_gets_the_faces_of_a_photo(fake_camera, serve, photo) -> None
 
 
 def test_a_recording_is_started_with_curl_and_read_with_pandas(fake_camera, serve, tmp_path) -> None:
-    session = SessionRecorder(tmp_path / "sessions")
-    url = serve(fake_camera, session=session).url
+    recorder = CsvRecorder(tmp_path / "sessions")
+    url = serve(fake_camera, recorder=recorder).url
     assert run_curl(shlex.split(example("docs/api.md", "curl -H", url)), tmp_path)["recording"]["on"]
     for _ in range(4):
         snapshot = fake_camera.publish()
-        session.record(snapshot.frame, snapshot.analysis)
-    session.stop()
+        recorder.record(snapshot.frame, snapshot.analysis)
+    recorder.stop()
     code = example("docs/recording.md", "import pandas", url)
     done = subprocess.run(
         [sys.executable, "-c", code], env=DIRECT, capture_output=True, timeout=scaled(60), text=True, check=True

@@ -1,4 +1,4 @@
-"""What affects the program and so all viewers: the choice of the source, recording a session, and privacy mode."""
+"""What affects the program and so all viewers: the choice of the source, the recording, and privacy mode."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ def blueprint(camera: Camera, options: AppOptions, state: StateReader) -> Bluepr
 
     Args:
         camera: Publishes the newest frame again after privacy mode was switched.
-        options: Its `session`, `privacy` and `adjustment` are controlled; None answers 404.
+        options: Its `recorder`, `privacy` and `adjustment` are controlled; None answers 404.
         state: Describes what is in force.
     """
     routes = Blueprint("controls", __name__)
-    session, privacy = options.session, options.privacy
+    recorder, privacy = options.recorder, options.privacy
 
     @routes.get("/api/controls")
     @endpoint(
-        "Whether a session is recorded, video saved and faces pixelated; does not keep the camera open.",
+        "Whether a recording is running, video saved and faces pixelated; does not keep the camera open.",
         Answer(200, "As in the state.", schemas.Controls),
     )
     def controls() -> schemas.Controls:
@@ -36,16 +36,16 @@ def blueprint(camera: Camera, options: AppOptions, state: StateReader) -> Bluepr
 
     @routes.post("/api/record")
     @endpoint(
-        "Start or stop recording a session, for all viewers.",
+        "Start or stop a recording, for all viewers.",
         Answer(200, "The recording.", schemas.Recorded),
         Answer(409, "The file cannot be written."),
         body=schemas.Switch,
     )
     def record(body: schemas.Switch) -> schemas.Recorded:
-        if session is None:
-            abort(404, "This program records no sessions.")
+        if recorder is None:
+            abort(404, "This program cannot record.")
         try:
-            recording = session.start() if body.on else session.stop()
+            recording = recorder.start() if body.on else recorder.stop()
         except RecordingError as error:
             abort(409, sentence(error))
         return schemas.Recorded(recording=schemas.Recording.model_validate(recording))
@@ -57,9 +57,9 @@ def blueprint(camera: Camera, options: AppOptions, state: StateReader) -> Bluepr
         Answer(404, "Nothing was recorded since the program started."),
     )
     def session_csv() -> Response:
-        content = session.content() if session else None
+        content = recorder.content() if recorder else None
         if content is None:
-            abort(404, "No session was recorded since the program started.")
+            abort(404, "Nothing was recorded since the program started.")
         name, size, pieces = content
         headers = {"Content-Length": str(size), "Content-Disposition": f'attachment; filename="{name}"'}
         return Response(pieces, mimetype="text/csv", headers=headers)
@@ -67,15 +67,15 @@ def blueprint(camera: Camera, options: AppOptions, state: StateReader) -> Bluepr
     @routes.post("/api/privacy")
     @endpoint(
         "Pixelate faces, or show them again, for all viewers.",
-        Answer(200, "Whether faces are pixelated.", schemas.Covered),
+        Answer(200, "Whether faces are pixelated.", schemas.PrivacyMode),
         body=schemas.Switch,
     )
-    def switch_privacy(body: schemas.Switch) -> schemas.Covered:
+    def switch_privacy(body: schemas.Switch) -> schemas.PrivacyMode:
         if privacy is None:
             abort(404, "This program has no privacy mode.")
         privacy.switch(body.on)
         camera.show_again()  # the newest picture may stay for long, e.g. at the end of a file
-        return schemas.Covered(privacy=privacy.on)
+        return schemas.PrivacyMode(privacy=privacy.on)
 
     @routes.post("/api/rare")
     @endpoint(

@@ -15,7 +15,7 @@ from flask import Blueprint, Flask, Response, abort, current_app, jsonify, reque
 from pydantic import ValidationError
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
-from web.schemas import Body, Error, Record
+from web.schemas import Body, Error, Schema
 
 MAX_JSON_BYTES = 8192
 """Length of a JSON body; the longest that is expected names a source."""
@@ -128,7 +128,7 @@ class Operation:
             "responses": {str(answer.status): answer.describe() for answer in self.all_answers(path)},
         }
 
-    def models(self) -> set[type[Record]]:
+    def models(self) -> set[type[Schema]]:
         """The models of its body and its answers."""
         contents = [self.body, Error, *(answer.content for answer in self.answers)]
         return {model for content in contents for model in get_args(content) or [content] if isinstance(model, type)}
@@ -151,10 +151,10 @@ def endpoint(summary: str, *answers: Answer, **more: Any) -> Callable[[Callable[
         @wraps(view)
         def run() -> Any:
             result = view(read_json(operation.body)) if operation.body else view()
-            record, status = result if isinstance(result, tuple) else (result, 200)
-            if not isinstance(record, Record):
+            answer, status = result if isinstance(result, tuple) else (result, 200)
+            if not isinstance(answer, Schema):
                 return result
-            return Response(f"{record.to_json()}\n", status, mimetype="application/json")
+            return Response(f"{answer.to_json()}\n", status, mimetype="application/json")
 
         run.operation = operation  # type: ignore[attr-defined]
         return run
@@ -195,7 +195,7 @@ def document(app: Flask) -> Json:
         AttributeError: A route has no declared operation.
     """
     paths: Json = {}
-    models: set[type[Record]] = set()
+    models: set[type[Schema]] = set()
     for rule in sorted(app.url_map.iter_rules(), key=lambda rule: rule.rule):
         if rule.endpoint == "static":
             continue

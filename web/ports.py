@@ -87,8 +87,8 @@ class Catalog(Protocol):
         """
 
 
-class Session(Protocol):
-    """Records sessions as CSV."""
+class Recorder(Protocol):
+    """Records the faces as CSV."""
 
     def start(self) -> Recording:
         """Start a recording, or continue the running one. Raises RecordingError."""
@@ -121,10 +121,10 @@ class Adjustment(Protocol):
 
 
 Analyze = Callable[[bytes], Analysis]
-"""Analyses an image file; raises ImageError."""
+"""Analyzes an image file; raises ImageError."""
 
 Follow = Callable[[str, bytes], Analysis]
-"""Analyses one image file of the sequence with this key; raises ImageError or BusyError."""
+"""Analyzes one image file of the sequence with this key; raises ImageError or BusyError."""
 
 Explain = Callable[[np.ndarray, Sequence[Face]], Sequence[bytes]]
 """Computes a heat map, as a PNG file, for each of the faces of a BGR frame; raises MienError if it cannot."""
@@ -143,7 +143,7 @@ class AppOptions:
         to_png: For /api/snapshot.png; None answers 503.
         explain: For /api/explain; None answers 503.
         catalog: For /api/sources and /api/source.
-        session: For /api/record and /api/session.csv.
+        recorder: For /api/record and /api/session.csv.
         privacy: For /api/privacy.
         adjustment: For /api/rare.
         model_name: Displayed on the page.
@@ -161,7 +161,7 @@ class AppOptions:
     to_png: ToPng | None = None
     explain: Explain | None = None
     catalog: Catalog | None = None
-    session: Session | None = None
+    recorder: Recorder | None = None
     privacy: Privacy | None = None
     adjustment: Adjustment | None = None
     model_name: str = "model.json"

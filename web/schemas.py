@@ -26,7 +26,7 @@ Length = Annotated[int, Field(ge=1), BeforeValidator(int)]
 Count = Annotated[int, Field(ge=0)]
 
 
-class Record(BaseModel):
+class Schema(BaseModel):
     """An object with exactly the declared fields, which can also be read from the attributes of another object.
 
     Example:
@@ -40,19 +40,19 @@ class Record(BaseModel):
         return self.model_dump_json(exclude_unset=True, ensure_ascii=True)
 
 
-class Body(Record):
+class Body(Schema):
     """The JSON body of a request, with an example for messages."""
 
     EXAMPLE: ClassVar[dict[str, object]]
 
 
-class Error(Record):
+class Error(Schema):
     """Why a request was refused."""
 
     error: str = Field(description="What was expected, and what was found.")
 
 
-class Probabilities(Record):
+class Probabilities(Schema):
     """The probability of each of the seven expressions; they sum to 1."""
 
     angry: Probability
@@ -70,7 +70,7 @@ class Probabilities(Record):
         return dict(zip(EXPRESSIONS, values, strict=True)) if isinstance(values, np.ndarray) else values
 
 
-class Box(Record):
+class Box(Schema):
     """A bounding box in pixels of the original frame."""
 
     x: Pixels = Field(description="Left edge.")
@@ -79,7 +79,7 @@ class Box(Record):
     h: Length = Field(description="Height.")
 
 
-class Face(Record):
+class Face(Schema):
     """One face and the expression it shows."""
 
     id: int | None = Field(description="The same number for the same face over time; null for a single image.")
@@ -93,7 +93,7 @@ class Face(Record):
     )
 
 
-class Frame(Record):
+class Frame(Schema):
     """Which frame the answer belongs to."""
 
     index: Count = Field(description="0, 1, 2, ... as captured.")
@@ -103,7 +103,7 @@ class Frame(Record):
     height: Length = Field(description="Pixels.")
 
 
-class Source(Record):
+class Source(Schema):
     """The source and what it is doing."""
 
     name: str = Field(description="Name of the camera, file or address.")
@@ -116,14 +116,14 @@ class Source(Record):
     retry_in_s: float | None = Field(description="Seconds until the next attempt.")
 
 
-class Camera(Record):
+class Camera(Schema):
     """A source that may be chosen."""
 
     source: str = Field(description="What to choose: demo, or the number of a webcam.")
     name: str = Field(description="Name to display.")
 
 
-class Sources(Record):
+class Sources(Schema):
     """The sources that may be chosen."""
 
     sources: list[Camera]
@@ -169,8 +169,8 @@ class Expected(Body):
     rare: float = Field(ge=0, le=1, description="0: as often as people see them; 1: as often as the others.")
 
 
-class Recording(Record):
-    """The running recording of a session, or the last one."""
+class Recording(Schema):
+    """The running recording, or the last one."""
 
     on: bool = Field(description="Whether it is running.")
     since: float | None = Field(description="When it was started, seconds since the epoch.")
@@ -182,7 +182,7 @@ class Recording(Record):
 NO_RECORDING = Recording(on=False, since=None, rows=0, name=None, error=None)
 
 
-class Saving(Record):
+class Saving(Schema):
     """The annotated video that is being written."""
 
     name: str | None = Field(description="Name of the file; null while there is none.")
@@ -200,7 +200,7 @@ _RARE = Field(
 )
 
 
-class Controls(Record):
+class Controls(Schema):
     """What can be switched for all viewers."""
 
     recording: Recording
@@ -209,7 +209,7 @@ class Controls(Record):
     rare: float | None = _RARE
 
 
-class State(Record):
+class State(Schema):
     """The newest frame and everything known about it."""
 
     source: Source
@@ -229,31 +229,31 @@ class State(Record):
     watching: bool = Field(default_factory=bool, description="Whether the stream named by viewer is open.")
 
 
-class Opened(Record):
+class Opened(Schema):
     """The source that was opened."""
 
     source: Source
 
 
-class Recorded(Record):
+class Recorded(Schema):
     """The recording that was started or stopped."""
 
     recording: Recording
 
 
-class Adjusted(Record):
+class Adjusted(Schema):
     """How often rare expressions are expected."""
 
     rare: float
 
 
-class Covered(Record):
+class PrivacyMode(Schema):
     """Whether privacy mode is on."""
 
     privacy: bool
 
 
-class Image(Record):
+class Image(Schema):
     """An analyzed image."""
 
     width: int = Field(description="Pixels.")
@@ -268,20 +268,20 @@ class Image(Record):
 ImageStatus = Literal[413, 415, 422]
 
 
-class ImageError(Record):
+class ImageError(Schema):
     """Why one of several images was not analyzed."""
 
     error: str
     status: ImageStatus = Field(description="The status this image alone would have been answered with.")
 
 
-class Images(Record):
+class Images(Schema):
     """Several images, in the order they were sent."""
 
     images: list[Image | ImageError] = Field(min_length=2, max_length=MAX_IMAGES)
 
 
-class ExplainedFace(Record):
+class ExplainedFace(Schema):
     """One face and the parts of it that support its label."""
 
     id: int | None = Field(description="The number of the face.")
@@ -293,14 +293,14 @@ class ExplainedFace(Record):
     )
 
 
-class Explanation(Record):
+class Explanation(Schema):
     """Which parts of each face support its label."""
 
     frame: Count = Field(description="Index of the frame.")
     faces: list[ExplainedFace]
 
 
-class Health(Record):
+class Health(Schema):
     """Whether frames arrive."""
 
     ok: bool

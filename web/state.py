@@ -28,7 +28,7 @@ class StateReader:
 
     Args:
         camera: Asked for its status each time; reading a state keeps it from becoming idle.
-        options: Names the detector, the session recorder and privacy mode.
+        options: Names the detector, the recorder and privacy mode.
         viewers: The open picture streams.
     """
 
@@ -64,10 +64,10 @@ class StateReader:
 
     def controls(self) -> schemas.Controls:
         """What can be switched for all viewers; unlike a state it lets the camera become idle."""
-        session, privacy, saving = self._options.session, self._options.privacy, self._camera.saving
+        recorder, privacy, saving = self._options.recorder, self._options.privacy, self._camera.saving
         adjustment = self._options.adjustment
         return schemas.Controls(
-            recording=schemas.Recording.model_validate(session.status()) if session else schemas.NO_RECORDING,
+            recording=schemas.Recording.model_validate(recorder.status()) if recorder else schemas.NO_RECORDING,
             saving=schemas.Saving.model_validate(saving) if saving else None,
             privacy=privacy is not None and privacy.on,
             rare=adjustment.rare if adjustment else None,

@@ -25,7 +25,7 @@ class _Memory:
 
 
 class FaceStream:
-    """Analyses the frames of one stream in their order; not to be shared between streams or threads.
+    """Analyzes the frames of one stream in their order; not to be shared between streams or threads.
 
     Faces have numbers that are never used again, stable boxes, smoothed probabilities and stable labels. A frame from
     another opening of the source or of another size starts a new scene, with new numbers. A face that a detection

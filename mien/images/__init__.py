@@ -1,1 +1,1 @@
-"""Images: decoding, resizing, drawing, and covering faces."""
+"""Images: decoding, resizing, drawing, and pixelating faces."""

@@ -2,9 +2,9 @@
 
 A detector that finds no face has not proved that there is none. So nothing is ever shown sharp:
 
-- while no face was seen for a second, or none yet, the whole picture is covered;
-- otherwise the regions where faces were seen within the last second are covered, and the rest is a mosaic too, fine
-  enough to show what is going on, and too coarse to recognize a face that the detector missed (BACKGROUND_BLOCKS).
+- while no face was seen for a second, or none yet, the whole picture is pixelated;
+- otherwise the regions where faces were seen within the last second are pixelated, and the rest is, too, with blocks
+  fine enough to show what is going on, and too coarse to recognize a face that the detector missed (BACKGROUND_BLOCKS).
 
 How coarse is enough was measured with YuNet, which finds 98 of 100 faces: see tests/test_privacy.py.
 """
@@ -21,13 +21,13 @@ import numpy as np
 from mien.types import Analysis, Box, Frame, clip_box
 
 REMEMBER_S = 1.0
-"""A region stays covered for this time after a face was seen there."""
+"""A region stays pixelated for this time after a face was seen there."""
 
 WHOLE_BLOCKS = 8
-"""Blocks across the shorter side of a picture that is covered as a whole; a face has at most as many."""
+"""Blocks across the shorter side of a picture that is pixelated as a whole; a face has at most as many."""
 
 FACE_BLOCKS = 5
-"""Blocks across a covered face."""
+"""Blocks across a pixelated face."""
 
 BACKGROUND_BLOCKS = 40
 """Blocks across the longer side elsewhere. A missed face has 13 of them if it is a third as wide as that side."""
@@ -55,7 +55,7 @@ class _Sighting:
 
 
 class Privacy:
-    """Covers faces in the frames of one stream while it is on; thread-safe.
+    """Pixelates faces in the frames of one stream while it is on; thread-safe.
 
     Args:
         on: Whether it starts switched on.
@@ -73,14 +73,14 @@ class Privacy:
 
     @property
     def on(self) -> bool:
-        """Whether pictures are covered."""
+        """Whether pictures are pixelated."""
         return self._on
 
     def switch(self, on: bool) -> None:
         """Switch privacy mode on or off.
 
         Args:
-            on: Whether to cover faces. Switched on, it has seen no face yet, so the whole picture is covered.
+            on: Whether to pixelate faces. Switched on, it has seen no face yet, so the whole picture is pixelated.
         """
         with self._lock:
             if on != self._on:
@@ -88,7 +88,7 @@ class Privacy:
                 self._forget()
 
     def prepare(self, frame: Frame, analysis: Analysis) -> Frame:
-        """Cover the faces of a frame.
+        """Pixelate the faces of a frame.
 
         Args:
             frame: The next frame of the stream.
@@ -101,7 +101,7 @@ class Privacy:
             if not self._on:
                 return frame
             self._update(frame, analysis)
-            return replace(frame, pixels_bgr=self._cover(frame.pixels_bgr, frame.captured_at))
+            return replace(frame, pixels_bgr=self._pixelate(frame.pixels_bgr, frame.captured_at))
 
     # --- with the lock held
 
@@ -123,29 +123,29 @@ class Privacy:
         }
         self._seen = {number: sightings for number, sightings in recent.items() if sightings}
 
-    def _cover(self, pixels_bgr: np.ndarray, now_s: float) -> np.ndarray:
+    def _pixelate(self, pixels_bgr: np.ndarray, now_s: float) -> np.ndarray:
         height, width = pixels_bgr.shape[:2]
-        covered = np.zeros_like(pixels_bgr)
+        pixelated = np.zeros_like(pixels_bgr)
         for box, block_px in self._regions(width, height, now_s):
             part = slice(box.y, box.y + box.h), slice(box.x, box.x + box.w)
-            covered[part] = mosaic(pixels_bgr[part], block_px)
-        return covered
+            pixelated[part] = pixelate(pixels_bgr[part], block_px)
+        return pixelated
 
     def _regions(self, width: int, height: int, now_s: float) -> list[tuple[Box, float]]:
-        """Regions to cover in this order, the whole picture first, each with the side of its blocks in pixels."""
+        """Regions to pixelate in this order, the whole picture first, each with the side of its blocks in pixels."""
         whole = Box(0, 0, width, height)
         if not self._seen:
             return [(whole, min(height, width) / WHOLE_BLOCKS)]
         fine_px = max(height, width) / BACKGROUND_BLOCKS
         regions = [(whole, fine_px)]
         for sightings in self._seen.values():
-            inside = clip_box(*_covering_region(sightings, now_s), width, height)
+            inside = clip_box(*_face_region(sightings, now_s), width, height)
             if inside is not None:
                 regions.append((inside, max(fine_px, max(sighting.side_px for sighting in sightings) / FACE_BLOCKS)))
         return regions
 
 
-def mosaic(pixels_bgr: np.ndarray, block_px: float) -> np.ndarray:
+def pixelate(pixels_bgr: np.ndarray, block_px: float) -> np.ndarray:
     """Replace the picture by blocks of their mean color.
 
     Args:
@@ -161,8 +161,8 @@ def mosaic(pixels_bgr: np.ndarray, block_px: float) -> np.ndarray:
     return cv2.resize(small, (width, height), interpolation=cv2.INTER_NEAREST)
 
 
-def _covering_region(sightings: list[_Sighting], now_s: float) -> tuple[float, float, float, float]:
-    """Region (x, y, w, h) that covers a face at its positions of the last second, larger while it is lost."""
+def _face_region(sightings: list[_Sighting], now_s: float) -> tuple[float, float, float, float]:
+    """Region (x, y, w, h) that contains a face at its positions of the last second, larger while it is lost."""
     margins = [MARGIN * sighting.side_px for sighting in sightings]
     last = sightings[-1]
     margins[-1] += (now_s - last.time_s) * max(DRIFT * last.side_px, _speed_px_s(sightings))

@@ -1,4 +1,4 @@
-"""Records of a session: the CSV file and the video. No existing file is ever overwritten."""
+"""Recordings: the CSV file and the video. No existing file is ever overwritten."""
 
 from __future__ import annotations
 

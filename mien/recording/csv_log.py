@@ -1,4 +1,4 @@
-"""Record a session: what was seen of each face, as rows of a CSV file."""
+"""Record the faces of a stream as rows of a CSV file."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Recording:
     error: str | None = None
 
 
-class SessionRecorder:
+class CsvRecorder:
     """Records on demand, each recording in a new file `session-YYYYMMDD-HHMMSS.csv`; thread-safe.
 
     Args:
@@ -62,7 +62,7 @@ class SessionRecorder:
         at_once: Start with the first frame.
 
     Example:
-        recorder = SessionRecorder("sessions")
+        recorder = CsvRecorder("sessions")
         recorder.start()
         recorder.record(frame, analysis)
     """
@@ -163,10 +163,10 @@ class _CsvWriter:
         self._queue: queue.Queue[tuple[Frame, Analysis] | None] = queue.Queue(QUEUE_FRAMES)
         self._numbers = FrameNumbers()
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="session-writer", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="csv-writer", daemon=True)
         self._thread.start()
         # A disk may take seconds, so this has a thread of its own.
-        threading.Thread(target=self._sync, args=(os.dup(file.fileno()),), name="session-sync", daemon=True).start()
+        threading.Thread(target=self._sync, args=(os.dup(file.fileno()),), name="csv-sync", daemon=True).start()
 
     def add(self, frame: Frame, analysis: Analysis) -> None:
         if self._closed or self._error is not None or not analysis.faces:
@@ -236,7 +236,7 @@ class _CsvWriter:
 
 def _new_file(folder: Path, now_s: float) -> tuple[Path, IO[bytes]]:
     """Create a file with the header, named after the local time."""
-    expected = f"expected a folder to write the session to, found {folder}"
+    expected = f"expected a folder for the recording, found {folder}"
     stem = time.strftime("session-%Y%m%d-%H%M%S", time.localtime(now_s))
     try:
         folder.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""The rows of a session's CSV file: a row for each face of each frame."""
+"""The rows of a CSV recording: a row for each face of each frame."""
 
 from __future__ import annotations
 
