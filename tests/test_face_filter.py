@@ -54,7 +54,7 @@ def test_more_windows_and_a_surer_network_score_higher(check):
 # ---- fitting
 
 
-def test_the_fit_learns_what_is_not_linearly_separable():
+def test_the_fit_learns_classes_that_are_not_linearly_separable():
     rng = np.random.default_rng(3)
     inputs = FaceFilter().features(np.zeros((40, 40), np.uint8), [(0, 0, 40)]).shape[1]
     x = np.zeros((2048, inputs), np.float32)

@@ -137,7 +137,7 @@ class Kernel:
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # from Jupyter's client, about itself
-def test_it_runs_headless_exports_what_the_program_loads_and_serves_it(notebook, small):
+def test_the_notebook_runs_headless_exports_a_loadable_network_and_serves_it(notebook, small):
     run = Path(small["RUN"])
     kernel = Kernel(notebook)
     with kernel.client.setup_kernel():

@@ -331,7 +331,7 @@ def test_a_camera_that_cannot_be_reached_is_tried_again(run):
         ([], {"MIEN_COLOR": "1"}, "MIEN_COLOR"),
     ],
 )
-def test_what_cannot_run_is_one_line_and_status_2(options, environ, message):
+def test_invalid_options_are_reported_in_one_line_with_status_2(options, environ, message):
     status, error = ends(*options, environ=environ)
     assert status == 2
     assert message in error
@@ -349,7 +349,7 @@ def test_help_and_version_need_no_package_and_no_time(option, beginning):
     assert done.stdout.startswith(beginning)
 
 
-def test_it_says_at_once_that_the_network_is_being_loaded(run):
+def test_loading_the_network_is_reported_immediately(run):
     program = run("--source", "demo")
     assert program.process.stderr.readline() == f"{LOADING}\n"
     assert program.get("/healthz")[0] == 0, "it does not exist yet"
@@ -368,7 +368,7 @@ def test_a_command_gets_its_own_words(monkeypatch):
     assert given == ["clip.mp4", "--out", "results"]
 
 
-def test_missing_packages_are_one_line_and_status_2():
+def test_missing_packages_are_reported_in_one_line_with_status_2():
     words = [sys.executable, "-S", str(ROOT / "main.py"), "--source", "demo"]  # -S: Python without installed packages
     done = subprocess.run(words, check=False, capture_output=True, text=True, env={"PATH": os.environ["PATH"]})
     assert done.returncode == 2
@@ -376,7 +376,7 @@ def test_missing_packages_are_one_line_and_status_2():
     assert done.stderr.count("\n") == 1
 
 
-def test_a_taken_port_is_one_line_and_status_2():
+def test_a_taken_port_is_reported_in_one_line_with_status_2():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

@@ -135,7 +135,7 @@ def test_a_file_that_cannot_be_played_is_one_clear_line(tmp_path, name, says, ca
 
 
 @pytest.mark.parametrize("name", ["text.mp4", "cut.avi", "empty.mp4"])
-def test_opencv_prints_nothing_of_its_own(tmp_path, name, capfd):
+def test_opencv_prints_nothing(tmp_path, name, capfd):
     missing_files(tmp_path)
     with pytest.raises(SourceMissingError):
         open_source(str(tmp_path / name))
@@ -662,7 +662,7 @@ def test_features_move_while_an_expression_changes():
     assert halfway == pytest.approx((begin + end) / 2, abs=0.02)
 
 
-def test_rendering_is_a_function_of_time_alone(faces_demo):
+def test_rendering_depends_only_on_time(faces_demo):
     first = faces_demo.render(4.321)[0]
     first_copy = first.copy()
     first[:] = 0  # a caller may modify its frame

@@ -49,7 +49,7 @@ def large(number: int) -> bytes:
 # ---- the parts of a stream
 
 
-def test_a_part_is_a_jpeg_with_its_length_and_the_next_boundary_at_once() -> None:
+def test_a_part_has_a_jpeg_its_length_and_immediately_the_next_boundary() -> None:
     snapshots: Latest[Snapshot] = Latest()
     stream = parts(snapshots)
     snapshots.publish(Snapshot(b"picture"))

@@ -89,7 +89,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(more, dataset, tmp_path):
     )
 
 
-def test_training_learns_keeps_the_best_and_exports_what_the_program_loads(dataset, tmp_path):
+def test_training_learns_keeps_the_best_and_exports_a_loadable_network(dataset, tmp_path):
     plan = Recipe(**SMALL, epochs=12)
     network = fit(plan, dataset, tmp_path / "run")
     history = read_history(tmp_path / "run")
@@ -199,7 +199,7 @@ def test_a_folder_with_a_broken_recipe_is_reported(text, dataset, tmp_path):
         prepare(Recipe(**SMALL, epochs=1), dataset, tmp_path)
 
 
-def test_an_older_recipe_that_lacks_new_fields_had_their_defaults(dataset, tmp_path):
+def test_fields_missing_in_an_older_recipe_have_their_defaults(dataset, tmp_path):
     plan = Recipe(**SMALL, epochs=1)
     fit(plan, dataset, tmp_path)
     path = tmp_path / "recipe.json"

@@ -119,7 +119,7 @@ def test_after_a_change_of_size_the_video_continues_in_its_first_size(tmp_path):
         ("x" * 300 + ".mp4", "cannot be written|too long"),
     ],
 )
-def test_a_path_that_cannot_be_written_is_a_clear_error_at_once(tmp_path, name, says):
+def test_a_path_that_cannot_be_written_is_an_immediate_clear_error(tmp_path, name, says):
     (tmp_path / "folder.mp4").mkdir()
     before = threading.active_count()
     with pytest.raises(SettingsError, match=says):
