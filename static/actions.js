@@ -6,8 +6,12 @@ import { startHeat, stopHeat } from "./gradcam.js";
 import { postJson } from "./server.js";
 import { TEXT } from "./texts.js";
 
+const MAX_BEHIND = 1000; // another run of the program counts its settings from elsewhere
+
 /** What the user has set, and what the program reported last; null if nothing yet. */
-export const actions = { paused: false, mirrored: false, heat: false, privacy: null, recording: null, saving: null };
+export const actions = {
+  paused: false, mirrored: false, heat: false, version: null, privacy: null, recording: null, saving: null,
+};
 
 /** Whether faces must be pixelated: also until the program has reported that they need not be. */
 export const isPrivate = () => actions.privacy !== false;
@@ -63,8 +67,14 @@ function toggleHelp() {
 
 // ---- in the program, for all viewers
 
-/** Display recording, privacy mode and saving as reported in a state or an answer; missing fields are unchanged. */
-export function showProgram({ recording, privacy, saving, rare }) {
+/**
+ * Display recording, privacy mode and saving as reported in a state or an answer; missing fields are unchanged. A state
+ * that was made before the newest change, and arrives after the answer to it, is ignored.
+ */
+export function showProgram({ settings_version: version, recording, privacy, saving, rare }) {
+  const behind = actions.version - version;
+  if (behind > 0 && behind < MAX_BEHIND) return;
+  actions.version = version ?? actions.version;
   if (rare !== undefined) showRare(rare);
   if (saving !== undefined) showSaving(saving);
   if (privacy !== undefined && privacy !== actions.privacy) {

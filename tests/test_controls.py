@@ -110,7 +110,7 @@ def test_privacy_mode_is_switched_reported_and_applied_to_the_newest_picture(
     privacy.switch(not on)
     answer = client.post("/api/privacy", json={"on": on})
     check(answer, "/api/privacy", "post")
-    assert answer.json == {"privacy": on}
+    assert answer.json["privacy"] is on
     assert privacy.on is on
     assert fake_camera.shown_again == 1
     assert client.get("/api/state").json["privacy"] is on
@@ -121,9 +121,19 @@ def test_rare_expressions_are_expected_as_often_as_requested(client, adjustment,
     assert client.get("/api/state").json["rare"] == 0.25
     answer = client.post("/api/rare", json={"rare": rare})
     check(answer, "/api/rare", "post")
-    assert answer.json == {"rare": rare}
+    assert answer.json["rare"] == rare
     assert adjustment.rare == rare
     assert client.get("/api/controls").json["rare"] == rare
+
+
+def test_each_change_is_answered_with_a_higher_version_than_the_states_before_it_had(client) -> None:
+    versions = [client.get("/api/state").json["settings_version"]]
+    for path, body in (("record", {"on": True}), ("privacy", {"on": True}), ("rare", {"rare": 1})):
+        versions.append(client.post(f"/api/{path}", json=body).json["settings_version"])
+        assert client.get("/api/state").json["settings_version"] == versions[-1]
+    assert client.post("/api/rare", json={"rare": 2}).status_code == 400
+    assert client.get("/api/controls").json["settings_version"] == versions[-1]
+    assert np.diff(versions).tolist() == [1, 1, 1]
 
 
 @pytest.mark.parametrize(

@@ -249,6 +249,23 @@ def test_privacy_mode_is_switched_on_and_off(browser, fake_camera, page) -> None
     vanishes(browser, "#privacy-badge")
 
 
+@pytest.mark.parametrize(("ahead", "ignored"), [(1, True), (5000, False)])
+def test_a_state_from_before_a_change_does_not_undo_its_answer_but_another_run_does(
+    browser, fake_camera, page, refusals, ahead: int, ignored: bool
+) -> None:
+    with urlopen(f"{page.url}/api/controls") as answer:
+        program = json.load(answer)
+    version = program["settings_version"] + ahead
+    refusals["/api/privacy"] = lambda: program | {"settings_version": version, "privacy": True}
+    click(browser, "#privacy")
+    says(browser, "#note", "pixelated for all viewers")
+    caught_up(browser, fake_camera)  # with states that the program counts below the answer
+    is_pressed(browser, "#privacy", ignored)
+    for _ in range(2):
+        turn_on(page, "/api/record")
+    is_pressed(browser, "#privacy", False)  # as the program says in newer states
+
+
 CORNER = """
 const overlay = document.getElementById("overlay");
 const copy = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });

@@ -104,7 +104,8 @@ def test_the_state_is_that_of_the_newest_picture(client, fake_camera) -> None:
     fake_camera.current = SourceStatus("Webcam 0", "live", fps=np.float32(29.97))  # type: ignore[arg-type]
     frame = fake_camera.publish().frame
     state = client.get("/api/state").json
-    faces = state.pop("faces")
+    faces, version = state.pop("faces"), state.pop("settings_version")
+    assert version == client.get("/api/controls").json["settings_version"]
     assert state == {
         "source": {
             "name": "Webcam 0",

@@ -37,18 +37,18 @@ def blueprint(camera: Camera, options: AppOptions, state: StateReader) -> Bluepr
     @routes.post("/api/record")
     @endpoint(
         "Start or stop a recording, for all viewers.",
-        Answer(200, "The recording.", schemas.Recorded),
+        Answer(200, "What is in force.", schemas.Controls),
         Answer(409, "The file cannot be written."),
         body=schemas.Switch,
     )
-    def record(body: schemas.Switch) -> schemas.Recorded:
+    def record(body: schemas.Switch) -> schemas.Controls:
         if recorder is None:
             abort(404, "This program cannot record.")
         try:
-            recording = recorder.start() if body.on else recorder.stop()
+            recorder.start() if body.on else recorder.stop()
         except RecordingError as error:
             abort(409, sentence(error))
-        return schemas.Recorded(recording=schemas.Recording.model_validate(recording))
+        return state.changed()
 
     @routes.get("/api/session.csv")
     @endpoint(
@@ -67,27 +67,27 @@ def blueprint(camera: Camera, options: AppOptions, state: StateReader) -> Bluepr
     @routes.post("/api/privacy")
     @endpoint(
         "Pixelate faces, or show them again, for all viewers.",
-        Answer(200, "Whether faces are pixelated.", schemas.PrivacyMode),
+        Answer(200, "What is in force.", schemas.Controls),
         body=schemas.Switch,
     )
-    def switch_privacy(body: schemas.Switch) -> schemas.PrivacyMode:
+    def switch_privacy(body: schemas.Switch) -> schemas.Controls:
         if privacy is None:
             abort(404, "This program has no privacy mode.")
         privacy.switch(body.on)
         camera.show_again()  # the newest picture may stay for long, e.g. at the end of a file
-        return schemas.PrivacyMode(privacy=privacy.on)
+        return state.changed()
 
     @routes.post("/api/rare")
     @endpoint(
         "Set how often rare expressions, such as fear, are expected, for all viewers.",
-        Answer(200, "What is in force.", schemas.Adjusted),
+        Answer(200, "What is in force.", schemas.Controls),
         body=schemas.Expected,
     )
-    def expect(body: schemas.Expected) -> schemas.Adjusted:
+    def expect(body: schemas.Expected) -> schemas.Controls:
         if options.adjustment is None:
             abort(404, "This network stores no base rates.")
         options.adjustment.rare = body.rare
-        return schemas.Adjusted(rare=options.adjustment.rare)
+        return state.changed()
 
     return routes
 

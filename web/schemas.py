@@ -190,26 +190,23 @@ class Saving(Schema):
     dropped: Count = Field(description="Frames missing in the file because the encoder was busy.")
 
 
-_SAVING = Field(description="The annotated video; null without --save.")
-_PRIVACY = Field(description="Whether faces are pixelated, in pictures and in saved video.")
-
-
-_RARE = Field(
-    description="How often rare expressions are expected, from 0 (as often as people see them) to 1 (as often as the "
-    "others); null for a network without base rates."
-)
-
-
 class Controls(Schema):
     """What can be switched for all viewers."""
 
+    settings_version: int = Field(
+        description="Increases by 1 with each change over HTTP: of two answers, the one with less is older. Begins "
+        "with any number each time the program starts."
+    )
     recording: Recording
-    saving: Saving | None = _SAVING
-    privacy: bool = _PRIVACY
-    rare: float | None = _RARE
+    saving: Saving | None = Field(description="The annotated video; null without --save.")
+    privacy: bool = Field(description="Whether faces are pixelated, in pictures and in saved video.")
+    rare: float | None = Field(
+        description="How often rare expressions are expected, from 0 (as often as people see them) to 1 (as often as "
+        "the others); null for a network without base rates."
+    )
 
 
-class State(Schema):
+class State(Controls):
     """The newest frame and everything known about it."""
 
     source: Source
@@ -222,10 +219,6 @@ class State(Schema):
     detector: str = Field(description="Name of the face detector.")
     frame: Frame | None
     faces: list[Face]
-    recording: Recording
-    saving: Saving | None = _SAVING
-    privacy: bool = _PRIVACY
-    rare: float | None = _RARE
     watching: bool = Field(default_factory=bool, description="Whether the stream named by viewer is open.")
 
 
@@ -233,24 +226,6 @@ class Opened(Schema):
     """The source that was opened."""
 
     source: Source
-
-
-class Recorded(Schema):
-    """The recording that was started or stopped."""
-
-    recording: Recording
-
-
-class Adjusted(Schema):
-    """How often rare expressions are expected."""
-
-    rare: float
-
-
-class PrivacyMode(Schema):
-    """Whether privacy mode is on."""
-
-    privacy: bool
 
 
 class Image(Schema):

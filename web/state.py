@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+import threading
 import time
 from typing import Any
 
@@ -36,6 +38,8 @@ class StateReader:
         self._camera = camera
         self._options = options
         self._viewers = viewers
+        self._lock = threading.Lock()  # guards the next
+        self._version = secrets.randbits(40)  # so that no answer of an earlier run of the program seems to be newer
 
     def __call__(self, snapshot: Snapshot | None, viewer: str | None = None) -> schemas.State:
         """Everything known about a snapshot; `watching` is given if the name of a viewer is."""
@@ -64,14 +68,22 @@ class StateReader:
 
     def controls(self) -> schemas.Controls:
         """What can be switched for all viewers; unlike a state it lets the camera become idle."""
+        version = self._version  # before all others: what has a version is as new as it, or newer
         recorder, privacy, saving = self._options.recorder, self._options.privacy, self._camera.saving
         adjustment = self._options.adjustment
         return schemas.Controls(
+            settings_version=version,
             recording=schemas.Recording.model_validate(recorder.status()) if recorder else schemas.NO_RECORDING,
             saving=schemas.Saving.model_validate(saving) if saving else None,
             privacy=privacy is not None and privacy.on,
             rare=adjustment.rare if adjustment else None,
         )
+
+    def changed(self) -> schemas.Controls:
+        """As `controls`, after something was switched: the version increases."""
+        with self._lock:
+            self._version += 1
+        return self.controls()
 
 
 def describe_source(snapshot: Snapshot | None, status: SourceStatus) -> schemas.Source:
