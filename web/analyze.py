@@ -16,7 +16,7 @@ from mien.errors import BusyError, ImageError, ImageTooLargeError, NotAnImageErr
 from mien.types import Analysis
 from web import schemas
 from web.limits import Slots
-from web.openapi import Answer, endpoint
+from web.openapi import Answer, Operation
 from web.ports import AppOptions
 from web.state import sentence
 
@@ -63,7 +63,7 @@ def blueprint(options: AppOptions) -> Blueprint:
     slots = Slots(options.max_analyses)
 
     @routes.post("/api/analyze")
-    @endpoint(
+    @Operation(
         f"The faces in an image, or in up to {schemas.MAX_IMAGES} images.",
         Answer(200, "Of one image, or of each in order.", schemas.Image | schemas.Images),
         Answer(400, "There is no file in the field image, or track is not a valid key."),

@@ -8,7 +8,7 @@ from werkzeug.exceptions import TooManyRequests
 from mien.errors import RecordingError, SourceError, SourceForbiddenError
 from web import schemas
 from web.limits import Slots
-from web.openapi import Answer, endpoint
+from web.openapi import Answer, Operation
 from web.ports import AppOptions, Camera, Catalog
 from web.state import StateReader, describe_source, sentence
 
@@ -27,7 +27,7 @@ def blueprint(camera: Camera, options: AppOptions, state: StateReader) -> Bluepr
     recorder, privacy = options.recorder, options.privacy
 
     @routes.get("/api/controls")
-    @endpoint(
+    @Operation(
         "Whether a recording is running, video saved and faces pixelated; does not keep the camera open.",
         Answer(200, "As in the state.", schemas.Controls),
     )
@@ -35,7 +35,7 @@ def blueprint(camera: Camera, options: AppOptions, state: StateReader) -> Bluepr
         return state.controls()
 
     @routes.post("/api/record")
-    @endpoint(
+    @Operation(
         "Start or stop a recording, for all viewers.",
         Answer(200, "What is in force.", schemas.Controls),
         Answer(409, "The file cannot be written."),
@@ -51,7 +51,7 @@ def blueprint(camera: Camera, options: AppOptions, state: StateReader) -> Bluepr
         return state.changed()
 
     @routes.get("/api/session.csv")
-    @endpoint(
+    @Operation(
         "The running recording so far, or the last one: a row for each face of each frame.",
         Answer(200, "CSV with a header.", "text/csv"),
         Answer(404, "Nothing was recorded since the program started."),
@@ -65,7 +65,7 @@ def blueprint(camera: Camera, options: AppOptions, state: StateReader) -> Bluepr
         return Response(pieces, mimetype="text/csv", headers=headers)
 
     @routes.post("/api/privacy")
-    @endpoint(
+    @Operation(
         "Pixelate faces, or show them again, for all viewers.",
         Answer(200, "What is in force.", schemas.Controls),
         body=schemas.Switch,
@@ -78,7 +78,7 @@ def blueprint(camera: Camera, options: AppOptions, state: StateReader) -> Bluepr
         return state.changed()
 
     @routes.post("/api/rare")
-    @endpoint(
+    @Operation(
         "Set how often rare expressions, such as fear, are expected, for all viewers.",
         Answer(200, "What is in force.", schemas.Controls),
         body=schemas.Expected,
@@ -108,7 +108,7 @@ def sources_blueprint(camera: Camera, catalog: Catalog | None) -> Blueprint:
         return catalog
 
     @routes.get("/api/sources")
-    @endpoint(
+    @Operation(
         "The sources that may be chosen.",
         Answer(200, "Demo and webcams by name, and the files in the folder given by --media.", schemas.Sources),
     )
@@ -118,7 +118,7 @@ def sources_blueprint(camera: Camera, catalog: Catalog | None) -> Blueprint:
         return schemas.Sources(sources=cameras, files=found.files(), current=found.current(in_use))
 
     @routes.post("/api/source")
-    @endpoint(
+    @Operation(
         "Choose the source, for all viewers. A webcam in use is released before another source is opened.",
         Answer(200, "The new source, which is open.", schemas.Opened),
         Answer(422, "It cannot be opened; the previous source continues."),

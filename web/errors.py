@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from base64 import b64encode
 from hashlib import sha256
-from http import HTTPStatus
 
-from flask import Response, jsonify, request
+from flask import jsonify, request
 from markupsafe import Markup
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, Unauthorized
+from werkzeug.wrappers import Response
 
 from web.security import HEADERS
 
@@ -41,20 +41,14 @@ def answer(error: HTTPException) -> Response:
     Args:
         error: The error; its description becomes the text.
     """
-    code = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
-    text = error.description or HTTPStatus(code).description
-    response: Response
+    response = error.get_response()  # with the status and headers such as Allow
     if request.path.startswith("/api/"):
-        response = jsonify(error=text)
-    else:
-        lacks_token = code == HTTPStatus.UNAUTHORIZED
-        style, next_step = (PLAIN_STYLE, TOKEN_FORM) if lacks_token else (STYLE_SHEET, BACK)
-        page = ERROR_PAGE.format(name=error.name, text=text, style=style, next_step=next_step)
-        response = Response(page, mimetype="text/html")
-        if lacks_token:
-            response.headers[POLICY] = HEADERS[POLICY].replace("style-src 'self'", f"style-src {PLAIN_STYLE_HASH}")
-    response.status_code = code
-    for name, value in error.get_headers():
-        if name.lower() != "content-type":  # e.g. Allow, with 405
-            response.headers[name] = value
+        response.mimetype = "application/json"
+        response.data = jsonify(error=error.description).data
+        return response
+    style, next_step = STYLE_SHEET, BACK
+    if isinstance(error, Unauthorized):
+        style, next_step = PLAIN_STYLE, TOKEN_FORM
+        response.headers[POLICY] = HEADERS[POLICY].replace("style-src 'self'", f"style-src {PLAIN_STYLE_HASH}")
+    response.data = ERROR_PAGE.format(name=error.name, text=error.description, style=style, next_step=next_step)
     return response

@@ -15,7 +15,7 @@ from mien.errors import MienError
 from mien.types import Snapshot
 from web import schemas
 from web.limits import Slots
-from web.openapi import Answer, endpoint
+from web.openapi import Answer, Operation
 from web.ports import Camera, Explain
 
 MIN_INTERVAL_S = 0.25
@@ -112,7 +112,7 @@ def blueprint(
             return error
 
     @routes.get("/api/explain")
-    @endpoint(
+    @Operation(
         "Which parts of each face support its label (Layer-CAM), computed on request, at most 4 times per second.",
         Answer(200, "Of the newest picture.", schemas.Explanation),
         Answer(429, "Too many concurrent requests.", retry=True),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import logging
-import os
 import socket
 
 from mien.errors import ServerError
@@ -63,14 +62,10 @@ def _is_free(host: str, port: int) -> bool:
     """Whether the server can listen there; true too where it cannot for another reason, which it then explains."""
     if is_local(host) and _answers("localhost", port):
         return False
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        if os.name != "nt":  # as Cheroot does: a port whose last connections are closing is free
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            return error.errno != errno.EADDRINUSE
+    try:
+        socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
+    except OSError as error:
+        return error.errno != errno.EADDRINUSE
     return True
 
 

@@ -1,4 +1,4 @@
-"""Routes that describe themselves: `endpoint` declares what a view takes and answers, `document` collects it.
+"""Routes that describe themselves: an `Operation` declares what a view takes and answers, `document` collects it.
 
 The document is OpenAPI 3.1, given by /api/openapi.json and shown by /api. https://spec.openapis.org/oas/v3.1.1
 """
@@ -54,6 +54,8 @@ BodyModel = TypeVar("BodyModel", bound=Body)
 class Answer:
     """One answer of a route.
 
+        Answer(429, "Too many concurrent requests.", retry=True)
+
     Args:
         status: The HTTP status.
         description: When it is given, or what it holds.
@@ -76,90 +78,85 @@ class Answer:
         return {"description": self.description, "content": content, **headers}
 
 
-@dataclass(frozen=True)
+BODY_REFUSALS = (
+    Answer(400, "The body does not match its schema."),
+    Answer(413, "The body is too long."),
+    Answer(415, "The body is not JSON."),
+)
+
+
 class Operation:
-    """What is declared of a route.
+    """What is declared of a view, which then gets its JSON body as a model and may return one.
+
+        @routes.get("/api/state")
+        @Operation("The newest state.", Answer(200, "Source, frame and faces.", schemas.State))
+        def newest() -> schemas.State: ...
+
+    Decorates views that return a model, a model and a status, or what Flask accepts.
 
     Args:
         summary: What the route is for.
-        answers: Every answer but those that `all_answers` adds.
+        *answers: Every answer but those that `describe` adds.
         parameters: Of the query and of headers, as OpenAPI parameter objects.
         body: The model of a JSON body.
         other_body: A body that is no JSON, as an OpenAPI request body object.
     """
 
-    summary: str
-    answers: tuple[Answer, ...]
-    parameters: tuple[Json, ...] = ()
-    body: type[Body] | None = None
-    other_body: Json | None = None
+    def __init__(
+        self,
+        summary: str,
+        *answers: Answer,
+        parameters: tuple[Json, ...] = (),
+        body: type[Body] | None = None,
+        other_body: Json | None = None,
+    ) -> None:
+        self._summary = summary
+        self._answers = answers
+        self._parameters = parameters
+        self._body = body
+        self._other_body = other_body
 
-    def all_answers(self, path: str) -> list[Answer]:
-        """The declared answers, and those of every route of its kind.
+    def __call__(self, view: Callable[..., Any]) -> Callable[[], Any]:
+        """The view as Flask calls it, with the attribute `operation`."""
+
+        @wraps(view)
+        def run() -> Any:
+            result = view(read_json(self._body)) if self._body else view()
+            answer, status = result if isinstance(result, tuple) else (result, 200)
+            if not isinstance(answer, Schema):
+                return result
+            return Response(f"{answer.to_json()}\n", status, mimetype="application/json")
+
+        run.operation = self  # type: ignore[attr-defined]
+        return run
+
+    def describe(self, path: str) -> Json:
+        """The route as an OpenAPI operation object, with the answers of every route of its kind.
 
         Args:
             path: The route's path; errors below /api/ are JSON, others HTML.
         """
         refusal = Error if path.startswith("/api/") else HTML
         answers = [
-            *self.answers,
+            *self._answers,
             Answer(401, "The token is missing or wrong.", refusal),
             Answer(403, "The request names a foreign host or origin, or something that is not allowed.", refusal),
+            *(BODY_REFUSALS if self._body else ()),
         ]
-        if self.body:
-            answers.append(Answer(400, "The body does not match its schema."))
-            answers.append(Answer(413, "The body is too long."))
-            answers.append(Answer(415, "The body is not JSON."))
-        return answers
-
-    def describe(self, path: str) -> Json:
-        """The route as an OpenAPI operation object.
-
-        Args:
-            path: The route's path.
-        """
-        body = self.other_body
-        if self.body:
-            body = {"required": True, "content": {"application/json": {"schema": _reference(self.body)}}}
+        body = self._other_body
+        if self._body:
+            body = {"required": True, "content": {"application/json": {"schema": _reference(self._body)}}}
         return {
-            "summary": self.summary,
-            **({"parameters": list(self.parameters)} if self.parameters else {}),
+            "summary": self._summary,
+            **({"parameters": list(self._parameters)} if self._parameters else {}),
             **({"requestBody": body} if body else {}),
-            "responses": {str(answer.status): answer.describe() for answer in self.all_answers(path)},
+            "responses": {str(answer.status): answer.describe() for answer in answers},
         }
 
     def models(self) -> set[type[Schema]]:
         """The models of its body and its answers."""
-        contents = [self.body, Error, *(answer.content for answer in self.answers)]
+        contents = [self._body, Error, *(answer.content for answer in self._answers)]
         return {model for content in contents for model in get_args(content) or [content] if isinstance(model, type)}
-
-
-def endpoint(summary: str, *answers: Answer, **more: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Declare the operation of a view, which then gets its JSON body as a model and may return one.
-
-    Args:
-        summary: What the route is for.
-        answers: See Operation.
-        more: `parameters`, `body` and `other_body` of Operation.
-
-    Returns:
-        A decorator for views that return a model, a model and a status, or what Flask accepts.
-    """
-    operation = Operation(summary, answers, **more)
-
-    def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
-        @wraps(view)
-        def run() -> Any:
-            result = view(read_json(operation.body)) if operation.body else view()
-            answer, status = result if isinstance(result, tuple) else (result, 200)
-            if not isinstance(answer, Schema):
-                return result
-            return Response(f"{answer.to_json()}\n", status, mimetype="application/json")
-
-        run.operation = operation  # type: ignore[attr-defined]
-        return run
-
-    return decorate
 
 
 def read_json(model: type[BodyModel]) -> BodyModel:
@@ -186,7 +183,7 @@ def document(app: Flask) -> Json:
     """The description of all routes of an app.
 
     Args:
-        app: The app; each of its views must be declared with `endpoint`.
+        app: The app; each of its views must be declared with an `Operation`.
 
     Returns:
         An OpenAPI 3.1 document.
@@ -230,7 +227,7 @@ def blueprint() -> Blueprint:
     routes = Blueprint("openapi", __name__)
 
     @routes.get("/api/openapi.json")
-    @endpoint("This description, for programs.", Answer(200, "OpenAPI 3.1.", "application/json"))
+    @Operation("This description, for programs.", Answer(200, "OpenAPI 3.1.", "application/json"))
     def openapi_json() -> Response:
         return jsonify(document(current_app))
 

@@ -9,7 +9,7 @@ from flask import Blueprint, current_app, render_template
 from markupsafe import Markup, escape
 
 from mien.types import EXPRESSIONS
-from web.openapi import HTML, Answer, document, endpoint
+from web.openapi import HTML, Answer, Operation, document
 from web.ports import AppOptions, Camera
 
 ROOT = Path(__file__).resolve().parent.parent  # so that the program runs from any working directory
@@ -31,7 +31,7 @@ def blueprint(camera: Camera, options: AppOptions) -> Blueprint:
     routes = Blueprint("pages", __name__)
 
     @routes.get("/")
-    @endpoint("The live page.", Answer(200, "HTML.", HTML))
+    @Operation("The live page.", Answer(200, "HTML.", HTML))
     def index() -> str:
         camera.keep_awake()  # the page requests pictures as soon as it is loaded
         return render_template(
@@ -44,12 +44,12 @@ def blueprint(camera: Camera, options: AppOptions) -> Blueprint:
         )
 
     @routes.get("/api")
-    @endpoint("This description, for reading.", Answer(200, "HTML.", HTML))
+    @Operation("This description, for reading.", Answer(200, "HTML.", HTML))
     def interface() -> str:
         return render_template("api.html", api=document(current_app))
 
     @routes.get("/model-card")
-    @endpoint("What the network cannot know, what it was trained on, and its figures.", Answer(200, "HTML.", HTML))
+    @Operation("What the network cannot know, what it was trained on, and its figures.", Answer(200, "HTML.", HTML))
     def model_card() -> str:
         return render_template("card.html", card=render_card(ROOT / "MODEL_CARD.md"))
 

@@ -13,7 +13,7 @@ from mien.errors import MienError
 from mien.types import Snapshot, SourceStatus
 from web import schemas
 from web.limits import Slots
-from web.openapi import VIEWER, Answer, endpoint
+from web.openapi import VIEWER, Answer, Operation
 from web.ports import AppOptions, Camera
 
 STALE_S = 5.0
@@ -148,7 +148,7 @@ def blueprint(camera: Camera, state: StateReader) -> Blueprint:
     routes = Blueprint("state", __name__)
 
     @routes.get("/api/state")
-    @endpoint(
+    @Operation(
         "The state of the newest frame.",
         Answer(200, "Source, frame and faces.", schemas.State),
         parameters=(VIEWER,),
@@ -157,7 +157,7 @@ def blueprint(camera: Camera, state: StateReader) -> Blueprint:
         return state.newest(request.args.get("viewer"))
 
     @routes.get("/healthz")
-    @endpoint(
+    @Operation(
         "Whether frames arrive.",
         Answer(200, "They do.", schemas.Health),
         Answer(503, "They do not, for the reason given.", schemas.Health),

@@ -18,7 +18,7 @@ from werkzeug.exceptions import ServiceUnavailable
 from mien.stream.latest import Latest
 from mien.types import Snapshot
 from web.limits import Slots, pause_s, refusal
-from web.openapi import VIEWER, Answer, endpoint
+from web.openapi import VIEWER, Answer, Operation
 from web.ports import Camera, ToPng
 from web.state import StateReader
 
@@ -216,7 +216,7 @@ def blueprint(camera: Camera, viewers: Slots, readers: Slots, state: StateReader
         return respond(stream, f"{MULTIPART}; boundary=frame", viewers, request.args.get("viewer", ""))
 
     @routes.get("/video_feed")
-    @endpoint(
+    @Operation(
         "The live annotated pictures.",
         Answer(200, "JPEG parts; the boundary is frame.", MULTIPART),
         Answer(503, ALL_SLOTS_USED.description, "text/plain", retry=True),
@@ -226,7 +226,7 @@ def blueprint(camera: Camera, viewers: Slots, readers: Slots, state: StateReader
         return pictures(annotated)
 
     @routes.get("/api/frames")
-    @endpoint(
+    @Operation(
         "The live pictures without boxes and labels, each with its state.",
         Answer(200, "JPEG parts; their header X-Mien-State is a State.", MULTIPART),
         ALL_SLOTS_USED,
@@ -237,7 +237,7 @@ def blueprint(camera: Camera, viewers: Slots, readers: Slots, state: StateReader
         return pictures(plain(lambda snapshot: state(snapshot, viewer).to_json()))
 
     @routes.get("/api/events")
-    @endpoint(
+    @Operation(
         f"The state of each analyzed frame as an event, at most {EVENTS_PER_S} per second.",
         Answer(200, "Server-sent events; the data of each is a State.", EVENT_STREAM),
         ALL_SLOTS_USED,
@@ -267,7 +267,7 @@ def snapshot_blueprint(camera: Camera, to_png: ToPng | None) -> Blueprint:
     cached: list[tuple[int, bytes]] = []
 
     @routes.get("/api/snapshot.png")
-    @endpoint(
+    @Operation(
         "The newest annotated picture.",
         Answer(200, "PNG.", "image/png"),
         Answer(503, "There is no picture.", retry=True),
