@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from types import TracebackType
 from typing import Any
 
 import cv2
 import numpy as np
 
+from mien.clock import Clock
 from mien.types import Frame, SourceState
 
 URL_TIMEOUT_S = 5.0
@@ -48,11 +48,49 @@ class Source(ABC):
         """The source itself."""
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close it."""
         self.close()
+
+
+class CaptureSource(Source):
+    """A source that reads an open `cv2.VideoCapture`.
+
+        class Turntable(CaptureSource):
+            def read(self) -> Frame:
+                return self._frame(self._grab())
+
+    Args:
+        spec: What `open_source` takes to open it again.
+        name: Name for people.
+        capture: The open `cv2.VideoCapture`.
+        clock: The computer's clock by default.
+    """
+
+    def __init__(self, spec: str, name: str, capture: Any, clock: Clock | None = None) -> None:
+        self.spec = spec
+        self.name = name
+        self._capture = capture
+        self._clock = clock or Clock()
+        self._index = 0  # of the next frame
+
+    def close(self) -> None:
+        """Release the device or close the file; may be called twice."""
+        if self._capture is not None:
+            self._capture.release()
+            self._capture = None
+
+    def _grab(self) -> np.ndarray | None:
+        """The pixels of the next picture; None if there is none."""
+        if self._capture is None:
+            return None
+        ok, pixels = self._capture.read()
+        return pixels if ok else None
+
+    def _frame(self, pixels: np.ndarray) -> Frame:
+        """The next frame of a live source."""
+        self._index += 1
+        return Frame(as_bgr(pixels), self._index - 1, self._clock.wall())
 
 
 # OpenCV's FFmpeg reads this on first use, wherever that is, so it is set on import. -8 means "quiet".

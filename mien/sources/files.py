@@ -15,7 +15,7 @@ from mien.clock import Clock
 from mien.errors import ImageError, SourceEndedError, SourceError, SourceMissingError
 from mien.images.codecs import FORMATS, HEADER_BYTES, image_format, read_image
 from mien.images.resize import fit_within
-from mien.sources.base import Source, as_bgr, open_ffmpeg
+from mien.sources.base import CaptureSource, Source, as_bgr, open_ffmpeg
 from mien.types import Frame, SourceState
 
 IMAGE_FPS = 10.0
@@ -80,7 +80,7 @@ class ImageSource(Source):
         return Frame(self._pixels_bgr, index=self._count - 1, captured_at=self._clock.wall(), media_time_s=0.0)
 
 
-class VideoSource(Source):
+class VideoSource(CaptureSource):
     """A video file, on disk or served over HTTP, paced by the times stored in it.
 
     Late frames are dropped, so that the video keeps its speed; `index` counts them too. `media_time_s` starts at 0
@@ -116,16 +116,12 @@ class VideoSource(Source):
         paced: bool = True,
         clock: Clock | None = None,
     ) -> None:
-        self.spec = spec
-        self.name = name
-        self._capture = capture
+        super().__init__(spec, name, capture, clock)
         self._reopen = reopen
         self._loop = loop
         self._paced = paced
-        self._clock = clock or Clock()
         fps = capture.get(cv2.CAP_PROP_FPS)
         self._interval_s = 1 / fps if math.isfinite(fps) and 0 < fps <= 1000 else 1 / FALLBACK_FPS
-        self._index = 0
         self._first_index = 0  # of this loop
         self._incomplete_reported = False
         self._start_s: float | None = None  # monotonic time of position 0 of this loop
@@ -155,12 +151,6 @@ class VideoSource(Source):
         self._grabbed = False
         self._last = Frame(as_bgr(pixels), self._index, self._clock.wall(), self._position_s)
         return self._last
-
-    def close(self) -> None:
-        """Close the file."""
-        if self._capture is not None:
-            self._capture.release()
-            self._capture = None
 
     def _catch_up(self) -> float:
         """Drop late frames; return the seconds until the grabbed one is to be shown."""

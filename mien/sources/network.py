@@ -10,7 +10,7 @@ import cv2
 
 from mien.clock import Clock
 from mien.errors import SourceError, SourceMissingError
-from mien.sources.base import URL_TIMEOUT_S, Source, as_bgr, open_ffmpeg
+from mien.sources.base import URL_TIMEOUT_S, CaptureSource, Source, open_ffmpeg
 from mien.sources.files import VideoSource
 from mien.types import Frame, SourceState
 
@@ -20,7 +20,7 @@ URL_SCHEMES = ("http", "https", "rtsp", "rtsps")
 _SECRET_IN_PATH = re.compile(r"((?:password|passwd|pass|pwd|token|key)=)[^&/;]+", re.IGNORECASE)
 
 
-class StreamSource(Source):
+class StreamSource(CaptureSource):
     """A network camera (MJPEG over HTTP, RTSP): the newest picture as it arrives.
 
     Args:
@@ -36,25 +36,14 @@ class StreamSource(Source):
     state: SourceState = "live"
 
     def __init__(self, url: str, capture: Any, *, clock: Clock | None = None) -> None:
-        self.name = masked_url(url)
-        self.spec = url
-        self._capture = capture
-        self._clock = clock or Clock()
-        self._count = 0
+        super().__init__(url, masked_url(url), capture, clock)
 
     def read(self) -> Frame:
         """The next picture. Raises SourceError if none arrives within the time-out."""
-        ok, pixels = self._capture.read() if self._capture is not None else (False, None)
-        if not ok or pixels is None:
+        pixels = self._grab()
+        if pixels is None:
             raise SourceError(f"{self.name} stopped, or sent no picture for {URL_TIMEOUT_S:g} s")
-        self._count += 1
-        return Frame(as_bgr(pixels), index=self._count - 1, captured_at=self._clock.wall())
-
-    def close(self) -> None:
-        """Close the connection."""
-        if self._capture is not None:
-            self._capture.release()
-            self._capture = None
+        return self._frame(pixels)
 
 
 def open_url(url: str, *, loop: bool = True, paced: bool = True, clock: Clock | None = None) -> Source:

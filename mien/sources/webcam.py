@@ -16,7 +16,7 @@ import numpy as np
 
 from mien.clock import Clock
 from mien.errors import SourceError
-from mien.sources.base import Source, as_bgr, quiet_opencv
+from mien.sources.base import CaptureSource, quiet_opencv
 from mien.types import Frame, SourceState
 
 CACHED_S = 10.0
@@ -106,7 +106,7 @@ class Webcams:
         return True
 
 
-class WebcamSource(Source):
+class WebcamSource(CaptureSource):
     """A webcam, opened in MJPG: many reach only 10 frames per second at 1280x720 in their default format.
 
     What the webcam grants is logged.
@@ -137,11 +137,7 @@ class WebcamSource(Source):
         clock: Clock | None = None,
         open_capture: Callable[[int, int], Any] = cv2.VideoCapture,
     ) -> None:
-        self.name = f"Webcam {index}"
-        self.spec = str(index)
-        self._clock = clock or Clock()
-        self._count = 0
-        self._capture = open_webcam(index, open_capture)
+        super().__init__(str(index), f"Webcam {index}", open_webcam(index, open_capture), clock)
         try:
             self._request(size, fps)
             self._first = self._read_first()
@@ -157,14 +153,7 @@ class WebcamSource(Source):
         self._first = None
         if pixels is None:
             raise SourceError(f"{self.name} gives no picture any more; was it unplugged?")
-        self._count += 1
-        return Frame(as_bgr(pixels), index=self._count - 1, captured_at=self._clock.wall())
-
-    def close(self) -> None:
-        """Release the webcam."""
-        if self._capture is not None:
-            self._capture.release()
-            self._capture = None
+        return self._frame(pixels)
 
     def _read_first(self) -> np.ndarray | None:
         deadline_s = self._clock.monotonic() + FIRST_FRAME_WITHIN_S
@@ -173,12 +162,6 @@ class WebcamSource(Source):
             if pixels is not None or self._clock.monotonic() >= deadline_s:
                 return pixels
         return None
-
-    def _grab(self) -> np.ndarray | None:
-        if self._capture is None:
-            return None
-        ok, pixels = self._capture.read()
-        return pixels if ok else None
 
     def _request(self, size: tuple[int, int], fps: float) -> None:
         # The format first: with the default format a driver may refuse the size and rate that follow.
