@@ -99,11 +99,7 @@ class Frame:
     truths: tuple[str | None, ...] = ()
 
     def __post_init__(self) -> None:
-        pixels = self.pixels_bgr
-        if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.size == 0:
-            raise ValueError(
-                f"a frame needs uint8 pixels of shape (height, width, 3), found {pixels.dtype} {pixels.shape}"
-            )
+        check_pixels(self.pixels_bgr, "a frame")
 
     @property
     def width(self) -> int:
@@ -267,6 +263,21 @@ class SourceStatus:
     reason: str | None = None
     retry_in_s: float | None = None
     fps: float = 0.0
+
+
+def check_pixels(pixels_bgr: np.ndarray, what: str) -> None:
+    """Check that pixels are uint8 (height, width, 3), and that there are some.
+
+    Args:
+        pixels_bgr: The pixels.
+        what: What needs them, for the message.
+
+    Raises:
+        ValueError: They have another dtype or shape, or there are none.
+    """
+    if pixels_bgr.dtype != np.uint8 or pixels_bgr.ndim != 3 or pixels_bgr.shape[2] != 3 or pixels_bgr.size == 0:
+        found = f"{pixels_bgr.dtype} {pixels_bgr.shape}"
+        raise ValueError(f"{what} needs uint8 pixels of shape (height, width, 3), found {found}")
 
 
 def clip_box(x: float, y: float, w: float, h: float, width: int, height: int) -> Box | None:

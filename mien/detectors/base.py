@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import importlib.util
+import threading
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Protocol
 
 import numpy as np
 
 from mien.errors import DetectorError
+from mien.images.resize import scaled
 from mien.types import Box, clip_box
+
+BoxPx = tuple[float, float, float, float]
 
 
 class Detector(Protocol):
@@ -35,6 +40,44 @@ class Detector(Protocol):
         ...
 
 
+class ScaledDetector(ABC):
+    """A detector that searches a reduced picture; one at a time: shared by two threads, some silently give wrong boxes.
+
+        class WholePicture(ScaledDetector):
+            name, window_px = "whole", 1
+
+            def _search(self, pixels_bgr: np.ndarray) -> list[BoxPx]:
+                return [(0, 0, pixels_bgr.shape[1], pixels_bgr.shape[0])]
+
+    Args:
+        min_face_px: Smallest face wanted, in pixels of the original frame.
+        search_side_px: Without it, longer side of the reduced picture that is searched.
+    """
+
+    name: str
+    window_px: int
+    """Smallest face that it finds."""
+
+    def __init__(self, min_face_px: int | None, search_side_px: int) -> None:
+        self.min_face_px = min_face_px
+        self.search_side_px = search_side_px
+        self._lock = threading.Lock()
+
+    def detect(self, pixels_bgr: np.ndarray) -> list[Box]:
+        """Find faces, see `mien.detectors.base.Detector.detect`."""
+        scale = search_scale(pixels_bgr, self.window_px, self.search_side_px, self.min_face_px)
+        small = scaled(pixels_bgr, scale)
+        if min(small.shape[:2]) < self.window_px:
+            return []
+        with self._lock:
+            found = self._search(small)
+        return boxes_inside(((x / scale, y / scale, w / scale, h / scale) for x, y, w, h in found), pixels_bgr)
+
+    @abstractmethod
+    def _search(self, pixels_bgr: np.ndarray) -> Iterable[BoxPx]:
+        """Faces as (x, y, w, h) in a picture that is large enough: uint8 (height, width, 3)."""
+
+
 def search_scale(pixels_bgr: np.ndarray, window_px: int, search_side_px: int, min_face_px: int | None) -> float:
     """Scale at which a picture is searched, so that the smallest face wanted is as large as the detector's window.
 
@@ -53,7 +96,7 @@ def search_scale(pixels_bgr: np.ndarray, window_px: int, search_side_px: int, mi
     return min(1.0, search_side_px / max(pixels_bgr.shape[:2]))
 
 
-def as_square(x: float, y: float, w: float, h: float, *, margin: float = 1.0) -> tuple[float, float, float, float]:
+def as_square(x: float, y: float, w: float, h: float, *, margin: float = 1.0) -> BoxPx:
     """The square (x, y, w, h) with the same area and center: some detectors give tall boxes, the network takes squares.
 
     Args:
@@ -64,7 +107,7 @@ def as_square(x: float, y: float, w: float, h: float, *, margin: float = 1.0) ->
     return x + (w - side) / 2, y + (h - side) / 2, side, side
 
 
-def boxes_inside(found: Iterable[tuple[float, float, float, float]], pixels_bgr: np.ndarray) -> list[Box]:
+def boxes_inside(found: Iterable[BoxPx], pixels_bgr: np.ndarray) -> list[Box]:
     """Clip boxes to the picture and sort them from left to right.
 
     Args:

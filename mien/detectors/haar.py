@@ -14,8 +14,8 @@ import numpy as np
 from mien.detectors.base import boxes_inside, search_scale
 from mien.detectors.face_filter import FaceFilter, Square
 from mien.errors import DetectorError
-from mien.images.resize import check_pixels, reduced_gray
-from mien.types import Box, intersection
+from mien.images.resize import reduced_gray
+from mien.types import Box, check_pixels, intersection
 
 Proposal = tuple[Square, tuple[int, int]]
 
@@ -71,7 +71,7 @@ class HaarDetector:
 
     def detect(self, pixels_bgr: np.ndarray) -> list[Box]:
         """Find faces, see `mien.detectors.base.Detector.detect`."""
-        check_pixels(pixels_bgr)
+        check_pixels(pixels_bgr, "a detector")
         scale = search_scale(pixels_bgr, self.window_px, self.search_side_px, self.min_face_px)
         gray, scale = reduced_gray(pixels_bgr, round(scale * max(pixels_bgr.shape[:2])))
         if min(gray.shape) < self.window_px:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from mien.detectors.base import as_square, boxes_inside, search_scale
+from mien.detectors.base import BoxPx, ScaledDetector, as_square
 from mien.errors import DetectorError
-from mien.images.resize import scaled
-from mien.types import Box
 
 MODEL_FILE = "face_detection_yunet_2023mar.onnx"
 MODEL_SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
@@ -22,7 +19,7 @@ MARGIN = 1.12
 MODEL_PAGE = "https://github.com/opencv/opencv_zoo/tree/main/models/face_detection_yunet"
 
 
-class YuNetDetector:
+class YuNetDetector(ScaledDetector):
     """A small convolutional network.
 
     Wu, Peng and Yu, "YuNet: a tiny millisecond-level face detector" (2023). It finds faces from about 16 px upward.
@@ -52,30 +49,20 @@ class YuNetDetector:
         search_side_px: int = 640,
         confidence: float = 0.5,
     ) -> None:
+        super().__init__(min_face_px, search_side_px)
         model = np.frombuffer(read_model(model_file), np.uint8)
         # From memory: the bytes that were checked are used, and OpenCV on Windows opens only ASCII paths.
         self._detector = cv2.FaceDetectorYN.create(
             "onnx", model, np.zeros(0, np.uint8), (320, 320), confidence, nms_threshold=0.3, top_k=500
         )
-        self._lock = threading.Lock()  # shared by two threads, one network silently gives wrong boxes
-        self.min_face_px = min_face_px
-        self.search_side_px = search_side_px
 
-    def detect(self, pixels_bgr: np.ndarray) -> list[Box]:
-        """Find faces, see `mien.detectors.base.Detector.detect`."""
-        scale = search_scale(pixels_bgr, self.window_px, self.search_side_px, self.min_face_px)
-        small = scaled(pixels_bgr, scale)
-        height, width = small.shape[:2]
-        if min(height, width) < self.window_px:
-            return []
-        with self._lock:
-            self._detector.setInputSize((width, height))
-            _, rows = self._detector.detect(small)
+    def _search(self, pixels_bgr: np.ndarray) -> list[BoxPx]:
+        self._detector.setInputSize((pixels_bgr.shape[1], pixels_bgr.shape[0]))
+        _, rows = self._detector.detect(pixels_bgr)
         if rows is None:
             return []
         valid = np.isfinite(rows[:, :4]).all(axis=1) & (rows[:, 2:4] > 0).all(axis=1)  # tiny pictures give NaN
-        found = rows[valid, :4] / scale
-        return boxes_inside((as_square(*map(float, box), margin=MARGIN) for box in found), pixels_bgr)
+        return [as_square(*map(float, box), margin=MARGIN) for box in rows[valid, :4]]
 
 
 def read_model(model_file: str | Path | None) -> bytes:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from mien.types import Box, clip_box
+from mien.types import Box, check_pixels, clip_box
 
 
 def reduced_gray(pixels_bgr: np.ndarray, longer_side_px: int) -> tuple[np.ndarray, float]:
@@ -43,12 +43,7 @@ def fit_within(pixels_bgr: np.ndarray, max_side_px: int) -> np.ndarray:
         pixels_bgr: uint8 (height, width, 3).
         max_side_px: Longest side of the result.
     """
-    height, width = pixels_bgr.shape[:2]
-    scale = max_side_px / max(height, width)
-    if scale >= 1:
-        return pixels_bgr
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return cv2.resize(pixels_bgr, size, interpolation=cv2.INTER_AREA)
+    return scaled(pixels_bgr, max_side_px / max(pixels_bgr.shape[:2]))
 
 
 def letterbox(pixels_bgr: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -73,20 +68,6 @@ def letterbox(pixels_bgr: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return canvas
 
 
-def check_pixels(pixels_bgr: np.ndarray) -> None:
-    """Check the pixels that a detector is given.
-
-    Args:
-        pixels_bgr: What should be uint8 (height, width, 3).
-
-    Raises:
-        ValueError: The pixels have another dtype or shape, or there are none.
-    """
-    if pixels_bgr.dtype != np.uint8 or pixels_bgr.ndim != 3 or pixels_bgr.shape[2] != 3 or pixels_bgr.size == 0:
-        found = f"{pixels_bgr.dtype} {pixels_bgr.shape}"
-        raise ValueError(f"a detector needs uint8 pixels of shape (height, width, 3), found {found}")
-
-
 def scaled(pixels_bgr: np.ndarray, scale: float) -> np.ndarray:
     """Reduce a picture by a factor.
 
@@ -100,7 +81,7 @@ def scaled(pixels_bgr: np.ndarray, scale: float) -> np.ndarray:
     Raises:
         ValueError: The pixels have another dtype or shape.
     """
-    check_pixels(pixels_bgr)
+    check_pixels(pixels_bgr, "a detector")
     if scale >= 1:
         return pixels_bgr
     height, width = pixels_bgr.shape[:2]
