@@ -3,30 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from mien.errors import MienError
-from mien.types import EXPRESSIONS, Analysis, Face
+from mien.types import BOX, EXPRESSIONS, Analysis, Face
 
 if TYPE_CHECKING:
     import pandas
 
-COLUMNS = (
-    "input",
-    "frame",
-    "time_s",
-    "success",
-    "face",
-    "x",
-    "y",
-    "w",
-    "h",
-    *EXPRESSIONS,
-    "label",
-    "confidence",
-    "unsure",
-)
+COLUMNS = ("input", "frame", "time_s", "success", "face", *BOX, *EXPRESSIONS, "label", "confidence", "unsure")
 """Columns of the table that `to_frame` makes."""
 
 
@@ -69,14 +55,8 @@ class Result:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain types, ready for JSON; the faces have the fields of the HTTP interface."""
-        return {
-            "input": self.input,
-            "frame": self.frame,
-            "time_s": self.time_s,
-            "width": self.width,
-            "height": self.height,
-            "faces": [face.to_dict() for face in self.faces],
-        }
+        plain = {each.name: getattr(self, each.name) for each in fields(self)}
+        return plain | {"faces": [face.to_dict() for face in self.faces]}
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """A row of COLUMNS for each face; one with `success` 0 and no face where none was found."""
@@ -84,10 +64,10 @@ class Result:
         if not self.faces:
             yield place | {"success": 0}
         for face in self.faces:
-            box = face.box
             yield (
                 place
-                | {"success": 1, "face": face.id, "x": box.x, "y": box.y, "w": box.w, "h": box.h}
+                | {"success": 1, "face": face.id}
+                | {side: getattr(face.box, side) for side in BOX}
                 | dict(zip(EXPRESSIONS, map(float, face.probabilities), strict=True))
                 | {"label": face.label, "confidence": face.confidence, "unsure": face.unsure}
             )
@@ -113,4 +93,4 @@ def to_frame(results: Result | Iterable[Result]) -> pandas.DataFrame:
         ) from error
     each = [results] if isinstance(results, Result) else results
     table = pd.DataFrame((row for result in each for row in result.rows()), columns=list(COLUMNS))
-    return table.astype({"face": "Int64", "x": "Int64", "y": "Int64", "w": "Int64", "h": "Int64", "unsure": "boolean"})
+    return table.astype(dict.fromkeys(("face", *BOX), "Int64") | {"unsure": "boolean"})

@@ -14,6 +14,9 @@ import numpy as np
 EXPRESSIONS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 """The seven expressions, in the order used everywhere (FER-2013's folders, alphabetical)."""
 
+BOX = ("x", "y", "w", "h")
+"""The fields of a Box, as columns and in JSON."""
+
 SourceState = Literal["live", "file", "demo", "resting", "reconnecting", "ended"]
 """State of a source: `live` is a webcam or network camera, `file` a video or image, `resting` idle and released."""
 
@@ -34,7 +37,6 @@ class Box:
     Example:
         a, b = Box(0, 0, 10, 10), Box(5, 0, 10, 10)
         a.iou(b)  # 0.333
-        a.intersection(b)  # 50
     """
 
     x: int
@@ -87,7 +89,6 @@ class Frame:
 
     Example:
         frame = Frame(cv2.imread("photo.jpg"))
-        frame.width, frame.height
     """
 
     pixels_bgr: np.ndarray
@@ -128,7 +129,6 @@ class Face:
     Example:
         face = analysis.faces[0]
         face.label, face.confidence  # "happy", 0.91
-        face.probabilities[EXPRESSIONS.index("happy")]
     """
 
     box: Box
@@ -151,10 +151,9 @@ class Face:
 
     def to_dict(self) -> dict[str, Any]:
         """The face as plain types, ready for JSON: NumPy's numbers are not."""
-        box = self.box
         return {
             "id": self.id,
-            "box": {"x": int(box.x), "y": int(box.y), "w": int(box.w), "h": int(box.h)},
+            "box": {side: int(getattr(self.box, side)) for side in BOX},
             "label": self.label,
             "confidence": round(self.confidence, 5),
             "unsure": bool(self.unsure),
@@ -177,8 +176,7 @@ class Analysis:
         faces: From left to right, or by id if they are tracked.
         timing_ms: Milliseconds spent in each stage (detect, track, classify, ...).
         new_scene: Whether the frame shows another scene than the frame before, as after a cut, or may do so.
-        rare: How often rare expressions were expected, from 0 (as often as people see them) to 1 (as often as the
-            others); None for a network without base rates.
+        rare: How often rare expressions were expected, see `Adjustment`; None for a network without base rates.
 
     Example:
         for face in analysis.faces:
@@ -292,6 +290,4 @@ def clip_box(x: float, y: float, w: float, h: float, width: int, height: int) ->
     """
     left, top = max(0, round(x)), max(0, round(y))
     right, bottom = min(width, round(x + w)), min(height, round(y + h))
-    if right <= left or bottom <= top:
-        return None
-    return Box(left, top, right - left, bottom - top)
+    return Box(left, top, right - left, bottom - top) if right > left and bottom > top else None

@@ -26,6 +26,7 @@ QUEUE_FRAMES = 1000
 """Frames that wait while the disk does not respond, about half a minute; beyond that the recording fails."""
 SYNC_EVERY_S = 1.0
 CHUNK_BYTES = 64 * 1024
+_NO_PIXELS = np.zeros((1, 1, 3), np.uint8)  # of the frames that wait: their pictures would fill the memory
 
 log = logging.getLogger(__name__)
 
@@ -172,7 +173,7 @@ class _CsvWriter:
         if self._closed or self._error is not None or not analysis.faces:
             return
         try:
-            self._queue.put_nowait((_without_pixels(frame), analysis))
+            self._queue.put_nowait((replace(frame, pixels_bgr=_NO_PIXELS), analysis))
         except queue.Full:
             self._fail(f"the disk did not respond for {QUEUE_FRAMES} frames")
 
@@ -261,14 +262,6 @@ def _write_all(file: IO[bytes], data: bytes) -> None:
     rest = memoryview(data)
     while rest:  # an unbuffered file may write less than it was given
         rest = rest[file.write(rest) :]
-
-
-def _without_pixels(frame: Frame) -> Frame:
-    """The frame without its picture: waiting pictures would fill the memory."""
-    return replace(frame, pixels_bgr=_NO_PIXELS)
-
-
-_NO_PIXELS = np.zeros((1, 1, 3), np.uint8)
 
 
 def _chunks(path: Path, size: int) -> Iterator[bytes]:

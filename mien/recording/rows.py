@@ -6,24 +6,9 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 
-from mien.types import EXPRESSIONS, Analysis, Face, Frame
+from mien.types import BOX, EXPRESSIONS, Analysis, Face, Frame
 
-COLUMNS = (
-    "frame",
-    "time",
-    "media_time_s",
-    "face",
-    "x",
-    "y",
-    "w",
-    "h",
-    *EXPRESSIONS,
-    "label",
-    "unsure",
-    "width",
-    "height",
-    "rare",
-)
+COLUMNS = ("frame", "time", "media_time_s", "face", *BOX, *EXPRESSIONS, "label", "unsure", "width", "height", "rare")
 
 
 def as_csv(rows: Iterable[Sequence[object]]) -> bytes:
@@ -49,13 +34,12 @@ def row(number: int, frame: Frame, face: Face, analysis: Analysis) -> list[objec
         face: One of its faces.
         analysis: The analysis of the frame.
     """
-    box = face.box
     return [
         number,
         f"{frame.captured_at:.3f}",
         None if frame.media_time_s is None else f"{frame.media_time_s:.3f}",
         face.id,
-        *(int(side) for side in (box.x, box.y, box.w, box.h)),
+        *(int(getattr(face.box, side)) for side in BOX),
         *(f"{float(share):.5f}" for share in face.probabilities),
         face.label,
         int(face.unsure),
