@@ -191,6 +191,12 @@ class Analysis:
     rare: float | None = None
 
 
+class Adjustment(Protocol):
+    """How often the network expects rare expressions: 0 as often as people see them, 1 as often as the others."""
+
+    rare: float
+
+
 class Encoded(Protocol):
     """An image file that is encoded on the first call; `took_ms` is the time that took, 0 until then."""
 

@@ -405,7 +405,7 @@ def test_an_analysis_that_hangs_is_reported(rig):
     go_on = threading.Event()
     it.pipeline.analyze = lambda frame: go_on.wait(PATIENCE_S)
     it.camera.start()
-    wait_for(lambda: it.camera._health.is_busy)
+    wait_for(lambda: it.camera._health._busy_since_s is not None)
     it.clock.advance(5)
     assert it.camera.status().reason == "the analysis of one frame takes longer than 5 s"
     go_on.set()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from mien.stream.latest import Latest
-from mien.types import Analysis, Face, Snapshot, SourceStatus
+from mien.types import Adjustment, Analysis, Face, Snapshot, SourceStatus
 
 if TYPE_CHECKING:
     from mien.recording.csv_log import Recording
@@ -112,12 +112,6 @@ class Privacy(Protocol):
 
     def switch(self, on: bool) -> None:
         """Turn it on or off, from the next frame on."""
-
-
-class Adjustment(Protocol):
-    """How often the network expects rare expressions: 0 as often as people see them, 1 as often as the others."""
-
-    rare: float
 
 
 Analyze = Callable[[bytes], Analysis]

@@ -18,15 +18,9 @@ import numpy as np
 
 from mien.detectors import Detector
 from mien.images.resize import crop_faces
-from mien.types import Analysis, Box, Face, Frame
+from mien.types import Adjustment, Analysis, Box, Face, Frame
 
 UNSURE_BELOW = 0.5
-
-
-class Adjustment(Protocol):
-    """How often the classifier expects rare expressions."""
-
-    rare: float
 
 
 class Classifier(Protocol):

@@ -7,6 +7,7 @@ decompression bomb) is refused at no cost.
 from __future__ import annotations
 
 import re
+import struct
 from pathlib import Path
 
 import cv2
@@ -72,7 +73,10 @@ def image_size(data: bytes) -> tuple[int, int]:
     name = image_format(data[:HEADER_BYTES])
     if name is None:
         raise NotAnImageError(f"expected a {FORMATS} image, found {_describe(data)}")
-    size = _SIZE_READERS[name](data)
+    try:
+        size = _SIZE_READERS[name](data)
+    except struct.error:  # cut off
+        size = None
     if size is None or size[0] <= 0 or size[1] <= 0:
         raise ImageError(f"the {name} image is broken: its header gives no size")
     return size
@@ -193,9 +197,7 @@ def _describe(data: bytes) -> str:
 
 def _png_size(data: bytes) -> tuple[int, int] | None:
     # https://www.w3.org/TR/png-3/#11IHDR : the first chunk is IHDR and begins with width and height
-    if data[12:16] != b"IHDR" or len(data) < 24:
-        return None
-    return int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
+    return _two(">II", data, 16) if data[12:16] == b"IHDR" else None
 
 
 def _png_is_whole(data: bytes) -> bool:
@@ -213,19 +215,13 @@ def _png_is_whole(data: bytes) -> bool:
     return kind == b"IEND" and position <= len(data)
 
 
-def _gif_size(data: bytes) -> tuple[int, int] | None:
-    if len(data) < 10:
-        return None
-    return int.from_bytes(data[6:8], "little"), int.from_bytes(data[8:10], "little")
+def _gif_size(data: bytes) -> tuple[int, int]:
+    return _two("<HH", data, 6)
 
 
-def _bmp_size(data: bytes) -> tuple[int, int] | None:
-    if len(data) < 26:
-        return None
-    if int.from_bytes(data[14:18], "little") == 12:  # the short header of OS/2 has 16-bit sizes
-        return int.from_bytes(data[18:20], "little"), int.from_bytes(data[20:22], "little")
-    width = int.from_bytes(data[18:22], "little", signed=True)
-    height = int.from_bytes(data[22:26], "little", signed=True)
+def _bmp_size(data: bytes) -> tuple[int, int]:
+    is_short = data[14:18] == b"\x0c\0\0\0"  # the short header of OS/2 has 16-bit sizes
+    width, height = _two("<HH" if is_short else "<ii", data, 18)
     return width, abs(height)  # a negative height means that the top row comes first
 
 
@@ -240,7 +236,8 @@ def _webp_size(data: bytes) -> tuple[int, int] | None:
         bits = int.from_bytes(data[21:25], "little")
         return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
     if chunk == b"VP8 ":
-        return int.from_bytes(data[26:28], "little") & 0x3FFF, int.from_bytes(data[28:30], "little") & 0x3FFF
+        width, height = _two("<HH", data, 26)
+        return width & 0x3FFF, height & 0x3FFF
     return None
 
 
@@ -258,10 +255,16 @@ def _jpeg_size(data: bytes) -> tuple[int, int] | None:
         if marker in (0xD9, 0xDA):  # the image data begins, or the file ends, without a size
             return None
         if marker in _JPEG_SIZE_MARKERS:
-            size = data[position + 3 : position + 7]
-            return (int.from_bytes(size[2:], "big"), int.from_bytes(size[:2], "big")) if len(size) == 4 else None
+            height, width = _two(">HH", data, position + 3)
+            return width, height
         position += max(2, int.from_bytes(data[position : position + 2], "big"))
     return None
+
+
+def _two(form: str, data: bytes, position: int) -> tuple[int, int]:
+    """Two numbers in the form that `struct` describes. struct.error where the data ends before."""
+    first, second = struct.unpack_from(form, data, position)
+    return first, second
 
 
 _SIZE_READERS = {"PNG": _png_size, "GIF": _gif_size, "BMP": _bmp_size, "WebP": _webp_size, "JPEG": _jpeg_size}

@@ -81,16 +81,13 @@ class Webcams:
 
     def _search(self, in_use: int | None) -> dict[int, str]:
         if self._platform.startswith("linux"):
-            return dict(self._linux_name(index) for index in webcam_indices() if self._captures_video(index))
+            # Of the devices of a camera, the first captures video; the others deliver metadata.
+            indices = [index for index in webcam_indices() if self._read(index, "index") in ("0", "")]
+            models = {index: self._read(index, "name") for index in indices}
+            return {
+                index: f"Webcam {index} ({model})" if model else f"Webcam {index}" for index, model in models.items()
+            }
         return {index: f"Webcam {index}" for index in PROBED_WEBCAMS if index == in_use or self._opens(index)}
-
-    def _captures_video(self, index: int) -> bool:
-        """Whether a device is the first of its camera; the others deliver metadata."""
-        return self._read(index, "index") in ("0", "")
-
-    def _linux_name(self, index: int) -> tuple[int, str]:
-        model = self._read(index, "name")
-        return index, f"Webcam {index} ({model})" if model else f"Webcam {index}"
 
     def _read(self, index: int, what: str) -> str:
         try:

@@ -37,11 +37,6 @@ class Health:
         self._busy_since_s: float | None = None
         self._fault: str | None = None
 
-    @property
-    def is_busy(self) -> bool:
-        """Whether a frame is being analyzed."""
-        return self._busy_since_s is not None
-
     @contextmanager
     def busy(self) -> Iterator[None]:
         """A context for the analysis of one frame."""
