@@ -18,7 +18,7 @@ from web import schemas
 from web.limits import Slots
 from web.openapi import Answer, Operation
 from web.ports import AppOptions
-from web.state import sentence
+from web.state import describe_faces, sentence
 
 KEY = "[A-Za-z0-9_-]{8,64}"
 
@@ -83,16 +83,16 @@ def blueprint(options: AppOptions) -> Blueprint:
             abort(404, "This program does not track faces from image to image.")
         if key is not None and not re.fullmatch(KEY, key):
             abort(400, "Expected a key of 8 to 64 letters, digits, - or _ as track.")
-        if not slots.acquire():  # before the body is read, so that memory is limited
-            raise TooManyRequests(f"{slots.limit} images are being analyzed already.", retry_after=RETRY_AFTER_S)
-        try:
-            if key is None or follow is None:
-                return _analyze_request(analyze)
-            return _analyze_request(partial(follow, key), max_images=1)
-        except BusyError as error:
-            raise TooManyRequests(sentence(error), retry_after=math.ceil(error.retry_in_s)) from error
-        finally:
-            slots.release()
+        # Before the body is read, so that memory is limited.
+        with slots.hold(f"{slots.limit} images are being analyzed already.", RETRY_AFTER_S):
+            try:
+                if key is None or follow is None:
+                    return _analyze_request(analyze)
+                return _analyze_request(partial(follow, key), max_images=1)
+            except ImageError as error:
+                abort(_status_of(error), sentence(error))
+            except BusyError as error:
+                raise TooManyRequests(sentence(error), retry_after=math.ceil(error.retry_in_s)) from error
 
     return routes
 
@@ -101,7 +101,7 @@ def _analyze_request(
     analyze: Callable[[bytes], Analysis], max_images: int = schemas.MAX_IMAGES
 ) -> schemas.Image | schemas.Images:
     if request.mimetype.startswith("image/"):
-        return _analyze_one(analyze, request.get_data(cache=False))
+        return _describe(analyze(request.get_data(cache=False)))
     if request.mimetype != "multipart/form-data":
         abort(415, f"Expected an image/* body or a multipart field image, found {request.mimetype or 'no type'}.")
     files = request.files.getlist("image")
@@ -110,21 +110,19 @@ def _analyze_request(
     if len(files) > max_images:
         abort(413, f"Expected at most {max_images} image{'s' * (max_images > 1)}, found {len(files)}.")
     if len(files) == 1:
-        return _analyze_one(analyze, files[0].read())
+        return _describe(analyze(files[0].read()))
     return schemas.Images(images=[_analyze_one_of_many(analyze, file.read()) for file in files])
 
 
-def _analyze_one(analyze: Callable[[bytes], Analysis], data: bytes) -> schemas.Image:
-    try:
-        return schemas.Image.model_validate(analyze(data))
-    except ImageError as error:
-        abort(_status_of(error), sentence(error))
+def _describe(found: Analysis) -> schemas.Image:
+    faces = describe_faces(found)
+    return schemas.Image(width=found.width, height=found.height, faces=faces, new_scene=found.new_scene)
 
 
 def _analyze_one_of_many(analyze: Callable[[bytes], Analysis], data: bytes) -> schemas.Image | schemas.ImageError:
     """A damaged image does not prevent the answer to the others."""
     try:
-        return schemas.Image.model_validate(analyze(data))
+        return _describe(analyze(data))
     except ImageError as error:
         return schemas.ImageError(error=sentence(error), status=_status_of(error))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from flask import Blueprint, Response, abort
-from werkzeug.exceptions import TooManyRequests
 
 from mien.errors import RecordingError, SourceError, SourceForbiddenError
 from web import schemas
@@ -127,16 +126,11 @@ def sources_blueprint(camera: Camera, catalog: Catalog | None) -> Blueprint:
     )
     def switch(body: schemas.Choice) -> schemas.Opened:
         found = offered()
-        if not slots.acquire():
-            raise TooManyRequests("Another source is being opened already.", retry_after=RETRY_AFTER_S)
-        try:
-            status = camera.switch(found.spec_of(body.source, camera.in_use))
-        except SourceForbiddenError as error:
-            abort(403, sentence(error))
-        except SourceError as error:
-            abort(422, sentence(error))
-        finally:
-            slots.release()
+        with slots.hold("Another source is being opened already.", RETRY_AFTER_S):
+            try:
+                status = camera.switch(found.spec_of(body.source, camera.in_use))
+            except SourceError as error:
+                abort(403 if isinstance(error, SourceForbiddenError) else 422, sentence(error))
         return schemas.Opened(source=describe_source(None, status))
 
     return routes

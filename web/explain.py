@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from flask import Blueprint
-from werkzeug.exceptions import ServiceUnavailable, TooManyRequests
+from werkzeug.exceptions import ServiceUnavailable
 
 from mien.errors import MienError
 from mien.types import Snapshot
@@ -17,6 +17,7 @@ from web import schemas
 from web.limits import Slots
 from web.openapi import Answer, Operation
 from web.ports import Camera, Explain
+from web.state import describe_faces
 
 MIN_INTERVAL_S = 0.25
 MAX_INTERVAL_S = 0.45
@@ -120,12 +121,8 @@ def blueprint(
     )
     def explanation() -> schemas.Explanation:
         newest()
-        if not slots.acquire():
-            raise TooManyRequests(f"{slots.limit} requests are waiting already.", retry_after=RETRY_AFTER_S)
-        try:
+        with slots.hold(f"{slots.limit} requests are waiting already.", RETRY_AFTER_S):
             answer = throttled(compute)
-        finally:
-            slots.release()
         newest()  # privacy mode may have been switched on meanwhile
         if isinstance(answer, ServiceUnavailable):
             raise answer
@@ -141,13 +138,8 @@ def _describe(snapshot: Snapshot, explain: Explain) -> schemas.Explanation:
     faces = snapshot.analysis.faces
     heats = explain(snapshot.frame.pixels_bgr, faces) if faces else []
     explained = [
-        schemas.ExplainedFace(
-            id=face.id,
-            label=face.label,
-            box=schemas.Box.model_validate(face.box),
-            heat=b64encode(png).decode(),
-        )
-        for face, png in zip(faces, heats, strict=True)
+        schemas.ExplainedFace(id=face.id, label=face.label, box=face.box, heat=b64encode(png).decode())
+        for face, png in zip(describe_faces(snapshot.analysis), heats, strict=True)
     ]
     return schemas.Explanation(frame=snapshot.frame.index, faces=explained)
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from flask import Response, jsonify, request
+from werkzeug.exceptions import TooManyRequests
 
 RETRY_AFTER_S = 5
 
@@ -64,6 +67,24 @@ class Slots:
                 return False
             self._names.append(name)
             return True
+
+    @contextmanager
+    def hold(self, refusal: str, retry_after_s: int) -> Iterator[None]:
+        """A context that holds a slot.
+
+        Args:
+            refusal: What the answer says where none is free.
+            retry_after_s: When it is worth trying again, in seconds.
+
+        Raises:
+            TooManyRequests: None is free.
+        """
+        if not self.acquire():
+            raise TooManyRequests(refusal, retry_after=retry_after_s)
+        try:
+            yield
+        finally:
+            self.release()
 
     def release(self, name: str = "") -> None:
         """Return a slot that was taken under this name."""

@@ -6,10 +6,9 @@ https://docs.pydantic.dev and https://json-schema.org/draft/2020-12
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-import numpy as np
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, field_validator
 
 from mien.types import EXPRESSIONS, SourceState
 
@@ -20,9 +19,8 @@ MAX_IMAGES = 16
 """Images in one request for analysis."""
 
 Label = Annotated[str, WithJsonSchema({"type": "string", "enum": list(EXPRESSIONS)})]
-Probability = Annotated[float, Field(ge=0, le=1), BeforeValidator(lambda value: round(float(value), 5))]
-Pixels = Annotated[int, BeforeValidator(int)]  # also those of NumPy
-Length = Annotated[int, Field(ge=1), BeforeValidator(int)]
+Probability = Annotated[float, Field(ge=0, le=1)]
+Length = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
 
 
@@ -63,18 +61,12 @@ class Probabilities(Schema):
     sad: Probability
     surprise: Probability
 
-    @model_validator(mode="before")
-    @classmethod
-    def _name(cls, values: Any) -> Any:
-        """Accept float32 (7,) in the order of EXPRESSIONS."""
-        return dict(zip(EXPRESSIONS, values, strict=True)) if isinstance(values, np.ndarray) else values
-
 
 class Box(Schema):
     """A bounding box in pixels of the original frame."""
 
-    x: Pixels = Field(description="Left edge.")
-    y: Pixels = Field(description="Top edge.")
+    x: int = Field(description="Left edge.")
+    y: int = Field(description="Top edge.")
     w: Length = Field(description="Width.")
     h: Length = Field(description="Height.")
 

@@ -10,7 +10,7 @@ from typing import Any
 from flask import Blueprint, request
 
 from mien.errors import MienError
-from mien.types import Snapshot, SourceStatus
+from mien.types import Analysis, Snapshot, SourceStatus
 from web import schemas
 from web.limits import Slots
 from web.openapi import VIEWER, Answer, Operation
@@ -46,7 +46,6 @@ class StateReader:
         self._camera.keep_awake()
         status = self._camera.status()
         frame = snapshot.frame if snapshot else None
-        analysis = snapshot.analysis if snapshot else None
         shared: dict[str, Any] = dict(self.controls())
         if viewer:
             shared["watching"] = viewer in self._viewers
@@ -58,7 +57,7 @@ class StateReader:
             viewers=self._viewers.count,
             detector=self._options.detector_name,
             frame=schemas.Frame.model_validate(frame) if frame else None,
-            faces=[schemas.Face.model_validate(face) for face in analysis.faces] if analysis else [],
+            faces=describe_faces(snapshot.analysis if snapshot else None),
             **shared,
         )
 
@@ -101,6 +100,15 @@ def describe_source(snapshot: Snapshot | None, status: SourceStatus) -> schemas.
         reason=status.reason,
         retry_in_s=None if status.retry_in_s is None else round(float(status.retry_in_s), 1),
     )
+
+
+def describe_faces(analysis: Analysis | None) -> list[schemas.Face]:
+    """The faces that were found in a frame or image.
+
+    Args:
+        analysis: What was found; None for none.
+    """
+    return [schemas.Face.model_validate(face.to_dict()) for face in analysis.faces] if analysis else []
 
 
 def _timing_ms(snapshot: Snapshot) -> dict[str, float]:
