@@ -30,6 +30,9 @@ ENVIRONMENT_PREFIX = "MIEN_"
 class Kind:
     """How the text of an option becomes its value.
 
+        percent = Kind("a number 0 to 100", "P", lambda text: float(text) / 100, show="{:.0%}".format)
+        percent.read("50", "--unsure")  # 0.5
+
     Args:
         expected: The accepted values in words, for messages and documentation: "a whole number 1 to 65535".
         metavar: Placeholder for the value in --help.
@@ -64,6 +67,9 @@ class Kind:
 @dataclass(frozen=True, slots=True)
 class Option:
     """One declared option, as `options_of` lists it.
+
+        port = next(each for each in options_of(Settings) if each.name == "port")
+        print(port.flag, port.variable, port.shown_default)  # --port MIEN_PORT 5000, or the next free one
 
     Args:
         name: Name of the field, such as "min_face".
@@ -121,7 +127,10 @@ def options_of(settings: type) -> list[Option]:
 class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are SettingsErrors of one line, and which reads variables as well.
 
-    The example at the top of this module shows its use.
+    Example:
+        parser = Parser(prog="python main.py")
+        parser.add_options(Settings)
+        settings = Settings(**parser.read(sys.argv[1:], os.environ))
     """
 
     def __init__(self, **options: Any) -> None:

@@ -47,7 +47,12 @@ IMAGE_BODY = {
 
 
 class InMemoryRequest(Request):
-    """A request whose files stay in memory; Werkzeug would write those above 500 kB to disk."""
+    """A request whose files stay in memory; Werkzeug would write those above 500 kB to disk.
+
+    Example:
+        app = Flask(__name__)
+        app.request_class = InMemoryRequest
+    """
 
     def _get_file_stream(self, *_: Any, **__: Any) -> IO[bytes]:
         return BytesIO()

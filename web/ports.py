@@ -131,6 +131,9 @@ ToPng = Callable[[Snapshot], bytes]
 class AppOptions:
     """What a web app offers and who may use it.
 
+        options = AppOptions(analyze=lambda data: analyze_image(data, pipeline.analyze), unsure=0.6)
+        app = create_app(camera, options)
+
     Args:
         analyze: For /api/analyze; None answers 404, as with all functions and protocols that follow.
         follow: For /api/analyze?track=KEY.

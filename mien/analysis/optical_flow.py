@@ -32,6 +32,9 @@ _GRID = np.stack(np.meshgrid(_STEPS, _STEPS), axis=-1).reshape(-1, 2)
 class Motion:
     """How one face moved since the frame before.
 
+        motion = Motion(dx=2.0, dy=0.0, scale=1.05)  # to the right, and nearer
+        track.move(motion)
+
     Args:
         dx: To the right, in pixels of the original frame.
         dy: Downward, in pixels of the original frame.
@@ -46,6 +49,9 @@ class Motion:
 @dataclass(frozen=True, slots=True)
 class Flow:
     """What happened from one frame to the next.
+
+        flow = OpticalFlow().step(pixels_bgr, [])
+        print(flow.scene, flow.motions)  # Scene.NEW []
 
     Args:
         scene: Whether the scene is the same.

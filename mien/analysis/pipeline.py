@@ -24,7 +24,12 @@ UNSURE_BELOW = 0.5
 
 
 class Classifier(Protocol):
-    """Anything that classifies the expressions of gray faces."""
+    """Anything that classifies the expressions of gray faces.
+
+    Example:
+        classifier: Classifier = FacialExpressionModel()
+        probabilities = classifier.predict(np.zeros((1, *classifier.input_size_px), np.uint8))
+    """
 
     input_size_px: tuple[int, int]
 

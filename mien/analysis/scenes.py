@@ -17,7 +17,12 @@ DOUBTFUL_DIFFERENCE = 20.0
 
 
 class Scene(Enum):
-    """How a frame relates to the frame before."""
+    """How a frame relates to the frame before.
+
+    Example:
+        scenes = SceneDetector()
+        [scenes.step(gray) for _ in range(2)]  # [Scene.NEW, Scene.SAME]
+    """
 
     SAME = "same"
     DOUBTFUL = "doubtful"

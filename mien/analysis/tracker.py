@@ -77,17 +77,17 @@ class Track:
         self._place(self._filter.update(_center_and_size(box), time_s, unit=math.sqrt(box.area)))
 
     def missed(self, time_s: float) -> None:
-        """Note that a detection did not find the face."""
+        """Note that a detection did not find the face in the frame at time_s, in seconds."""
         # The earlier of the two: after a clock was set back, no track may be missed since the future, as it never ends.
         self.missed_since_s = time_s if self.missed_since_s is None else min(time_s, self.missed_since_s)
 
     def move(self, motion: Motion) -> None:
-        """Move the box without a detection."""
+        """Move the box, without a detection, as optical flow says."""
         x, y, w, h = self._filter.value
         self._place(np.array([x + motion.dx, y + motion.dy, w * motion.scale, h * motion.scale]))
 
     def is_expired(self, time_s: float) -> bool:
-        """Whether it was missed for so long, or last detected so long ago, that a face found there is another."""
+        """Whether a face found there at time_s, in seconds, is another: this one was missed or undetected too long."""
         missed_s = 0.0 if self.missed_since_s is None else time_s - self.missed_since_s
         return missed_s > EXPIRE_AFTER_S or time_s - self.detected_at_s > DETECT_EVERY_S + EXPIRE_AFTER_S
 

@@ -116,7 +116,14 @@ class DemoSource(Source):
         return Frame(pixels, self._index, self._clock.wall(), time_s, truths[0], truths=truths)
 
     def render(self, time_s: float) -> tuple[np.ndarray, tuple[str | None, ...]]:
-        """The picture at this time in seconds, uint8 (480, 640, 3), and what each face shows; None while it changes."""
+        """Draw the picture of a moment.
+
+        Args:
+            time_s: Seconds since the start of the demo.
+
+        Returns:
+            The picture, uint8 (480, 640, 3), blue-green-red, and what each face shows; None while it changes.
+        """
         gray = self._gray.copy()
         truths, windows = [], []
         for person in range(self.count):
@@ -155,6 +162,11 @@ class DemoSource(Source):
 def expression_at(time_s: float, person: int = 0, count: int = 1) -> tuple[int, int, float]:
     """What one of several faces shows at this time.
 
+    Args:
+        time_s: Seconds since the start of the demo.
+        person: Which face, from 0.
+        count: How many faces are shown.
+
     Returns:
         Indices of the current and the next expression, and how far the next one is blended in, 0 to 1.
     """
@@ -169,7 +181,11 @@ def expression_at(time_s: float, person: int = 0, count: int = 1) -> tuple[int, 
 
 
 def face_place(time_s: float, person: int = 0, count: int = 1) -> tuple[float, float, float]:
-    """Left, top and side in pixels of a square around one of several faces, from its forehead to its chin."""
+    """Left, top and side in pixels of a square around one of several faces, from its forehead to its chin.
+
+    Args:
+        time_s, person, count: As for `expression_at`.
+    """
     place = _place(time_s, person, count)
     side = _FACE_SIDE * place.side
     middle_x, middle_y = ((middle - 0.5) * place.side for middle in FACE_MIDDLE)

@@ -34,6 +34,9 @@ class DemoFaces:
     A face is stored as an appearance model does (Cootes, Edwards and Taylor, 1998): textures have one shape in
     common, and each pixel of a face is looked up in them. So between two expressions the features move.
 
+        faces = DemoFaces.load()
+        happy = faces.textures[0, EXPRESSIONS.index("happy")]  # uint8 (160, 160)
+
     Attributes:
         textures: uint8 (people, 7, side, side), gray, expressions in the order of EXPRESSIONS.
         offsets: float32 (people, 7, grid, grid, 2), how far away, in x and y, the texture is looked up: in pixels.
@@ -55,7 +58,12 @@ class DemoFaces:
 
     @classmethod
     def of(cls, textures: np.ndarray, lookups: np.ndarray) -> DemoFaces:
-        """Make faces of textures and of where each pixel is looked up, (people, 7, side, side, 2)."""
+        """Make faces of textures and of where each pixel is looked up.
+
+        Args:
+            textures: uint8 (people, 7, side, side).
+            lookups: float32 (people, 7, side, side, 2), x and y in pixels.
+        """
         side = textures.shape[-1]
         y, x = np.mgrid[0:side, 0:side].astype(np.float32)
         moved = (lookups - np.stack([x, y], axis=-1)).reshape(-1, side, side, 2)
@@ -66,6 +74,9 @@ class DemoFaces:
     @classmethod
     def load(cls, path: Path = FACES_FILE) -> DemoFaces:
         """Load faces from a file that `save` has written.
+
+        Args:
+            path: The file.
 
         Raises:
             SourceMissingError: The file is missing or contains something else.
@@ -83,7 +94,11 @@ class DemoFaces:
             raise SourceMissingError(f"expected the demo's faces in {path}: {error}") from error
 
     def save(self, path: Path) -> None:
-        """Write the faces: a PNG picture of all textures, and the offsets in quarters of a pixel."""
+        """Write the faces: a PNG picture of all textures, and the offsets in quarters of a pixel.
+
+        Args:
+            path: The file, which is replaced.
+        """
         people, labels, side, _ = self.textures.shape
         sheet = self.textures.swapaxes(1, 2).reshape(people * side, labels * side)
         png = cv2.imencode(".png", sheet, [cv2.IMWRITE_PNG_COMPRESSION, 9])[1].ravel()

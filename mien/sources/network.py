@@ -72,6 +72,9 @@ def open_url(url: str, *, loop: bool = True, paced: bool = True, clock: Clock | 
 def masked_url(url: str) -> str:
     """The URL as it may be shown and logged: without user, password and query, which often contains a key.
 
+    Args:
+        url: The address.
+
     Raises:
         SourceMissingError: Not an http, https, rtsp or rtsps URL with a host.
     """

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 class Receiver(Protocol):
-    """What gets the frames of captures. Its methods return at once and raise nothing."""
+    """What gets the frames of captures, such as a `Switcher`. Its methods return at once and raise nothing."""
 
     def begin(self, capture: Capture) -> int:
         """Called each time the source was opened.
