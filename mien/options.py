@@ -107,10 +107,7 @@ def option(default: Any, kind: Kind, help: str, *, group: str, shown_default: st
     """Declare a field of a dataclass as an option.
 
     Args:
-        default: Value of the field where neither command line nor environment names one.
-        kind: Accepted values.
-        help: Meaning, in one sentence without a full stop.
-        group: Heading it stands under in --help and in the documentation.
+        default, kind, help, group: As in `Option`.
         shown_default: The default in words; by default the value as text.
     """
     if shown_default is None:

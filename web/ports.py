@@ -38,14 +38,7 @@ class Camera(Protocol):
         """Request frames: open an idle source, and postpone its next release."""
 
     def switch(self, source: str) -> SourceStatus:
-        """Open another source, for all viewers.
-
-        Args:
-            source: What to open, as `Catalog.spec_of` returns it.
-
-        Raises:
-            SourceError: It cannot be opened.
-        """
+        """Open another source, as `Catalog.spec_of` returns it, for all viewers. Raises SourceError."""
 
     def show_again(self) -> None:
         """Publish the newest picture again, after privacy mode was switched."""
@@ -55,36 +48,16 @@ class Catalog(Protocol):
     """The sources that may be chosen."""
 
     def cameras(self, in_use: str | None = None) -> dict[str, str]:
-        """Names of the demo and of each webcam, by the source to choose.
-
-        Args:
-            in_use: The source that is open, which is listed without being opened again.
-        """
+        """Names of demo and webcams by the source to choose; the one that is open is not opened again."""
 
     def files(self) -> list[str] | None:
         """Names of files; None if no files may be chosen."""
 
     def current(self, in_use: str | None) -> str | None:
-        """The choice that is open.
-
-        Args:
-            in_use: The source that is open; None while idle.
-
-        Returns:
-            None if it is not in the lists.
-        """
+        """The choice that is open; None while idle, or if it is not in the lists."""
 
     def spec_of(self, source: str, in_use: str | None = None) -> str:
-        """What to open for a choice.
-
-        Args:
-            source: The choice: "demo", the number of a webcam, a URL, or the name of a file.
-            in_use: The source that is open.
-
-        Raises:
-            SourceForbiddenError: It may not be chosen.
-            SourceError: There is no such source.
-        """
+        """What to open for a choice. Raises SourceForbiddenError, or SourceError if there is no such source."""
 
 
 class Recorder(Protocol):

@@ -122,15 +122,13 @@ def read_image(path: Path, *, max_bytes: int = MAX_IMAGE_BYTES, max_pixels: int 
 
     Args:
         path: The image file.
-        max_bytes: Largest file accepted.
-        max_pixels: Largest picture accepted, width times height.
+        max_bytes, max_pixels: As for `decode_image`.
 
     Returns:
         uint8 (height, width, 3), blue-green-red.
 
     Raises:
-        OSError: The file cannot be read.
-        ImageError: As for `decode_image`.
+        OSError, ImageError: The file cannot be read, or as for `decode_image`.
     """
     size_bytes = path.stat().st_size
     if size_bytes > max_bytes:

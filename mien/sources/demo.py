@@ -58,8 +58,7 @@ class DemoSource(Source):
         faces: By default those of the file beside this module.
         count: How many faces are shown, 1 to 3. One face moves and changes as the first of several does.
         name: Name for people.
-        paced: False gives the frames as fast as possible.
-        clock: The computer's clock by default.
+        paced, clock: As for `mien.sources.open_source`.
 
     Raises:
         SourceMissingError: The file is missing or contains something else.

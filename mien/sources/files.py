@@ -39,8 +39,7 @@ class ImageSource(Source):
     Args:
         path: The file. An image with a side over 1920 px is reduced.
         loop: False ends after a second.
-        paced: False gives the frames as fast as possible.
-        clock: The computer's clock by default.
+        paced, clock: As for `mien.sources.open_source`.
 
     Raises:
         SourceMissingError: The file is not a usable image.
@@ -91,9 +90,7 @@ class VideoSource(CaptureSource):
         name: Name for people.
         capture: An open `cv2.VideoCapture`.
         reopen: Opens it again from the start, for the next loop.
-        loop: Whether it is played again and again.
-        paced: False gives every frame as fast as it is decoded.
-        clock: The computer's clock by default.
+        loop, paced, clock: As for `mien.sources.open_source`.
 
     Raises:
         SourceMissingError: The file contains no picture.
@@ -223,9 +220,7 @@ def open_file(path: Path, *, loop: bool = True, paced: bool = True, clock: Clock
 
     Args:
         path: The file.
-        loop: Whether it is played again and again.
-        paced: False gives the frames as fast as possible.
-        clock: The computer's clock by default.
+        loop, paced, clock: As for `mien.sources.open_source`.
 
     Raises:
         SourceMissingError: It does not exist, is a folder, is empty, or is neither video nor image.

@@ -51,9 +51,7 @@ def open_url(url: str, *, loop: bool = True, paced: bool = True, clock: Clock | 
 
     Args:
         url: The address.
-        loop: Whether a file is played again and again.
-        paced: False gives the frames of a file as fast as possible.
-        clock: The computer's clock by default.
+        loop, paced, clock: As for `mien.sources.open_source`.
 
     Raises:
         SourceMissingError: Another scheme, or no host.
