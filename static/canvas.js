@@ -1,6 +1,6 @@
 // The picture and its overlay: two canvases that always show the same frame.
 
-import { $ } from "./dom.js";
+import { $, clearedContext } from "./dom.js";
 import { drawFaces, placement } from "./overlay.js";
 
 const MAX_SIDE = 1920; // pixels in the canvas: screens show no more, and a photo of 50 megapixels would be slow
@@ -77,15 +77,9 @@ export function showNotice(text) {
 /** Redraw the overlay, as after a change of size, theme or display settings. */
 export function drawOverlay() {
   if (!shown) return;
-  const unit = devicePixelRatio;
-  const width = Math.round(overlay.clientWidth * unit);
-  const height = Math.round(overlay.clientHeight * unit);
-  if (overlay.width !== width) overlay.width = width;
-  if (overlay.height !== height) overlay.height = height;
-  const context = overlay.getContext("2d");
-  context.clearRect(0, 0, width, height);
-  const transform = placement(picture.width, picture.height, width, height, display.mirrored);
-  drawFaces(context, shown.faces, transform, { ...display, unit });
+  const context = clearedContext(overlay);
+  const transform = placement(picture.width, picture.height, overlay.width, overlay.height, display.mirrored);
+  drawFaces(context, shown.faces, transform, { ...display, unit: devicePixelRatio });
   overlay.dataset.frame = picture.dataset.frame;
 }
 

@@ -14,6 +14,18 @@ export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
+/** The context of a canvas that is as large as it is displayed, in the screen's own pixels, and cleared. */
+export function clearedContext(canvas) {
+  const width = Math.round(canvas.clientWidth * devicePixelRatio);
+  const height = Math.round(canvas.clientHeight * devicePixelRatio);
+  if (canvas.width !== width) canvas.width = width;
+  if (canvas.height !== height) canvas.height = height;
+  const context = canvas.getContext("2d");
+  context.setTransform(1, 0, 0, 1, 0, 0);
+  context.clearRect(0, 0, width, height);
+  return context;
+}
+
 /** A copy of a <template>'s content. */
 export function cloneOf(id) {
   return $(id).content.firstElementChild.cloneNode(true);

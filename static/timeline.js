@@ -1,7 +1,7 @@
 // The last minute of one face: seven lines, a legend that toggles them, and the values at the cursor.
 
 import { EXPRESSIONS, onThemeChange, theme } from "./colors.js";
-import { $, cloneOf, setText } from "./dom.js";
+import { $, clearedContext, cloneOf, setText } from "./dom.js";
 import { BIN_S, SPAN_S } from "./history.js";
 import { TEXT } from "./texts.js";
 
@@ -94,14 +94,8 @@ export class Timeline {
 
   draw(now = performance.now()) {
     this.drawnAt = now;
-    const unit = devicePixelRatio;
-    const width = Math.round(canvas.clientWidth * unit);
-    const height = Math.round(canvas.clientHeight * unit);
-    if (canvas.width !== width) canvas.width = width;
-    if (canvas.height !== height) canvas.height = height;
-    const context = canvas.getContext("2d");
-    context.setTransform(unit, 0, 0, unit, 0, 0);
-    context.clearRect(0, 0, width, height);
+    const context = clearedContext(canvas);
+    context.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
     const area = { w: canvas.clientWidth - PAD.left - PAD.right, h: canvas.clientHeight - PAD.top - PAD.bottom };
     drawGrid(context, area);
     for (const name of EXPRESSIONS) if (!this.hidden.has(name)) this.#drawLine(context, area, name);
