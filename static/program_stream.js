@@ -2,6 +2,7 @@
 
 import { newName } from "./dom.js";
 import { openStream, readParts } from "./multipart.js";
+import { fetchJson } from "./server.js";
 
 const TICK_MS = 250;
 const SILENT_MS = 1500; // without a part for this long the state is polled; the server sends one at least every second
@@ -129,10 +130,9 @@ export class ProgramStream {
 /** The state, or null without a valid answer in time. */
 async function fetchState(url) {
   try {
-    const answer = await fetch(url, { cache: "no-store", signal: AbortSignal.timeout(ANSWER_MS) });
-    if (answer.status === 401) location.reload(); // restarted with a new token, which the reloaded page asks for
-    return answer.ok ? await answer.json() : null;
-  } catch {
+    return await fetchJson(url, { limitMs: ANSWER_MS });
+  } catch (error) {
+    if (error.status === 401) location.reload(); // restarted with a new token, which the reloaded page asks for
     return null;
   }
 }
