@@ -12,7 +12,10 @@ from mien.types import BOX, EXPRESSIONS, Analysis, Face
 if TYPE_CHECKING:
     import pandas
 
-COLUMNS = ("input", "frame", "time_s", "success", "face", *BOX, *EXPRESSIONS, "label", "confidence", "unsure")
+COLUMNS = (
+    *("input", "frame", "time_s", "success", "face", *BOX, *EXPRESSIONS),
+    *("label", "confidence", "unsure", "people_share"),
+)
 """Columns of the table that `to_frame` makes."""
 
 
@@ -70,6 +73,7 @@ class Result:
                 | {side: getattr(face.box, side) for side in BOX}
                 | dict(zip(EXPRESSIONS, map(float, face.probabilities), strict=True))
                 | {"label": face.label, "confidence": face.confidence, "unsure": face.unsure}
+                | {"people_share": face.people_share}
             )
 
 
@@ -93,4 +97,4 @@ def to_frame(results: Result | Iterable[Result]) -> pandas.DataFrame:
         ) from error
     each = [results] if isinstance(results, Result) else results
     table = pd.DataFrame((row for result in each for row in result.rows()), columns=list(COLUMNS))
-    return table.astype(dict.fromkeys(("face", *BOX), "Int64") | {"unsure": "boolean"})
+    return table.astype(dict.fromkeys(("face", *BOX), "Int64") | {"unsure": "boolean", "people_share": float})

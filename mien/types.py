@@ -125,6 +125,8 @@ class Face:
         smoothed_label: The smoothed label of a tracked face, which may lag the most probable expression a little.
         unsure: The confidence is too low to rely on the label.
         missed: The last detection did not find the face; its expression is that of when it was last found.
+        people_share: Share of people who would name the label, 0..1, as the network estimates it; None for a network
+            that has not learned from people's votes.
 
     Example:
         face = analysis.faces[0]
@@ -138,6 +140,7 @@ class Face:
     smoothed_label: str | None = None
     unsure: bool = False
     missed: bool = False
+    people_share: float | None = None
 
     @property
     def label(self) -> str:
@@ -157,6 +160,7 @@ class Face:
             "label": self.label,
             "confidence": round(self.confidence, 5),
             "unsure": bool(self.unsure),
+            "people_share": None if self.people_share is None else round(self.people_share, 5),
             "probabilities": _by_name(self.probabilities),
             "raw": _by_name(self.raw),
         }
@@ -195,6 +199,17 @@ class Adjustment(Protocol):
     """How often the network expects rare expressions: 0 as often as people see them, 1 as often as the others."""
 
     rare: float
+
+    def people_shares(self, probabilities: np.ndarray) -> np.ndarray | None:
+        """Estimate the shares of people who would name each expression.
+
+        Args:
+            probabilities: What the network returned, float32 (n, 7), also smoothed over time.
+
+        Returns:
+            float32 (n, 7); None for a network that has not learned from people's votes.
+        """
+        ...
 
 
 class Encoded(Protocol):

@@ -64,6 +64,7 @@ function fillBars(card, face, now) {
   card.barsAt = now;
   card.dataset.label = face.label;
   setText(card.querySelector(".confidence"), TEXT.percent(face.confidence)); // with the bars, to agree with them
+  fillPeople(card.querySelector(".people"), face);
   for (const { row, name, fill, value } of card.parts) {
     const share = face.probabilities[name];
     const text = String(Math.round(100 * share));
@@ -72,6 +73,12 @@ function fillBars(card, face, now) {
     if (fill.style.transform !== transform) fill.style.transform = transform;
     setText(value, text);
   }
+}
+
+/** people_share is null for a network that has not learned from votes: then there is nothing to say. */
+function fillPeople(line, { people_share: share, label }) {
+  line.hidden = share == null;
+  if (!line.hidden) setText(line, TEXT.people(share, label));
 }
 
 function fillThumbnail(card, face, now) {

@@ -5,6 +5,8 @@ const percent = (share) => `${Math.round(100 * share)}\u202f%`;
 /** Minutes and seconds: 0:07 or 12:34. */
 const minutes = (s) => `${Math.floor(s / 60)}:${String(Math.floor(s % 60)).padStart(2, "0")}`;
 
+const ofTenPeople = (n) => ({ 0: "hardly anybody", 10: "nearly everybody" })[n] ?? `about ${n} of 10 people`;
+
 export const TEXT = {
   percent,
   minutes,
@@ -12,6 +14,7 @@ export const TEXT = {
   truth: (label) => `showing: ${label}`,
   face: (number) => `Face ${number}`,
   unsure: "unsure",
+  people: (share, label) => `${ofTenPeople(Math.round(10 * share))} would call this ${label}`,
   seconds: (s) => `${Math.ceil(s)} s`,
   viewers: (n) => (n === 1 ? "1 viewer" : `${n} viewers`),
   heard: (word, labels) => `${word}. ${labels.length ? labels.join(", ") : "No face"}`,
@@ -147,6 +150,9 @@ export const TEXT = {
     ownImages: "Images from this device …",
     ownImagesHint: "or drop them on the page, up to 16",
     drop: "Drop images here to analyze them",
+    peopleHint:
+      "An estimate: the network learned from the votes of ten people about each training image. Unlike the percentage, " +
+      "it does not depend on how often rare expressions are expected.",
     threshold: "Unsure below",
     thresholdName: "Confidence below which a label counts as unsure, in percent",
     timeline: "Last 60 s",

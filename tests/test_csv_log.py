@@ -70,7 +70,8 @@ def test_nothing_is_written_before_recording_starts(recorder) -> None:
 def test_each_face_of_each_frame_is_a_row(recorder) -> None:
     started = recorder.start()
     assert (started.on, started.since, started.rows, started.error) == (True, 1_700_000_100.0, 0, None)
-    recorder.record(frame(3, media_time_s=0.5), analysis(face(1), replace(face(2, "sad", x=90), unsure=True)))
+    sad = replace(face(2, "sad", x=90), unsure=True, people_share=0.25)
+    recorder.record(frame(3, media_time_s=0.5), analysis(face(1), sad))
     recorder.record(frame(4), analysis())
     recorder.record(frame(5), analysis(face(None, "fear")))
     ended = recorder.stop()
@@ -82,6 +83,7 @@ def test_each_face_of_each_frame_is_a_row(recorder) -> None:
     assert (first["label"], second["label"], second["face"], second["x"]) == ("happy", "sad", "2", "90")
     assert [row["unsure"] for row in (first, second, third)] == ["0", "1", "0"]
     assert {(row["width"], row["height"]) for row in (first, second, third)} == {("320", "240")}
+    assert [row["people_share"] for row in (first, second, third)] == ["", "0.25000", ""]
     assert (third["frame"], third["media_time_s"], third["face"], third["label"]) == ("5", "", "", "fear")
 
 

@@ -43,6 +43,21 @@ def test_adjusting_back_restores_the_probabilities():
     assert np.allclose(back(more), raw, atol=1e-6)
 
 
+@pytest.mark.parametrize("rare", [0.0, 0.45, 1.0])
+def test_the_shares_of_people_do_not_depend_on_what_is_asked_for(rare):
+    raw, adjustment = probabilities(), LogitAdjustment(RATES, tau=0.45, from_votes=True)
+    adjustment.rare = rare
+    without = LogitAdjustment(RATES, tau=0.45)
+    without.rare = 0.0
+    found = adjustment.people_shares(adjustment(raw))
+    assert found.dtype == np.float32
+    assert np.allclose(found, without(raw), atol=1e-6)
+
+
+def test_without_votes_there_are_no_shares_of_people():
+    assert LogitAdjustment(RATES, tau=0.45).people_shares(probabilities()) is None
+
+
 def test_more_even_base_rates_raise_fear():
     adjustment, fear = LogitAdjustment(RATES, tau=0.0), EXPRESSIONS.index("fear")
     shares = []
@@ -77,6 +92,13 @@ def test_base_rates_are_read_from_model_json(tmp_path):
     adjustment = read_adjustment(model_json(tmp_path, shares=shares, tau=0.4))
     assert adjustment is not None
     assert adjustment.rare == adjustment.tau == 0.4
+
+
+@pytest.mark.parametrize(("head", "known"), [({"head": "people"}, True), ({"head": "folders"}, False), ({}, False)])
+def test_only_the_head_that_learned_votes_knows_the_shares_of_people(tmp_path, head, known):
+    shares = dict(zip(EXPRESSIONS, map(float, RATES), strict=True))
+    adjustment = read_adjustment(model_json(tmp_path, shares=shares, **head))
+    assert (adjustment.people_shares(probabilities()) is not None) == known
 
 
 def test_without_base_rates_there_is_no_adjustment(tmp_path):

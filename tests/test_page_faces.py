@@ -65,6 +65,30 @@ def test_a_face_below_the_threshold_is_unsure(browser, page) -> None:
         assert texts(browser, ".face:first-child .value")[3] == "82"  # the bars still show the probabilities
 
 
+@pytest.mark.parametrize(
+    ("share", "sentence"),
+    [
+        (0.02, "hardly anybody would call this happy"),
+        (0.18, "about 2 of 10 people would call this happy"),
+        (0.82, "about 8 of 10 people would call this happy"),
+        (0.96, "nearly everybody would call this happy"),
+    ],
+)
+def test_a_card_says_how_many_people_would_name_the_label(browser, fake_camera, page, share, sentence) -> None:
+    fake_camera.faces = (replace(face_showing("happy", 1), people_share=share),)
+    lists(browser, "#faces .people", [sentence])
+    assert "votes of ten people" in find(browser, "#faces .people").get_attribute("title")
+    slide(browser, 95)
+    lists(browser, "#faces .label", ["unsure"])
+    lists(browser, "#faces .people", [sentence])  # why it is unsure
+
+
+def test_a_card_does_not_say_it_for_a_network_that_has_not_learned_votes(browser, fake_camera, page) -> None:
+    fake_camera.faces = (replace(face_showing("happy", 1), people_share=0.8), face_showing("sad", 2, x=200))
+    lists(browser, "#faces .people", ["about 8 of 10 people would call this happy", ""])
+    see(lambda: not find(browser, '.face[data-id="2"] .people').is_displayed(), "no line without a share")
+
+
 def test_the_threshold_is_not_stored(browser, page) -> None:
     slide(browser, 85)
     assert browser.execute_script("return [localStorage.length, sessionStorage.length, document.cookie]") == [0, 0, ""]

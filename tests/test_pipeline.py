@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from mien.analysis.pipeline import Pipeline
+from mien.cnn.logit_adjustment import LogitAdjustment
 from mien.types import EXPRESSIONS, Box, Frame
 
 
@@ -65,6 +66,19 @@ def test_a_low_confidence_is_unsure(unsure_below, unsure):
     pipeline = Pipeline(ScriptedDetector([LEFT]), BrightnessClassifier(), unsure_below=unsure_below)
     (face,) = pipeline.analyze(Frame(picture(LEFT))).faces
     assert (face.label, face.unsure) == ("happy", unsure)
+
+
+@pytest.mark.parametrize(
+    ("from_votes", "share"), [(True, 0.94 * 0.3 / (0.94 * 0.3 + 0.05 * 0.1 + 0.01 * 0.2)), (False, None)]
+)
+def test_the_share_of_people_is_that_of_the_label_without_adjustment(from_votes, share):
+    classifier = BrightnessClassifier()
+    rates = np.array([0.1, 0.1, 0.1, 0.3, 0.1, 0.2, 0.1])
+    classifier.adjustment = LogitAdjustment(rates, tau=1.0, from_votes=from_votes)
+    (face,) = Pipeline(ScriptedDetector([LEFT]), classifier).analyze(Frame(picture(LEFT))).faces
+    assert face.label == "happy"
+    assert face.people_share == (share and pytest.approx(share))
+    assert face.to_dict()["people_share"] == (share and pytest.approx(share, abs=1e-5))
 
 
 def test_threads_take_turns():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -144,7 +145,7 @@ def test_a_result_becomes_plain_types():
 
 def test_a_table_has_a_row_for_each_face_and_for_each_picture_without_one():
     results = [
-        Result("a.mp4", 0, 0.0, 64, 48, (face("happy", 1), face("sad", 2))),
+        Result("a.mp4", 0, 0.0, 64, 48, (replace(face("happy", 1), people_share=0.6), face("sad", 2))),
         Result("a.mp4", 1, 0.04, 64, 48, ()),
     ]
     table = mien.to_frame(iter(results))
@@ -153,6 +154,7 @@ def test_a_table_has_a_row_for_each_face_and_for_each_picture_without_one():
     assert table["face"].tolist()[:2] == [1, 2]
     assert table["label"].tolist()[:2] == ["happy", "sad"]
     assert table.loc[0, "happy"] == pytest.approx(0.7)
+    assert table["people_share"].tolist() == pytest.approx([0.6, float("nan"), float("nan")], nan_ok=True)
     assert table.loc[2, ["face", "x", "label", "happy"]].isna().all()
     assert len(mien.to_frame(results[0])) == 2
     assert mien.to_frame([]).empty

@@ -53,7 +53,7 @@ def test_everything_the_page_refers_to_is_served_locally(client) -> None:
 
 def test_every_text_used_by_the_page_is_defined_and_no_other(client) -> None:
     texts = (ROOT / "static" / "texts.js").read_text().partition("  page: {")[2]
-    wanted = set(re.findall(r'data-(?:text|name)="(\w+)"', client.get("/").text))
+    wanted = set(re.findall(r'data-(?:text|title|name)="(\w+)"', client.get("/").text))
     assert wanted == set(re.findall(r"(?m)^    (\w+):", texts))
 
 
@@ -139,6 +139,7 @@ def test_the_state_is_that_of_the_newest_picture(client, fake_camera) -> None:
         "label": "happy",
         "confidence": 0.82,
         "unsure": False,
+        "people_share": None,
         "probabilities": None,
         "raw": None,
     }

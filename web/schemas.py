@@ -79,6 +79,10 @@ class Face(Schema):
     label: Label = Field(description="The most probable expression, with hysteresis where faces are tracked.")
     confidence: Probability = Field(description="Probability of the label.")
     unsure: bool = Field(description="Whether the confidence is too low to rely on the label.")
+    people_share: Probability | None = Field(
+        description="Share of people who would name the label, whatever rare says; null for a network that has not "
+        "learned from people's votes."
+    )
     probabilities: Probabilities = Field(description="Smoothed over time where faces are tracked.")
     raw: Probabilities = Field(
         description="The network's output for this frame alone, or for the last one in which the face was detected."

@@ -134,4 +134,4 @@ class FaceStream:
 
     def _classified(self, track: Track, smoother: ExpressionSmoother, raw: np.ndarray, time_s: float) -> Face:
         smoothed = smoother.update(raw, time_s)
-        return self._pipeline.with_doubt(Face(track.box, smoothed, raw, track.id, smoother.label))
+        return self._pipeline.assess(Face(track.box, smoothed, raw, track.id, smoother.label))

@@ -18,7 +18,7 @@ import numpy as np
 
 from mien.detectors import Detector
 from mien.images.resize import crop_faces
-from mien.types import Adjustment, Analysis, Box, Face, Frame
+from mien.types import EXPRESSIONS, Adjustment, Analysis, Box, Face, Frame
 
 UNSURE_BELOW = 0.5
 
@@ -117,12 +117,15 @@ class Pipeline:
                 boxes = self.detect(frame.pixels_bgr)
             with timed(timing_ms, "classify"):
                 raw = self.classify(frame.pixels_bgr, boxes)
-        faces = tuple(self.with_doubt(Face(box, p, p)) for box, p in zip(boxes, raw, strict=True))
+        faces = tuple(self.assess(Face(box, p, p)) for box, p in zip(boxes, raw, strict=True))
         return Analysis(frame.width, frame.height, faces, timing_ms, True, self.rare)
 
-    def with_doubt(self, face: Face) -> Face:
-        """The same face, marked as unsure where its confidence is below `unsure_below`."""
-        return replace(face, unsure=face.confidence < self.unsure_below)
+    def assess(self, face: Face) -> Face:
+        """The same face with `people_share`, and marked as unsure where its confidence is below `unsure_below`."""
+        adjustment = self.classifier.adjustment
+        shares = None if adjustment is None else adjustment.people_shares(face.probabilities[np.newaxis])
+        people_share = None if shares is None else float(shares[0, EXPRESSIONS.index(face.label)])
+        return replace(face, unsure=face.confidence < self.unsure_below, people_share=people_share)
 
 
 @contextmanager

@@ -25,10 +25,12 @@ class LogitAdjustment:
     Args:
         base_rates: Share of each of EXPRESSIONS in the training data, (7,), above 0.
         tau: The adjustment in the network's weights, 0..1; the initial value of `rare`.
+        from_votes: Whether the network learned the shares of people's votes.
     """
 
-    def __init__(self, base_rates: np.ndarray, tau: float) -> None:
+    def __init__(self, base_rates: np.ndarray, tau: float, *, from_votes: bool = False) -> None:
         self._log_rates = np.log(np.asarray(base_rates, np.float64))
+        self._from_votes = from_votes
         self.tau = tau
         self._set(tau)
 
@@ -45,7 +47,7 @@ class LogitAdjustment:
 
     def _set(self, rare: float) -> None:
         # One object, so that a thread that computes meanwhile sees a value and its factors of the same moment.
-        self._now = rare, np.exp((self.tau - rare) * self._log_rates)
+        self._now = rare, np.exp((self.tau - rare) * self._log_rates), np.exp(rare * self._log_rates)
 
     def __call__(self, probabilities: np.ndarray) -> np.ndarray:
         """Adjust probabilities.
@@ -56,15 +58,29 @@ class LogitAdjustment:
         Returns:
             float32 (n, 7); each row sums to 1.
         """
-        rare, factors = self._now
+        rare, factors, _ = self._now
         if rare == self.tau:
             return probabilities
-        adjusted = probabilities * factors
-        return np.asarray(adjusted / adjusted.sum(axis=1, keepdims=True), np.float32)
+        return _normalized(probabilities * factors)
+
+    def people_shares(self, probabilities: np.ndarray) -> np.ndarray | None:
+        """Undo the adjustment, which leaves the shares of people who would name each expression.
+
+        Args:
+            probabilities: Adjusted probabilities, float32 (n, 7), also smoothed over time.
+
+        Returns:
+            float32 (n, 7); each row sums to 1. None for a network that has not learned from votes.
+        """
+        return _normalized(probabilities * self._now[2]) if self._from_votes else None
+
+
+def _normalized(weights: np.ndarray) -> np.ndarray:
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True), np.float32)
 
 
 def read_adjustment(model_json_file: str | Path) -> LogitAdjustment | None:
-    """Read the base rates and tau that `python -m training calibrate` stores in model.json.
+    """Read the base rates, tau and head that `python -m training` stores in model.json.
 
     Args:
         model_json_file: The file.
@@ -86,4 +102,4 @@ def read_adjustment(model_json_file: str | Path) -> LogitAdjustment | None:
         raise ModelError(f"{model_json_file}: {expected}, found {error}") from error
     if not (np.isfinite(rates).all() and rates.min() > 0 and 0 <= tau <= 1):
         raise ModelError(f"{model_json_file}: expected shares above 0 and tau from 0 to 1, found {rates} and {tau}")
-    return LogitAdjustment(rates, tau)
+    return LogitAdjustment(rates, tau, from_votes=facts.get("head") == "people")

@@ -8,7 +8,10 @@ from collections.abc import Iterable, Sequence
 
 from mien.types import BOX, EXPRESSIONS, Analysis, Face, Frame
 
-COLUMNS = ("frame", "time", "media_time_s", "face", *BOX, *EXPRESSIONS, "label", "unsure", "width", "height", "rare")
+COLUMNS = (
+    *("frame", "time", "media_time_s", "face", *BOX, *EXPRESSIONS),
+    *("label", "unsure", "width", "height", "rare", "people_share"),
+)
 
 
 def as_csv(rows: Iterable[Sequence[object]]) -> bytes:
@@ -46,6 +49,7 @@ def row(number: int, frame: Frame, face: Face, analysis: Analysis) -> list[objec
         analysis.width,
         analysis.height,
         None if analysis.rare is None else f"{analysis.rare:g}",
+        None if face.people_share is None else f"{face.people_share:.5f}",
     ]
 
 
