@@ -356,6 +356,9 @@ def test_evaluate_compares_the_network_and_both_heads_with_the_votes(fitted, tmp
         assert f"Folder labels, {head}:" in printed
     report = Report.read_json(tmp_path / "figures" / "evaluation.json")
     assert report.as_markdown() in printed
+    assert "Of the 14 images of PrivateTest about which most people agree, the network as shipped names" in printed
+    assert "Unsure faces, PublicTest." in printed
+    assert "What the page says of a face, PrivateTest," in printed
     assert [head.name for head in report.heads] == ["as shipped", "people's head, tau 0", "folder head"]
     assert not report.heads[0].labels
     assert set(report.heads[2].labels) >= {"PublicTest", "PrivateTest"}
@@ -367,6 +370,7 @@ def test_evaluate_with_votes_has_one_row_per_set_for_a_network_with_one_head(fit
     printed = capsys.readouterr().out
     assert "| as shipped | PublicTest | 14 |" in printed
     assert "folder head" not in printed
+    assert "Unsure faces" not in printed, "it says nothing about people"
 
 
 def test_base_rates_are_the_mean_shares_and_never_zero():

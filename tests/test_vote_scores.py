@@ -9,6 +9,8 @@ import pytest
 from mien.types import EXPRESSIONS
 from tests.test_votes import voted
 from training.evaluate.calibration import TAUS, adjusted, at_temperature, choose_tau, fit_temperature_to_votes
+from training.evaluate.doubt import THRESHOLDS, Doubt, Tenth, measure_doubt
+from training.evaluate.doubt import as_markdown as doubt_as_markdown
 from training.evaluate.votes import VoteScores, as_markdown, score_votes, vote_calibration_error
 
 HAPPY, NEUTRAL, FEAR = (EXPRESSIONS.index(name) for name in ("happy", "neutral", "fear"))
@@ -106,3 +108,36 @@ def test_a_tau_that_loses_too_many_neutral_faces_is_not_chosen():
     assert choose_tau(predicted, split, rates) > 0
     assert choose_tau(predicted, split, rates, neutral_recall=0.9) == 0
     assert choose_tau(predicted, split, rates, neutral_recall=0.8) > 0
+
+
+@pytest.fixture
+def doubted():
+    """Three faces: half of the people or more agree about the first two, and the network is sure of the first alone."""
+    split = voted({"happiness": 9, "neutral": 1}, {"fear": 5, "neutral": 5}, {"fear": 2, "neutral": 8}, {"contempt": 9})
+    predicted = np.vstack([sure_of(HAPPY, confidence=0.9), sure_of(FEAR, FEAR, HAPPY, confidence=0.42)])
+    people = np.vstack([sure_of(HAPPY, confidence=0.88), sure_of(FEAR, FEAR, HAPPY, confidence=0.32)])
+    return measure_doubt(predicted, people, split)
+
+
+def test_a_threshold_is_judged_by_whether_people_disagree_about_the_unsure_faces(doubted):
+    rows = {row.below: row for row in doubted.unsure}
+    assert tuple(rows) == THRESHOLDS
+    assert (rows[0.4].share, rows[0.4].disputed, rows[0.4].settled) == (0, 0, pytest.approx(2 / 3))
+    assert rows[0.5].share == pytest.approx(2 / 3), "the face with votes for contempt alone does not count"
+    assert (rows[0.5].disputed, rows[0.5].settled) == (0.5, 1)
+    assert doubted.highest is None, "half are not most"
+
+
+def test_the_number_of_people_is_compared_with_how_many_agree(doubted):
+    assert doubted.error == pytest.approx((0.02 + 0.18 + 0.12) / 3, abs=1e-6)
+    assert doubted.tenths == (Tenth(3, 2, pytest.approx(0.35)), Tenth(9, 1, pytest.approx(0.9)))
+
+
+def test_the_tables_of_doubt_name_their_sets_and_survive_json(doubted):
+    again = Doubt.from_dict(json.loads(json.dumps(dataclasses.asdict(doubted))))
+    assert again == doubted
+    text = doubt_as_markdown({"A": doubted, "B": again}, "A", "B")
+    assert "Unsure faces, A. " in text
+    assert "What the page says of a face, B" in text
+    assert "| of 10 people agree | 3.5 | 9.0 |" in text
+    assert "| 0.50 | 67% | 50% | 100% |" in text

@@ -5,11 +5,15 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+import numpy as np
+
 from mien.detectors import create_detector
 from mien.errors import ModelError
 from model import FacialExpressionModel
 from training.data.dataset import Dataset, Split
+from training.data.votes import ambiguous
 from training.evaluate.costs import measure
+from training.evaluate.doubt import Doubt, measure_doubt
 from training.evaluate.frames import EndToEnd, end_to_end
 from training.evaluate.metrics import Scores, compared, evaluate, regressions, same_sets, with_clean
 from training.evaluate.report import HEAD_NAMES, SHIPPED, HeadScores, Report, around, write_card
@@ -52,16 +56,19 @@ def run(options: argparse.Namespace) -> None:
 
 
 def by_head(options: argparse.Namespace, model: FacialExpressionModel, dataset: Dataset) -> tuple[HeadScores, ...]:
-    """Score the network against votes, and both its heads where it was trained with two."""
+    """Score the network against votes, and both its heads and what the page says where it was trained with two."""
     about, heads = read_heads(model.network, options.model)
     splits = dict(zip(dataset.named, (dataset.validation, dataset.test), strict=True))
     votes: dict[str, dict[str, VoteScores]] = {}
     labels: dict[str, dict[str, Scores]] = {}
+    doubt: dict[str, Doubt] = {}
     for set_name, split in splits.items():
         predicted = {SHIPPED: model.predict(split.images)} if len(split) else {}
         if about is not None and len(split):
             found = predict_heads(model.network, heads, split.images)
             predicted |= {HEAD_NAMES[name]: found[name] for name in HEADS if name in found}
+        if SHIPPED in predicted and (said := doubt_of(model, predicted[SHIPPED], split)):
+            doubt[set_name] = said
         for name, probabilities in predicted.items():
             if scores := score_votes(probabilities, split):
                 votes.setdefault(name, {})[set_name] = scores
@@ -69,7 +76,15 @@ def by_head(options: argparse.Namespace, model: FacialExpressionModel, dataset: 
                 train = dataset.train if split is dataset.test else None
                 labels.setdefault(name, {}).update(with_clean(set_name, split, probabilities, train))
     names = dict.fromkeys([*votes, *labels])
-    return tuple(HeadScores(name, votes.get(name, {}), labels.get(name, {})) for name in names)
+    return tuple(
+        HeadScores(name, votes.get(name, {}), labels.get(name, {}), doubt if name == SHIPPED else {}) for name in names
+    )
+
+
+def doubt_of(model: FacialExpressionModel, probabilities: np.ndarray, split: Split) -> Doubt | None:
+    """Measure what the page says; None for a network that learned no votes, or a split with ambiguous images only."""
+    shares = None if model.adjustment is None else model.adjustment.people_shares(probabilities)
+    return None if shares is None or ambiguous(split).all() else measure_doubt(probabilities, shares, split)
 
 
 def in_frames(options: argparse.Namespace, model: FacialExpressionModel, faces: Split) -> tuple[EndToEnd, ...]:

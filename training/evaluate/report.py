@@ -11,8 +11,9 @@ from typing import Any
 
 from mien.errors import ModelError
 from mien.types import EXPRESSIONS
-from training.evaluate import frames, plots, votes
+from training.evaluate import doubt, frames, plots, votes
 from training.evaluate.costs import Costs
+from training.evaluate.doubt import Doubt
 from training.evaluate.frames import EndToEnd
 from training.evaluate.metrics import CLEAN, FLIPPED, Scores
 from training.evaluate.votes import VoteScores
@@ -126,7 +127,20 @@ class Report:
         if not self.heads:
             return ""
         text = votes.as_markdown({head.name: head.votes for head in self.heads}, self.main_set)
-        return f"What people see, by the votes of ten people for each image:\n\n{text}\nFolder labels, as shipped:\n\n"
+        for head in self.heads:
+            if head.doubt:
+                text += "\n" + doubt.as_markdown(head.doubt, next(iter(head.doubt)), main_set(head.doubt))
+        return f"{self._headline()}What people see:\n\n{text}\nFolder labels, as shipped:\n\n"
+
+    def _headline(self) -> str:
+        """Return the figure that says most about the network as shipped, in a sentence."""
+        scores = {head.name: head.votes for head in self.heads}.get(SHIPPED, {}).get(self.main_set)
+        if scores is None:
+            return ""
+        return (
+            f"Of the {scores.n:,} images of {self.main_set} about which most people agree, the network as shipped "
+            f"names what they see in {scores.accuracy:.1%}.\n\n"
+        )
 
     def _labels_by_head(self) -> str:
         """Return the scores of each head against the folders' labels, with details for the head that learned them."""
@@ -140,16 +154,30 @@ class Report:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeadScores:
-    """Scores of one head by set, against votes and against labels; no labels where they are in `Report.sets`."""
+    """Scores of one head by set, against votes and against labels.
+
+    Attributes:
+        name: SHIPPED, or one of HEAD_NAMES.
+        votes: Scores against votes.
+        labels: Scores against labels; none where they are in `Report.sets`.
+        doubt: What the page says, for the network as shipped if it learned votes.
+    """
 
     name: str
     votes: dict[str, VoteScores]
     labels: dict[str, Scores]
+    doubt: dict[str, Doubt] = dataclasses.field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields as plain numbers, lists and names, for JSON."""
-        votes = {name: dataclasses.asdict(s) for name, s in self.votes.items()}
-        return {"head": self.name, "votes": votes, "labels": {name: s.as_dict() for name, s in self.labels.items()}}
+        figures: dict[str, Any] = {
+            "head": self.name,
+            "votes": {name: dataclasses.asdict(s) for name, s in self.votes.items()},
+            "labels": {name: s.as_dict() for name, s in self.labels.items()},
+        }
+        if self.doubt:
+            figures["doubt"] = {name: dataclasses.asdict(found) for name, found in self.doubt.items()}
+        return figures
 
     @property
     def learned_labels(self) -> bool:
@@ -160,7 +188,9 @@ class HeadScores:
     def from_dict(cls, figures: dict[str, Any]) -> HeadScores:
         """Build from the result of `as_dict`. Raise KeyError or TypeError for anything else."""
         votes = {name: VoteScores.from_dict(s) for name, s in figures["votes"].items()}
-        return cls(figures["head"], votes, {name: Scores.from_dict(s) for name, s in figures["labels"].items()})
+        labels = {name: Scores.from_dict(s) for name, s in figures["labels"].items()}
+        found = {name: Doubt.from_dict(one) for name, one in figures.get("doubt", {}).items()}
+        return cls(figures["head"], votes, labels, found)
 
 
 def main_set(sets: dict[str, Any]) -> str:
