@@ -4,10 +4,6 @@ Example:
     @dataclass(frozen=True)
     class Settings:
         port: int = option(5000, whole_number(1, 65535), "port to listen on", group="web server")
-
-    parser = Parser(prog="python main.py")
-    parser.add_options(Settings)
-    Settings(**parser.read(["--port", "7000"], {"MIEN_PORT": "6000"}))  # port 7000
 """
 
 from __future__ import annotations
@@ -127,7 +123,7 @@ class Parser(argparse.ArgumentParser):
     Example:
         parser = Parser(prog="python main.py")
         parser.add_options(Settings)
-        settings = Settings(**parser.read(sys.argv[1:], os.environ))
+        Settings(**parser.read(["--port", "7000"], {"MIEN_PORT": "6000"}))  # port 7000
     """
 
     def __init__(self, **options: Any) -> None:

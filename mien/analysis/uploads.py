@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from mien.analysis.face_stream import FaceStream
 from mien.clock import Clock
@@ -51,11 +51,11 @@ def _scaled(box: Box, scale_x: float, scale_y: float, width: int, height: int) -
     return Box(left, top, max(1, right - left), max(1, bottom - top))
 
 
+@dataclass(slots=True)
 class _Session:
-    def __init__(self, stream: FaceStream) -> None:
-        self.stream = stream
-        self.busy = False
-        self.used_at_s = 0.0
+    stream: FaceStream
+    busy: bool = False
+    used_at_s: float = 0.0
 
 
 class UploadSessions:

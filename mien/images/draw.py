@@ -100,15 +100,7 @@ def _draw_label(
     unit: float,
     colors_bgr: tuple[tuple[int, int, int], tuple[int, int, int]],
 ) -> None:
-    """Draw text on a filled rectangle with this lower left corner, moved if it would leave the picture.
-
-    Args:
-        canvas: The picture drawn on: uint8 (height, width, 3), BGR.
-        text: One line of ASCII.
-        corner: (x, y) in pixels.
-        unit: Scale of text and margins; 1 in a picture of 720 pixels.
-        colors_bgr: Of the rectangle, and of the text.
-    """
+    """Draw text on a filled rectangle with this lower left corner, moved if it would leave the picture."""
     background_bgr, text_bgr = colors_bgr
     scale = 0.8 * unit
     (text_w, text_h), below = cv2.getTextSize(text, FONT, scale, 1)

@@ -152,20 +152,22 @@ class MediaFolder:
             SourceForbiddenError: It may not be chosen.
             SourceMissingError: There is no such file.
         """
+        outside = f"expected a file below the media folder, found {name!r}, which leads out of it"
+        missing = f"expected a file in the media folder, found no {name!r}"
         relative = Path(name)
         if relative.is_absolute() or relative.drive or ".." in relative.parts or "\\" in name:
-            raise SourceForbiddenError(f"expected a file below the media folder, found {name!r}, which leads out of it")
+            raise SourceForbiddenError(outside)
         self._check(relative, name)
         try:
             path = (self._root / relative).resolve()
             inside = path.is_relative_to(self._root)
             exists = inside and path.is_file()
         except (OSError, RuntimeError, ValueError):  # name too long, circular links, a null byte
-            raise SourceMissingError(f"expected a file in the media folder, found no {name!r}") from None
+            raise SourceMissingError(missing) from None
         if not inside:
-            raise SourceForbiddenError(f"expected a file below the media folder, found {name!r}, which leads out of it")
+            raise SourceForbiddenError(outside)
         if not exists:
-            raise SourceMissingError(f"expected a file in the media folder, found no {name!r}")
+            raise SourceMissingError(missing)
         self._check(path.relative_to(self._root), name)  # a link may lead to a hidden file
         return path
 

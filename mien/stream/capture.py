@@ -23,22 +23,10 @@ class Receiver(Protocol):
     """What gets the frames of captures, such as a `Switcher`. Its methods return at once and raise nothing."""
 
     def begin(self, capture: Capture) -> int:
-        """Called each time the source was opened.
-
-        Args:
-            capture: The caller.
-
-        Returns:
-            The number of the new stream, 0 if it is not wanted.
-        """
+        """Called each time the source was opened; returns the number of the new stream, 0 if it is not wanted."""
 
     def deliver(self, capture: Capture, frame: Frame) -> None:
-        """Called with each frame.
-
-        Args:
-            capture: The caller.
-            frame: The frame, with the number of its stream.
-        """
+        """Called with each frame, which has the number of its stream."""
 
 
 class Capture:
