@@ -126,7 +126,7 @@ def test_rare_expressions_are_expected_as_often_as_requested(client, adjustment,
     assert client.get("/api/controls").json["rare"] == rare
 
 
-def test_each_change_is_answered_with_a_higher_version_than_the_states_before_it_had(client) -> None:
+def test_each_change_is_answered_with_a_higher_version_than_earlier_states(client) -> None:
     versions = [client.get("/api/state").json["settings_version"]]
     for path, body in (("record", {"on": True}), ("privacy", {"on": True}), ("rare", {"rare": 1})):
         versions.append(client.post(f"/api/{path}", json=body).json["settings_version"])

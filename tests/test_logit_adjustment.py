@@ -44,7 +44,7 @@ def test_adjusting_back_restores_the_probabilities():
 
 
 @pytest.mark.parametrize("rare", [0.0, 0.45, 1.0])
-def test_the_shares_of_people_do_not_depend_on_what_is_asked_for(rare):
+def test_the_shares_of_people_do_not_depend_on_the_rare_setting(rare):
     raw, adjustment = probabilities(), LogitAdjustment(RATES, tau=0.45, from_votes=True)
     adjustment.rare = rare
     without = LogitAdjustment(RATES, tau=0.45)

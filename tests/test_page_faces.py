@@ -83,7 +83,7 @@ def test_a_card_says_how_many_people_would_name_the_label(browser, fake_camera, 
     lists(browser, "#faces .people", [sentence])  # why it is unsure
 
 
-def test_a_card_does_not_say_it_for_a_network_that_has_not_learned_votes(browser, fake_camera, page) -> None:
+def test_a_card_gives_no_share_of_people_for_a_network_without_votes(browser, fake_camera, page) -> None:
     fake_camera.faces = (replace(face_showing("happy", 1), people_share=0.8), face_showing("sad", 2, x=200))
     lists(browser, "#faces .people", ["about 8 of 10 people would call this happy", ""])
     see(lambda: not find(browser, '.face[data-id="2"] .people').is_displayed(), "no line without a share")
