@@ -1,22 +1,26 @@
-# `make run` and `make test` are all the set-up there is: each installs what it needs into .venv first.
+# `make run` and `make test` are all the set-up there is: each installs what it needs into .venv first. `make run LITE=1`
+# uses an environment of its own, .venv-lite, so that neither holds packages of the other.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+LITE_VENV := .venv-lite
+LITE ?=
 OPTIONS ?=
 DATA ?= data/fer2013
 
-# $(call install,requirements file,what and how much)
+# $(call install,requirements file,what and how much,environment)
 define install
-	@echo "Installing $(2) into $(VENV), once:"
-	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -r $(1)
+	@echo "Installing $(2) into $(or $(3),$(VENV)), once:"
+	$(or $(3),$(VENV))/bin/python -m pip install --disable-pip-version-check --progress-bar on -r $(1)
 endef
 
 .DEFAULT_GOAL := help
 .PHONY: run test fuzz check bench bench-long train evaluate notebook composites screenshot clean help
 
-run: $(VENV)/.run  ## serve the page at localhost:5000; OPTIONS="--source 0" for webcam 0
-	$(BIN)/python main.py $(OPTIONS)
+RUN_VENV := $(if $(filter-out 0,$(LITE)),$(LITE_VENV),$(VENV))
+run: $(RUN_VENV)/.run  ## serve the page at localhost:5000; OPTIONS="--source 0" for webcam 0; LITE=1 without TensorFlow
+	$(RUN_VENV)/bin/python main.py $(OPTIONS)
 
 test: $(VENV)/.dev  ## run all tests
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
@@ -50,18 +54,22 @@ composites: $(VENV)/.train  ## compute the demo's average faces anew; OPTIONS="-
 screenshot: $(VENV)/.dev  ## take the screenshots of README and docs
 	$(BIN)/python -m docs.screenshot
 
-clean:  ## remove .venv and caches
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
+clean:  ## remove .venv, .venv-lite and caches
+	rm -rf $(VENV) $(LITE_VENV) .pytest_cache .mypy_cache .ruff_cache
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(VENV)/bin/python:
+$(VENV)/bin/python $(LITE_VENV)/bin/python: %/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13) and "Mien needs Python 3.11 to 3.13: choose one with PYTHON=python3.13")'
-	$(PYTHON) -m venv --clear $(VENV) || { rm -rf $(VENV); exit 1; }
+	$(PYTHON) -m venv --clear $* || { rm -rf $*; exit 1; }
 
 $(VENV)/.run: requirements.txt $(VENV)/bin/python
 	$(call install,$<,TensorFlow and OpenCV (downloads about 0.4 GB and takes 1.8 GB))
+	@touch $@
+
+$(LITE_VENV)/.run: requirements-lite.txt $(LITE_VENV)/bin/python
+	$(call install,$<,LiteRT and OpenCV (downloads about 0.1 GB and takes 0.35 GB),$(LITE_VENV))
 	@touch $@
 
 $(VENV)/.train: requirements-train.txt $(VENV)/.run

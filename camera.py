@@ -21,8 +21,9 @@ from typing import Any
 from mien.analysis.face_stream import FaceStream
 from mien.analysis.pipeline import Pipeline
 from mien.errors import SourceError
+from mien.loading import Loading
 from mien.recording.video import Saving, VideoWriter
-from mien.sources import Source, is_same_file
+from mien.sources import Source, is_same_file, source_kind
 from mien.stream.config import CameraOptions, Services, Timeouts
 from mien.stream.health import Health, PlaceholderSchedule
 from mien.stream.publisher import Publisher
@@ -54,7 +55,8 @@ class VideoCamera:
 
     Args:
         source: `auto`, `demo`, a webcam index, a file or an address, as `mien.sources.open_source` takes it.
-        pipeline: Analyzes frames; by default `default_pipeline()`, loaded by `start`.
+        pipeline: Analyzes frames. While a `Loading` one is loaded, the source is opened already. By default
+            `default_pipeline()`, loaded by `start`.
         options: What it requests from the source, shows and saves.
         timeouts: How long it waits for a source.
         services: The functions it calls; tests replace what needs hardware or time.
@@ -64,14 +66,14 @@ class VideoCamera:
     def __init__(
         self,
         source: str = "auto",
-        pipeline: Pipeline | None = None,
+        pipeline: Pipeline | Loading[Pipeline] | None = None,
         *,
         options: CameraOptions | None = None,
         timeouts: Timeouts | None = None,
         services: Services | None = None,
         **changes: Any,
     ) -> None:
-        self._pipeline = pipeline
+        self._pipeline = Loading(default_pipeline) if pipeline is None else pipeline
         self._faces: FaceStream | None = None
         self._options = options = replace(options or CameraOptions(), **changes)
         self._timeouts = timeouts = timeouts or Timeouts()
@@ -88,6 +90,7 @@ class VideoCamera:
         )
         self._health = Health(services.clock, timeouts.hang_after_s)
         self._starting = threading.RLock()
+        self._begun = False  # whether `start` was called
         self._started = False
         self._stopping = threading.Event()
         self._inference: threading.Thread | None = None
@@ -96,25 +99,28 @@ class VideoCamera:
         self._placeholders = PlaceholderSchedule(services.clock)
 
     def start(self) -> None:
-        """Open the source and start both threads; returns when it is open, for a URL at once. May be called again.
+        """Open the source, load the pipeline and start both threads; may be called again.
+
+        Returns when the source is open, for a URL at once, and the pipeline loaded. A file is opened after the pipeline
+        is loaded, so that none of its frames is missed; others before.
 
         Raises:
             SourceMissingError, SourceError: The source cannot be opened, or the camera was stopped.
             SettingsError: `save` cannot be written.
-            ModelError, DetectorError: The default pipeline cannot be loaded.
+            ModelError, DetectorError: The pipeline cannot be loaded.
         """
         with self._starting:
             if self._started:
                 return
             if self._stopping.is_set():
                 raise SourceError("this camera was stopped; make a new one")
+            self._begun = True
             try:
                 if self._options.save is not None:
                     self._writer = VideoWriter(self._options.save, self._options.fps)
-                if self._pipeline is None:
-                    self._pipeline = default_pipeline()
-                self._faces = self._services.make_stream(self._pipeline)
-                self._switcher.start()
+                self._load_and_open()
+                if self._faces is None:
+                    return  # cancelled
                 if self._stopping.is_set():
                     raise SourceError("the camera was stopped while it started")
                 self._started = True
@@ -179,7 +185,8 @@ class VideoCamera:
         Raises:
             SourceMissingError, SourceError: It cannot be opened; the current source continues.
         """
-        path = None if self._writer is None else self._writer.path
+        with self._starting:  # a camera that is about to start opens its first source first
+            path = None if self._writer is None else self._writer.path
         if path is not None and is_same_file(path, source):
             raise SourceError(f"{path.name} is being written: it cannot be played")
         self._switcher.switch(source)
@@ -200,8 +207,10 @@ class VideoCamera:
         status = self._switcher.status()
         if self._stopping.is_set():
             return SourceStatus(status.name, "ended", "stopped")
-        if not self._started:
+        if not self._begun:
             return SourceStatus(status.name, "resting", "not started yet")
+        if self._is_loading:
+            return SourceStatus(status.name, "loading", "loading the network")
         return self._health.complete(status)
 
     def show_again(self) -> None:
@@ -211,6 +220,36 @@ class VideoCamera:
     def _open(self, spec: str, wanted: Callable[[], bool]) -> Source:
         options = self._options
         return self._services.open(spec, size=options.size, fps=options.fps, loop=options.loop, wanted=wanted)
+
+    # --- while it starts
+
+    @property
+    def _is_loading(self) -> bool:
+        return isinstance(self._pipeline, Loading) and not self._pipeline.done
+
+    def _load_and_open(self) -> None:
+        """Load the pipeline and open the source, a file last: it plays from then on."""
+        steps = [self._switcher.start, self._wait_for_pipeline]
+        if isinstance(self._pipeline, Loading):
+            self._pipeline.start()
+        if source_kind(self._switcher.spec or "") == "file":
+            steps.reverse()
+        self._placeholders.starting()
+        for step in steps:
+            step()
+
+    def _wait_for_pipeline(self) -> None:
+        """Make the stream of faces as soon as its pipeline is loaded; placeholders say so meanwhile."""
+        pipeline = self._pipeline
+        if isinstance(pipeline, Loading):
+            while not pipeline.wait(self._timeouts.tick_s):
+                if self._services.cancelled():
+                    return
+                if self._stopping.is_set():
+                    raise SourceError("the camera was stopped while it started")
+                self._publish_placeholder(caught_up=True)
+            pipeline = pipeline.result()
+        self._faces = self._services.make_stream(pipeline)
 
     # --- in the inference thread
 

@@ -15,17 +15,22 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:  # imported where they are used, so that --help, --version and errors need no OpenCV or TensorFlow
+    import numpy as np
     from flask import Flask
 
     from camera import VideoCamera
     from mien.analysis.pipeline import Pipeline
+    from mien.cnn.logit_adjustment import LogitAdjustment
     from mien.images.privacy import Privacy
+    from mien.loading import Loading
     from mien.recording.csv_log import CsvRecorder
     from mien.settings import Settings
     from mien.sources.catalog import SourceCatalog
+    from mien.types import Face
     from web.server import Server
 
 IDLE_AFTER_S = 10.0
@@ -106,6 +111,8 @@ COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {"serve": serve}
 def run(settings: Settings, stop: threading.Event) -> None:
     """Build all components, and serve until `stop` is set.
 
+    While the network is loaded and the source is opened, the page is served already.
+
     Args:
         settings: How the program runs.
         stop: Set by the signal handlers.
@@ -113,27 +120,35 @@ def run(settings: Settings, stop: threading.Event) -> None:
     Raises:
         MienError: A component cannot start.
     """
+    from mien.loading import Loading
     from mien.process import raise_open_file_limit
-    from web.security import token_for
-    from web.server import Server
 
     raise_open_file_limit()
     with ExitStack() as cleanup:
         components = build_components(settings)
         port = check_early(settings, components)
-        pipeline = build_pipeline(settings)
-        if stop.is_set():
-            return
+        log.info("loading the network ...")
         cleanup.callback(components.recorder.stop)  # registered before the camera, so stopped after it
-        camera = cleanup.enter_context(build_camera(settings, components, pipeline, stop))
-        if stop.is_set():
-            return
+        pipeline = Loading(lambda: build_pipeline(settings, components.adjustment))
+        camera = build_camera(settings, components, pipeline, stop)
+        cleanup.callback(camera.stop)
+        opening = Loading(camera.start)
+        opening.start()
+
+        from web.security import token_for  # imports Flask, meanwhile
+        from web.server import Server
+
         token = token_for(settings.host, settings.token)
         app = build_app(settings, components, pipeline, camera, token)
         server = cleanup.enter_context(Server(app, settings.host, port))
         cleanup.callback(camera.stop)  # before the server: its streams end with the camera
-        announce(settings, camera, server, pipeline.detector.name, token)
-        while not stop.wait(0.5):  # a wait without timeout could not be interrupted on Windows
+        while not stop.is_set():  # waits without timeout could not be interrupted on Windows
+            if opening.wait(0.05):
+                opening.result()
+                break
+        if not stop.is_set():
+            announce(settings, camera, server, token)
+        while not stop.wait(0.5):
             pass
         log.info("stopping")
 
@@ -146,15 +161,22 @@ class Components:
         catalog: The sources that may be chosen.
         recorder: Records the faces as CSV.
         privacy: Pixelates faces.
+        adjustment: How often the network expects rare expressions; None for a network without base rates.
     """
 
     catalog: SourceCatalog
     recorder: CsvRecorder
     privacy: Privacy
+    adjustment: LogitAdjustment | None
 
 
 def build_components(settings: Settings) -> Components:
-    """Build what camera and web app share; nothing is opened or written yet."""
+    """Build what camera and web app share; nothing is opened or written yet.
+
+    Raises:
+        SettingsError: `media` is no folder.
+        ModelError: There is no network, or `--rare` is given for one without base rates.
+    """
     from mien.images.privacy import Privacy
     from mien.recording.csv_log import CsvRecorder
     from mien.sources.catalog import SourceCatalog
@@ -163,7 +185,21 @@ def build_components(settings: Settings) -> Components:
         catalog=SourceCatalog(settings.media),
         recorder=CsvRecorder(settings.sessions, at_once=settings.record),
         privacy=Privacy(settings.privacy),
+        adjustment=build_adjustment(settings),
     )
+
+
+def build_adjustment(settings: Settings) -> LogitAdjustment | None:
+    """Read from model.json how often rare expressions are expected; `--rare` takes precedence."""
+    from mien.cnn.logit_adjustment import read_adjustment
+    from mien.errors import ModelError
+
+    adjustment = read_adjustment(settings.model)
+    if settings.rare is not None:
+        if adjustment is None:
+            raise ModelError(f"--rare: expected a network with base rates, found {settings.model} without")
+        adjustment.rare = settings.rare
+    return adjustment
 
 
 def check_early(settings: Settings, components: Components) -> int:
@@ -194,34 +230,35 @@ def check_early(settings: Settings, components: Components) -> int:
     return port
 
 
-def build_pipeline(settings: Settings) -> Pipeline:
+def build_pipeline(settings: Settings, adjustment: LogitAdjustment | None) -> Pipeline:
     """Load detector and network.
 
+    Args:
+        settings: How the program runs.
+        adjustment: How often rare expressions are expected.
+
     Raises:
-        DetectorError, ModelError: One is missing or broken, or `--rare` is given for a network without base rates.
+        DetectorError, ModelError: One is missing or broken.
     """
     from mien.analysis.pipeline import Pipeline
     from mien.detectors import create_detector
-    from mien.errors import ModelError
     from mien.process import release_memory
     from model import FacialExpressionModel
 
     detector = create_detector(settings.detector, min_face_px=settings.min_face, model_file=settings.detector_model)
-    log.info("loading the network ...")
     classifier = FacialExpressionModel(
         settings.model, settings.weights, labels=settings.labels, input_scale=settings.input_scale
     )
-    if settings.rare is not None:
-        if classifier.adjustment is None:
-            raise ModelError(f"--rare: expected a network with base rates, found {settings.model} without")
-        classifier.adjustment.rare = settings.rare
+    classifier.adjustment = adjustment  # the one that the web app switches
     classifier.warm_up()
     release_memory()
     return Pipeline(detector, classifier, unsure_below=settings.unsure)
 
 
-def build_camera(settings: Settings, components: Components, pipeline: Pipeline, stop: threading.Event) -> VideoCamera:
-    """Build the camera, which opens its source when it is started.
+def build_camera(
+    settings: Settings, components: Components, pipeline: Loading[Pipeline], stop: threading.Event
+) -> VideoCamera:
+    """Build the camera, which opens its source and loads its pipeline when it is started.
 
     Args:
         settings: How the program runs.
@@ -257,35 +294,43 @@ def build_camera(settings: Settings, components: Components, pipeline: Pipeline,
 
 
 def build_app(
-    settings: Settings, components: Components, pipeline: Pipeline, camera: VideoCamera, token: str | None
+    settings: Settings, components: Components, pipeline: Loading[Pipeline], camera: VideoCamera, token: str | None
 ) -> Flask:
     """Build the web app around the camera.
 
     Args:
         settings: How the program runs.
         components: What the web app shares with the camera.
-        pipeline: Analyzes uploaded images.
+        pipeline: Analyzes uploaded images, which wait until it is loaded.
         camera: The source of the live pictures.
         token: Secret required with every request, or None.
     """
     from mien.analysis.face_stream import FaceStream
     from mien.analysis.uploads import UploadSessions, analyze_image
     from mien.cnn.gradcam import Explainer
+    from mien.detectors import choose_detector
     from mien.images.codecs import jpeg_to_png
     from web import AppOptions, create_app
 
+    @cache
+    def explainer() -> Explainer:
+        return Explainer(pipeline.result())
+
+    def explain(pixels_bgr: np.ndarray, faces: Sequence[Face]) -> list[bytes]:
+        return explainer()(pixels_bgr, faces)
+
     options = AppOptions(
-        analyze=lambda data: analyze_image(data, pipeline.analyze),
-        follow=UploadSessions(lambda: FaceStream(pipeline)).analyze,
-        explain=Explainer(pipeline),
+        analyze=lambda data: analyze_image(data, pipeline.result().analyze),
+        follow=UploadSessions(lambda: FaceStream(pipeline.result())).analyze,
+        explain=explain,
         to_png=lambda snapshot: jpeg_to_png(snapshot.jpeg),
         catalog=components.catalog,
         recorder=components.recorder,
         privacy=components.privacy,
-        adjustment=pipeline.classifier.adjustment,
+        adjustment=components.adjustment,
         model_name=settings.model.name,
         unsure=settings.unsure,
-        detector_name=pipeline.detector.name,
+        detector_name=choose_detector(settings.detector, settings.detector_model),
         host=settings.host,
         token=token,
         names=settings.names,
@@ -293,12 +338,14 @@ def build_app(
     return create_app(camera, options)
 
 
-def announce(settings: Settings, camera: VideoCamera, server: Server, detector: str, token: str | None) -> None:
+def announce(settings: Settings, camera: VideoCamera, server: Server, token: str | None) -> None:
     """Log the address to open, the source and the detector."""
-    from web.security import is_loopback
+    from mien.detectors import choose_detector
+    from web.addresses import is_loopback
 
     query = f"/?token={token}" if token else ""
     log.info("%s: open %s%s (Ctrl-C stops)", camera.status().name, server.url, query)
+    detector = choose_detector(settings.detector, settings.detector_model)
     log.info("face detector: %s%s", detector, " (auto)" if settings.detector == "auto" else "")
     if not is_loopback(settings.host):
         log.info("open to the network: on another computer, replace the host by this computer's name or address")
@@ -314,4 +361,7 @@ def leave(status: int) -> NoReturn:
 
 
 if __name__ == "__main__":
+    from mien.process import copy_standard_error
+
+    copy_standard_error()
     leave(main())

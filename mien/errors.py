@@ -9,6 +9,7 @@ MienError
 │   └── ImageTooLargeError
 ├── RecordingError
 ├── BusyError
+├── LoadingError
 ├── ServerError
 └── SourceError
     ├── SourceMissingError
@@ -69,6 +70,10 @@ class BusyError(MienError):
     def __init__(self, message: str, retry_in_s: float = 1.0) -> None:
         super().__init__(message)
         self.retry_in_s = retry_in_s
+
+
+class LoadingError(MienError):
+    """Something needed for the answer is still being loaded; trying again will help."""
 
 
 class ServerError(MienError):

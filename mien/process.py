@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import os
 import sys
 from contextlib import suppress
 
@@ -23,6 +24,17 @@ def release_memory() -> None:
     if sys.platform == "linux":
         with suppress(OSError, AttributeError):  # another C library, such as musl
             ctypes.CDLL("libc.so.6").malloc_trim(0)
+
+
+def copy_standard_error() -> None:
+    """Let Python write to a copy of file descriptor 2, which is silenced while TensorFlow and LiteRT start.
+
+    What other threads report meanwhile would be lost.
+    """
+    with suppress(OSError, AttributeError):  # no console
+        sys.stderr = open(  # noqa: PTH123, SIM115  open as long as the process runs
+            os.dup(sys.stderr.fileno()), "w", buffering=1, encoding=sys.stderr.encoding, errors="backslashreplace"
+        )
 
 
 def raise_open_file_limit(count: int = OPEN_FILES) -> None:

@@ -17,8 +17,9 @@ EXPRESSIONS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"
 BOX = ("x", "y", "w", "h")
 """The fields of a Box, as columns and in JSON."""
 
-SourceState = Literal["live", "file", "demo", "resting", "reconnecting", "ended"]
-"""State of a source: `live` is a webcam or network camera, `file` a video or image, `resting` idle and released."""
+SourceState = Literal["loading", "live", "file", "demo", "resting", "reconnecting", "ended"]
+"""State of a source: `loading` while the program starts, `live` is a webcam or network camera, `file` a video or image,
+`resting` idle and released."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,7 @@ let noteTimer = 0;
 
 /** Show one line over the picture for a few seconds. */
 export function note(text) {
-  $("note").textContent = text;
+  setText($("note"), text);
   $("note").hidden = false;
   clearTimeout(noteTimer);
   noteTimer = setTimeout(() => ($("note").hidden = true), NOTE_MS);

@@ -6,7 +6,7 @@ import { fetchJson } from "./server.js";
 import { TEXT } from "./texts.js";
 
 const INTERVAL_MS = 300; // the program computes at most about four per second
-const ERROR_RETRY_MS = 2000;
+const ERROR_RETRY_MS = 2000; // shorter than a note is shown
 
 let run = 0;
 
@@ -26,7 +26,8 @@ export async function startHeat(isWanted) {
       } catch (error) {
         wait = ERROR_RETRY_MS;
         display.heats = new Map();
-        if (ownRun === run && error.message !== lastError) note(TEXT.heatNone(error.message));
+        // While Keras is being loaded, which takes seconds, the note stays.
+        if (ownRun === run && (error.again || error.message !== lastError)) note(TEXT.heatNone(error.message));
         lastError = error.message;
       }
     }

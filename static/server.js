@@ -6,7 +6,7 @@ const ANSWER_MS = 20000; // opening a source may take up to 15 s, after which th
 
 /**
  * The JSON of an answer within limitMs, unless `signal` aborts the request.
- * Throws an Error whose message can be displayed: the program's, if it gave one.
+ * Throws an Error whose message can be displayed: the program's, if it gave one. `again`: another request may succeed.
  */
 export async function fetchJson(path, { signal, limitMs = ANSWER_MS, ...options } = {}) {
   const ends = [AbortSignal.timeout(limitMs), signal].filter(Boolean);
@@ -19,7 +19,8 @@ export async function fetchJson(path, { signal, limitMs = ANSWER_MS, ...options 
   }
   const body = await answer.json().catch(() => null);
   if (answer.ok && body !== null) return body;
-  throw Object.assign(new Error(body?.error ?? TEXT.noAnswer), { status: answer.status });
+  const again = answer.headers.has("Retry-After");
+  throw Object.assign(new Error(body?.error ?? TEXT.noAnswer), { status: answer.status, again });
 }
 
 export const postJson = (path, body) =>

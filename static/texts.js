@@ -21,6 +21,7 @@ export const TEXT = {
   boxLabel: (number, label, share) => `${number == null ? "" : `${number}  `}${label}${share == null ? "" : ` ${percent(share)}`}`,
 
   states: {
+    loading: "LOADING",
     connecting: "CONNECTING",
     live: "LIVE",
     file: "FILE",
@@ -74,7 +75,7 @@ export const TEXT = {
     "detected face is pixelated as a whole.",
   privacyOff: "Privacy mode is off: faces are visible.",
   heatSource: "Grad-CAM is available for the program's own source only.",
-  heatNone: (reason) => `No Grad-CAM: ${reason}`,
+  heatNone: (reason) => `Grad-CAM: ${reason}`,
 
   sources: {
     opening: (name) => `Opening ${name} …`,

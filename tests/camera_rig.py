@@ -6,6 +6,7 @@ import numpy as np
 
 from camera import VideoCamera
 from mien.errors import SourceError
+from mien.loading import Loading
 from mien.stream.config import CameraOptions, Services, Timeouts
 from tests.fakes import FakeClock, FakeFaceStream, FakeOpener, FakePipeline, FakeSource
 from tests.patience import wait_for
@@ -22,7 +23,8 @@ def _pick(kind, given):
 class Rig:
     """A camera with all its dependencies replaced by fakes, which are attributes."""
 
-    def __init__(self, *opened, spec="0", **options):
+    def __init__(self, *opened, spec="0", load=None, **options):
+        """load: makes the pipeline in the background, in place of one that is there."""
         self.sources = [source for source in opened if isinstance(source, FakeSource)]
         self.opener = FakeOpener(*opened)
         self.pipeline = FakePipeline()
@@ -40,7 +42,7 @@ class Rig:
         }
         self.camera = VideoCamera(
             spec,
-            self.pipeline,
+            self.pipeline if load is None else Loading(load),
             options=_pick(CameraOptions, given),
             timeouts=_pick(Timeouts, given),
             services=_pick(Services, given),

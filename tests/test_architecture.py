@@ -1,6 +1,7 @@
 """Which package may import which (entry points, then web and the topics of mien, then the shared types)."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ TOPICS = (
     ("cnn",),
     ("images",),
     ("options",),
-    ("types", "errors", "clock", "process", "app"),
+    ("types", "errors", "clock", "loading", "process", "app"),
 )
 """The topics of mien/, from the top down: each imports only those below it."""
 FOR_WEB = {"mien.types", "mien.errors", "mien.stream.latest"}
@@ -118,6 +119,17 @@ def test_requirements_are_pinned_with_a_reason():
             if line and not line.startswith(("#", "-r")):
                 assert "==" in line.split("#")[0], line
                 assert line.partition("  #")[2].strip(), f"{line}: no reason"
+
+
+def test_no_package_is_pinned_to_two_versions():
+    pins = {}
+    for path in sorted(ROOT.glob("requirements*.txt")):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            name, _, version = re.split("[;#]", line)[0].partition("==")
+            if version:
+                pins.setdefault(name.strip(), set()).add(version.strip())
+    assert len(pins) > 20
+    assert not {name: found for name, found in pins.items() if len(found) > 1}
 
 
 def test_the_running_program_needs_no_notebook_or_test_tool():

@@ -15,7 +15,7 @@ from mien.images.codecs import decode_image
 from mien.recording.video import Saving
 from mien.stream.config import CameraOptions, Services, Timeouts
 from tests.camera_rig import DIED, FRAME
-from tests.fakes import HANG, FakeOpener, FakePipeline, FakeSource, network_camera, write_clip
+from tests.fakes import HANG, FakeFaceStream, FakeOpener, FakePipeline, FakeSource, network_camera, write_clip
 from tests.patience import PATIENCE_S, scaled, wait_for
 from tests.test_video import read_back
 
@@ -560,11 +560,13 @@ def test_a_missing_file_is_refused_by_the_real_source(tmp_path):
 
 
 def test_without_a_pipeline_the_default_one_is_built_when_it_starts(rig, monkeypatch):
-    monkeypatch.setattr(door, "default_pipeline", FakePipeline)
-    it = rig(FakeSource([FRAME]))
-    it.camera._pipeline = None
-    it.camera.start()
-    wait_for(lambda: it.camera._pipeline.seen)
+    built = []
+    monkeypatch.setattr(door, "default_pipeline", lambda: built.append(FakePipeline()) or built[0])
+    services = Services(open=FakeOpener(FakeSource([FRAME])), make_stream=FakeFaceStream)
+    camera = VideoCamera("0", services=services)
+    assert not built
+    with camera:
+        wait_for(lambda: built[0].seen)
 
 
 # --- stopping

@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 
 from mien.cnn.gradcam import heat_png
-from mien.errors import ModelError
+from mien.errors import LoadingError, ModelError
 from mien.images.privacy import Privacy
 from mien.types import Snapshot
 from tests.fakes import FakeClock
@@ -81,6 +81,17 @@ def test_a_network_that_cannot_be_explained_says_why(fake_camera):
         assert answer.status_code == 503
         assert reason in answer.json["error"]
         assert "Retry-After" not in answer.headers, "the result would be the same"
+
+
+def test_a_network_that_is_still_being_loaded_is_worth_another_request(fake_camera):
+    def load(*_):
+        raise LoadingError("the network that explains is being loaded")
+
+    fake_camera.publish()
+    answer = create_app(fake_camera, AppOptions(explain=load)).test_client().get("/api/explain")
+    assert answer.status_code == 503
+    assert answer.json == {"error": "There is no explanation yet: the network that explains is being loaded."}
+    assert int(answer.headers["Retry-After"]) > 0
 
 
 def test_pixelated_faces_are_not_explained(fake_camera):

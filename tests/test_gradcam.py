@@ -1,3 +1,4 @@
+import sys
 import threading
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,7 +12,7 @@ from mien.cnn import gradcam
 from mien.cnn.gradcam import Explainer, GradCam, heat_png, overlay
 from mien.cnn.loader import import_keras
 from mien.detectors import HaarDetector
-from mien.errors import ModelError
+from mien.errors import LoadingError, ModelError
 from mien.images.resize import crop_faces
 from mien.sources.demo import CYCLE_S, DemoSource
 from mien.types import EXPRESSIONS, Box, Face
@@ -196,6 +197,21 @@ def test_grad_cam_is_prepared_once_on_first_use_for_all_threads(network, monkeyp
     assert len(made) == 1
     assert len(answers) == 4
     assert all(answer == answers[0] for answer in answers)
+
+
+def test_where_keras_is_not_loaded_yet_it_is_prepared_in_the_background(network, monkeypatch):
+    loaded = threading.Event()
+    monkeypatch.setattr(gradcam, "GradCam", lambda network: loaded.wait(PATIENCE_S) and GradCam(network))
+    with monkeypatch.context() as patched:
+        patched.delitem(sys.modules, "keras")
+        explainer = Explainer(Classifier(network))
+    given = np.zeros((240, 320, 3), np.uint8), (face_showing("sad"),)
+    for _ in range(2):
+        with pytest.raises(LoadingError, match="is being loaded"):
+            explainer(*given)
+    loaded.set()
+    assert explainer._cam.wait(PATIENCE_S)
+    assert len(explainer(*given)) == 1
 
 
 def test_a_network_that_cannot_be_explained_is_tried_once(monkeypatch):

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -20,8 +21,9 @@ ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.sta
 
 FAKE_PYTHON = f"""#!/bin/sh
 [ "$1" = -c ] && exec {sys.executable} -c "import sys; sys.version_info = ($VERSION, 0); exec(sys.argv[1])" "$2"
-case "$*" in *--clear*) rm -rf .venv;; esac
-mkdir -p .venv/bin && echo 'echo "$@" >> installed' > .venv/bin/python && chmod +x .venv/bin/python
+for folder; do :; done
+case "$*" in *--clear*) rm -rf $folder;; esac
+mkdir -p $folder/bin && echo 'echo "$0 $@" >> installed' > $folder/bin/python && chmod +x $folder/bin/python
 exit $VENV_STATUS
 """
 
@@ -30,14 +32,17 @@ exit $VENV_STATUS
 def make(tmp_path):
     """Run make in a separate folder: make(version="3, 13", venv_status=0) builds what a run needs."""
     shutil.copy(MAKEFILE, tmp_path)
-    (tmp_path / "requirements.txt").touch()
+    for name in ("requirements.txt", "requirements-lite.txt"):
+        (tmp_path / name).touch()
     python = tmp_path / "python"
     python.write_text(FAKE_PYTHON, encoding="utf-8")
     python.chmod(0o755)
 
-    def run(version: str = "3, 13", venv_status: int = 0) -> subprocess.CompletedProcess[str]:
+    def run(
+        version: str = "3, 13", venv_status: int = 0, targets: Sequence[str] = (".venv/.run",)
+    ) -> subprocess.CompletedProcess[str]:
         environ = {**ENVIRONMENT, "VERSION": version, "VENV_STATUS": str(venv_status)}
-        words = ["make", f"PYTHON={python}", ".venv/.run"]
+        words = ["make", f"PYTHON={python}", *targets]
         return subprocess.run(
             words, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=scaled(60), check=False
         )
@@ -88,6 +93,24 @@ def test_make_shows_what_it_installs_its_size_and_progress(make, tmp_path) -> No
     assert notice in first.stdout
     assert "Installing" not in again.stdout
     assert "--quiet" not in (tmp_path / "installed").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("lite", "venv", "file"),
+    [
+        ("LITE=1", ".venv-lite", "requirements-lite.txt"),
+        ("LITE=0", ".venv", "requirements.txt"),
+        ("LITE=", ".venv", "requirements.txt"),
+    ],
+)
+def test_each_kind_of_run_has_an_environment_of_its_own(make, tmp_path, lite: str, venv: str, file: str) -> None:
+    done = make(targets=("run", lite, "OPTIONS=--source demo"))
+    assert done.returncode == 0, done.stderr
+    installed, started = (tmp_path / "installed").read_text(encoding="utf-8").splitlines()
+    assert installed.startswith(f"{venv}/bin/python -m pip install")
+    assert installed.endswith(f"-r {file}")
+    assert started == f"{venv}/bin/python main.py --source demo"
+    assert [path.name for path in sorted(tmp_path.glob(".venv*"))] == [venv]
 
 
 @pytest.mark.parametrize("words", [["make"], ["make", "help"]])

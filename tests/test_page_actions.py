@@ -289,6 +289,17 @@ def test_grad_cam_overlays_the_faces_while_it_is_on(browser, page) -> None:
     stays(lambda: asked(browser, "/api/explain") <= count + 1, 1.0)  # one may have been in flight
 
 
+def test_grad_cam_appears_by_itself_once_its_network_is_loaded(browser, page, refusals) -> None:
+    reason = "There is no explanation yet: the network that explains is being loaded."
+    refusals["/api/explain"] = lambda: ({"error": reason}, 503, {"Retry-After": "1"})
+    press(browser, "g")
+    shows(browser, "#note", f"Grad-CAM: {reason}")
+    wait_for(lambda: asked(browser, "/api/explain") > 2)
+    shows(browser, "#note", f"Grad-CAM: {reason}")
+    del refusals["/api/explain"]
+    wait_for(lambda: browser.execute_script(CORNER)[3] > 100)
+
+
 def test_viewers_see_whether_the_video_is_saved(browser, fake_camera, page) -> None:
     def notices() -> list[str]:
         return [each.get_property("textContent") for each in browser.find_elements("css selector", ".stored")]

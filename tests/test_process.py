@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import subprocess
 import sys
 import threading
 import weakref
@@ -13,6 +14,7 @@ import main
 from mien import process
 from mien.settings import Settings
 from tests.fakes import FakePipeline
+from tests.media import ROOT
 from tests.web_fakes import free_port
 
 
@@ -67,6 +69,27 @@ def test_another_c_library_is_not_an_error(monkeypatch):
     process.release_memory()
 
 
+COPY = """
+import os, sys
+from mien.process import copy_standard_error
+copy_standard_error()
+os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+os.write(2, b"a library's line\\n")
+print("our line", file=sys.stderr)
+"""
+
+
+def test_own_lines_appear_while_file_descriptor_2_is_silenced() -> None:
+    done = subprocess.run([sys.executable, "-c", COPY], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stderr == "our line\n"
+
+
+def test_a_process_without_standard_error_stays_without(monkeypatch) -> None:
+    monkeypatch.setattr(sys, "stderr", None)
+    process.copy_standard_error()
+    assert sys.stderr is None
+
+
 ENDLESS = -1
 
 
@@ -114,7 +137,7 @@ def test_a_system_that_refuses_or_has_no_limit_is_not_an_error(monkeypatch) -> N
 def test_the_program_raises_the_limit_at_startup(monkeypatch) -> None:
     raised = []
     monkeypatch.setattr(process, "raise_open_file_limit", lambda: raised.append(True))
-    monkeypatch.setattr(main, "build_pipeline", lambda _: FakePipeline())
+    monkeypatch.setattr(main, "build_pipeline", lambda *_: FakePipeline())
     stop = threading.Event()
     stop.set()
     main.run(Settings(source="demo", port=free_port()), stop)

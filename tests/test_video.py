@@ -272,3 +272,10 @@ def test_after_kill_9_all_but_the_last_second_can_be_played(tmp_path):
     assert 35 <= len(levels) <= 45
     assert levels == pytest.approx([10 * i % 250 for i in range(len(levels))], abs=4.9)
     assert times_s == pytest.approx([i / 10 for i in range(len(levels))], abs=0.002)
+
+
+def test_without_pyav_one_line_says_what_to_install(monkeypatch, tmp_path):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(SettingsError, match="expected the package av to save a video, found none; pip install av"):
+        VideoWriter(tmp_path / "out.mp4")
+    assert not list(tmp_path.iterdir())

@@ -11,7 +11,7 @@ from typing import Any
 from flask import Blueprint
 from werkzeug.exceptions import ServiceUnavailable
 
-from mien.errors import MienError
+from mien.errors import LoadingError, MienError
 from mien.types import Snapshot
 from web import schemas
 from web.limits import Slots
@@ -107,6 +107,8 @@ def blueprint(
         assert explain is not None
         try:
             return _describe(newest(), explain)  # of a newer snapshot, after the wait
+        except LoadingError as error:
+            return ServiceUnavailable(f"There is no explanation yet: {error}.", retry_after=RETRY_AFTER_S)
         except MienError as error:
             return _refusal(str(error), retry=False)
         except ServiceUnavailable as error:
@@ -117,7 +119,11 @@ def blueprint(
         "Which parts of each face support its label (Layer-CAM), computed on request, at most 4 times per second.",
         Answer(200, "Of the newest picture.", schemas.Explanation),
         Answer(429, "Too many concurrent requests.", retry=True),
-        Answer(503, "There is no picture, or this network cannot be explained; the reason is given."),
+        Answer(
+            503,
+            "There is no picture, the network that explains is being loaded (then with Retry-After), or this network "
+            "cannot be explained; the reason is given.",
+        ),
     )
     def explanation() -> schemas.Explanation:
         newest()

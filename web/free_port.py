@@ -7,7 +7,7 @@ import logging
 import socket
 
 from mien.errors import ServerError
-from web.security import is_loopback
+from web.addresses import is_local
 
 DEFAULT_PORT = 5000
 PORTS_TRIED = 20
@@ -67,15 +67,6 @@ def _is_free(host: str, port: int) -> bool:
     except OSError as error:
         return error.errno != errno.EADDRINUSE
     return True
-
-
-def is_local(host: str) -> bool:
-    """Whether a server that listens on this address can be reached as "localhost".
-
-    Args:
-        host: The address to listen on.
-    """
-    return is_loopback(host) or host in {"0.0.0.0", "::"}
 
 
 def taken_message(port: int) -> str:

@@ -13,6 +13,8 @@ from flask import Flask, Response, abort, request
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Unauthorized
 
+from web.addresses import is_loopback
+
 HEADERS = {
     # Only what is listed: no inline script or style, nothing from another host, no framing.
     "Content-Security-Policy": (
@@ -32,18 +34,6 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 MIN_TOKEN = 16
 
 NO_TOKEN = "Open the address that Mien printed when it started, or send its token as Authorization: Bearer."
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address can be reached from this computer only.
-
-    Args:
-        host: An IP address, with or without brackets, or a host name.
-    """
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:  # a name
-        return host.lower() == "localhost"
 
 
 def token_for(host: str, token: str | None) -> str | None:

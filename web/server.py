@@ -21,7 +21,8 @@ from cheroot.server import HTTPConnection, HTTPRequest
 from flask import Flask
 
 from mien.errors import ServerError
-from web.free_port import DEFAULT_PORT, check_port, is_local, taken_message
+from web.addresses import is_local
+from web.free_port import DEFAULT_PORT, check_port, taken_message
 
 log = logging.getLogger(__name__)
 

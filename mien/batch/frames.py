@@ -12,7 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from mien.errors import SourceError, SourceMissingError
+from mien.errors import MienError, SourceError, SourceMissingError
 from mien.types import Frame
 
 FALLBACK_FPS = 25
@@ -39,6 +39,7 @@ def read_frames(path: Path | str, fps: float | None = None) -> Generator[Frame]:
     Raises:
         SourceMissingError: There is no such file, or no video in it.
         SourceError: The file breaks off in a way that leaves nothing to decode.
+        MienError: The package av is not installed.
         ValueError: `fps` is not above 0.
     """
     if fps is not None and not 0 < fps < math.inf:
@@ -54,8 +55,10 @@ def read_frames(path: Path | str, fps: float | None = None) -> Generator[Frame]:
 
 def _decoded(path: Path) -> Iterator[tuple[float, Any, float]]:
     """(time in seconds from 0, PyAV's frame, width to height of a pixel) of each frame of the first video stream."""
-    import av
-
+    try:
+        import av
+    except ModuleNotFoundError as error:
+        raise MienError("expected the package av to read videos, found none; pip install av installs it") from error
     if not path.is_file():
         raise SourceMissingError(f"expected a video file, found no file {path}")
     try:

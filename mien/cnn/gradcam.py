@@ -6,6 +6,7 @@ al., "LayerCAM: exploring hierarchical class activation maps for localization" (
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
@@ -15,9 +16,10 @@ import numpy as np
 
 from mien.cnn.graph import find_feature_maps, find_logits, flatten
 from mien.cnn.loader import import_keras
-from mien.errors import ModelError
+from mien.errors import LoadingError, ModelError
 from mien.images.codecs import encode_png
 from mien.images.resize import crop_faces
+from mien.loading import Loading
 from mien.types import EXPRESSIONS, Face
 
 MIN_SIDE_SHARE = 1 / 4
@@ -153,6 +155,8 @@ class HasClassifier(Protocol):
 class Explainer:
     """Heat maps for the labels of the faces of a frame; thread-safe. The network is prepared on first use.
 
+    That loads Keras, in the background because it takes seconds, unless Keras is loaded already.
+
     Args:
         pipeline: Has the classifier.
 
@@ -164,8 +168,8 @@ class Explainer:
     def __init__(self, pipeline: HasClassifier) -> None:
         self._pipeline = pipeline
         self._lock = threading.Lock()
-        self._cam: GradCam | None = None
-        self._error: ModelError | None = None
+        self._cam = Loading(self._prepare)
+        self._waits = "keras" in sys.modules
 
     def __call__(self, pixels_bgr: np.ndarray, faces: Sequence[Face]) -> list[bytes]:
         """Compute heat maps for the crops that the classifier sees.
@@ -178,24 +182,26 @@ class Explainer:
             A PNG file for each face, as `heat_png` makes it.
 
         Raises:
-            ModelError: This network cannot be explained.
+            LoadingError: Keras is still being loaded.
+            ModelError: This network cannot be explained, or Keras is not installed.
         """
+        self._cam.start()
+        if not self._waits and not self._cam.done:
+            raise LoadingError("the network that explains is being loaded, which takes some seconds")
+        cam = self._cam.result()
         classifier = self._pipeline.classifier
         crops = crop_faces(pixels_bgr, [face.box for face in faces], classifier.input_size_px)
         labels = [classifier.output_order[EXPRESSIONS.index(face.label)] for face in faces]
         with self._lock:
-            heat = self._prepared()(classifier.as_input(crops), np.array(labels, int))
+            heat = cam(classifier.as_input(crops), np.array(labels, int))
         return [heat_png(one) for one in heat]
 
-    def _prepared(self) -> GradCam:
-        if self._error is not None:
-            raise self._error
-        try:
-            self._cam = self._cam or GradCam(self._pipeline.classifier.network)
-        except ModelError as error:
-            self._error = error  # it would be the same again
-            raise
-        return self._cam
+    def _prepare(self) -> GradCam:
+        """Load the Keras network, and compile."""
+        classifier = self._pipeline.classifier
+        cam = GradCam(classifier.network)
+        cam(classifier.as_input(np.zeros((1, *classifier.input_size_px), np.uint8)), np.zeros(1, int))
+        return cam
 
 
 def heat_png(heat: np.ndarray) -> bytes:

@@ -10,6 +10,7 @@ import os
 import shutil
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,7 +41,13 @@ def import_keras() -> Any:
 
 @contextmanager
 def _quiet_standard_error() -> Iterator[None]:
-    """TensorFlow writes about oneDNN to file descriptor 2 before its log level takes effect."""
+    """TensorFlow writes about oneDNN to file descriptor 2 before its log level takes effect.
+
+    In the background nothing is silenced if other threads write there too: see `copy_standard_error`.
+    """
+    if threading.current_thread() is not threading.main_thread() and _standard_error() == 2:
+        yield
+        return
     sys.stderr.flush()
     kept = os.dup(2)
     nothing = os.open(os.devnull, os.O_WRONLY)
@@ -51,6 +58,14 @@ def _quiet_standard_error() -> Iterator[None]:
         os.dup2(kept, 2)
         os.close(kept)
         os.close(nothing)
+
+
+def _standard_error() -> int:
+    """The file descriptor that Python writes to; -1 for none, as in a notebook."""
+    try:
+        return sys.stderr.fileno()
+    except (OSError, ValueError, AttributeError):
+        return -1
 
 
 def load_network(model_json_file: str | Path, model_weights_file: str | Path) -> Any:

@@ -12,7 +12,7 @@ from mien.detectors.yunet import YuNetDetector
 from mien.errors import DetectorError
 from mien.types import clip_box
 
-__all__ = ["DETECTORS", "Detector", "HaarDetector", "clip_box", "create_detector"]
+__all__ = ["DETECTORS", "Detector", "HaarDetector", "choose_detector", "clip_box", "create_detector"]
 
 DETECTORS = ("haar", "dlib", "mtcnn", "yunet", "auto")
 """Names of the detectors on the command line; `auto` is the best of those available."""
@@ -31,14 +31,30 @@ def create_detector(
     Raises:
         DetectorError: The name is unknown, or a package or file is missing or broken.
     """
-    if name not in DETECTORS:
-        raise DetectorError(f"expected a detector named {' or '.join(DETECTORS)}; found {name!r}")
-    if model_file is not None and name not in ("yunet", "auto"):
-        raise DetectorError(f"--detector-model: expected --detector yunet or auto with it, found {name}")
-    if name == "yunet" or (name == "auto" and model_file is not None):
+    name = choose_detector(name, model_file)
+    if name == "yunet":
         return YuNetDetector(model_file, min_face_px=min_face_px)
     if name == "dlib":
         return DlibDetector(min_face_px=min_face_px)
     if name == "mtcnn":
         return MtcnnDetector(min_face_px=min_face_px)
     return HaarDetector(min_face_px=min_face_px)
+
+
+def choose_detector(name: str, model_file: str | Path | None = None) -> str:
+    """Name of the detector that `create_detector` makes: `auto` stands for yunet with a model file, else for haar.
+
+    Args:
+        name: One of DETECTORS.
+        model_file: The network of yunet.
+
+    Raises:
+        DetectorError: The name is unknown, or the detector takes no model file.
+    """
+    if name not in DETECTORS:
+        raise DetectorError(f"expected a detector named {' or '.join(DETECTORS)}; found {name!r}")
+    if model_file is not None and name not in ("yunet", "auto"):
+        raise DetectorError(f"--detector-model: expected --detector yunet or auto with it, found {name}")
+    if name == "auto":
+        return "haar" if model_file is None else "yunet"
+    return name

@@ -6,6 +6,7 @@ PyAV is used because its wheels include FFmpeg with libx264 on every system, whi
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import logging
 import queue
 import threading
@@ -71,6 +72,8 @@ class VideoWriter:
 
     def __init__(self, path: Path | str, fps: float = 30) -> None:
         self._wanted = Path(path)
+        if importlib.util.find_spec("av") is None:
+            raise SettingsError("expected the package av to save a video, found none; pip install av installs it")
         _check_writable(self._wanted)
         self.path: Path | None = None
         """The file that is being written; None if there is none."""

@@ -103,8 +103,8 @@ class Services:
         prepare: Called with each frame and its analysis; returns the frame as it may be shown and saved. If it raises,
             nothing of the frame is shown. Called in the inference thread, like `record`.
         record: Called with each frame, as it was shown, and its analysis.
-        needed: Whether frames are needed although nobody requests them, as during a recording.
-        cancelled: Once it returns True, `start` returns although the source is not open yet.
+        needed: Whether frames are needed although nobody requests them, as while a session is recorded.
+        cancelled: Once it returns True, `start` returns although source or pipeline are not ready yet.
     """
 
     open: Callable[..., Source] = open_source
