@@ -8,7 +8,6 @@ from training.data.dataset import Dataset, Split
 from training.evaluate.metrics import (
     FLIPPED,
     Scores,
-    calibration_bins,
     calibration_error,
     evaluate,
     score,
@@ -47,7 +46,7 @@ def test_scores_follow_from_known_counts():
 def test_calibration_error_of_overconfidence():
     labels = np.zeros(10, int)
     predicted = np.array([0] * 5 + [1] * 5)
-    assert calibration_error(probabilities_for(predicted, 0.9), labels) == pytest.approx(0.4)
+    assert score(probabilities_for(predicted, 0.9), labels).ece == pytest.approx(0.4)
 
 
 @pytest.mark.parametrize(
@@ -117,13 +116,13 @@ def test_bins_hold_every_image_once_and_give_the_error():
     rng = np.random.default_rng(0)
     probabilities = rng.dirichlet(np.ones(7), 200)
     labels = rng.integers(0, 7, 200)
-    bins = calibration_bins(probabilities, labels)
+    bins = score(probabilities, labels).bins
     assert len(bins) == 15
     assert sum(n for n, _, _ in bins) == 200
     assert bins[0] == (0, 0.0, 0.0), "the largest of seven probabilities is at least 1/7"
     assert all(i / 15 <= confidence <= (i + 1) / 15 for i, (n, confidence, _) in enumerate(bins) if n)
     gaps = sum(n * abs(confidence - accuracy) for n, confidence, accuracy in bins) / 200
-    assert calibration_error(probabilities, labels) == pytest.approx(gaps)
+    assert calibration_error(bins) == pytest.approx(gaps)
 
 
 def test_scores_survive_json():

@@ -11,7 +11,8 @@ from tests.test_votes import voted
 from training.evaluate.calibration import TAUS, adjusted, at_temperature, choose_tau, fit_temperature_to_votes
 from training.evaluate.doubt import THRESHOLDS, Doubt, Tenth, measure_doubt
 from training.evaluate.doubt import as_markdown as doubt_as_markdown
-from training.evaluate.votes import VoteScores, as_markdown, score_votes, vote_calibration_error
+from training.evaluate.metrics import calibration_bins, calibration_error
+from training.evaluate.votes import VoteScores, agreement, as_markdown, score_votes
 
 HAPPY, NEUTRAL, FEAR = (EXPRESSIONS.index(name) for name in ("happy", "neutral", "fear"))
 
@@ -45,10 +46,13 @@ def test_share_error_and_calibration_compare_with_shares():
 
 
 def test_gaps_of_different_sign_cancel_only_within_a_bin():
+    def error(probabilities, target):
+        return calibration_error(calibration_bins(probabilities.max(axis=1), agreement(probabilities, target)))
+
     target = np.eye(7)[[HAPPY, FEAR]]
-    assert vote_calibration_error(sure_of(HAPPY, HAPPY, confidence=0.5), target) == pytest.approx(0)
+    assert error(sure_of(HAPPY, HAPPY, confidence=0.5), target) == pytest.approx(0)
     apart = np.vstack([sure_of(HAPPY, confidence=0.9), sure_of(HAPPY, confidence=0.4)])
-    assert vote_calibration_error(apart, target) == pytest.approx((0.1 + 0.4) / 2)
+    assert error(apart, target) == pytest.approx((0.1 + 0.4) / 2)
 
 
 def test_without_clear_majorities_there_are_no_scores():
@@ -57,7 +61,7 @@ def test_without_clear_majorities_there_are_no_scores():
 
 def test_scores_survive_json():
     s = score_votes(sure_of(HAPPY), voted({"happiness": 9}))
-    assert VoteScores.from_dict(json.loads(json.dumps(dataclasses.asdict(s)))) == s
+    assert VoteScores.from_dict(json.loads(json.dumps(s.as_dict()))) == s
 
 
 def test_the_table_has_a_row_for_each_head_and_set_and_details_of_one_set():

@@ -5,11 +5,9 @@ The frames, with one face at a known place or without a face, also serve to meas
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -19,6 +17,7 @@ from mien.detectors import Detector
 from mien.types import EXPRESSIONS, Analysis, Box, Frame
 from training.data.dataset import Split
 from training.data.files import DataError, read_image
+from training.evaluate.tables import markdown_table
 
 SIZES_PX = (80, 160, 240)
 SEED = 0
@@ -46,10 +45,6 @@ class EndToEnd:
     right: int
     direct_right: int
     direct_of_all: int
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the fields, for JSON."""
-        return dataclasses.asdict(self)
 
 
 def end_to_end(
@@ -102,18 +97,15 @@ def _label_of(placed: PlacedFace, analysis: Analysis) -> int:
 
 def as_markdown(results: Sequence[EndToEnd]) -> str:
     """Return a Markdown table with a row for each detector and size."""
-    lines = [
-        "| detector | face | found | accuracy of the found | found and right | the same images, directly "
-        "| all images, directly |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    columns = ["detector", "face", "found", "accuracy of the found", "found and right"]
+    columns += ["the same images, directly", "all images, directly"]
+    rows = []
     for r in results:
         found = max(r.found, 1)
-        lines.append(
-            f"| {r.detector} | {r.face_px} px | {r.found / r.faces:.1%} (of {r.faces}) | {r.right / found:.1%} "
-            f"| {r.right / r.faces:.1%} | {r.direct_right / found:.1%} | {r.direct_of_all / r.faces:.1%} |"
-        )
-    return "\n".join(lines) + "\n"
+        cells = [f"{r.found / r.faces:.1%} (of {r.faces})", f"{r.right / found:.1%}", f"{r.right / r.faces:.1%}"]
+        cells += [f"{r.direct_right / found:.1%}", f"{r.direct_of_all / r.faces:.1%}"]
+        rows.append([r.detector, f"{r.face_px} px", *cells])
+    return markdown_table(columns, rows)
 
 
 WIDTH_PX, HEIGHT_PX = 640, 480

@@ -12,68 +12,106 @@ import numpy as np
 from mien.types import EXPRESSIONS
 from training.data.dataset import Dataset, Split, not_in
 
-CALIBRATION_BINS = 15
+FLIPPED = ", flip averaged"
+CLEAN = " clean"
+"""Suffixes of sets: averaged over each image and its mirror image; without the images that are in Training as well."""
+
+_ACCURACY_TOLERANCE = 0.002
+_ECE_TOLERANCE = 0.005
+"""Seven images of 3,589; rounding differences of other processors and backends are far smaller."""
+
+Bins = tuple[tuple[int, float, float], ...]
+"""(images, mean confidence, mean agreement) of each bin of confidence; 0, 0, 0 where empty."""
+
+
+class Counted:
+    """What follows from a confusion matrix, rows true and columns predicted, and the number of images.
+
+    Example:
+        s = score(probabilities, labels)
+        print(f"{s.accuracy:.1%} of {s.n} images")
+        print(dict(zip(EXPRESSIONS, s.recall)))
+    """
+
+    __slots__ = ()
+    n: int
+    confusion: Any
+
+    @property
+    def right(self) -> int:
+        """Number of images that are labeled correctly."""
+        return int(np.trace(np.asarray(self.confusion)))
+
+    @property
+    def accuracy(self) -> float:
+        """Share of images that are labeled correctly."""
+        return self.right / self.n
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 % interval of the accuracy (Wilson, 1927)."""
+        return wilson_interval(self.right, self.n)
+
+    @property
+    def precision(self) -> tuple[float, ...]:
+        """Precision of each expression; 0 where it is never predicted."""
+        return self._shares(np.sum(self.confusion, axis=0))
+
+    @property
+    def recall(self) -> tuple[float, ...]:
+        """Recall of each expression; 0 where it has no image."""
+        return self._shares(np.sum(self.confusion, axis=1))
+
+    @property
+    def f1(self) -> tuple[float, ...]:
+        """F1 of each expression: the harmonic mean of precision and recall."""
+        return self._shares((np.sum(self.confusion, axis=0) + np.sum(self.confusion, axis=1)) / 2)
+
+    def _shares(self, of: np.ndarray) -> tuple[float, ...]:
+        return tuple(map(float, np.diag(self.confusion) / np.where(of == 0, 1, of)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Scores:
-    """Scores of one network on one set.
+class Scores(Counted):
+    """Scores of one network on one set; the example is that of `Counted`.
 
     Attributes:
         n: Number of images.
-        accuracy: Share of correct labels.
-        interval: 95 % interval of the accuracy (Wilson, 1927).
-        macro_f1: Mean of the seven F1 scores.
-        ece: Expected calibration error in 15 bins (Guo et al., "On calibration of modern neural networks", 2017).
-        nll: Mean negative log-likelihood of the true label.
-        precision: Of each expression, as recall and f1.
         confusion: Int (7, 7), rows true, columns predicted.
-        bins: (images, mean confidence, accuracy) of each bin of confidence; 0, 0, 0 where empty.
+        nll: Mean negative log-likelihood of the true label.
+        bins: Of confidence and accuracy.
     """
 
     n: int
-    accuracy: float
-    interval: tuple[float, float]
-    macro_f1: float
-    ece: float
-    nll: float
-    precision: tuple[float, ...]
-    recall: tuple[float, ...]
-    f1: tuple[float, ...]
     confusion: np.ndarray
-    bins: tuple[tuple[int, float, float], ...]
+    nll: float
+    bins: Bins
+
+    @property
+    def macro_f1(self) -> float:
+        """Mean of the seven F1 scores."""
+        return float(np.mean(self.f1))
+
+    @property
+    def ece(self) -> float:
+        """Expected calibration error in 15 bins (Guo et al., "On calibration of modern neural networks", 2017)."""
+        return calibration_error(self.bins)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the fields as plain numbers, lists and names, for JSON."""
+        """Return all figures as plain numbers, lists and names, for JSON."""
+        rows = zip(EXPRESSIONS, self.precision, self.recall, self.f1, strict=True)
         return {
-            "n": self.n,
-            "accuracy": self.accuracy,
-            "interval": list(self.interval),
-            "macro_f1": self.macro_f1,
-            "ece": self.ece,
-            "nll": self.nll,
-            "classes": {
-                expression: {"precision": self.precision[i], "recall": self.recall[i], "f1": self.f1[i]}
-                for i, expression in enumerate(EXPRESSIONS)
-            },
+            **{name: getattr(self, name) for name in ("n", "accuracy", "interval", "macro_f1", "ece", "nll")},
+            "classes": {name: {"precision": p, "recall": r, "f1": f1} for name, p, r, f1 in rows},
             "confusion": self.confusion.tolist(),
-            "bins": [list(row) for row in self.bins],
+            "bins": self.bins,
         }
 
     @classmethod
     def from_dict(cls, figures: dict[str, Any]) -> Scores:
         """Build from the result of `as_dict`. Raise KeyError or TypeError for anything else."""
-        by_class = [figures["classes"][expression] for expression in EXPRESSIONS]
-        low, high = figures["interval"]
-        return cls(
-            **{name: figures[name] for name in ("n", "accuracy", "macro_f1", "ece", "nll")},
-            interval=(low, high),
-            precision=tuple(row["precision"] for row in by_class),
-            recall=tuple(row["recall"] for row in by_class),
-            f1=tuple(row["f1"] for row in by_class),
-            confusion=np.array(figures["confusion"], int),
-            bins=tuple((n, confidence, accuracy) for n, confidence, accuracy in figures["bins"]),
-        )
+        bins = tuple((n, confidence, accuracy) for n, confidence, accuracy in figures["bins"])
+        return cls(figures["n"], np.array(figures["confusion"], int), figures["nll"], bins)
 
 
 def score(probabilities: np.ndarray, labels: np.ndarray) -> Scores:
@@ -90,40 +128,20 @@ def score(probabilities: np.ndarray, labels: np.ndarray) -> Scores:
     if n == 0 or probabilities.shape != (n, len(EXPRESSIONS)):
         raise ValueError(f"expected probabilities (n, 7) for n > 0 labels, found {probabilities.shape} for {n}")
     predicted = probabilities.argmax(axis=1)
+    likelihood = np.clip(probabilities[np.arange(n), labels], 1e-12, 1)
+    bins = calibration_bins(probabilities.max(axis=1), predicted == labels)
+    return Scores(n, confusion_of(labels, predicted), float(-np.log(likelihood).mean()), bins)
+
+
+def confusion_of(labels: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """Count predictions: int (7, 7), rows true and columns predicted, of two arrays of labels, int (n,)."""
     confusion = np.zeros((len(EXPRESSIONS), len(EXPRESSIONS)), int)
     np.add.at(confusion, (labels, predicted), 1)
-    right = np.diag(confusion)
-    precision = right / np.maximum(confusion.sum(axis=0), 1)
-    recall = right / np.maximum(confusion.sum(axis=1), 1)
-    f1 = 2 * right / np.maximum(confusion.sum(axis=0) + confusion.sum(axis=1), 1)
-    correct = int(right.sum())
-    true_probability = np.clip(probabilities[np.arange(n), labels], 1e-12, 1)
-    return Scores(
-        n=n,
-        accuracy=correct / n,
-        interval=wilson_interval(correct, n),
-        macro_f1=float(f1.mean()),
-        ece=calibration_error(probabilities, labels),
-        nll=float(-np.log(true_probability).mean()),
-        precision=tuple(map(float, precision)),
-        recall=tuple(map(float, recall)),
-        f1=tuple(map(float, f1)),
-        confusion=confusion,
-        bins=calibration_bins(probabilities, labels),
-    )
+    return confusion
 
 
 def wilson_interval(successes: int, n: int, z: float = 1.96) -> tuple[float, float]:
-    """Return the interval of a share (Wilson, 1927).
-
-    Args:
-        successes: Number of successes.
-        n: Number of trials.
-        z: Quantile of the normal distribution; 1.96 for 95 %.
-
-    Returns:
-        Lower and upper end, 0 to 1.
-    """
+    """Return the interval of a share (Wilson, 1927), its ends from 0 to 1; z: quantile, 1.96 for 95 %."""
     share = successes / n
     center = share + z * z / (2 * n)
     half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
@@ -131,42 +149,26 @@ def wilson_interval(successes: int, n: int, z: float = 1.96) -> tuple[float, flo
     return (center - half) / scale, (center + half) / scale
 
 
-def calibration_bins(
-    probabilities: np.ndarray, labels: np.ndarray, bins: int = CALIBRATION_BINS
-) -> tuple[tuple[int, float, float], ...]:
+def calibration_bins(confidence: np.ndarray, agreement: np.ndarray, bins: int = 15) -> Bins:
     """Return the bins of a reliability diagram.
 
     Args:
-        probabilities: (n, 7).
-        labels: Int (n,).
+        confidence: (n,), the highest probability of each image.
+        agreement: (n,), whether its label is right, or the share of the votes that agree with it.
         bins: Number of equal bins of confidence.
-
-    Returns:
-        (images, mean confidence, accuracy) of each bin; 0, 0, 0 where it is empty.
     """
-    confidence = probabilities.max(axis=1)
-    hit = probabilities.argmax(axis=1) == labels
     index = np.minimum((confidence * bins).astype(int), bins - 1)
     inside = [index == b for b in range(bins)]
     return tuple(
-        (int(i.sum()), float(confidence[i].mean()), float(hit[i].mean())) if i.any() else (0, 0.0, 0.0) for i in inside
+        (int(i.sum()), float(confidence[i].mean()), float(agreement[i].mean())) if i.any() else (0, 0.0, 0.0)
+        for i in inside
     )
 
 
-def calibration_error(probabilities: np.ndarray, labels: np.ndarray, bins: int = CALIBRATION_BINS) -> float:
-    """Return the expected calibration error: the mean gap between confidence and accuracy, weighted by images.
-
-    Args:
-        probabilities: (n, 7).
-        labels: Int (n,).
-        bins: Number of equal bins of confidence.
-    """
-    rows = calibration_bins(probabilities, labels, bins)
-    return sum(n * abs(confidence - accuracy) for n, confidence, accuracy in rows) / len(labels)
-
-
-FLIPPED = ", flip averaged"
-CLEAN = " clean"
+def calibration_error(bins: Bins) -> float:
+    """Return the expected calibration error: the mean gap of confidence and agreement, weighted by images."""
+    gaps = sum(n * abs(confidence - agreement) for n, confidence, agreement in bins)
+    return gaps / max(sum(n for n, _, _ in bins), 1)
 
 
 def evaluate(predict: Callable[[np.ndarray], np.ndarray], dataset: Dataset, *, flip: bool = False) -> dict[str, Scores]:
@@ -181,19 +183,18 @@ def evaluate(predict: Callable[[np.ndarray], np.ndarray], dataset: Dataset, *, f
     Returns:
         The scores by name, with CLEAN and FLIPPED as suffixes.
     """
-    sets: dict[str, Split] = dict(zip(dataset.named, (dataset.validation, dataset.test), strict=True))
     scores: dict[str, Scores] = {}
     averaged: dict[str, Scores] = {}
-    for name, split in sets.items():
+    for name, split in zip(dataset.named, (dataset.validation, dataset.test), strict=True):
         if not len(split):
             continue
         probabilities = predict(split.images)
         others = dataset.train if split is dataset.test else None
-        scores.update(with_clean(name, split, probabilities, others))
+        scores |= with_clean(name, split, probabilities, others)
         if flip:
             mirrored = predict(np.ascontiguousarray(split.images[:, :, ::-1]))
             found = with_clean(name, split, (probabilities + mirrored) / 2, others)
-            averaged.update({f"{set_name}{FLIPPED}": s for set_name, s in found.items()})
+            averaged |= {f"{set_name}{FLIPPED}": s for set_name, s in found.items()}
     return scores | averaged
 
 
@@ -218,17 +219,10 @@ def with_clean(name: str, split: Split, probabilities: np.ndarray, train: Split 
     return scores
 
 
-ACCURACY_TOLERANCE = 0.002
-ECE_TOLERANCE = 0.005
-"""Seven images of 3,589; rounding differences of other processors and backends are far smaller."""
-
-
 def compared(found: Mapping[str, Scores], recorded: Mapping[str, Scores]) -> str:
     """Return "PublicTest 67.29% (recorded 67.29%), ..." for the sets that both have."""
-    pairs = [
-        f"{name} {found[name].accuracy:.2%} (recorded {recorded[name].accuracy:.2%})" for name in _both(found, recorded)
-    ]
-    return ", ".join(pairs) or "no set in common"
+    both = [(name, found[name].accuracy, old.accuracy) for name, old in recorded.items() if name in found]
+    return ", ".join(f"{name} {new:.2%} (recorded {old:.2%})" for name, new, old in both) or "no set in common"
 
 
 def same_sets(found: Mapping[str, Scores], recorded: Mapping[str, Scores]) -> bool:
@@ -239,16 +233,13 @@ def same_sets(found: Mapping[str, Scores], recorded: Mapping[str, Scores]) -> bo
 def regressions(found: Mapping[str, Scores], recorded: Mapping[str, Scores]) -> list[str]:
     """Return a line for each figure that is worse than recorded by more than noise, and for sets that differ."""
     worse = [f"{name}: not measured" for name in recorded if name not in found]
-    for name in _both(found, recorded):
-        new, old = found[name], recorded[name]
+    for name, old in recorded.items():
+        if (new := found.get(name)) is None:
+            continue
         if new.n != old.n:
             worse.append(f"{name}: {new.n} images, recorded {old.n}")
-        if new.accuracy < old.accuracy - ACCURACY_TOLERANCE:
+        if new.accuracy < old.accuracy - _ACCURACY_TOLERANCE:
             worse.append(f"{name}: accuracy {new.accuracy:.2%}, recorded {old.accuracy:.2%}")
-        if new.ece > old.ece + ECE_TOLERANCE:
+        if new.ece > old.ece + _ECE_TOLERANCE:
             worse.append(f"{name}: ECE {new.ece:.3f}, recorded {old.ece:.3f}")
     return worse
-
-
-def _both(found: Mapping[str, Scores], recorded: Mapping[str, Scores]) -> list[str]:
-    return [name for name in recorded if name in found]

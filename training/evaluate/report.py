@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from mien.errors import ModelError
-from mien.types import EXPRESSIONS
 from training.evaluate import doubt, frames, plots, votes
 from training.evaluate.costs import Costs
 from training.evaluate.doubt import Doubt
 from training.evaluate.frames import EndToEnd
 from training.evaluate.metrics import CLEAN, FLIPPED, Scores
+from training.evaluate.tables import by_expression, by_set, markdown_table
 from training.evaluate.votes import VoteScores
 from training.inputs import writable
 from training.recipe import Recipe, recipe_from
@@ -75,7 +75,7 @@ class Report:
         network = {**costs, "flops": self.costs.flops, "epochs": self.epochs, "recipe": recipe}
         document: dict[str, Any] = {"network": network, "sets": {name: s.as_dict() for name, s in self.sets.items()}}
         if self.end_to_end:
-            document["end_to_end"] = [result.as_dict() for result in self.end_to_end]
+            document["end_to_end"] = [dataclasses.asdict(result) for result in self.end_to_end]
         if self.heads:
             document["heads"] = [head.as_dict() for head in self.heads]
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -105,7 +105,7 @@ class Report:
         text = self._people_as_markdown() + as_markdown(plain) + self._labels_by_head()
         if averaged:
             text += "\nThe same, averaged over each image and its mirror image (twice the work):\n\n"
-            text += "\n".join(_set_table(averaged)) + "\n"
+            text += by_set(averaged)
         if self.end_to_end:
             text += "\nShown in frames of 640x480, found by the detector, cropped and classified as live:\n\n"
             text += frames.as_markdown(self.end_to_end)
@@ -147,7 +147,7 @@ class Report:
         text = ""
         for head in self.heads:
             if head.labels:
-                table = as_markdown(head.labels) if head.learned_labels else "\n".join(_set_table(head.labels)) + "\n"
+                table = as_markdown(head.labels) if head.name == HEAD_NAMES["folders"] else by_set(head.labels)
                 text += f"\nFolder labels, {head.name}:\n\n{table}"
         return text
 
@@ -172,17 +172,12 @@ class HeadScores:
         """Return the fields as plain numbers, lists and names, for JSON."""
         figures: dict[str, Any] = {
             "head": self.name,
-            "votes": {name: dataclasses.asdict(s) for name, s in self.votes.items()},
+            "votes": {name: s.as_dict() for name, s in self.votes.items()},
             "labels": {name: s.as_dict() for name, s in self.labels.items()},
         }
         if self.doubt:
             figures["doubt"] = {name: dataclasses.asdict(found) for name, found in self.doubt.items()}
         return figures
-
-    @property
-    def learned_labels(self) -> bool:
-        """Whether this head was trained on the folders' labels."""
-        return self.name == HEAD_NAMES["folders"]
 
     @classmethod
     def from_dict(cls, figures: dict[str, Any]) -> HeadScores:
@@ -202,64 +197,25 @@ def as_markdown(scores: dict[str, Scores]) -> str:
     """Return two Markdown tables: one row for each set, and one for each expression of the main set."""
     detailed = main_set(scores)
     s = scores[detailed]
-    lines = [
-        *_set_table(scores),
-        "",
-        f"{detailed}; rows are the true expression, the last seven columns the predicted one:",
-        "",
-        "| expression | precision | recall | F1 | " + " | ".join(EXPRESSIONS) + " |",
-        "|---|---|---|---|" + "---|" * len(EXPRESSIONS),
-    ]
-    for i, expression in enumerate(EXPRESSIONS):
-        counts = " | ".join(str(n) for n in s.confusion[i])
-        lines.append(f"| {expression} | {s.precision[i]:.3f} | {s.recall[i]:.3f} | {s.f1[i]:.3f} | {counts} |")
-    return "\n".join(lines) + "\n"
-
-
-def _set_table(scores: dict[str, Scores]) -> list[str]:
-    lines = ["| set | images | accuracy | 95 % interval | macro-F1 | ECE | NLL |", "|---|---|---|---|---|---|---|"]
-    for name, s in scores.items():
-        low, high = s.interval
-        lines.append(
-            f"| {name} | {s.n} | {s.accuracy:.2%} | {low:.1%} to {high:.1%} "
-            f"| {s.macro_f1:.3f} | {s.ece:.3f} | {s.nll:.3f} |"
-        )
-    return lines
+    text = f"\n{detailed}; rows are the true expression, the last seven columns the predicted one:\n\n"
+    return by_set(scores) + text + by_expression(s, {"precision": s.precision, "recall": s.recall, "F1": s.f1})
 
 
 def comparison(reports: list[Report]) -> str:
     """Return a Markdown table of networks, one row for each report."""
     columns = ["network", "recipe", "epochs", "parameters", "PublicTest", "PrivateTest", "clean", "macro-F1", "ECE"]
-    columns += ["what people see", "ms a face", "million multiply-adds"]
-    rows = [columns, ["---"] * len(columns)]
+    rows = []
     for report in reports:
         costs, recipe = report.costs, report.recipe
         s = report.sets[report.main_set]
         public, clean = (report.sets.get(name) for name in ("PublicTest", f"{report.main_set}{CLEAN}"))
         other = f" ({report.main_set})" if report.main_set != "PrivateTest" else ""
-        rows.append(
-            [
-                costs.network,
-                recipe.in_words() if recipe else "?",
-                str(report.epochs or "?"),
-                f"{costs.parameters:,}",
-                f"{public.accuracy:.2%}" if public else "",
-                f"{s.accuracy:.2%}{other}",
-                f"{clean.accuracy:.2%}" if clean else "",
-                f"{s.macro_f1:.3f}",
-                f"{s.ece:.3f}",
-                report.people_accuracy(),
-                f"{costs.ms_per_face:.1f}",
-                f"{costs.multiply_adds / 1e6:,.1f}",
-            ]
-        )
-    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
-
-
-def add_card(parser: argparse.ArgumentParser) -> None:
-    """Add --card and --in-place."""
-    parser.add_argument("--card", type=Path, help="model card to put the text into, between its markers, as a copy")
-    parser.add_argument("--in-place", action="store_true", help="overwrite the model card instead of writing a copy")
+        cells = [costs.network, recipe.in_words() if recipe else "?", str(report.epochs or "?")]
+        cells += [f"{costs.parameters:,}", f"{public.accuracy:.2%}" if public else "", f"{s.accuracy:.2%}{other}"]
+        cells += [f"{clean.accuracy:.2%}" if clean else "", f"{s.macro_f1:.3f}", f"{s.ece:.3f}"]
+        cells += [report.people_accuracy(), f"{costs.ms_per_face:.1f}", f"{costs.multiply_adds / 1e6:,.1f}"]
+        rows.append(cells)
+    return markdown_table([*columns, "what people see", "ms a face", "million multiply-adds"], rows)
 
 
 def write_card(

@@ -12,18 +12,17 @@ import numpy as np
 from mien.types import EXPRESSIONS
 from training.data.dataset import Split
 from training.data.votes import SEVEN, ambiguous, clear_majority, shares
-from training.evaluate.metrics import CALIBRATION_BINS, wilson_interval
+from training.evaluate.metrics import Counted, calibration_bins, calibration_error, confusion_of
+from training.evaluate.tables import accuracy_cells, by_expression, markdown_table
 
 
 @dataclass(frozen=True, slots=True)
-class VoteScores:
-    """Scores of one head on one set.
+class VoteScores(Counted):
+    """Scores of one head on one set; the example is that of `training.evaluate.metrics.Counted`.
 
     Attributes:
-        n: Images with a clear majority by the protocol of the FER+ paper, see `training.data.votes.clear_majority`.
-        accuracy: Share of them that are labeled as most people do; contempt always counts as wrong.
-        interval: 95 % interval of the accuracy (Wilson, 1927).
-        balanced_recall: Mean recall of the expressions on the same images without contempt.
+        n: Images with a clear majority by the protocol of the FER+ paper, see `training.data.votes.clear_majority`. The
+            accuracy is the share of them that are labeled as most people do; contempt always counts as wrong.
         confusion: Int (7, 7), rows what most people see, columns predicted.
         shown: Images that are not ambiguous, on which share_error and ece are measured.
         share_error: Mean absolute difference between the shares of votes and the probabilities.
@@ -31,33 +30,26 @@ class VoteScores:
     """
 
     n: int
-    accuracy: float
-    interval: tuple[float, float]
-    balanced_recall: float
     confusion: tuple[tuple[int, ...], ...]
     shown: int
     share_error: float
     ece: float
 
     @property
-    def recall(self) -> tuple[float, ...]:
-        """Recall of each expression; 0 where it has no image."""
-        counts = np.array(self.confusion)
-        return tuple(map(float, np.diag(counts) / np.maximum(counts.sum(axis=1), 1)))
+    def balanced_recall(self) -> float:
+        """Mean recall of the expressions that have images."""
+        return float(np.array(self.recall)[np.sum(self.confusion, axis=1) > 0].mean())
 
-    @property
-    def precision(self) -> tuple[float, ...]:
-        """Precision of each expression; 0 where it is never predicted."""
-        counts = np.array(self.confusion)
-        return tuple(map(float, np.diag(counts) / np.maximum(counts.sum(axis=0), 1)))
+    def as_dict(self) -> dict[str, Any]:
+        """Return all figures as plain numbers, lists and names, for JSON."""
+        names = ("n", "accuracy", "interval", "balanced_recall", "confusion", "shown", "share_error", "ece")
+        return {name: getattr(self, name) for name in names}
 
     @classmethod
     def from_dict(cls, figures: Mapping[str, Any]) -> VoteScores:
-        """Build from the result of `dataclasses.asdict`. Raise KeyError or TypeError for anything else."""
+        """Build from the result of `as_dict`. Raise KeyError or TypeError for anything else."""
         known = {field.name: figures[field.name] for field in dataclasses.fields(cls)}
-        low, high = known.pop("interval")
-        confusion = tuple(tuple(map(int, row)) for row in known.pop("confusion"))
-        return cls(**known, interval=(low, high), confusion=confusion)
+        return cls(**known | {"confusion": tuple(tuple(map(int, row)) for row in known["confusion"])})
 
 
 def score_votes(probabilities: np.ndarray, split: Split) -> VoteScores | None:
@@ -76,27 +68,16 @@ def score_votes(probabilities: np.ndarray, split: Split) -> VoteScores | None:
     if not counted:
         return None
     seven = (majority >= 0) & (majority < SEVEN)
-    confusion = np.zeros((SEVEN, SEVEN), int)
-    np.add.at(confusion, (majority[seven], predicted[seven]), 1)
-    right = int(np.diag(confusion).sum())
+    confusion = confusion_of(majority[seven], predicted[seven])
     kept = ~ambiguous(split)
-    target = shares(split)[kept]
+    clear, target = probabilities[kept], shares(split)[kept]
     return VoteScores(
         n=counted,
-        accuracy=right / counted,
-        interval=wilson_interval(right, counted),
-        balanced_recall=_balanced_recall(confusion),
         confusion=tuple(tuple(map(int, row)) for row in confusion),
         shown=int(kept.sum()),
-        share_error=float(np.abs(probabilities[kept] - target).mean()),
-        ece=vote_calibration_error(probabilities[kept], target),
+        share_error=float(np.abs(clear - target).mean()),
+        ece=calibration_error(calibration_bins(clear.max(axis=1), agreement(clear, target))),
     )
-
-
-def _balanced_recall(confusion: np.ndarray) -> float:
-    """Return the mean recall of the expressions that have images."""
-    images = confusion.sum(axis=1)
-    return float((np.diag(confusion)[images > 0] / images[images > 0]).mean())
 
 
 def agreement(probabilities: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -112,20 +93,6 @@ def agreement(probabilities: np.ndarray, target: np.ndarray) -> np.ndarray:
     return np.asarray(np.take_along_axis(target, probabilities.argmax(axis=1)[:, None], axis=1)[:, 0])
 
 
-def vote_calibration_error(probabilities: np.ndarray, target: np.ndarray, bins: int = CALIBRATION_BINS) -> float:
-    """Return the expected calibration error against votes: of confidence against `agreement`.
-
-    Args:
-        probabilities: (n, 7).
-        target: Shares of the votes, (n, 7).
-        bins: Number of equal bins of confidence.
-    """
-    confidence = probabilities.max(axis=1)
-    gap = confidence - agreement(probabilities, target)
-    index = np.minimum((confidence * bins).astype(int), bins - 1)
-    return float(np.abs(np.bincount(index, weights=gap, minlength=bins)).sum() / max(len(gap), 1))
-
-
 def as_markdown(rows: Mapping[str, Mapping[str, VoteScores]], detailed: str) -> str:
     """Return Markdown tables: one with a row for each head and set, and one by expression for each head.
 
@@ -133,29 +100,17 @@ def as_markdown(rows: Mapping[str, Mapping[str, VoteScores]], detailed: str) -> 
         rows: Scores by head and set.
         detailed: The set of the tables by expression.
     """
-    lines = [
-        "| head | set | images | accuracy | 95 % interval | balanced recall | neutral recall | ECE | share error |",
-        "|---|---|---|---|---|---|---|---|---|",
+    neutral = EXPRESSIONS.index("neutral")
+    columns = ["head", "set", "images", "accuracy", "95 % interval", "balanced recall", "neutral recall", "ECE"]
+    cells = [
+        [head, name, str(s.n), *accuracy_cells(s)]
+        + [f"{value:.3f}" for value in (s.balanced_recall, s.recall[neutral], s.ece, s.share_error)]
+        for head, sets in rows.items()
+        for name, s in sets.items()
     ]
-    for head, sets in rows.items():
-        for name, s in sets.items():
-            low, high = s.interval
-            lines.append(
-                f"| {head} | {name} | {s.n} | {s.accuracy:.2%} | {low:.1%} to {high:.1%} | {s.balanced_recall:.3f} "
-                f"| {s.recall[EXPRESSIONS.index('neutral')]:.3f} | {s.ece:.3f} | {s.share_error:.3f} |"
-            )
+    text = markdown_table([*columns, "share error"], cells)
     for head, sets in list(rows.items())[:2]:  # as shipped, and the head that learned votes
-        if detailed in sets:
-            lines += ["", f"{detailed}, {head}; rows are what most people see:", "", *_by_expression(sets[detailed])]
-    return "\n".join(lines) + "\n"
-
-
-def _by_expression(s: VoteScores) -> list[str]:
-    lines = [
-        "| expression | precision | recall | " + " | ".join(EXPRESSIONS) + " |",
-        "|---|---|---|" + "---|" * len(EXPRESSIONS),
-    ]
-    for i, expression in enumerate(EXPRESSIONS):
-        counts = " | ".join(map(str, s.confusion[i]))
-        lines.append(f"| {expression} | {s.precision[i]:.3f} | {s.recall[i]:.3f} | {counts} |")
-    return lines
+        if s := sets.get(detailed):
+            details = by_expression(s, {"precision": s.precision, "recall": s.recall})
+            text += f"\n{detailed}, {head}; rows are what most people see:\n\n{details}"
+    return text

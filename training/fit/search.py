@@ -19,6 +19,7 @@ from mien.options import SWITCH, Kind
 from training.data.dataset import Dataset, Split
 from training.data.folds import folds
 from training.evaluate.plots import BLUE, ORANGE, figure, plain
+from training.evaluate.tables import markdown_table
 from training.fit.devices import use_devices
 from training.fit.fitting import fit
 from training.inputs import read_data
@@ -122,16 +123,11 @@ def search(
 
 def as_table(results: Sequence[Result]) -> str:
     """Return the results as a Markdown table."""
-    names = list(results[0].choices)
-    lines = [
-        "| " + " | ".join([*names, "mean accuracy", "deviation", "folds"]) + " |",
-        "|---" * (len(names) + 3) + "|",
-    ]
+    rows = []
     for result in results:
         each = ", ".join(f"{accuracy:.1%}" for accuracy in result.accuracies)
-        cells = [*map(str, result.choices.values()), f"{result.mean:.2%}", f"{result.deviation:.2%}", each]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+        rows.append([*map(str, result.choices.values()), f"{result.mean:.2%}", f"{result.deviation:.2%}", each])
+    return markdown_table([*results[0].choices, "mean accuracy", "deviation", "folds"], rows)
 
 
 def plot(results: Sequence[Result]) -> Figure:
