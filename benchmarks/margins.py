@@ -20,7 +20,8 @@ from mien.errors import MienError
 from mien.images.resize import crop_faces
 from mien.types import Box
 from model import FacialExpressionModel
-from training.data.dataset import Split, load_dataset
+from training.data.dataset import load_dataset
+from training.data.splits import Split
 from training.evaluate.frames import SIZES_PX, frames_of
 
 MARGINS = (-0.1, -0.05, 0.0, 0.05, 0.1, 0.2)

@@ -25,7 +25,7 @@ import psutil
 from mien.errors import MienError
 from mien.types import EXPRESSIONS
 from training.data.batches import one_hot
-from training.data.dataset import Dataset, Split
+from training.data.splits import Dataset, Split
 from training.fit.fitting import Run, build, prepare
 from training.fit.optimization import make_optimizer
 from training.recipe import PRECISIONS, Recipe

@@ -8,8 +8,8 @@ from training.__main__ import main
 from training.assets.composites import composite_faces
 from training.assets.landmarks import FOREHEAD, LEFT_EYE, OVAL, POINTS, RIGHT_EYE, LandmarkNetwork, Landmarks
 from training.assets.mesh import Mesh, common_shape, similarity
-from training.data.dataset import Split
 from training.data.files import DataError
+from training.data.splits import Split
 from training.data.votes import VOTED
 
 

@@ -7,18 +7,9 @@ import pytest
 
 from mien.types import EXPRESSIONS
 from tests.synthetic import picture, write_csv, write_folders
-from training.data.dataset import (
-    CSV_CODES,
-    HELD_OUT,
-    OFFICIAL,
-    Dataset,
-    Split,
-    duplicates,
-    hold_out,
-    load_dataset,
-    not_in,
-)
+from training.data.dataset import CSV_CODES, duplicates, load_dataset
 from training.data.files import DataError, files_under, parse_pixels, read_image
+from training.data.splits import HELD_OUT, OFFICIAL, Dataset, Split, hold_out, not_in
 
 
 def rows_of(count, usage, rng):

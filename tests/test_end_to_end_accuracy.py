@@ -5,7 +5,7 @@ from benchmarks.margins import larger, measure
 from mien.types import Box
 from tests.synthetic import picture
 from tests.test_pipeline import ScriptedDetector
-from training.data.dataset import Split
+from training.data.splits import Split
 from training.evaluate.frames import EndToEnd, as_markdown, end_to_end, frames_of
 
 NAMES = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")

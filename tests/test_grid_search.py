@@ -5,8 +5,8 @@ import pytest
 
 from tests.synthetic import write_folders
 from training.__main__ import main
-from training.data.dataset import Split, load_dataset
-from training.data.folds import folds
+from training.data.dataset import load_dataset
+from training.data.splits import Split, folds
 from training.fit.search import Result, as_table, parse_grid, plot
 from training.recipe import RunError
 

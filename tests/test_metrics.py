@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mien.types import EXPRESSIONS
-from training.data.dataset import Dataset, Split
+from training.data.splits import Dataset, Split
 from training.evaluate.metrics import (
     FLIPPED,
     Scores,

@@ -15,7 +15,8 @@ from tests.tiny_networks import register
 from training.__main__ import main
 from training.data.augment import Augment
 from training.data.batches import Batches, class_weights
-from training.data.dataset import Split, load_dataset
+from training.data.dataset import load_dataset
+from training.data.splits import Split
 from training.export import export
 from training.fit.callbacks import TimeLeft, count_plateaus
 from training.fit.fitting import build, fit, prepare

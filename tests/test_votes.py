@@ -9,8 +9,9 @@ import pytest
 from mien.types import EXPRESSIONS
 from tests.synthetic import picture, write_csv, write_folders
 from tests.votes_table import agreed, votes_for_folders, write_official, write_votes
-from training.data.dataset import Split, load_dataset
+from training.data.dataset import load_dataset
 from training.data.files import DataError
+from training.data.splits import Split
 from training.data.votes import VOTED, ambiguous, clear_majority, shares, with_votes
 
 SHARED = Path(__file__).parent.parent.parent / "shared" / "data" / "ferplus_votes.csv"

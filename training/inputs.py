@@ -11,7 +11,8 @@ import numpy as np
 
 from mien.errors import ModelError
 from model import FacialExpressionModel
-from training.data.dataset import HELD_OUT, Dataset, load_dataset
+from training.data.dataset import load_dataset
+from training.data.splits import HELD_OUT, Dataset
 from training.data.votes import ambiguous, with_votes
 
 _SKIPPED_SHOWN = 20

@@ -19,8 +19,9 @@ from mien.sources.demo_faces import PEOPLE, SIDE_PX, DemoFaces
 from mien.types import EXPRESSIONS
 from training.assets.landmarks import RIGID, LandmarkNetwork, Landmarks
 from training.assets.mesh import Mesh, common_shape, similarity
-from training.data.dataset import CSV_SIDE_PX, Split
+from training.data.dataset import CSV_SIDE_PX
 from training.data.files import DataError
+from training.data.splits import Split
 from training.data.votes import votes_of
 from training.inputs import read_data, writable
 

@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 
 from mien.types import EXPRESSIONS
-from training.data.dataset import Split
+from training.data.splits import Split
 
 
 class Batches(keras.utils.PyDataset):

@@ -23,6 +23,7 @@ from training.data.files import (
     read_rows,
     resized,
 )
+from training.data.splits import HELD_OUT, OFFICIAL, Dataset, Split, hold_out
 
 CSV_CODES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 """The codes 0 to 6 of the CSV's column `emotion`; another order than that of EXPRESSIONS."""
@@ -31,74 +32,6 @@ FOLDERS = {"train": "train", "validation": "validation", "val": "validation", "v
 """Accepted names of the folders of a split data set, and the splits they contain."""
 
 VALIDATION_SHARE = TEST_SHARE = 0.1
-OFFICIAL = "PublicTest", "PrivateTest"
-HELD_OUT = "held out of training"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Split:
-    """Images and their labels.
-
-    Attributes:
-        images: Gray uint8 (n, side, side, 1).
-        labels: int64 (n,), indices into EXPRESSIONS.
-        names: The origin of each image: a path, or "file.csv row 12".
-        votes: Of several people for each image, int (n, 10) in the order of `training.data.votes.VOTED`, or None.
-    """
-
-    images: np.ndarray
-    labels: np.ndarray
-    names: tuple[str, ...]
-    votes: np.ndarray | None = None
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def counts(self) -> dict[str, int]:
-        """Return the number of images of each expression."""
-        per_class = np.bincount(self.labels, minlength=len(EXPRESSIONS))
-        return {expression: int(n) for expression, n in zip(EXPRESSIONS, per_class, strict=True)}
-
-    def take(self, indices: np.ndarray) -> Split:
-        """Return some of the images.
-
-        Args:
-            indices: Their positions, int (n,), or a mask, bool; the order is kept.
-        """
-        votes = None if self.votes is None else self.votes[indices]
-        return Split(self.images[indices], self.labels[indices], tuple(self.names[i] for i in indices), votes)
-
-    def digest(self) -> str:
-        """Return twelve hexadecimal digits that identify images, labels and votes in their order."""
-        digest = hashlib.sha256(np.ascontiguousarray(self.images).data)  # without a copy of the images
-        digest.update(np.ascontiguousarray(self.labels).data)
-        if self.votes is not None:
-            digest.update(np.ascontiguousarray(self.votes).data)
-        return digest.hexdigest()[:12]
-
-    def hashes(self) -> list[str]:
-        """Return a digest of each image's pixels: equal for exact duplicates, whatever their names or labels."""
-        return [hashlib.blake2b(image.tobytes(), digest_size=16).hexdigest() for image in self.images]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Dataset:
-    """The three splits of a data set.
-
-    Attributes:
-        train: Trains the network.
-        validation: Chooses epoch and calibration; of FER-2013, PublicTest.
-        test: Is reported; of FER-2013, PrivateTest. Empty where the source has none.
-        skipped: One line for each image or row that could not be read.
-        named: Names of validation and test: OFFICIAL for FER-2013, else "validation" and "test", or HELD_OUT for images
-            taken from the training images, which another network may have been trained on.
-    """
-
-    train: Split
-    validation: Split
-    test: Split
-    skipped: tuple[str, ...] = ()
-    named: tuple[str, str] = OFFICIAL
 
 
 @dataclass(slots=True)
@@ -163,54 +96,6 @@ def load_dataset(source: str | Path, *, side_px: int = CSV_SIDE_PX, seed: int = 
     if not len(validation):
         raise DataError(f"{path}: expected two images of an expression or more, to hold one out; found one of each")
     return Dataset(train, validation, test, tuple(collector.skipped), named)
-
-
-def groups(split: Split) -> np.ndarray:
-    """Group exact duplicates.
-
-    Args:
-        split: The images.
-
-    Returns:
-        For each image, the position of the first one with the same pixels: int (n,).
-    """
-    first_with_hash: dict[str, int] = {}
-    return np.array([first_with_hash.setdefault(digest, i) for i, digest in enumerate(split.hashes())], int)
-
-
-def hold_out(split: Split, share: float, seed: int) -> tuple[Split, Split]:
-    """Hold out a share of each expression; exact duplicates stay on one side.
-
-    Of an expression with two or more distinct images at least one is held out; a single image stays.
-
-    Args:
-        split: The images.
-        share: About this share is held out, 0 to 1.
-        seed: Of the choice.
-
-    Returns:
-        The rest, and the images that are held out.
-    """
-    group = groups(split)
-    rng = np.random.default_rng(seed)
-    held = np.zeros(len(split), bool)
-    for label in range(len(EXPRESSIONS)):
-        leaders = np.flatnonzero((split.labels == label) & (group == np.arange(len(split))))
-        wanted = max(round(share * len(leaders)), int(len(leaders) > 1))
-        chosen = rng.permutation(leaders)[:wanted]
-        held |= np.isin(group, chosen)
-    return split.take(np.flatnonzero(~held)), split.take(np.flatnonzero(held))
-
-
-def not_in(split: Split, others: Split) -> Split:
-    """Return the images of a split that are not in another one.
-
-    Args:
-        split: The images.
-        others: Images are compared with these pixel by pixel.
-    """
-    known = set(others.hashes())
-    return split.take(np.array([i for i, digest in enumerate(split.hashes()) if digest not in known], np.int64))
 
 
 def duplicates(dataset: Dataset) -> dict[str, int]:

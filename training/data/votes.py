@@ -13,8 +13,8 @@ import numpy as np
 
 from mien.types import EXPRESSIONS
 from training.data.batches import one_hot
-from training.data.dataset import HELD_OUT, Dataset, Split
 from training.data.files import DataError, read_rows
+from training.data.splits import HELD_OUT, Dataset, Split
 
 VOTED = ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise", "contempt", "unknown", "nf")
 """The columns of a table of votes: EXPRESSIONS in its order, then what the network has no output for; nf: no face."""

@@ -14,7 +14,7 @@ import numpy as np
 
 from mien.cnn.loader import load_network
 from mien.types import EXPRESSIONS
-from training.data.dataset import Dataset, Split
+from training.data.splits import Dataset, Split
 from training.data.votes import ambiguous, shares
 from training.evaluate.metrics import score
 from training.evaluate.votes import VoteScores, agreement, score_votes

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from training.data.dataset import Split
+from training.data.splits import Split
 from training.data.votes import ambiguous, shares
 from training.evaluate.votes import agreement
 

@@ -10,7 +10,7 @@ import numpy as np
 from mien.detectors import create_detector
 from mien.errors import ModelError
 from model import FacialExpressionModel
-from training.data.dataset import Dataset, Split
+from training.data.splits import Dataset, Split
 from training.data.votes import ambiguous
 from training.evaluate.costs import measure
 from training.evaluate.doubt import Doubt, measure_doubt

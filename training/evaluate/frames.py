@@ -15,8 +15,8 @@ import numpy as np
 from mien.analysis.pipeline import Classifier, Pipeline
 from mien.detectors import Detector
 from mien.types import EXPRESSIONS, Analysis, Box, Frame
-from training.data.dataset import Split
 from training.data.files import DataError, read_image
+from training.data.splits import Split
 from training.evaluate.tables import markdown_table
 
 SIZES_PX = (80, 160, 240)

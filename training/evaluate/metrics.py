@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mien.types import EXPRESSIONS
-from training.data.dataset import Dataset, Split, not_in
+from training.data.splits import Dataset, Split, not_in
 
 FLIPPED = ", flip averaged"
 CLEAN = " clean"
@@ -176,7 +176,7 @@ def evaluate(predict: Callable[[np.ndarray], np.ndarray], dataset: Dataset, *, f
 
     Args:
         predict: Faces uint8 (n, side, side, 1) -> probabilities (n, 7).
-        dataset: Its validation and test splits are used, see `training.data.dataset.Dataset.named`.
+        dataset: Its validation and test splits are used, see `training.data.splits.Dataset.named`.
         flip: Also score each set with the probabilities averaged over each image and its mirror image, as in
             Krizhevsky, Sutskever and Hinton (2012).
 

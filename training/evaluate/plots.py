@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mien.types import EXPRESSIONS
-from training.data.dataset import Dataset, Split
+from training.data.splits import Dataset, Split
 from training.evaluate.metrics import Scores
 
 BLUE, ORANGE, GREEN, PINK, GRAY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#999999"

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mien.types import EXPRESSIONS
-from training.data.dataset import Split
+from training.data.splits import Split
 from training.data.votes import SEVEN, ambiguous, clear_majority, shares
 from training.evaluate.metrics import Counted, calibration_bins, calibration_error, confusion_of
 from training.evaluate.tables import accuracy_cells, by_expression, markdown_table

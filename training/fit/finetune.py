@@ -6,7 +6,7 @@ import argparse
 
 import keras
 
-from training.data.dataset import Dataset
+from training.data.splits import Dataset
 from training.export import export, export_heads, read_heads
 from training.fit.devices import use_devices
 from training.fit.fitting import finish, fit, prepare

@@ -14,7 +14,7 @@ import numpy as np
 from mien.cnn.layers import MeanImage
 from training.data.augment import Augment
 from training.data.batches import Batches, MixUp, one_hot
-from training.data.dataset import Dataset, Split
+from training.data.splits import Dataset, Split
 from training.fit import two_heads
 from training.fit.callbacks import (
     AverageWeights,

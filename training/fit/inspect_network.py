@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from training.data.batches import one_hot
-from training.data.dataset import Split
+from training.data.splits import Split
 from training.evaluate.metrics import score
 from training.fit.fitting import build
 from training.recipe import Recipe

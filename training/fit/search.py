@@ -16,8 +16,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from mien.options import SWITCH, Kind
-from training.data.dataset import Dataset, Split
-from training.data.folds import folds
+from training.data.splits import Dataset, Split, folds
 from training.evaluate.plots import BLUE, ORANGE, figure, plain
 from training.evaluate.tables import markdown_table
 from training.fit.devices import use_devices

@@ -19,8 +19,7 @@ import keras
 import numpy as np
 
 from mien.cnn.loader import load_network
-from training.data.dataset import Dataset, Split
-from training.data.folds import fold_of
+from training.data.splits import Dataset, Split, fold_of
 from training.export import export
 from training.fit.devices import use_devices
 from training.fit.distillation import Teachers

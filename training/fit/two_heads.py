@@ -10,7 +10,7 @@ from keras import ops
 
 from mien.types import EXPRESSIONS
 from training.data.batches import one_hot
-from training.data.dataset import Split
+from training.data.splits import Split
 from training.data.votes import CONTEMPT, SEVEN, clear_majority, shares
 from training.heads import HEADS, Head, last_layer
 from training.recipe import Recipe

@@ -10,7 +10,7 @@ import numpy as np
 
 from mien.cnn.loader import load_network, stored_labels
 from mien.types import EXPRESSIONS
-from training.data.dataset import Split
+from training.data.splits import Split
 from training.fit.devices import device_count, predict_all
 from training.heads import OTHER_HEAD
 from training.recipe import SIDES_PX, RunError
