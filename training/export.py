@@ -5,8 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import keras
 import numpy as np
 
 from mien.types import EXPRESSIONS
-from training.heads import HEADS, Head, HeadFacts, head_of, read_other_head, set_head, write_other_head
+from training.heads import Head, HeadFacts, head_of, read_other_head, set_head, write_other_head
 from training.recipe import Recipe, RunError, recipe_from
 from training.run_folder import read_history, read_recipe
 
@@ -68,25 +67,23 @@ def export_heads(
         As `export`.
     """
     set_head(network, heads[about.head])
-    files = export(network, folder, about=about, **trained)
-    other = next(name for name in HEADS if name != about.head)
-    write_other_head(folder, other, heads[other])
-    return files
+    for name in heads.keys() - {about.head}:
+        write_other_head(folder, name, heads[name])
+    return export(network, folder, about=about, **trained)
 
 
 def read_heads(network: keras.Model, model_file: Path) -> tuple[HeadFacts | None, dict[str, Head]]:
-    """Read the heads of a network that was loaded from a file.
-
-    Args:
-        network: The network.
-        model_file: The model.json that it was loaded from.
+    """Read the heads of a network, and what the model.json that it was loaded from says about them.
 
     Returns:
         What model.json says about the last layer, and the heads by name; people's without the logit adjustment that
         `calibrate` has added to its bias. None and no heads for a network with one head; only one head where the file
         of the other one is missing.
+
+    Raises:
+        RunError: model.json or the file of the other head is broken.
     """
-    about = read_head_facts(model_file)
+    about = _read_facts(model_file)
     if about is None:
         return None, {}
     own = head_of(network)
@@ -96,17 +93,13 @@ def read_heads(network: keras.Model, model_file: Path) -> tuple[HeadFacts | None
     return about, {about.head: own} | ({} if found is None else dict([found]))
 
 
-def read_head_facts(model_file: Path) -> HeadFacts | None:
-    """Read what model.json says about the last layer; None for a network with one head. Raise RunError if invalid."""
+def _read_facts(model_file: Path) -> HeadFacts | None:
     description = json.loads(model_file.read_text(encoding="utf-8"))
     if "head" not in description:
         return None
     try:
-        return HeadFacts(
-            description["head"],
-            tuple(float(description["shares"][expression]) for expression in EXPRESSIONS),
-            float(description.get("tau", 0.0)),
-        )
+        shares = tuple(float(description["shares"][expression]) for expression in EXPRESSIONS)
+        return HeadFacts(description["head"], shares, float(description.get("tau", 0.0)))
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(f"{model_file}: expected head, shares and tau as written by training, found {error}") from error
 
@@ -138,22 +131,15 @@ def export_calibrated(
 def _write(network: keras.Model, description: dict[str, Any], folder: Path) -> tuple[Path, Path]:
     folder.mkdir(parents=True, exist_ok=True)
     model_file, weights_file = folder / "model.json", folder / "model_weights.h5"
-    with _without_advice():
-        network.save(weights_file, include_optimizer=False)
-    model_file.write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
-    return model_file, weights_file
-
-
-@contextmanager
-def _without_advice() -> Iterator[None]:
-    """Suppress Keras' advice against HDF5, which is wanted here."""
     log = logging.getLogger("absl")
     level = log.level
-    log.setLevel(logging.ERROR)
+    log.setLevel(logging.ERROR)  # Keras advises against HDF5, which is wanted here
     try:
-        yield
+        network.save(weights_file, include_optimizer=False)
     finally:
         log.setLevel(level)
+    model_file.write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
+    return model_file, weights_file
 
 
 def read_origin(model_file: Path) -> tuple[Recipe | None, int | None]:

@@ -21,7 +21,13 @@ OTHER_HEAD = "other_head.npz"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Head:
-    """A dense layer with softmax: kernel float32 (units, 7), bias float32 (7,)."""
+    """A dense layer with softmax: kernel float32 (units, 7), bias float32 (7,).
+
+    Example:
+        head = head_of(network)
+        milder = head.divided(1.5)  # the same labels with less confidence
+        probabilities = milder.probabilities(features)
+    """
 
     kernel: np.ndarray
     bias: np.ndarray
@@ -47,6 +53,14 @@ class HeadFacts:
         head: Its name, one of HEADS.
         base_rates: Of each expression, its mean share in the head's targets for the training images.
         tau: Of the logit adjustment that its bias contains, see `training.evaluate.calibration`.
+
+    Raises:
+        ValueError: Another head, or base rates that are not seven above 0.
+
+    Example:
+        about = HeadFacts("people", base_rates(dataset.train, "people"))
+        export(network, Path("runs/people"), about=about)
+        read_heads(network, Path("runs/people/model.json"))[0] == about
     """
 
     head: str
@@ -85,15 +99,13 @@ def set_head(network: keras.Model, head: Head) -> None:
 
 
 def predict_heads(network: keras.Model, heads: Mapping[str, Head], images: np.ndarray) -> dict[str, np.ndarray]:
-    """Predict with several heads on the trunk of one network.
-
-    Args:
-        network: Ends with a dense layer with softmax, which is replaced by each head.
-        heads: The heads by name.
-        images: (n, side, side, 1).
+    """Predict images (n, side, side, 1) with several heads in place of a network's last layer.
 
     Returns:
-        Probabilities of each head, float32 (n, 7).
+        Probabilities by head, float32 (n, 7).
+
+    Raises:
+        RunError: The network does not end with a dense layer with softmax.
     """
     trunk = keras.Model(network.inputs[0], last_layer(network).input)
     features = trunk.predict(images, batch_size=256, verbose=0)
@@ -101,16 +113,7 @@ def predict_heads(network: keras.Model, heads: Mapping[str, Head], images: np.nd
 
 
 def write_other_head(folder: Path, name: str, head: Head) -> Path:
-    """Write the head that is not exported into the folder of the network.
-
-    Args:
-        folder: The folder, created if missing.
-        name: One of HEADS.
-        head: The head.
-
-    Returns:
-        The path of the file.
-    """
+    """Write the head that is not exported, one of HEADS, into the folder of the network; return the file's path."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / OTHER_HEAD
     np.savez_compressed(path, head=name, kernel=head.kernel, bias=head.bias)

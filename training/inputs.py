@@ -7,8 +7,6 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from mien.errors import ModelError
 from model import FacialExpressionModel
 from training.data.dataset import load_dataset
@@ -37,9 +35,9 @@ def read_data(options: argparse.Namespace, side_px: int, seed: int = 0, *, drop_
         print(line)
     if not drop_ambiguous:
         return dataset
-    kept = np.flatnonzero(~ambiguous(dataset.train))
-    print(f"left out {len(dataset.train) - len(kept)} ambiguous images of {joined[0].images} to train")
-    return dataclasses.replace(dataset, train=dataset.train.take(kept))
+    left_out = ambiguous(dataset.train)
+    print(f"left out {left_out.sum()} ambiguous images of {joined[0].images} to train")
+    return dataclasses.replace(dataset, train=dataset.train.take(~left_out))
 
 
 def warn_of_known_images(dataset: Dataset) -> None:

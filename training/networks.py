@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import keras
@@ -27,6 +28,10 @@ class Style:
         l2: Weight of the squared weights in the loss.
         batch_norm: Normalize each block's batches (Ioffe and Szegedy, "Batch normalization", 2015).
         pixels: One of `training.recipe.PIXELS`.
+
+    Example:
+        network = elu(48, conv_dropout=0.1, batch_norm=False)  # fields of Style
+        network.summary()
     """
 
     conv_dropout: float = 0.2
@@ -48,13 +53,11 @@ def six_layer(side_px: int = 48, **style: Any) -> keras.Model:
         **style: Fields of Style.
     """
     chosen = Style(**style)
-    network = input_layers(side_px, chosen)
+    body: list[Any] = []
     for filters, kernel in ((64, 3), (128, 5), (512, 3), (512, 3)):
-        network += [*convolution(chosen, filters, kernel, "relu"), *pooling(chosen)]
-    network.append(layers.Flatten())
-    for units in (256, 512):
-        network += dense(chosen, units, "relu")
-    return keras.Sequential([*network, output_layer(chosen)], name="six_layer")
+        body += [*_convolution(chosen, filters, kernel, "relu"), *_pooling(chosen)]
+    body += [layers.Flatten(), *_dense(chosen, 256, "relu"), *_dense(chosen, 512, "relu")]
+    return _sequential("six_layer", side_px, chosen, body)
 
 
 def elu(side_px: int = 48, **style: Any) -> keras.Model:
@@ -64,8 +67,7 @@ def elu(side_px: int = 48, **style: Any) -> keras.Model:
     "Fast and accurate deep network learning by exponential linear units" (2016). Args as in `six_layer`.
     """
     chosen = Style(**style)
-    network = [*input_layers(side_px, chosen), *_elu_convolutions(chosen), layers.Flatten(), *_elu_dense(chosen)]
-    return keras.Sequential([*network, output_layer(chosen)], name="elu")
+    return _sequential("elu", side_px, chosen, [*_elu_convolutions(chosen), layers.Flatten(), *_elu_dense(chosen)])
 
 
 def shallow(side_px: int = 48, **style: Any) -> keras.Model:
@@ -75,8 +77,8 @@ def shallow(side_px: int = 48, **style: Any) -> keras.Model:
     recognition" (2017), which has more layers. Args as in `six_layer`.
     """
     chosen = Style(**style)
-    network = [*input_layers(side_px, chosen), *convolution(chosen, 32, 3, "relu"), *pooling(chosen), layers.Flatten()]
-    return keras.Sequential([*network, output_layer(chosen)], name="shallow")
+    body = [*_convolution(chosen, 32, 3, "relu"), *_pooling(chosen), layers.Flatten()]
+    return _sequential("shallow", side_px, chosen, body)
 
 
 def hybrid_lbp(side_px: int = 48, **style: Any) -> keras.Model:
@@ -88,22 +90,22 @@ def hybrid_lbp(side_px: int = 48, **style: Any) -> keras.Model:
     patterns for expressions after Shan, Gong and McOwan (2009). Args as in `six_layer`.
     """
     chosen = Style(**style)
-    pixels, *scaled = input_layers(side_px, chosen)
-    learned = chain(pixels, [*scaled, *_elu_convolutions(chosen), layers.Flatten()])
-    texture = chain(pixels, [LocalBinaryPatterns(name="lbp"), *dense(chosen, 128, "elu", norm_last=True)])
-    outputs = chain(layers.Concatenate()([learned, texture]), [*_elu_dense(chosen), output_layer(chosen)])
+    pixels, *scaled = _input_layers(side_px, chosen)
+    learned = _chain(pixels, [*scaled, *_elu_convolutions(chosen), layers.Flatten()])
+    texture = _chain(pixels, [LocalBinaryPatterns(name="lbp"), *_dense(chosen, 128, "elu", norm_last=True)])
+    outputs = _chain(layers.Concatenate()([learned, texture]), [*_elu_dense(chosen), output_layer(chosen)])
     return keras.Model(pixels, outputs, name="hybrid_lbp")
 
 
 def _elu_convolutions(style: Style) -> list[Any]:
-    blocks = (
-        (*convolution(style, filters, 3, "elu", norm_last=True), *pooling(style)) for filters in (32, 64, 128, 256)
-    )
-    return [layer for block in blocks for layer in block]
+    body: list[Any] = []
+    for filters in (32, 64, 128, 256):
+        body += [*_convolution(style, filters, 3, "elu", norm_last=True), *_pooling(style)]
+    return body
 
 
 def _elu_dense(style: Style) -> list[Any]:
-    return [layer for units in (64, 64) for layer in dense(style, units, "elu", norm_last=True)]
+    return [layer for _ in range(2) for layer in _dense(style, 64, "elu", norm_last=True)]
 
 
 def resnet18(side_px: int = 48, **style: Any) -> keras.Model:
@@ -115,13 +117,13 @@ def resnet18(side_px: int = 48, **style: Any) -> keras.Model:
     Args as in `six_layer`.
     """
     chosen = Style(**style)
-    pixels, *scaled = input_layers(side_px, chosen)
-    tensor = chain(pixels, [*scaled, *convolution(chosen, 64, 3, "relu")])
+    pixels, *scaled = _input_layers(side_px, chosen)
+    tensor = _chain(pixels, [*scaled, *_convolution(chosen, 64, 3, "relu")])
     for filters, stride in ((64, 1), (128, 2), (256, 2), (512, 2)):
         tensor = _residual_block(_residual_block(tensor, chosen, filters, stride), chosen, filters)
         tensor = layers.Dropout(chosen.conv_dropout)(tensor)
     last = [layers.GlobalAveragePooling2D(), layers.Dropout(chosen.dense_dropout), output_layer(chosen)]
-    return keras.Model(pixels, chain(tensor, last), name="resnet18")
+    return keras.Model(pixels, _chain(tensor, last), name="resnet18")
 
 
 def vgg10(side_px: int = 48, **style: Any) -> keras.Model:
@@ -132,19 +134,18 @@ def vgg10(side_px: int = 48, **style: Any) -> keras.Model:
     the art" (2016), but wider; itself after Simonyan and Zisserman (2015). Args as in `six_layer`.
     """
     chosen = Style(**style)
-    network = input_layers(side_px, chosen)
+    body: list[Any] = []
     for filters in (64, 128, 256, 512):
-        network += [layer for _ in range(2) for layer in convolution(chosen, filters, 3, "relu")] + pooling(chosen)
-    network += [layers.Flatten(), *dense(chosen, 512, "relu")]
-    return keras.Sequential([*network, output_layer(chosen)], name="vgg10")
+        body += [layer for _ in range(2) for layer in _convolution(chosen, filters, 3, "relu")] + _pooling(chosen)
+    return _sequential("vgg10", side_px, chosen, [*body, layers.Flatten(), *_dense(chosen, 512, "relu")])
 
 
 def _residual_block(tensor: Any, style: Style, filters: int, stride: int = 1) -> Any:
     """Apply two convolutions with a shortcut, a 1x1 convolution where the shape changes."""
-    inner = chain(tensor, convolution(style, filters, 3, "relu", stride=stride))
-    inner = chain(inner, convolution(style, filters, 3, "linear"))
+    inner = _chain(tensor, _convolution(style, filters, 3, "relu", stride=stride))
+    inner = _chain(inner, _convolution(style, filters, 3, "linear"))
     if stride > 1 or tensor.shape[-1] != filters:
-        tensor = chain(tensor, convolution(style, filters, 1, "linear", stride=stride))
+        tensor = _chain(tensor, _convolution(style, filters, 1, "linear", stride=stride))
     return layers.Activation("relu")(layers.Add()([inner, tensor]))
 
 
@@ -163,24 +164,25 @@ TEACHERS: dict[str, Callable[..., keras.Model]] = {"resnet18": resnet18, "vgg10"
 # ---- building blocks
 
 
-def input_layers(side_px: int, style: Style) -> list[Any]:
+def _sequential(name: str, side_px: int, style: Style, body: Iterable[Any]) -> keras.Model:
+    return keras.Sequential([*_input_layers(side_px, style), *body, output_layer(style)], name=name)
+
+
+def _input_layers(side_px: int, style: Style) -> list[Any]:
     """Return the input and the layer that brings pixels of 0 to 255 near -1 to 1."""
-    scaled = {
-        "scale": lambda: layers.Rescaling(1 / 127.5, offset=-1),
-        "mean_image": MeanImage,
-        "standardize": Standardize,
-    }
-    return [layers.Input((side_px, side_px, 1)), scaled[style.pixels]()]
+    scale = partial(layers.Rescaling, 1 / 127.5, offset=-1)
+    first: dict[str, Callable[[], Any]] = {"scale": scale, "mean_image": MeanImage, "standardize": Standardize}
+    return [layers.Input((side_px, side_px, 1)), first[style.pixels]()]
 
 
-def chain(tensor: Any, following: Iterable[Any]) -> Any:
+def _chain(tensor: Any, following: Iterable[Any]) -> Any:
     """Apply layers one after the other."""
     for layer in following:
         tensor = layer(tensor)
     return tensor
 
 
-def convolution(
+def _convolution(
     style: Style, filters: int, kernel: int, activation: str, *, norm_last: bool = False, stride: int = 1
 ) -> list[Any]:
     """Return a convolution with "same" padding, its activation and its normalization; norm_last: in that order."""
@@ -188,13 +190,13 @@ def convolution(
     return [layer, *_activation(style, activation, norm_last)]
 
 
-def dense(style: Style, units: int, activation: str, *, norm_last: bool = False) -> list[Any]:
-    """Return a dense layer, its activation and its normalization as in `convolution`, and dropout."""
+def _dense(style: Style, units: int, activation: str, *, norm_last: bool = False) -> list[Any]:
+    """Return a dense layer, its activation and its normalization as in `_convolution`, and dropout."""
     layer = layers.Dense(units, **_weights(style, norm_last))
     return [layer, *_activation(style, activation, norm_last), layers.Dropout(style.dense_dropout)]
 
 
-def pooling(style: Style) -> list[Any]:
+def _pooling(style: Style) -> list[Any]:
     """Return 2x2 max pooling and dropout."""
     return [layers.MaxPooling2D(), layers.Dropout(style.conv_dropout)]
 
@@ -217,11 +219,8 @@ def output_layer(style: Style) -> Any:
 
 def _weights(style: Style, norm_last: bool) -> dict[str, Any]:
     """Return the arguments that convolutions and dense layers share; normalization right after makes the bias void."""
-    return {
-        "use_bias": norm_last or not style.batch_norm,
-        "kernel_initializer": "he_normal",
-        "kernel_regularizer": _penalty(style),
-    }
+    bias = norm_last or not style.batch_norm
+    return {"use_bias": bias, "kernel_initializer": "he_normal", "kernel_regularizer": _penalty(style)}
 
 
 def _activation(style: Style, activation: str, norm_last: bool) -> list[Any]:

@@ -35,24 +35,19 @@ class RunError(MienError):
     """A training run cannot start or resume as requested."""
 
 
-def setting(default: Any, kind: Kind, help: str, *, group: str, words: str = "", off: Any = None) -> Any:
-    """Declare a field of the recipe.
+def _setting(default: Any, kind: Kind, help: str, *, group: str, words: str = "", off: Any = None) -> Any:
+    """Declare a field of the recipe: its default, the accepted values, its meaning in one phrase, and its group.
 
-    Args:
-        default: Of the field.
-        kind: The accepted values.
-        help: Its meaning, in one phrase.
-        group: Its heading in the documentation.
-        words: Its part of `Recipe.in_words`, formatted with all fields; empty for none.
-        off: The value that is not mentioned there; by default 0, False and "".
+    words: its part of `Recipe.in_words`, formatted with all fields; off: the value that is not mentioned there, by
+    default 0, False and "".
     """
     metadata = {"option": (kind, help, group), "words": words, "off": off}
     return dataclasses.field(default=default, metadata=metadata)
 
 
-def _identity(words: str, *, group: str) -> Any:
+def _identity(words: str) -> Any:
     """Declare a field that the command line does not set: what a run was trained from, "" for nothing."""
-    return dataclasses.field(default="", metadata={"group": group, "words": words, "off": None})
+    return dataclasses.field(default="", metadata={"words": words, "off": None})
 
 
 def _real(expected: str, accepts: Callable[[float], bool]) -> Kind:
@@ -74,18 +69,18 @@ def _parse_network(text: str) -> str:
     return text
 
 
-NETWORK = Kind("one of " + ", ".join((*NETWORKS, *TEACHERS)), "NAME", _parse_network)
-NOT_NEGATIVE = _real("0 or more", lambda value: 0 <= value < math.inf)
-POSITIVE = _real("a number above 0", lambda value: 0 < value < math.inf)
-BELOW_1 = _real("from 0 to below 1", lambda value: 0 <= value < 1)
-SHARE = _real("from 0 to 1", lambda value: 0 <= value <= 1)
+_NETWORK = Kind("one of " + ", ".join((*NETWORKS, *TEACHERS)), "NAME", _parse_network)
+_NOT_NEGATIVE = _real("0 or more", lambda value: 0 <= value < math.inf)
+_POSITIVE = _real("a number above 0", lambda value: 0 < value < math.inf)
+_BELOW_1 = _real("from 0 to below 1", lambda value: 0 <= value < 1)
+_SHARE = _real("from 0 to 1", lambda value: 0 <= value <= 1)
 
-_network = partial(setting, group=ARCHITECTURE)
-_training = partial(setting, group="Training")
-_augment = partial(setting, group="Augmentation")
-_start = partial(setting, group=START)
-_distil = partial(setting, group=DISTILLATION)
-_votes = partial(setting, group=VOTES)
+_network = partial(_setting, group=ARCHITECTURE)
+_training = partial(_setting, group="Training")
+_augment = partial(_setting, group="Augmentation")
+_start = partial(_setting, group=START)
+_distil = partial(_setting, group=DISTILLATION)
+_votes = partial(_setting, group=VOTES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +95,11 @@ class Recipe:
 
     Raises:
         RunError: A value is not accepted, or two do not fit together.
+
+    Example:
+        recipe = Recipe(network="elu", epochs=15, conv_dropout=0.1)
+        network = fit(recipe, load_dataset("data/fer2013"), Path("runs/elu"))
+        print(recipe.in_words())
     """
 
     optimizer: str = _training(
@@ -110,28 +110,28 @@ class Recipe:
     )
     epochs: int = _training(40, _at_least(1), "passes over the training images")
     batch_size: int = _training(64, _at_least(2), "images per step", words="batch {batch_size}")
-    learning_rate: float = _training(1e-3, POSITIVE, "highest learning rate")
+    learning_rate: float = _training(1e-3, _POSITIVE, "highest learning rate")
     schedule: str = _training(
         "cosine",
         one_of("cosine", "plateau", "constant"),
         "learning rate: cosine falls to 0; plateau halves it after four epochs without a lower validation loss",
     )
-    warmup_epochs: float = _training(1.0, NOT_NEGATIVE, "epochs of the cosine schedule in which the rate rises from 0")
-    weight_decay: float = _training(1e-3, NOT_NEGATIVE, "weight decay of adamw and sgd")
+    warmup_epochs: float = _training(1.0, _NOT_NEGATIVE, "epochs of the cosine schedule in which the rate rises from 0")
+    weight_decay: float = _training(1e-3, _NOT_NEGATIVE, "weight decay of adamw and sgd")
     seed: int = _training(0, _at_least(0), "seed of weights, order and augmentation")
 
-    start: str = _identity("from trained weights", group=START)
+    start: str = _identity("from trained weights")
     freeze: bool = _start(False, SWITCH, "keep the convolutions, train the dense layers", words="convolutions frozen")
 
-    network: str = _network("six_layer", NETWORK, "network, or a teacher: " + ", ".join(TEACHERS))
+    network: str = _network("six_layer", _NETWORK, "network, or a teacher: " + ", ".join(TEACHERS))
     conv_dropout: float = _network(
         0.2,
-        BELOW_1,
+        _BELOW_1,
         "dropout after each convolution block",
         words="dropout {conv_dropout:g}/{dense_dropout:g}",
         off=-1,
     )
-    dense_dropout: float = _network(0.3, BELOW_1, "dropout after each dense block")
+    dense_dropout: float = _network(0.3, _BELOW_1, "dropout after each dense block")
     batch_norm: bool = _network(True, SWITCH, "batch normalization in each block", words="no batch norm", off=True)
     side_px: int = _network(48, whole_number(*SIDES_PX), "side of the input in pixels", words="{side_px} px", off=48)
     pixels: str = _network(
@@ -141,7 +141,7 @@ class Recipe:
         words="pixels {pixels}",
         off="scale",
     )
-    l2: float = _network(0.0, NOT_NEGATIVE, "weight of the squared weights in the loss", words="L2 {l2:g}")
+    l2: float = _network(0.0, _NOT_NEGATIVE, "weight of the squared weights in the loss", words="L2 {l2:g}")
 
     early_stop: int = _training(
         0,
@@ -149,27 +149,27 @@ class Recipe:
         "end after so many epochs without a better validation accuracy; 0 for never",
         words="ends after {early_stop} without a better epoch",
     )
-    label_smoothing: float = _training(0.05, BELOW_1, "label smoothing", words="smoothing {label_smoothing:g}")
+    label_smoothing: float = _training(0.05, _BELOW_1, "label smoothing", words="smoothing {label_smoothing:g}")
 
     flip: bool = _augment(True, SWITCH, "mirror half of the images", words="flip")
     vertical_flip: bool = _augment(False, SWITCH, "turn half of the images upside down", words="vertical flip")
-    rotation_deg: float = _augment(10.0, NOT_NEGATIVE, "largest rotation, degrees", words="rotation {rotation_deg:g}°")
-    shift: float = _augment(0.06, SHARE, "largest shift as a share of the side", words="shift {shift:.0%}")
-    scale: float = _augment(0.1, BELOW_1, "largest zoom in or out as a share", words="scale {scale:.0%}")
+    rotation_deg: float = _augment(10.0, _NOT_NEGATIVE, "largest rotation, degrees", words="rotation {rotation_deg:g}°")
+    shift: float = _augment(0.06, _SHARE, "largest shift as a share of the side", words="shift {shift:.0%}")
+    scale: float = _augment(0.1, _BELOW_1, "largest zoom in or out as a share", words="scale {scale:.0%}")
     shear: float = _augment(
-        0.0, SHARE, "largest shift of top against bottom as a share of the height", words="shear {shear:.0%}"
+        0.0, _SHARE, "largest shift of top against bottom as a share of the height", words="shear {shear:.0%}"
     )
     contrast: float = _augment(
         0.2,
-        BELOW_1,
+        _BELOW_1,
         "largest change of contrast as a share; of brightness 64 times as many levels",
         words="contrast {contrast:.0%}",
     )
-    erase: float = _augment(0.0, SHARE, "share of images that lose a rectangle", words="erase {erase:.0%}")
+    erase: float = _augment(0.0, _SHARE, "share of images that lose a rectangle", words="erase {erase:.0%}")
     coarse: float = _augment(
-        0.0, SHARE, "share of images that lose detail, as small or blurred faces have", words="coarse {coarse:.0%}"
+        0.0, _SHARE, "share of images that lose detail, as small or blurred faces have", words="coarse {coarse:.0%}"
     )
-    gamma: float = _augment(0.0, NOT_NEGATIVE, "largest change of the logarithm of gamma", words="gamma {gamma:.0%}")
+    gamma: float = _augment(0.0, _NOT_NEGATIVE, "largest change of the logarithm of gamma", words="gamma {gamma:.0%}")
 
     balance: str = _training(
         "none",
@@ -178,9 +178,9 @@ class Recipe:
         words="balance by {balance}",
         off="none",
     )
-    mixup: float = _training(0.0, NOT_NEGATIVE, "alpha of mixup; 0 for none", words="mixup {mixup:g}")
+    mixup: float = _training(0.0, _NOT_NEGATIVE, "alpha of mixup; 0 for none", words="mixup {mixup:g}")
     ema: float = _training(
-        0.0, BELOW_1, "share of the averaged weights that an epoch keeps; 0 for no average", words="ema {ema:g}"
+        0.0, _BELOW_1, "share of the averaged weights that an epoch keeps; 0 for no average", words="ema {ema:g}"
     )
     precision: str = _training(
         "float32",
@@ -193,9 +193,9 @@ class Recipe:
         False, SWITCH, "pool before normalizing, which is quicker; exported in the usual order", words="pooled first"
     )
 
-    votes: str = _identity("votes {people_weight:g}, folders {folder_weight:g}", group=VOTES)
-    people_weight: float = _votes(1.0, NOT_NEGATIVE, "weight of the loss of the head that learns votes")
-    folder_weight: float = _votes(1.0, NOT_NEGATIVE, "weight of the loss of the head that learns the folders' labels")
+    votes: str = _identity("votes {people_weight:g}, folders {folder_weight:g}")
+    people_weight: float = _votes(1.0, _NOT_NEGATIVE, "weight of the loss of the head that learns votes")
+    folder_weight: float = _votes(1.0, _NOT_NEGATIVE, "weight of the loss of the head that learns the folders' labels")
     drop_ambiguous: bool = _votes(
         False,
         SWITCH,
@@ -205,13 +205,13 @@ class Recipe:
 
     self_distil: float = _start(
         0.0,
-        SHARE,
+        _SHARE,
         "share of each label that the starting network's own prediction replaces",
         words="self-distilled {self_distil:g}",
     )
-    teachers: str = _identity("distilled {distil_weight:g} at {distil_temperature:g}", group=DISTILLATION)
-    distil_weight: float = _distil(0.9, SHARE, "weight of the teachers' predictions; the labels have the rest")
-    distil_temperature: float = _distil(4.0, POSITIVE, "temperature that softens the predictions of both")
+    teachers: str = _identity("distilled {distil_weight:g} at {distil_temperature:g}")
+    distil_weight: float = _distil(0.9, _SHARE, "weight of the teachers' predictions; the labels have the rest")
+    distil_temperature: float = _distil(4.0, _POSITIVE, "temperature that softens the predictions of both")
 
     def __post_init__(self) -> None:
         for each in recipe_options():
@@ -250,12 +250,11 @@ def _accepts(kind: Kind, value: Any) -> bool:
 
 def recipe_options() -> list[Option]:
     """Return the fields of the recipe that the command line can set, in their order."""
-    options = []
-    for field in dataclasses.fields(Recipe):
-        if "option" in field.metadata:
-            kind, text, group = field.metadata["option"]
-            options.append(Option(field.name, field.default, kind, text, group, kind.show(field.default)))
-    return options
+    declared = [(field, field.metadata["option"]) for field in dataclasses.fields(Recipe) if "option" in field.metadata]
+    return [
+        Option(field.name, field.default, kind, text, group, kind.show(field.default))
+        for field, (kind, text, group) in declared
+    ]
 
 
 def recipe_from(fields: Any) -> Recipe:

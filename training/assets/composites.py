@@ -25,20 +25,20 @@ from training.data.splits import Split
 from training.data.votes import votes_of
 from training.inputs import read_data, writable
 
-AGREED = {"angry": 0.7, "disgust": 0.5, "fear": 0.5, "happy": 0.95, "neutral": 0.9, "sad": 0.7, "surprise": 0.8}
+_AGREED = {"angry": 0.7, "disgust": 0.5, "fear": 0.5, "happy": 0.95, "neutral": 0.9, "sad": 0.7, "surprise": 0.8}
 """Share of all votes that an image's expression needs: as high as leaves enough images of each."""
 
-AVERAGED = {"disgust": 20, "fear": 28}
-AVERAGED_ELSE = 36
+_AVERAGED = {"disgust": 20, "fear": 28}
+_AVERAGED_ELSE = 36
 """Images of each composite."""
 
-EXAGGERATED = {"disgust": 0.3, "fear": 0.2}
+_EXAGGERATED = {"disgust": 0.3, "fear": 0.2}
 """How much stronger rare expressions are drawn, a caricature (Brennan, "Caricature generator", 1985).
 
 Averaging weakens an expression, the more the fewer images there are to choose from.
 """
 
-CANDIDATES = 700
+_CANDIDATES = 700
 _FEATURES_PX = 48
 _MAX_YAW_DEG, _MAX_PITCH_DEG, _MAX_SPREAD = 12, 28, 0.011
 _MIN_CONTRAST = 18
@@ -56,27 +56,24 @@ Find = Callable[[np.ndarray], Landmarks | None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Candidates:
-    """The usable images of one expression, each also mirrored, so that the light can come from one side.
+class _Candidates:
+    """The usable images of one expression, each also mirrored, so that the light can come from one side."""
 
-    Attributes:
-        images: uint8 (n, side, side).
-        points: float64 (n, 468, 2), their landmarks in pixels.
-        originals: int64 (n,), equal for an image and its mirror image.
-    """
-
-    images: np.ndarray
-    points: np.ndarray
-    originals: np.ndarray
+    images: np.ndarray  # uint8 (n, side, side)
+    points: np.ndarray  # float64 (n, 468, 2), their landmarks in pixels
+    originals: np.ndarray  # int64 (n,), equal for an image and its mirror image
 
 
 def composite_faces(split: Split, find: Find, seed: int = 0) -> DemoFaces:
     """Average the demo's faces from images with votes.
 
     Args:
-        split: Images, with votes.
+        split: Images with votes, uint8 (n, side, side, 1).
         find: Finds an image's landmarks.
         seed: Of the choice among very many images, and of the clusters.
+
+    Returns:
+        A face for each appearance and expression, see `mien.sources.demo_faces`.
 
     Raises:
         DataError: An expression has too few images that people agree on and that are alike enough to be aligned.
@@ -91,7 +88,7 @@ def composite_faces(split: Split, find: Find, seed: int = 0) -> DemoFaces:
     mesh = Mesh(common_shape(found[EXPRESSIONS.index("surprise")][1])[0], SIDE_PX)
     textures, shapes = [], []
     for label, (pool, feature) in enumerate(zip(pools, features, strict=True)):
-        count = AVERAGED.get(EXPRESSIONS[label], AVERAGED_ELSE)
+        count = _AVERAGED.get(EXPRESSIONS[label], _AVERAGED_ELSE)
         chosen = [_chosen(pool, feature, appearance, count) for appearance in appearances]
         if min(map(len, chosen)) < count:
             text = f"expected {count} images of different faces to average for {EXPRESSIONS[label]}"
@@ -104,26 +101,20 @@ def composite_faces(split: Split, find: Find, seed: int = 0) -> DemoFaces:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Features:
-    """What is known of each candidate of an expression.
+    """What is known of each candidate of an expression."""
 
-    Attributes:
-        identity: (n, d), its looks apart from the expression.
-        pixels: (n, m), those inside the outline, less the mean of the expression.
-        typical: (n,), correlation with the median face of the expression, -1 to 1.
-    """
-
-    identity: np.ndarray
-    pixels: np.ndarray
-    typical: np.ndarray
+    identity: np.ndarray  # (n, d), its looks apart from the expression
+    pixels: np.ndarray  # (n, m), those inside the outline, less the mean of the expression
+    typical: np.ndarray  # (n,), correlation with the median face of the expression, -1 to 1
 
 
 def _usable(split: Split, label: int, find: Find, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Different images that people agree on, and their landmarks; without those turned away or not well found."""
     votes = votes_of(split)
     share = votes[:, label] / np.maximum(votes.sum(axis=1), 1)
-    agreed = np.flatnonzero(share >= AGREED[EXPRESSIONS[label]])
+    agreed = np.flatnonzero(share >= _AGREED[EXPRESSIONS[label]])
     images = np.unique(split.images[agreed, :, :, 0], axis=0)
-    images = images[rng.permutation(len(images))[:CANDIDATES]]
+    images = images[rng.permutation(len(images))[:_CANDIDATES]]
     found = [(image, marks) for image, marks in ((image, find(image)) for image in images) if marks and _frontal(marks)]
     if not found:
         raise DataError(f"expected frontal images of {EXPRESSIONS[label]} that people agree on, found none")
@@ -134,17 +125,17 @@ def _frontal(marks: Landmarks) -> bool:
     return abs(marks.yaw_deg) < _MAX_YAW_DEG and abs(marks.pitch_deg) < _MAX_PITCH_DEG and marks.spread < _MAX_SPREAD
 
 
-def _with_mirrored(images: np.ndarray, points: np.ndarray, mirror: np.ndarray) -> Candidates:
+def _with_mirrored(images: np.ndarray, points: np.ndarray, mirror: np.ndarray) -> _Candidates:
     mirrored = points[:, mirror] * (-1, 1) + (images.shape[2] - 1, 0)
     numbers = np.arange(len(images))
-    return Candidates(
+    return _Candidates(
         np.concatenate([images, np.ascontiguousarray(images[:, :, ::-1])]),
         np.concatenate([points, mirrored]),
         np.concatenate([numbers, numbers]),
     )
 
 
-def _features(pools: list[Candidates], mesh: Mesh) -> list[_Features]:
+def _features(pools: list[_Candidates], mesh: Mesh) -> list[_Features]:
     """Principal components of texture and shape, after the mean of each expression is subtracted."""
     pixels, shapes = [], []
     for pool in pools:
@@ -185,7 +176,7 @@ def _appearances(identity: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.asarray(centers[order] * _EXTREME)
 
 
-def _chosen(pool: Candidates, features: _Features, appearance: np.ndarray, count: int) -> list[int]:
+def _chosen(pool: _Candidates, features: _Features, appearance: np.ndarray, count: int) -> list[int]:
     """The candidates that look most like this, and less than `count` where there are not so many different ones."""
     distance = np.linalg.norm(features.identity - appearance, axis=1)
     distance[features.typical < np.quantile(features.typical, 1 - _TYPICAL)] = np.inf
@@ -199,7 +190,7 @@ def _chosen(pool: Candidates, features: _Features, appearance: np.ndarray, count
     return chosen
 
 
-def _mean_texture(pool: Candidates, members: list[int], mesh: Mesh) -> np.ndarray:
+def _mean_texture(pool: _Candidates, members: list[int], mesh: Mesh) -> np.ndarray:
     """The mean of the textures, each pixel of the images that show it, float32 (side, side)."""
     total = np.zeros((mesh.side_px, mesh.side_px), np.float32)
     weights = np.full_like(total, 1e-3)
@@ -227,7 +218,7 @@ def _finished(textures: np.ndarray, shapes: np.ndarray, mesh: Mesh) -> DemoFaces
     textures = textures - blurred + blurred.mean(axis=1, keepdims=True)
     shapes_apart = (shapes - shapes.mean(axis=0)).mean(axis=1, keepdims=True)
     shapes = shapes.mean(axis=0) + _SHAPE_EXTREME * shapes_apart
-    stronger = np.array([EXAGGERATED.get(expression, 0.0) for expression in EXPRESSIONS])[:, np.newaxis, np.newaxis]
+    stronger = np.array([_EXAGGERATED.get(expression, 0.0) for expression in EXPRESSIONS])[:, np.newaxis, np.newaxis]
     special = textures - textures.mean(axis=1, keepdims=True)
     fine_px = mesh.side_px / 80  # noise is not drawn stronger
     special = np.stack([[cv2.GaussianBlur(each, (0, 0), fine_px) for each in person] for person in special])

@@ -23,16 +23,16 @@ from mien.types import Box
 from training.evaluate.frames import face_paths, frames_with_faces, frames_without_faces, read_gray, shuffled
 from training.inputs import writable
 
-SEARCH_SIDE_PX = 320
-FACE_SIDES_PX = (90, 120, 160, 220)
-FACE_IOU, NO_FACE_IOU = 0.5, 0.33
+_SEARCH_SIDE_PX = 320
+_FACE_SIDES_PX = (90, 120, 160, 220)
+_FACE_IOU, _NO_FACE_IOU = 0.5, 0.33
 """A square from the first IoU on shows the face, one up to the second does not; those in between are not used."""
 
-FOUND_IOU, MISSED_IOU = 0.4, 0.25
+_FOUND_IOU, _MISSED_IOU = 0.4, 0.25
 """The same for the scores, as in the measurements of `training.evaluate.frames`."""
 
-FALSE_BOXES_PER_FRAME = 0.005
-SEED = 5
+_FALSE_BOXES_PER_FRAME = 0.005
+_SEED = 5
 
 Square = tuple[float, float, float]
 """Left, top and side, in pixels."""
@@ -43,13 +43,13 @@ Example = tuple[np.ndarray, int]
 
 def run(options: argparse.Namespace) -> None:
     """Fit the face filter, and write its file."""
-    rng = np.random.default_rng(SEED)
+    rng = np.random.default_rng(_SEED)
     paths = face_paths(options.data, "train/*/*")
     held_out, paths = paths[::10], [path for i, path in enumerate(paths) if i % 10]
-    features, labels = training_squares(paths, options.faces, options.frames, rng)
+    features, labels = _training_squares(paths, options.faces, options.frames, rng)
     print(f"{len(labels)} squares, {labels.mean():.1%} of them with a face", flush=True)
     weights = fit_network(features, labels, options.hidden)
-    weights["score"] = fit_score(held_out, options.frames // 2, FaceFilter(weights), rng)
+    weights["score"] = _fit_score(held_out, options.frames // 2, FaceFilter(weights), rng)
     small: dict[str, Any] = {name: value.astype(np.float16) for name, value in weights.items()}
     np.savez_compressed(writable(options.out), **small)
     print(f"wrote {options.out}, {options.out.stat().st_size / 1e3:.0f} kB")
@@ -63,7 +63,6 @@ def fit_network(
     epochs: int = 25,
     batch_size: int = 256,
     learning_rate: float = 2e-3,
-    weight_decay: float = 0.01,
 ) -> dict[str, np.ndarray]:
     """Fit one hidden layer with ReLU to the logistic loss, by AdamW with a cosine schedule.
 
@@ -74,18 +73,17 @@ def fit_network(
         epochs: Passes over all squares.
         batch_size: Squares per step.
         learning_rate: Of the first step; it falls to 0.
-        weight_decay: Of the two kernels, as a share of the learning rate.
 
     Returns:
         float32 arrays as `mien.detectors.face_filter.FaceFilter` takes them: hidden (inputs, hidden), hidden_bias
         (hidden,), out (hidden,), out_bias (1,).
     """
-    keras.utils.set_random_seed(SEED)
+    keras.utils.set_random_seed(_SEED)
     hidden_layer = keras.layers.Dense(hidden, activation="relu", kernel_initializer="he_normal")
     output_layer = keras.layers.Dense(1)
     network = keras.Sequential([keras.Input(features.shape[1:]), hidden_layer, output_layer])
     rate = keras.optimizers.schedules.CosineDecay(learning_rate, epochs * -(-len(labels) // batch_size))
-    optimizer = keras.optimizers.AdamW(rate, weight_decay=weight_decay)
+    optimizer = keras.optimizers.AdamW(rate, weight_decay=0.01)
     optimizer.exclude_from_weight_decay(var_names=["bias"])
     network.compile(optimizer, keras.losses.BinaryCrossentropy(from_logits=True), jit_compile=False)
     network.fit(features, labels, batch_size=batch_size, epochs=epochs, verbose=0)
@@ -93,30 +91,23 @@ def fit_network(
     return {"hidden": kernel, "hidden_bias": bias, "out": out[:, 0], "out_bias": out_bias}
 
 
-def fit_score(paths: Sequence[Path], frames: int, filter_: FaceFilter, rng: np.random.Generator) -> np.ndarray:
-    """Fit the weights of a proposal's score, by logistic regression over frames with and without faces.
+def _fit_score(paths: Sequence[Path], frames: int, filter_: FaceFilter, rng: np.random.Generator) -> np.ndarray:
+    """Fit the weights of a proposal's score, float32 (4,), by logistic regression over frames with and without faces.
 
-    Args:
-        paths: Images that the network was not trained on.
-        frames: Frames with a face, and as many without one.
-        filter_: The trained network.
-        rng: Draws the frames.
-
-    Returns:
-        float32 (4,): the weights of the logit, of the logarithms of both cascades' counts, and a constant that gives
-        score 0 to the threshold at which FALSE_BOXES_PER_FRAME are found in frames without faces.
+    They are the weights of the logit, of the logarithms of both cascades' counts, and a constant that gives score 0 to
+    the threshold at which _FALSE_BOXES_PER_FRAME are found in frames without faces.
     """
     detector = HaarDetector(face_filter=filter_)
-    faces = [_describe(gray, face, detector, filter_) for gray, face in search_frames(paths, frames, rng)]
+    faces = [_describe(gray, face, detector, filter_) for gray, face in _search_frames(paths, frames, rng)]
     empty_frames = frames_without_faces(paths, frames, rng)
-    empty = [_describe(reduced_gray(f, SEARCH_SIDE_PX)[0], None, detector, filter_) for f in empty_frames]
+    empty = [_describe(reduced_gray(f, _SEARCH_SIDE_PX)[0], None, detector, filter_) for f in empty_frames]
     inputs, overlaps = (np.concatenate(column) for column in zip(*faces, *empty, strict=True))
-    clear = (overlaps >= FOUND_IOU) | (overlaps <= MISSED_IOU)
-    weights = logistic_regression(inputs[clear], overlaps[clear] >= FOUND_IOU)
+    clear = (overlaps >= _FOUND_IOU) | (overlaps <= _MISSED_IOU)
+    weights = logistic_regression(inputs[clear], overlaps[clear] >= _FOUND_IOU)
     false = np.sort(np.concatenate([inputs @ weights for inputs, _ in empty]))[::-1]
-    accepted = int(FALSE_BOXES_PER_FRAME * len(empty))
+    accepted = int(_FALSE_BOXES_PER_FRAME * len(empty))
     threshold = float(false[accepted]) if accepted < len(false) else 0.0
-    found = [((inputs @ weights > threshold) & (overlaps >= FOUND_IOU)).any() for inputs, overlaps in faces]
+    found = [((inputs @ weights > threshold) & (overlaps >= _FOUND_IOU)).any() for inputs, overlaps in faces]
     print(f"weights {weights.round(2)}, threshold {threshold:.2f}, {np.mean(found):.1%} of the held-out faces found")
     weights[-1] -= threshold
     return weights.astype(np.float32)
@@ -130,17 +121,18 @@ def _describe(
     for proposed, counts in detector.propose(gray):
         (x, y, side, _), logit = filter_.refine(gray, proposed)
         inputs.append([logit, *np.log1p(counts), 1.0])
-        overlaps.append(0.0 if face is None else face.iou(_box((x, y, side))))
+        overlaps.append(_overlap(face, (x, y, side)))
     return np.reshape(inputs, (-1, 4)), np.array(overlaps)
 
 
-def logistic_regression(x: np.ndarray, y: np.ndarray, *, ridge: float = 1e-4, steps: int = 30) -> np.ndarray:
-    """Fit the weights (d,) of inputs x (n, d) to truth y (n,) by Newton's method."""
+def logistic_regression(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Fit the weights (d,) of inputs x (n, d) to truth y (n,) by Newton's method, with a small ridge penalty."""
+    ridge = 1e-4 * len(y)
     weights = np.zeros(x.shape[1])
-    for _ in range(steps):
+    for _ in range(30):
         p = 1 / (1 + np.exp(-np.clip(x @ weights, -60, 60)))
-        gradient = x.T @ (p - y) + ridge * len(y) * weights
-        hessian = (x * (p * (1 - p))[:, np.newaxis]).T @ x + ridge * len(y) * np.eye(x.shape[1])
+        gradient = x.T @ (p - y) + ridge * weights
+        hessian = (x * (p * (1 - p))[:, np.newaxis]).T @ x + ridge * np.eye(x.shape[1])
         weights = weights - np.linalg.solve(hessian, gradient)
     return weights
 
@@ -148,44 +140,44 @@ def logistic_regression(x: np.ndarray, y: np.ndarray, *, ridge: float = 1e-4, st
 # ---- what the network is trained on
 
 
-def training_squares(
+def _training_squares(
     paths: Sequence[Path], faces: int, frames: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return features, float32 (n, 576), and labels, float32 (n,), of placed faces and of the cascades' proposals."""
     filter_ = FaceFilter({})  # features and proposals need no weights
     detector = HaarDetector(face_filter=filter_)
     chosen = [paths[i] for i in rng.permutation(len(paths))[:faces]]
-    examples = list(placed_squares(chosen, filter_, rng))
-    for gray, face in search_frames(paths, frames // 4, rng):
-        examples += proposed_squares(gray, face, detector, filter_)
+    examples = list(_placed_squares(chosen, filter_, rng))
+    for gray, face in _search_frames(paths, frames // 4, rng):
+        examples += _proposed_squares(gray, face, detector, filter_)
     for gray in scenes_without_faces(paths, frames - frames // 4, rng):
-        examples += proposed_squares(gray, None, detector, filter_)
+        examples += _proposed_squares(gray, None, detector, filter_)
     features, labels = zip(*examples, strict=True)
     return np.array(features), np.array(labels, np.float32)
 
 
-def search_frames(paths: Sequence[Path], count: int, rng: np.random.Generator) -> Iterator[tuple[np.ndarray, Box]]:
+def _search_frames(paths: Sequence[Path], count: int, rng: np.random.Generator) -> Iterator[tuple[np.ndarray, Box]]:
     """Yield frames as the detector searches them, gray uint8 (240, 320), each with the box of its face; all sizes."""
-    for face_px in FACE_SIDES_PX:
-        for placed in frames_with_faces(paths, count // len(FACE_SIDES_PX), rng, face_px=face_px):
-            gray, scale = reduced_gray(placed.pixels_bgr, SEARCH_SIDE_PX)
+    for face_px in _FACE_SIDES_PX:
+        for placed in frames_with_faces(paths, count // len(_FACE_SIDES_PX), rng, face_px=face_px):
+            gray, scale = reduced_gray(placed.pixels_bgr, _SEARCH_SIDE_PX)
             box = placed.box
             yield gray, Box(*(round(v * scale) for v in (box.x, box.y, box.w, box.h)))
 
 
-def proposed_squares(
+def _proposed_squares(
     gray: np.ndarray, face: Box | None, detector: HaarDetector, filter_: FaceFilter
 ) -> Iterator[Example]:
     """Yield examples from all that the cascades propose in gray uint8 (height, width)."""
     for (x, y, w, h), _ in detector.propose(gray):
         squares = [(x + (w - scale * w) / 2, y + (h - scale * w) / 2, scale * w) for scale in SCALES]
-        overlaps = [0.0 if face is None else face.iou(_box(square)) for square in squares]
+        overlaps = [_overlap(face, square) for square in squares]
         for features, overlap in zip(filter_.features(gray, squares), overlaps, strict=True):
-            if overlap >= FACE_IOU or overlap <= NO_FACE_IOU:
-                yield features, int(overlap >= FACE_IOU)
+            if overlap >= _FACE_IOU or overlap <= _NO_FACE_IOU:
+                yield features, int(overlap >= _FACE_IOU)
 
 
-def placed_squares(paths: Sequence[Path], filter_: FaceFilter, rng: np.random.Generator) -> Iterator[Example]:
+def _placed_squares(paths: Sequence[Path], filter_: FaceFilter, rng: np.random.Generator) -> Iterator[Example]:
     """Yield two examples on each face, three beside it, one of its shuffled parts and one of a texture."""
     for path in paths:
         image = read_gray(path)
@@ -218,13 +210,13 @@ def _square_beside(side: int, rng: np.random.Generator) -> Square:
     face = Box(side, side, side, side)
     while True:
         square = _square(side, float(np.exp(rng.uniform(np.log(0.3), np.log(2.2)))), rng.uniform(-1, 1, 2))
-        if face.iou(_box(square)) < NO_FACE_IOU:
+        if _overlap(face, square) < _NO_FACE_IOU:
             return square
 
 
-def _box(square: Square) -> Box:
+def _overlap(face: Box | None, square: Square) -> float:
     x, y, side = map(round, square)
-    return Box(x, y, side, side)
+    return 0.0 if face is None else face.iou(Box(x, y, side, side))
 
 
 def scenes_without_faces(paths: Sequence[Path], count: int, rng: np.random.Generator) -> Iterator[np.ndarray]:

@@ -19,7 +19,7 @@ from training.data.files import DataError
 POINTS = 468
 FILE_NAME = "face_landmark.tflite"
 RIGHT_EYE, LEFT_EYE = 33, 263  # outer corners; right is the person's right, left in the picture
-RIGHT_EAR, LEFT_EAR, FOREHEAD, CHIN = 234, 454, 10, 152
+_RIGHT_EAR, _LEFT_EAR, FOREHEAD, _CHIN = 234, 454, 10, 152
 OVAL = (10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152, 148, 176, 149,
         150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109)  # fmt: skip
 """The outline of the face, clockwise from the middle of the forehead."""
@@ -42,6 +42,11 @@ class Landmarks:
         yaw_deg: Head turned toward the picture's left or right; 0 is frontal.
         pitch_deg: Head raised or lowered.
         spread: How far the network's answers to differently cropped copies differ, in widths of the face.
+
+    Example:
+        marks = LandmarkNetwork().find(image)
+        if marks and abs(marks.yaw_deg) < 10:
+            print("left eye at", marks.points[LEFT_EYE])
     """
 
     points: np.ndarray
@@ -58,6 +63,11 @@ class LandmarkNetwork:
 
     Raises:
         DataError: There is no such file, or the package that computes such networks is missing.
+
+    Example:
+        network = LandmarkNetwork(Path("face_landmark.tflite"))
+        marks = network.find(split.images[0, :, :, 0])
+        print("no face" if marks is None else marks.points.shape)
     """
 
     def __init__(self, path: Path | None = None) -> None:
@@ -91,7 +101,7 @@ class LandmarkNetwork:
         runs = np.stack([self._run(image, _upright(middle[:, :2], margin))[0] for margin in _MARGINS])
         points = runs.mean(axis=0)
         width = np.ptp(points[:, 0])
-        across, down = points[LEFT_EAR] - points[RIGHT_EAR], points[CHIN] - points[FOREHEAD]
+        across, down = points[_LEFT_EAR] - points[_RIGHT_EAR], points[_CHIN] - points[FOREHEAD]
         return Landmarks(
             points[:, :2],
             float(np.degrees(np.arctan2(-across[2], across[0]))),

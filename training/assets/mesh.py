@@ -26,6 +26,11 @@ class Mesh:
     Attributes:
         shape: float64 (n, 2), the common shape in pixels of the tile.
         inside: Bool (side, side), which pixels are inside the face's outline.
+
+    Example:
+        mesh = Mesh(common_shape(shapes)[0], side_px=128)
+        texture, weight = mesh.texture(image, points)
+        back = cv2.remap(texture, mesh.lookup(mesh.placed(points)[0]), None, cv2.INTER_LINEAR)
     """
 
     def __init__(self, common: np.ndarray, side_px: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -13,6 +14,7 @@ from mien.types import EXPRESSIONS
 from training.data.splits import Split
 
 
+@dataclass(eq=False)
 class Batches(keras.utils.PyDataset):
     """A split in a new order each epoch; the order depends only on seed and epoch, so a resumed run repeats it.
 
@@ -20,7 +22,7 @@ class Batches(keras.utils.PyDataset):
     (batch, side, side, 1), or with mixup or folds a dict, see `inputs`. Targets: float32 (batch, 7). Weights: of each
     image in the loss, float32 (batch,).
 
-    Args:
+    Attributes:
         split: The images.
         batch_size: Images per batch.
         seed: Of the order.
@@ -32,30 +34,26 @@ class Batches(keras.utils.PyDataset):
         folds: Of each image, int (n,); then each batch has images of one fold, and images that fill no batch are left
             out of an epoch.
         targets: float32 (n, 7), by default the one-hot labels.
+
+    Example:
+        batches = Batches(dataset.train, 64, seed=0, balance="weights")
+        images, targets, weights = batches[0]
+        batches.start_epoch(1)
     """
 
-    def __init__(
-        self,
-        split: Split,
-        batch_size: int,
-        seed: int,
-        balance: str = "none",
-        multiple: int = 1,
-        *,
-        mixup: float = 0.0,
-        folds: np.ndarray | None = None,
-        targets: np.ndarray | None = None,
-    ) -> None:
+    split: Split
+    batch_size: int
+    seed: int
+    balance: str = "none"
+    multiple: int = 1
+    mixup: float = 0.0
+    folds: np.ndarray | None = None
+    targets: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
         super().__init__()
-        self.targets = one_hot(split.labels) if targets is None else targets
-        self.mixup = mixup
-        self.folds = folds
-        self.split = split
-        self.batch_size = batch_size
-        self.seed = seed
-        self.balance = balance
-        self.multiple = multiple
-        self.weights = class_weights(split.labels)
+        self._targets = one_hot(self.split.labels) if self.targets is None else self.targets
+        self._weights = class_weights(self.split.labels)
         self.start_epoch(0)
 
     def start_epoch(self, epoch: int) -> None:
@@ -73,10 +71,9 @@ class Batches(keras.utils.PyDataset):
     def __getitem__(self, index: int) -> tuple[Any, ...]:
         batch_slice = slice(index * self.batch_size, (index + 1) * self.batch_size)
         chosen, share = self.order[batch_slice], self.shares[batch_slice]
-        labels = self.split.labels[chosen]
         fold = None if self.folds is None else self.folds[chosen]
-        batch = (self.inputs(self.split.images[chosen], share, fold), mixed(self.targets[chosen], share))
-        return (*batch, mixed(self.weights[labels], share)) if self.balance == "weights" else batch
+        batch = (self.inputs(self.split.images[chosen], share, fold), mixed(self._targets[chosen], share))
+        return (*batch, mixed(self._weights[self.split.labels[chosen]], share)) if self.balance == "weights" else batch
 
     def inputs(self, images: np.ndarray, share: np.ndarray | None = None, fold: np.ndarray | None = None) -> Any:
         """Return the trainer's input.
@@ -89,10 +86,11 @@ class Batches(keras.utils.PyDataset):
         Returns:
             The images, or with mixup or folds a dict with the keys "images", "share" and "fold".
         """
-        count = len(images)
-        more = {"share": np.ones(count, np.float32) if share is None else share} if self.mixup > 0 else {}
+        more = {}
+        if self.mixup > 0:
+            more["share"] = np.ones(len(images), np.float32) if share is None else share
         if self.folds is not None:
-            more["fold"] = np.zeros(count, np.int32) if fold is None else fold.astype(np.int32)
+            more["fold"] = np.zeros(len(images), np.int32) if fold is None else fold.astype(np.int32)
         return {"images": images, **more} if more else images
 
     def _by_fold(self, order: np.ndarray, folds: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -104,14 +102,14 @@ class Batches(keras.utils.PyDataset):
 
     def _draw_evenly(self, rng: np.random.Generator) -> np.ndarray:
         """Draw as many positions as the split has, equally per class; none of a class twice before all of it once."""
-        present = [label for label in range(len(EXPRESSIONS)) if (self.split.labels == label).any()]
-        quota = math.ceil(len(self.split) / len(present))
+        labels = self.split.labels
+        present = np.unique(labels)
+        quota = math.ceil(len(labels) / len(present))
         drawn = []
-        for label in present:
-            members = np.flatnonzero(self.split.labels == label)
+        for members in (np.flatnonzero(labels == label) for label in present):
             rounds = math.ceil(quota / len(members))
             drawn.append(np.concatenate([rng.permutation(members) for _ in range(rounds)])[:quota])
-        return rng.permutation(np.concatenate(drawn))[: len(self.split)]
+        return rng.permutation(np.concatenate(drawn))[: len(labels)]
 
 
 def class_weights(labels: np.ndarray) -> np.ndarray:
@@ -124,21 +122,12 @@ def class_weights(labels: np.ndarray) -> np.ndarray:
         total / (classes * images of the class), float32 (7,); 0 for a class without images.
     """
     counts = np.bincount(labels, minlength=len(EXPRESSIONS))
-    present = counts > 0
-    weights = np.zeros(len(EXPRESSIONS), np.float32)
-    weights[present] = len(labels) / (present.sum() * counts[present])
-    return weights
+    weights = len(labels) / ((counts > 0).sum() * np.maximum(counts, 1))
+    return np.where(counts > 0, weights, 0).astype(np.float32)
 
 
 def one_hot(labels: np.ndarray) -> np.ndarray:
-    """Return one-hot labels.
-
-    Args:
-        labels: Int (n,), indices into EXPRESSIONS.
-
-    Returns:
-        float32 (n, 7).
-    """
+    """Return the one-hot labels, float32 (n, 7), of indices into EXPRESSIONS, int (n,)."""
     return np.eye(len(EXPRESSIONS), dtype=np.float32)[labels]
 
 
@@ -148,10 +137,15 @@ class MixUp(keras.layers.Layer):
     Zhang et al., "mixup: beyond empirical risk minimization" (2018). Input: images float32 (n, h, w, 1) and the share
     that each keeps, float32 (n,), 0 to 1. Batches are shuffled, so these pairs are random. `mixed` does the same with
     the targets.
+
+    Example:
+        share = draw_shares(0.2, len(images), rng)
+        images = MixUp()((images, share), training=True)
+        targets = mixed(targets, share)
     """
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(dtype="float32", **kwargs)
+    def __init__(self) -> None:
+        super().__init__(dtype="float32")
 
     def call(self, inputs: tuple[Any, Any], training: bool = False) -> Any:
         """Return mixed images in training, the same images otherwise."""
@@ -181,14 +175,5 @@ def mixed(values: np.ndarray, share: np.ndarray) -> np.ndarray:
 
 
 def draw_shares(alpha: float, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw the shares of mixup from Beta(alpha, alpha) (Zhang et al., 2018).
-
-    Args:
-        alpha: 0 for no mixup, for which all shares are 1.
-        count: Number of shares.
-        rng: Source of random numbers.
-
-    Returns:
-        float32 (count,).
-    """
+    """Draw `count` shares of mixup, float32, from Beta(alpha, alpha) (Zhang et al., 2018); all 1 for alpha 0."""
     return rng.beta(alpha, alpha, count).astype(np.float32) if alpha > 0 else np.ones(count, np.float32)

@@ -99,14 +99,7 @@ def load_dataset(source: str | Path, *, side_px: int = CSV_SIDE_PX, seed: int = 
 
 
 def duplicates(dataset: Dataset) -> dict[str, int]:
-    """Count the exact duplicates between the splits.
-
-    Args:
-        dataset: The three splits.
-
-    Returns:
-        Number of images by description.
-    """
+    """Count the exact duplicates between the splits; return numbers of images by description."""
     labels_of: dict[str, set[int]] = {}
     for digest, label in zip(dataset.train.hashes(), dataset.train.labels, strict=True):
         labels_of.setdefault(digest, set()).add(int(label))

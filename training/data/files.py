@@ -30,31 +30,22 @@ def is_hidden(name: str) -> bool:
 def files_under(folder: Path) -> list[Path]:
     """Return all files of a folder and its subfolders, sorted, without hidden ones; links to folders are not followed.
 
-    Args:
-        folder: The folder.
-
     Raises:
         DataError: A folder cannot be read.
     """
+
+    def refuse(error: OSError) -> None:
+        raise DataError(f"{error.filename}: cannot be read: {error.strerror}") from error
+
     found: list[Path] = []
-    for parent, folders, names in os.walk(folder, onerror=_refuse):
+    for parent, folders, names in os.walk(folder, onerror=refuse):
         folders[:] = [name for name in folders if not is_hidden(name)]
         found += [Path(parent, name) for name in names if not is_hidden(name)]
     return sorted(found)
 
 
-def _refuse(error: OSError) -> None:
-    raise DataError(f"{error.filename}: cannot be read: {error.strerror}") from error
-
-
 def read_image(path: Path) -> np.ndarray:
-    """Read an image as gray, upright by its EXIF data.
-
-    Args:
-        path: The image file.
-
-    Returns:
-        uint8 (height, width).
+    """Read an image as gray, upright by its EXIF data: uint8 (height, width).
 
     Raises:
         ValueError: It is no image, is broken, or cannot be opened.
@@ -75,15 +66,7 @@ def read_image(path: Path) -> np.ndarray:
 
 
 def resized(image: np.ndarray, side_px: int) -> np.ndarray:
-    """Resize a gray image.
-
-    Args:
-        image: uint8 (height, width).
-        side_px: Side of the result.
-
-    Returns:
-        uint8 (side_px, side_px); the aspect ratio is not kept.
-    """
+    """Resize a gray image, uint8 (height, width), to (side_px, side_px); the aspect ratio is not kept."""
     if image.shape == (side_px, side_px):
         return image
     interpolation = cv2.INTER_AREA if image.shape[0] > side_px else cv2.INTER_LINEAR

@@ -24,6 +24,11 @@ class Split:
         labels: int64 (n,), indices into EXPRESSIONS.
         names: The origin of each image: a path, or "file.csv row 12".
         votes: Of several people for each image, int (n, 10) in the order of `training.data.votes.VOTED`, or None.
+
+    Example:
+        happy = split.take(split.labels == EXPRESSIONS.index("happy"))
+        print(len(happy), happy.names[0])
+        plt.imshow(happy.images[0, :, :, 0])
     """
 
     images: np.ndarray
@@ -40,13 +45,9 @@ class Split:
         return {expression: int(n) for expression, n in zip(EXPRESSIONS, per_class, strict=True)}
 
     def take(self, indices: np.ndarray) -> Split:
-        """Return some of the images.
-
-        Args:
-            indices: Their positions, int (n,), or a mask, bool; the order is kept.
-        """
+        """Return some of the images; indices: their positions, int (m,), or a mask, bool (n,)."""
         votes = None if self.votes is None else self.votes[indices]
-        return Split(self.images[indices], self.labels[indices], tuple(self.names[i] for i in indices), votes)
+        return Split(self.images[indices], self.labels[indices], tuple(np.array(self.names, object)[indices]), votes)
 
     def digest(self) -> str:
         """Return twelve hexadecimal digits that identify images, labels and votes in their order."""
@@ -72,6 +73,11 @@ class Dataset:
         skipped: One line for each image or row that could not be read.
         named: Names of validation and test: OFFICIAL for FER-2013, else "validation" and "test", or HELD_OUT for images
             taken from the training images, which another network may have been trained on.
+
+    Example:
+        dataset = load_dataset("data/fer2013")
+        print(len(dataset.train), len(dataset.validation), len(dataset.test))
+        print(dataset.named, *dataset.skipped, sep="\n")
     """
 
     train: Split
@@ -82,14 +88,7 @@ class Dataset:
 
 
 def groups(split: Split) -> np.ndarray:
-    """Group exact duplicates.
-
-    Args:
-        split: The images.
-
-    Returns:
-        For each image, the position of the first one with the same pixels: int (n,).
-    """
+    """Group exact duplicates: for each image, the position of the first one with the same pixels, int (n,)."""
     first_with_hash: dict[str, int] = {}
     return np.array([first_with_hash.setdefault(digest, i) for i, digest in enumerate(split.hashes())], int)
 
@@ -115,7 +114,7 @@ def hold_out(split: Split, share: float, seed: int) -> tuple[Split, Split]:
         wanted = max(round(share * len(leaders)), int(len(leaders) > 1))
         chosen = rng.permutation(leaders)[:wanted]
         held |= np.isin(group, chosen)
-    return split.take(np.flatnonzero(~held)), split.take(np.flatnonzero(held))
+    return split.take(~held), split.take(held)
 
 
 def fold_of(split: Split, count: int, seed: int) -> np.ndarray:
@@ -143,30 +142,13 @@ def fold_of(split: Split, count: int, seed: int) -> np.ndarray:
 
 
 def folds(split: Split, count: int, seed: int) -> Iterator[tuple[Split, Split]]:
-    """Split images for cross-validation; each image validates once.
-
-    Args:
-        split: The images.
-        count: Number of folds.
-        seed: Of the assignment.
-
-    Yields:
-        Training and validation images of each fold.
-
-    Raises:
-        RunError: As `fold_of` does.
-    """
+    """Yield training and validation images of each of `fold_of`'s folds; each image validates once."""
     fold = fold_of(split, count, seed)
     for i in range(count):
-        yield split.take(np.flatnonzero(fold != i)), split.take(np.flatnonzero(fold == i))
+        yield split.take(fold != i), split.take(fold == i)
 
 
 def not_in(split: Split, others: Split) -> Split:
-    """Return the images of a split that are not in another one.
-
-    Args:
-        split: The images.
-        others: Images are compared with these pixel by pixel.
-    """
+    """Return the images of a split whose pixels are not those of one of the others."""
     known = set(others.hashes())
-    return split.take(np.array([i for i, digest in enumerate(split.hashes()) if digest not in known], np.int64))
+    return split.take(np.array([digest not in known for digest in split.hashes()], bool))

@@ -6,6 +6,7 @@ crowd-sourced label distribution", 2016) asked ten people about each image of FE
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,10 +27,28 @@ MIN_VOTES = 3
 
 OFFICIAL_SPLITS = ("Training", "PublicTest", "PrivateTest")
 
+Row = tuple[int, dict[str, str | None]]
+"""Number of a row of a table, from 1, and its cells by column."""
+
+Find = Callable[[str, str, int], np.ndarray]
+"""Name of a split, name of an image and its label -> its votes, int (10,)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """The number of images of a split, of those with votes, and of the ambiguous ones among these."""
+    """How many images of a split have votes.
+
+    Attributes:
+        split: Its name in the table.
+        images: Number of its images.
+        voted: Those with votes.
+        ambiguous: Those with votes, but fewer than MIN_VOTES for the seven expressions.
+
+    Example:
+        dataset, joined = with_votes(dataset, Path("votes.csv"))
+        print(*joined, sep="\n")
+        print(f"{joined[0].voted / joined[0].images:.1%} of the training images have votes")
+    """
 
     split: str
     images: int
@@ -60,19 +79,26 @@ def with_votes(dataset: Dataset, table: Path) -> tuple[Dataset, tuple[Joined, ..
         raise DataError(f"{table}: expected rows of votes, found none")
     columns = set(rows[0][1])
     if {"split", "file"} <= columns:
-        found = _by_name(table, rows, dataset)
+        find = _by_name(table, rows)
     elif "usage" in columns:
-        found = _by_row(table, rows, dataset)
+        find = _by_row(table, rows)
     else:
         raise DataError(f"{table}: expected the columns split,file or Usage beside the votes; found neither")
-    names = _official_names(dataset)
-    splits = (dataset.train, dataset.validation, dataset.test)
-    joined = tuple(_count(name, votes) for name, votes in zip(names, found, strict=True) if len(votes))
+    training, public, private = OFFICIAL_SPLITS
+    # Images that were held out of training are training images there.
+    names = training, training if dataset.named[0] == HELD_OUT else public, private
+    splits, joined = [], []
+    for name, split in zip(names, (dataset.train, dataset.validation, dataset.test), strict=True):
+        found = [find(name, image, label) for image, label in zip(split.names, split.labels, strict=True)]
+        votes = np.array(found, np.int64).reshape(-1, len(VOTED))
+        splits.append(replace(split, votes=votes))
+        if len(votes):
+            voted, few = votes.sum(axis=1) > 0, ambiguous(splits[-1])
+            joined.append(Joined(name, len(votes), int(voted.sum()), int((voted & few).sum())))
     if not any(one.voted for one in joined):
         example = dataset.train.names[0]
         raise DataError(f"{table}: expected votes for the images of the data set, such as {example}; found none")
-    train, validation, test = (replace(split, votes=votes) for split, votes in zip(splits, found, strict=True))
-    return replace(dataset, train=train, validation=validation, test=test), joined
+    return replace(dataset, train=splits[0], validation=splits[1], test=splits[2]), tuple(joined)
 
 
 def shares(split: Split) -> np.ndarray:
@@ -90,14 +116,7 @@ def shares(split: Split) -> np.ndarray:
 
 
 def ambiguous(split: Split) -> np.ndarray:
-    """Return which images have fewer than MIN_VOTES votes for the seven expressions.
-
-    Args:
-        split: Images with votes.
-
-    Returns:
-        bool (n,).
-    """
+    """Return which images with votes have fewer than MIN_VOTES for the seven expressions: bool (n,)."""
     return votes_of(split)[:, :SEVEN].sum(axis=1) < MIN_VOTES
 
 
@@ -121,24 +140,14 @@ def clear_majority(split: Split) -> np.ndarray:
 
 
 def votes_of(split: Split) -> np.ndarray:
-    """Return the votes of a split.
-
-    Args:
-        split: The images.
-
-    Returns:
-        int (n, 10) in the order of VOTED; zeros for images without votes.
-
-    Raises:
-        ValueError: The split has no votes.
-    """
+    """Return the votes, int (n, 10) as in VOTED, zeros for images without. Raise ValueError for a split without."""
     if split.votes is None:
         raise ValueError("expected a split with votes, found one without")
     return split.votes
 
 
-def _by_name(table: Path, rows: list[tuple[int, dict[str, str | None]]], dataset: Dataset) -> list[np.ndarray]:
-    """Return the votes of each split, joined by split, file name and, if the table has that column, folder."""
+def _by_name(table: Path, rows: list[Row]) -> Find:
+    """Find votes by split, file name and, if the table has that column, folder."""
     known: dict[tuple[str, ...], np.ndarray] = {}
     columns = [column for column in ("split", "file", "folder") if column in rows[0][1]]
     for number, row in rows:
@@ -147,42 +156,34 @@ def _by_name(table: Path, rows: list[tuple[int, dict[str, str | None]]], dataset
             raise DataError(f"{table}: expected each file once in a split, found {key[1]} again in row {number}")
         known[key] = _counts(table, number, row)
     none = np.zeros(len(VOTED), np.int64)
-    found = []
-    for name, split in zip(_official_names(dataset), (dataset.train, dataset.validation, dataset.test), strict=True):
-        keys = (
-            (name.lower(), Path(image).name.lower(), EXPRESSIONS[label])[: len(columns)]
-            for image, label in zip(split.names, split.labels, strict=True)
-        )
-        found.append(np.array([known.get(key, none) for key in keys], np.int64).reshape(-1, len(VOTED)))
-    return found
+
+    def find(split: str, image: str, label: int) -> np.ndarray:
+        key = (split.lower(), Path(image).name.lower(), EXPRESSIONS[label])
+        return known.get(key[: len(columns)], none)
+
+    return find
 
 
-def _by_row(table: Path, rows: list[tuple[int, dict[str, str | None]]], dataset: Dataset) -> list[np.ndarray]:
-    """Return the votes of each split, joined by row number in the Kaggle CSV."""
-    found = []
-    for name, split in zip(_official_names(dataset), (dataset.train, dataset.validation, dataset.test), strict=True):
-        votes = np.zeros((len(split), len(VOTED)), np.int64)
-        for i, image in enumerate(split.names):
-            number = _row_number(table, image)
-            if number > len(rows):
-                raise DataError(f"{table}: expected a row for each of the CSV's images, found no row {number}")
-            usage = (rows[number - 1][1]["usage"] or "").strip()
-            if usage.lower() != name.lower():
-                raise DataError(f"{table} row {number}: expected Usage {name} as of the image, found {usage!r}")
-            votes[i] = _counts(table, number, rows[number - 1][1])
-        found.append(votes)
-    return found
+def _by_row(table: Path, rows: list[Row]) -> Find:
+    """Find votes by the row number in the Kaggle CSV: 12 for "fer2013.csv row 12"."""
 
+    def find(split: str, image: str, label: int) -> np.ndarray:
+        _, separator, digits = image.rpartition(" row ")
+        if not separator or not digits.isdecimal():
+            raise DataError(
+                f"{table}: expected a Kaggle CSV as data set, whose rows this table follows; found the image {image}. "
+                "A table for image folders has the columns split and file"
+            )
+        number = int(digits)
+        if number > len(rows):
+            raise DataError(f"{table}: expected a row for each of the CSV's images, found no row {number}")
+        row = rows[number - 1][1]
+        usage = (row["usage"] or "").strip()
+        if usage.lower() != split.lower():
+            raise DataError(f"{table} row {number}: expected Usage {split} as of the image, found {usage!r}")
+        return _counts(table, number, row)
 
-def _row_number(table: Path, image: str) -> int:
-    """Return 12 for "fer2013.csv row 12"."""
-    _, separator, number = image.rpartition(" row ")
-    if not separator or not number.isdecimal():
-        raise DataError(
-            f"{table}: expected a Kaggle CSV as data set, whose rows this table follows; found the image {image}. A "
-            "table for image folders has the columns split and file"
-        )
-    return int(number)
+    return find
 
 
 def _counts(table: Path, number: int, row: dict[str, str | None]) -> np.ndarray:
@@ -194,15 +195,3 @@ def _counts(table: Path, number: int, row: dict[str, str | None]) -> np.ndarray:
         found = ",".join(str(row[column]) for column in VOTED)
         raise DataError(f"{table} row {number}: expected whole numbers from 0 as votes, found {found}")
     return counts
-
-
-def _official_names(dataset: Dataset) -> tuple[str, str, str]:
-    """Return the names of the splits in the table; images held out of training are training images there."""
-    training, public, private = OFFICIAL_SPLITS
-    return training, training if dataset.named[0] == HELD_OUT else public, private
-
-
-def _count(name: str, votes: np.ndarray) -> Joined:
-    voted = votes.sum(axis=1) > 0
-    few = votes[:, :SEVEN].sum(axis=1) < MIN_VOTES
-    return Joined(name, len(votes), int(voted.sum()), int((voted & few).sum()))

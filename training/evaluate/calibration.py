@@ -24,9 +24,9 @@ from training.inputs import read_data, square_model, warn_of_known_images
 from training.recipe import RunError
 
 LOWEST, HIGHEST = 0.25, 4.0
-STEPS = 60
-NEUTRAL = EXPRESSIONS.index("neutral")
+"""Limits of the temperature."""
 
+NEUTRAL = EXPRESSIONS.index("neutral")
 TAUS = tuple(np.linspace(0, 1, 21).round(2).tolist())
 """The values that `choose_tau` tries: 0 to 1 in steps of 0.05."""
 
@@ -60,12 +60,10 @@ def fit_temperature_to_votes(probabilities: np.ndarray, split: Split) -> float:
 def _temperature_at(probabilities: np.ndarray, wanted: float) -> float:
     """Find the temperature at which the mean confidence is `wanted`, by bisection: it falls with the temperature."""
     low, high = np.log(LOWEST), np.log(HIGHEST)
-    for _ in range(STEPS):
+    for _ in range(60):
         middle = (low + high) / 2
-        if at_temperature(probabilities, np.exp(middle)).max(axis=1).mean() > wanted:
-            low = middle
-        else:
-            high = middle
+        sure = at_temperature(probabilities, np.exp(middle)).max(axis=1).mean() > wanted
+        low, high = (middle, high) if sure else (low, middle)
     return float(np.exp((low + high) / 2))
 
 
@@ -82,18 +80,21 @@ def fold_into(network: keras.Model, temperature: float) -> None:
     """Divide the weights of the last layer, and so its logits, by the temperature.
 
     Raises:
-        RunError: the network does not end with a dense layer with softmax.
+        RunError: The network does not end with a dense layer with softmax.
     """
     set_head(network, head_of(network).divided(temperature))
 
 
 def adjusted(probabilities: np.ndarray, base_rates: np.ndarray, tau: float) -> np.ndarray:
-    """Multiply probabilities (n, 7) by base_rates^-tau and renormalize: float64 (n, 7).
+    """Multiply probabilities by base_rates^-tau and renormalize.
 
     Args:
-        probabilities: of the network.
+        probabilities: (n, 7), of the network.
         base_rates: (7,), the share of each expression in its training data.
         tau: 0 changes nothing, 1 rates all seven equally frequent; a negative one undoes a positive one.
+
+    Returns:
+        float64 (n, 7).
     """
     return softmax(_logits(probabilities) - tau * np.log(base_rates))
 
@@ -103,13 +104,13 @@ def choose_tau(probabilities: np.ndarray, split: Split, base_rates: np.ndarray, 
 
     Args:
         probabilities: (n, 7), of a network without logit adjustment.
-        split: images with votes.
-        base_rates: as for `adjusted`.
-        neutral_recall: least recall of neutral faces; 0 is chosen where no tau reaches it. The sum alone hardly counts
+        split: Images with votes.
+        base_rates: As for `adjusted`.
+        neutral_recall: Least recall of neutral faces; 0 is chosen where no tau reaches it. The sum alone hardly counts
             neutral faces that are taken for rare expressions: a class of 24 images weighs as much as one of a thousand.
 
     Raises:
-        RunError: no image has a clear majority.
+        RunError: No image has a clear majority.
     """
     scores = {tau: score_votes(adjusted(probabilities, base_rates, tau), split) for tau in TAUS}
     found = {tau: s for tau, s in scores.items() if s is not None}
@@ -119,11 +120,6 @@ def choose_tau(probabilities: np.ndarray, split: Split, base_rates: np.ndarray, 
     return max(kept, key=lambda tau: found[tau].accuracy + found[tau].balanced_recall)
 
 
-def fold_tau_into(network: keras.Model, base_rates: np.ndarray, tau: float) -> None:
-    """Subtract tau * log(base rate) from the bias of the last layer, which has the effect of `adjusted`."""
-    set_head(network, head_of(network).shifted(-tau * np.log(base_rates)))
-
-
 def run(options: argparse.Namespace) -> None:
     """Calibrate a network, and both heads of one that was trained with votes; export it."""
     model, side_px = square_model(options)
@@ -131,20 +127,20 @@ def run(options: argparse.Namespace) -> None:
         raise RunError(f"{options.model}: expected outputs in the order {', '.join(EXPRESSIONS)}, found another")
     network = load_network(options.model, options.weights)
     about, heads = read_heads(network, options.model)
-    check_options(options, about)
+    _check_options(options, about)
     dataset = read_data(options, side_px)
     warn_of_known_images(dataset)
     if about is None:
-        temperature, tau = calibrate_labels(model.predict(dataset.validation.images), dataset), None
+        temperature, tau = _calibrate_labels(model.predict(dataset.validation.images), dataset), None
         fold_into(network, temperature)
     else:
-        temperature, tau = calibrate_heads(options, network, (about, heads), dataset)
+        temperature, tau = _calibrate_heads(options, network, (about, heads), dataset)
     folder = options.export or options.model.parent
     files = export_calibrated(network, options.model, temperature, folder, tau)
     print(f"temperature {temperature:.4f}; wrote {files[0]} and {files[1]}")
 
 
-def check_options(options: argparse.Namespace, about: HeadFacts | None) -> None:
+def _check_options(options: argparse.Namespace, about: HeadFacts | None) -> None:
     """Raise RunError where the options do not fit the network."""
     if options.tau is not None and not 0 <= options.tau <= 1:
         raise RunError(f"--tau: expected 0 to 1, found {options.tau:g}")
@@ -159,7 +155,7 @@ def check_options(options: argparse.Namespace, about: HeadFacts | None) -> None:
         raise RunError(f"--votes: expected a network that was trained with votes, found {options.model}")
 
 
-def calibrate_labels(before: np.ndarray, dataset: Dataset) -> float:
+def _calibrate_labels(before: np.ndarray, dataset: Dataset) -> float:
     """Fit the temperature to the labels of the validation images; print its effect."""
     labels = dataset.validation.labels
     temperature = fit_temperature(before, labels)
@@ -169,7 +165,7 @@ def calibrate_labels(before: np.ndarray, dataset: Dataset) -> float:
     return temperature
 
 
-def calibrate_heads(
+def _calibrate_heads(
     options: argparse.Namespace, network: keras.Model, stored: tuple[HeadFacts, dict[str, Head]], dataset: Dataset
 ) -> tuple[float, float | None]:
     """Calibrate both heads, in the network and in the file next to it; return the network's (temperature, tau)."""
@@ -179,9 +175,9 @@ def calibrate_heads(
     for name, before in predicted.items():
         print(f"head of {name}:")
         if name == "people" and options.votes_file:
-            temperatures[name] = calibrate_votes(before, dataset)
+            temperatures[name] = _calibrate_votes(before, dataset)
         elif name == "folders":
-            temperatures[name] = calibrate_labels(before, dataset)
+            temperatures[name] = _calibrate_labels(before, dataset)
     heads = {name: head.divided(temperatures.get(name, 1.0)) for name, head in heads.items()}
     set_head(network, heads[about.head])
     tau = None
@@ -191,28 +187,27 @@ def calibrate_heads(
         tau = options.tau
         if tau is None:
             tau = choose_tau(people, dataset.validation, base_rates, options.neutral_recall)
-        fold_tau_into(network, base_rates, tau)
-        print(f"tau {tau:g}: {in_words(score_votes(adjusted(people, base_rates, tau), dataset.validation))}")
+        set_head(network, head_of(network).shifted(-tau * np.log(base_rates)))  # has the effect of `adjusted`
+        print(f"tau {tau:g}: {_in_words(score_votes(adjusted(people, base_rates, tau), dataset.validation))}")
     for name, head in heads.items():
         if name != about.head:
             write_other_head(options.export or options.model.parent, name, head)
     return temperatures[about.head], tau
 
 
-def calibrate_votes(before: np.ndarray, dataset: Dataset) -> float:
+def _calibrate_votes(before: np.ndarray, dataset: Dataset) -> float:
     """Fit the temperature to the votes for the validation images; print its effect."""
     temperature = fit_temperature_to_votes(before, dataset.validation)
     for when, probabilities in (("before", before), ("after", at_temperature(before, temperature))):
-        print(f"{when}: {in_words(score_votes(probabilities, dataset.validation))} ({dataset.named[0]})")
+        print(f"{when}: {_in_words(score_votes(probabilities, dataset.validation))} ({dataset.named[0]})")
     return temperature
 
 
-def in_words(s: VoteScores | None) -> str:
+def _in_words(s: VoteScores | None) -> str:
     """Return the scores in one line. Raise RunError where there are none."""
     if s is None:
         raise RunError("--votes: expected validation images with a clear majority, found none")
     return (
         f"{s.accuracy:.2%} of {s.n} clear majorities, balanced recall {s.balanced_recall:.3f}, neutral "
-        f"{s.recall[NEUTRAL]:.3f}, "
-        f"share error {s.share_error:.4f}, ECE {s.ece:.4f} on {s.shown} images"
+        f"{s.recall[NEUTRAL]:.3f}, share error {s.share_error:.4f}, ECE {s.ece:.4f} on {s.shown} images"
     )

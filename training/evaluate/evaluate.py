@@ -38,9 +38,9 @@ def run(options: argparse.Namespace) -> None:
     dataset = read_data(options, side_px)
     warn_of_known_images(dataset)
     recipe, epochs = read_origin(options.model)
-    frames = in_frames(options, model, dataset.test) if options.end_to_end else ()
+    frames = _in_frames(options, model, dataset.test) if options.end_to_end else ()
     sets = evaluate(model.predict, dataset, flip=True)
-    heads = by_head(options, model, dataset) if options.votes_file else ()
+    heads = _by_head(options, model, dataset) if options.votes_file else ()
     report = Report(sets, measure(model), epochs, recipe, frames, heads)
     print(report.as_markdown())
     if recorded and (options.check or same_sets(report.sets, recorded.sets)):
@@ -55,7 +55,7 @@ def run(options: argparse.Namespace) -> None:
         raise ModelError(f"worse than {options.recorded}: " + "; ".join(worse))
 
 
-def by_head(options: argparse.Namespace, model: FacialExpressionModel, dataset: Dataset) -> tuple[HeadScores, ...]:
+def _by_head(options: argparse.Namespace, model: FacialExpressionModel, dataset: Dataset) -> tuple[HeadScores, ...]:
     """Score the network against votes, and both its heads and what the page says where it was trained with two."""
     about, heads = read_heads(model.network, options.model)
     splits = dict(zip(dataset.named, (dataset.validation, dataset.test), strict=True))
@@ -67,7 +67,7 @@ def by_head(options: argparse.Namespace, model: FacialExpressionModel, dataset: 
         if about is not None and len(split):
             found = predict_heads(model.network, heads, split.images)
             predicted |= {HEAD_NAMES[name]: found[name] for name in HEADS if name in found}
-        if SHIPPED in predicted and (said := doubt_of(model, predicted[SHIPPED], split)):
+        if SHIPPED in predicted and (said := _doubt_of(model, predicted[SHIPPED], split)):
             doubt[set_name] = said
         for name, probabilities in predicted.items():
             if scores := score_votes(probabilities, split):
@@ -81,13 +81,13 @@ def by_head(options: argparse.Namespace, model: FacialExpressionModel, dataset: 
     )
 
 
-def doubt_of(model: FacialExpressionModel, probabilities: np.ndarray, split: Split) -> Doubt | None:
+def _doubt_of(model: FacialExpressionModel, probabilities: np.ndarray, split: Split) -> Doubt | None:
     """Measure what the page says; None for a network that learned no votes, or a split with ambiguous images only."""
     shares = None if model.adjustment is None else model.adjustment.people_shares(probabilities)
     return None if shares is None or ambiguous(split).all() else measure_doubt(probabilities, shares, split)
 
 
-def in_frames(options: argparse.Namespace, model: FacialExpressionModel, faces: Split) -> tuple[EndToEnd, ...]:
+def _in_frames(options: argparse.Namespace, model: FacialExpressionModel, faces: Split) -> tuple[EndToEnd, ...]:
     """Measure each of the detectors end to end. Raise ModelError where there are no test images."""
     if not len(faces):
         raise ModelError("--end-to-end: expected test images, found none")

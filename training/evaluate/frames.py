@@ -19,6 +19,7 @@ from training.data.files import DataError, read_image
 from training.data.splits import Split
 from training.evaluate.tables import markdown_table
 
+WIDTH_PX, HEIGHT_PX = 640, 480
 SIZES_PX = (80, 160, 240)
 SEED = 0
 FOUND_IOU = 0.4
@@ -108,9 +109,6 @@ def as_markdown(results: Sequence[EndToEnd]) -> str:
     return markdown_table(columns, rows)
 
 
-WIDTH_PX, HEIGHT_PX = 640, 480
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class PlacedFace:
     """A frame with one face.
@@ -152,25 +150,17 @@ def frames_with_faces(
     """
     for i, chosen in enumerate(rng.permutation(len(paths))[:count]):
         label = EXPRESSIONS.index(paths[chosen].parent.name)
-        yield place(read_gray(paths[chosen]), label, i % 3, rng, face_px)
+        yield _place(read_gray(paths[chosen]), label, i % 3, rng, face_px)
 
 
 def frames_of(split: Split, count: int, rng: np.random.Generator, face_px: int) -> Iterator[PlacedFace]:
     """Yield the same as `frames_with_faces`, from images of a split."""
     for i, chosen in enumerate(rng.permutation(len(split))[:count]):
-        yield place(split.images[chosen, :, :, 0], int(split.labels[chosen]), i % 3, rng, face_px)
+        yield _place(split.images[chosen, :, :, 0], int(split.labels[chosen]), i % 3, rng, face_px)
 
 
-def place(image: np.ndarray, label: int, background: int, rng: np.random.Generator, face_px: int) -> PlacedFace:
-    """Place a face at a random place of a frame.
-
-    Args:
-        image: Gray, uint8 (side, side).
-        label: Index into EXPRESSIONS.
-        background: 0 for plain gray, 1 for soft blobs, 2 for noise.
-        rng: Source of random numbers.
-        face_px: Side of the face in the frame.
-    """
+def _place(image: np.ndarray, label: int, background: int, rng: np.random.Generator, face_px: int) -> PlacedFace:
+    """Place a gray face at a random place of a frame; background: as for `_background`."""
     pixels = _background(background, rng)
     face = cv2.resize(image, (face_px, face_px), interpolation=cv2.INTER_CUBIC)
     x, y = int(rng.integers(0, WIDTH_PX - face_px)), int(rng.integers(0, HEIGHT_PX - face_px))

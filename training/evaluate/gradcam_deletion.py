@@ -23,42 +23,35 @@ from mien.cnn.gradcam import GradCam
 from training.inputs import read_data, square_model
 from training.recipe import RunError
 
-SHARE = 0.2
 SELECTIONS = ("rated highest", "at random", "the same shape, elsewhere", "a disc, anywhere")
 PLAIN = "rated highest by Grad-CAM as first published"
 FILLS = ("mean", "blur")
-BLUR = 1 / 12
+_SHARE = 0.2
+_BLUR = 1 / 12
 """Standard deviation of the blur as a share of the image's side: 4 pixels of 48."""
 
+Drops = dict[str, dict[str, np.ndarray]]
+"""By fill and selection, how far the probability of each image's label falls, float (n,)."""
+
 Explain = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""Images and labels -> relevance, float (n, h, w), as `mien.cnn.gradcam.GradCam`."""
 
 
 def masking_drops(
-    predict: Callable[[np.ndarray], np.ndarray],
-    explain: Explain,
-    images: np.ndarray,
-    seed: int = 0,
-    *,
-    plain: Explain | None = None,
-    fills: tuple[str, ...] = FILLS,
-) -> dict[str, dict[str, np.ndarray]]:
+    predict: Callable[[np.ndarray], np.ndarray], explain: Explain, images: np.ndarray, plain: Explain | None = None
+) -> Drops:
     """Measure how far the probability of the predicted label falls when a fifth of the pixels is hidden.
 
     The selections: the pixels that `explain` rates highest; random ones; the first, shifted by a random distance with
-    wrap-around; a disc around a random place; and the pixels that `plain` rates highest.
+    wrap-around; a disc around a random place; and the pixels that `plain` rates highest. The random ones are seeded.
 
     Args:
         predict: Images uint8 (n, h, w, 1) -> probabilities (n, 7).
-        explain: Images and labels -> relevance (n, h, w), as `mien.cnn.gradcam.GradCam`.
+        explain: The method.
         images: uint8 (n, h, w, 1).
-        seed: Of the random selections.
-        plain: Another method to compare with, as `explain`.
-        fills: Of FILLS.
-
-    Returns:
-        By fill and selection, the fall for each image, float (n,).
+        plain: Another method to compare with.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     n, height, width = images.shape[:3]
     before = predict(images)
     labels = before.argmax(axis=1)
@@ -77,21 +70,19 @@ def masking_drops(
     if plain is not None:
         other = plain(images, labels)
         masks[PLAIN] = each(lambda i: highest(other[i]))
-    rows = np.arange(n)
-    drops: dict[str, dict[str, np.ndarray]] = {}
-    for fill in fills:
-        filling = _filling(images, fill)
-        for selection, mask in masks.items():
-            hidden = np.where(mask[..., np.newaxis], filling, images).round().astype(np.uint8)
-            drops.setdefault(fill, {})[selection] = (before - predict(hidden))[rows, labels]
-    return drops
+
+    def drop(mask: np.ndarray, filling: np.ndarray) -> np.ndarray:
+        hidden = np.where(mask[..., np.newaxis], filling, images).round().astype(np.uint8)
+        return (before - predict(hidden))[np.arange(n), labels]
+
+    fillings = {fill: _filling(images, fill) for fill in FILLS}
+    return {fill: {name: drop(mask, filling) for name, mask in masks.items()} for fill, filling in fillings.items()}
 
 
-def highest(heat: np.ndarray, share: float = SHARE) -> np.ndarray:
-    """Return a bool mask of the highest `share` of the values; of equal values, the first ones."""
-    count = round(share * heat.size)
+def highest(heat: np.ndarray) -> np.ndarray:
+    """Return a bool mask of the highest fifth of the values; of equal values, the first ones."""
     mask = np.zeros(heat.size, bool)
-    mask[np.argsort(-heat.ravel(), kind="stable")[:count]] = True
+    mask[np.argsort(-heat.ravel(), kind="stable")[: round(_SHARE * heat.size)]] = True
     return mask.reshape(heat.shape)
 
 
@@ -106,7 +97,7 @@ def _filling(images: np.ndarray, fill: str) -> np.ndarray:
     """Return the pixels (n, h, w, 1) that replace hidden ones."""
     if fill == "mean":
         return images.mean(axis=(1, 2, 3), keepdims=True)
-    sigma_px = BLUR * images.shape[2]
+    sigma_px = _BLUR * images.shape[2]
     blurred = [cv2.GaussianBlur(image[..., 0], (0, 0), sigma_px) for image in images]
     return np.array(blurred).reshape(images.shape)
 
@@ -116,25 +107,19 @@ def mean_with_interval(values: np.ndarray) -> tuple[float, float]:
     return float(values.mean()), float(1.96 * values.std(ddof=1) / np.sqrt(len(values)))
 
 
-def as_text(drops: dict[str, dict[str, np.ndarray]]) -> str:
+def as_text(drops: Drops) -> str:
     """Return the mean fall of each selection and, paired by image, how much larger that of the first is."""
     lines = []
     for fill, selections in drops.items():
-        first = selections[SELECTIONS[0]]
+        first, *others = selections.items()
+        filled = "the image's mean" if fill == "mean" else "the image, blurred"
         lines.append(
-            f"{len(first)} images, {SHARE:.0%} of the pixels hidden, filled with {_named(fill)}; "
+            f"{len(first[1])} images, {_SHARE:.0%} of the pixels hidden, filled with {filled}; "
             "fall of the label's probability (95 % interval):"
         )
         lines += [f"  {name}: {_of(values)}" for name, values in selections.items()]
-        lines += [
-            f"  {SELECTIONS[0]} more than {name}: {_of(first - values)}"
-            for name, values in list(selections.items())[1:]
-        ]
+        lines += [f"  {first[0]} more than {name}: {_of(first[1] - values)}" for name, values in others]
     return "\n".join(lines)
-
-
-def _named(fill: str) -> str:
-    return "the image's mean" if fill == "mean" else "the image, blurred"
 
 
 def _of(values: np.ndarray) -> str:
@@ -154,4 +139,4 @@ def run(options: argparse.Namespace) -> None:
         return cam(model.as_input(images[..., 0]), np.take(model.output_order, labels))
 
     cam, plain = (partial(explain, GradCam(model.network, plain=plain)) for plain in (False, True))
-    print(as_text(masking_drops(model.predict, cam, validation.images[chosen], plain=plain)))
+    print(as_text(masking_drops(model.predict, cam, validation.images[chosen], plain)))

@@ -6,7 +6,9 @@ which people with any color vision can distinguish.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -16,13 +18,13 @@ from mien.types import EXPRESSIONS
 from training.data.splits import Dataset, Split
 from training.evaluate.metrics import Scores
 
-BLUE, ORANGE, GREEN, PINK, GRAY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#999999"
-DPI = 110
+BLUE, ORANGE, _GRAY = "#0072B2", "#D55E00", "#999999"
+_COLORS = (BLUE, ORANGE, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "black")
 
 
 def figure(width: float, height: float) -> Figure:
     """Return an empty figure of this size in inches."""
-    return Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+    return Figure(figsize=(width, height), dpi=110, layout="constrained")
 
 
 def plain(axes: Axes) -> Axes:
@@ -66,15 +68,12 @@ def reliability(scores: Scores, title: str = "") -> Figure:
     filled = counts > 0
     plain(upper).bar(centers[filled], accuracies[filled], width * 0.92, color=BLUE, label="accuracy")
     upper.scatter(confidences[filled], confidences[filled], color=ORANGE, zorder=3, s=18, label="mean confidence")
-    upper.plot((0, 1), (0, 1), color=GRAY, linestyle="--", linewidth=1)
+    upper.plot((0, 1), (0, 1), color=_GRAY, linestyle="--", linewidth=1)
     upper.set(ylim=(0, 1), ylabel="accuracy", title=f"{title}: ECE {scores.ece:.3f}".lstrip(": "))
     upper.legend(loc="upper left", framealpha=0.9, edgecolor="none")
-    plain(lower).bar(centers, counts, width * 0.92, color=GRAY)
+    plain(lower).bar(centers, counts, width * 0.92, color=_GRAY)
     lower.set(xlim=(0, 1), xlabel="confidence", ylabel="images")
     return drawing
-
-
-COLORS = (BLUE, ORANGE, GREEN, PINK, "#E69F00", "#56B4E9", "black")
 
 
 def class_counts(dataset: Dataset) -> Figure:
@@ -86,7 +85,7 @@ def class_counts(dataset: Dataset) -> Figure:
     for i, (name, split) in enumerate(splits.items()):
         counts = np.array(list(split.counts().values()))
         positions = np.arange(len(EXPRESSIONS)) + (i - (len(splits) - 1) / 2) * 0.27
-        bars = axes.bar(positions, counts / len(split), 0.25, color=COLORS[i], label=f"{name}: {len(split):,} images")
+        bars = axes.bar(positions, counts / len(split), 0.25, color=_COLORS[i], label=f"{name}: {len(split):,} images")
         axes.bar_label(bars, [str(n) for n in counts], fontsize=6)
     axes.set_xticks(range(len(EXPRESSIONS)), EXPRESSIONS)
     axes.set(ylabel="share of the split")
@@ -97,29 +96,22 @@ def class_counts(dataset: Dataset) -> Figure:
 def samples(split: Split, *, each: int = 8, seed: int = 0) -> Figure:
     """Draw random images of each expression, one row for each."""
     rng = np.random.default_rng(seed)
-    drawing = figure(each, len(EXPRESSIONS))
-    grid = drawing.subplots(len(EXPRESSIONS), each)
-    for label, row in enumerate(grid):
-        members = rng.permutation(np.flatnonzero(split.labels == label))[:each]
-        for i, axes in enumerate(row):
-            show(axes, split.images[members[i]] if i < len(members) else None)
-        row[0].set_title(EXPRESSIONS[label], fontsize=8, loc="left")
-    return drawing
+    members = [rng.permutation(np.flatnonzero(split.labels == label))[:each] for label in range(len(EXPRESSIONS))]
+    return _in_rows({name: split.images[m] for name, m in zip(EXPRESSIONS, members, strict=True)}, each)
 
 
 def before_after(before: np.ndarray, after: np.ndarray) -> Figure:
     """Draw images (n, h, w, 1) in the upper row and the augmented ones in the lower."""
-    return faces_in_rows({"before": before, "after": after})
+    return _in_rows({"before": before, "after": after}, max(len(before), len(after)))
 
 
-def faces_in_rows(rows: dict[str, np.ndarray]) -> Figure:
-    """Draw rows of images (n, h, w, 1) or (n, h, w, 3), each below its name."""
-    columns = max(len(images) for images in rows.values())
+def _in_rows(rows: dict[str, np.ndarray], columns: int) -> Figure:
+    """Draw rows of images, each below its name."""
     drawing = figure(columns, 1.2 * len(rows))
     grid = drawing.subplots(len(rows), columns, squeeze=False)
     for (name, images), row in zip(rows.items(), grid, strict=True):
-        for i, axes in enumerate(row):
-            show(axes, images[i] if i < len(images) else None)
+        for axes, image in itertools.zip_longest(row, images):
+            _show(axes, image)
         row[0].set_title(name, fontsize=8, loc="left")
     return drawing
 
@@ -134,7 +126,7 @@ def curves(histories: dict[str, Sequence[dict[str, float]]]) -> Figure:
     for axes, quantity in zip(grid, ("loss", "accuracy"), strict=True):
         for i, (name, rows) in enumerate(histories.items()):
             epochs = [row["epoch"] + 1 for row in rows]
-            color = COLORS[i % len(COLORS)]
+            color = _COLORS[i % len(_COLORS)]
             axes.plot(epochs, [row[quantity] for row in rows], color=color, linestyle="--", alpha=0.6)
             axes.plot(epochs, [row[f"val_{quantity}"] for row in rows], color=color, label=name)
         plain(axes).set(xlabel="epoch", ylabel=f"{quantity} (dashed: training)")
@@ -155,9 +147,10 @@ def captioned(images: np.ndarray, captions: Sequence[str], columns: int = 6) -> 
     """Draw images (n, h, w, 1) or (n, h, w, 3), each above its caption of one or two lines."""
     rows = max(1, -(-len(images) // columns))
     drawing = figure(1.5 * columns, 1.8 * rows)
-    for i, axes in enumerate(drawing.subplots(rows, columns, squeeze=False).ravel()):
-        show(axes, images[i] if i < len(images) else None)
-        axes.set_title(captions[i] if i < len(images) else "", fontsize=7, y=0, pad=-4, va="top")  # below the image
+    grid = drawing.subplots(rows, columns, squeeze=False).ravel()
+    for axes, image, caption in itertools.zip_longest(grid, images, captions):
+        _show(axes, image)
+        axes.set_title(caption or "", fontsize=7, y=0, pad=-4, va="top")  # below the image
     return drawing
 
 
@@ -171,33 +164,30 @@ def feature_maps(face: np.ndarray, blocks: dict[str, np.ndarray], count: int = 1
     """Draw a face (h, w, 1) and, row by row, the feature maps (1, h', w', channels) of each block that vary most."""
     drawing = figure(count, 1.15 * (len(blocks) + 1))
     grid = drawing.subplots(len(blocks) + 1, count, squeeze=False)
-    for i, axes in enumerate(grid[0]):
-        show(axes, face if i == 0 else None)
+    for axes, image in itertools.zip_longest(grid[0], [face]):
+        _show(axes, image)
     for (name, maps), row in zip(blocks.items(), grid[1:], strict=True):
-        strongest = np.argsort(-maps[0].std(axis=(0, 1)))
-        for i, axes in enumerate(row):
-            show(axes, maps[0, :, :, strongest[i]] if i < len(strongest) else None, cmap="cividis", stretch=True)
+        strongest = np.argsort(-maps[0].std(axis=(0, 1)))[:count]
+        for axes, channel in itertools.zip_longest(row, strongest):
+            _show(axes, None if channel is None else maps[0, :, :, channel], cmap="cividis", limits=(None, None))
         row[0].set_title(f"{name}: {maps.shape[1]}x{maps.shape[2]}, {maps.shape[3]} channels", fontsize=7, loc="left")
     return drawing
 
 
-def filters(kernels: np.ndarray, columns: int = 16) -> Figure:
+def filters(kernels: np.ndarray) -> Figure:
     """Draw kernels (height, width, n) side by side on one scale; gray is zero."""
-    rows = -(-kernels.shape[2] // columns)
-    drawing = figure(columns * 0.5, rows * 0.5)
+    rows = -(-kernels.shape[2] // 16)
+    drawing = figure(8, rows * 0.5)
     limit = float(np.abs(kernels).max()) or 1.0
-    for i, axes in enumerate(drawing.subplots(rows, columns, squeeze=False).ravel()):
-        axes.axis("off")
-        if i < kernels.shape[2]:
-            axes.imshow(kernels[:, :, i], cmap="gray", vmin=-limit, vmax=limit)
+    for axes, kernel in itertools.zip_longest(
+        drawing.subplots(rows, 16, squeeze=False).ravel(), np.moveaxis(kernels, 2, 0)
+    ):
+        _show(axes, kernel, limits=(-limit, limit))
     return drawing
 
 
-def show(axes: Axes, image: np.ndarray | None, *, cmap: str = "gray", stretch: bool = False) -> None:
-    """Draw an image without axes: gray (h, w) or (h, w, 1), or RGB (h, w, 3), 0 to 255; stretch: on its own scale."""
+def _show(axes: Axes, image: np.ndarray | None, *, cmap: str = "gray", limits: tuple[Any, Any] = (0, 255)) -> None:
+    """Draw an image without axes: gray (h, w) or (h, w, 1), or RGB (h, w, 3); limits: black and white, None its own."""
     axes.axis("off")
-    if image is None:
-        return
-    if image.ndim == 3 and image.shape[2] == 1:
-        image = image[:, :, 0]
-    axes.imshow(image, cmap=cmap, vmin=None if stretch else 0, vmax=None if stretch else 255)
+    if image is not None:
+        axes.imshow(image, cmap=cmap, vmin=limits[0], vmax=limits[1])

@@ -8,6 +8,7 @@ import itertools
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,16 @@ BATCH = 256
 
 @dataclass(slots=True)
 class Outcome:
-    """Counts the rows that were written, and lists the images or rows that could not be read, one line for each."""
+    """What `predict_to_csv` has done.
+
+    Attributes:
+        labeled: Number of rows written.
+        skipped: One line for each image or row that could not be read.
+
+    Example:
+        outcome = predict_to_csv(model.predict, Path("faces"), Path("labels.csv"), side_px=48)
+        print(outcome.labeled, *outcome.skipped, sep="\n")
+    """
 
     labeled: int = 0
     skipped: list[str] = field(default_factory=list)
@@ -65,28 +75,21 @@ def predict_to_csv(predict: Callable[[np.ndarray], np.ndarray], source: Path, ou
 
 def _faces_of(source: Path, side_px: int, outcome: Outcome) -> tuple[Iterator[tuple[str, np.ndarray]], str]:
     """Return (pairs of key and face, the name of the key)."""
+
+    def read(items: Iterable[tuple[str, str, Callable[[], np.ndarray]]]) -> Iterator[tuple[str, np.ndarray]]:
+        for key, name, read_face in items:
+            try:
+                yield key, resized(read_face(), side_px)
+            except ValueError as error:
+                outcome.skipped.append(f"{name}: {error}")
+
     if source.is_dir():
-        return _faces_in_folder(source, side_px, outcome), "path"
+        named = ((path.relative_to(source).as_posix(), path) for path in files_under(source))
+        return read((name, name, partial(read_image, path)) for name, path in named), "path"
     if source.is_file():
-        return _faces_in_csv(source, side_px, outcome), "id"
+        rows = read_rows(source, {"pixels"}, "a column pixels")
+        return read((str(n), f"row {n}", partial(parse_pixels, row["pixels"])) for n, row in rows), "id"
     raise DataError(f"{source}: expected a folder of images or a CSV file with a column pixels, found nothing there")
-
-
-def _faces_in_folder(folder: Path, side_px: int, outcome: Outcome) -> Iterator[tuple[str, np.ndarray]]:
-    for path in files_under(folder):
-        name = path.relative_to(folder).as_posix()
-        try:
-            yield name, resized(read_image(path), side_px)
-        except ValueError as error:
-            outcome.skipped.append(f"{name}: {error}")
-
-
-def _faces_in_csv(path: Path, side_px: int, outcome: Outcome) -> Iterator[tuple[str, np.ndarray]]:
-    for number, row in read_rows(path, {"pixels"}, "a column pixels"):
-        try:
-            yield str(number), resized(parse_pixels(row["pixels"]), side_px)
-        except ValueError as error:
-            outcome.skipped.append(f"row {number}: {error}")
 
 
 def _labeled(

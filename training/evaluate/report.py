@@ -39,6 +39,11 @@ class Report:
         recipe: That it was trained by, None if unknown.
         end_to_end: Results for faces in frames, if requested.
         heads: Scores of the network itself and of each of its heads against votes and labels, if votes were given.
+
+    Example:
+        report = Report.read_json(Path("docs/figures/six_layer.json"))
+        print(f"{report.sets[report.main_set].accuracy:.1%} on {report.main_set}")
+        print(report.as_markdown())
     """
 
     sets: dict[str, Scores]
@@ -50,8 +55,8 @@ class Report:
 
     @property
     def main_set(self) -> str:
-        """Name of the set that is shown in detail: PrivateTest where there is one."""
-        return main_set(self.sets)
+        """Name of the set that is shown in detail: PrivateTest or test, or the first where there is none."""
+        return _main_set(self.sets)
 
     def write(self, folder: Path) -> list[Path]:
         """Write evaluation.json, evaluation.md, confusion.png and reliability.png; return their paths."""
@@ -59,8 +64,7 @@ class Report:
         files = [folder / name for name in ("evaluation.json", "evaluation.md", "confusion.png", "reliability.png")]
         self.write_json(files[0])
         files[1].write_text(self.as_markdown(), encoding="utf-8")
-        name = self.main_set
-        plots.confusion(self.sets[name].confusion, title=name).savefig(files[2])
+        plots.confusion(self.sets[self.main_set].confusion, title=self.main_set).savefig(files[2])
         self.write_reliability(files[3])
         return files
 
@@ -129,7 +133,7 @@ class Report:
         text = votes.as_markdown({head.name: head.votes for head in self.heads}, self.main_set)
         for head in self.heads:
             if head.doubt:
-                text += "\n" + doubt.as_markdown(head.doubt, next(iter(head.doubt)), main_set(head.doubt))
+                text += "\n" + doubt.as_markdown(head.doubt, next(iter(head.doubt)), _main_set(head.doubt))
         return f"{self._headline()}What people see:\n\n{text}\nFolder labels, as shipped:\n\n"
 
     def _headline(self) -> str:
@@ -161,6 +165,10 @@ class HeadScores:
         votes: Scores against votes.
         labels: Scores against labels; none where they are in `Report.sets`.
         doubt: What the page says, for the network as shipped if it learned votes.
+
+    Example:
+        for head in report.heads:
+            print(head.name, head.votes["PrivateTest"].accuracy)
     """
 
     name: str
@@ -188,14 +196,13 @@ class HeadScores:
         return cls(figures["head"], votes, labels, found)
 
 
-def main_set(sets: dict[str, Any]) -> str:
-    """Return PrivateTest or test, or the first set where there is none."""
+def _main_set(sets: dict[str, Any]) -> str:
     return next((name for name in ("PrivateTest", "test") if name in sets), next(iter(sets)))
 
 
 def as_markdown(scores: dict[str, Scores]) -> str:
     """Return two Markdown tables: one row for each set, and one for each expression of the main set."""
-    detailed = main_set(scores)
+    detailed = _main_set(scores)
     s = scores[detailed]
     text = f"\n{detailed}; rows are the true expression, the last seven columns the predicted one:\n\n"
     return by_set(scores) + text + by_expression(s, {"precision": s.precision, "recall": s.recall, "F1": s.f1})
@@ -221,7 +228,14 @@ def comparison(reports: list[Report]) -> str:
 def write_card(
     options: argparse.Namespace, folder: Path, text: str, begin: str = CARD_BEGIN, end: str = CARD_END
 ) -> None:
-    """Replace the text between the markers of --card, in a copy in this folder or in place; print which.
+    """Replace the text between the markers of --card, in a copy or in place; print which.
+
+    Args:
+        options: Of the command: card, in_place.
+        folder: For the copy.
+        text: The new text.
+        begin: The first marker.
+        end: The last marker.
 
     Raises:
         ModelError: The card has no such markers.

@@ -19,12 +19,14 @@ from keras import ops
 from training.data.batches import Batches
 from training.run_folder import epochs_since_best, read_history
 
-PLATEAU_PATIENCE = 4
-PLATEAU_FACTOR = 0.5
-
 
 class StartEpoch(keras.callbacks.Callback):
-    """Seeds shuffling, augmentation and dropout with (seed, epoch), so that a resumed run equals an unbroken one."""
+    """Seeds shuffling, augmentation and dropout with (seed, epoch), so that a resumed run equals an unbroken one.
+
+    Example:
+        batches = Batches(split, 64, seed=0)
+        model.fit(batches, shuffle=False, callbacks=[StartEpoch(batches)])
+    """
 
     def __init__(self, batches: Batches) -> None:
         super().__init__()
@@ -33,11 +35,8 @@ class StartEpoch(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Set the order of the images and the state of all random generators of the model."""
         self.batches.start_epoch(epoch)
-        generators = [
-            layer.seed_generator
-            for layer in self.model._flatten_layers()
-            if getattr(layer, "seed_generator", None) is not None
-        ]
+        layers = self.model._flatten_layers()
+        generators = [g for layer in layers if (g := getattr(layer, "seed_generator", None)) is not None]
         rng = np.random.default_rng((self.batches.seed, epoch, 1))
         states = rng.integers(0, 2**31, (len(generators), 2))
         for generator, state in zip(generators, states, strict=True):
@@ -51,6 +50,11 @@ class Checkpoint(keras.callbacks.BackupAndRestore):
 
     Keras writes the epoch into a second file after the weights: a kill between the two would train an epoch twice, and
     a kill during the second would leave it unreadable. So the epoch is read from the optimizer's step count instead.
+
+    Example:
+        checkpoint = Checkpoint(Path("runs/mine/backup"), len(batches))
+        print("resumes" if checkpoint.exists() else "starts")
+        model.fit(batches, callbacks=[checkpoint])
     """
 
     def __init__(self, folder: Path, steps_per_epoch: int) -> None:
@@ -76,7 +80,14 @@ class Checkpoint(keras.callbacks.BackupAndRestore):
 
 
 class History(keras.callbacks.Callback):
-    """Appends one row per epoch to history.csv. Keras' CSVLogger does the same but never closes the file."""
+    """Appends epoch, accuracy, loss, val_accuracy, val_loss and seconds of each epoch to history.csv.
+
+    Keras' CSVLogger does the same but never closes the file.
+
+    Example:
+        model.fit(batches, validation_data=validation, callbacks=[History(Path("runs/mine"))])
+        read_history(Path("runs/mine"))[-1]["val_accuracy"]
+    """
 
     def __init__(self, run_folder: Path) -> None:
         super().__init__()
@@ -88,7 +99,7 @@ class History(keras.callbacks.Callback):
         self._start_s = time.perf_counter()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Write epoch, accuracy, loss, val_accuracy, val_loss, seconds."""
+        """Write the row."""
         row = {"epoch": epoch, **(logs or {}), "seconds": round(time.perf_counter() - self._start_s, 1)}
         new = not self.path.is_file()
         with self.path.open("a", newline="", encoding="utf-8") as file:
@@ -98,25 +109,39 @@ class History(keras.callbacks.Callback):
             writer.writerow(row)
 
 
-class Plateau(keras.callbacks.Callback):
-    """Halves the learning rate whenever the validation loss has not decreased for four epochs.
+def halve_on_plateau(run_folder: Path, learning_rate: float) -> keras.callbacks.Callback:
+    """Return a callback that halves the learning rate whenever the validation loss has not decreased for four epochs.
 
     Like Keras' ReduceLROnPlateau, but without a state that a kill could lose.
     """
 
-    def __init__(self, run_folder: Path, learning_rate: float) -> None:
-        super().__init__()
-        self.run_folder = run_folder
-        self.learning_rate = learning_rate
+    def rate_of(epoch: int, current: float) -> float:
+        losses = [row["val_loss"] for row in read_history(run_folder) if row["epoch"] < epoch]
+        return learning_rate * 0.5 ** count_plateaus(losses)
 
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Set the learning rate of this epoch."""
-        losses = [row["val_loss"] for row in read_history(self.run_folder) if row["epoch"] < epoch]
-        self.model.optimizer.learning_rate = self.learning_rate * PLATEAU_FACTOR ** count_plateaus(losses)
+    return keras.callbacks.LearningRateScheduler(rate_of)
+
+
+def count_plateaus(losses: list[float], patience: int = 4) -> int:
+    """Count how often the validation loss did not fall by 0.0001 for `patience` epochs in a row."""
+    best, waited, plateaus = float("inf"), 0, 0
+    for loss in losses:
+        if loss < best - 1e-4:
+            best, waited = loss, 0
+            continue
+        waited += 1
+        if waited == patience:
+            plateaus, waited = plateaus + 1, 0
+    return plateaus
 
 
 class EarlyStop(keras.callbacks.Callback):
-    """Ends the run when the validation accuracy has not increased for `patience` epochs; must follow History."""
+    """Ends the run when the validation accuracy has not increased for `patience` epochs; must follow History.
+
+    Example:
+        folder = Path("runs/mine")
+        model.fit(batches, epochs=100, callbacks=[History(folder), EarlyStop(folder, patience=5)])
+    """
 
     def __init__(self, run_folder: Path, patience: int) -> None:
         super().__init__()
@@ -129,7 +154,12 @@ class EarlyStop(keras.callbacks.Callback):
 
 
 class TimeLeft(keras.callbacks.Callback):
-    """Reports before each epoch but the first how long the remaining ones take, by the mean time of those done."""
+    """Reports before each epoch but the first how long the remaining ones take, by the mean time of those done.
+
+    Example:
+        model.fit(batches, epochs=40, callbacks=[TimeLeft(40)])
+        # 3 of 40 epochs done, about 1:14:00 left
+    """
 
     def __init__(self, epochs: int, report: Callable[[str], None] = print, clock: Callable[[], float] = time.monotonic):
         super().__init__()
@@ -151,26 +181,14 @@ class TimeLeft(keras.callbacks.Callback):
         self.report(f"{epoch} of {self.epochs} epochs done, about {timedelta(seconds=round(left_s))} left")
 
 
-def count_plateaus(losses: list[float], patience: int = PLATEAU_PATIENCE) -> int:
-    """Count how often the loss did not fall by 0.0001 for several epochs in a row.
-
-    Args:
-        losses: Validation loss of each epoch.
-        patience: How many epochs in a row count as one plateau.
-    """
-    best, waited, plateaus = float("inf"), 0, 0
-    for loss in losses:
-        if loss < best - 1e-4:
-            best, waited = loss, 0
-            continue
-        waited += 1
-        if waited == patience:
-            plateaus, waited = plateaus + 1, 0
-    return plateaus
-
-
 class WeightAverage(keras.layers.Layer):
-    """Holds the averages of a network's weights, so that checkpoints contain both; returns its input."""
+    """Holds the averages of a network's weights, so that checkpoints contain both; returns its input.
+
+    Example:
+        average = WeightAverage(network)
+        trainer = keras.Model(network.inputs, average(network.outputs[0]))
+        trainer.fit(batches, validation_data=validation, callbacks=[AverageWeights(network, average, keep=0.9)])
+    """
 
     def __init__(self, network: keras.Model) -> None:
         super().__init__(dtype="float32")
@@ -190,7 +208,8 @@ class AverageWeights(keras.callbacks.Callback):
     The average validates better than the weights while these still change a lot. Polyak and Juditsky, "Acceleration of
     stochastic approximation by averaging" (1992); once per epoch as in Izmailov et al., "Averaging weights leads to
     wider optima and better generalization" (2018), but exponential. Mean and variance of batch normalization are
-    averaged too. Must follow the callback that saves the best weights and precede the checkpoint.
+    averaged too. Must follow the callback that saves the best weights and precede the checkpoint. The example is that
+    of `WeightAverage`.
 
     Args:
         network: The network whose weights are averaged.
@@ -213,7 +232,7 @@ class AverageWeights(keras.callbacks.Callback):
     def on_test_begin(self, logs: Any = None) -> None:
         """After an epoch's training: average, and validate the average."""
         keep = min(self.keep, self._epoch / (self._epoch + 1))
-        self._raw = [ops.convert_to_numpy(weight) for weight in self.network.weights]
+        self._raw = self.network.get_weights()
         for average, weight, raw in zip(self.layer.averages, self.network.weights, self._raw, strict=True):
             mean = keep * ops.convert_to_numpy(average) + (1 - keep) * raw
             average.assign(mean)
@@ -221,5 +240,4 @@ class AverageWeights(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Restore the weights themselves for the next epoch."""
-        for weight, raw in zip(self.network.weights, self._raw, strict=True):
-            weight.assign(raw)
+        self.network.set_weights(self._raw)

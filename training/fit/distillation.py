@@ -25,6 +25,11 @@ class Teachers:
         networks: For each fold, the networks that were not trained on it.
         fold: Of each training image, int (n,).
         digest: Of the files they were read from, for the recipe.
+
+    Example:
+        teachers = read_teachers([Path("runs/teacher")], dataset.train)
+        recipe = Recipe(teachers=teachers.digest)
+        network = fit(recipe, dataset, Path("runs/student"), teachers=teachers)
     """
 
     networks: tuple[tuple[keras.Model, ...], ...]
@@ -39,6 +44,11 @@ class Distill(keras.layers.Layer):
     images of a batch share. Student and ensemble, whose probabilities are averaged, are softened by the temperature.
     The layer holds copies of the teachers' weights: JAX would compile weights that are not the model's into the step,
     as gigabytes of constants. Checkpoints leave them out.
+
+    Example:
+        images, fold = keras.Input((48, 48, 1)), keras.Input((), dtype="int32")
+        taught = Distill(teachers, weight=0.9, temperature=4.0)((student(images), images, fold))
+        trainer = keras.Model([images, fold], taught)
     """
 
     def __init__(self, teachers: Teachers, weight: float, temperature: float) -> None:

@@ -7,9 +7,10 @@ import argparse
 import keras
 
 from training.data.splits import Dataset
-from training.export import export, export_heads, read_heads
+from training.export import export_heads, read_heads
 from training.fit.devices import use_devices
 from training.fit.fitting import finish, fit, prepare
+from training.fit.train import write
 from training.fit.two_heads import base_rates
 from training.fit.warm_start import accuracy, freeze_convolutions, starting_network, thaw
 from training.heads import OTHER_HEAD, HeadFacts, set_head
@@ -30,18 +31,16 @@ def run(options: argparse.Namespace) -> None:
     if recipe.freeze:
         freeze_convolutions(start)
     if options.votes_file:
-        run_with_votes(options, recipe, dataset, start)
+        _run_with_votes(options, recipe, dataset, start)
         return
     before = accuracy(start, dataset.validation)
     network = fit(recipe, dataset, options.run, start=start)
     print(f"accuracy on the validation images: {before:.1%} before, {accuracy(network, dataset.validation):.1%} after")
     thaw(network)  # for those who start from the exported files
-    folder = options.export or options.run
-    model_file, weights_file = export(network, folder, recipe=recipe, epochs=len(read_history(options.run)))
-    print(f"wrote {model_file} and {weights_file}")
+    write(options, recipe, network)
 
 
-def run_with_votes(options: argparse.Namespace, recipe: Recipe, dataset: Dataset, start: keras.Model) -> None:
+def _run_with_votes(options: argparse.Namespace, recipe: Recipe, dataset: Dataset, start: keras.Model) -> None:
     """Train two heads; export one, and write the other into a file beside it."""
     _, heads = read_heads(start, options.model)
     if "people" in heads:

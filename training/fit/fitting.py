@@ -21,10 +21,10 @@ from training.fit.callbacks import (
     Checkpoint,
     EarlyStop,
     History,
-    Plateau,
     StartEpoch,
     TimeLeft,
     WeightAverage,
+    halve_on_plateau,
 )
 from training.fit.devices import device_count
 from training.fit.distillation import Distill, Teachers
@@ -36,8 +36,8 @@ from training.networks import NETWORKS, TEACHERS, Style
 from training.recipe import Recipe, RunError
 from training.run_folder import epochs_since_best, read_history, start_run
 
-VALIDATION_BATCH = 256
-POOLED_IMAGES = 1024
+_VALIDATION_BATCH = 256
+_POOLED_IMAGES = 1024
 """Images on which mean and variance are measured where pooling moves before batch normalization."""
 
 
@@ -51,6 +51,11 @@ class Run:
         history: The epochs that were finished before, see `read_history`.
         finished: Whether nothing is left to do.
         sample: Images for `training.fit.graph_edits`, None where it needs none.
+
+    Example:
+        run = prepare(Recipe(network="elu"), dataset, Path("runs/elu"))
+        run.trainer.fit(**run.arguments)
+        network = run.best()
     """
 
     recipe: Recipe
@@ -84,6 +89,7 @@ def build(
     """Build the network to export, and the trainer: augmentation followed by the same network.
 
     Args:
+        recipe: All choices that decide the result.
         mean_image: (side, side, 1), 0 to 255, for networks with pixels="mean_image".
         start: A trained network to use instead of a new one.
         teachers: To distill.
@@ -145,6 +151,7 @@ def prepare(
     that do not fill them all are left out: of the validation images always the same ones.
 
     Args:
+        recipe: All choices that decide the result.
         dataset: Its train and validation splits are used.
         run_folder: Created if missing.
         start, teachers, folders: As in `build`.
@@ -155,36 +162,30 @@ def prepare(
             devices or folds.
     """
     devices = device_count()
-    _check_batches(recipe, dataset, devices, None if teachers is None else teachers.fold)
+    folds = None if teachers is None else teachers.fold
+    _check_batches(recipe, dataset, devices, folds)
     mean_image = dataset.train.images.mean(axis=0) if recipe.pixels == "mean_image" and start is None else None
     sample = None
     if recipe.pool_first and not recipe.freeze:  # frozen batch normalization keeps its mean and variance
-        chosen = np.random.default_rng(recipe.seed).permutation(len(dataset.train))[:POOLED_IMAGES]
+        chosen = np.random.default_rng(recipe.seed).permutation(len(dataset.train))[:_POOLED_IMAGES]
         sample = dataset.train.images[chosen]
-    original = start
-    if start is not None:
-        start = pool_first(start, sample) if recipe.pool_first else start
-        start = start if recipe.precision == "float32" else computing_in(recipe.precision, start)
-    network, trainer = build(recipe, mean_image, start, teachers, folders)
+    edited = start
+    if edited is not None:
+        edited = pool_first(edited, sample) if recipe.pool_first else edited
+        edited = edited if recipe.precision == "float32" else computing_in(recipe.precision, edited)
+    network, trainer = build(recipe, mean_image, edited, teachers, folders)
     start_run(run_folder, recipe, f"{dataset.train.digest()} {dataset.validation.digest()}")
     best_file = run_folder / "best.weights.h5"
     history = read_history(run_folder)
     stopped = recipe.early_stop > 0 and epochs_since_best(history) >= recipe.early_stop
     finished = (len(history) >= recipe.epochs or stopped) and best_file.is_file()
     targets = _targets(recipe, dataset.train)
-    if original is not None and recipe.self_distil > 0 and not finished:
-        source = two_heads.two_headed(original, folders or head_of(original)) if recipe.votes else original
+    if start is not None and recipe.self_distil > 0 and not finished:
+        source = two_heads.two_headed(start, folders or head_of(start)) if recipe.votes else start
         learned = targets[:, : len(HEADS)] if recipe.votes else targets  # a view: each head learns its own predictions
         learned += recipe.self_distil * (own_predictions(source, dataset.train.images) - learned)
     batches = Batches(
-        dataset.train,
-        recipe.batch_size,
-        recipe.seed,
-        recipe.balance,
-        multiple=devices,
-        mixup=recipe.mixup,
-        folds=None if teachers is None else teachers.fold,
-        targets=targets,
+        dataset.train, recipe.batch_size, recipe.seed, recipe.balance, devices, recipe.mixup, folds, targets
     )
     validation = dataset.validation.take(np.arange(len(dataset.validation) // devices * devices))
     trainer.compile(
@@ -196,26 +197,28 @@ def prepare(
     checkpoint = Checkpoint(run_folder / "backup", len(batches))
     if len(history) > 1 and not finished and not checkpoint.exists():
         raise RunError(f"{run_folder}: expected a checkpoint to resume from, found none; choose another run folder")
+    best = keras.callbacks.ModelCheckpoint(
+        str(best_file),
+        monitor="val_accuracy",
+        mode="max",
+        save_best_only=True,
+        save_weights_only=True,
+        initial_value_threshold=max((row["val_accuracy"] for row in history), default=None),
+    )
     averaged = trainer.get_layer("heads") if recipe.votes else network
+    averages = [layer for layer in trainer.layers if isinstance(layer, WeightAverage)]
     arguments = {
         "x": batches,
         "epochs": recipe.epochs,
         "shuffle": False,  # Batches shuffles, in an order that can be repeated
         "validation_data": (batches.inputs(validation.images), _targets(recipe, validation)),
-        "validation_batch_size": VALIDATION_BATCH // devices * devices,
+        "validation_batch_size": _VALIDATION_BATCH // devices * devices,
         "callbacks": [
             StartEpoch(batches),
-            keras.callbacks.ModelCheckpoint(
-                str(best_file),
-                monitor="val_accuracy",
-                mode="max",
-                save_best_only=True,
-                save_weights_only=True,
-                initial_value_threshold=max((row["val_accuracy"] for row in history), default=None),
-            ),
-            *(AverageWeights(averaged, each, recipe.ema) for each in trainer.layers if isinstance(each, WeightAverage)),
+            best,
+            *(AverageWeights(averaged, layer, recipe.ema) for layer in averages),
             History(run_folder),
-            *([Plateau(run_folder, recipe.learning_rate)] if recipe.schedule == "plateau" else []),
+            *([halve_on_plateau(run_folder, recipe.learning_rate)] if recipe.schedule == "plateau" else []),
             *([EarlyStop(run_folder, recipe.early_stop)] if recipe.early_stop else []),
             checkpoint,
             *callbacks,
@@ -236,14 +239,15 @@ def fit(
     """Train a network, or resume its run.
 
     Args:
-        recipe: All choices that decide the result.
-        dataset: Trained on its training images, validated on its validation images.
-        run_folder: Folder of the run, created if missing.
+        recipe, dataset, run_folder: As in `prepare`.
         report: Called with each line of progress.
         **options: Further arguments of `prepare`.
 
     Returns:
-        The network of the best epoch.
+        The network of the best epoch on the validation images.
+
+    Raises:
+        RunError: As `prepare`.
     """
     run = prepare(recipe, dataset, run_folder, **options)
     finish(run, report)
@@ -251,12 +255,7 @@ def fit(
 
 
 def finish(run: Run, report: Callable[[str], None] = print) -> None:
-    """Train the remaining epochs of a run.
-
-    Args:
-        run: As `prepare` returns it.
-        report: Called with each line of progress.
-    """
+    """Train the remaining epochs of a run that `prepare` returned; report: called with each line of progress."""
     folder = run.best_file.parent
     if run.finished:
         report(f"{folder} has finished its {len(run.history)} epochs")

@@ -16,24 +16,18 @@ import numpy as np
 from training.fit.devices import predict_all
 from training.recipe import RunError
 
-POOL_LAST = (keras.layers.BatchNormalization, keras.layers.Activation, keras.layers.MaxPooling2D)
-POOL_FIRST = (keras.layers.MaxPooling2D, keras.layers.BatchNormalization, keras.layers.Activation)
+_POOL_LAST = (keras.layers.BatchNormalization, keras.layers.Activation, keras.layers.MaxPooling2D)
+_POOL_FIRST = (keras.layers.MaxPooling2D, keras.layers.BatchNormalization, keras.layers.Activation)
 
 
-def copy_network(network: keras.Model, make: Callable[[Any], Any] | None = None) -> keras.Model:
-    """Copy a network and its weights.
-
-    Args:
-        network: The network, which is not changed.
-        make: Turns each layer, nested ones too, into its copy; by default a layer with the same config.
-    """
+def _copy_network(network: keras.Model, make: Callable[[Any], Any] | None = None) -> keras.Model:
+    """Copy a network and its weights; make: turns each layer, nested ones too, into its copy."""
     copy = keras.models.clone_model(network, clone_function=make, recursive=True)
-    copy_weights(copy, network)
+    _copy_weights(copy, network)
     return copy
 
 
-def copy_weights(copy: keras.layers.Layer, layer: keras.layers.Layer) -> None:
-    """Set the weights of a copy to those of the layer or network."""
+def _copy_weights(copy: keras.layers.Layer, layer: keras.layers.Layer) -> None:
     copy.set_weights(layer.get_weights())
     for inner in copy._flatten_layers():
         if isinstance(inner, keras.layers.Normalization):
@@ -56,7 +50,7 @@ def computing_in(precision: str, network: keras.Model) -> keras.Model:
         dtype = "float32" if id(layer) in last else precision
         return type(layer).from_config({**layer.get_config(), "dtype": dtype})
 
-    return copy_network(network, make)
+    return _copy_network(network, make)
 
 
 def pool_first(network: keras.Model, images: np.ndarray | None = None) -> keras.Model:
@@ -74,10 +68,10 @@ def pool_first(network: keras.Model, images: np.ndarray | None = None) -> keras.
     Raises:
         RunError: The network has no such blocks.
     """
-    copy = copy_network(network)
-    for block in _blocks(copy, POOL_LAST):
+    copy = _copy_network(network)
+    for block in _blocks(copy, _POOL_LAST):
         _make_increasing(block)
-    return _reordered(copy, POOL_LAST, POOL_FIRST, images)
+    return _reordered(copy, _POOL_LAST, _POOL_FIRST, images)
 
 
 def pool_last(network: keras.Model, images: np.ndarray | None = None) -> keras.Model:
@@ -87,7 +81,7 @@ def pool_last(network: keras.Model, images: np.ndarray | None = None) -> keras.M
         network: The network, which is not changed.
         images: As for `pool_first`, so that the copy can be trained further.
     """
-    return _reordered(network, POOL_FIRST, POOL_LAST, images)
+    return _reordered(network, _POOL_FIRST, _POOL_LAST, images)
 
 
 def _blocks(network: keras.Model, order: tuple[type, ...]) -> list[list[Any]]:
@@ -133,13 +127,13 @@ def _reordered(
         start = layers.index(block[1])
         layers[start : start + 3] = sorted(block[1:], key=lambda layer: wanted.index(type(layer)))
         norms.append(_norm(block).name)
-    limit = {"gamma_constraint": keras.constraints.NonNeg() if wanted is POOL_FIRST else None}
+    limit = {"gamma_constraint": keras.constraints.NonNeg() if wanted is _POOL_FIRST else None}
     copies = [
         type(layer).from_config({**layer.get_config(), **(limit if layer.name in norms else {})}) for layer in layers
     ]
     reordered = keras.Sequential([keras.Input(network.input_shape[1:]), *copies], name=network.name)
     for copy, layer in zip(copies, layers, strict=True):
-        copy_weights(copy, layer)
+        _copy_weights(copy, layer)
     if images is not None:
         _measure(reordered, [reordered.get_layer(name) for name in norms], images)
     return reordered

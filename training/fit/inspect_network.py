@@ -38,20 +38,10 @@ def draw(network: keras.Model, path: Path) -> Path | None:
 
 
 def block_outputs(network: keras.Model, images: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the feature maps of each block.
-
-    Args:
-        network: The network.
-        images: (n, h, w, 1).
-
-    Returns:
-        float32 (n, h', w', c), by "block 1", "block 2", ...
-    """
-    pools = [layer for layer in network.layers if isinstance(layer, keras.layers.MaxPooling2D)]
-    outputs = keras.Model(network.inputs[0], [layer.output for layer in pools])(
-        images.astype(np.float32), training=False
-    )
-    values = outputs if isinstance(outputs, (list, tuple)) else [outputs]
+    """Return the feature maps of images (n, h, w, 1): float32 (n, h', w', c), by "block 1", "block 2", ..."""
+    pools = [layer.output for layer in network.layers if isinstance(layer, keras.layers.MaxPooling2D)]
+    outputs = keras.Model(network.inputs[0], pools)(images.astype(np.float32), training=False)
+    values = keras.tree.flatten(outputs)
     return {f"block {i}": keras.ops.convert_to_numpy(value) for i, value in enumerate(values, start=1)}
 
 
@@ -62,12 +52,7 @@ def first_filters(network: keras.Model) -> np.ndarray:
 
 
 def initial_loss(network: keras.Model, split: Split) -> float:
-    """Return the mean cross-entropy of an untrained network; it must be near ln 7 = 1.95, that of a uniform guess.
-
-    Args:
-        network: The untrained network.
-        split: The images.
-    """
+    """Return the mean cross-entropy of an untrained network; it must be near ln 7 = 1.95, that of a uniform guess."""
     return score(network.predict(split.images, batch_size=256, verbose=0), split.labels).nll
 
 
@@ -77,10 +62,13 @@ def overfit(recipe: Recipe, split: Split, *, images: int = 56, epochs: int = 30)
     It must reach 1: a network that cannot memorize a few images is broken, or its input is.
 
     Args:
-        recipe: How to train.
+        recipe: Names the network.
         split: Where the images are taken from.
         images: Number of images.
         epochs: Number of epochs.
+
+    Raises:
+        RunError: The recipe is not accepted.
     """
     rng = np.random.default_rng(recipe.seed)
     few = split.take(rng.permutation(len(split))[:images])

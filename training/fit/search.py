@@ -32,7 +32,13 @@ FIXED = (START, DISTILLATION, VOTES)
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One combination: the fields of the recipe that it sets, and the best validation accuracy of each fold, 0 to 1."""
+    """One combination: the fields of the recipe that it sets, and the best validation accuracy of each fold, 0 to 1.
+
+    Example:
+        best = search(Recipe(epochs=5), parse_grid(["l2=0,1e-4"]), dataset.train, Path("runs/search"))[0]
+        print(f"{best.name}: {best.mean:.1%} on {len(best.accuracies)} folds")
+        recipe = dataclasses.replace(Recipe(), **best.choices)
+    """
 
     choices: dict[str, Any]
     accuracies: tuple[float, ...]
@@ -102,6 +108,9 @@ def search(
 
     Returns:
         The results, best mean first.
+
+    Raises:
+        RunError: A combination is no recipe, or an expression has too few images for the folds.
     """
     recipes = [dataclasses.replace(base, **choices) for choices in grid]  # checks all before the first is trained
     results = []

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 
 from mien.cnn.loader import load_network
 from training.data.splits import Dataset, Split, fold_of
@@ -72,8 +71,8 @@ def teach(recipe: Recipe, dataset: Dataset, folder: Path, count: int, report: Ca
     for i in range(count):
         keras.utils.clear_session()
         report(f"fold {i + 1} of {count}")
-        unseen = dataset.train.take(np.flatnonzero(fold == i))
-        part = replace(dataset, train=dataset.train.take(np.flatnonzero(fold != i)))
+        unseen = dataset.train.take(fold == i)
+        part = replace(dataset, train=dataset.train.take(fold != i))
         run_folder = folder / f"fold{i}"
         network = fit(recipe, part, run_folder, report=report)
         export(network, run_folder, recipe=recipe, epochs=len(read_history(run_folder)))

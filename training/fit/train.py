@@ -1,9 +1,11 @@
-"""`python -m training [train]`."""
+"""`python -m training [train]`: fit a network by a recipe, and export it."""
 
 from __future__ import annotations
 
 import argparse
 from dataclasses import replace
+
+import keras
 
 from training.export import export
 from training.fit.devices import use_devices
@@ -11,6 +13,7 @@ from training.fit.fitting import fit
 from training.fit.teach import read_teachers
 from training.inputs import read_data
 from training.options import recipe_of
+from training.recipe import Recipe
 from training.run_folder import read_history
 
 
@@ -23,7 +26,17 @@ def run(options: argparse.Namespace) -> None:
     if options.teacher_folders:
         teachers = read_teachers(options.teacher_folders, dataset.train, recipe.precision)
         recipe = replace(recipe, teachers=teachers.digest)
-    network = fit(recipe, dataset, options.run, teachers=teachers)
-    folder = options.export or options.run
-    model_file, weights_file = export(network, folder, recipe=recipe, epochs=len(read_history(options.run)))
+    write(options, recipe, fit(recipe, dataset, options.run, teachers=teachers))
+
+
+def write(options: argparse.Namespace, recipe: Recipe, network: keras.Model) -> None:
+    """Export the network of a run, and print where it is.
+
+    Args:
+        options: Of the command: --export, or else --run, is the folder.
+        recipe: That the network was trained by.
+        network: The network.
+    """
+    epochs = len(read_history(options.run))
+    model_file, weights_file = export(network, options.export or options.run, recipe=recipe, epochs=epochs)
     print(f"wrote {model_file} and {weights_file}")

@@ -22,11 +22,7 @@ SHARES, LABEL, MAJORITY = 0, 1, 2
 def two_headed(network: keras.Model, folders: Head) -> keras.Model:
     """Build a model that shares all layers with the network and outputs both heads, float32 (n, 2, 7), as HEADS.
 
-    The network's own last layer is the head `people`.
-
-    Args:
-        network: Ends with a dense layer with softmax.
-        folders: Initial weights of the head `folders`.
+    The network's own last layer, dense with softmax, is the head `people`; `folders` are the weights of the other one.
     """
     own = last_layer(network)
     other = keras.layers.Dense(len(EXPRESSIONS), activation="softmax", dtype="float32", name="folders")
@@ -68,24 +64,34 @@ class TwoLosses(keras.losses.Loss):
 
     Args:
         recipe: Has the weights and the smoothing.
+
+    Example:
+        model = two_headed(network, head_of(network))
+        model.compile("adamw", TwoLosses(recipe), metrics=[MajorityAccuracy(), *METRICS])
+        model.fit(split.images, targets_of(split))
     """
 
     def __init__(self, recipe: Recipe) -> None:
         super().__init__(name="two_losses")
-        self.weights = recipe.people_weight, recipe.folder_weight
-        self.label_smoothing = recipe.label_smoothing
+        self.recipe = recipe
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """Return the loss (n,) of targets (n, 3, 7) and predictions (n, 2, 7)."""
-        smooth = self.label_smoothing
+        smooth = self.recipe.label_smoothing
         labels = y_true[:, LABEL] * (1 - smooth) + smooth / SEVEN
         people = keras.losses.categorical_crossentropy(y_true[:, SHARES], y_pred[:, 0])
         folders = keras.losses.categorical_crossentropy(labels, y_pred[:, 1])
-        return self.weights[0] * people + self.weights[1] * folders
+        return self.recipe.people_weight * people + self.recipe.folder_weight * folders
 
 
 class MajorityAccuracy(keras.metrics.Metric):
-    """Accuracy of the head `people` on images with a clear majority, by the protocol of the FER+ paper."""
+    """Accuracy of the head `people` on images with a clear majority, by the protocol of the FER+ paper.
+
+    Example:
+        accuracy = MajorityAccuracy()
+        accuracy.update_state(targets_of(split), model.predict(split.images))
+        print(float(accuracy.result()))
+    """
 
     def __init__(self) -> None:
         super().__init__(name="accuracy")

@@ -17,11 +17,7 @@ from training.recipe import SIDES_PX, RunError
 
 
 def starting_network(model_file: Path, weights_file: Path) -> tuple[keras.Model, str]:
-    """Load a network to start from.
-
-    Args:
-        model_file: Its model.json.
-        weights_file: Its weights.
+    """Load a network to start from: its model.json and its weights.
 
     Returns:
         The network, all of it trainable, and a digest of its files, that of its other head included, for the recipe.
@@ -73,14 +69,10 @@ def thaw(network: keras.Model) -> None:
 
 
 def own_predictions(network: keras.Model, images: np.ndarray) -> np.ndarray:
-    """Predict images, averaged with their mirror images, as targets for training further.
+    """Predict images (n, side, side, 1), 0 to 255, averaged with their mirror images, as targets for training further.
 
-    As targets, the predictions reduce the weight of labels that
-    disagree with what was learned from all others (Furlanello et al., "Born-again neural networks", 2018).
-
-    Args:
-        network: The network to start from.
-        images: (n, side, side, 1), 0 to 255.
+    They reduce the weight of labels that disagree with what was learned from all others (Furlanello et al., "Born-again
+    neural networks", 2018).
 
     Returns:
         float32 (n, 7); of two heads (`training.fit.two_heads`), (n, 2, 7).
@@ -89,10 +81,5 @@ def own_predictions(network: keras.Model, images: np.ndarray) -> np.ndarray:
 
 
 def accuracy(network: keras.Model, split: Split) -> float:
-    """Return the share of the images that the network labels correctly.
-
-    Args:
-        network: Its outputs are in the order of EXPRESSIONS.
-        split: The images.
-    """
+    """Return the share of the images that the network labels correctly; its outputs are those of EXPRESSIONS."""
     return float((predict_all(network, split.images).argmax(axis=1) == split.labels).mean())
