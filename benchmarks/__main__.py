@@ -15,17 +15,17 @@ from mien.analysis.pipeline import Pipeline
 from mien.detectors import HaarDetector
 from model import FacialExpressionModel
 
-RESULTS = Path(__file__).parent / "results.json"
-SIZES = {"640x360 one face": (640, 360), "1280x720 one face": (1280, 720)}
-LONG_S = 600
-MAX_GROWTH_MB = 20.0
+_RESULTS = Path(__file__).parent / "results.json"
+_SIZES = {"640x360 one face": (640, 360), "1280x720 one face": (1280, 720)}
+_LONG_S = 600
+_MAX_GROWTH_MB = 20.0
 
 
 def main() -> None:
     """Measure, print, and write the same to benchmarks/results.json."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
-        "--long", action="store_true", help=f"watch memory for {LONG_S // 60} minutes, and the delay, instead"
+        "--long", action="store_true", help=f"watch memory for {_LONG_S // 60} minutes, and the delay, instead"
     )
     parser.add_argument(
         "--share", type=float, default=1.0, help="of the time that --long takes, such as 0.1, for a try"
@@ -35,30 +35,30 @@ def main() -> None:
     results: dict[str, object]
     if options.long:
         results = {
-            "memory": show("Memory", measure_memory(LONG_S * options.share)),
+            "memory": show("Memory", _measure_memory(_LONG_S * options.share)),
             "live_long": show("Delay", latency.measure_long(options.share)),
         }
     else:
         classifier = FacialExpressionModel()
         results = {
-            "cases": measure_loops(classifier),
+            "cases": _measure_loops(classifier),
             "steadiness": steadiness.report(Pipeline(HaarDetector(), classifier)),
-            "program": measure_program(),
+            "program": _measure_program(),
             "live": show("At a camera's pace", {**latency.measure_delay(), **latency.measure_processor()}),
         }
     print(f"\nAll this took {(time.perf_counter() - start_s) / 60:.1f} minutes.")
-    kept = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
-    RESULTS.write_text(json.dumps({**kept, **results}, indent=1) + "\n")
+    kept = json.loads(_RESULTS.read_text()) if _RESULTS.is_file() else {}
+    _RESULTS.write_text(json.dumps({**kept, **results}, indent=1) + "\n")
 
 
-def measure_loops(classifier: FacialExpressionModel) -> list[dict[str, object]]:
+def _measure_loops(classifier: FacialExpressionModel) -> list[dict[str, object]]:
     """The seed loop and Mien side by side."""
     source = "the real clip" if loops.CLIP.is_file() else "the demo"
     print(f"Frames a second on {source}, one process, alternating blocks, unpaced\n")
     print("| case | seed loop | Mien | ratio | boxes right |")
     print("|---|---|---|---|---|")
     cases: list[loops.Case] = []
-    inputs = {name: loops.clip_frames(*size) for name, size in SIZES.items()}
+    inputs = {name: loops.clip_frames(*size) for name, size in _SIZES.items()}
     inputs["1280x720 five faces, panned"] = loops.group_frames(1280, 720)
     for name, frames in inputs.items():
         if not frames:
@@ -75,7 +75,7 @@ def measure_loops(classifier: FacialExpressionModel) -> list[dict[str, object]]:
     return [{**asdict(case), "ratio": case.ratio} for case in cases]
 
 
-def measure_program() -> dict[str, float]:
+def _measure_program() -> dict[str, float]:
     """Start, memory, many viewers, stalled ones among them, and stop, of the program on the demo."""
     figures: dict[str, float] = {}
     program = Program("--source", "demo")
@@ -103,10 +103,10 @@ def show(title: str, figures: dict[str, float]) -> dict[str, float]:
     return figures
 
 
-def measure_memory(seconds: float) -> dict[str, float]:
+def _measure_memory(seconds: float) -> dict[str, float]:
     """Resident memory with one viewer after half a minute and at the end.
 
-    flat: 1 where it grew by MAX_GROWTH_MB at most.
+    flat: 1 where it grew by _MAX_GROWTH_MB at most.
     """
     program = Program("--source", "demo")
     try:
@@ -126,7 +126,7 @@ def measure_memory(seconds: float) -> dict[str, float]:
         "start_mb": samples[0],
         "end_mb": samples[-1],
         "growth_mb": growth_mb,
-        "flat": float(growth_mb <= MAX_GROWTH_MB),
+        "flat": float(growth_mb <= _MAX_GROWTH_MB),
         "seconds": seconds,
     }
 

@@ -11,9 +11,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-REQUEST = b"GET /video_feed HTTP/1.1\r\nHost: localhost\r\n\r\n"
-PART = b"Content-Type: image/jpeg"
-RECEIVE_BYTES = 1 << 18
+_REQUEST = b"GET /video_feed HTTP/1.1\r\nHost: localhost\r\n\r\n"
+_PART = b"Content-Type: image/jpeg"
+_RECEIVE_BYTES = 1 << 18
 
 
 class Crowd(threading.Thread):
@@ -26,7 +26,7 @@ class Crowd(threading.Thread):
         super().__init__(daemon=True)
         self._sockets = [socket.create_connection(("127.0.0.1", port), timeout=30) for _ in range(count)]
         for each in self._sockets:
-            each.sendall(REQUEST)
+            each.sendall(_REQUEST)
             each.setblocking(False)
         self._reading = self._sockets[stalled:]
         self.pictures = [0] * len(self._reading)
@@ -37,7 +37,7 @@ class Crowd(threading.Thread):
         ready = selectors.DefaultSelector()
         for i, each in enumerate(self._reading):
             ready.register(each, selectors.EVENT_READ, i)
-        buffer = bytearray(RECEIVE_BYTES)
+        buffer = bytearray(_RECEIVE_BYTES)
         tails = [b""] * len(self._reading)
         while not self._done.is_set():
             for key, _ in ready.select(timeout=0.2):
@@ -50,8 +50,8 @@ class Crowd(threading.Thread):
                     ready.unregister(key.fileobj)
                     continue
                 # A header may be cut in two; what is kept is shorter than one, so none counts twice.
-                self.pictures[i] += (tails[i] + buffer[:size]).count(PART)
-                tails[i] = bytes(buffer[max(0, size - len(PART) + 1) : size])
+                self.pictures[i] += (tails[i] + buffer[:size]).count(_PART)
+                tails[i] = bytes(buffer[max(0, size - len(_PART) + 1) : size])
 
     def slowest_fps(self, seconds: float) -> float:
         """Pictures a second of the viewer who gets fewest, over the next seconds."""

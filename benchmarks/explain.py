@@ -14,11 +14,11 @@ import threading
 
 from benchmarks.program import Program, viewers
 
-BLOCK_S = 8
-BLOCKS = 3
+_BLOCK_S = 8
+_BLOCKS = 3
 
 
-class Asker(threading.Thread):
+class _Asker(threading.Thread):
     """Asks for explanations one after the other, and counts them."""
 
     def __init__(self, port: int) -> None:
@@ -59,22 +59,22 @@ def main() -> None:
     try:
         program.wait_for_first_picture(limit_s=300)
         with viewers(program.port, 1):
-            warm_up = Asker(program.port)
+            warm_up = _Asker(program.port)
             warm_up.start()
             program.analyzed_fps(3)
             warm_up.stop()
-            for _ in range(BLOCKS):
-                without.append(program.analyzed_fps(BLOCK_S))
-                asker = Asker(program.port)
+            for _ in range(_BLOCKS):
+                without.append(program.analyzed_fps(_BLOCK_S))
+                asker = _Asker(program.port)
                 asker.start()
-                asked.append(program.analyzed_fps(BLOCK_S))
+                asked.append(program.analyzed_fps(_BLOCK_S))
                 asker.stop()
                 answers += asker.answers
                 refusals |= asker.refusals
     finally:
         program.stop()
-    alone_fps, asked_fps = sum(without) / BLOCKS, sum(asked) / BLOCKS
-    per_s = answers / (BLOCKS * (BLOCK_S + 2))  # analyzed_fps waits for 2 s first
+    alone_fps, asked_fps = sum(without) / _BLOCKS, sum(asked) / _BLOCKS
+    per_s = answers / (_BLOCKS * (_BLOCK_S + 2))  # analyzed_fps waits for 2 s first
     print("| stream alone | while asked | ratio | explanations |\n|---|---|---|---|")
     print(f"| {alone_fps:.1f} fps | {asked_fps:.1f} fps | {asked_fps / alone_fps:.1%} | {per_s:.1f} a second |")
     for refusal in sorted(refusals):

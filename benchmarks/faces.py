@@ -25,8 +25,8 @@ from mien.images.resize import scaled
 from mien.types import Box
 from training.evaluate.frames import face_paths, frames_with_faces, frames_without_faces
 
-FACES, EMPTY = 600, 200
-SLOW = {"mtcnn": 150}
+_FACES, _EMPTY = 600, 200
+_SLOW = {"mtcnn": 150}
 """Detectors so slow that they are tried on fewer faces."""
 
 RIGHT_IOU = 0.4
@@ -34,7 +34,7 @@ SEED = 0
 MODEL = Path(__file__).parents[2] / "shared" / "models" / "face_detection_yunet_2023mar.onnx"
 
 
-class OneCascade:
+class _OneCascade:
     """A cascade alone, as most programs use it: so many windows must agree on a face."""
 
     name = "one cascade"
@@ -52,11 +52,11 @@ class OneCascade:
         return boxes_inside(((x / scale, y / scale, w / scale, h / scale) for x, y, w, h in found), pixels_bgr)
 
 
-VARIANTS: dict[str, Callable[[], Detector]] = {
-    "default cascade, full size, 1.3, 5 (seed programs)": lambda: OneCascade("default", 640, 1.3, 5),
-    "default cascade, 320 px, 1.1, 4": lambda: OneCascade("default", 320, 1.1, 4),
-    "alt2 cascade, 320 px, 1.1, 3": lambda: OneCascade("alt2", 320, 1.1, 3),
-    "alt2 cascade, 320 px, 1.1, 5": lambda: OneCascade("alt2", 320, 1.1, 5),
+_VARIANTS: dict[str, Callable[[], Detector]] = {
+    "default cascade, full size, 1.3, 5 (seed programs)": lambda: _OneCascade("default", 640, 1.3, 5),
+    "default cascade, 320 px, 1.1, 4": lambda: _OneCascade("default", 320, 1.1, 4),
+    "alt2 cascade, 320 px, 1.1, 3": lambda: _OneCascade("alt2", 320, 1.1, 3),
+    "alt2 cascade, 320 px, 1.1, 5": lambda: _OneCascade("alt2", 320, 1.1, 5),
     "Mien, looser": lambda: HaarDetector(threshold=0.0),
     "Mien": HaarDetector,
     "Mien, stricter": lambda: HaarDetector(threshold=1.6),
@@ -67,7 +67,7 @@ def main() -> None:
     """Print one row for each detector."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.faces", description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("data/fer2013"), help="FER-2013 as image folders")
-    parser.add_argument("--faces", type=int, default=FACES)
+    parser.add_argument("--faces", type=int, default=_FACES)
     parser.add_argument("--images", default="test/*/PrivateTest_*", help="which images, train/*/* to choose settings")
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--detector-model", type=Path, default=MODEL, help="the file of yunet")
@@ -79,15 +79,15 @@ def main() -> None:
     except MienError as error:
         raise SystemExit(str(error)) from None
     print("| detector | found | false boxes in 100 frames | median ms a frame |\n|---|---|---|---|")
-    makers = VARIANTS if options.variants else {name: _maker(name, options) for name in options.detectors}
+    makers = _VARIANTS if options.variants else {name: _maker(name, options) for name in options.detectors}
     for name, make in makers.items():
         try:
             detector = make()
         except DetectorError as error:
             print(f"| {name} | {error} | | |")
             continue
-        faces = min(options.faces, SLOW.get(name, options.faces))
-        found, false, spent_ms = measure(detector, paths, faces, options.seed)
+        faces = min(options.faces, _SLOW.get(name, options.faces))
+        found, false, spent_ms = _measure(detector, paths, faces, options.seed)
         of = f" (of {faces})" if faces < options.faces else ""
         print(f"| {name} | {found:.1%}{of} | {false:.1f} | {spent_ms:.1f} |", flush=True)
 
@@ -96,7 +96,7 @@ def _maker(name: str, options: argparse.Namespace) -> Callable[[], Detector]:
     return lambda: create_detector(name, model_file=options.detector_model if name == "yunet" else None)
 
 
-def measure(detector: Detector, paths: Sequence[Path], faces: int, seed: int = SEED) -> tuple[float, float, float]:
+def _measure(detector: Detector, paths: Sequence[Path], faces: int, seed: int = SEED) -> tuple[float, float, float]:
     """(share of faces found, false boxes in 100 frames without a face, median milliseconds a frame)."""
     rng = np.random.default_rng(seed)
     found, spent_s = 0, []
@@ -105,8 +105,8 @@ def measure(detector: Detector, paths: Sequence[Path], faces: int, seed: int = S
         boxes = detector.detect(placed.pixels_bgr)
         spent_s.append(time.perf_counter() - start_s)
         found += any(box.iou(placed.box) >= RIGHT_IOU for box in boxes)
-    false = sum(len(detector.detect(pixels)) for pixels in frames_without_faces(paths, EMPTY, rng))
-    return found / len(spent_s), 100 * false / EMPTY, 1e3 * median(spent_s)
+    false = sum(len(detector.detect(pixels)) for pixels in frames_without_faces(paths, _EMPTY, rng))
+    return found / len(spent_s), 100 * false / _EMPTY, 1e3 * median(spent_s)
 
 
 if __name__ == "__main__":

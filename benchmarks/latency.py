@@ -18,14 +18,14 @@ from benchmarks.loops import clip_frames
 from benchmarks.program import Program
 
 LONG_S = 300
-OVERLOAD_S = 60
-MAX_GROWTH = 1.2
-FRAME_MS = 1000 / 30
+_OVERLOAD_S = 60
+_MAX_GROWTH = 1.2
+_FRAME_MS = 1000 / 30
 
 
 def measure_delay(seconds: float = 15) -> dict[str, float]:
     """Milliseconds from capture until one viewer has the JPEG, 1280x720 at 30 frames a second."""
-    with playing(1280, 720, 30) as program:
+    with _playing(1280, 720, 30) as program:
         delays_ms(program.port, 3)  # the first frames wait for caches and threads
         found = delays_ms(program.port, seconds)
     return {"delay_p50_ms": _percentile(found, 50), "delay_p95_ms": _percentile(found, 95)}
@@ -33,7 +33,7 @@ def measure_delay(seconds: float = 15) -> dict[str, float]:
 
 def measure_processor(seconds: float = 10) -> dict[str, float]:
     """Share of one core that 640x480 with one face at 15 frames a second takes, with one viewer."""
-    with playing(640, 480, 15) as program, crowd(program.port, 1):
+    with _playing(640, 480, 15) as program, crowd(program.port, 1):
         program.analyzed_fps(1)
         fps = program.analyzed_fps(1)
         return {"fps_at_15": fps, "share_of_a_core_at_15_fps": program.processor_share(seconds)}
@@ -44,18 +44,18 @@ def measure_long(share: float = 1.0) -> dict[str, float]:
 
     share: of that time. `..._flat` is 1 where it does not.
     """
-    with playing(1280, 720, 30) as program:
+    with _playing(1280, 720, 30) as program:
         delays_ms(program.port, 3)
         found = delays_ms(program.port, LONG_S * share)
     figures = first_and_last("delay", found)
-    with playing(1280, 720, 30) as program, one_busy_core(program.process.pid):
+    with _playing(1280, 720, 30) as program, _one_busy_core(program.process.pid):
         delays_ms(program.port, 5)
-        found = delays_ms(program.port, OVERLOAD_S * max(share, 0.5))
+        found = delays_ms(program.port, _OVERLOAD_S * max(share, 0.5))
     return {**figures, **first_and_last("delay_four_times_too_slow", found)}
 
 
 @contextmanager
-def playing(width: int, height: int, fps: int) -> Iterator[Program]:
+def _playing(width: int, height: int, fps: int) -> Iterator[Program]:
     """The program, showing the clip as Motion-JPEG of this size and rate, as webcams send it."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "clip.avi"
@@ -72,7 +72,7 @@ def playing(width: int, height: int, fps: int) -> Iterator[Program]:
 
 
 @contextmanager
-def one_busy_core(pid: int, busy: int = 3) -> Iterator[None]:
+def _one_busy_core(pid: int, busy: int = 3) -> Iterator[None]:
     """Confine a program to one core and start so many beside it there that compute without end (Linux alone)."""
     core = {min(os.sched_getaffinity(0))}
     for thread in Path(f"/proc/{pid}/task").iterdir():
@@ -90,12 +90,12 @@ def one_busy_core(pid: int, busy: int = 3) -> Iterator[None]:
 def first_and_last(name: str, found: Sequence[float]) -> dict[str, float]:
     """The medians and 95th percentiles of the first and the last third, and whether the delay stayed flat, 1 or 0.
 
-    A queue makes every picture late: so flat means that the median of the last third is at most MAX_GROWTH times that
+    A queue makes every picture late: so flat means that the median of the last third is at most _MAX_GROWTH times that
     of the first and a frame's time. The 95th percentile also tells what else the machine did.
     """
     third = max(1, len(found) // 3)
     first, last = found[:third], found[-third:]
-    flat = bool(found) and _percentile(last, 50) <= MAX_GROWTH * _percentile(first, 50) + FRAME_MS
+    flat = bool(found) and _percentile(last, 50) <= _MAX_GROWTH * _percentile(first, 50) + _FRAME_MS
     return {
         f"{name}_p50_first_third_ms": _percentile(first, 50),
         f"{name}_p50_last_third_ms": _percentile(last, 50),

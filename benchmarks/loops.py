@@ -26,18 +26,18 @@ from mien.images.codecs import encode_jpeg
 from mien.images.draw import annotate
 from mien.types import Analysis, Box, Frame
 
-MEDIA = Path(__file__).parents[2] / "shared" / "media"
-CLIP = MEDIA / "expressions.mp4"
-GROUP = MEDIA / "group.jpg"
-BLOCK = 40
-FRAMES = 120
-FRAME_RATE = 24.0
-RIGHT_IOU = 0.6
-JPEG_QUALITY = 80
-PAN_PX = 90
-SEED_EVERY = 3
+_MEDIA = Path(__file__).parents[2] / "shared" / "media"
+CLIP = _MEDIA / "expressions.mp4"
+GROUP = _MEDIA / "group.jpg"
+_BLOCK = 40
+_FRAMES = 120
+_FRAME_RATE = 24.0
+_RIGHT_IOU = 0.6
+_JPEG_QUALITY = 80
+_PAN_PX = 90
+_SEED_EVERY = 3
 """The seed loop, so much slower, takes every third frame alone: each costs it as much as the one before."""
-FULL_PAIRS = 12
+_FULL_PAIRS = 12
 """Detection at full resolution takes longer than all else here, so it looks at pairs of frames spread over the clip."""
 
 
@@ -61,14 +61,14 @@ class Case:
         return self.mien_fps / self.seed_fps
 
 
-def clip_frames(width: int, height: int, count: int = FRAMES) -> list[np.ndarray]:
+def clip_frames(width: int, height: int, count: int = _FRAMES) -> list[np.ndarray]:
     """The first `count` frames of the real clip, or of the demo where there is no clip."""
     size = (width, height)
     if not CLIP.is_file():
         from mien.sources.demo import DemoSource
 
         demo = DemoSource(count=1)
-        return [cv2.resize(demo.render(i / FRAME_RATE)[0], size) for i in range(count)]
+        return [cv2.resize(demo.render(i / _FRAME_RATE)[0], size) for i in range(count)]
     clip = cv2.VideoCapture(str(CLIP))
     frames: list[np.ndarray] = []
     while len(frames) < count:
@@ -80,16 +80,16 @@ def clip_frames(width: int, height: int, count: int = FRAMES) -> list[np.ndarray
     return frames
 
 
-def group_frames(width: int, height: int, count: int = FRAMES // 2) -> list[np.ndarray]:
-    """A picture of five people before a camera that pans to and fro by PAN_PX; none where there is no such picture."""
+def group_frames(width: int, height: int, count: int = _FRAMES // 2) -> list[np.ndarray]:
+    """A picture of five people before a camera that pans to and fro by _PAN_PX; none where there is no such picture."""
     picture = cv2.imread(str(GROUP))
     if picture is None:
         return []
-    scale = (width + 2 * PAN_PX) / picture.shape[1]
+    scale = (width + 2 * _PAN_PX) / picture.shape[1]
     large = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
     top = (large.shape[0] - height) // 6  # one of them stands at the upper edge
-    angles = np.arange(count) / FRAME_RATE
-    lefts = [round(PAN_PX * (1 + np.sin(angle))) for angle in angles]
+    angles = np.arange(count) / _FRAME_RATE
+    lefts = [round(_PAN_PX * (1 + np.sin(angle))) for angle in angles]
     return [large[top : top + height, left : left + width].copy() for left in lefts]
 
 
@@ -109,7 +109,7 @@ def measure(name: str, frames: Sequence[np.ndarray], classifier: Any) -> Case:
         """Analyze here, draw and encode in the viewer's thread, which is never more than one frame behind."""
         shown: Future[None] | None = None
         for i in indices:
-            frame = Frame(frames[i], i, captured_at=i / FRAME_RATE)
+            frame = Frame(frames[i], i, captured_at=i / _FRAME_RATE)
             analysis = stream.analyze(frame, frame.captured_at)
             note(dict(analysis.timing_ms))
             boxes.append([face.box for face in analysis.faces])
@@ -123,7 +123,7 @@ def measure(name: str, frames: Sequence[np.ndarray], classifier: Any) -> Case:
         start_s = time.perf_counter()
         picture = annotate(frame, analysis)
         drawn_s = time.perf_counter()
-        encode_jpeg(picture, JPEG_QUALITY)
+        encode_jpeg(picture, _JPEG_QUALITY)
         note({"draw": (drawn_s - start_s) * 1e3, "encode": (time.perf_counter() - drawn_s) * 1e3})
 
     def seed_block(indices: range) -> None:
@@ -135,10 +135,10 @@ def measure(name: str, frames: Sequence[np.ndarray], classifier: Any) -> Case:
     seed_s = mien_s = 0.0
     seed_count = 0
     with ThreadPoolExecutor(1) as viewer:
-        for start in range(0, len(frames), BLOCK):
-            indices = range(start, min(start + BLOCK, len(frames)))
-            copies = {i: frames[i].copy() for i in indices[::SEED_EVERY]}
-            seed_s += _seconds(seed_block, indices[::SEED_EVERY])
+        for start in range(0, len(frames), _BLOCK):
+            indices = range(start, min(start + _BLOCK, len(frames)))
+            copies = {i: frames[i].copy() for i in indices[::_SEED_EVERY]}
+            seed_s += _seconds(seed_block, indices[::_SEED_EVERY])
             seed_count += len(copies)
             mien_s += _seconds(mien_block, indices)
     return Case(name, seed_count / seed_s, len(frames) / mien_s, boxes_right(frames, boxes), stages)
@@ -158,7 +158,7 @@ def boxes_right(frames: Sequence[np.ndarray], boxes: Sequence[Sequence[Box]]) ->
     """
     full = HaarDetector(search_side_px=10_000)
     right = total = 0
-    pairs = min(FULL_PAIRS, len(frames) // 2)
+    pairs = min(_FULL_PAIRS, len(frames) // 2)
     for first in (int((k + 0.5) * len(frames) / pairs - 0.5) for k in range(pairs)):
         found = [_large(full.detect(pixels)) for pixels in frames[first : first + 2]]
         for faces, others, ours in zip(found, found[::-1], boxes[first : first + 2], strict=True):
@@ -173,4 +173,4 @@ def _large(faces: Sequence[Box]) -> list[Box]:
 
 
 def _is_among(face: Box, others: Sequence[Box]) -> bool:
-    return any(face.iou(other) >= RIGHT_IOU for other in others)
+    return any(face.iou(other) >= _RIGHT_IOU for other in others)

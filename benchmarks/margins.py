@@ -24,7 +24,7 @@ from training.data.dataset import load_dataset
 from training.data.splits import Split
 from training.evaluate.frames import SIZES_PX, frames_of
 
-MARGINS = (-0.1, -0.05, 0.0, 0.05, 0.1, 0.2)
+_MARGINS = (-0.1, -0.05, 0.0, 0.05, 0.1, 0.2)
 
 
 def main() -> None:
@@ -36,8 +36,8 @@ def main() -> None:
     parser.add_argument("--detector-model", type=Path, default=MODEL, help="the file of yunet")
     options = parser.parse_args()
     model = FacialExpressionModel()
-    print("| detector | face | found | " + " | ".join(f"{margin:+.0%}" for margin in MARGINS) + " |")
-    print("|---" * (3 + len(MARGINS)) + "|")
+    print("| detector | face | found | " + " | ".join(f"{margin:+.0%}" for margin in _MARGINS) + " |")
+    print("|---" * (3 + len(_MARGINS)) + "|")
     try:
         faces = load_dataset(options.data, side_px=model.input_size_px[0]).validation
         for name in options.detectors:
@@ -56,7 +56,7 @@ def measure(
     faces: Split,
     face_px: int,
     count: int,
-    margins: Sequence[float] = MARGINS,
+    margins: Sequence[float] = _MARGINS,
 ) -> tuple[int, list[float]]:
     """(faces found, for each margin the accuracy of the found less that of the same images given directly)."""
     images, labels = [], []

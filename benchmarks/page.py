@@ -26,11 +26,11 @@ from tests.web_fakes import FakeCamera, face_showing, resize
 from web import create_app
 from web.server import Server
 
-WATCH = """
+_WATCH = """
 window.drawn = [];
 document.addEventListener("mien:frame", ({ detail }) => drawn.push([performance.now(), detail.state.latency_ms]));
 """
-COUNT = """
+_COUNT = """
 const [seconds, done] = arguments;
 const began = performance.now();
 const before = drawn.length;
@@ -42,16 +42,16 @@ requestAnimationFrame(function count(now) {
   else done([frames / passed, (drawn.length - before) / passed]);
 });
 """
-OPENINGS = 11
+_OPENINGS = 11
 
-LOADED = """
+_LOADED = """
 return performance.getEntries().filter(({ name, entryType }) =>
   (entryType === "resource" || entryType === "navigation") && !name.includes("/api/frames"))
   .reduce((sum, { transferSize }) => sum + transferSize, 0);
 """
 
 
-def demo_jpegs(seconds: float) -> list[bytes]:
+def _demo_jpegs(seconds: float) -> list[bytes]:
     """The demo's pictures with one face, 640x480, 30 for each second."""
     demo = DemoSource(count=1)
     try:
@@ -60,24 +60,24 @@ def demo_jpegs(seconds: float) -> list[bytes]:
         demo.close()
 
 
-def openings_ms(browser: Any, url: str) -> list[float]:
+def _openings_ms(browser: Any, url: str) -> list[float]:
     """How long after each opening the first picture was drawn."""
     browser.execute_cdp_cmd("Network.enable", {})
     browser.execute_cdp_cmd("Network.setCacheDisabled", {"cacheDisabled": True})
     found = []
-    for _ in range(OPENINGS):
+    for _ in range(_OPENINGS):
         browser.get(url)
         wait_for(lambda: browser.execute_script("return drawn.length > 0"), "a picture that the page drew")
         found.append(browser.execute_script("return drawn[0][0]"))
     return found
 
 
-def row(what: str, value: str, bar: str) -> None:
+def _row(what: str, value: str, bar: str) -> None:
     """One line of the table."""
     print(f"{what:<52} {value:>12}   {bar}", flush=True)
 
 
-def measure_page(jpegs: list[bytes], seconds: float) -> None:
+def _measure_page(jpegs: list[bytes], seconds: float) -> None:
     """Five faces whose expressions change, 30 pictures a second."""
     camera: Any = FakeCamera()
     names = [EXPRESSIONS[i] for i in (3, 4, 5, 6, 0)]
@@ -93,24 +93,24 @@ def measure_page(jpegs: list[bytes], seconds: float) -> None:
     try:
         resize(browser, 1280, 800)
         browser.set_script_timeout(seconds + 30)
-        browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": WATCH})
+        browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": _WATCH})
         browser.get(server.url)
         wait_for(lambda: browser.execute_script("return drawn.length > 30"), "30 pictures that the page drew")
-        loaded_kb = browser.execute_script(LOADED) / 1000
-        frames, drawn = browser.execute_async_script(COUNT, seconds)
-        row("animation frames a second, five faces", f"{frames:.1f}", ">= 55")
-        row("  pictures drawn a second, of 30 sent", f"{drawn:.1f}", "")
-        row("loaded without the video, kB", f"{loaded_kb:.0f}", "<= 150")
-        first_ms = openings_ms(browser, server.url)
-        row("from opening to the first picture, median ms", f"{statistics.median(first_ms):.0f}", "<= 1000")
-        row(f"  the slowest of {OPENINGS}", f"{max(first_ms):.0f}", "")
+        loaded_kb = browser.execute_script(_LOADED) / 1000
+        frames, drawn = browser.execute_async_script(_COUNT, seconds)
+        _row("animation frames a second, five faces", f"{frames:.1f}", ">= 55")
+        _row("  pictures drawn a second, of 30 sent", f"{drawn:.1f}", "")
+        _row("loaded without the video, kB", f"{loaded_kb:.0f}", "<= 150")
+        first_ms = _openings_ms(browser, server.url)
+        _row("from opening to the first picture, median ms", f"{statistics.median(first_ms):.0f}", "<= 1000")
+        _row(f"  the slowest of {_OPENINGS}", f"{max(first_ms):.0f}", "")
     finally:
         browser.quit()
         camera.close()
         server.stop()
 
 
-def measure_camera(jpegs: list[bytes], seconds: float) -> None:
+def _measure_camera(jpegs: list[bytes], seconds: float) -> None:
     """This browser's camera, analyzed by the real program."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "camera.mjpeg"
@@ -124,7 +124,7 @@ def measure_camera(jpegs: list[bytes], seconds: float) -> None:
         try:
             program.wait_for_first_picture(limit_s=240)
             resize(browser, 1280, 800)
-            browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": WATCH})
+            browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": _WATCH})
             browser.get(f"http://127.0.0.1:{program.port}")
             browser.find_element("css selector", "#source").click()
             browser.find_element("css selector", "#own-camera").click()
@@ -138,8 +138,8 @@ def measure_camera(jpegs: list[bytes], seconds: float) -> None:
     if len(drawn) < 2:
         raise RuntimeError("the browser's camera got no answers")
     rate = (len(drawn) - 1) / (drawn[-1][0] - drawn[0][0]) * 1000
-    row("browser camera 640x480, answers a second", f"{rate:.1f}", ">= 10")
-    row("  what is drawn lies behind, median ms", f"{statistics.median(ms for _, ms in drawn):.0f}", "<= 150")
+    _row("browser camera 640x480, answers a second", f"{rate:.1f}", ">= 10")
+    _row("  what is drawn lies behind, median ms", f"{statistics.median(ms for _, ms in drawn):.0f}", "<= 150")
 
 
 def main() -> None:
@@ -147,9 +147,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=10.0, help="length of each measurement")
     options = parser.parse_args()
-    jpegs = demo_jpegs(4)
-    measure_page(jpegs, options.seconds)
-    measure_camera(jpegs, options.seconds)
+    jpegs = _demo_jpegs(4)
+    _measure_page(jpegs, options.seconds)
+    _measure_camera(jpegs, options.seconds)
 
 
 if __name__ == "__main__":

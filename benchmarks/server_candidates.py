@@ -29,10 +29,10 @@ JPEG_BYTES = 40_000
 STAMP = b"<stamp>"
 """Comes before the time a picture was made, a little-endian double of seconds since the epoch."""
 
-STREAMS, WORKERS = 64, 80
+_STREAMS, _WORKERS = 64, 80
 
 
-class FakeCamera:
+class _FakeCamera:
     """Publishes pictures of the right size that say when they were made."""
 
     def __init__(self, snapshots: Latest[Snapshot]) -> None:
@@ -68,7 +68,7 @@ class FakeCamera:
 Stop = Callable[[], None]
 
 
-def serve_cheroot(app: Flask, port: int) -> Stop:
+def _serve_cheroot(app: Flask, port: int) -> Stop:
     """What Mien uses."""
     from web.server import Server
 
@@ -77,20 +77,20 @@ def serve_cheroot(app: Flask, port: int) -> Stop:
     return server.stop
 
 
-def serve_cheroot_plain(app: Flask, port: int) -> Stop:
+def _serve_cheroot_plain(app: Flask, port: int) -> Stop:
     """The same library with its own settings and no more than enough threads."""
     from cheroot import wsgi
 
-    server = wsgi.Server(("127.0.0.1", port), app, numthreads=WORKERS)
+    server = wsgi.Server(("127.0.0.1", port), app, numthreads=_WORKERS)
     server.prepare()
     threading.Thread(target=server.serve, daemon=True).start()
     return server.stop
 
 
-def serve_waitress(app: Flask, port: int, **options: Any) -> Stop:
+def _serve_waitress(app: Flask, port: int, **options: Any) -> Stop:
     """An asyncore loop that buffers for a pool of threads."""
     server = import_module("waitress.server").create_server(
-        app, port=port, threads=WORKERS, channel_timeout=5, **options
+        app, port=port, threads=_WORKERS, channel_timeout=5, **options
     )
     threading.Thread(target=server.run, daemon=True).start()
 
@@ -101,12 +101,12 @@ def serve_waitress(app: Flask, port: int, **options: Any) -> Stop:
     return stop
 
 
-def serve_waitress_tuned(app: Flask, port: int) -> Stop:
+def _serve_waitress_tuned(app: Flask, port: int) -> Stop:
     """The same with the smallest sensible buffers."""
-    return serve_waitress(app, port, outbuf_high_watermark=2 * JPEG_BYTES, send_bytes=1)
+    return _serve_waitress(app, port, outbuf_high_watermark=2 * JPEG_BYTES, send_bytes=1)
 
 
-def serve_gevent(app: Flask, port: int) -> Stop:
+def _serve_gevent(app: Flask, port: int) -> Stop:
     """One thread of greenlets; the camera's real threads wake them through an asynchronous watcher."""
     gevent = import_module("gevent")
     started = threading.Event()
@@ -133,7 +133,7 @@ def serve_gevent(app: Flask, port: int) -> Stop:
     return stop
 
 
-class GreenLatest(Latest[Snapshot]):
+class _GreenLatest(Latest[Snapshot]):
     """A condition would stop every greenlet, so they look for a new value every five milliseconds."""
 
     def wait(self, after: int, timeout_s: float) -> tuple[int, Snapshot | None]:
@@ -145,10 +145,10 @@ class GreenLatest(Latest[Snapshot]):
         return self.peek()
 
 
-def serve_uvicorn(app: Flask, port: int) -> Stop:
+def _serve_uvicorn(app: Flask, port: int) -> Stop:
     """Asyncio, with the app in threads behind a2wsgi."""
     uvicorn = import_module("uvicorn")
-    asgi = import_module("a2wsgi").WSGIMiddleware(app, workers=WORKERS, send_queue_size=1)
+    asgi = import_module("a2wsgi").WSGIMiddleware(app, workers=_WORKERS, send_queue_size=1)
     config = uvicorn.Config(asgi, port=port, log_level="critical", lifespan="off", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
@@ -161,13 +161,13 @@ def serve_uvicorn(app: Flask, port: int) -> Stop:
     return stop
 
 
-def serve_hypercorn(app: Flask, port: int) -> Stop:
+def _serve_hypercorn(app: Flask, port: int) -> Stop:
     """Asyncio with WSGI built in."""
     config = import_module("hypercorn.config").Config()
     config.bind = [f"127.0.0.1:{port}"]
     config.graceful_timeout = 1
     loop = asyncio.new_event_loop()
-    loop.set_default_executor(ThreadPoolExecutor(WORKERS))
+    loop.set_default_executor(ThreadPoolExecutor(_WORKERS))
     ending = asyncio.Event()
 
     async def run() -> None:
@@ -184,20 +184,20 @@ def serve_hypercorn(app: Flask, port: int) -> Stop:
 
 
 SERVERS: dict[str, tuple[Callable[[Flask, int], Stop], tuple[str, ...]]] = {
-    "cheroot": (serve_cheroot, ("cheroot",)),
-    "cheroot, plain": (serve_cheroot_plain, ("cheroot",)),
-    "waitress": (serve_waitress, ("waitress",)),
-    "waitress, tuned": (serve_waitress_tuned, ("waitress",)),
-    "gevent": (serve_gevent, ("gevent",)),
-    "uvicorn": (serve_uvicorn, ("uvicorn", "a2wsgi")),
-    "hypercorn": (serve_hypercorn, ("hypercorn",)),
+    "cheroot": (_serve_cheroot, ("cheroot",)),
+    "cheroot, plain": (_serve_cheroot_plain, ("cheroot",)),
+    "waitress": (_serve_waitress, ("waitress",)),
+    "waitress, tuned": (_serve_waitress_tuned, ("waitress",)),
+    "gevent": (_serve_gevent, ("gevent",)),
+    "uvicorn": (_serve_uvicorn, ("uvicorn", "a2wsgi")),
+    "hypercorn": (_serve_hypercorn, ("hypercorn",)),
 }
 
 
-def run_server(name: str, port: int) -> None:
+def _run_server(name: str, port: int) -> None:
     """Serve until a line comes on standard input; then stop, say what it cost and exit."""
-    snapshots: Latest[Snapshot] = GreenLatest() if name == "gevent" else Latest()
-    stop = SERVERS[name][0](create_app(FakeCamera(snapshots), AppOptions(max_streams=STREAMS)), port)
+    snapshots: Latest[Snapshot] = _GreenLatest() if name == "gevent" else Latest()
+    stop = SERVERS[name][0](create_app(_FakeCamera(snapshots), AppOptions(max_streams=_STREAMS)), port)
     began, cpu_began = time.monotonic(), time.process_time()
     sys.stdin.readline()
     cores = (time.process_time() - cpu_began) / (time.monotonic() - began)
@@ -216,4 +216,4 @@ def _peak_mb() -> float:
 
 
 if __name__ == "__main__":
-    run_server(sys.argv[1], int(sys.argv[2]))
+    _run_server(sys.argv[1], int(sys.argv[2]))

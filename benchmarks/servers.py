@@ -30,18 +30,18 @@ from typing import Any
 
 from benchmarks.server_candidates import FPS, JPEG_BYTES, SERVERS, STAMP
 
-ROOT = Path(__file__).resolve().parent.parent
+_ROOT = Path(__file__).resolve().parent.parent
 
-FAST, SLOW, STOPPED = 45, 3, 2
-SLOW_BYTES_PER_S = 200_000  # five pictures a second
-SETTLE_S = 2.0  # not counted: the viewers connect one after the other
-HEADS = ("fps", "worst fps", "age95 ms", "slow ms", "answer ms", "worst ms", "peak MB", "cores", "streams", "stop s")
-STOP_LIMIT_S = 10.0
+_FAST, _SLOW, _STOPPED = 45, 3, 2
+_SLOW_BYTES_PER_S = 200_000  # five pictures a second
+_SETTLE_S = 2.0  # not counted: the viewers connect one after the other
+_HEADS = ("fps", "worst fps", "age95 ms", "slow ms", "answer ms", "worst ms", "peak MB", "cores", "streams", "stop s")
+_STOP_LIMIT_S = 10.0
 
 # ---------------------------------------------------------------- the viewers' process
 
 
-class Viewer:
+class _Viewer:
     """One stream: counts the pictures and notes how old each was when its first bytes were read."""
 
     def __init__(self, port: int, bytes_per_s: float) -> None:
@@ -74,11 +74,11 @@ class Viewer:
         return True
 
 
-def run_viewers(port: int, seconds: float) -> None:
+def _run_viewers(port: int, seconds: float) -> None:
     """Read for so long and print what was seen; keep all streams open until a line comes on standard input."""
-    fast = [Viewer(port, float("inf")) for _ in range(FAST)]
-    slow = [Viewer(port, SLOW_BYTES_PER_S) for _ in range(SLOW)]
-    stopped = [Viewer(port, 0) for _ in range(STOPPED)]  # open, never read
+    fast = [_Viewer(port, float("inf")) for _ in range(_FAST)]
+    slow = [_Viewer(port, _SLOW_BYTES_PER_S) for _ in range(_SLOW)]
+    stopped = [_Viewer(port, 0) for _ in range(_STOPPED)]  # open, never read
     with selectors.DefaultSelector() as selector:
         for viewer in fast:
             selector.register(viewer.sock, selectors.EVENT_READ, viewer)
@@ -88,7 +88,7 @@ def run_viewers(port: int, seconds: float) -> None:
             for key, _ in selector.select(0.02):
                 if not key.data.read(65536):
                     selector.unregister(key.fileobj)
-            if not settled and elapsed > SETTLE_S:
+            if not settled and elapsed > _SETTLE_S:
                 settled = True
                 for viewer in fast:
                     viewer.ages_s.clear()
@@ -97,7 +97,7 @@ def run_viewers(port: int, seconds: float) -> None:
                 if allowed >= 4096:
                     viewer.read(allowed)
     result = {
-        "fast_fps": [len(viewer.ages_s) / (seconds - SETTLE_S) for viewer in fast],
+        "fast_fps": [len(viewer.ages_s) / (seconds - _SETTLE_S) for viewer in fast],
         "fast_ages_ms": [1000 * age for viewer in fast for age in viewer.ages_s],
         "slow_ages_ms": [1000 * age for viewer in slow for age in viewer.ages_s[-5:]],
     }
@@ -109,7 +109,7 @@ def run_viewers(port: int, seconds: float) -> None:
 # ---------------------------------------------------------------- the measurement
 
 
-def measure(name: str, seconds: float) -> dict[str, Any]:
+def _measure(name: str, seconds: float) -> dict[str, Any]:
     """Run one server with its viewers."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -137,7 +137,7 @@ def _stop(server: subprocess.Popen[str]) -> tuple[dict[str, float], float | None
     """Tell it to stop while the streams are open: what it cost, and seconds until its process has ended."""
     began = time.monotonic()
     try:
-        output, _ = server.communicate("\n", timeout=STOP_LIMIT_S)
+        output, _ = server.communicate("\n", timeout=_STOP_LIMIT_S)
     except subprocess.TimeoutExpired:
         server.kill()
         output, _ = server.communicate()
@@ -148,7 +148,7 @@ def _stop(server: subprocess.Popen[str]) -> tuple[dict[str, float], float | None
 def _child(module: str, *arguments: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", module, *arguments]
     pipe, quiet = subprocess.PIPE, subprocess.DEVNULL  # some servers print a traceback for each viewer when stopped
-    return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=quiet, text=True, cwd=ROOT)
+    return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=quiet, text=True, cwd=_ROOT)
 
 
 def _wait_until_up(port: int) -> None:
@@ -201,19 +201,19 @@ def main() -> None:
     parser.add_argument("servers", nargs="*", help=f"of {', '.join(SERVERS)}; default: all that are installed")
     options = parser.parse_args()
     if options.view:
-        run_viewers(int(options.view[0]), float(options.view[1]))
+        _run_viewers(int(options.view[0]), float(options.view[1]))
         return
     print(
-        f"{FAST} read, {SLOW} read {SLOW_BYTES_PER_S // 1000} kB/s, {STOPPED} stop reading; {JPEG_BYTES} B, {FPS} fps"
+        f"{_FAST} read, {_SLOW} read {_SLOW_BYTES_PER_S // 1000} kB/s, {_STOPPED} stop reading; {JPEG_BYTES} B, {FPS} fps"
     )
-    print(" | ".join([f"{'server':<16}", *(f"{head:>9}" for head in HEADS)]))
+    print(" | ".join([f"{'server':<16}", *(f"{head:>9}" for head in _HEADS)]))
     for name in options.servers or SERVERS:
         try:
             versions = " ".join(f"{package} {importlib.metadata.version(package)}" for package in SERVERS[name][1])
         except importlib.metadata.PackageNotFoundError as missing:
             print(f"{name:<16} | skipped: {missing.name} is not installed")
             continue
-        print(_row(measure(name, options.seconds)), " ", versions, flush=True)
+        print(_row(_measure(name, options.seconds)), " ", versions, flush=True)
 
 
 if __name__ == "__main__":

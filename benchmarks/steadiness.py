@@ -13,9 +13,9 @@ import numpy as np
 from benchmarks.loops import CLIP
 from mien.types import EXPRESSIONS, Frame
 
-LASTS_S = 1.0
-LASTING_SHARE = 0.8
-CLEAR_SHARE = 0.6
+_LASTS_S = 1.0
+_LASTING_SHARE = 0.8
+_CLEAR_SHARE = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ def measure(pipeline: Any) -> Steadiness:
             times_s.append(index / fps)
     clip.release()
     lasting_s = delays(raw, shown, times_s)
-    clear_s = delays(raw, shown, times_s, confidences, CLEAR_SHARE)
+    clear_s = delays(raw, shown, times_s, confidences, _CLEAR_SHARE)
     return Steadiness(
         index / fps, len(numbers), changes(raw), changes(shown), max(lasting_s, default=0.0), max(clear_s, default=0.0)
     )
@@ -112,19 +112,19 @@ def delays(
     shown: Sequence[str],
     times_s: Sequence[float],
     weights: Sequence[float] | None = None,
-    least: float = LASTING_SHARE,
+    least: float = _LASTING_SHARE,
 ) -> list[float]:
     """Seconds from each lasting change of the raw label until the shown label follows; infinite where it never does.
 
-    A change lasts where the new label makes up `least` of the next LASTS_S, each frame counted by its weight, 0..1.
+    A change lasts where the new label makes up `least` of the next _LASTS_S, each frame counted by its weight, 0..1.
     With the network's confidences as weights only clear changes count.
     """
     found: list[float] = []
     i = 0
     while i < len(raw):
-        following = [j for j in range(i, len(raw)) if times_s[j] < times_s[i] + LASTS_S]
+        following = [j for j in range(i, len(raw)) if times_s[j] < times_s[i] + _LASTS_S]
         share = sum(1 if weights is None else weights[j] for j in following if raw[j] == raw[i]) / len(following)
-        if raw[i] == shown[i] or share < least or times_s[-1] < times_s[i] + LASTS_S:
+        if raw[i] == shown[i] or share < least or times_s[-1] < times_s[i] + _LASTS_S:
             i += 1
             continue
         followed = next((j for j in range(i, len(shown)) if shown[j] == raw[i]), len(shown))

@@ -30,11 +30,11 @@ from training.fit.fitting import Run, build, prepare
 from training.fit.optimization import make_optimizer
 from training.recipe import PRECISIONS, Recipe
 
-BAR = 0.95
-EARLY_EPOCH, LATE_EPOCH = 6, 12
+_BAR = 0.95
+_EARLY_EPOCH, _LATE_EPOCH = 6, 12
 
 
-class OneBatch(keras.utils.PyDataset):
+class _OneBatch(keras.utils.PyDataset):
     """The same arrays, so many times."""
 
     def __init__(self, images: np.ndarray, labels: np.ndarray, steps: int) -> None:
@@ -49,7 +49,7 @@ class OneBatch(keras.utils.PyDataset):
         return self.batch
 
 
-class Memory(keras.callbacks.Callback):
+class _Memory(keras.callbacks.Callback):
     """Resident memory in MB at the end of each epoch."""
 
     def __init__(self) -> None:
@@ -61,7 +61,7 @@ class Memory(keras.callbacks.Callback):
         self.after_epoch_mb.append(psutil.Process().memory_info().rss / 2**20)
 
 
-def random_data(images: int, side_px: int) -> Dataset:
+def _random_data(images: int, side_px: int) -> Dataset:
     """So many random images to train, one batch to validate, none to test."""
     rng = np.random.default_rng(0)
 
@@ -72,11 +72,11 @@ def random_data(images: int, side_px: int) -> Dataset:
     return Dataset(split(images), split(64), split(0))
 
 
-def measure_speed(recipe: Recipe, steps: int, blocks: int, folder: Path) -> tuple[float, list[float], float]:
+def _measure_speed(recipe: Recipe, steps: int, blocks: int, folder: Path) -> tuple[float, list[float], float]:
     """(images a second of the real fit, its rate over that of the arithmetic alone in each pair of blocks, and the
     same of processor seconds over all blocks, which other programs on the computer hardly disturb; a GPU has none).
     """
-    data = random_data(steps * recipe.batch_size, recipe.side_px)
+    data = _random_data(steps * recipe.batch_size, recipe.side_px)
     run = prepare(recipe, data, folder)
     batches = run.arguments["x"]
     bare, _ = build(recipe)
@@ -87,7 +87,7 @@ def measure_speed(recipe: Recipe, steps: int, blocks: int, folder: Path) -> tupl
         jit_compile=run.trainer.jit_compile,
     )
     size = recipe.batch_size
-    same = OneBatch(data.train.images[:size].astype(np.float32), data.train.labels[:size], steps)
+    same = _OneBatch(data.train.images[:size].astype(np.float32), data.train.labels[:size], steps)
 
     def real() -> None:
         run.trainer.fit(batches, epochs=1, verbose=0, shuffle=False)
@@ -100,9 +100,9 @@ def measure_speed(recipe: Recipe, steps: int, blocks: int, folder: Path) -> tupl
     return steps * size / statistics.median(real_s), ratios, sum(bare_processor_s) / sum(real_processor_s)
 
 
-def measure_gain(recipe: Recipe, plain: Recipe, steps: int, blocks: int, folder: Path) -> list[float]:
+def _measure_gain(recipe: Recipe, plain: Recipe, steps: int, blocks: int, folder: Path) -> list[float]:
     """How many times as many images a second `recipe` fits as `plain` does, in each pair of blocks."""
-    data = random_data(steps * recipe.batch_size, recipe.side_px)
+    data = _random_data(steps * recipe.batch_size, recipe.side_px)
     runs = [prepare(one, data, folder / name) for one, name in ((recipe, "asked"), (plain, "plain"))]
 
     def fit(run: Run) -> None:
@@ -126,12 +126,12 @@ def _take_turns(works: Sequence[Callable[[], None]], blocks: int) -> tuple[list[
     return seconds, processor_s
 
 
-def measure_memory(recipe: Recipe, folder: Path) -> tuple[float, float]:
-    """Resident memory in MB after epochs EARLY_EPOCH and LATE_EPOCH, each of four batches, checkpoints and all."""
-    memory = Memory()
-    run = prepare(recipe, random_data(4 * recipe.batch_size, recipe.side_px), folder, callbacks=[memory])
+def _measure_memory(recipe: Recipe, folder: Path) -> tuple[float, float]:
+    """Resident memory in MB after epochs _EARLY_EPOCH and _LATE_EPOCH, each of four batches, checkpoints and all."""
+    memory = _Memory()
+    run = prepare(recipe, _random_data(4 * recipe.batch_size, recipe.side_px), folder, callbacks=[memory])
     run.trainer.fit(**run.arguments, verbose=0)
-    return memory.after_epoch_mb[EARLY_EPOCH - 1], memory.after_epoch_mb[LATE_EPOCH - 1]
+    return memory.after_epoch_mb[_EARLY_EPOCH - 1], memory.after_epoch_mb[_LATE_EPOCH - 1]
 
 
 def main() -> None:
@@ -144,23 +144,23 @@ def main() -> None:
     parser.add_argument("--precision", default="float32", choices=PRECISIONS)
     parser.add_argument("--pool-first", action="store_true")
     options = parser.parse_args()
-    plain = Recipe(network=options.network, batch_size=options.batch_size, epochs=LATE_EPOCH)
+    plain = Recipe(network=options.network, batch_size=options.batch_size, epochs=_LATE_EPOCH)
     recipe = replace(plain, precision=options.precision, pool_first=options.pool_first)
     with tempfile.TemporaryDirectory() as folder:
-        rate, ratios, of_processor = measure_speed(recipe, options.steps, options.blocks, Path(folder, "speed"))
+        rate, ratios, of_processor = _measure_speed(recipe, options.steps, options.blocks, Path(folder, "speed"))
         print(f"{recipe.network}, batches of {recipe.batch_size}, {keras.backend.backend()}, {recipe.in_words()}")
         print(
             f"{rate:.0f} images a second with augmentation; over the arithmetic alone, same run, {len(ratios)} pairs:"
         )
         ordered = ", ".join(f"{ratio:.3f}" for ratio in sorted(ratios))
-        median = f"median {statistics.median(ratios):.3f} (bar {BAR}), by processor seconds {of_processor:.3f}"
+        median = f"median {statistics.median(ratios):.3f} (bar {_BAR}), by processor seconds {of_processor:.3f}"
         print(f"{median}; all {ordered}", flush=True)
         if recipe != plain:
-            gains = sorted(measure_gain(recipe, plain, options.steps, options.blocks, Path(folder, "gain")))
+            gains = sorted(_measure_gain(recipe, plain, options.steps, options.blocks, Path(folder, "gain")))
             all_gains = ", ".join(f"{gain:.2f}" for gain in gains)
             print(f"{statistics.median(gains):.2f} times as quick as {plain.in_words()}; all {all_gains}", flush=True)
-        early_mb, late_mb = measure_memory(recipe, Path(folder, "memory"))
-        print(f"memory {early_mb:.0f} MB after epoch {EARLY_EPOCH}, {late_mb:.0f} MB after epoch {LATE_EPOCH}")
+        early_mb, late_mb = _measure_memory(recipe, Path(folder, "memory"))
+        print(f"memory {early_mb:.0f} MB after epoch {_EARLY_EPOCH}, {late_mb:.0f} MB after epoch {_LATE_EPOCH}")
 
 
 if __name__ == "__main__":

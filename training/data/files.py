@@ -13,8 +13,8 @@ import numpy as np
 from mien.errors import MienError
 
 CSV_SIDE_PX = 48
-IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".pgm", ".gif"}
-SYSTEM_FILES = {"thumbs.db", "desktop.ini"}
+_IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".pgm", ".gif"}
+_SYSTEM_FILES = {"thumbs.db", "desktop.ini"}
 """Files that operating systems leave in folders of pictures."""
 
 
@@ -24,7 +24,7 @@ class DataError(MienError):
 
 def is_hidden(name: str) -> bool:
     """Return whether to ignore a file or folder: .DS_Store, .ipynb_checkpoints, __MACOSX, Thumbs.db and the like."""
-    return name.startswith((".", "__")) or name.lower() in SYSTEM_FILES
+    return name.startswith((".", "__")) or name.lower() in _SYSTEM_FILES
 
 
 def files_under(folder: Path) -> list[Path]:
@@ -50,7 +50,7 @@ def read_image(path: Path) -> np.ndarray:
     Raises:
         ValueError: It is no image, is broken, or cannot be opened.
     """
-    if path.suffix.lower() not in IMAGE_SUFFIXES:
+    if path.suffix.lower() not in _IMAGE_SUFFIXES:
         raise ValueError("its name is not that of an image")
     try:
         data = np.frombuffer(path.read_bytes() or b"\0", np.uint8)

@@ -25,12 +25,12 @@ CONTEMPT = VOTED.index("contempt")
 MIN_VOTES = 3
 """An image with fewer votes for the seven expressions is ambiguous."""
 
-OFFICIAL_SPLITS = ("Training", "PublicTest", "PrivateTest")
+_OFFICIAL_SPLITS = ("Training", "PublicTest", "PrivateTest")
 
-Row = tuple[int, dict[str, str | None]]
+_Row = tuple[int, dict[str, str | None]]
 """Number of a row of a table, from 1, and its cells by column."""
 
-Find = Callable[[str, str, int], np.ndarray]
+_Find = Callable[[str, str, int], np.ndarray]
 """Name of a split, name of an image and its label -> its votes, int (10,)."""
 
 
@@ -84,7 +84,7 @@ def with_votes(dataset: Dataset, table: Path) -> tuple[Dataset, tuple[Joined, ..
         find = _by_row(table, rows)
     else:
         raise DataError(f"{table}: expected the columns split,file or Usage beside the votes; found neither")
-    training, public, private = OFFICIAL_SPLITS
+    training, public, private = _OFFICIAL_SPLITS
     # Images that were held out of training are training images there.
     names = training, training if dataset.named[0] == HELD_OUT else public, private
     splits, joined = [], []
@@ -146,7 +146,7 @@ def votes_of(split: Split) -> np.ndarray:
     return split.votes
 
 
-def _by_name(table: Path, rows: list[Row]) -> Find:
+def _by_name(table: Path, rows: list[_Row]) -> _Find:
     """Find votes by split, file name and, if the table has that column, folder."""
     known: dict[tuple[str, ...], np.ndarray] = {}
     columns = [column for column in ("split", "file", "folder") if column in rows[0][1]]
@@ -164,7 +164,7 @@ def _by_name(table: Path, rows: list[Row]) -> Find:
     return find
 
 
-def _by_row(table: Path, rows: list[Row]) -> Find:
+def _by_row(table: Path, rows: list[_Row]) -> _Find:
     """Find votes by the row number in the Kaggle CSV: 12 for "fer2013.csv row 12"."""
 
     def find(split: str, image: str, label: int) -> np.ndarray:

@@ -14,7 +14,7 @@ import numpy as np
 
 from model import FacialExpressionModel
 
-TIMED_CALLS = 50
+_TIMED_CALLS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Costs:
         return 2 * self.multiply_adds
 
 
-def measure(model: FacialExpressionModel, calls: int = TIMED_CALLS) -> Costs:
+def measure(model: FacialExpressionModel, calls: int = _TIMED_CALLS) -> Costs:
     """Measure a loaded network; the time includes all that `predict` does with one uint8 face."""
     face = np.random.default_rng(0).integers(0, 256, (1, *model.input_size_px), np.uint8)
     model.warm_up()

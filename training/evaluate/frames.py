@@ -22,7 +22,7 @@ from training.evaluate.tables import markdown_table
 WIDTH_PX, HEIGHT_PX = 640, 480
 SIZES_PX = (80, 160, 240)
 SEED = 0
-FOUND_IOU = 0.4
+_FOUND_IOU = 0.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class EndToEnd:
         detector: Its name.
         face_px: Side of the faces, in pixels.
         faces: Number of faces shown.
-        found: Faces that the detector found, with an IoU of FOUND_IOU or more.
+        found: Faces that the detector found, with an IoU of _FOUND_IOU or more.
         right: Found faces that were classified correctly.
         direct_right: Found faces that the network classifies correctly when it is given the image itself.
         direct_of_all: The same, of all faces shown.
@@ -91,7 +91,7 @@ def _at_size(pipeline: Pipeline, split: Split, face_px: int, faces: int) -> EndT
 def _label_of(placed: PlacedFace, analysis: Analysis) -> int:
     """Return the label predicted for the box that overlaps the face most; -1 where the face was not found."""
     best = max(analysis.faces, key=lambda face: face.box.iou(placed.box), default=None)
-    if best is None or best.box.iou(placed.box) < FOUND_IOU:
+    if best is None or best.box.iou(placed.box) < _FOUND_IOU:
         return -1
     return int(best.raw.argmax())
 

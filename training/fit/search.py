@@ -26,7 +26,7 @@ from training.options import recipe_of
 from training.recipe import DISTILLATION, START, VOTES, Recipe, RunError, recipe_options
 from training.run_folder import read_history
 
-FIXED = (START, DISTILLATION, VOTES)
+_FIXED = (START, DISTILLATION, VOTES)
 """Groups of the recipe that a search cannot vary, as its networks start untrained; nor does the size of the images."""
 
 
@@ -71,7 +71,9 @@ def parse_grid(words: Sequence[str]) -> list[dict[str, Any]]:
     Raises:
         RunError: A field is unknown or cannot vary, or a value is not of its type.
     """
-    variable = {each.name: each.kind for each in recipe_options() if each.group not in FIXED and each.name != "side_px"}
+    variable = {
+        each.name: each.kind for each in recipe_options() if each.group not in _FIXED and each.name != "side_px"
+    }
     axes: dict[str, list[Any]] = {}
     for word in words:
         name, _, values = word.partition("=")

@@ -30,10 +30,10 @@ from training.options import recipe_of
 from training.recipe import Recipe, RunError
 from training.run_folder import read_history
 
-FOLD_SEED = 0
+_FOLD_SEED = 0
 """All teachers have the same folds, whatever their own seeds, so that they can label the same image together."""
 
-TEACHER_FILE = "teacher.json"
+_TEACHER_FILE = "teacher.json"
 
 
 def run(options: argparse.Namespace) -> None:
@@ -61,12 +61,12 @@ def teach(recipe: Recipe, dataset: Dataset, folder: Path, count: int, report: Ca
     Raises:
         RunError: The folder holds a teacher of other images or folds.
     """
-    fold = fold_of(dataset.train, count, FOLD_SEED)
+    fold = fold_of(dataset.train, count, _FOLD_SEED)
     wanted = {"folds": count, "images": dataset.train.digest()}
-    if (folder / TEACHER_FILE).is_file() and (found := _read(folder)) != wanted:
+    if (folder / _TEACHER_FILE).is_file() and (found := _read(folder)) != wanted:
         raise RunError(f"{folder} holds a teacher of {found}, {wanted} asked; choose another run folder")
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / TEACHER_FILE).write_text(json.dumps(wanted) + "\n", encoding="utf-8")
+    (folder / _TEACHER_FILE).write_text(json.dumps(wanted) + "\n", encoding="utf-8")
     correct = 0.0
     for i in range(count):
         keras.utils.clear_session()
@@ -111,12 +111,12 @@ def read_teachers(folders: Sequence[Path], train: Split, precision: str = "float
             teacher.trainable = False
             ensemble.append(teacher)
         ensembles.append(tuple(ensemble))
-    return Teachers(tuple(ensembles), fold_of(train, count, FOLD_SEED), digest.hexdigest()[:12])
+    return Teachers(tuple(ensembles), fold_of(train, count, _FOLD_SEED), digest.hexdigest()[:12])
 
 
 def _read(folder: Path) -> dict[str, Any]:
     try:
-        found = json.loads((folder / TEACHER_FILE).read_text(encoding="utf-8"))
+        found = json.loads((folder / _TEACHER_FILE).read_text(encoding="utf-8"))
         return {"folds": int(found["folds"]), "images": str(found["images"])}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(f"{folder}: expected a teacher trained by teach, found none ({error})") from error

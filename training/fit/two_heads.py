@@ -15,7 +15,7 @@ from training.data.votes import CONTEMPT, SEVEN, clear_majority, shares
 from training.heads import HEADS, Head, last_layer
 from training.recipe import Recipe
 
-SHARES, LABEL, MAJORITY = 0, 1, 2
+_SHARES, _LABEL, _MAJORITY = 0, 1, 2
 """Rows of the targets: shares of votes, label of the folder, clear majority."""
 
 
@@ -47,7 +47,7 @@ def targets_of(split: Split) -> np.ndarray:
         split: Images with votes.
 
     Returns:
-        float32 (n, 3, 7), rows SHARES, LABEL and MAJORITY.
+        float32 (n, 3, 7), rows _SHARES, _LABEL and _MAJORITY.
     """
     majority = clear_majority(split)
     third = np.zeros((len(split), SEVEN), np.float32)
@@ -78,8 +78,8 @@ class TwoLosses(keras.losses.Loss):
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """Return the loss (n,) of targets (n, 3, 7) and predictions (n, 2, 7)."""
         smooth = self.recipe.label_smoothing
-        labels = y_true[:, LABEL] * (1 - smooth) + smooth / SEVEN
-        people = keras.losses.categorical_crossentropy(y_true[:, SHARES], y_pred[:, 0])
+        labels = y_true[:, _LABEL] * (1 - smooth) + smooth / SEVEN
+        people = keras.losses.categorical_crossentropy(y_true[:, _SHARES], y_pred[:, 0])
         folders = keras.losses.categorical_crossentropy(labels, y_pred[:, 1])
         return self.recipe.people_weight * people + self.recipe.folder_weight * folders
 
@@ -100,7 +100,7 @@ class MajorityAccuracy(keras.metrics.Metric):
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Add a batch."""
-        majority = ops.cast(y_true[:, MAJORITY], "float32")
+        majority = ops.cast(y_true[:, _MAJORITY], "float32")
         named = ops.one_hot(ops.argmax(y_pred[:, 0], axis=-1), SEVEN)
         hit = ops.sum(named * majority, axis=-1) > 0.5  # contempt gives a seventh
         self.right.assign_add(ops.sum(ops.cast(hit, "float32")))
@@ -113,12 +113,12 @@ class MajorityAccuracy(keras.metrics.Metric):
 
 def folder_accuracy(y_true: Any, y_pred: Any) -> Any:
     """Return the accuracy of the head `folders`, 0 or 1 for each image."""
-    return keras.metrics.categorical_accuracy(y_true[:, LABEL], y_pred[:, 1])
+    return keras.metrics.categorical_accuracy(y_true[:, _LABEL], y_pred[:, 1])
 
 
 def share_error(y_true: Any, y_pred: Any) -> Any:
     """Return the mean absolute difference of shares of votes and people's probabilities, for each image."""
-    return ops.mean(ops.abs(y_true[:, SHARES] - y_pred[:, 0]), axis=-1)
+    return ops.mean(ops.abs(y_true[:, _SHARES] - y_pred[:, 0]), axis=-1)
 
 
 METRICS = folder_accuracy, share_error
