@@ -35,8 +35,8 @@ def main() -> None:
     results: dict[str, object]
     if options.long:
         results = {
-            "memory": show("Memory", _measure_memory(_LONG_S * options.share)),
-            "live_long": show("Delay", latency.measure_long(options.share)),
+            "memory": _show("Memory", _measure_memory(_LONG_S * options.share)),
+            "live_long": _show("Delay", latency.measure_long(options.share)),
         }
     else:
         classifier = FacialExpressionModel()
@@ -44,7 +44,7 @@ def main() -> None:
             "cases": _measure_loops(classifier),
             "steadiness": steadiness.report(Pipeline(HaarDetector(), classifier)),
             "program": _measure_program(),
-            "live": show("At a camera's pace", {**latency.measure_delay(), **latency.measure_processor()}),
+            "live": _show("At a camera's pace", {**latency.measure_delay(), **latency.measure_processor()}),
         }
     print(f"\nAll this took {(time.perf_counter() - start_s) / 60:.1f} minutes.")
     kept = json.loads(_RESULTS.read_text()) if _RESULTS.is_file() else {}
@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def _measure_loops(classifier: FacialExpressionModel) -> list[dict[str, object]]:
-    """The seed loop and Mien side by side."""
+    """Measure the seed loop and Mien side by side, and print it."""
     source = "the real clip" if loops.CLIP.is_file() else "the demo"
     print(f"Frames a second on {source}, one process, alternating blocks, unpaced\n")
     print("| case | seed loop | Mien | ratio | boxes right |")
@@ -76,7 +76,7 @@ def _measure_loops(classifier: FacialExpressionModel) -> list[dict[str, object]]
 
 
 def _measure_program() -> dict[str, float]:
-    """Start, memory, many viewers, stalled ones among them, and stop, of the program on the demo."""
+    """Measure start, memory, many viewers, stalled ones among them, and stop of the program on the demo."""
     figures: dict[str, float] = {}
     program = Program("--source", "demo")
     try:
@@ -92,10 +92,10 @@ def _measure_program() -> dict[str, float]:
     finally:
         status, figures["stop_s"] = program.stop()
     figures["exit_status"] = status
-    return show("The program on the demo", figures)
+    return _show("The program on the demo", figures)
 
 
-def show(title: str, figures: dict[str, float]) -> dict[str, float]:
+def _show(title: str, figures: dict[str, float]) -> dict[str, float]:
     """Print the figures as a table, and return them."""
     print(f"\n{title}\n\n| figure | value |\n|---|---|")
     for name, value in figures.items():
@@ -104,10 +104,7 @@ def show(title: str, figures: dict[str, float]) -> dict[str, float]:
 
 
 def _measure_memory(seconds: float) -> dict[str, float]:
-    """Resident memory with one viewer after half a minute and at the end.
-
-    flat: 1 where it grew by _MAX_GROWTH_MB at most.
-    """
+    """Measure resident memory with one viewer after half a minute and at the end; flat: 1 within _MAX_GROWTH_MB."""
     program = Program("--source", "demo")
     try:
         program.wait_for_first_picture()

@@ -17,9 +17,19 @@ _RECEIVE_BYTES = 1 << 18
 
 
 class Crowd(threading.Thread):
-    """So many viewers of /video_feed that count their pictures; the first `stalled` of them never read.
+    """Viewers of /video_feed, in one thread, that count their pictures.
 
-    pictures: how many each of the others got so far.
+    Args:
+        port: Of the program.
+        count: Number of viewers.
+        stalled: So many of them never read.
+
+    Attributes:
+        pictures: How many each of the others has got so far.
+
+    Example:
+        with crowd(program.port, 20, stalled=5) as watching:
+            print(watching.slowest_fps(4))
     """
 
     def __init__(self, port: int, count: int, *, stalled: int = 0) -> None:
@@ -33,7 +43,7 @@ class Crowd(threading.Thread):
         self._done = threading.Event()
 
     def run(self) -> None:
-        """Read until told to stop."""
+        """Read until `stop` is called."""
         ready = selectors.DefaultSelector()
         for i, each in enumerate(self._reading):
             ready.register(each, selectors.EVENT_READ, i)
@@ -54,13 +64,13 @@ class Crowd(threading.Thread):
                 tails[i] = bytes(buffer[max(0, size - len(_PART) + 1) : size])
 
     def slowest_fps(self, seconds: float) -> float:
-        """Pictures a second of the viewer who gets fewest, over the next seconds."""
+        """Measure over the next seconds the pictures a second of the viewer who gets fewest."""
         before = list(self.pictures)
         time.sleep(seconds)
         return min(now - then for now, then in zip(self.pictures, before, strict=True)) / seconds
 
     def stop(self) -> None:
-        """Let all of them leave."""
+        """Close all connections."""
         self._done.set()
         self.join()
         for each in self._sockets:
@@ -69,7 +79,7 @@ class Crowd(threading.Thread):
 
 @contextmanager
 def crowd(port: int, count: int, *, stalled: int = 0) -> Iterator[Crowd]:
-    """So many viewers until the block ends."""
+    """Keep viewers until the block ends; arguments as for `Crowd`."""
     watching = Crowd(port, count, stalled=stalled)
     watching.start()
     try:
@@ -79,7 +89,15 @@ def crowd(port: int, count: int, *, stalled: int = 0) -> Iterator[Crowd]:
 
 
 def delays_ms(port: int, seconds: float) -> list[float]:
-    """Milliseconds from capture until one viewer of /api/frames has the JPEG, for each new frame of these seconds."""
+    """Measure the delay from capture until one viewer of /api/frames has the JPEG.
+
+    Args:
+        port: Of the program.
+        seconds: How long to measure.
+
+    Returns:
+        Milliseconds, for each new frame.
+    """
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     connection.request("GET", "/api/frames")
     response = connection.getresponse()

@@ -12,7 +12,8 @@ import argparse
 import http.client
 import threading
 
-from benchmarks.program import Program, viewers
+from benchmarks.crowd import crowd
+from benchmarks.program import Program
 
 _BLOCK_S = 8
 _BLOCKS = 3
@@ -29,7 +30,7 @@ class _Asker(threading.Thread):
         self._done = threading.Event()
 
     def run(self) -> None:
-        """Ask until told to stop."""
+        """Ask until `stop` is called."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         while not self._done.is_set():
             connection.request("GET", "/api/explain")
@@ -58,7 +59,7 @@ def main() -> None:
     refusals: set[str] = set()
     try:
         program.wait_for_first_picture(limit_s=300)
-        with viewers(program.port, 1):
+        with crowd(program.port, 1):
             warm_up = _Asker(program.port)
             warm_up.start()
             program.analyzed_fps(3)

@@ -45,7 +45,7 @@ class _OneCascade:
         self._side_px = side_px
 
     def detect(self, pixels_bgr: np.ndarray) -> list[Box]:
-        """Boxes of the faces, from left to right."""
+        """Return the boxes of the faces, from left to right."""
         scale = self._side_px / max(pixels_bgr.shape)
         gray = cv2.cvtColor(scaled(pixels_bgr, scale), cv2.COLOR_BGR2GRAY)
         found = self._cascade.detectMultiScale(gray, *self._settings, minSize=(24, 24))
@@ -64,7 +64,11 @@ _VARIANTS: dict[str, Callable[[], Detector]] = {
 
 
 def main() -> None:
-    """Print one row for each detector."""
+    """Print one row for each detector.
+
+    Raises:
+        SystemExit: The images are missing.
+    """
     parser = argparse.ArgumentParser(prog="python -m benchmarks.faces", description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("data/fer2013"), help="FER-2013 as image folders")
     parser.add_argument("--faces", type=int, default=_FACES)
@@ -97,7 +101,7 @@ def _maker(name: str, options: argparse.Namespace) -> Callable[[], Detector]:
 
 
 def _measure(detector: Detector, paths: Sequence[Path], faces: int, seed: int = SEED) -> tuple[float, float, float]:
-    """(share of faces found, false boxes in 100 frames without a face, median milliseconds a frame)."""
+    """Return (share of faces found, false boxes in 100 frames without a face, median milliseconds a frame)."""
     rng = np.random.default_rng(seed)
     found, spent_s = 0, []
     for placed in frames_with_faces(paths, faces, rng):

@@ -24,7 +24,7 @@ _FRAME_MS = 1000 / 30
 
 
 def measure_delay(seconds: float = 15) -> dict[str, float]:
-    """Milliseconds from capture until one viewer has the JPEG, 1280x720 at 30 frames a second."""
+    """Measure the milliseconds from capture until one viewer has the JPEG, 1280x720 at 30 frames a second."""
     with _playing(1280, 720, 30) as program:
         delays_ms(program.port, 3)  # the first frames wait for caches and threads
         found = delays_ms(program.port, seconds)
@@ -32,7 +32,7 @@ def measure_delay(seconds: float = 15) -> dict[str, float]:
 
 
 def measure_processor(seconds: float = 10) -> dict[str, float]:
-    """Share of one core that 640x480 with one face at 15 frames a second takes, with one viewer."""
+    """Measure the share of one core that 640x480 with one face at 15 frames a second takes, with one viewer."""
     with _playing(640, 480, 15) as program, crowd(program.port, 1):
         program.analyzed_fps(1)
         fps = program.analyzed_fps(1)
@@ -40,9 +40,13 @@ def measure_processor(seconds: float = 10) -> dict[str, float]:
 
 
 def measure_long(share: float = 1.0) -> dict[str, float]:
-    """Whether the delay grows: over five minutes, and on one core shared with three programs that never rest.
+    """Measure whether the delay grows over five minutes, and on one core shared with three programs that never sleep.
 
-    share: of that time. `..._flat` is 1 where it does not.
+    Args:
+        share: Of that time, for a try.
+
+    Returns:
+        As `first_and_last`, for both.
     """
     with _playing(1280, 720, 30) as program:
         delays_ms(program.port, 3)
@@ -56,7 +60,7 @@ def measure_long(share: float = 1.0) -> dict[str, float]:
 
 @contextmanager
 def _playing(width: int, height: int, fps: int) -> Iterator[Program]:
-    """The program, showing the clip as Motion-JPEG of this size and rate, as webcams send it."""
+    """Run the program on the clip as Motion-JPEG of this size and rate, as webcams send it."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "clip.avi"
         writer = cv2.VideoWriter(str(file), cv2.VideoWriter.fourcc(*"MJPG"), fps, (width, height))
@@ -88,10 +92,14 @@ def _one_busy_core(pid: int, busy: int = 3) -> Iterator[None]:
 
 
 def first_and_last(name: str, found: Sequence[float]) -> dict[str, float]:
-    """The medians and 95th percentiles of the first and the last third, and whether the delay stayed flat, 1 or 0.
+    """Return medians and 95th percentiles of the first and the last third, and whether the delay stayed flat, 1 or 0.
 
     A queue makes every picture late: so flat means that the median of the last third is at most _MAX_GROWTH times that
-    of the first and a frame's time. The 95th percentile also tells what else the machine did.
+    of the first and a frame's time. The 95th percentile also shows what else the machine did.
+
+    Args:
+        name: Begins the names of the figures.
+        found: Delays in milliseconds, in their order.
     """
     third = max(1, len(found) // 3)
     first, last = found[:third], found[-third:]

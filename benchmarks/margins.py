@@ -2,7 +2,7 @@
 
 PublicTest faces (never PrivateTest: this is for choosing), each shown 80, 160 and 240 px wide in a 640x480 frame. The
 box of each face found is made larger or smaller about its center before the program's own cropping. Printed is the
-accuracy of the found less that of the network given the same images directly, in points: 0 is as good as can be hoped.
+accuracy of the found less that of the network given the same images directly, in points: 0 is the best to expect.
 """
 
 from __future__ import annotations
@@ -28,7 +28,11 @@ _MARGINS = (-0.1, -0.05, 0.0, 0.05, 0.1, 0.2)
 
 
 def main() -> None:
-    """Print one row for each detector and size."""
+    """Print one row for each detector and size.
+
+    Raises:
+        SystemExit: The images or a detector are missing.
+    """
     parser = argparse.ArgumentParser(prog="python -m benchmarks.margins", description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("data/fer2013"))
     parser.add_argument("--faces", type=int, default=400, help="of each size (%(default)s)")
@@ -58,7 +62,20 @@ def measure(
     count: int,
     margins: Sequence[float] = _MARGINS,
 ) -> tuple[int, list[float]]:
-    """(faces found, for each margin the accuracy of the found less that of the same images given directly)."""
+    """Measure one detector on faces of one size.
+
+    Args:
+        detector: Finds the faces.
+        model: Classifies the crops.
+        faces: The images and their labels.
+        face_px: Side of the faces in the frames.
+        count: Number of frames.
+        margins: Shares by which the boxes are made larger.
+
+    Returns:
+        The number of faces found, and for each margin the accuracy of the found less that of the same images given
+        directly; NaN where none was found.
+    """
     images, labels = [], []
     crops: list[list[np.ndarray]] = [[] for _ in margins]
     for placed in frames_of(faces, count, np.random.default_rng(face_px), face_px):
@@ -80,7 +97,7 @@ def measure(
 
 
 def larger(box: Box, margin: float) -> Box:
-    """The box about the same center, its sides longer by this share."""
+    """Return the box about the same center, its sides longer by the share `margin`."""
     width, height = round(box.w * (1 + margin)), round(box.h * (1 + margin))
     return Box(box.x + (box.w - width) // 2, box.y + (box.h - height) // 2, width, height)
 

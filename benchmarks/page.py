@@ -3,7 +3,7 @@
 Prints, each beside its bar: animation frames a second with five faces at 30 frames a second; what is loaded without
 the video; the time from opening the page, with nothing of it in the browser's cache, to its first picture; and, with
 the real program analyzing what this browser's camera sends (the demo's faces at 640x480), answers a second and how far
-what is drawn lies behind the camera.
+what is drawn is behind the camera.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ return performance.getEntries().filter(({ name, entryType }) =>
 
 
 def _demo_jpegs(seconds: float) -> list[bytes]:
-    """The demo's pictures with one face, 640x480, 30 for each second."""
+    """Return the demo's pictures with one face, 640x480, 30 for each second."""
     demo = DemoSource(count=1)
     try:
         return [encode_jpeg(demo.render(index / 30)[0]) for index in range(round(30 * seconds))]
@@ -61,7 +61,7 @@ def _demo_jpegs(seconds: float) -> list[bytes]:
 
 
 def _openings_ms(browser: Any, url: str) -> list[float]:
-    """How long after each opening the first picture was drawn."""
+    """Measure how long after each opening the first picture was drawn."""
     browser.execute_cdp_cmd("Network.enable", {})
     browser.execute_cdp_cmd("Network.setCacheDisabled", {"cacheDisabled": True})
     found = []
@@ -73,12 +73,12 @@ def _openings_ms(browser: Any, url: str) -> list[float]:
 
 
 def _row(what: str, value: str, bar: str) -> None:
-    """One line of the table."""
+    """Print one line of the table."""
     print(f"{what:<52} {value:>12}   {bar}", flush=True)
 
 
 def _measure_page(jpegs: list[bytes], seconds: float) -> None:
-    """Five faces whose expressions change, 30 pictures a second."""
+    """Measure the page with five faces whose expressions change, 30 pictures a second."""
     camera: Any = FakeCamera()
     names = [EXPRESSIONS[i] for i in (3, 4, 5, 6, 0)]
     faces = [face_showing(name, i + 1) for i, name in enumerate(names)]
@@ -111,7 +111,7 @@ def _measure_page(jpegs: list[bytes], seconds: float) -> None:
 
 
 def _measure_camera(jpegs: list[bytes], seconds: float) -> None:
-    """This browser's camera, analyzed by the real program."""
+    """Measure this browser's camera, analyzed by the real program."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "camera.mjpeg"
         file.write_bytes(b"".join(jpegs))
@@ -128,7 +128,7 @@ def _measure_camera(jpegs: list[bytes], seconds: float) -> None:
             browser.get(f"http://127.0.0.1:{program.port}")
             browser.find_element("css selector", "#source").click()
             browser.find_element("css selector", "#own-camera").click()
-            time.sleep(13)  # after 10 s unwatched the program's own source rests
+            time.sleep(13)  # after 10 s unwatched the program's own source is released
             browser.execute_script("drawn.length = 0")
             time.sleep(seconds)
             drawn = browser.execute_script("return drawn")

@@ -51,25 +51,25 @@ class _FakeCamera:
     saving = None
 
     def status(self) -> SourceStatus:
-        """Always live."""
+        """Return that of a live source."""
         return SourceStatus("benchmark", "live", fps=FPS)
 
     def keep_awake(self) -> None:
-        """It never rests."""
+        """Do nothing: the camera is never released."""
 
     def switch(self, source: str) -> SourceStatus:
-        """There is no other source."""
+        """Keep the only source."""
         return self.status()
 
     def show_again(self) -> None:
-        """The next picture comes soon enough."""
+        """Do nothing: the next picture comes soon enough."""
 
 
 Stop = Callable[[], None]
 
 
 def _serve_cheroot(app: Flask, port: int) -> Stop:
-    """What Mien uses."""
+    """Serve as Mien does."""
     from web.server import Server
 
     server = Server(app, "127.0.0.1", port)
@@ -78,7 +78,7 @@ def _serve_cheroot(app: Flask, port: int) -> Stop:
 
 
 def _serve_cheroot_plain(app: Flask, port: int) -> Stop:
-    """The same library with its own settings and no more than enough threads."""
+    """Serve with the same library, its own settings and no more than enough threads."""
     from cheroot import wsgi
 
     server = wsgi.Server(("127.0.0.1", port), app, numthreads=_WORKERS)
@@ -88,7 +88,7 @@ def _serve_cheroot_plain(app: Flask, port: int) -> Stop:
 
 
 def _serve_waitress(app: Flask, port: int, **options: Any) -> Stop:
-    """An asyncore loop that buffers for a pool of threads."""
+    """Serve with an asyncore loop that buffers for a pool of threads."""
     server = import_module("waitress.server").create_server(
         app, port=port, threads=_WORKERS, channel_timeout=5, **options
     )
@@ -102,12 +102,12 @@ def _serve_waitress(app: Flask, port: int, **options: Any) -> Stop:
 
 
 def _serve_waitress_tuned(app: Flask, port: int) -> Stop:
-    """The same with the smallest sensible buffers."""
+    """Serve so with the smallest sensible buffers."""
     return _serve_waitress(app, port, outbuf_high_watermark=2 * JPEG_BYTES, send_bytes=1)
 
 
 def _serve_gevent(app: Flask, port: int) -> Stop:
-    """One thread of greenlets; the camera's real threads wake them through an asynchronous watcher."""
+    """Serve in one thread of greenlets; the camera's real threads wake them through an asynchronous watcher."""
     gevent = import_module("gevent")
     started = threading.Event()
     stopped = threading.Event()
@@ -137,7 +137,7 @@ class _GreenLatest(Latest[Snapshot]):
     """A condition would stop every greenlet, so they look for a new value every five milliseconds."""
 
     def wait(self, after: int, timeout_s: float) -> tuple[int, Snapshot | None]:
-        """As Latest.wait."""
+        """Wait as Latest.wait does."""
         sleep = import_module("gevent").sleep
         deadline = time.monotonic() + timeout_s
         while self.peek()[0] <= after and not self.closed and time.monotonic() < deadline:
@@ -146,7 +146,7 @@ class _GreenLatest(Latest[Snapshot]):
 
 
 def _serve_uvicorn(app: Flask, port: int) -> Stop:
-    """Asyncio, with the app in threads behind a2wsgi."""
+    """Serve with asyncio, the app in threads behind a2wsgi."""
     uvicorn = import_module("uvicorn")
     asgi = import_module("a2wsgi").WSGIMiddleware(app, workers=_WORKERS, send_queue_size=1)
     config = uvicorn.Config(asgi, port=port, log_level="critical", lifespan="off", timeout_graceful_shutdown=1)
@@ -162,7 +162,7 @@ def _serve_uvicorn(app: Flask, port: int) -> Stop:
 
 
 def _serve_hypercorn(app: Flask, port: int) -> Stop:
-    """Asyncio with WSGI built in."""
+    """Serve with asyncio and its own WSGI."""
     config = import_module("hypercorn.config").Config()
     config.bind = [f"127.0.0.1:{port}"]
     config.graceful_timeout = 1

@@ -203,9 +203,8 @@ def main() -> None:
     if options.view:
         _run_viewers(int(options.view[0]), float(options.view[1]))
         return
-    print(
-        f"{_FAST} read, {_SLOW} read {_SLOW_BYTES_PER_S // 1000} kB/s, {_STOPPED} stop reading; {JPEG_BYTES} B, {FPS} fps"
-    )
+    viewers = f"{_FAST} read, {_SLOW} read {_SLOW_BYTES_PER_S // 1000} kB/s, {_STOPPED} stop reading"
+    print(f"{viewers}; {JPEG_BYTES} B, {FPS} fps")
     print(" | ".join([f"{'server':<16}", *(f"{head:>9}" for head in _HEADS)]))
     for name in options.servers or SERVERS:
         try:

@@ -20,10 +20,20 @@ _CLEAR_SHARE = 0.6
 
 @dataclass(frozen=True, slots=True)
 class Steadiness:
-    """What became of the faces of one clip.
+    """How steady the faces of one clip are.
 
-    identities: numbers given to its one face. slowest_s: the longest time from the first frame of a lasting change of
-    the raw label until the steady one follows; slowest_clear_s: the same of those changes that are clear, too.
+    Attributes:
+        seconds: Length of the clip.
+        identities: Numbers given to its one face.
+        raw_changes: Changes of the label that the network gives frame by frame.
+        changes: Changes of the label that is shown.
+        slowest_s: The longest time from the first frame of a lasting change of the raw label until the shown one
+            follows.
+        slowest_clear_s: The same, of the changes that are also clear.
+
+    Example:
+        found = measure(Pipeline(HaarDetector(), FacialExpressionModel()))
+        print(f"{found.a_minute:.0f} changes a minute, {found.raw_a_minute:.0f} without smoothing")
     """
 
     seconds: float
@@ -54,7 +64,7 @@ def main() -> None:
 
 
 def report(pipeline: Any) -> dict[str, float]:
-    """Measure, print a table, return its figures; nothing where there is no clip."""
+    """Measure a pipeline, print a table and return its figures; nothing where there is no clip."""
     if not CLIP.is_file():
         print(f"\nSteadiness: skipped, there is no {CLIP.name}")
         return {}
@@ -73,7 +83,7 @@ def report(pipeline: Any) -> dict[str, float]:
 
 
 def measure(pipeline: Any) -> Steadiness:
-    """The clip at its own pace through the pipeline, every frame."""
+    """Analyze every frame of the clip, at its own pace, with a pipeline."""
     from mien.analysis.face_stream import FaceStream
 
     clip = cv2.VideoCapture(str(CLIP))
@@ -103,7 +113,7 @@ def measure(pipeline: Any) -> Steadiness:
 
 
 def changes(labels: Sequence[str]) -> int:
-    """How often a label differs from the one before."""
+    """Count how often a label differs from the one before."""
     return sum(a != b for a, b in itertools.pairwise(labels))
 
 
@@ -114,10 +124,17 @@ def delays(
     weights: Sequence[float] | None = None,
     least: float = _LASTING_SHARE,
 ) -> list[float]:
-    """Seconds from each lasting change of the raw label until the shown label follows; infinite where it never does.
+    """Return the seconds from each lasting change of the raw label until the shown one follows; infinite if never.
 
     A change lasts where the new label makes up `least` of the next _LASTS_S, each frame counted by its weight, 0..1.
     With the network's confidences as weights only clear changes count.
+
+    Args:
+        raw: The network's label of each frame.
+        shown: The label that is shown.
+        times_s: Time of each frame.
+        weights: Of each frame; by default 1.
+        least: Share from which a change lasts.
     """
     found: list[float] = []
     i = 0

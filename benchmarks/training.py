@@ -35,7 +35,7 @@ _EARLY_EPOCH, _LATE_EPOCH = 6, 12
 
 
 class _OneBatch(keras.utils.PyDataset):
-    """The same arrays, so many times."""
+    """One batch, repeated."""
 
     def __init__(self, images: np.ndarray, labels: np.ndarray, steps: int) -> None:
         super().__init__()
@@ -50,19 +50,19 @@ class _OneBatch(keras.utils.PyDataset):
 
 
 class _Memory(keras.callbacks.Callback):
-    """Resident memory in MB at the end of each epoch."""
+    """Records the resident memory in MB at the end of each epoch."""
 
     def __init__(self) -> None:
         super().__init__()
         self.after_epoch_mb: list[float] = []
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Read it."""
+        """Record it."""
         self.after_epoch_mb.append(psutil.Process().memory_info().rss / 2**20)
 
 
 def _random_data(images: int, side_px: int) -> Dataset:
-    """So many random images to train, one batch to validate, none to test."""
+    """Draw random images to train, one batch to validate, none to test."""
     rng = np.random.default_rng(0)
 
     def split(n: int) -> Split:
@@ -73,7 +73,7 @@ def _random_data(images: int, side_px: int) -> Dataset:
 
 
 def _measure_speed(recipe: Recipe, steps: int, blocks: int, folder: Path) -> tuple[float, list[float], float]:
-    """(images a second of the real fit, its rate over that of the arithmetic alone in each pair of blocks, and the
+    """Return (images a second of the real fit, its rate over that of the arithmetic alone in each pair of blocks, the
     same of processor seconds over all blocks, which other programs on the computer hardly disturb; a GPU has none).
     """
     data = _random_data(steps * recipe.batch_size, recipe.side_px)
@@ -101,7 +101,7 @@ def _measure_speed(recipe: Recipe, steps: int, blocks: int, folder: Path) -> tup
 
 
 def _measure_gain(recipe: Recipe, plain: Recipe, steps: int, blocks: int, folder: Path) -> list[float]:
-    """How many times as many images a second `recipe` fits as `plain` does, in each pair of blocks."""
+    """Return how many times as many images a second `recipe` fits as `plain` does, in each pair of blocks."""
     data = _random_data(steps * recipe.batch_size, recipe.side_px)
     runs = [prepare(one, data, folder / name) for one, name in ((recipe, "asked"), (plain, "plain"))]
 
@@ -113,7 +113,7 @@ def _measure_gain(recipe: Recipe, plain: Recipe, steps: int, blocks: int, folder
 
 
 def _take_turns(works: Sequence[Callable[[], None]], blocks: int) -> tuple[list[list[float]], list[list[float]]]:
-    """(seconds, processor seconds) of each work in each block, after one that does not count; the order changes."""
+    """Return (seconds, processor seconds) of each work in each block after the first; the order changes."""
     seconds: list[list[float]] = [[] for _ in works]
     processor_s: list[list[float]] = [[] for _ in works]
     for block in range(-1, blocks):
@@ -127,7 +127,7 @@ def _take_turns(works: Sequence[Callable[[], None]], blocks: int) -> tuple[list[
 
 
 def _measure_memory(recipe: Recipe, folder: Path) -> tuple[float, float]:
-    """Resident memory in MB after epochs _EARLY_EPOCH and _LATE_EPOCH, each of four batches, checkpoints and all."""
+    """Return the resident memory in MB after epochs _EARLY_EPOCH and _LATE_EPOCH of four batches each."""
     memory = _Memory()
     run = prepare(recipe, _random_data(4 * recipe.batch_size, recipe.side_px), folder, callbacks=[memory])
     run.trainer.fit(**run.arguments, verbose=0)

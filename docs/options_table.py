@@ -20,7 +20,7 @@ END = "<!-- End of tables -->\n"
 
 
 def tables(options: Sequence[Option], heading: str = "##") -> str:
-    """One heading and table for each group of options, as Markdown."""
+    """Return a heading and a table for each group of options, as Markdown; heading: its `#` characters."""
     groups = dict.fromkeys(each.group for each in options)
     parts = []
     for group in groups:
@@ -31,7 +31,7 @@ def tables(options: Sequence[Option], heading: str = "##") -> str:
 
 
 def updated(page: str, written: str) -> str:
-    """The page with its tables written anew."""
+    """Return the text of a page with `written` in place of its tables."""
     before, rest = page.split(BEGIN)
     _, after = rest.split(END)
     return before + BEGIN + written + END + after

@@ -29,9 +29,8 @@ def main() -> None:
     """Start the program, wait until the wanted expression is fully shown, and take the screenshots."""
     parser = argparse.ArgumentParser(prog="python -m docs.screenshot", description=__doc__)
     parser.add_argument("--source", default="demo")
-    parser.add_argument(
-        "--truth", default="happy", help="expression that the demo shows in the screenshots (%(default)s)"
-    )
+    truth = "expression that the demo shows in the screenshots (%(default)s)"
+    parser.add_argument("--truth", default="happy", help=truth)
     parser.add_argument("--out", type=Path, default=HERE)
     options = parser.parse_args()
     program = Program("--source", options.source)

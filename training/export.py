@@ -73,7 +73,7 @@ def export_heads(
 
 
 def read_heads(network: keras.Model, model_file: Path) -> tuple[HeadFacts | None, dict[str, Head]]:
-    """Read the heads of a network, and what the model.json that it was loaded from says about them.
+    """Read the heads of a network, and what model_file, the model.json that it was loaded from, says about them.
 
     Returns:
         What model.json says about the last layer, and the heads by name; people's without the logit adjustment that

@@ -33,7 +33,7 @@ class Head:
     bias: np.ndarray
 
     def shifted(self, by: np.ndarray) -> Head:
-        """Return a head with (7,) added to the bias."""
+        """Return a head with `by`, (7,), added to the bias."""
         return Head(self.kernel, (self.bias + by).astype(np.float32))
 
     def divided(self, temperature: float) -> Head:
@@ -94,7 +94,7 @@ def head_of(network: keras.Model) -> Head:
 
 
 def set_head(network: keras.Model, head: Head) -> None:
-    """Set the weights of the network's last layer."""
+    """Set the weights of the network's last layer to those of a head. Raise RunError as `head_of`."""
     last_layer(network).set_weights([head.kernel, head.bias])
 
 

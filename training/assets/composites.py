@@ -270,7 +270,7 @@ def _centered(rows: np.ndarray) -> np.ndarray:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Compute the average faces of the demo, and write their file."""
+    """Compute the average faces of the demo, and write their file. Raise DataError without --votes."""
     if options.votes_file is None:
         raise DataError("--votes: expected people's votes, by which the images are chosen; found none")
     network = LandmarkNetwork(options.landmarks)

@@ -175,5 +175,5 @@ def mixed(values: np.ndarray, share: np.ndarray) -> np.ndarray:
 
 
 def draw_shares(alpha: float, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw `count` shares of mixup, float32, from Beta(alpha, alpha) (Zhang et al., 2018); all 1 for alpha 0."""
+    """Draw `count` shares of mixup by `rng`, float32, from Beta(alpha, alpha) (Zhang et al., 2018); 1 for alpha 0."""
     return rng.beta(alpha, alpha, count).astype(np.float32) if alpha > 0 else np.ones(count, np.float32)

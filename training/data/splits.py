@@ -142,7 +142,7 @@ def fold_of(split: Split, count: int, seed: int) -> np.ndarray:
 
 
 def folds(split: Split, count: int, seed: int) -> Iterator[tuple[Split, Split]]:
-    """Yield training and validation images of each of `fold_of`'s folds; each image validates once."""
+    """Yield training and validation images of each fold of a split; count, seed, errors: as `fold_of`."""
     fold = fold_of(split, count, seed)
     for i in range(count):
         yield split.take(fold != i), split.take(fold == i)

@@ -51,7 +51,7 @@ def fit_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:
 def fit_temperature_to_votes(probabilities: np.ndarray, split: Split) -> float:
     """Find the temperature at which the mean confidence equals the mean share of votes for the predicted label.
 
-    As `fit_temperature`, on the images that are not ambiguous.
+    As `fit_temperature`, on the images that are not ambiguous, with probabilities (n, 7) of a split with votes.
     """
     kept = ~ambiguous(split)
     return _temperature_at(probabilities[kept], float(agreement(probabilities[kept], shares(split)[kept]).mean()))
@@ -68,7 +68,7 @@ def _temperature_at(probabilities: np.ndarray, wanted: float) -> float:
 
 
 def at_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarray:
-    """Return softmax(logits / temperature) from softmax(logits): float64 (n, 7)."""
+    """Return softmax(logits / temperature) of probabilities softmax(logits): float64 (n, 7)."""
     return softmax(_logits(probabilities) / temperature)
 
 
@@ -121,7 +121,11 @@ def choose_tau(probabilities: np.ndarray, split: Split, base_rates: np.ndarray, 
 
 
 def run(options: argparse.Namespace) -> None:
-    """Calibrate a network, and both heads of one that was trained with votes; export it."""
+    """Calibrate a network, and both heads of one that was trained with votes; export it.
+
+    Raises:
+        RunError: The options do not fit the network.
+    """
     model, side_px = square_model(options)
     if model.output_order != sorted(model.output_order):
         raise RunError(f"{options.model}: expected outputs in the order {', '.join(EXPRESSIONS)}, found another")

@@ -25,7 +25,11 @@ from training.options import FACES
 
 
 def run(options: argparse.Namespace) -> None:
-    """Measure an exported network; print and save its figures."""
+    """Measure an exported network; print and save its figures.
+
+    Raises:
+        ModelError: The options make no sense, or with --check the figures are worse than the recorded ones.
+    """
     if not options.end_to_end and (options.faces or options.detector or options.detector_model):
         raise ModelError("--faces, --detector and --detector-model: expected --end-to-end with them, found none")
     if options.faces is not None and options.faces < 1:

@@ -37,6 +37,10 @@ class EndToEnd:
         right: Found faces that were classified correctly.
         direct_right: Found faces that the network classifies correctly when it is given the image itself.
         direct_of_all: The same, of all faces shown.
+
+    Example:
+        for result in end_to_end(HaarDetector(), FacialExpressionModel(), dataset.test, faces=600):
+            print(result.face_px, result.found / result.faces, result.right / result.faces)
     """
 
     detector: str
@@ -118,6 +122,11 @@ class PlacedFace:
         box: Of the face in the frame.
         face: The image that was placed, gray uint8 (side, side).
         label: Index into EXPRESSIONS.
+
+    Example:
+        (placed,) = frames_of(dataset.test, 1, np.random.default_rng(0), face_px=160)
+        found = HaarDetector().detect(placed.pixels_bgr)
+        print(any(box.iou(placed.box) > 0.5 for box in found))
     """
 
     pixels_bgr: np.ndarray
@@ -127,7 +136,7 @@ class PlacedFace:
 
 
 def face_paths(data: str | Path, pattern: str = "test/*/PrivateTest_*") -> list[Path]:
-    """Return the matching images of FER-2013 as folders, sorted. Raise DataError where there are none."""
+    """Return the images of FER-2013 as folders (data) that match the pattern, sorted. Raise DataError for none."""
     paths = sorted(path for path in Path(data).glob(pattern) if path.parent.name in EXPRESSIONS)
     if not paths:
         raise DataError(f"{data}: expected images named {pattern}, in folders by expression; found none")
@@ -154,7 +163,7 @@ def frames_with_faces(
 
 
 def frames_of(split: Split, count: int, rng: np.random.Generator, face_px: int) -> Iterator[PlacedFace]:
-    """Yield the same as `frames_with_faces`, from images of a split."""
+    """Yield `count` frames as `frames_with_faces`, from images of a split; rng, face_px: as there."""
     for i, chosen in enumerate(rng.permutation(len(split))[:count]):
         yield _place(split.images[chosen, :, :, 0], int(split.labels[chosen]), i % 3, rng, face_px)
 
@@ -169,7 +178,7 @@ def _place(image: np.ndarray, label: int, background: int, rng: np.random.Genera
 
 
 def frames_without_faces(paths: Sequence[Path], count: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """Yield `count` frames, uint8 (480, 640, 3), of these backgrounds and of faces cut into 64 shuffled squares."""
+    """Yield `count` frames, uint8 (480, 640, 3), of these backgrounds and of faces (paths) cut into 64 squares."""
     for i in range(count):
         pixels = _background(i % 4, rng)
         if i % 4 == 3:
@@ -181,7 +190,7 @@ def frames_without_faces(paths: Sequence[Path], count: int, rng: np.random.Gener
 
 
 def shuffled(image: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Cut a gray image into count x count squares and shuffle them."""
+    """Cut a gray image, uint8 (side, side), into count x count squares, and shuffle them by `rng`."""
     part = image.shape[0] // count
     side = part * count
     parts = image[:side, :side].reshape(count, part, count, part).swapaxes(1, 2).reshape(-1, part, part)

@@ -128,7 +128,7 @@ def _of(values: np.ndarray) -> str:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Test Grad-CAM by deletion on validation images, and print the result."""
+    """Test Grad-CAM by deletion on validation images, and print the result. Raise RunError for too few."""
     if options.images < 2:
         raise RunError(f"--images: expected 2 or more, for a mean with an interval; found {options.images}")
     model, side_px = square_model(options)

@@ -140,8 +140,9 @@ def confusion_of(labels: np.ndarray, predicted: np.ndarray) -> np.ndarray:
     return confusion
 
 
-def wilson_interval(successes: int, n: int, z: float = 1.96) -> tuple[float, float]:
-    """Return the interval of a share (Wilson, 1927), its ends from 0 to 1; z: quantile, 1.96 for 95 %."""
+def wilson_interval(successes: int, n: int) -> tuple[float, float]:
+    """Return the 95 % interval of the share of successes in n trials (Wilson, 1927), its ends from 0 to 1."""
+    z = 1.96  # quantile of the normal distribution
     share = successes / n
     center = share + z * z / (2 * n)
     half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
@@ -220,18 +221,18 @@ def with_clean(name: str, split: Split, probabilities: np.ndarray, train: Split 
 
 
 def compared(found: Mapping[str, Scores], recorded: Mapping[str, Scores]) -> str:
-    """Return "PublicTest 67.29% (recorded 67.29%), ..." for the sets that both have."""
+    """Return "PublicTest 67.29% (recorded 67.29%), ..." for the sets that both `found` and `recorded` have."""
     both = [(name, found[name].accuracy, old.accuracy) for name, old in recorded.items() if name in found]
     return ", ".join(f"{name} {new:.2%} (recorded {old:.2%})" for name, new, old in both) or "no set in common"
 
 
 def same_sets(found: Mapping[str, Scores], recorded: Mapping[str, Scores]) -> bool:
-    """Return whether both were measured on the same number of images, so that they can be compared."""
+    """Return whether `found` and `recorded` are of the same numbers of images, so that they can be compared."""
     return {name: s.n for name, s in found.items()} == {name: s.n for name, s in recorded.items()}
 
 
 def regressions(found: Mapping[str, Scores], recorded: Mapping[str, Scores]) -> list[str]:
-    """Return a line for each figure that is worse than recorded by more than noise, and for sets that differ."""
+    """Return a line for each figure in `found` that is worse than recorded by more than noise, or of other sets."""
     worse = [f"{name}: not measured" for name in recorded if name not in found]
     for name, old in recorded.items():
         if (new := found.get(name)) is None:

@@ -23,7 +23,7 @@ _COLORS = (BLUE, ORANGE, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "black")
 
 
 def figure(width: float, height: float) -> Figure:
-    """Return an empty figure of this size in inches."""
+    """Return an empty figure of this width and height in inches."""
     return Figure(figsize=(width, height), dpi=110, layout="constrained")
 
 
@@ -59,7 +59,7 @@ def confusion(counts: np.ndarray, title: str = "", *, rows: str = "true", column
 
 
 def reliability(scores: Scores, title: str = "") -> Figure:
-    """Draw a reliability diagram: accuracy per bin of confidence, above the number of images in the bin."""
+    """Draw the reliability diagram of scores: accuracy by bin of confidence, above the number of images in the bin."""
     drawing = figure(5.5, 6)
     upper, lower = drawing.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     width = 1 / len(scores.bins)
@@ -94,14 +94,14 @@ def class_counts(dataset: Dataset) -> Figure:
 
 
 def samples(split: Split, *, each: int = 8, seed: int = 0) -> Figure:
-    """Draw random images of each expression, one row for each."""
+    """Draw random images of each expression in a split, one row for each; seed: of the choice."""
     rng = np.random.default_rng(seed)
     members = [rng.permutation(np.flatnonzero(split.labels == label))[:each] for label in range(len(EXPRESSIONS))]
     return _in_rows({name: split.images[m] for name, m in zip(EXPRESSIONS, members, strict=True)}, each)
 
 
 def before_after(before: np.ndarray, after: np.ndarray) -> Figure:
-    """Draw images (n, h, w, 1) in the upper row and the augmented ones in the lower."""
+    """Draw images `before` (n, h, w, 1) in the upper row, and augmented, `after`, in the lower."""
     return _in_rows({"before": before, "after": after}, max(len(before), len(after)))
 
 
@@ -135,7 +135,7 @@ def curves(histories: dict[str, Sequence[dict[str, float]]]) -> Figure:
 
 
 def mistakes(split: Split, probabilities: np.ndarray, count: int = 12) -> Figure:
-    """Draw the most confident errors, each with the true label, the predicted one and its probability."""
+    """Draw the `count` errors of highest probability in a split, each with the true label and the predicted one."""
     wrong = surest(split.labels, probabilities, right=False)[:count]
     truths = [EXPRESSIONS[label] for label in split.labels[wrong]]
     predicted = [f"{EXPRESSIONS[row.argmax()]} {row.max():.0%}" for row in probabilities[wrong]]
@@ -144,7 +144,7 @@ def mistakes(split: Split, probabilities: np.ndarray, count: int = 12) -> Figure
 
 
 def captioned(images: np.ndarray, captions: Sequence[str], columns: int = 6) -> Figure:
-    """Draw images (n, h, w, 1) or (n, h, w, 3), each above its caption of one or two lines."""
+    """Draw images (n, h, w, 1) or (n, h, w, 3) in columns, each above one of the captions of one or two lines."""
     rows = max(1, -(-len(images) // columns))
     drawing = figure(1.5 * columns, 1.8 * rows)
     grid = drawing.subplots(rows, columns, squeeze=False).ravel()
@@ -155,13 +155,19 @@ def captioned(images: np.ndarray, captions: Sequence[str], columns: int = 6) -> 
 
 
 def surest(labels: np.ndarray, probabilities: np.ndarray, *, right: bool) -> np.ndarray:
-    """Return the positions of the correct (or wrong) predictions, those with the highest probability first."""
+    """Return the positions of right (or wrong) predictions, those with the highest probability first: int (m,).
+
+    Args:
+        labels: Int (n,), the true ones.
+        probabilities: (n, 7).
+        right: Whether right or wrong ones are wanted.
+    """
     chosen = np.flatnonzero((probabilities.argmax(axis=1) == labels) == right)
     return chosen[np.argsort(-probabilities[chosen].max(axis=1), kind="stable")]
 
 
 def feature_maps(face: np.ndarray, blocks: dict[str, np.ndarray], count: int = 10) -> Figure:
-    """Draw a face (h, w, 1) and, row by row, the feature maps (1, h', w', channels) of each block that vary most."""
+    """Draw a face (h, w, 1) and, row by row, the `count` feature maps of blocks, (1, h', w', c), that vary most."""
     drawing = figure(count, 1.15 * (len(blocks) + 1))
     grid = drawing.subplots(len(blocks) + 1, count, squeeze=False)
     for axes, image in itertools.zip_longest(grid[0], [face]):

@@ -247,7 +247,7 @@ def write_card(
 
 
 def around(card: Path, begin: str = CARD_BEGIN, end: str = CARD_END) -> tuple[str, str]:
-    """Return the text before and after the markers of a model card. Raise ModelError where there are none."""
+    """Return the text before `begin` and after `end` in a model card. Raise ModelError where they are missing."""
     try:
         before, found_begin, rest = card.read_text(encoding="utf-8").partition(begin)
     except OSError as error:
@@ -259,7 +259,7 @@ def around(card: Path, begin: str = CARD_BEGIN, end: str = CARD_END) -> tuple[st
 
 
 def run(options: argparse.Namespace) -> None:
-    """Print a table of networks, or all figures of one; write it into a model card."""
+    """Print a table of networks, or all figures of one; write it into a model card. Raise ModelError for two of one."""
     reports = [Report.read_json(path) for path in options.figures]
     if options.details and len(reports) != 1:
         raise ModelError(f"--details: expected the figures of one network, found {len(reports)} files")

@@ -9,7 +9,7 @@ from training.evaluate.metrics import Counted, Scores
 
 
 def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a Markdown table: one line for the names of the columns, one of dashes, and one for each row."""
+    """Return a Markdown table of rows, below the names of the columns and a line of dashes."""
     lines = [f"| {' | '.join(row)} |\n" for row in (columns, *rows)]
     lines.insert(1, f"|{'---|' * len(columns)}\n")
     return "".join(lines)

@@ -112,7 +112,8 @@ class History(keras.callbacks.Callback):
 def halve_on_plateau(run_folder: Path, learning_rate: float) -> keras.callbacks.Callback:
     """Return a callback that halves the learning rate whenever the validation loss has not decreased for four epochs.
 
-    Like Keras' ReduceLROnPlateau, but without a state that a kill could lose.
+    Like Keras' ReduceLROnPlateau, but from the history in run_folder, without a state that a kill could lose. Must
+    follow History, as it adds the learning rate to the logs. learning_rate: the first one.
     """
 
     def rate_of(epoch: int, current: float) -> float:
@@ -122,15 +123,15 @@ def halve_on_plateau(run_folder: Path, learning_rate: float) -> keras.callbacks.
     return keras.callbacks.LearningRateScheduler(rate_of)
 
 
-def count_plateaus(losses: list[float], patience: int = 4) -> int:
-    """Count how often the validation loss did not fall by 0.0001 for `patience` epochs in a row."""
+def count_plateaus(losses: list[float]) -> int:
+    """Count how often the validation losses, one for each epoch, did not fall by 0.0001 for four epochs in a row."""
     best, waited, plateaus = float("inf"), 0, 0
     for loss in losses:
         if loss < best - 1e-4:
             best, waited = loss, 0
             continue
         waited += 1
-        if waited == patience:
+        if waited == 4:
             plateaus, waited = plateaus + 1, 0
     return plateaus
 

@@ -45,7 +45,7 @@ def use_devices(wanted: str | None) -> int:
 
 
 def predict_all(network: keras.Model, images: np.ndarray) -> Any:
-    """Predict images (n, ...) in batches that fill all devices; return one array (n, ...), or one per output."""
+    """Predict images (n, ...) by a network in batches that fill all devices; return (n, ...) for each output."""
     devices = device_count()
     filled = -(-len(images) // devices) * devices
     padded = np.resize(images, (filled, *images.shape[1:]))  # repeats the first ones

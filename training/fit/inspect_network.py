@@ -28,7 +28,7 @@ def diagram(network: keras.Model) -> str:
 
 
 def draw(network: keras.Model, path: Path) -> Path | None:
-    """Write Keras' diagram as a PNG file; return None where pydot or the program Graphviz is missing."""
+    """Write Keras' diagram of a network as a PNG file; return its path, None without pydot or the program Graphviz."""
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         keras.utils.plot_model(network, str(path), show_shapes=True, rankdir="TB", dpi=60)
@@ -38,7 +38,7 @@ def draw(network: keras.Model, path: Path) -> Path | None:
 
 
 def block_outputs(network: keras.Model, images: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the feature maps of images (n, h, w, 1): float32 (n, h', w', c), by "block 1", "block 2", ..."""
+    """Return a network's feature maps of images (n, h, w, 1): float32 (n, h', w', c), by "block 1", "block 2", ..."""
     pools = [layer.output for layer in network.layers if isinstance(layer, keras.layers.MaxPooling2D)]
     outputs = keras.Model(network.inputs[0], pools)(images.astype(np.float32), training=False)
     values = keras.tree.flatten(outputs)
@@ -52,7 +52,7 @@ def first_filters(network: keras.Model) -> np.ndarray:
 
 
 def initial_loss(network: keras.Model, split: Split) -> float:
-    """Return the mean cross-entropy of an untrained network; it must be near ln 7 = 1.95, that of a uniform guess."""
+    """Return an untrained network's mean cross-entropy on a split; it must be near ln 7 = 1.95, a uniform guess."""
     return score(network.predict(split.images, batch_size=256, verbose=0), split.labels).nll
 
 

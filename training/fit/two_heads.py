@@ -112,12 +112,12 @@ class MajorityAccuracy(keras.metrics.Metric):
 
 
 def folder_accuracy(y_true: Any, y_pred: Any) -> Any:
-    """Return the accuracy of the head `folders`, 0 or 1 for each image."""
+    """Return the accuracy of the head `folders`, 0 or 1 for each image; y_true, y_pred: as in `TwoLosses`."""
     return keras.metrics.categorical_accuracy(y_true[:, _LABEL], y_pred[:, 1])
 
 
 def share_error(y_true: Any, y_pred: Any) -> Any:
-    """Return the mean absolute difference of shares of votes and people's probabilities, for each image."""
+    """Return the mean absolute difference of shares and people's probabilities; y_true, y_pred: as in `TwoLosses`."""
     return ops.mean(ops.abs(y_true[:, _SHARES] - y_pred[:, 0]), axis=-1)
 
 
@@ -125,6 +125,6 @@ METRICS = folder_accuracy, share_error
 
 
 def base_rates(split: Split, head: str) -> tuple[float, ...]:
-    """Return the mean share of each expression in the targets of a head, one of HEADS, at least a millionth."""
+    """Return the mean share of each expression in a split's targets for a head of HEADS, at least a millionth."""
     targets = shares(split) if head == "people" else one_hot(split.labels)
     return tuple(float(max(share, 1e-6)) for share in targets.mean(axis=0, dtype=np.float64))

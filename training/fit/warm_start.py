@@ -17,7 +17,7 @@ from training.recipe import SIDES_PX, RunError
 
 
 def starting_network(model_file: Path, weights_file: Path) -> tuple[keras.Model, str]:
-    """Load a network to start from: its model.json and its weights.
+    """Load a network to start from: model_file, its model.json, and weights_file.
 
     Returns:
         The network, all of it trainable, and a digest of its files, that of its other head included, for the recipe.
@@ -81,5 +81,5 @@ def own_predictions(network: keras.Model, images: np.ndarray) -> np.ndarray:
 
 
 def accuracy(network: keras.Model, split: Split) -> float:
-    """Return the share of the images that the network labels correctly; its outputs are those of EXPRESSIONS."""
+    """Return the share of a split's images that the network labels correctly; its outputs are those of EXPRESSIONS."""
     return float((predict_all(network, split.images).argmax(axis=1) == split.labels).mean())
