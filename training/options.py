@@ -26,8 +26,7 @@ NEUTRAL_RECALL = 0.84
 
 def _train(parser: ArgumentParser) -> None:
     """train a network and export its best epoch on the validation images"""
-    _add_data(parser)
-    _add_run(parser, "runs/default")
+    _add(parser, "--data", "--run", "--export", "--devices", run=Path("runs/default"))
     _add_recipe(parser, (START, VOTES))
     folders = "distill the teachers that teach trained in these folders"
     parser.add_argument("--teachers", dest="teacher_folders", type=Path, nargs="+", metavar="DIR", help=folders)
@@ -35,41 +34,29 @@ def _train(parser: ArgumentParser) -> None:
 
 def _teach(parser: ArgumentParser) -> None:
     """train a teacher once for each fold of the training images, without that fold, for train --teachers"""
-    _add_data(parser)
-    folder = "folder for train --teachers; the same one resumes (%(default)s)"
-    parser.add_argument("--run", type=Path, default=Path("runs/teacher"), help=folder)
-    parser.add_argument("--folds", type=int, default=5, help="number of folds (%(default)s)")
-    _add_devices(parser)
+    _add(parser, "--data", "--run", "--folds", "--devices", run=Path("runs/teacher"), folds=5)
     _add_recipe(parser, network="resnet18")
 
 
 def _finetune(parser: ArgumentParser) -> None:
     """train the shipped network, or another one, further on your own images, and export it"""
-    _add_data(parser)
-    _add_network(parser)
-    _add_run(parser, "runs/finetune")
-    _add_votes(parser)
+    names = ("--data", "--votes", "--model", "--weights", "--run", "--export", "--devices")
+    _add(parser, *names, run=Path("runs/finetune"))
     parser.add_argument("--head", choices=HEADS, default="people", help="with votes, the head to export (%(default)s)")
     _add_recipe(parser, (ARCHITECTURE, DISTILLATION), learning_rate=1e-4, epochs=8, warmup_epochs=0.5)
 
 
 def _search(parser: ArgumentParser) -> None:
     """compare recipes by cross-validation on the training images; print and save a table and a plot"""
-    _add_data(parser)
-    folder = "folder of the results; the same one resumes (%(default)s)"
-    parser.add_argument("--run", type=Path, default=Path("runs/search"), help=folder)
-    parser.add_argument("--folds", type=int, default=3, help="number of folds (%(default)s)")
+    _add(parser, "--data", "--run", "--folds", "--devices", run=Path("runs/search"), folds=3)
     grid = "fields of the recipe and their values"
     parser.add_argument("--grid", nargs="+", required=True, metavar="NAME=VALUE,...", help=grid)
-    _add_devices(parser)
     _add_recipe(parser)
 
 
 def _evaluate(parser: ArgumentParser) -> None:
     """print and save accuracy, macro-F1, calibration, confusion and costs of an exported network"""
-    _add_data(parser)
-    _add_votes(parser)
-    _add_network(parser)
+    _add(parser, "--data", "--votes", "--model", "--weights", "--card", "--in-place")
     folder = "folder for JSON, Markdown and plots (%(default)s)"
     parser.add_argument("--out", type=Path, default=Path("runs/evaluation"), help=folder)
     also = "also write the figures here, such as docs/figures/NAME.json, and NAME.png beside it"
@@ -81,14 +68,11 @@ def _evaluate(parser: ArgumentParser) -> None:
     parser.add_argument("--faces", type=int, help=f"for --end-to-end: at most so many faces of each size ({FACES})")
     parser.add_argument("--detector", nargs="+", type=_parser_of(DETECTOR), help="for --end-to-end (haar)")
     parser.add_argument("--detector-model", type=Path, help="for --end-to-end: network file of yunet")
-    _add_card(parser)
 
 
 def _calibrate(parser: ArgumentParser) -> None:
     """fit a network's temperature, and with votes its logit adjustment, on PublicTest"""
-    _add_data(parser)
-    _add_votes(parser)
-    _add_network(parser)
+    _add(parser, "--data", "--votes", "--model", "--weights")
     parser.add_argument("--tau", type=float, help="of the logit adjustment, 0 to 1 (default: chosen on PublicTest)")
     floor = "share of neutral faces that must still be named neutral by the tau chosen (%(default)s)"
     parser.add_argument("--neutral-recall", type=float, default=NEUTRAL_RECALL, help=floor)
@@ -101,27 +85,25 @@ def _predict(parser: ArgumentParser) -> None:
     """label images that have no label: a folder of faces, or a CSV file such as Kaggle's test.csv"""
     parser.add_argument("source", type=Path, help="folder of face images, or a CSV file with a column pixels")
     parser.add_argument("--out", type=Path, default=Path("predictions.csv"), help="file to write (%(default)s)")
-    _add_network(parser)
+    _add(parser, "--model", "--weights")
 
 
 def _card(parser: ArgumentParser) -> None:
     """print a table of networks from the figures that evaluate wrote, or all figures of one, for the model card"""
     parser.add_argument("figures", type=Path, nargs="+", help="JSON files written by evaluate, one for each row")
     parser.add_argument("--details", action="store_true", help="all figures of one network instead of the table")
-    _add_card(parser)
+    _add(parser, "--card", "--in-place")
 
 
 def _masking(parser: ArgumentParser) -> None:
     """test Grad-CAM: hide the pixels that it rates highest, or others, and measure how far the probability falls"""
-    _add_data(parser)
-    _add_network(parser)
+    _add(parser, "--data", "--model", "--weights")
     parser.add_argument("--images", type=int, default=1500, help="number of validation images (%(default)s)")
 
 
 def _composites(parser: ArgumentParser) -> None:
     """compute the average faces of the demo from training images that people agree on"""
-    _add_data(parser)
-    _add_votes(parser)
+    _add(parser, "--data", "--votes")
     parser.add_argument("--landmarks", type=Path, metavar="FILE", help="face_landmark.tflite (default: as installed)")
     parser.add_argument("--seed", type=int, default=0, help="of the choice of images and people (%(default)s)")
     _add_out(parser, "runs/composites", "sources/demo_faces.npz")
@@ -129,7 +111,7 @@ def _composites(parser: ArgumentParser) -> None:
 
 def _face_filter(parser: ArgumentParser) -> None:
     """fit the small network that filters the proposals of the Haar detector"""
-    _add_data(parser)
+    _add(parser, "--data")
     parser.add_argument("--faces", type=int, default=14000, help="images that train the network (%(default)s)")
     parser.add_argument("--frames", type=int, default=1200, help="frames that the cascades search (%(default)s)")
     parser.add_argument("--hidden", type=int, default=24, help="units of the hidden layer (%(default)s)")
@@ -169,37 +151,37 @@ def recipe_of(options: argparse.Namespace, **fixed: Any) -> Recipe:
 # ---- options that several commands share
 
 
-def _add_data(parser: ArgumentParser) -> None:
-    layout = "folder with train/ and test/, or with the seven expressions' folders, or a Kaggle CSV"
-    parser.add_argument("--data", type=Path, required=True, help=layout)
+_SHARED: dict[str, dict[str, Any]] = {
+    "--data": {
+        "type": Path,
+        "required": True,
+        "help": "folder with train/ and test/, or with the seven expressions' folders, or a Kaggle CSV",
+    },
+    "--votes": {
+        "dest": "votes_file",
+        "type": Path,
+        "metavar": "FILE",
+        "help": "CSV of several people's votes for each image, by split and file name; or FER+'s, beside a Kaggle CSV",
+    },
+    "--model": {"type": Path, "default": Path("model.json"), "help": "%(default)s"},
+    "--weights": {"type": Path, "default": Path("model_weights.h5"), "help": "%(default)s"},
+    "--run": {"type": Path, "help": "folder of the run, with its checkpoints; the same one resumes (%(default)s)"},
+    "--export": {"type": Path, "help": "folder for model.json and model_weights.h5 (default: that of the run)"},
+    "--folds": {"type": int, "help": "number of folds (%(default)s)"},
+    "--devices": {
+        "metavar": "N|all",
+        "help": "split each batch among so many, or all (default: all where Keras can, on its jax backend, else 1)",
+    },
+    "--card": {"type": Path, "help": "model card to put the text into, between its markers, as a copy"},
+    "--in-place": {"action": "store_true", "help": "overwrite the model card instead of writing a copy"},
+}
 
 
-def _add_votes(parser: ArgumentParser) -> None:
-    layout = "CSV of several people's votes for each image, by split and file name; or FER+'s own, beside a Kaggle CSV"
-    parser.add_argument("--votes", dest="votes_file", type=Path, metavar="FILE", help=layout)
-
-
-def _add_network(parser: ArgumentParser) -> None:
-    parser.add_argument("--model", type=Path, default=Path("model.json"), help="%(default)s")
-    parser.add_argument("--weights", type=Path, default=Path("model_weights.h5"), help="%(default)s")
-
-
-def _add_run(parser: ArgumentParser, folder: str) -> None:
-    text = "checkpoints; the same folder resumes (%(default)s)"
-    parser.add_argument("--run", type=Path, default=Path(folder), help=text)
-    text = "folder for model.json and model_weights.h5 (default: that of the run)"
-    parser.add_argument("--export", type=Path, help=text)
-    _add_devices(parser)
-
-
-def _add_devices(parser: ArgumentParser) -> None:
-    text = "split each batch among so many, or all (default: all where Keras can, on its jax backend, else 1)"
-    parser.add_argument("--devices", metavar="N|all", help=text)
-
-
-def _add_card(parser: ArgumentParser) -> None:
-    parser.add_argument("--card", type=Path, help="model card to put the text into, between its markers, as a copy")
-    parser.add_argument("--in-place", action="store_true", help="overwrite the model card instead of writing a copy")
+def _add(parser: ArgumentParser, *names: str, **defaults: Any) -> None:
+    """Add options of _SHARED, some with a default of this command."""
+    for name in names:
+        parser.add_argument(name, **_SHARED[name])
+    parser.set_defaults(**defaults)
 
 
 def _add_out(parser: ArgumentParser, folder: str, shipped: str) -> None:

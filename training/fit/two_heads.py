@@ -84,7 +84,7 @@ class TwoLosses(keras.losses.Loss):
         return self.recipe.people_weight * people + self.recipe.folder_weight * folders
 
 
-class MajorityAccuracy(keras.metrics.Metric):
+class MajorityAccuracy(keras.metrics.Mean):
     """Accuracy of the head `people` on images with a clear majority, by the protocol of the FER+ paper.
 
     Example:
@@ -95,20 +95,13 @@ class MajorityAccuracy(keras.metrics.Metric):
 
     def __init__(self) -> None:
         super().__init__(name="accuracy")
-        self.right = self.add_weight(shape=(), initializer="zeros", name="right")
-        self.counted = self.add_weight(shape=(), initializer="zeros", name="counted")
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        """Add a batch."""
+        """Add a batch of targets (n, 3, 7) and predictions (n, 2, 7)."""
         majority = ops.cast(y_true[:, _MAJORITY], "float32")
         named = ops.one_hot(ops.argmax(y_pred[:, 0], axis=-1), SEVEN)
         hit = ops.sum(named * majority, axis=-1) > 0.5  # contempt gives a seventh
-        self.right.assign_add(ops.sum(ops.cast(hit, "float32")))
-        self.counted.assign_add(ops.sum(majority))
-
-    def result(self) -> Any:
-        """Return the accuracy; 0 where no image counts."""
-        return self.right / ops.maximum(self.counted, 1)
+        super().update_state(ops.cast(hit, "float32"), sample_weight=ops.sum(majority, axis=-1))
 
 
 def folder_accuracy(y_true: Any, y_pred: Any) -> Any:
