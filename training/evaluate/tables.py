@@ -16,7 +16,12 @@ def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str
 
 
 def by_expression(s: Counted, figures: Mapping[str, Sequence[float]]) -> str:
-    """Return a table with a row for each expression: these figures of it, and how often it was labeled as which."""
+    """Return a table with a row for each expression.
+
+    Args:
+        s: Has the confusion matrix, for the last columns: how often the expression was labeled as which.
+        figures: Further figures of each expression by name, such as its precision, for the first columns.
+    """
     rows = [
         [expression, *(f"{values[i]:.3f}" for values in figures.values()), *map(str, s.confusion[i])]
         for i, expression in enumerate(EXPRESSIONS)
