@@ -55,12 +55,7 @@ def main() -> None:
 
 
 def measure(
-    detector: Detector,
-    model: Classifier,
-    faces: Split,
-    face_px: int,
-    count: int,
-    margins: Sequence[float] = _MARGINS,
+    detector: Detector, model: Classifier, faces: Split, face_px: int, count: int, margins: Sequence[float] = _MARGINS
 ) -> tuple[int, list[float]]:
     """Measure one detector on faces of one size.
 

@@ -53,12 +53,7 @@ class EndToEnd:
 
 
 def end_to_end(
-    detector: Detector,
-    classifier: Classifier,
-    split: Split,
-    *,
-    sizes_px: Sequence[int] = SIZES_PX,
-    faces: int,
+    detector: Detector, classifier: Classifier, split: Split, *, sizes_px: Sequence[int] = SIZES_PX, faces: int
 ) -> list[EndToEnd]:
     """Measure one result for each size of faces, with fixed seeds.
 

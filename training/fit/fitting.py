@@ -229,12 +229,7 @@ def prepare(
 
 
 def fit(
-    recipe: Recipe,
-    dataset: Dataset,
-    run_folder: Path,
-    *,
-    report: Callable[[str], None] = print,
-    **options: Any,
+    recipe: Recipe, dataset: Dataset, run_folder: Path, *, report: Callable[[str], None] = print, **options: Any
 ) -> keras.Model:
     """Train a network, or resume its run.
 
