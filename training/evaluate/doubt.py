@@ -10,6 +10,7 @@ import numpy as np
 
 from training.data.splits import Split
 from training.data.votes import ambiguous, shares
+from training.evaluate.tables import markdown_table
 from training.evaluate.votes import agreement
 
 THRESHOLDS = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)
@@ -26,6 +27,10 @@ class Unsure:
         share: Share of the faces that are unsure.
         disputed: Share of the unsure faces that people disagree about; 0 where there are none.
         settled: Share of the other faces that people do not disagree about; 0 where there are none.
+
+    Example:
+        for row in doubt.unsure:
+            print(f"--unsure {row.below}: {row.share:.0%} of the faces, {row.disputed:.0%} of them disputed")
     """
 
     below: float
@@ -42,6 +47,10 @@ class Tenth:
         of_ten: What the page says, 0 to 10.
         n: Number of faces.
         agreed: Mean share of people who do agree, 0..1.
+
+    Example:
+        for row in doubt.tenths:
+            print(f"{row.of_ten} of 10 said, {10 * row.agreed:.1f} agree with {row.n} faces")
     """
 
     of_ten: int
@@ -57,6 +66,10 @@ class Doubt:
         unsure: A row for each of THRESHOLDS.
         tenths: A row for each number of people that occurs.
         error: Mean absolute difference between the share of people as estimated and the share that does agree.
+
+    Example:
+        doubt = measure_doubt(model.predict(split.images), people_shares, split)
+        print(doubt.highest, f"{doubt.error:.2f}")
     """
 
     unsure: tuple[Unsure, ...]
@@ -112,30 +125,27 @@ def as_markdown(sets: Mapping[str, Doubt], chosen_on: str, tested_on: str) -> st
         chosen_on: The set for the table of thresholds, one of which is to be chosen.
         tested_on: The set for the number of people, which nothing was fitted on.
     """
-    return "\n".join([*_thresholds(chosen_on, sets[chosen_on]), "", *_tenths(tested_on, sets[tested_on])]) + "\n"
+    return f"{_thresholds(chosen_on, sets[chosen_on])}\n{_tenths(tested_on, sets[tested_on])}"
 
 
-def _thresholds(name: str, doubt: Doubt) -> list[str]:
+def _thresholds(name: str, doubt: Doubt) -> str:
     highest = doubt.highest
     found = "for none of these values" if highest is None else f"up to a value of {highest.below:g}"
-    return [
+    text = (
         f"Unsure faces, {name}. People disagree about a face if fewer than half of them choose its label; most unsure "
-        f"faces are such faces {found}:",
-        "",
-        "| `--unsure` | faces that are unsure | of these, people disagree | of the others, they agree |",
-        "|---|---|---|---|",
-        *(f"| {row.below:.2f} | {row.share:.0%} | {row.disputed:.0%} | {row.settled:.0%} |" for row in doubt.unsure),
-    ]
+        f"faces are such faces {found}:\n\n"
+    )
+    columns = ["`--unsure`", "faces that are unsure", "of these, people disagree", "of the others, they agree"]
+    rows = [[f"{row.below:.2f}", *(f"{x:.0%}" for x in (row.share, row.disputed, row.settled))] for row in doubt.unsure]
+    return text + markdown_table(columns, rows)
 
 
-def _tenths(name: str, doubt: Doubt) -> list[str]:
+def _tenths(name: str, doubt: Doubt) -> str:
     tenths = doubt.tenths
-    return [
+    text = (
         f"What the page says of a face, {name}, and how many people do agree with its label; for a single face, the "
-        f"share is {doubt.error:.2f} off on average:",
-        "",
-        "| about ... of 10 people | " + " | ".join(str(row.of_ten) for row in tenths) + " |",
-        "|---|" + "---|" * len(tenths),
-        "| faces | " + " | ".join(str(row.n) for row in tenths) + " |",
-        "| of 10 people agree | " + " | ".join(f"{10 * row.agreed:.1f}" for row in tenths) + " |",
-    ]
+        f"share is {doubt.error:.2f} off on average:\n\n"
+    )
+    faces = ["faces", *(str(row.n) for row in tenths)]
+    agree = ["of 10 people agree", *(f"{10 * row.agreed:.1f}" for row in tenths)]
+    return text + markdown_table(["about ... of 10 people", *(str(row.of_ten) for row in tenths)], [faces, agree])
