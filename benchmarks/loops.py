@@ -18,12 +18,13 @@ from typing import Any
 import cv2
 import numpy as np
 
+from benchmarks.seed_loop import SeedLoop
 from mien.analysis.face_stream import FaceStream
 from mien.analysis.pipeline import Pipeline
 from mien.detectors import HaarDetector
 from mien.images.codecs import encode_jpeg
 from mien.images.draw import annotate
-from mien.types import EXPRESSIONS, Analysis, Box, Frame
+from mien.types import Analysis, Box, Frame
 
 _MEDIA = Path(__file__).parents[2] / "shared" / "media"
 CLIP = _MEDIA / "expressions.mp4"
@@ -100,26 +101,6 @@ def group_frames(width: int, height: int, count: int = _FRAMES // 2) -> list[np.
     return [large[top : top + height, left : left + width].copy() for left in lefts]
 
 
-class _SeedLoop:
-    """What most programs of this kind do with a frame: full-resolution Haar cascade, `model.predict`, drawing, JPEG."""
-
-    def __init__(self, network: Any) -> None:
-        self.network = network
-        file = Path(cv2.__file__).parent / "data" / "haarcascade_frontalface_default.xml"
-        self.cascade = cv2.CascadeClassifier(str(file))
-
-    def frame(self, pixels_bgr: np.ndarray) -> bytes:
-        """Return the annotated JPEG of one frame; draw on the frame itself, as those programs do."""
-        gray = cv2.cvtColor(pixels_bgr, cv2.COLOR_BGR2GRAY)
-        for x, y, w, h in self.cascade.detectMultiScale(gray, 1.3, 5):
-            face = cv2.resize(gray[y : y + h, x : x + w], (48, 48))
-            probabilities = self.network.predict(face[np.newaxis, :, :, np.newaxis], verbose=0)
-            label = EXPRESSIONS[int(np.argmax(probabilities))]
-            cv2.putText(pixels_bgr, label, (x, y), cv2.FONT_HERSHEY_SIMPLEX, 1, (255, 255, 0), 2)
-            cv2.rectangle(pixels_bgr, (x, y), (x + w, y + h), (255, 0, 0), 2)
-        return cv2.imencode(".jpg", pixels_bgr)[1].tobytes()
-
-
 def measure(name: str, frames: Sequence[np.ndarray], classifier: Any) -> Case:
     """Run both loops over the same frames.
 
@@ -128,7 +109,7 @@ def measure(name: str, frames: Sequence[np.ndarray], classifier: Any) -> Case:
         frames: BGR uint8 (height, width, 3).
         classifier: A loaded `FacialExpressionModel`.
     """
-    seed = _SeedLoop(classifier.network)
+    seed = SeedLoop(classifier.network)
     pipeline = Pipeline(HaarDetector(), classifier)
     stream = FaceStream(pipeline)
     boxes: list[list[Box]] = []
