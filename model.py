@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from mien.cnn.loader import import_keras, load_network, stored_labels
+from mien.cnn.litert import LiteRtRuntime, MissingError, UnusableError, compiled_file, source_digest
+from mien.cnn.loader import load_network, stored_labels
 from mien.cnn.logit_adjustment import read_adjustment
 from mien.errors import ModelError
 from mien.types import EXPRESSIONS
@@ -33,8 +34,21 @@ _ALIASES = {
 
 log = logging.getLogger(__name__)
 
-# After these layers, probabilities are still probabilities and logits still logits.
-_KEEP_PROBABILITIES = ("Flatten", "Reshape", "Dropout", "AveragePooling2D", "GlobalAveragePooling2D", "Average")
+
+class Runtime(Protocol):
+    """What computes the network: Keras or LiteRT.
+
+    Attributes:
+        name: For messages.
+        input_shape: (height, width, channels) of the network's input.
+    """
+
+    name: str
+    input_shape: tuple[int, int, int]
+
+    def __call__(self, pixels: np.ndarray) -> np.ndarray:
+        """From float32 (n, height, width, channels) to probabilities, float32 (n, 7), in the order of its outputs."""
+        ...
 
 
 class FacialExpressionModel:
@@ -47,8 +61,8 @@ class FacialExpressionModel:
     Attributes:
         adjustment: How often rare expressions are expected; None where model.json stores no base rates.
         input_size_px: (height, width) of the faces, as stored in model.json.
-        network: The Keras network; its input is what `as_input` returns.
         output_order: For each of EXPRESSIONS, the index of its output in the network.
+        runtime: Name of what computes: "Keras" or "LiteRT (model.tflite, float16)".
     """
 
     EMOTIONS_LIST = [name.capitalize() for name in EXPRESSIONS]  # noqa: RUF012
@@ -60,8 +74,13 @@ class FacialExpressionModel:
         *,
         labels: Sequence[str] | None = None,
         input_scale: int | None = None,
+        runtime: Literal["auto", "keras", "litert"] = "auto",
     ) -> None:
         """Load both files, written by Keras 2 or Keras 3.
+
+        LiteRT starts in a tenth of a second, Keras and TensorFlow in several; LiteRT takes a tenth of the memory and
+        half the time for a face. It needs the package ai-edge-litert, and model.tflite beside model.json, compiled from
+        the same two files (`python -m training export`).
 
         Args:
             model_json_file: Architecture, as JSON (`model.to_json()`).
@@ -71,6 +90,8 @@ class FacialExpressionModel:
                 EXPRESSIONS.
             input_scale: Divisor of the pixels 0..255 before the network: 1 (default), or 255 for a network trained on
                 0..1.
+            runtime: What computes: "litert", "keras", or "auto": LiteRT if it can be used, else Keras; a line in the
+                log says which.
 
         Raises:
             ModelError: One line naming the file and the cause.
@@ -79,21 +100,59 @@ class FacialExpressionModel:
         self.adjustment = read_adjustment(model_json_file)
         if input_scale not in (None, 1, 255):
             raise ModelError(f"input scale: expected 1 or 255, found {input_scale!r}")
-        self.network = load_network(model_json_file, model_weights_file)
-        height_px, width_px, channels = _input_shape(self.network, model_json_file)
-        _check_outputs(self.network, model_json_file)
-        needs_softmax = not _gives_probabilities(self.network, model_json_file)
-        self.input_size_px = (height_px, width_px)
-        self._channels = channels
+        if runtime not in ("auto", "keras", "litert"):
+            raise ModelError(f"runtime: expected auto, keras or litert, found {runtime!r}")
         self._input_scale = input_scale or 1
-        self._forward = _compile(
-            self.network,
-            channels=channels,
-            input_scale=self._input_scale,
-            needs_softmax=needs_softmax,
-            order=self.output_order,
-        )
+        self._files = model_json_file, model_weights_file
+        self._network: Any = None
+        self._network_lock = threading.Lock()
+        self._forward = self._choose(runtime)
+        self.runtime = self._forward.name
+        height_px, width_px, self._channels = self._forward.input_shape
+        self.input_size_px = (height_px, width_px)
         self._lock = threading.Lock()
+
+    @property
+    def network(self) -> Any:
+        """The Keras network, whose input is what `as_input` returns.
+
+        Where LiteRT computes, it is loaded when first asked for, which takes seconds, in the thread that asks.
+
+        Raises:
+            ModelError: Keras is not installed, or a file is missing or broken.
+        """
+        with self._network_lock:
+            if self._network is None:
+                try:
+                    self._network = load_network(*self._files)
+                except ModuleNotFoundError as error:
+                    needed = "expected the packages of requirements.txt to load it with Keras"
+                    raise ModelError(f"{self._files[0]}: {needed}, found no {error.name}") from error
+            return self._network
+
+    def _choose(self, runtime: str) -> Runtime:
+        """What computes; ModelError where it cannot be had."""
+        if runtime == "keras":
+            return self._keras_runtime()
+        try:
+            compiled = _compiled(*self._files)
+        except UnusableError as error:
+            if runtime == "litert":
+                made = "python -m training export writes it"
+                raise ModelError(
+                    f"{self._files[0]}: expected a network compiled for LiteRT ({made}); {error}"
+                ) from error
+            level = logging.INFO if isinstance(error, MissingError) else logging.WARNING
+            log.log(level, "the network runs on Keras: %s", error)
+            return self._keras_runtime()
+        log.info("the network runs on %s", compiled.name)
+        return compiled
+
+    def _keras_runtime(self) -> Runtime:
+        network = self.network  # first: where Keras is missing, this says so
+        from mien.cnn.frozen import KerasRuntime
+
+        return KerasRuntime(network, self._files[0])
 
     def predict(self, faces: np.ndarray) -> np.ndarray:
         """Compute the probabilities of the seven expressions for a batch of faces.
@@ -123,8 +182,8 @@ class FacialExpressionModel:
         probabilities = np.empty((len(pixels), len(EXPRESSIONS)), np.float32)
         with self._lock:  # live frames and uploads share the cores: one call at a time is as fast and bounds memory
             for start in range(0, len(pixels), _FACES_PER_CALL):
-                batch = pixels[start : start + _FACES_PER_CALL, ..., np.newaxis].astype(np.float32)
-                probabilities[start : start + len(batch)] = self._forward(batch)
+                batch = self.as_input(pixels[start : start + _FACES_PER_CALL])
+                probabilities[start : start + len(batch)] = self._forward(batch)[:, self.output_order]
         return probabilities if self.adjustment is None else self.adjustment(probabilities)
 
     def predict_emotion(self, img: np.ndarray) -> str:
@@ -180,75 +239,13 @@ def _output_order(labels: Sequence[str] | None) -> list[int]:
     return [names.index(expression) for expression in EXPRESSIONS]
 
 
-def _input_shape(network: Any, file: str | Path) -> tuple[int, int, int]:
-    """(height, width, channels) of the network's input; ModelError unless it takes one gray or color image."""
-    shape = network.input_shape
-    is_image = isinstance(shape, tuple) and len(shape) == 4 and None not in shape[1:] and shape[3] in (1, 3)
-    if not is_image:
-        raise ModelError(f"{file}: expected an input of (None, height, width, 1 or 3), found {shape}")
-    return int(shape[1]), int(shape[2]), int(shape[3])
-
-
-def _check_outputs(network: Any, file: str | Path) -> None:
-    """ModelError unless the network has seven outputs."""
-    if network.output_shape != (None, len(EXPRESSIONS)):
-        raise ModelError(
-            f"{file}: expected an output of (None, {len(EXPRESSIONS)}), one for each of {', '.join(EXPRESSIONS)}, "
-            f"found {network.output_shape}"
-        )
-
-
-def _gives_probabilities(network: Any, file: str | Path) -> bool:
-    """Whether the network ends in a softmax, judged by its last layers; False for logits."""
-    for layer in reversed(network.layers):
-        if hasattr(layer, "layers"):
-            return _gives_probabilities(layer, file)
-        kind = type(layer).__name__
-        if kind == "Softmax":
-            return True
-        if kind in _KEEP_PROBABILITIES:
-            continue
-        activation = layer.get_config().get("activation", "linear")
-        if activation in ("softmax", "linear", "log_softmax"):  # a softmax undoes the logarithm of log_softmax
-            return bool(activation == "softmax")
-        raise ModelError(f"{file}: expected softmax, or no activation, in the last layer, found {activation!r}")
-    return False
-
-
-def _compile(
-    network: Any, *, channels: int, input_scale: int, needs_softmax: bool, order: list[int]
-) -> Callable[[np.ndarray], np.ndarray]:
-    """Build a function from float32 (n, height, width, 1) 0..255 to float32 (n, 7) in the order of EXPRESSIONS.
-
-    With TensorFlow it is compiled once for any n: `network.predict` would cost 37 ms more per call. The weights become
-    constants: only then does TensorFlow fold batch normalization into convolutions and keep the weights in the
-    processor's layout instead of converting them in each call, which halves the time.
-    """
-    keras = import_keras()
-
-    def forward(pixels: Any) -> Any:
-        pixels = pixels / input_scale if input_scale != 1 else pixels
-        pixels = keras.ops.repeat(pixels, channels, axis=-1) if channels != 1 else pixels
-        outputs = keras.ops.cast(network(pixels, training=False), "float32")
-        outputs = keras.ops.softmax(outputs) if needs_softmax else outputs
-        return keras.ops.take(outputs, order, axis=-1)
-
-    if keras.backend.backend() != "tensorflow":
-        return lambda pixels: np.asarray(keras.ops.convert_to_numpy(forward(keras.ops.convert_to_tensor(pixels))))
-    import tensorflow as tf
-
-    signature = [tf.TensorSpec((*network.input_shape[:3], 1), tf.float32)]
-    compiled = tf.function(forward, input_signature=signature, autograph=False).get_concrete_function()
+def _compiled(model_json_file: str | Path, model_weights_file: str | Path) -> LiteRtRuntime:
+    """The network compiled for LiteRT; UnusableError if there is none of the same two files."""
+    file = compiled_file(model_json_file)
+    if not file.is_file():
+        raise MissingError(f"there is no {file}")
     try:
-        frozen = _freeze(compiled)
-    except Exception as error:  # a custom layer may hold what cannot become a constant: slower, equally correct
-        log.info("the weights could not be frozen, so inference is slower: %s", error)
-        return lambda pixels: np.asarray(compiled(tf.constant(pixels)))
-    return lambda pixels: np.asarray(frozen(tf.constant(pixels))[0])
-
-
-def _freeze(function: Any) -> Any:
-    """Turn the variables of a TensorFlow function into constants; the result returns a list of outputs."""
-    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
-
-    return convert_variables_to_constants_v2(function)
+        source = source_digest(model_json_file, model_weights_file)
+    except OSError as error:  # Keras will tell what is wrong with it
+        raise MissingError(f"{error.filename} cannot be read") from error
+    return LiteRtRuntime(file, source)

@@ -6,7 +6,9 @@ import ctypes
 import gc
 import os
 import sys
-from contextlib import suppress
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 OPEN_FILES = 4096
 """Enough for all streams and waiting connections; macOS allows a program 256 unless it asks for more."""
@@ -53,3 +55,28 @@ def raise_open_file_limit(count: int = OPEN_FILES) -> None:
     if soft != unlimited and soft < wanted:
         with suppress(OSError, ValueError):  # then the present limit must do
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+@contextmanager
+def without_notes(start: bytes) -> Iterator[None]:
+    """Leave out lines that a library writes to file descriptor 2; other lines appear at the end.
+
+    Args:
+        start: Of the lines to leave out.
+    """
+    sys.stderr.flush()
+    try:
+        kept = os.dup(2)
+    except OSError:  # there is no standard error, as without a console
+        yield
+        return
+    with tempfile.TemporaryFile() as written:
+        os.dup2(written.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(kept, 2)
+            written.seek(0)
+            os.write(kept, b"".join(line for line in written if not line.startswith(start)))
+            os.close(kept)

@@ -15,11 +15,12 @@ import numpy as np
 import pytest
 import tiny_networks as tiny
 
+from mien.cnn.frozen import freeze
 from mien.cnn.layers import LocalBinaryPatterns, MeanImage, Standardize
 from mien.cnn.loader import import_keras
 from mien.errors import ModelError
 from mien.types import EXPRESSIONS
-from model import FacialExpressionModel, _freeze
+from model import FacialExpressionModel
 from tests.patience import PATIENCE_S, scaled
 
 keras = import_keras()
@@ -129,13 +130,13 @@ def test_the_fast_call_matches_the_network(
     """Also if the graph cannot be frozen; then the call is slower."""
     tried = []
 
-    def freeze(function: Any) -> Any:
+    def perhaps(function: Any, shape: Any) -> Any:
         tried.append(function)
         if not freezes:
             raise ValueError("no constant can stand for this")
-        return _freeze(function)
+        return freeze(function, shape)
 
-    monkeypatch.setattr("model._freeze", freeze)
+    monkeypatch.setattr("mien.cnn.frozen.freeze", perhaps)
     model = load(build(keras))
     assert len(tried) == (keras.backend.backend() == "tensorflow")
     for count in (1, 3):
@@ -147,18 +148,9 @@ def test_the_fast_call_matches_the_network(
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="only TensorFlow's call is frozen")
 def test_a_frozen_call_reads_no_variables() -> None:
     network = tiny.sequential(keras)
-    image = network.inputs[0]
-    call = tf_function(network, image.shape)
-    assert call.variables
-    frozen = _freeze(call)
+    frozen = freeze(network, network.input_shape)
     assert not frozen.variables
     assert not [node for node in frozen.graph.as_graph_def().node if node.op == "ReadVariableOp"]
-
-
-def tf_function(network: Any, shape: Any) -> Any:
-    import tensorflow as tf
-
-    return tf.function(network, input_signature=[tf.TensorSpec(shape)], autograph=False).get_concrete_function()
 
 
 @pytest.mark.parametrize(
@@ -362,7 +354,7 @@ def test_the_committed_files() -> None:
     json_file, weights_file = ROOT / "model.json", ROOT / "model_weights.h5"
     if not (json_file.exists() and weights_file.exists()):
         pytest.skip("model.json and model_weights.h5 are not trained yet")
-    model = FacialExpressionModel(json_file, weights_file)
+    model = FacialExpressionModel(json_file, weights_file, runtime="keras")
     assert model.input_size_px == (48, 48)
     faces = tiny.faces(2, 48)
     probabilities = model.predict(faces)

@@ -61,6 +61,7 @@ def test_wheel_contains_what_the_program_needs_and_nothing_else(wheel):
         "mien/_app/model.py",
         "mien/_app/model.json",
         "mien/_app/model_weights.h5",
+        "mien/_app/model.tflite",
         "mien/_app/templates/index.html",
         "mien/_app/static/app.js",
         "mien/_app/web/app.py",

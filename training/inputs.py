@@ -65,7 +65,7 @@ def square_model(options: argparse.Namespace) -> tuple[FacialExpressionModel, in
     Raises:
         ModelError: The network cannot be loaded, or its input is not square.
     """
-    model = FacialExpressionModel(options.model, options.weights)
+    model = FacialExpressionModel(options.model, options.weights, runtime="keras")
     height_px, width_px = model.input_size_px
     if height_px != width_px:
         raise ModelError(f"{options.model}: expected a network for square faces, found {width_px}x{height_px}")

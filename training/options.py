@@ -81,6 +81,12 @@ def _calibrate(parser: ArgumentParser) -> None:
     target.add_argument("--in-place", action="store_true", help="overwrite the files of --model and --weights")
 
 
+def _export(parser: ArgumentParser) -> None:
+    """compile a network for LiteRT, and check that it gives the same answers"""
+    _add_network(parser)
+    parser.add_argument("--out", type=Path, metavar="FILE", help="default: model.tflite beside model.json")
+
+
 def _predict(parser: ArgumentParser) -> None:
     """label images that have no label: a folder of faces, or a CSV file such as Kaggle's test.csv"""
     parser.add_argument("source", type=Path, help="folder of face images, or a CSV file with a column pixels")
@@ -124,6 +130,7 @@ COMMANDS: dict[str, tuple[str, Callable[[ArgumentParser], None]]] = {
     "finetune": ("training.fit.finetune", _finetune),
     "evaluate": ("training.evaluate.evaluate", _evaluate),
     "calibrate": ("training.evaluate.calibration", _calibrate),
+    "export": ("training.formats", _export),
     "predict": ("training.evaluate.predict", _predict),
     "card": ("training.evaluate.report", _card),
     "search": ("training.fit.search", _search),

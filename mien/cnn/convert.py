@@ -1,0 +1,88 @@
+"""Compile a Keras network for LiteRT; needs TensorFlow."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import mien
+from mien.cnn.frozen import freeze, probabilities_of
+from mien.cnn.litert import compiled_file, source_digest, write_compiled
+from mien.cnn.loader import import_keras, stored_facts, stored_labels
+from mien.errors import ModelError
+
+PRECISION = "float16"
+
+
+class ConversionError(ModelError):
+    """A network cannot be compiled for LiteRT."""
+
+
+def compile_network(network: Any, model_json_file: Path, model_weights_file: Path, to: Path | None = None) -> Path:
+    """Compile a network for LiteRT and write the file.
+
+    Args:
+        network: The Keras network of both files.
+        model_json_file: Architecture.
+        model_weights_file: Weights.
+        to: The file to write; by default beside model.json, as model.tflite.
+
+    Returns:
+        The file.
+
+    Raises:
+        ConversionError: The converter fails, or TensorFlow is not Keras' backend.
+        OSError: The file cannot be written.
+    """
+    to = compiled_file(model_json_file) if to is None else to
+    labels = stored_labels(model_json_file)
+    write_compiled(
+        to,
+        convert(network, model_json_file),
+        source=source_digest(model_json_file, model_weights_file),
+        precision=PRECISION,
+        labels=None if labels is None else tuple(labels),
+        tau=float(stored_facts(model_json_file).get("tau", 0.0)),
+        version=mien.__version__,
+    )
+    return to
+
+
+def convert(network: Any, file: str | Path, precision: str = PRECISION) -> bytes:
+    """Convert a Keras network to a LiteRT model of one image, which returns probabilities.
+
+    Args:
+        network: A built Keras network.
+        file: The model.json that it was loaded from, for messages.
+        precision: Of its weights: "float32" or "float16".
+
+    Returns:
+        The LiteRT model: float32 (1, height, width, channels) to float32 (1, 7).
+
+    Raises:
+        ConversionError: The converter fails, or TensorFlow is not Keras' backend.
+    """
+    backend = import_keras().backend.backend()
+    if backend != "tensorflow":
+        raise ConversionError(f"expected Keras on TensorFlow to compile for LiteRT, found it on {backend}")
+    import tensorflow as tf
+
+    log = logging.getLogger("absl")
+    level = log.level
+    log.setLevel(logging.ERROR)  # it advises an object that freezing makes needless
+    try:
+        # With its variables, instead of constants, the converter fails or loses them.
+        frozen = freeze(probabilities_of(network, file), (1, *network.input_shape[1:]))
+        converter = tf.lite.TFLiteConverter.from_concrete_functions([frozen])
+        if precision == "float16":
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+            converter.target_spec.supported_types = [tf.float16]
+        return bytes(converter.convert())
+    except ModelError:
+        raise
+    except Exception as error:  # any operation may be unknown to LiteRT
+        cause = " ".join(str(error).split())[:300]
+        raise ConversionError(f"{file}: the network cannot be compiled for LiteRT: {cause}") from error
+    finally:
+        log.setLevel(level)

@@ -1,0 +1,205 @@
+"""Computing with a network compiled for LiteRT, from model.tflite: without Keras and TensorFlow.
+
+model.tflite is a LiteRT model with a ZIP archive appended, as TensorFlow Lite's associated files are: LiteRT ignores
+what follows the model, and `unzip -p model.tflite mien.json` prints what Mien keeps there (`Facts`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import tempfile
+import zipfile
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mien.process import without_notes
+from mien.types import EXPRESSIONS
+
+SUFFIX = ".tflite"
+_FACTS = "mien.json"
+
+
+class UnusableError(Exception):
+    """A compiled network is missing or cannot be used; Keras can compute instead."""
+
+
+class MissingError(UnusableError):
+    """There is no compiled network, or no LiteRT; both are optional."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a compiled file says about itself.
+
+    Attributes:
+        source: Digest of the model.json and the weights that it was compiled from, see `source_digest`.
+        content: SHA-256 of the LiteRT model without the appended archive.
+        precision: Of its weights, such as "float16".
+        labels: Of its outputs, in their order; None if model.json stores none.
+        tau: Of the logit adjustment in its weights.
+        version: Of Mien.
+    """
+
+    source: str
+    content: str
+    precision: str
+    labels: tuple[str, ...] | None
+    tau: float
+    version: str
+
+
+class LiteRtRuntime:
+    """A network compiled for LiteRT, ready to compute; not thread-safe.
+
+        runtime = LiteRtRuntime(Path("model.tflite"), source_digest("model.json", "model_weights.h5"))
+        runtime(pixels)  # probabilities, (n, 7)
+
+    Args:
+        file: The compiled network.
+        source: Digest of the files that it must have been compiled from.
+
+    Attributes:
+        name: For messages.
+        input_shape: (height, width, channels) of the network's input.
+        facts: What the file says about itself.
+
+    Raises:
+        UnusableError: The file is missing, broken, of other files, or no network of Mien's; or there is no LiteRT.
+    """
+
+    def __init__(self, file: Path, source: str) -> None:
+        content, self.facts = read_compiled(file)
+        if self.facts.source != source:
+            raise UnusableError(f"{file} was compiled from other files")
+        self.name = f"LiteRT ({file.name}, {self.facts.precision})"
+        self._interpreter = _interpreter(content, file)
+        self._input = self._interpreter.get_input_details()[0]["index"]
+        self._output = self._interpreter.get_output_details()[0]["index"]
+        shape = tuple(int(side) for side in self._interpreter.get_input_details()[0]["shape"])
+        outputs = tuple(int(side) for side in self._interpreter.get_output_details()[0]["shape"])
+        if len(shape) != 4 or shape[0] != 1 or outputs != (1, len(EXPRESSIONS)):
+            raise UnusableError(f"{file} turns {shape} into {outputs}, not one image into seven probabilities")
+        self.input_shape: tuple[int, int, int] = shape[1:]
+
+    def __call__(self, pixels: np.ndarray) -> np.ndarray:
+        """Compute probabilities, one face after the other: as fast as several at once.
+
+        Args:
+            pixels: The network's input, float32 (n, height, width, channels).
+
+        Returns:
+            float32 (n, 7), in the order of the network's outputs.
+        """
+        probabilities = np.empty((len(pixels), len(EXPRESSIONS)), np.float32)
+        for i, one in enumerate(pixels):
+            self._interpreter.set_tensor(self._input, one[np.newaxis])
+            self._interpreter.invoke()
+            probabilities[i] = self._interpreter.get_tensor(self._output)[0]
+        return probabilities
+
+
+def _interpreter(content: bytes, file: Path) -> Any:
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+    except ImportError as error:  # not installed, or not for this system
+        raise MissingError(f"LiteRT (ai-edge-litert) cannot be imported: {error}") from error
+    try:
+        with without_notes(b"INFO: Created TensorFlow Lite"):
+            interpreter = Interpreter(model_content=content, num_threads=_threads())
+            interpreter.allocate_tensors()
+    except (ValueError, RuntimeError) as error:
+        raise UnusableError(f"LiteRT cannot load {file}: {' '.join(str(error).split())}") from error
+    return interpreter
+
+
+def _threads() -> int:
+    return min(2, os.cpu_count() or 1)
+
+
+def read_compiled(file: Path) -> tuple[bytes, Facts]:
+    """Read a compiled network and check that it is whole.
+
+    Args:
+        file: The file.
+
+    Returns:
+        The LiteRT model, and what the file says about itself.
+
+    Raises:
+        UnusableError: The file is missing, broken, or not written by Mien.
+    """
+    try:
+        data = file.read_bytes()
+    except FileNotFoundError as error:
+        raise MissingError(f"there is no {file}") from error
+    except OSError as error:
+        raise UnusableError(f"{file} cannot be read: {error.strerror or error}") from error
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            entry = archive.getinfo(_FACTS)
+            stored = json.loads(archive.read(entry))
+            stored["labels"] = None if stored["labels"] is None else tuple(stored["labels"])
+            facts = Facts(**stored)
+    except (zipfile.BadZipFile, KeyError, TypeError, ValueError) as error:
+        raise UnusableError(f"{file} is truncated or was not written by Mien") from error
+    content = data[: entry.header_offset]
+    if hashlib.sha256(content).hexdigest() != facts.content:
+        raise UnusableError(f"{file} is broken: its content does not match its checksum")
+    return content, facts
+
+
+def write_compiled(file: Path, content: bytes, **facts: Any) -> None:
+    """Write a compiled network, replacing an older one in one step.
+
+    Args:
+        file: Is created, with its folder.
+        content: The LiteRT model.
+        **facts: Of `Facts`, without `content`.
+    """
+    described = Facts(content=hashlib.sha256(content).hexdigest(), **facts)
+    data = io.BytesIO(content)
+    with zipfile.ZipFile(data, "a") as archive:
+        entry = zipfile.ZipInfo(_FACTS)  # of a fixed date: the same network gives the same bytes
+        archive.writestr(entry, json.dumps(asdict(described), indent=1) + "\n")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=file.parent, prefix=file.name, suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as part:
+            part.write(data.getvalue())
+        Path(name).chmod(0o644)  # mkstemp gives it to this user alone
+        Path(name).replace(file)
+    except BaseException:
+        with suppress(OSError):
+            Path(name).unlink()
+        raise
+
+
+def source_digest(model_json_file: str | Path, model_weights_file: str | Path) -> str:
+    """Identify a network by its two files, whatever the ends of lines that a checkout gives model.json.
+
+    Args:
+        model_json_file: Architecture.
+        model_weights_file: Weights.
+
+    Returns:
+        A SHA-256, in hexadecimal digits.
+
+    Raises:
+        OSError: A file cannot be read.
+    """
+    digest = hashlib.sha256(Path(model_json_file).read_bytes().replace(b"\r\n", b"\n"))
+    with Path(model_weights_file).open("rb") as weights:
+        digest.update(hashlib.file_digest(weights, "sha256").digest())
+    return digest.hexdigest()
+
+
+def compiled_file(model_json_file: str | Path) -> Path:
+    """Where the compiled network of a model.json is: beside it, as model.tflite."""
+    return Path(model_json_file).with_suffix(SUFFIX)
