@@ -241,13 +241,19 @@ def build_pipeline(settings: Settings, adjustment: LogitAdjustment | None) -> Pi
         DetectorError, ModelError: One is missing or broken.
     """
     from mien.analysis.pipeline import Pipeline
+    from mien.cnn.cache import cache_folder
     from mien.detectors import create_detector
     from mien.process import release_memory
     from model import FacialExpressionModel
 
     detector = create_detector(settings.detector, min_face_px=settings.min_face, model_file=settings.detector_model)
     classifier = FacialExpressionModel(
-        settings.model, settings.weights, labels=settings.labels, input_scale=settings.input_scale
+        settings.model,
+        settings.weights,
+        labels=settings.labels,
+        input_scale=settings.input_scale,
+        runtime=settings.runtime,
+        cache=cache_folder() if settings.cache else None,
     )
     classifier.adjustment = adjustment  # the one that the web app switches
     classifier.warm_up()

@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
+from mien.cnn.cache import CompiledCache, find_compiled
 from mien.cnn.litert import LiteRtRuntime, MissingError, UnusableError, compiled_file, source_digest
 from mien.cnn.loader import load_network, stored_labels
 from mien.cnn.logit_adjustment import read_adjustment
@@ -75,6 +76,7 @@ class FacialExpressionModel:
         labels: Sequence[str] | None = None,
         input_scale: int | None = None,
         runtime: Literal["auto", "keras", "litert"] = "auto",
+        cache: Path | None = None,
     ) -> None:
         """Load both files, written by Keras 2 or Keras 3.
 
@@ -92,6 +94,8 @@ class FacialExpressionModel:
                 0..1.
             runtime: What computes: "litert", "keras", or "auto": LiteRT if it can be used, else Keras; a line in the
                 log says which.
+            cache: Folder of compiled networks, such as `mien.cnn.cache.cache_folder()`. A network without a compiled
+                file beside it is read from there, or compiled into it for the next time, by another process.
 
         Raises:
             ModelError: One line naming the file and the cause.
@@ -106,7 +110,7 @@ class FacialExpressionModel:
         self._files = model_json_file, model_weights_file
         self._network: Any = None
         self._network_lock = threading.Lock()
-        self._forward = self._choose(runtime)
+        self._forward = self._choose(runtime, cache)
         self.runtime = self._forward.name
         height_px, width_px, self._channels = self._forward.input_shape
         self.input_size_px = (height_px, width_px)
@@ -130,12 +134,12 @@ class FacialExpressionModel:
                     raise ModelError(f"{self._files[0]}: {needed}, found no {error.name}") from error
             return self._network
 
-    def _choose(self, runtime: str) -> Runtime:
+    def _choose(self, runtime: str, cache: Path | None) -> Runtime:
         """What computes; ModelError where it cannot be had."""
         if runtime == "keras":
             return self._keras_runtime()
         try:
-            compiled = _compiled(*self._files)
+            compiled = _compiled(self._files, cache)
         except UnusableError as error:
             if runtime == "litert":
                 made = "python -m training export writes it"
@@ -239,13 +243,13 @@ def _output_order(labels: Sequence[str] | None) -> list[int]:
     return [names.index(expression) for expression in EXPRESSIONS]
 
 
-def _compiled(model_json_file: str | Path, model_weights_file: str | Path) -> LiteRtRuntime:
-    """The network compiled for LiteRT; UnusableError if there is none of the same two files."""
-    file = compiled_file(model_json_file)
-    if not file.is_file():
-        raise MissingError(f"there is no {file}")
+def _compiled(files: tuple[str | Path, str | Path], cache: Path | None) -> LiteRtRuntime:
+    """The network compiled for LiteRT; UnusableError if there is none of these files."""
+    beside = compiled_file(files[0])
+    if cache is None and not beside.exists():
+        raise MissingError(f"there is no {beside}")
     try:
-        source = source_digest(model_json_file, model_weights_file)
-    except OSError as error:  # Keras will tell what is wrong with it
+        source = source_digest(*files)
+    except OSError as error:  # Keras will say what is wrong with it
         raise MissingError(f"{error.filename} cannot be read") from error
-    return LiteRtRuntime(file, source)
+    return find_compiled(beside, source, files, None if cache is None else CompiledCache(cache))

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import mien
 from mien import app
@@ -101,6 +102,14 @@ class Settings:
     )
     weights: Path = _network(
         app.FOLDER / "model_weights.h5", path(), "weights of the network, as HDF5", shown_default="model_weights.h5"
+    )
+    runtime: Literal["auto", "keras", "litert"] = _network(
+        "auto",
+        one_of("auto", "keras", "litert"),
+        "what computes the network: auto is LiteRT where the network is compiled for it, else Keras",
+    )
+    cache: bool = _network(
+        True, SWITCH, "compile other networks than the shipped one for LiteRT, into this user's cache folder"
     )
     labels: tuple[str, ...] | None = _network(
         None,

@@ -18,7 +18,7 @@ import tiny_networks as tiny
 
 import mien
 from mien.cnn.convert import PRECISION, compile_network
-from mien.cnn.litert import LiteRtRuntime, UnusableError, read_compiled, source_digest, write_compiled
+from mien.cnn.litert import UnusableError, open_compiled, read_compiled, source_digest, write_compiled
 from mien.cnn.loader import import_keras
 from mien.errors import ModelError
 from mien.sources.demo_faces import PEOPLE
@@ -174,7 +174,7 @@ UNUSABLE: list[tuple[Callable[[Path], object], str]] = [
     (damage, "is broken"),
     (replace_by_another_programs, "is truncated or was not written by Mien"),
     (write_no_model, "LiteRT cannot load"),
-    (make_a_folder_of_it, "there is no"),
+    (make_a_folder_of_it, "is a folder"),
     (lambda folder: (folder / "model.tflite").unlink(), "there is no"),
 ]
 
@@ -238,8 +238,8 @@ def test_a_model_of_something_else_is_refused(compiled: Path, tmp_path) -> None:
     network = keras.Model(image, keras.layers.Dense(7)(keras.layers.Flatten()(image)))
     files = tiny.write_keras_3(network, tmp_path)
     content, _ = read_compiled(compile_network(network, *files))
-    runtime = LiteRtRuntime(tmp_path / "model.tflite", source_digest(*files))
+    runtime = open_compiled(tmp_path / "model.tflite", source_digest(*files))
     assert runtime.input_shape == (4, 4, 1)
     assert content
     with pytest.raises(UnusableError, match="was compiled from other files"):
-        LiteRtRuntime(compiled / "model.tflite", source_digest(*files))
+        open_compiled(compiled / "model.tflite", source_digest(*files))

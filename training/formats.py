@@ -7,7 +7,7 @@ import argparse
 import numpy as np
 
 from mien.cnn.convert import compile_network
-from mien.cnn.litert import LiteRtRuntime, UnusableError, source_digest
+from mien.cnn.litert import UnusableError, open_compiled, source_digest
 from model import FacialExpressionModel
 from training.recipe import RunError
 
@@ -19,7 +19,7 @@ def run(options: argparse.Namespace) -> None:
     model = FacialExpressionModel(options.model, options.weights, runtime="keras")
     file = compile_network(model.network, options.model, options.weights, options.out)
     try:
-        compiled = LiteRtRuntime(file, source_digest(options.model, options.weights))
+        compiled = open_compiled(file, source_digest(options.model, options.weights))
     except UnusableError as error:
         raise RunError(str(error)) from error
     faces = np.random.default_rng(0).integers(0, 256, (CHECKED_FACES, *model.input_size_px), np.uint8)

@@ -1,18 +1,31 @@
-"""Compile a Keras network for LiteRT; needs TensorFlow."""
+"""Compile a Keras network for LiteRT; needs TensorFlow.
+
+`python -m mien.cnn.convert MODEL.JSON WEIGHTS.H5 OUT.TFLITE` is the process that `mien.cnn.cache` starts.
+"""
 
 from __future__ import annotations
 
 import logging
+import os
+import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import mien
+from mien.cnn.cache import FAILED, CompiledCache
 from mien.cnn.frozen import freeze, probabilities_of
-from mien.cnn.litert import compiled_file, source_digest, write_compiled
-from mien.cnn.loader import import_keras, stored_facts, stored_labels
+from mien.cnn.litert import LiteRtRuntime, UnusableError, compiled_file, source_digest, write_compiled
+from mien.cnn.loader import import_keras, load_network, stored_facts, stored_labels
 from mien.errors import ModelError
 
 PRECISION = "float16"
+"""Half the size of float32, and the same labels; int8 changes one in a hundred (`python -m benchmarks.runtimes`)."""
+
+TOLERANCE = 0.02
+"""Largest difference of a probability to Keras', as a mean over faces."""
 
 
 class ConversionError(ModelError):
@@ -32,14 +45,16 @@ def compile_network(network: Any, model_json_file: Path, model_weights_file: Pat
         The file.
 
     Raises:
-        ConversionError: The converter fails, or TensorFlow is not Keras' backend.
+        ConversionError: The converter fails, its result differs from Keras, or TensorFlow is not Keras' backend.
         OSError: The file cannot be written.
     """
     to = compiled_file(model_json_file) if to is None else to
     labels = stored_labels(model_json_file)
+    content = convert(network, model_json_file)
+    _check(content, network, model_json_file)
     write_compiled(
         to,
-        convert(network, model_json_file),
+        content,
         source=source_digest(model_json_file, model_weights_file),
         precision=PRECISION,
         labels=None if labels is None else tuple(labels),
@@ -86,3 +101,32 @@ def convert(network: Any, file: str | Path, precision: str = PRECISION) -> bytes
         raise ConversionError(f"{file}: the network cannot be compiled for LiteRT: {cause}") from error
     finally:
         log.setLevel(level)
+
+
+def _check(content: bytes, network: Any, file: Path) -> None:
+    """ConversionError unless the LiteRT model gives the network's probabilities for a few faces of either scale."""
+    noise = np.random.default_rng(0).uniform(0, 255, (8, *network.input_shape[1:])).astype(np.float32)
+    pixels = np.concatenate([noise, noise / 255])
+    expected = np.asarray(probabilities_of(network, file)(pixels))
+    try:
+        found = LiteRtRuntime(content, "check")(pixels)
+    except UnusableError as error:
+        raise ConversionError(f"{file}: {error}") from error
+    difference = np.abs(found - expected).max(axis=1).mean()
+    if not difference <= TOLERANCE:  # also where it is no number
+        raise ConversionError(f"{file}: compiled for LiteRT, the network differs from Keras by {difference:.2g}")
+
+
+def main(model_json_file: Path, model_weights_file: Path, to: Path) -> None:
+    """Compile a network into the cache; where that is impossible, write the reason there."""
+    with suppress(AttributeError, OSError):  # Windows has no nice; there the parent lowers the priority
+        os.nice(19)
+    try:
+        compile_network(load_network(model_json_file, model_weights_file), model_json_file, model_weights_file, to)
+    except ModelError as error:
+        to.with_suffix(FAILED).write_text(" ".join(str(error).split()) + "\n", encoding="utf-8")
+    CompiledCache(to.parent).clean()
+
+
+if __name__ == "__main__":
+    main(*(Path(word) for word in sys.argv[1:4]))

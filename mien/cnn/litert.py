@@ -23,6 +23,10 @@ from mien.process import without_notes
 from mien.types import EXPRESSIONS
 
 SUFFIX = ".tflite"
+
+THREADS = min(2, os.cpu_count() or 1)
+"""Of the processor, for one face: more gain nothing (`python -m benchmarks.runtimes`)."""
+
 _FACTS = "mien.json"
 
 
@@ -31,7 +35,11 @@ class UnusableError(Exception):
 
 
 class MissingError(UnusableError):
-    """There is no compiled network, or no LiteRT; both are optional."""
+    """There is no compiled network."""
+
+
+class NoLiteRtError(UnusableError):
+    """LiteRT is not installed, or not for this system."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,35 +66,31 @@ class Facts:
 class LiteRtRuntime:
     """A network compiled for LiteRT, ready to compute; not thread-safe.
 
-        runtime = LiteRtRuntime(Path("model.tflite"), source_digest("model.json", "model_weights.h5"))
+        runtime = open_compiled(Path("model.tflite"), source_digest("model.json", "model_weights.h5"))
         runtime(pixels)  # probabilities, (n, 7)
 
     Args:
-        file: The compiled network.
-        source: Digest of the files that it must have been compiled from.
+        content: A LiteRT model of one image.
+        name: For messages.
+        threads: How many compute; by default as many as is quickest.
 
     Attributes:
         name: For messages.
         input_shape: (height, width, channels) of the network's input.
-        facts: What the file says about itself.
 
     Raises:
-        UnusableError: The file is missing, broken, of other files, or no network of Mien's; or there is no LiteRT.
+        UnusableError: It is no such model, or there is no LiteRT.
     """
 
-    def __init__(self, file: Path, source: str) -> None:
-        content, self.facts = read_compiled(file)
-        if self.facts.source != source:
-            raise UnusableError(f"{file} was compiled from other files")
-        self.name = f"LiteRT ({file.name}, {self.facts.precision})"
-        self._interpreter = _interpreter(content, file)
-        self._input = self._interpreter.get_input_details()[0]["index"]
-        self._output = self._interpreter.get_output_details()[0]["index"]
-        shape = tuple(int(side) for side in self._interpreter.get_input_details()[0]["shape"])
-        outputs = tuple(int(side) for side in self._interpreter.get_output_details()[0]["shape"])
+    def __init__(self, content: bytes, name: str, threads: int = THREADS) -> None:
+        self.name = name
+        self._interpreter = _load(content, threads)
+        (given,), (answer,) = self._interpreter.get_input_details(), self._interpreter.get_output_details()
+        self._input, self._output = given["index"], answer["index"]
+        shape, outputs = (tuple(int(size) for size in one["shape"]) for one in (given, answer))
         if len(shape) != 4 or shape[0] != 1 or outputs != (1, len(EXPRESSIONS)):
-            raise UnusableError(f"{file} turns {shape} into {outputs}, not one image into seven probabilities")
-        self.input_shape: tuple[int, int, int] = shape[1:]
+            raise UnusableError(f"expected a model of one image and seven outputs, found {shape} and {outputs}")
+        self.input_shape = (shape[1], shape[2], shape[3])
 
     def __call__(self, pixels: np.ndarray) -> np.ndarray:
         """Compute probabilities, one face after the other: as fast as several at once.
@@ -105,22 +109,39 @@ class LiteRtRuntime:
         return probabilities
 
 
-def _interpreter(content: bytes, file: Path) -> Any:
+def _load(content: bytes, threads: int) -> Any:
     try:
         from ai_edge_litert.interpreter import Interpreter
-    except ImportError as error:  # not installed, or not for this system
-        raise MissingError(f"LiteRT (ai-edge-litert) cannot be imported: {error}") from error
+    except ImportError as error:
+        raise NoLiteRtError(f"LiteRT (ai-edge-litert) cannot be imported: {error}") from error
     try:
         with without_notes(b"INFO: Created TensorFlow Lite"):
-            interpreter = Interpreter(model_content=content, num_threads=_threads())
+            interpreter = Interpreter(model_content=content, num_threads=threads)
             interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
-        raise UnusableError(f"LiteRT cannot load {file}: {' '.join(str(error).split())}") from error
+        raise UnusableError(f"LiteRT cannot load the model: {' '.join(str(error).split())}") from error
     return interpreter
 
 
-def _threads() -> int:
-    return min(2, os.cpu_count() or 1)
+def open_compiled(file: Path, source: str) -> LiteRtRuntime:
+    """Load a compiled network.
+
+    Args:
+        file: The compiled network.
+        source: Digest of the files that it must have been compiled from.
+
+    Raises:
+        UnusableError: The file is missing, broken, of other files, or no network of Mien's; or there is no LiteRT.
+    """
+    content, facts = read_compiled(file)
+    if facts.source != source:
+        raise UnusableError(f"{file} was compiled from other files")
+    try:
+        return LiteRtRuntime(content, f"LiteRT ({file.name}, {facts.precision})")
+    except NoLiteRtError:
+        raise
+    except UnusableError as error:
+        raise UnusableError(f"{file}: {error}") from error
 
 
 def read_compiled(file: Path) -> tuple[bytes, Facts]:
@@ -140,7 +161,8 @@ def read_compiled(file: Path) -> tuple[bytes, Facts]:
     except FileNotFoundError as error:
         raise MissingError(f"there is no {file}") from error
     except OSError as error:
-        raise UnusableError(f"{file} cannot be read: {error.strerror or error}") from error
+        found = "is a folder" if file.is_dir() else f"cannot be read: {error.strerror or error}"
+        raise UnusableError(f"{file} {found}") from error
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             entry = archive.getinfo(_FACTS)
