@@ -31,7 +31,8 @@ from tests.patience import PATIENCE_S, scaled, wait_for
 from tests.web_fakes import StreamClient, free_port
 
 # Without the variables that importing Keras has set here: the program has to silence the logs itself.
-ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"} | {"MIEN_CACHE": "0"}
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+ENVIRONMENT["MIEN_CACHE"] = "0"
 START_WITHIN_S = 60
 LOADING = "loading the network ..."
 

@@ -17,6 +17,9 @@ from mien.options import SWITCH, Kind
 from mien.settings import DETECTOR
 from training.recipe import ARCHITECTURE, DISTILLATION, HEADS, START, VOTES, Recipe, recipe_options
 
+FORMATS = ("litert", "onnx", "savedmodel")
+"""What `export` writes."""
+
 FACES = 600
 """Faces of each size that `evaluate --end-to-end` shows."""
 
@@ -82,9 +85,11 @@ def _calibrate(parser: ArgumentParser) -> None:
 
 
 def _export(parser: ArgumentParser) -> None:
-    """compile a network for LiteRT, and check that it gives the same answers"""
+    """write a network for LiteRT or other programs, and check that it gives the same answers"""
     _add_network(parser)
-    parser.add_argument("--out", type=Path, metavar="FILE", help="default: model.tflite beside model.json")
+    formats = "litert: model.tflite, which the program runs; onnx; savedmodel: a folder for TensorFlow (%(default)s)"
+    parser.add_argument("--format", choices=FORMATS, default=FORMATS[0], help=formats)
+    parser.add_argument("--out", type=Path, help="file or folder to write (default: beside model.json)")
 
 
 def _predict(parser: ArgumentParser) -> None:

@@ -21,6 +21,9 @@ from mien.cnn.litert import LiteRtRuntime, UnusableError, compiled_file, source_
 from mien.cnn.loader import import_keras, load_network, stored_facts, stored_labels
 from mien.errors import ModelError
 
+PRECISIONS = ("float32", "float16", "int8", "int8 activations")
+"""Of the weights; "int8 activations" computes in integers, where "int8" converts them in each call."""
+
 PRECISION = "float16"
 """Half the size of float32, and the same labels; int8 changes one in a hundred (`python -m benchmarks.runtimes`)."""
 
@@ -64,16 +67,25 @@ def compile_network(network: Any, model_json_file: Path, model_weights_file: Pat
     return to
 
 
-def convert(network: Any, file: str | Path, precision: str = PRECISION) -> bytes:
-    """Convert a Keras network to a LiteRT model of one image, which returns probabilities.
+def convert(
+    network: Any,
+    file: str | Path,
+    precision: str = PRECISION,
+    examples: np.ndarray | None = None,
+    count: int | None = 1,
+) -> bytes:
+    """Convert a Keras network to a LiteRT model, which returns probabilities.
 
     Args:
         network: A built Keras network.
         file: The model.json that it was loaded from, for messages.
-        precision: Of its weights: "float32" or "float16".
+        precision: One of PRECISIONS.
+        examples: For "int8 activations": inputs of the network, float32 (n, height, width, channels), whose
+            activations give the ranges of the integers.
+        count: How many images the model takes at once; None for any number.
 
     Returns:
-        The LiteRT model: float32 (1, height, width, channels) to float32 (1, 7).
+        The LiteRT model: float32 (count, height, width, channels) to float32 (count, 7).
 
     Raises:
         ConversionError: The converter fails, or TensorFlow is not Keras' backend.
@@ -88,11 +100,14 @@ def convert(network: Any, file: str | Path, precision: str = PRECISION) -> bytes
     log.setLevel(logging.ERROR)  # it advises an object that freezing makes needless
     try:
         # With its variables, instead of constants, the converter fails or loses them.
-        frozen = freeze(probabilities_of(network, file), (1, *network.input_shape[1:]))
+        frozen = freeze(probabilities_of(network, file), (count, *network.input_shape[1:]))
         converter = tf.lite.TFLiteConverter.from_concrete_functions([frozen])
-        if precision == "float16":
+        if precision != "float32":
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        if precision == "float16":
             converter.target_spec.supported_types = [tf.float16]
+        if precision == "int8 activations" and examples is not None:
+            converter.representative_dataset = lambda: ([example[np.newaxis]] for example in examples)
         return bytes(converter.convert())
     except ModelError:
         raise

@@ -19,6 +19,7 @@ from training.data.votes import ambiguous, shares
 from training.evaluate.metrics import score
 from training.evaluate.votes import VoteScores, agreement, score_votes
 from training.export import export_calibrated, read_heads
+from training.formats import also_compile
 from training.heads import Head, HeadFacts, head_of, predict_heads, set_head, softmax, write_other_head
 from training.inputs import read_data, square_model, warn_of_known_images
 from training.recipe import RunError
@@ -142,6 +143,7 @@ def run(options: argparse.Namespace) -> None:
     folder = options.export or options.model.parent
     files = export_calibrated(network, options.model, temperature, folder, tau)
     print(f"temperature {temperature:.4f}; wrote {files[0]} and {files[1]}")
+    also_compile(*files)
 
 
 def _check_options(options: argparse.Namespace, about: HeadFacts | None) -> None:

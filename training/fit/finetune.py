@@ -13,6 +13,7 @@ from training.fit.fitting import finish, fit, prepare
 from training.fit.train import write
 from training.fit.two_heads import base_rates
 from training.fit.warm_start import accuracy, freeze_convolutions, starting_network, thaw
+from training.formats import also_compile
 from training.heads import OTHER_HEAD, HeadFacts, set_head
 from training.inputs import read_data
 from training.options import recipe_of
@@ -54,3 +55,4 @@ def _run_with_votes(options: argparse.Namespace, recipe: Recipe, dataset: Datase
     epochs = len(read_history(options.run))
     files = export_heads(network, folder, run.best_heads(), about, recipe=recipe, epochs=epochs)
     print(f"wrote {files[0]} and {files[1]} with the head of {options.head}, and {folder / OTHER_HEAD}")
+    also_compile(*files)

@@ -11,6 +11,7 @@ from training.export import export
 from training.fit.devices import use_devices
 from training.fit.fitting import fit
 from training.fit.teach import read_teachers
+from training.formats import also_compile
 from training.inputs import read_data
 from training.options import recipe_of
 from training.recipe import Recipe
@@ -40,3 +41,4 @@ def write(options: argparse.Namespace, recipe: Recipe, network: keras.Model) -> 
     epochs = len(read_history(options.run))
     model_file, weights_file = export(network, options.export or options.run, recipe=recipe, epochs=epochs)
     print(f"wrote {model_file} and {weights_file}")
+    also_compile(model_file, weights_file)
