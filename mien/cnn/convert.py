@@ -135,7 +135,7 @@ def _check(content: bytes, network: Any, file: Path) -> None:
 def main(model_json_file: Path, model_weights_file: Path, to: Path) -> None:
     """Compile a network into the cache; where that is impossible, write the reason there."""
     with suppress(AttributeError, OSError):  # Windows has no nice; there the parent lowers the priority
-        os.nice(19)
+        os.nice(10)
     try:
         compile_network(load_network(model_json_file, model_weights_file), model_json_file, model_weights_file, to)
     except ModelError as error:
