@@ -15,12 +15,13 @@ from pathlib import Path
 
 import numpy as np
 
-from mien.cnn.convert import PRECISIONS, convert
+from mien.cnn.convert import CHOSEN, PRECISIONS, convert
 from mien.cnn.frozen import KerasRuntime
 from mien.cnn.litert import LiteRtRuntime
 from mien.errors import MienError
 from model import FacialExpressionModel
-from training.data.dataset import Dataset, load_dataset
+from training.data.dataset import load_dataset
+from training.data.splits import Dataset
 from training.data.votes import with_votes
 from training.evaluate.metrics import score
 from training.evaluate.votes import score_votes
@@ -128,13 +129,13 @@ def compare_times(model: FacialExpressionModel, contents: Mapping[str, bytes], r
     """Print the times of one face and of several, with one thread and two."""
     faces = np.random.default_rng(0).integers(0, 256, (FACES, *model.input_size_px), np.uint8)
     pixels = model.as_input(faces)
-    any_number = convert(model.network, "the network", count=None)
+    any_number = convert(model.network, "the network", CHOSEN[0], count=None)
     runs: dict[str, Run] = {"Keras": KerasRuntime(model.network, "the network")}
     for threads in (1, 2):
         word = f"{threads} thread{'s' if threads > 1 else ''}"
         for name, content in contents.items():
             runs[f"{name}, {word}"] = LiteRtRuntime(content, name, threads)
-        runs[f"float16, {word}, faces in one call"] = AnyNumber(any_number, threads)
+        runs[f"{CHOSEN[0]}, {word}, faces in one call"] = AnyNumber(any_number, threads)
     for count in (1, FACES):
         times_ms = interleaved(runs, pixels[:count], rounds)
         print(f"\n{count} face{'s' if count > 1 else ''}, {rounds} rounds\n")

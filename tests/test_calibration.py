@@ -64,7 +64,7 @@ def test_the_command_writes_the_temperature_into_the_weights(tmp_path, capsys):
     data = write_folders(tmp_path / "data")
     files = export(tiny(), tmp_path)
     images = load_dataset(data).validation.images
-    before = FacialExpressionModel(*files).predict(images)
+    before = FacialExpressionModel(*files, runtime="keras").predict(images)
     words = ["calibrate", "--data", str(data), "--model", str(files[0]), "--weights", str(files[1])]
     assert main([*words, "--in-place"]) == 0
     printed = capsys.readouterr().out
@@ -72,7 +72,7 @@ def test_the_command_writes_the_temperature_into_the_weights(tmp_path, capsys):
     assert "may have memorized them" not in printed
     temperature = json.loads(files[0].read_text())["temperature"]
     assert f"temperature {temperature:.4f}" in printed
-    after = FacialExpressionModel(*files).predict(images)
+    after = FacialExpressionModel(*files, runtime="keras").predict(images)
     np.testing.assert_allclose(after, at_temperature(before, temperature), atol=1e-5)
     assert main([*words, "--export", str(tmp_path / "again")]) == 0
     further = float(re.search(r"temperature ([\d.]+);", capsys.readouterr().out)[1])

@@ -69,7 +69,7 @@ def test_the_second_start_uses_what_the_first_one_compiled(files, tmp_path, line
     command = [words[0], "-c", AT_FULL_PRIORITY, *words[3:]]
     subprocess.run(command, env=options["env"], cwd=tmp_path, check=True, timeout=scaled(60))
     second = FacialExpressionModel(*files, cache=folder)
-    assert second.runtime == f"LiteRT (cache, {convert.PRECISION})"
+    assert second.runtime == f"LiteRT (cache, {convert.CHOSEN[0]})"
     assert lines()[-1] == f"the network runs on {second.runtime}"
     faces = tiny.faces()
     np.testing.assert_allclose(second.predict(faces), first.predict(faces), atol=0.002)
@@ -102,10 +102,25 @@ def test_a_network_that_cannot_be_compiled_is_tried_once(files, tmp_path, starte
     assert lines()[-1].endswith("; LiteRT knows no such operation")
 
 
+def test_a_network_that_int8_changes_too_much_gets_float16(files, tmp_path, monkeypatch) -> None:
+    network = tiny.sequential(keras)
+    real = convert.convert
+
+    def spoil_int8(network: Any, file: Path, precision: str) -> bytes:
+        if precision == "int8":
+            network = tiny.sequential(keras)
+            network.layers[-1].bias.assign(np.arange(7, dtype=np.float32))
+        return real(network, file, precision)
+
+    monkeypatch.setattr(convert, "convert", spoil_int8)
+    file = convert.compile_network(network, *files, tmp_path / "model.tflite")
+    assert read_compiled(file)[1].precision == "float16"
+
+
 @pytest.mark.parametrize("factor", [0.9, np.nan])
 def test_a_compiled_network_that_answers_differently_is_refused(files, tmp_path, monkeypatch, factor) -> None:
     network = tiny.sequential(keras)
-    content = convert.convert(network, files[0])
+    content = convert.convert(network, files[0], "float32")
     network.layers[-1].bias.assign(factor * np.arange(7, dtype=np.float32))
     monkeypatch.setattr(convert, "convert", lambda *_: content)
     with pytest.raises(convert.ConversionError, match="differs from Keras by"):

@@ -187,7 +187,7 @@ def test_finetune_with_votes_exports_one_head_and_keeps_the_other(more, start, t
     assert sum(about.base_rates) == pytest.approx(1)
     assert not np.array_equal(heads["people"].kernel, heads["folders"].kernel), "they learned different things"
     images = load_dataset(tmp_path / "data", side_px=32).validation.images
-    predicted = FacialExpressionModel(*files).predict(images)
+    predicted = FacialExpressionModel(*files, runtime="keras").predict(images)
     np.testing.assert_allclose(predicted, predict_heads(network, heads, images)["people"], atol=1e-3)
     assert read_origin(files[0])[0].votes == "votes.csv"
 
@@ -305,7 +305,9 @@ def test_calibrate_folds_temperature_and_tau_and_can_be_repeated(fitted, tmp_pat
     images = load_dataset(tmp_path / "data", side_px=32).validation.images
     people = predict_heads(load_network(*files_in(out)), heads, images)["people"]
     expected = adjusted(people, np.array(about.base_rates), 0.5)
-    np.testing.assert_allclose(FacialExpressionModel(*files_in(out)).predict(images), expected, atol=1e-4)
+    np.testing.assert_allclose(
+        FacialExpressionModel(*files_in(out), runtime="keras").predict(images), expected, atol=1e-4
+    )
     again = tmp_path / "again"
     assert main(words(tmp_path, "calibrate", files_in(out), "--export", str(again), "--tau", "0.5")) == 0
     twice = read_heads(load_network(*files_in(again)), again / "model.json")[1]["people"]

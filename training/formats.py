@@ -1,7 +1,7 @@
 """`python -m training export`: write a trained network for other programs, and check what was written.
 
-TensorFlow.js is not among the formats: the newest version of its converter, tensorflowjs 4.22.0 of 2024, needs
-tensorflow-decision-forests, which does not exist for TensorFlow 2.21.
+TensorFlow.js is not among the formats: the newest version of its converter, tensorflowjs 4.22.0, needs
+tensorflow-decision-forests, whose newest version, 1.12.0, is for TensorFlow 2.19.
 """
 
 from __future__ import annotations
