@@ -79,7 +79,7 @@ class Crowd(threading.Thread):
 
 @contextmanager
 def crowd(port: int, count: int, *, stalled: int = 0) -> Iterator[Crowd]:
-    """Keep viewers until the block ends; arguments as for `Crowd`."""
+    """Keep viewers until the block ends; port, count, stalled: as for `Crowd`."""
     watching = Crowd(port, count, stalled=stalled)
     watching.start()
     try:

@@ -89,7 +89,15 @@ def clip_frames(width: int, height: int, count: int = _FRAMES) -> list[np.ndarra
 
 
 def group_frames(width: int, height: int, count: int = _FRAMES // 2) -> list[np.ndarray]:
-    """Return frames of a camera that pans to and fro before a picture of five people; none without that picture."""
+    """Return frames of a camera that pans to and fro before a picture of five people.
+
+    Args:
+        width, height: Of the frames, in pixels.
+        count: Number of frames.
+
+    Returns:
+        BGR uint8 (height, width, 3); none where there is no such picture.
+    """
     picture = cv2.imread(str(GROUP))
     if picture is None:
         return []
@@ -169,6 +177,10 @@ def boxes_right(frames: Sequence[np.ndarray], boxes: Sequence[Sequence[Box]]) ->
 
     It looks at pairs of neighbors. What has less than a quarter of the largest face's area does not count, nor what
     is found in one of a pair alone: at full resolution necks, hair and clothes look like faces now and then.
+
+    Args:
+        frames: BGR uint8 (height, width, 3).
+        boxes: Mien's boxes of each frame.
     """
     full = HaarDetector(search_side_px=10_000)
     right = total = 0

@@ -113,7 +113,7 @@ def predict_heads(network: keras.Model, heads: Mapping[str, Head], images: np.nd
 
 
 def write_other_head(folder: Path, name: str, head: Head) -> Path:
-    """Write the head that is not exported, one of HEADS, into the folder of the network; return the file's path."""
+    """Write the head that is not exported, its name one of HEADS, into the network's folder; return the file's path."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / OTHER_HEAD
     np.savez_compressed(path, head=name, kernel=head.kernel, bias=head.bias)

@@ -220,7 +220,10 @@ def _overlap(face: Box | None, square: Square) -> float:
 
 
 def scenes_without_faces(paths: Sequence[Path], count: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """Yield `count` gray pictures, uint8 (240, 320): textures, on every other one the parts of a face, shuffled."""
+    """Yield `count` gray pictures by `rng`, uint8 (240, 320): textures, every other with shuffled parts of a face.
+
+    paths: the images of faces.
+    """
     for i in range(count):
         scene = _texture(320, rng)[:240]
         if i % 2:

@@ -173,7 +173,7 @@ def _place(image: np.ndarray, label: int, background: int, rng: np.random.Genera
 
 
 def frames_without_faces(paths: Sequence[Path], count: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """Yield `count` frames, uint8 (480, 640, 3), of these backgrounds and of faces (paths) cut into 64 squares."""
+    """Yield `count` frames by `rng`, uint8 (480, 640, 3): these backgrounds, and faces (paths) cut into 64 squares."""
     for i in range(count):
         pixels = _background(i % 4, rng)
         if i % 4 == 3:

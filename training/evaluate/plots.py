@@ -59,7 +59,7 @@ def confusion(counts: np.ndarray, title: str = "", *, rows: str = "true", column
 
 
 def reliability(scores: Scores, title: str = "") -> Figure:
-    """Draw the reliability diagram of scores: accuracy by bin of confidence, above the number of images in the bin."""
+    """Draw the reliability diagram of scores, below a title: accuracy by bin of confidence, and images in each bin."""
     drawing = figure(5.5, 6)
     upper, lower = drawing.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     width = 1 / len(scores.bins)
@@ -135,7 +135,13 @@ def curves(histories: dict[str, Sequence[dict[str, float]]]) -> Figure:
 
 
 def mistakes(split: Split, probabilities: np.ndarray, count: int = 12) -> Figure:
-    """Draw the `count` errors of highest probability in a split, each with the true label and the predicted one."""
+    """Draw the errors of highest probability, each with the true label and the predicted one.
+
+    Args:
+        split: The n images.
+        probabilities: (n, 7).
+        count: At most so many errors.
+    """
     wrong = surest(split.labels, probabilities, right=False)[:count]
     truths = [EXPRESSIONS[label] for label in split.labels[wrong]]
     predicted = [f"{EXPRESSIONS[row.argmax()]} {row.max():.0%}" for row in probabilities[wrong]]
