@@ -51,13 +51,13 @@ def test_the_table_has_medians_and_says_what_is_left_out(tmp_path):
     run = Run(fps=10, start_s=1.04, memory_mb=200, frames=120, with_face=110, faces=111)
     runs = [run, replace(run, fps=30.26, start_s=9), replace(run, fps=40, memory_mb=300.4, faces=113)]
     compared.ready = {"one": (peer, HERE), "other": (replace(peer, title="other"), HERE)}
-    compared.runs = {"one": runs, "other": [replace(run, memory_mb=None)]}
+    compared.runs = {"one": runs, "other": [replace(run, memory_mb=None, start_s=None)]}
     compared.left_out = {"third": "no network"}
     assert compared.table().splitlines() == [
         "| | frames a second | first result, s | peak memory, MB | installed, MB | frames with a face | faces |",
         "|---|---|---|---|---|---|---|",
         "| one | 30.3 | 1.0 | 200 | 12 | 110 of 120 | 111 |",
-        "| other | 10.0 | 1.0 | – | 12 | 110 of 120 | 111 |",
+        "| other | 10.0 | – | – | 12 | 110 of 120 | 111 |",
         "",
         "Left out: third: no network",
     ]
@@ -110,7 +110,7 @@ def test_the_demo_is_the_clip_unless_one_is_given(tmp_path):
     clip, about = command.prepare_clip(options)
     assert about == "The demo with 2 faces, 640x480"
     found = loop.run(lambda *_: [], str(clip), 10)
-    assert (found["frames"], found["with_face"], found["faces"]) == (3, 0, 0)
+    assert (found["frames"], found["with_face"], found["faces"], found["first_at"]) == (3, 0, 0, None)
 
 
 @pytest.mark.parametrize(
@@ -205,6 +205,7 @@ def test_a_report_counts_faces_frames_and_memory(tmp_path, monkeypatch):
     found = json.loads(report.read_text())
     assert (found["frames"], found["with_face"], found["faces"]) == (4, 2, 1 + 3)
     assert found["fps"] > 0
+    assert found["first_at"] > 0
     assert found["memory_mb"] is None or found["memory_mb"] > 10
 
 

@@ -7,7 +7,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -29,8 +29,9 @@ class Run:
     """What one run of a program gave.
 
     Args:
-        fps: Frames a second after the first frame.
-        start_s: Seconds from the start of the process until the first frame was analyzed, drawn and encoded.
+        fps: Frames a second after the first frame with a face.
+        start_s: Seconds from the start of the process until the first frame with a face was analyzed, drawn and
+            encoded; None if there was none.
         memory_mb: Peak resident memory in MiB; None where the system does not report it.
         frames: Frames read.
         with_face: Frames in which it found a face.
@@ -38,7 +39,7 @@ class Run:
     """
 
     fps: float
-    start_s: float
+    start_s: float | None
     memory_mb: float | None
     frames: int
     with_face: int
@@ -131,16 +132,21 @@ def run_once(peer: Peer, built: Environment, clip: Path, frames: int) -> Run:
         found = json.loads(report.read_text())
     if not found["frames"]:
         raise PeerError(f"its OpenCV reads no frame of {clip.name}")
-    return Run(start_s=found.pop("first_at") - started_at, **found)
+    first_at = found.pop("first_at")
+    return Run(start_s=None if first_at is None else first_at - started_at, **found)
 
 
 def cells(runs: Sequence[Run], size_mb: float) -> tuple[str, ...]:
     """A row of the table after the title: medians of the runs."""
-    memory_mb = [run.memory_mb for run in runs if run.memory_mb is not None]
+
+    def known(values: Iterable[float | None], digits: int) -> str:
+        present = [value for value in values if value is not None]
+        return f"{median(present):.{digits}f}" if present else "–"
+
     return (
         f"{median(run.fps for run in runs):.1f}",
-        f"{median(run.start_s for run in runs):.1f}",
-        f"{median(memory_mb):.0f}" if memory_mb else "–",
+        known((run.start_s for run in runs), 1),
+        known((run.memory_mb for run in runs), 0),
         f"{size_mb:.0f}",
         f"{median(run.with_face for run in runs):.0f} of {runs[0].frames}",
         f"{median(run.faces for run in runs):.0f}",
