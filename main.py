@@ -14,23 +14,16 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:  # imported where they are used, so that --help, --version and errors need no OpenCV or TensorFlow
-    import numpy as np
     from flask import Flask
 
     from camera import VideoCamera
     from mien.analysis.pipeline import Pipeline
-    from mien.cnn.logit_adjustment import LogitAdjustment
-    from mien.images.privacy import Privacy
     from mien.loading import Loading
-    from mien.recording.csv_log import CsvRecorder
     from mien.settings import Settings
-    from mien.sources.catalog import SourceCatalog
-    from mien.types import Face
     from web.server import Server
 
 IDLE_AFTER_S = 10.0
@@ -125,12 +118,12 @@ def run(settings: Settings, stop: threading.Event) -> None:
 
     raise_open_file_limit()
     with ExitStack() as cleanup:
-        components = build_components(settings)
-        port = check_early(settings, components)
+        components = Components(settings)
+        port = check_early(components)
         log.info("loading the network ...")
         cleanup.callback(components.recorder.stop)  # registered before the camera, so stopped after it
-        pipeline = Loading(lambda: build_pipeline(settings, components.adjustment))
-        camera = build_camera(settings, components, pipeline, stop)
+        pipeline = Loading(lambda: build_pipeline(components))
+        camera = build_camera(components, pipeline, stop)
         cleanup.callback(camera.stop)
         opening = Loading(camera.start)
         opening.start()
@@ -139,7 +132,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
         from web.server import Server
 
         token = token_for(settings.host, settings.token)
-        app = build_app(settings, components, pipeline, camera, token)
+        app = build_app(components, pipeline, camera, token)
         server = cleanup.enter_context(Server(app, settings.host, port))
         cleanup.callback(camera.stop)  # before the server: its streams end with the camera
         while not stop.is_set():  # waits without timeout could not be interrupted on Windows
@@ -153,61 +146,43 @@ def run(settings: Settings, stop: threading.Event) -> None:
         log.info("stopping")
 
 
-@dataclass(frozen=True, slots=True)
 class Components:
-    """What camera and web app share.
+    """What camera and web app share, as the settings say; nothing is opened or written yet.
+
+        components = Components(read_settings(["--media", "videos"], os.environ))
+        print(components.catalog.files())
 
     Args:
-        catalog: The sources that may be chosen.
-        recorder: Records the faces as CSV.
-        privacy: Pixelates faces.
-        adjustment: How often the network expects rare expressions; None for a network without base rates.
-    """
-
-    catalog: SourceCatalog
-    recorder: CsvRecorder
-    privacy: Privacy
-    adjustment: LogitAdjustment | None
-
-
-def build_components(settings: Settings) -> Components:
-    """Build what camera and web app share; nothing is opened or written yet.
+        settings: How the program runs.
 
     Raises:
         SettingsError: `media` is no folder.
         ModelError: There is no network, or `--rare` is given for one without base rates.
     """
-    from mien.images.privacy import Privacy
-    from mien.recording.csv_log import CsvRecorder
-    from mien.sources.catalog import SourceCatalog
 
-    return Components(
-        catalog=SourceCatalog(settings.media),
-        recorder=CsvRecorder(settings.sessions, at_once=settings.record),
-        privacy=Privacy(settings.privacy),
-        adjustment=build_adjustment(settings),
-    )
+    def __init__(self, settings: Settings) -> None:
+        from mien.cnn.logit_adjustment import read_adjustment
+        from mien.errors import ModelError
+        from mien.images.privacy import Privacy
+        from mien.recording.csv_log import CsvRecorder
+        from mien.sources.catalog import SourceCatalog
 
-
-def build_adjustment(settings: Settings) -> LogitAdjustment | None:
-    """Read from model.json how often rare expressions are expected; `--rare` takes precedence."""
-    from mien.cnn.logit_adjustment import read_adjustment
-    from mien.errors import ModelError
-
-    adjustment = read_adjustment(settings.model)
-    if settings.rare is not None:
-        if adjustment is None:
-            raise ModelError(f"--rare: expected a network with base rates, found {settings.model} without")
-        adjustment.rare = settings.rare
-    return adjustment
+        self.settings = settings
+        self.catalog = SourceCatalog(settings.media)
+        self.recorder = CsvRecorder(settings.sessions, at_once=settings.record)
+        self.privacy = Privacy(settings.privacy)
+        self.adjustment = read_adjustment(settings.model)
+        if settings.rare is not None:
+            if self.adjustment is None:
+                raise ModelError(f"--rare: expected a network with base rates, found {settings.model} without")
+            self.adjustment.rare = settings.rare
 
 
-def check_early(settings: Settings, components: Components) -> int:
+def check_early(components: Components) -> int:
     """Refuse what can be refused before the network is loaded, which takes seconds.
 
     Args:
-        settings: How the program runs.
-        components: What was built of them.
+        components: With the settings.
 
     Returns:
         The port to listen on.
@@ -219,6 +194,7 @@ def check_early(settings: Settings, components: Components) -> int:
     from mien.sources import source_kind, source_name
     from web.free_port import choose_port
 
+    settings = components.settings
     port = choose_port(settings.host, settings.port)
     source_name(settings.source)
     if settings.save is not None:
@@ -230,12 +206,11 @@ def check_early(settings: Settings, components: Components) -> int:
     return port
 
 
-def build_pipeline(settings: Settings, adjustment: LogitAdjustment | None) -> Pipeline:
+def build_pipeline(components: Components) -> Pipeline:
     """Load detector and network.
 
     Args:
-        settings: How the program runs.
-        adjustment: How often rare expressions are expected.
+        components: With the settings.
 
     Raises:
         DetectorError, ModelError: One is missing or broken.
@@ -246,6 +221,7 @@ def build_pipeline(settings: Settings, adjustment: LogitAdjustment | None) -> Pi
     from mien.process import release_memory
     from model import FacialExpressionModel
 
+    settings = components.settings
     detector = create_detector(settings.detector, min_face_px=settings.min_face, model_file=settings.detector_model)
     classifier = FacialExpressionModel(
         settings.model,
@@ -255,19 +231,16 @@ def build_pipeline(settings: Settings, adjustment: LogitAdjustment | None) -> Pi
         runtime=settings.runtime,
         cache=cache_folder() if settings.cache else None,
     )
-    classifier.adjustment = adjustment  # the one that the web app switches
+    classifier.adjustment = components.adjustment  # the one that the web app switches
     classifier.warm_up()
     release_memory()
     return Pipeline(detector, classifier, unsure_below=settings.unsure)
 
 
-def build_camera(
-    settings: Settings, components: Components, pipeline: Loading[Pipeline], stop: threading.Event
-) -> VideoCamera:
+def build_camera(components: Components, pipeline: Loading[Pipeline], stop: threading.Event) -> VideoCamera:
     """Build the camera, which opens its source and loads its pipeline when it is started.
 
     Args:
-        settings: How the program runs.
         components: What the camera shares with the web app.
         pipeline: Analyzes the frames.
         stop: Once it is set, the camera no longer waits for its source.
@@ -277,6 +250,7 @@ def build_camera(
     from mien.sources.webcam import request_camera_access
     from mien.stream.config import CameraOptions, Services
 
+    settings = components.settings
     if source_kind(settings.source) in ("auto", "webcam"):
         request_camera_access()  # macOS wants this in the main thread; the camera is opened in another
     return VideoCamera(
@@ -299,13 +273,10 @@ def build_camera(
     )
 
 
-def build_app(
-    settings: Settings, components: Components, pipeline: Loading[Pipeline], camera: VideoCamera, token: str | None
-) -> Flask:
+def build_app(components: Components, pipeline: Loading[Pipeline], camera: VideoCamera, token: str | None) -> Flask:
     """Build the web app around the camera.
 
     Args:
-        settings: How the program runs.
         components: What the web app shares with the camera.
         pipeline: Analyzes uploaded images, which wait until it is loaded.
         camera: The source of the live pictures.
@@ -318,17 +289,12 @@ def build_app(
     from mien.images.codecs import jpeg_to_png
     from web import AppOptions, create_app
 
-    @cache
-    def explainer() -> Explainer:
-        return Explainer(pipeline.result())
-
-    def explain(pixels_bgr: np.ndarray, faces: Sequence[Face]) -> list[bytes]:
-        return explainer()(pixels_bgr, faces)
-
+    settings = components.settings
+    explainer = cache(lambda: Explainer(pipeline.result()))
     options = AppOptions(
         analyze=lambda data: analyze_image(data, pipeline.result().analyze),
         follow=UploadSessions(lambda: FaceStream(pipeline.result())).analyze,
-        explain=explain,
+        explain=lambda pixels_bgr, faces: explainer()(pixels_bgr, faces),  # noqa: PLW0108 - made when first needed
         to_png=lambda snapshot: jpeg_to_png(snapshot.jpeg),
         catalog=components.catalog,
         recorder=components.recorder,
