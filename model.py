@@ -146,9 +146,10 @@ class FacialExpressionModel:
                 raise ModelError(
                     f"{self._files[0]}: expected a network compiled for LiteRT ({made}); {error}"
                 ) from error
+            keras = self._keras_runtime()
             level = logging.INFO if isinstance(error, MissingError) else logging.WARNING
             log.log(level, "the network runs on Keras: %s", error)
-            return self._keras_runtime()
+            return keras
         log.info("the network runs on %s", compiled.name)
         return compiled
 
