@@ -11,6 +11,7 @@ from pathlib import Path
 from benchmarks import latency, loops, steadiness
 from benchmarks.crowd import crowd
 from benchmarks.program import Program
+from benchmarks.start import measure_memory, measure_start
 from mien.analysis.pipeline import Pipeline
 from mien.detectors import HaarDetector
 from model import FacialExpressionModel
@@ -43,6 +44,7 @@ def main() -> None:
         results = {
             "cases": _measure_loops(classifier),
             "steadiness": steadiness.report(Pipeline(HaarDetector(), classifier)),
+            "start": _show("Start and memory", {**measure_start(), **measure_memory()}),
             "program": _measure_program(),
             "live": _show("At a camera's pace", {**latency.measure_delay(), **latency.measure_processor()}),
         }
@@ -80,10 +82,9 @@ def _measure_program() -> dict[str, float]:
     figures: dict[str, float] = {}
     program = Program("--source", "demo")
     try:
-        figures["first_picture_s"] = program.wait_for_first_picture()
+        program.wait_for_first_picture()
         with crowd(program.port, 1):
             alone_fps = figures["fps_1_viewer"] = program.analyzed_fps(5)
-            figures["memory_mb"] = program.memory_mb()
         for viewers, stalled in ((20, 0), (20, 5), (200, 0), (200, 20)):
             with crowd(program.port, viewers, stalled=stalled) as watching:
                 name = f"{viewers}_viewers" + (f"_{stalled}_stalled" if stalled else "")

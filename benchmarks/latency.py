@@ -25,7 +25,7 @@ _FRAME_MS = 1000 / 30
 
 def measure_delay(seconds: float = 15) -> dict[str, float]:
     """Measure the milliseconds from capture until one viewer has the JPEG, 1280x720 at 30 frames a second."""
-    with _playing(1280, 720, 30) as program:
+    with playing(1280, 720, 30) as program:
         delays_ms(program.port, 3)  # the first frames wait for caches and threads
         found = delays_ms(program.port, seconds)
     return {"delay_p50_ms": _percentile(found, 50), "delay_p95_ms": _percentile(found, 95)}
@@ -33,7 +33,7 @@ def measure_delay(seconds: float = 15) -> dict[str, float]:
 
 def measure_processor(seconds: float = 10) -> dict[str, float]:
     """Measure the share of one core that 640x480 with one face at 15 frames a second takes, with one viewer."""
-    with _playing(640, 480, 15) as program, crowd(program.port, 1):
+    with playing(640, 480, 15) as program, crowd(program.port, 1):
         program.analyzed_fps(1)
         fps = program.analyzed_fps(1)
         return {"fps_at_15": fps, "share_of_a_core_at_15_fps": program.processor_share(seconds)}
@@ -48,18 +48,18 @@ def measure_long(share: float = 1.0) -> dict[str, float]:
     Returns:
         As `first_and_last`, for both.
     """
-    with _playing(1280, 720, 30) as program:
+    with playing(1280, 720, 30) as program:
         delays_ms(program.port, 3)
         found = delays_ms(program.port, LONG_S * share)
     figures = first_and_last("delay", found)
-    with _playing(1280, 720, 30) as program, _one_busy_core(program.process.pid):
+    with playing(1280, 720, 30) as program, _one_busy_core(program.process.pid):
         delays_ms(program.port, 5)
         found = delays_ms(program.port, _OVERLOAD_S * max(share, 0.5))
     return {**figures, **first_and_last("delay_four_times_too_slow", found)}
 
 
 @contextmanager
-def _playing(width: int, height: int, fps: int) -> Iterator[Program]:
+def playing(width: int, height: int, fps: int, python: str | Path = sys.executable) -> Iterator[Program]:
     """Run the program on the clip as Motion-JPEG of this size and rate, as webcams send it."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "clip.avi"
@@ -67,7 +67,7 @@ def _playing(width: int, height: int, fps: int) -> Iterator[Program]:
         for pixels in clip_frames(width, height, 240):
             writer.write(pixels)
         writer.release()
-        program = Program("--source", str(file))
+        program = Program("--source", str(file), python=python)
         try:
             program.wait_for_first_picture()
             yield program

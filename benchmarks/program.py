@@ -24,6 +24,7 @@ class Program:
 
     Args:
         *options: Of the program, such as "--source", "demo".
+        python: The interpreter that runs it.
 
     Example:
         program = Program("--source", "demo")
@@ -31,10 +32,10 @@ class Program:
         status, seconds = program.stop()
     """
 
-    def __init__(self, *options: str) -> None:
+    def __init__(self, *options: str, python: str | Path = sys.executable) -> None:
         self.port = free_port()
         self.started_at = time.perf_counter()
-        words = [sys.executable, "main.py", "--port", str(self.port), *options]
+        words = [str(python), "main.py", "--port", str(self.port), *options]
         self.process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
     def state(self) -> dict[str, Any] | None:
@@ -69,6 +70,11 @@ class Program:
     def memory_mb(self) -> float:
         """Return the resident memory in MiB."""
         return float(psutil.Process(self.process.pid).memory_info().rss / 2**20)
+
+    def proportional_memory_mb(self) -> float | None:
+        """Return the proportional set size in MiB, None except on Linux."""
+        pss = getattr(psutil.Process(self.process.pid).memory_full_info(), "pss", None)
+        return None if pss is None else float(pss / 2**20)
 
     def processor_share(self, seconds: float) -> float:
         """Measure the processor time over the next seconds, as a share of one core."""
