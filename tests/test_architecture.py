@@ -132,6 +132,16 @@ def test_no_package_is_pinned_to_two_versions():
     assert not {name: found for name, found in pins.items() if len(found) > 1}
 
 
+def test_lite_needs_no_more_than_the_whole_and_none_of_the_large_packages():
+    def names(file):
+        lines = (ROOT / file).read_text(encoding="utf-8").splitlines()
+        return {line.partition("==")[0] for line in lines if line and not line.startswith("#")}
+
+    lite, whole = names("requirements-lite.txt"), names("requirements.txt")
+    assert lite < whole
+    assert whole - lite == {"tensorflow-cpu", "tensorflow", "keras", "h5py", "av"}
+
+
 def test_the_running_program_needs_no_notebook_or_test_tool():
     running = (ROOT / "requirements.txt").read_text(encoding="utf-8").lower()
     assert not [word for word in ("jupyter", "livelossplot", "matplotlib", "pytest", "selenium") if word in running]

@@ -30,8 +30,9 @@ def lite(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def program(lite):
-    running = Running("--source", "demo", python=lite)
+def program(lite, tmp_path_factory):
+    cache = tmp_path_factory.mktemp("cache")
+    running = Running("--source", "demo", python=lite, environ={"MIEN_CACHE": "1", "XDG_CACHE_HOME": str(cache)})
     yield running
     running.process.kill()
     running.process.communicate()
