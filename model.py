@@ -80,8 +80,8 @@ class FacialExpressionModel:
     ) -> None:
         """Load both files, written by Keras 2 or Keras 3.
 
-        LiteRT starts in a tenth of a second, Keras and TensorFlow in several; LiteRT takes a tenth of the memory and
-        half the time for a face. It needs the package ai-edge-litert, and model.tflite beside model.json, compiled from
+        LiteRT starts in a tenth of a second, Keras and TensorFlow in several; LiteRT takes a tenth of the memory and,
+        for a face, of the time. It needs the package ai-edge-litert, and model.tflite beside model.json, compiled from
         the same two files (`python -m training export`).
 
         Args:

@@ -7,8 +7,13 @@ import pytest
 
 from benchmarks.latency import first_and_last
 from benchmarks.loops import CLIP, boxes_right, clip_frames
+from benchmarks.runtimes import compare_answers
 from benchmarks.steadiness import changes, delays
+from mien.cnn.convert import convert
 from mien.detectors import HaarDetector
+from model import FacialExpressionModel
+from tests.synthetic import write_folders
+from training.data.dataset import load_dataset
 
 FPS = 20
 
@@ -66,3 +71,17 @@ def test_missing_or_displaced_boxes_count_as_wrong():
     assert boxes_right(frames, [found[0], []]) == 0.5
     assert boxes_right(frames, [[replace(box, x=box.x + box.w // 2) for box in row] for row in found]) == 0
     assert boxes_right([np.zeros((180, 320, 3), np.uint8)], [[]]) == 0, "no faces to find"
+
+
+def test_a_precision_is_within_the_limits_only_if_it_keeps_the_labels(tmp_path, capsys):
+    model = FacialExpressionModel(runtime="keras")
+    dataset = load_dataset(write_folders(tmp_path, train=1, public=3))
+    right = convert(model.network, "the network", "float32")
+    bias = model.network.layers[-1].bias
+    trained = np.asarray(bias)
+    bias.assign(trained + 5 * np.arange(7, dtype=np.float32))
+    wrong = convert(model.network, "the network", "float32")
+    bias.assign(trained)
+    compare_answers(model, {"right": right, "wrong": wrong}, dataset)
+    rows = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines()[4:]]
+    assert {row[0]: row[-1] for row in rows} == {"Keras": "yes", "right": "yes", "wrong": "no"}
