@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import keras
 import numpy as np
 
@@ -19,11 +20,13 @@ from mien.cnn.convert import ConversionError, compile_network
 from mien.cnn.frozen import probabilities_of
 from mien.cnn.litert import UnusableError, compiled_file, open_compiled, source_digest
 from mien.cnn.loader import load_network
+from mien.sources.demo_faces import FACE_WIDTH, DemoFaces
 from model import FacialExpressionModel
 from training.inputs import writable
 from training.recipe import RunError
 
 CHECKED_FACES = 100
+LIGHTS = (1.0, 0.7, 0.85, 1.15, 1.3)
 
 Answers = Callable[[np.ndarray], np.ndarray]
 """From the network's input, float32 (n, height, width, channels), to its output (n, 7)."""
@@ -55,10 +58,19 @@ def run(options: argparse.Namespace) -> None:
     except ModuleNotFoundError as error:
         needed = f"--format {options.format}: expected the packages of requirements-train.txt, found no {error.name}"
         raise RunError(f"{needed}; pip install -r requirements-train.txt installs them") from error
-    faces = np.random.default_rng(0).integers(0, 256, (CHECKED_FACES, *model.input_size_px), np.uint8)
-    pixels = model.as_input(faces)
+    pixels = model.as_input(_demo_faces(model.input_size_px))
     difference = np.abs(answers(pixels) - _expected(options.format, source, pixels)).max()
     print(f"wrote {to}, which differs from Keras by at most {difference:.1g} on {CHECKED_FACES} faces")
+
+
+def _demo_faces(size_px: tuple[int, int]) -> np.ndarray:
+    """Return CHECKED_FACES of the demo's faces at several brightnesses, uint8 (n, height, width)."""
+    textures = DemoFaces.load().textures
+    margin_px = round(textures.shape[-1] * (1 - FACE_WIDTH) / 2)
+    inner = textures[..., margin_px:-margin_px, margin_px:-margin_px]
+    faces = inner.reshape(-1, *inner.shape[2:])
+    small = [cv2.resize(face, size_px[::-1], interpolation=cv2.INTER_AREA) for face in faces]
+    return np.stack([cv2.convertScaleAbs(face, alpha=light) for light in LIGHTS for face in small])[:CHECKED_FACES]
 
 
 def also_compile(model_file: Path, weights_file: Path) -> None:
