@@ -132,7 +132,6 @@ class FakePipeline:
         self.detector: Any = SimpleNamespace(name="fake")
         self.error: Exception | None = None
         self.threads: set[str] = set()
-        self.turn = threading.RLock()
 
     def analyze(self, frame: Frame) -> Analysis:
         self.threads.add(threading.current_thread().name)

@@ -1,4 +1,5 @@
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -6,6 +7,7 @@ import pytest
 from mien.analysis.pipeline import Pipeline
 from mien.cnn.logit_adjustment import LogitAdjustment
 from mien.types import EXPRESSIONS, Box, Frame
+from tests.patience import PATIENCE_S
 
 
 class ScriptedDetector:
@@ -26,15 +28,12 @@ class BrightnessClassifier:
 
     def __init__(self):
         self.calls = []
-        self.busy = threading.Lock()
 
     def predict(self, faces):
-        assert self.busy.acquire(blocking=False), "two threads at the same time"
         self.calls.append(faces.shape)
         out = np.full((len(faces), 7), 0.01, np.float32)
         for row, face in zip(out, faces, strict=True):
             row[EXPRESSIONS.index("happy" if face.mean() > 127 else "sad")] = 0.94
-        self.busy.release()
         return out
 
 
@@ -81,20 +80,21 @@ def test_the_share_of_people_is_that_of_the_label_without_adjustment(from_votes,
     assert face.to_dict()["people_share"] == (share and pytest.approx(share, abs=1e-5))
 
 
-def test_threads_take_turns():
-    pipeline = Pipeline(ScriptedDetector([LEFT]), BrightnessClassifier())
-    faults = []
+def test_a_face_is_classified_while_another_thread_detects():
+    searching, classified = threading.Event(), threading.Event()
 
-    def work():
-        try:
-            for _ in range(50):
-                pipeline.analyze(Frame(picture(LEFT)))
-        except AssertionError as error:
-            faults.append(error)
+    class SlowDetector:
+        name = "slow"
 
-    threads = [threading.Thread(target=work) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not faults
+        def detect(self, pixels_bgr):
+            searching.set()
+            assert classified.wait(PATIENCE_S), "the other thread waited for the detection"
+            return [LEFT]
+
+    pipeline = Pipeline(SlowDetector(), BrightnessClassifier())
+    with ThreadPoolExecutor(1) as uploads:
+        upload = uploads.submit(pipeline.analyze, Frame(picture(LEFT)))
+        assert searching.wait(PATIENCE_S)
+        assert pipeline.classify(picture(RIGHT), [RIGHT]).shape == (1, 7)
+        classified.set()
+        assert [face.box for face in upload.result().faces] == [LEFT]

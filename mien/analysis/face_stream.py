@@ -81,7 +81,7 @@ class FaceStream:
         self._deferred = None
         timing_ms: dict[str, float] = {}
         try:
-            with self._pipeline.turn, timed(timing_ms, "detect"):
+            with timed(timing_ms, "detect"):
                 self._tracker.update(self._pipeline.detect(frame.pixels_bgr), time_s)
         except BaseException:
             self.reset()
@@ -94,15 +94,14 @@ class FaceStream:
             self.reset()
             self._origin = origin
         timing_ms: dict[str, float] = {}
-        with self._pipeline.turn:
-            with timed(timing_ms, "track"):
-                scene = self._tracker.propagate(frame.pixels_bgr)
-            with timed(timing_ms, "detect"):
-                self._detect_where_due(frame, time_s)
-            tracks = self._tracker.confirmed()
-            visible = [track.box for track in tracks if track.missed_since_s is None]
-            with timed(timing_ms, "classify"):
-                raw = self._pipeline.classify(frame.pixels_bgr, visible)
+        with timed(timing_ms, "track"):
+            scene = self._tracker.propagate(frame.pixels_bgr)
+        with timed(timing_ms, "detect"):
+            self._detect_where_due(frame, time_s)
+        tracks = self._tracker.confirmed()
+        visible = [track.box for track in tracks if track.missed_since_s is None]
+        with timed(timing_ms, "classify"):
+            raw = self._pipeline.classify(frame.pixels_bgr, visible)
         timing_ms["detect"] += self._deferred_ms
         self._deferred_ms = 0.0
         faces = tuple(self._faces(tracks, raw, time_s))

@@ -1,13 +1,11 @@
 """From pixels to faces and expressions: detect, crop, classify. Keeps nothing from one frame to the next.
 
-OpenCV and TensorFlow each run one thread per core. Here they take turns, so that they do not compete for the cores:
-measured on two cores, a single thread for OpenCV doubles the time of a detection, and a single thread for TensorFlow
-makes five faces 1.6 times slower and one face no faster. Drawing and encoding run in the threads of the viewers.
+Detector and classifier lock only themselves, so that a live frame is tracked and classified while faces are detected in
+an upload. Drawing and encoding run in the threads of the viewers.
 """
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -24,7 +22,7 @@ UNSURE_BELOW = 0.5
 
 
 class Classifier(Protocol):
-    """Anything that classifies the expressions of gray faces.
+    """Anything that classifies the expressions of gray faces; thread-safe.
 
     Example:
         classifier: Classifier = FacialExpressionModel()
@@ -69,8 +67,6 @@ class Pipeline:
         self.detector = detector
         self.classifier = classifier
         self.unsure_below = unsure_below
-        self.turn = threading.RLock()
-        """Held while a frame is analyzed, so that two frames do not compete for the processor."""
 
     @property
     def rare(self) -> float | None:
@@ -86,8 +82,7 @@ class Pipeline:
         Returns:
             Bounding boxes in pixels of the picture, clipped to it, from left to right.
         """
-        with self.turn:
-            return self.detector.detect(pixels_bgr)
+        return self.detector.detect(pixels_bgr)
 
     def classify(self, pixels_bgr: np.ndarray, boxes: Sequence[Box]) -> np.ndarray:
         """Classify the faces in the boxes.
@@ -99,8 +94,7 @@ class Pipeline:
         Returns:
             Softmax probabilities, float32 (n, 7), in the order of EXPRESSIONS.
         """
-        with self.turn:
-            return self.classifier.predict(crop_faces(pixels_bgr, boxes, self.classifier.input_size_px))
+        return self.classifier.predict(crop_faces(pixels_bgr, boxes, self.classifier.input_size_px))
 
     def analyze(self, frame: Frame) -> Analysis:
         """Detect and classify the faces of a single frame.
@@ -112,11 +106,10 @@ class Pipeline:
             Its faces from left to right, without numbers and with `probabilities` equal to `raw`.
         """
         timing_ms: dict[str, float] = {}
-        with self.turn:
-            with timed(timing_ms, "detect"):
-                boxes = self.detect(frame.pixels_bgr)
-            with timed(timing_ms, "classify"):
-                raw = self.classify(frame.pixels_bgr, boxes)
+        with timed(timing_ms, "detect"):
+            boxes = self.detect(frame.pixels_bgr)
+        with timed(timing_ms, "classify"):
+            raw = self.classify(frame.pixels_bgr, boxes)
         faces = tuple(self.assess(Face(box, p, p)) for box, p in zip(boxes, raw, strict=True))
         return Analysis(frame.width, frame.height, faces, timing_ms, True, self.rare)
 
