@@ -1,5 +1,5 @@
 # `make run` and `make test` are all the set-up there is: each installs what it needs into .venv first. `make run LITE=1`
-# uses an environment of its own, .venv-lite, so that neither holds packages of the other.
+# uses a separate environment, .venv-lite, so that the two share no packages.
 
 PYTHON ?= python3
 VENV := .venv

@@ -4,9 +4,9 @@
         jpeg = camera.get_frame()
 
 Two threads: the capture thread reads the source and keeps only the newest frame; the inference thread analyzes it and
-publishes picture and analysis together. There is no queue, so that the delay cannot grow. While faces are known, a
-pending detection runs after the frame was published, in the time before the next one. Pictures are drawn and encoded on
-demand, once for all viewers.
+publishes picture and analysis together. There is no queue, so the delay cannot grow. While faces are known, a
+detection that is due runs after the frame has been published, before the next one is analyzed. Pictures are drawn and
+encoded on demand, once for all viewers.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class VideoCamera:
 
     Args:
         source: `auto`, `demo`, a webcam index, a file or an address, as `mien.sources.open_source` takes it.
-        pipeline: Analyzes frames. While a `Loading` one is loaded, the source is opened already. By default
+        pipeline: Analyzes frames. A `Loading` pipeline is loaded while the source is being opened. By default
             `default_pipeline()`, loaded by `start`.
         options: What it requests from the source, shows and saves.
         timeouts: How long it waits for a source.
@@ -101,8 +101,8 @@ class VideoCamera:
     def start(self) -> None:
         """Open the source, load the pipeline and start both threads; may be called again.
 
-        Returns when the source is open, for a URL at once, and the pipeline loaded. A file is opened after the pipeline
-        is loaded, so that none of its frames is missed; others before.
+        Returns when the source is open (for a URL, immediately) and the pipeline is loaded. A file is opened after the
+        pipeline is loaded, so that none of its frames is missed; other sources are opened before.
 
         Raises:
             SourceMissingError, SourceError: The source cannot be opened, or the camera was stopped.
@@ -239,7 +239,7 @@ class VideoCamera:
             step()
 
     def _wait_for_pipeline(self) -> None:
-        """Make the stream of faces as soon as its pipeline is loaded; placeholders say so meanwhile."""
+        """Make the stream of faces once its pipeline is loaded; until then, placeholders say that it is loading."""
         pipeline = self._pipeline
         if isinstance(pipeline, Loading):
             while not pipeline.wait(self._timeouts.tick_s):

@@ -27,7 +27,7 @@ if TYPE_CHECKING:  # imported where they are used, so that --help, --version and
     from web.server import Server
 
 IDLE_AFTER_S = 10.0
-"""Without viewers for so long, the camera is released (unless --no-rest)."""
+"""After this long without viewers, the camera is released (unless --no-rest)."""
 
 log = logging.getLogger("mien")
 
@@ -156,7 +156,7 @@ class Components:
         settings: How the program runs.
 
     Raises:
-        SettingsError: `media` is no folder.
+        SettingsError: `media` is not a folder.
         ModelError: There is no network, or `--rare` is given for one without base rates.
     """
 
@@ -252,7 +252,7 @@ def build_camera(components: Components, pipeline: Loading[Pipeline], stop: thre
 
     settings = components.settings
     if source_kind(settings.source) in ("auto", "webcam"):
-        request_camera_access()  # macOS wants this in the main thread; the camera is opened in another
+        request_camera_access()  # macOS requires this in the main thread; the camera is opened in another
     return VideoCamera(
         settings.source,
         pipeline,

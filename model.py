@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 
 
 class Runtime(Protocol):
-    """What computes the network: Keras or LiteRT.
+    """What runs the network: Keras or LiteRT.
 
     Attributes:
         name: For messages.
@@ -63,7 +63,7 @@ class FacialExpressionModel:
         adjustment: How often rare expressions are expected; None where model.json stores no base rates.
         input_size_px: (height, width) of the faces, as stored in model.json.
         output_order: For each of EXPRESSIONS, the index of its output in the network.
-        runtime: Name of what computes: "Keras" or "LiteRT (model.tflite, float16)".
+        runtime: Name of what runs the network: "Keras" or "LiteRT (model.tflite, float16)".
     """
 
     EMOTIONS_LIST = [name.capitalize() for name in EXPRESSIONS]  # noqa: RUF012
@@ -80,9 +80,9 @@ class FacialExpressionModel:
     ) -> None:
         """Load both files, written by Keras 2 or Keras 3.
 
-        LiteRT starts in a tenth of a second, Keras and TensorFlow in several; LiteRT takes a tenth of the memory and,
-        for a face, of the time. It needs the package ai-edge-litert, and model.tflite beside model.json, compiled from
-        the same two files (`python -m training export`).
+        LiteRT starts in a tenth of a second, Keras and TensorFlow take several seconds; LiteRT needs a tenth of the
+        memory and, per face, a tenth of the time. It needs the package ai-edge-litert, and model.tflite beside
+        model.json, compiled from the same two files (`python -m training export`).
 
         Args:
             model_json_file: Architecture, as JSON (`model.to_json()`).
@@ -92,10 +92,11 @@ class FacialExpressionModel:
                 EXPRESSIONS.
             input_scale: Divisor of the pixels 0..255 before the network: 1 (default), or 255 for a network trained on
                 0..1.
-            runtime: What computes: "litert", "keras", or "auto": LiteRT if it can be used, else Keras; a line in the
-                log says which.
-            cache: Folder of compiled networks, such as `mien.cnn.cache.cache_folder()`. A network without a compiled
-                file beside it is read from there, or compiled into it for the next time, by another process.
+            runtime: What runs the network: "litert", "keras", or "auto": LiteRT if it can be used, else Keras; a
+                line in the log says which.
+            cache: Folder of compiled networks, such as `mien.cnn.cache.cache_folder()`. If there is no
+                compiled file beside model.json, it is loaded from this folder, or another process compiles it into this
+                folder for the next start.
 
         Raises:
             ModelError: One line naming the file and the cause.
@@ -120,7 +121,7 @@ class FacialExpressionModel:
     def network(self) -> Any:
         """The Keras network, whose input is what `as_input` returns.
 
-        Where LiteRT computes, it is loaded when first asked for, which takes seconds, in the thread that asks.
+        With LiteRT, the Keras network is loaded on first access, in the calling thread, which takes seconds.
 
         Raises:
             ModelError: Keras is not installed, or a file is missing or broken.
@@ -135,7 +136,7 @@ class FacialExpressionModel:
             return self._network
 
     def _choose(self, runtime: str, cache: Path | None) -> Runtime:
-        """What computes; ModelError where it cannot be had."""
+        """The runtime to use; ModelError if it is not available."""
         if runtime == "keras":
             return self._keras_runtime()
         try:

@@ -22,7 +22,7 @@ class Crowd(threading.Thread):
     Args:
         port: Of the program.
         count: Number of viewers.
-        stalled: So many of them never read.
+        stalled: This many of them never read.
 
     Attributes:
         pictures: How many each of the others has got so far.

@@ -35,7 +35,7 @@ MODEL = Path(__file__).parents[2] / "shared" / "models" / "face_detection_yunet_
 
 
 class _OneCascade:
-    """A cascade alone, as most programs use it: so many windows must agree on a face."""
+    """A cascade alone, as most programs use it: this many windows must agree on a face."""
 
     name = "one cascade"
 

@@ -109,7 +109,7 @@ def _uploading(port: int) -> Iterator[None]:
 
 @contextmanager
 def _one_busy_core(pid: int, busy: int = 3) -> Iterator[None]:
-    """Confine a program to one core and start so many beside it there that compute without end (Linux alone)."""
+    """Confine a program to one core and start this many busy processes on the same core (Linux only)."""
     core = {min(os.sched_getaffinity(0))}
     for thread in Path(f"/proc/{pid}/task").iterdir():
         os.sched_setaffinity(int(thread.name), core)

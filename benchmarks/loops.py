@@ -3,7 +3,7 @@
 Every counted frame is detected or tracked, classified, drawn and encoded, unpaced. In the same run the boxes are
 compared with those of detection at full resolution. The frames carry the times of a clip of 24 frames a
 second, so Mien detects on every twelfth of them and follows the face on the others, as it does live. As in the program,
-one thread analyzes while a viewer's draws and encodes the frame before; here no frame may be left out.
+one thread analyzes while a viewer's draws and encodes the previous one; here no frame may be left out.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def clip_frames(width: int, height: int, count: int = _FRAMES) -> list[np.ndarra
 
 
 def group_frames(width: int, height: int, count: int = _FRAMES // 2) -> list[np.ndarray]:
-    """Return frames of a camera that pans to and fro before a picture of five people.
+    """Return frames of a camera that pans back and forth over a picture of five people.
 
     Args:
         width, height: Of the frames, in pixels.

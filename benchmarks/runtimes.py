@@ -39,7 +39,7 @@ Run = Callable[[np.ndarray], np.ndarray]
 
 
 class AnyNumber:
-    """A LiteRT model that takes all faces of a frame in one call; it is prepared anew for another number of faces."""
+    """A LiteRT model that takes all faces of a frame in one call; it is prepared again for another number of faces."""
 
     def __init__(self, content: bytes, threads: int) -> None:
         from ai_edge_litert.interpreter import Interpreter

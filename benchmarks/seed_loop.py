@@ -1,4 +1,4 @@
-"""The loop of most programs of this kind, a module of its own so that `benchmarks.peers` can run it without Mien's."""
+"""The loop of most programs of this kind, in a separate module so that `benchmarks.peers` can run it without Mien's."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
     python -m benchmarks.servers [--seconds 12] [cheroot waitress ...]
 
-Each server runs the real app in a process of its own, with a camera that publishes 40 kB JPEGs at 30 frames a
+Each server runs the real app in a separate process, with a camera that publishes 40 kB JPEGs at 30 frames a
 second; a second process plays the viewers; this one asks /api/state ten times a second, then tells the server to
 stop while the streams are open. Servers that are not installed are skipped with a note:
     pip install waitress gevent uvicorn a2wsgi hypercorn
@@ -75,7 +75,7 @@ class _Viewer:
 
 
 def _run_viewers(port: int, seconds: float) -> None:
-    """Read for so long and print what was seen; keep all streams open until a line comes on standard input."""
+    """Read for this long and print what was seen; keep all streams open until a line comes on standard input."""
     fast = [_Viewer(port, float("inf")) for _ in range(_FAST)]
     slow = [_Viewer(port, _SLOW_BYTES_PER_S) for _ in range(_SLOW)]
     stopped = [_Viewer(port, 0) for _ in range(_STOPPED)]  # open, never read

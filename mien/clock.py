@@ -15,7 +15,7 @@ class Clock:
     """
 
     def monotonic(self) -> float:
-        """Seconds of a clock that is never set, for measuring durations."""
+        """Seconds of a clock that is never adjusted, for measuring durations."""
         return time.monotonic()
 
     def wall(self) -> float:
@@ -23,6 +23,6 @@ class Clock:
         return time.time()
 
     def sleep(self, seconds: float) -> None:
-        """Wait for so many seconds; zero or less returns at once."""
+        """Wait for this many seconds; zero or less returns at once."""
         if seconds > 0:
             time.sleep(seconds)

@@ -1,4 +1,4 @@
-"""Something that takes seconds to load, loaded in the background."""
+"""Load something that takes seconds in the background."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class Loading(Generic[T]):
-    """A value that is loaded in a thread of its own, from `start` on; thread-safe.
+    """A value that a separate thread loads after `start`; thread-safe.
 
     Unlike the threads of an executor, this one does not keep the process from exiting.
 
@@ -33,7 +33,7 @@ class Loading(Generic[T]):
         self._traceback: TracebackType | None = None
 
     def start(self) -> None:
-        """Begin to load, unless that was done before."""
+        """Start loading, unless it has been started already."""
         with self._lock:
             if self._started:
                 return

@@ -31,7 +31,7 @@ def release_memory() -> None:
 def copy_standard_error() -> None:
     """Let Python write to a copy of file descriptor 2, which is silenced while TensorFlow and LiteRT start.
 
-    What other threads report meanwhile would be lost.
+    Without the copy, what other threads write meanwhile would be lost.
     """
     with suppress(OSError, AttributeError):  # no console
         sys.stderr = open(  # noqa: PTH123, SIM115  open as long as the process runs
@@ -53,7 +53,7 @@ def raise_open_file_limit(count: int = OPEN_FILES) -> None:
     unlimited = resource.RLIM_INFINITY  # -1 on some systems
     wanted = count if hard == unlimited else min(count, hard)
     if soft != unlimited and soft < wanted:
-        with suppress(OSError, ValueError):  # then the present limit must do
+        with suppress(OSError, ValueError):  # then the current limit stays
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 

@@ -1,4 +1,4 @@
-"""The Python interface: images, videos and cameras in three lines, from any working directory."""
+"""The Python API: images, videos and cameras in three lines, from any working directory."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def analyze_image(image: str | Path | bytes | np.ndarray, *, detector: str = "ha
 
     Raises:
         SourceMissingError: There is no such file.
-        ImageError: It is no image, is broken, or is too large.
+        ImageError: It is not an image, is broken, or is too large.
         ValueError: Pixels of another type or shape.
     """
     from mien.analysis.uploads import analyze_image as analyze_file
@@ -49,19 +49,19 @@ def analyze_image(image: str | Path | bytes | np.ndarray, *, detector: str = "ha
 def analyze_video(path: str | Path, fps: float | None = None, *, detector: str = "haar") -> Iterator[Result]:
     """Analyze a video frame by frame, in media time: the same file gives the same results on every computer and run.
 
-    Faces are tracked, so that each has a number, and their probabilities are smoothed over time. Nothing is kept in
-    memory but the frame at hand.
+    Faces are tracked, so that each has a number, and their probabilities are smoothed over time. Only the
+    current frame is kept in memory.
 
     Args:
         path: A video file, any that FFmpeg reads.
-        fps: At most so many frames a second of media time; None for every frame.
+        fps: At most this many frames per second of media time; None for every frame.
         detector: What finds faces: "haar", "dlib" or "mtcnn".
 
     Yields:
         One result for each frame, in order, whether or not it shows a face.
 
     Raises:
-        SourceMissingError: There is no such file, or it is no video.
+        SourceMissingError: There is no such file, or it is not a video.
         ValueError: `fps` is not above 0.
     """
     from mien.analysis.face_stream import FaceStream

@@ -1,4 +1,4 @@
-"""What the Python interface returns: the analysis of one picture, as objects, as plain types, as a table."""
+"""What the Python API returns: the analysis of one picture as objects, as plain types or as a table."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Result:
         return cls(input, frame, time_s, analysis.width, analysis.height, seen)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain types, ready for JSON; the faces have the fields of the HTTP interface."""
+        """Plain types, ready for JSON; the faces have the same fields as in the HTTP API."""
         plain = {each.name: getattr(self, each.name) for each in fields(self)}
         return plain | {"faces": [face.to_dict() for face in self.faces]}
 

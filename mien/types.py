@@ -180,7 +180,7 @@ class Analysis:
         height: Height of the frame in pixels.
         faces: From left to right, or by id if they are tracked.
         timing_ms: Milliseconds spent in each stage (detect, track, classify, ...).
-        new_scene: Whether the frame shows another scene than the frame before, as after a cut, or may do so.
+        new_scene: Whether the frame shows, or may show, a different scene from the previous frame, as after a cut.
         rare: How often rare expressions were expected, see `Adjustment`; None for a network without base rates.
 
     Example:

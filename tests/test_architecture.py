@@ -72,7 +72,7 @@ def test_a_module_imports_only_what_it_may(part):
     broken = {
         str(path.relative_to(ROOT)): found
         for path in files
-        # The Python interface returns a VideoCamera, which it loads from its file: only the name is imported.
+        # The Python API returns a VideoCamera, which it loads from its file: only the name is imported.
         if (found := top(imports_of(path, annotations=path.name != "public.py")) & FORBIDDEN[part])
     }
     assert not broken

@@ -1,4 +1,4 @@
-"""The Python interface: `import mien` and its names."""
+"""The Python API: `import mien` and its names."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def main(argv: list[str] | None = None) -> int:
         The exit status: 0, 2 after one line for a user's mistake, 130 when interrupted.
 
     Raises:
-        SystemExit: --help was asked.
+        SystemExit: --help was given.
     """
     command = ""
     try:
@@ -75,8 +75,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         The options, and the command as `command`.
 
     Raises:
-        SettingsError: They make no sense.
-        SystemExit: --help was asked.
+        SettingsError: They are invalid.
+        SystemExit: --help was given.
     """
     words = list(argv)
     parser = _Parser(prog="python -m training", description="Train and measure Mien's networks.")

@@ -89,7 +89,7 @@ def last_layer(network: keras.Model) -> keras.layers.Dense:
 
 
 def head_of(network: keras.Model) -> Head:
-    """Return the network's last layer. Raise RunError where it is no dense layer with softmax."""
+    """Return the network's last layer. Raise RunError if it is not a dense layer with softmax."""
     return Head(*last_layer(network).get_weights())
 
 

@@ -218,7 +218,7 @@ def output_layer(style: Style) -> Any:
 
 
 def _weights(style: Style, norm_last: bool) -> dict[str, Any]:
-    """Return the arguments that convolutions and dense layers share; normalization right after makes the bias void."""
+    """Return the arguments that convolutions and dense layers share; normalization right after needs no bias."""
     bias = norm_last or not style.batch_norm
     return {"use_bias": bias, "kernel_initializer": "he_normal", "kernel_regularizer": _penalty(style)}
 

@@ -68,7 +68,7 @@ def _evaluate(parser: ArgumentParser) -> None:
     recorded = "figures to compare with (%(default)s); the shipped network always is"
     parser.add_argument("--recorded", type=Path, default=Path("docs/figures/six_layer.json"), help=recorded)
     parser.add_argument("--end-to-end", action="store_true", help="also detect and classify faces in frames, slower")
-    parser.add_argument("--faces", type=int, help=f"for --end-to-end: at most so many faces of each size ({FACES})")
+    parser.add_argument("--faces", type=int, help=f"for --end-to-end: at most this many faces of each size ({FACES})")
     parser.add_argument("--detector", nargs="+", type=_parser_of(DETECTOR), help="for --end-to-end (haar)")
     parser.add_argument("--detector-model", type=Path, help="for --end-to-end: network file of yunet")
 
@@ -151,7 +151,7 @@ def recipe_of(options: argparse.Namespace, **fixed: Any) -> Recipe:
 
     Args:
         options: Of the command.
-        **fixed: Fields that are no options.
+        **fixed: Fields that are not options.
 
     Raises:
         RunError: The fields do not fit together.
@@ -182,7 +182,7 @@ _SHARED: dict[str, dict[str, Any]] = {
     "--folds": {"type": int, "help": "number of folds (%(default)s)"},
     "--devices": {
         "metavar": "N|all",
-        "help": "split each batch among so many, or all (default: all where Keras can, on its jax backend, else 1)",
+        "help": "split each batch among this many devices, or all (default: all with Keras' jax backend, else 1)",
     },
     "--card": {"type": Path, "help": "model card to put the text into, between its markers, as a copy"},
     "--in-place": {"action": "store_true", "help": "overwrite the model card instead of writing a copy"},

@@ -146,7 +146,7 @@ class Recipe:
     early_stop: int = _training(
         0,
         _at_least(0),
-        "end after so many epochs without a better validation accuracy; 0 for never",
+        "end after this many epochs without a better validation accuracy; 0 for never",
         words="ends after {early_stop} without a better epoch",
     )
     label_smoothing: float = _training(0.05, _BELOW_1, "label smoothing", words="smoothing {label_smoothing:g}")
@@ -261,7 +261,7 @@ def recipe_from(fields: Any) -> Recipe:
     """Build the recipe of a JSON object.
 
     Raises:
-        ValueError: It is no object, or has unknown fields.
+        ValueError: It is not an object, or has unknown fields.
         RunError: A value is wrong.
     """
     known = {field.name for field in dataclasses.fields(Recipe)}

@@ -1,4 +1,4 @@
-"""The web app: page, streams and HTTP interface. Imports no cv2, keras or camera.
+"""The web app: page, streams and HTTP API. Imports no cv2, keras or camera.
 
 What is named here is loaded when it is first used: the program checks its port before it has loaded Flask.
 """

@@ -62,7 +62,7 @@ def blueprint(options: AppOptions) -> Blueprint:
     """Route for images.
 
     Args:
-        options: Its `analyze` and `follow` do the work, with and without a key; None answers 404.
+        options: Its `analyze` and `follow` do the work, with and without a key; if None, the route responds with 404.
     """
     routes = Blueprint("analyze", __name__)
     slots = Slots(options.max_analyses)

@@ -19,7 +19,7 @@ def blueprint(camera: Camera, options: AppOptions, state: StateReader) -> Bluepr
 
     Args:
         camera: Publishes the newest frame again after privacy mode was switched.
-        options: Its `recorder`, `privacy` and `adjustment` are controlled; None answers 404.
+        options: Its `recorder`, `privacy` and `adjustment` are controlled; if None, their routes respond with 404.
         state: Describes what is in force.
     """
     routes = Blueprint("controls", __name__)
@@ -96,7 +96,7 @@ def sources_blueprint(camera: Camera, catalog: Catalog | None) -> Blueprint:
 
     Args:
         camera: Opens the chosen source.
-        catalog: The sources that may be chosen; None answers 404.
+        catalog: The sources that may be chosen; if None, the routes respond with 404.
     """
     routes = Blueprint("sources", __name__)
     slots = Slots(1)  # opening a source may take seconds: concurrent requests are refused, not queued

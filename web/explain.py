@@ -22,7 +22,7 @@ from web.state import describe_faces
 MIN_INTERVAL_S = 0.25
 MAX_INTERVAL_S = 0.45
 SHARE = 0.1
-"""Within the limits above, answers start so far apart that computing them takes at most this share of the time."""
+"""Within the limits above, answers are spaced so that computing them takes at most this share of the time."""
 
 MAX_WAITING = 8
 """Concurrent requests; each waits for an answer in a worker of the server."""
@@ -37,7 +37,7 @@ class Throttle:
 
     Args:
         now: Clock in seconds.
-        sleep: Waits for so many seconds.
+        sleep: Waits for this many seconds.
 
     Example:
         throttle = Throttle()
@@ -84,7 +84,7 @@ def blueprint(
 
     Args:
         camera: Has the newest snapshot.
-        explain: Computes the heat maps; None answers 503.
+        explain: Computes the heat maps; if None, the route responds with 503.
         is_private: Returns whether faces are pixelated, so that none may be explained.
         throttle: Limits how often heat maps are computed.
     """

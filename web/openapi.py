@@ -99,7 +99,7 @@ class Operation:
         *answers: Every answer but those that `describe` adds.
         parameters: Of the query and of headers, as OpenAPI parameter objects.
         body: The model of a JSON body.
-        other_body: A body that is no JSON, as an OpenAPI request body object.
+        other_body: A body that is not JSON, as an OpenAPI request body object.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The pages for people: the live page, the description of the interface, and the model card."""
+"""The pages for people: the live page, the description of the HTTP API, and the model card."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CLASSIC_SCRIPT = "early_connect.js"
 
 MODULES = sorted(path.name for path in (ROOT / "static").glob("*.js") if path.name != CLASSIC_SCRIPT)
 """Listed in the page, so that the browser fetches all of them at once instead of following one import after the other.
-The classic script is no module: it runs before them."""
+The classic script is not a module: it runs before them."""
 
 
 def blueprint(camera: Camera, options: AppOptions) -> Blueprint:

@@ -108,10 +108,10 @@ class AppOptions:
         app = create_app(camera, options)
 
     Args:
-        analyze: For /api/analyze; None answers 404, as with all functions and protocols that follow.
+        analyze: For /api/analyze; if None, the route responds with 404, like those of all that follow.
         follow: For /api/analyze?track=KEY.
-        to_png: For /api/snapshot.png; None answers 503.
-        explain: For /api/explain; None answers 503.
+        to_png: For /api/snapshot.png; if None, it responds with 503.
+        explain: For /api/explain; if None, it responds with 503.
         catalog: For /api/sources and /api/source.
         recorder: For /api/record and /api/session.csv.
         privacy: For /api/privacy.

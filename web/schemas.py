@@ -232,7 +232,7 @@ class Image(Schema):
     faces: list[Face]
     new_scene: bool = Field(
         default_factory=bool,
-        description="Whether it shows another scene than the image before with the same track, as after a cut, or may.",
+        description="Whether it shows or may show another scene than the previous image of its track, as after a cut.",
     )
 
 

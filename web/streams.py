@@ -260,7 +260,7 @@ def snapshot_blueprint(camera: Camera, to_png: ToPng | None) -> Blueprint:
 
     Args:
         camera: Has the newest snapshot.
-        to_png: Encodes it; None answers 503.
+        to_png: Encodes it; if None, the route responds with 503.
     """
     routes = Blueprint("snapshot", __name__)
     lock = threading.Lock()  # one encoding at a time, for any number of requests

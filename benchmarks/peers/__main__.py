@@ -3,8 +3,8 @@
     python -m benchmarks.peers > peers.md
     python -m benchmarks.peers --video clip.mp4 --peers mien,fer --rounds 5
 
-Each program gets an environment with the packages it needs, built once in the folder of --cache, and runs in a process
-of its own. What cannot be installed or run is left out, and the last lines say why.
+Each program gets an environment with the packages it needs, built once in the folder of --cache, and runs in a
+separate process. What cannot be installed or run is left out, and the last lines say why.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 MEGABYTE = 1 << 20
 INSTALL_LIMIT_S = 3600
 STAMP = "installed.json"
-"""Written last, so that an environment without it was interrupted and is built anew."""
+"""Written last: an environment without it was interrupted, and is rebuilt."""
 
 
 class PeerError(Exception):

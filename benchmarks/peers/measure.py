@@ -85,7 +85,7 @@ class Comparison:
                 self.runs[peer.title] = []
 
     def measure(self, rounds: int) -> None:
-        """Run each program so many times; every other round has the reverse order."""
+        """Run each program this many times; every other round has the reverse order."""
         for number in range(rounds):
             for title in list(self.runs)[:: -1 if number % 2 else 1]:
                 peer, built = self.ready[title]

@@ -1,4 +1,4 @@
-"""Everything that is remembered of one stream of frames: which face is which, and what each has shown so far."""
+"""Everything that is remembered about one stream of frames: which face is which, and what each has shown so far."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mien.types import Analysis, Face, Frame
 
 @dataclass(slots=True)
 class _Memory:
-    """What is remembered of one face besides its track."""
+    """What is remembered about one face in addition to its track."""
 
     smoother: ExpressionSmoother = field(default_factory=ExpressionSmoother)
     last: Face | None = None
@@ -29,7 +29,7 @@ class FaceStream:
 
     Faces have numbers that are never used again, stable boxes, smoothed probabilities and stable labels. A frame from
     another opening of the source or of another size starts a new scene, with new numbers. A face that a detection
-    missed is reported for a while with its last expression and `missed`: what is in its place now may be a wall.
+    missed is reported for a while with its last expression and `missed`: something else may be there now.
 
         stream = FaceStream(pipeline)
         for frame in frames:
@@ -38,7 +38,7 @@ class FaceStream:
     Args:
         pipeline: Detects and classifies; shared with other streams.
         defer_detection: Whether a detection that is due while faces are known is left to `detect_deferred`, so that
-            the frame can be shown before.
+            the frame can be shown first.
     """
 
     def __init__(self, pipeline: Pipeline, *, defer_detection: bool = False) -> None:
@@ -49,7 +49,7 @@ class FaceStream:
         self.reset()
 
     def reset(self) -> None:
-        """Forget all faces; only their numbers are not used again."""
+        """Forget all faces; their numbers are never used again."""
         self._tracker = Tracker(self._numbers)
         self._memories: dict[int, _Memory] = {}
         self._origin: tuple[int, int, int] | None = None  # stream, width and height of the frames
@@ -65,7 +65,7 @@ class FaceStream:
 
         Returns:
             Its faces by number; `timing_ms` has track, detect and classify, and detect includes what
-            `detect_deferred` took since the analysis before.
+            `detect_deferred` took since the previous analysis.
         """
         try:
             return self._analyze(frame, time_s)

@@ -30,7 +30,7 @@ _GRID = np.stack(np.meshgrid(_STEPS, _STEPS), axis=-1).reshape(-1, 2)
 
 @dataclass(frozen=True, slots=True)
 class Motion:
-    """How one face moved since the frame before.
+    """How one face moved since the previous frame.
 
         motion = Motion(dx=2.0, dy=0.0, scale=1.05)  # to the right, and nearer
         track.move(motion)
@@ -83,7 +83,7 @@ class OpticalFlow:
 
         Args:
             pixels_bgr: uint8 (height, width, 3).
-            centers_and_sizes: For each face (center x, center y, width, height) in pixels of the frame before.
+            centers_and_sizes: For each face (center x, center y, width, height) in pixels of the previous frame.
 
         Returns:
             Whether the scene is the same, and how each face moved.

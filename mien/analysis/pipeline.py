@@ -1,7 +1,7 @@
 """From pixels to faces and expressions: detect, crop, classify. Keeps nothing from one frame to the next.
 
-Detector and classifier lock only themselves, so that a live frame is tracked and classified while faces are detected in
-an upload. Drawing and encoding run in the threads of the viewers.
+The detector and the classifier have separate locks, so a live frame can be tracked and classified while faces are
+detected in an upload. Drawing and encoding run in the threads of the viewers.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Classifier(Protocol):
 class Pipeline:
     """A detector and a classifier, shared by all streams and uploads; thread-safe.
 
-    What has to be remembered of a stream (face numbers, smoothing) is in `mien.analysis.face_stream.FaceStream`.
+    What has to be remembered about a stream (face numbers, smoothing) is in `mien.analysis.face_stream.FaceStream`.
 
         pipeline = Pipeline(create_detector("haar"), FacialExpressionModel())
         analysis = pipeline.analyze(Frame(cv2.imread("photo.jpg")))
@@ -100,7 +100,7 @@ class Pipeline:
         """Detect and classify the faces of a single frame.
 
         Args:
-            frame: The frame; frames before it have no influence.
+            frame: The frame; earlier frames have no influence.
 
         Returns:
             Its faces from left to right, without numbers and with `probabilities` equal to `raw`.

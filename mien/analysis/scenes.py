@@ -1,4 +1,4 @@
-"""Whether a frame continues the scene of the frame before: the one place where cuts are detected."""
+"""Whether a frame continues the scene of the previous frame: the one place where cuts are detected."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ THUMBNAIL_PX = (32, 18)
 MIN_DIFFERENCE = 12.0
 """Mean absolute difference of two thumbnails, 0..255; below it the scene is the same, whatever moved in it."""
 MIN_CORRELATION = 0.5
-"""Of two thumbnails of one scene: a lamp that is switched on changes the brightness, but not what is where."""
+"""Of two thumbnails of the same scene: switching on a lamp changes the brightness, but hardly the structure."""
 DOUBTFUL_DIFFERENCE = 20.0
-"""From here on a high correlation is no proof: two portraits before a bright wall correlate too."""
+"""From this difference on, a high correlation proves nothing: two portraits before a bright wall correlate, too."""
 
 
 class Scene(Enum):
-    """How a frame relates to the frame before.
+    """How a frame relates to the previous frame.
 
     Example:
         scenes = SceneDetector()

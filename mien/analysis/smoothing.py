@@ -9,30 +9,30 @@ import numpy as np
 from mien.types import EXPRESSIONS
 
 TIME_CONSTANT_S = 0.25
-"""Of the exponential low-pass filter on the probabilities."""
+"""Time constant of the exponential low-pass filter on the probabilities."""
 MAX_WEIGHT = 0.6
-"""Of a single frame in the smoothed probabilities, however long after the frame before."""
+"""Largest weight of a single frame in the smoothed probabilities, however long ago the previous frame was."""
 CLEAR_RATIO = 1.2
-"""Another expression leads clearly when it is so many times as probable as the label."""
+"""Another expression leads clearly when it is this many times as probable as the label."""
 SWITCH_THRESHOLD_S = 0.4
 """How long another expression has to lead clearly to become the label, in seconds."""
 MAX_INCREMENT_S = SWITCH_THRESHOLD_S / 2
-"""What a single frame adds at most: where frames are rare, two of them switch the label."""
+"""The most that a single frame adds to the lead: at low frame rates, two frames switch the label."""
 DECAY = 2.0
-"""How many seconds of a lead a second without one takes away."""
+"""How many seconds of a lead are lost per second without a clear lead."""
 MAX_RATIO = 2.0
-"""The label switches at once where another expression is so many times as probable."""
+"""The label switches at once when another expression is this many times as probable."""
 EXPIRE_AFTER_S = 1.0
-"""After such a gap the filter starts anew."""
+"""After a gap of this length the filter starts again."""
 
 
 class ExpressionSmoother:
     """Smoothed probabilities and a stable label for one face, both of the same numbers.
 
     The probabilities pass an exponential low-pass filter. Another expression becomes the label when its smoothed
-    probability is CLEAR_RATIO times that of the label for SWITCH_THRESHOLD_S, or for two frames where frames are rarer,
+    probability is CLEAR_RATIO times that of the label for SWITCH_THRESHOLD_S, or for two frames at low frame rates,
     and at once when it is MAX_RATIO times that of the label. So the label never has less than half of the largest
-    probability, and two expressions about equally probable seldom alternate. The time ahead is a cumulative sum that
+    probability, and two expressions about equally probable seldom alternate. How long it leads is a cumulative sum that
     decays, as in CUSUM (Page, "Continuous inspection schemes", 1954). Independent of the frame rate.
 
         smoother = ExpressionSmoother()

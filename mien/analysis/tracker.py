@@ -14,12 +14,12 @@ from mien.analysis.smoothing import OneEuroFilter
 from mien.types import Box
 
 EXPIRE_AFTER_S = 0.7
-"""A track ends when detections have missed it for so long."""
+"""A track ends when detections have missed it for this long."""
 DETECT_EVERY_S = 0.5
 RETRY_EVERY_S = 0.15
-"""Between detections while a face is missed."""
+"""Interval between detections while a face is missed."""
 SEARCH_EVERY_S = 0.1
-"""Between detections while there is no face."""
+"""Interval between detections while there is no face."""
 MIN_HITS = 2
 """Detections before a face gets its number, so that a single false positive is never reported."""
 MIN_OVERLAP_IOU = 0.3
@@ -78,7 +78,7 @@ class Track:
 
     def missed(self, time_s: float) -> None:
         """Note that a detection did not find the face in the frame at time_s, in seconds."""
-        # The earlier of the two: after a clock was set back, no track may be missed since the future, as it never ends.
+        # The earlier of the two: if the clock is set back, a track missed since a future time would never expire.
         self.missed_since_s = time_s if self.missed_since_s is None else min(time_s, self.missed_since_s)
 
     def move(self, motion: Motion) -> None:
@@ -129,7 +129,7 @@ class Tracker:
             pixels_bgr: The frame, uint8 (height, width, 3).
 
         Returns:
-            Whether it shows the scene of the frame before.
+            Whether it shows the same scene as the previous frame.
         """
         flow = self._flow.step(pixels_bgr, [track.center_and_size for track in self._tracks])
         if flow.scene is Scene.NEW:
@@ -188,7 +188,7 @@ class Tracker:
         return DETECT_EVERY_S if all(track.missed_since_s is None for track in faces) else RETRY_EVERY_S
 
     def _drop_duplicates(self) -> None:
-        """Of two tracks on one face the older stays."""
+        """If two tracks are on one face, keep the older one."""
         kept: list[Track] = []
         for track in self._tracks:
             if not any(_is_same_face(track.box, other.box) for other in kept):
@@ -224,7 +224,7 @@ def _score(box: Box, known: Box) -> float:
 
 
 def _is_same_face(one: Box, other: Box) -> bool:
-    """Whether two boxes show one face: those of two people cheek to cheek have an IoU of 0.4, and none is inside."""
+    """Whether two boxes show one face: two people cheek to cheek have an IoU of 0.4, neither inside the other."""
     inside = one.intersection(other) / min(one.area, other.area)
     return one.iou(other) >= SAME_FACE_IOU or inside >= INSIDE_SHARE
 

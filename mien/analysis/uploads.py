@@ -83,7 +83,7 @@ class UploadSessions:
             data: The content of an image file.
 
         Raises:
-            BusyError: For too many sessions, or while the image before is being analyzed.
+            BusyError: For too many sessions, or while the previous image is being analyzed.
             NotAnImageError, ImageTooLargeError, ImageError: As `analyze_image` does.
         """
         session = self._acquire(key)

@@ -1,4 +1,4 @@
-"""The frames of a video file in media time: every one, or so many a second, none dropped for being late."""
+"""The frames of a video file in media time: all of them, or a number per second; none is dropped for being late."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def read_frames(path: Path | str, fps: float | None = None) -> Generator[Frame]:
 
     Args:
         path: A video file, any that FFmpeg reads; an animated image too.
-        fps: At most so many frames a second of media time, evenly spaced; None for every frame.
+        fps: At most this many frames per second of media time, evenly spaced; None for every frame.
 
     Yields:
         Frames; `index` counts all frames of the file from 0, those left out by `fps` too, and `media_time_s` is the

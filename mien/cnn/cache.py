@@ -76,7 +76,7 @@ class CompiledCache:
     def compile_later(self, model_json_file: str | Path, model_weights_file: str | Path, source: str) -> None:
         """Start a process of low priority that compiles a network for the next start.
 
-        It ends by itself, even after this program.
+        It is independent of this program and may outlive it.
 
         Args:
             model_json_file: Architecture.
@@ -103,7 +103,7 @@ class CompiledCache:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            start_new_session=True,  # Ctrl-C is not for it
+            start_new_session=True,  # Ctrl-C must not stop it
             creationflags=getattr(subprocess, "BELOW_NORMAL_PRIORITY_CLASS", 0),  # on Windows
         )
         _compiling.append(process)
@@ -137,7 +137,7 @@ def find_compiled(
         cache: None for none.
 
     Raises:
-        UnusableError: There is none that can be used, and why.
+        UnusableError: There is none that can be used; the message says why.
     """
     try:
         return open_compiled(beside, source)

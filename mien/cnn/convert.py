@@ -22,7 +22,7 @@ from mien.cnn.loader import import_keras, load_network, stored_facts, stored_lab
 from mien.errors import ModelError
 
 PRECISIONS = ("float32", "float16", "int8", "int8 activations")
-"""Of the weights; "int8 activations" computes in integers, where "int8" converts them in each call."""
+"""Precisions of the weights; "int8 activations" computes in integers, where "int8" converts them in each call."""
 
 CHOSEN = ("int8", "float16")
 """Tried in this order: int8 is smallest, quickest, and changes one label in 400 (`python -m benchmarks.runtimes`); a
@@ -97,7 +97,7 @@ def convert(
 
     log = logging.getLogger("absl")
     level = log.level
-    log.setLevel(logging.ERROR)  # it advises an object that freezing makes needless
+    log.setLevel(logging.ERROR)  # it recommends an object that freezing makes unnecessary
     try:
         # With its variables, instead of constants, the converter fails or loses them.
         frozen = freeze(probabilities_of(network, file), (count, *network.input_shape[1:]))
@@ -130,7 +130,7 @@ def _most_compact(network: Any, file: Path) -> tuple[bytes, str]:
         except UnusableError as error:
             raise ConversionError(f"{file}: {error}") from error
         difference = np.abs(found - expected).max(axis=1).mean()
-        if difference <= TOLERANCE:  # not where it is no number
+        if difference <= TOLERANCE:  # False for NaN
             return content, precision
     raise ConversionError(f"{file}: compiled for LiteRT, the network differs from Keras by {difference:.2g}")
 

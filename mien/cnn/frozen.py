@@ -1,4 +1,4 @@
-"""Computing with a Keras network: one function for any number of faces, with TensorFlow compiled."""
+"""Run a Keras network: one function for any number of faces, compiled if the backend is TensorFlow."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class KerasRuntime:
 
 
 def probabilities_of(network: Any, file: str | Path) -> Callable[[Any], Any]:
-    """Build a function that calls the network and ends with its softmax, or with one that is added to its logits.
+    """Build a function from a network to probabilities, with a softmax added if the network returns logits.
 
     Args:
         network: A built Keras network.
@@ -63,7 +63,7 @@ def probabilities_of(network: Any, file: str | Path) -> Callable[[Any], Any]:
         A function of tensors: (n, height, width, channels) to float32 (n, 7).
 
     Raises:
-        ModelError: The network has not seven outputs, or another activation in the last layer.
+        ModelError: The network does not have seven outputs, or its last layer has another activation.
     """
     _check_outputs(network, file)
     needs_softmax = not _gives_probabilities(network, file)
@@ -90,7 +90,7 @@ def freeze(function: Callable[[Any], Any], shape: tuple[int | None, ...]) -> Any
         A concrete function that returns a list of outputs.
 
     Raises:
-        Exception: A custom layer may hold what cannot become a constant.
+        Exception: A custom layer may hold something that cannot become a constant.
     """
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 

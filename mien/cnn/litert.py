@@ -1,4 +1,4 @@
-"""Computing with a network compiled for LiteRT, from model.tflite: without Keras and TensorFlow.
+"""Run a network compiled for LiteRT, from model.tflite, without Keras and TensorFlow.
 
 model.tflite is a LiteRT model with a ZIP archive appended, as TensorFlow Lite's associated files are: LiteRT ignores
 what follows the model, and `unzip -p model.tflite mien.json` prints what Mien keeps there (`Facts`).
@@ -25,8 +25,8 @@ from mien.types import EXPRESSIONS
 SUFFIX = ".tflite"
 
 THREADS = 1
-"""A second one gains a quarter on an idle computer and loses a fifth on a busy one, and takes the core that detects and
-encodes meanwhile (`python -m benchmarks.runtimes`)."""
+"""A second one is a quarter faster on an idle computer and a fifth slower on a busy one, and occupies the core that
+detects and encodes meanwhile (`python -m benchmarks.runtimes`)."""
 
 _FACTS = "mien.json"
 
@@ -73,14 +73,14 @@ class LiteRtRuntime:
     Args:
         content: A LiteRT model of one image.
         name: For messages.
-        threads: How many compute.
+        threads: Number of threads that compute.
 
     Attributes:
         name: For messages.
         input_shape: (height, width, channels) of the network's input.
 
     Raises:
-        UnusableError: It is no such model, or there is no LiteRT.
+        UnusableError: The content is not such a model, or LiteRT is not installed.
     """
 
     def __init__(self, content: bytes, name: str, threads: int = THREADS) -> None:
@@ -132,7 +132,7 @@ def open_compiled(file: Path, source: str) -> LiteRtRuntime:
         source: Digest of the files that it must have been compiled from.
 
     Raises:
-        UnusableError: The file is missing, broken, of other files, or no network of Mien's; or there is no LiteRT.
+        UnusableError: The file is missing, broken, from other files, or not Mien's; or LiteRT is not installed.
     """
     content, facts = read_compiled(file)
     if facts.source != source:
@@ -146,7 +146,7 @@ def open_compiled(file: Path, source: str) -> LiteRtRuntime:
 
 
 def read_compiled(file: Path) -> tuple[bytes, Facts]:
-    """Read a compiled network and check that it is whole.
+    """Read a compiled network and check that it is complete.
 
     Args:
         file: The file.
@@ -205,7 +205,7 @@ def write_compiled(file: Path, content: bytes, **facts: Any) -> None:
 
 
 def source_digest(model_json_file: str | Path, model_weights_file: str | Path) -> str:
-    """Identify a network by its two files, whatever the ends of lines that a checkout gives model.json.
+    """Identify a network by its two files, whatever line endings a checkout gives model.json.
 
     Args:
         model_json_file: Architecture.

@@ -41,9 +41,9 @@ def import_keras() -> Any:
 
 @contextmanager
 def _quiet_standard_error() -> Iterator[None]:
-    """TensorFlow writes about oneDNN to file descriptor 2 before its log level takes effect.
+    """Silence file descriptor 2: TensorFlow writes about oneDNN there before its log level takes effect.
 
-    In the background nothing is silenced if other threads write there too: see `copy_standard_error`.
+    A background thread does not silence it while Python writes there, too: see `copy_standard_error`.
     """
     if threading.current_thread() is not threading.main_thread() and _standard_error() == 2:
         yield

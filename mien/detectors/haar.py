@@ -84,7 +84,7 @@ class HaarDetector:
         return boxes_inside(((x / scale, y / scale, w / scale, h / scale) for x, y, w, h in found), pixels_bgr)
 
     def _search(self, gray: np.ndarray, smallest_px: int) -> list[Square]:
-        """Find faces; the second cascade, which takes as long again, runs only if the first one finds none."""
+        """Find faces; the second cascade, which takes as long as the first, runs only if the first one finds none."""
         first = self._windows(0, gray, smallest_px)
         found = self._accepted(gray, group_windows(first, len(first)))
         if not found:

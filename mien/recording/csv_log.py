@@ -40,7 +40,7 @@ class Recording:
         since: When it was started, in seconds since the epoch.
         rows: Rows written so far.
         name: Name of the file.
-        error: Why it ended by itself; None if it did not.
+        error: Why it stopped without being told to; None if it did not.
 
     Example:
         recording = recorder.status()
@@ -140,7 +140,7 @@ class CsvRecorder:
     def _begin(self) -> None:
         try:
             self.start()
-        except RecordingError as error:  # the picture goes on
+        except RecordingError as error:  # the live picture continues
             self._refused = Recording(error=str(error))
             log.error("%s", error)
 
@@ -166,7 +166,7 @@ class _CsvWriter:
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="csv-writer", daemon=True)
         self._thread.start()
-        # A disk may take seconds, so this has a thread of its own.
+        # A disk may take seconds, so this runs in a separate thread.
         threading.Thread(target=self._sync, args=(os.dup(file.fileno()),), name="csv-sync", daemon=True).start()
 
     def add(self, frame: Frame, analysis: Analysis) -> None:

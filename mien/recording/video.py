@@ -52,7 +52,7 @@ class Saving:
 
 
 class VideoWriter:
-    """Writes frames to an MP4 file in its own thread, each shown as long as it really lasted.
+    """Writes frames to an MP4 file in its own thread, each shown for as long as it really lasted.
 
     The file consists of fragments of about a second, so that all but the last second can be played even after the
     process was killed; `close` turns it into an ordinary MP4 file. If the encoder cannot keep up, frames are dropped
@@ -235,7 +235,7 @@ class _Encoder:
         self._container.mux(self._stream.encode(frame))
 
     def _step_s(self, passed_s: float) -> float:
-        if passed_s <= 0:  # the computer's clock may be set back, that of the video not
+        if passed_s <= 0:  # the computer's clock may be set back, but times in a video must increase
             return self._default_step_s
         return passed_s if passed_s <= LONGEST_STEP_S else 1.0
 

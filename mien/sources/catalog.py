@@ -118,8 +118,8 @@ class SourceCatalog:
 class MediaFolder:
     """The videos and images of one folder that may be chosen over the network; opens none of them.
 
-    Names are relative, with slashes. Hidden files, files that are neither video nor image by their names, and what
-    leads out of the folder by `..` or by a link are refused and not listed.
+    Names are relative, with slashes. Hidden files, files that are neither video nor image by their names, and paths
+    that lead out of the folder through `..` or a link are refused and not listed.
 
     Args:
         path: The folder.

@@ -30,9 +30,9 @@ _PLACES = {
 }
 """For each number of faces: middle and side of their tiles, and how far they move in x and y, in pixels."""
 
-_EXTENT = 0.43  # of what is drawn of a tile, from its middle, as a share of its side
+_EXTENT = 0.43  # radius of the drawn part of a tile, as a share of its side
 _FACE_SIDE = 1.15 * FACE_WIDTH  # of a square from forehead to chin
-_CELL_PX = 5  # of the picture, for what is smooth
+_CELL_PX = 5  # side of a cell of the coarse grid on which smooth values are computed
 _GROWTH = 0.04  # of a tile, as a share of its side
 _TURN = 0.03  # of the middle of the face against its outline, as a share of the tile's side
 _ROLL_DEG = 2.5
@@ -210,7 +210,7 @@ def _turn(time_s: float, person: int) -> tuple[float, float]:
 
 
 def _depth() -> np.ndarray:
-    """How far each place of a tile is in front of its outline, float32 (grid, grid, 1): 0 to 1, as of a ball."""
+    """How far each place of a tile is in front of its outline, float32 (grid, grid, 1): 0 to 1, as on a sphere."""
     return np.sqrt(np.maximum(0, 1 - _from_middle(0.45, 2) ** 2))[..., np.newaxis]
 
 
@@ -220,13 +220,13 @@ def _opacity() -> np.ndarray:
 
 
 def _from_middle(radius: float, power: float) -> np.ndarray:
-    """Distance from the middle of a tile, float32 (grid, grid), 1 at this share of its side; in a circle for 2."""
+    """Distance from the middle of a tile, float32 (grid, grid): 1 at `radius`, a share of its side; 2: a circle."""
     axis = ((np.arange(GRID, dtype=np.float32) + 0.5) / GRID - 0.5) / radius
     return (np.abs(axis[:, np.newaxis]) ** power + np.abs(axis) ** power) ** (1 / power)
 
 
 def _background() -> np.ndarray:
-    """Gray levels, uint8 (480, 640): dark, a little lighter in the middle, with noise against bands."""
+    """Gray levels, uint8 (480, 640): dark, a little lighter in the middle, with noise to hide banding."""
     y, x = np.mgrid[0:HEIGHT_PX, 0:WIDTH_PX].astype(np.float32)
     away = np.hypot((x - WIDTH_PX / 2) / WIDTH_PX, (y - 0.45 * HEIGHT_PX) / HEIGHT_PX)
     noise = np.random.default_rng(0).uniform(-0.5, 0.5, away.shape)

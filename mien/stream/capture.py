@@ -14,7 +14,7 @@ from mien.stream.config import Services, Timeouts
 from mien.types import Frame, SourceState, SourceStatus
 
 MAX_HUNG_THREADS = 4
-"""While so many threads hang inside a driver, no further one is started."""
+"""While this many threads hang inside a driver, no further one is started."""
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ class Capture:
         open_source: Opens it, given the spec and a function that returns whether the source is still wanted. Called in
             the capture thread, which also reads and closes the source.
         receiver: Gets the frames.
-        services: Whose `clock` and `cancelled` are used: once that returns True, `start` waits no longer.
+        services: Whose `clock` and `cancelled` are used: once that returns True, `start` stops waiting.
         timeouts: How long to wait for the source.
     """
 
@@ -192,7 +192,7 @@ class Capture:
             return self._is_current(number)
 
     def _wait_for_retry(self, number: int) -> bool:
-        """Wait for the end of the back-off; False where the thread has to end."""
+        """Wait for the end of the back-off; False if the thread has to end."""
         with self._change:
             while self._is_current(number) and self._retry_at_s is not None:
                 remaining_s = self._retry_at_s - self._clock.monotonic()
@@ -207,7 +207,7 @@ class Capture:
             return True
 
     def _read_source(self, number: int) -> MienError | None:
-        """Open the source and read it: until it fails, returns the error; until it ends or is not wanted, None."""
+        """Open and read the source; returns the error if it fails, None if it ends or is no longer wanted."""
         source: Source | None = None
         try:
             source = self._open_source(self._spec, lambda: self._wanted(number))
@@ -238,8 +238,8 @@ class Capture:
             stream = self._receiver.begin(self) if self._is_current(number) else 0
             if stream == 0:
                 return 0
-            # Next time the source that `auto` found is opened, under the same name: a lost webcam must not become the
-            # demo, and "Demo (no webcam found)" no other source, for which the page would start anew.
+            # Reopen the source that `auto` found, under the same name: the demo must not replace a lost webcam, and
+            # "Demo (no webcam found)" must not be renamed, because the page would treat it as a new source.
             if source.spec != self._spec:
                 self._name, self._spec = source.name, source.spec
             self._opened += 1

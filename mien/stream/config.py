@@ -30,8 +30,8 @@ class CameraOptions:
         loop: Whether a video file is repeated.
         save: Path of an .mp4 file for the annotated video; see `mien.recording.video.VideoWriter`. None: not saved.
         jpeg_quality: Of the published pictures, 1..100.
-        idle_after_s: Without requests for frames for so many seconds, the device is released until the next request;
-            never with `save` or without `loop`. None: never.
+        idle_after_s: After this many seconds without requests for frames, the device is released until the next
+            request; never with `save` or without `loop`. None: never.
 
     Raises:
         ValueError: For a value out of range.
@@ -65,10 +65,10 @@ class Timeouts:
         camera = VideoCamera("0", timeouts=Timeouts(hang_after_s=2.0))
 
     Args:
-        hang_after_s: Without a frame for so long, an open source counts as hanging and is opened again.
-        open_within_s: An attempt to open a source fails after so long.
+        hang_after_s: An open source that gives no frame for this long counts as hanging and is reopened.
+        open_within_s: An attempt to open a source fails after this long.
         backoff_s: First and longest pause before the source is opened again; the pause doubles with each failure, and
-            starts anew after a frame.
+            is reset by a frame.
         tick_s: How often waiting threads check the clock.
 
     Raises:

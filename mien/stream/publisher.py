@@ -91,7 +91,7 @@ class Publisher:
 
 
 class Lazy(Generic[T]):
-    """A value that is computed when it is first called for; thread-safe.
+    """A value that is computed on the first call; thread-safe.
 
         drawn = Lazy(lambda: draw(frame, analysis))
         pixels = drawn()  # computed
@@ -99,7 +99,7 @@ class Lazy(Generic[T]):
 
     Args:
         compute: Called at most once, unless it raises: then the caller gets the exception, and the next call tries
-            again. Other threads wait. It is dropped afterwards, with all it refers to.
+            again. Other threads wait. The function is released afterwards, with all it refers to.
         now: A clock in seconds.
     """
 

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 class Switcher:
-    """One source at a time; `frames` has its newest frame. There is no queue, so that the delay cannot grow.
+    """One source at a time; `frames` has its newest frame. There is no queue, so the delay cannot grow.
 
     Each time a source is opened, a stream with a new number begins (`Frame.stream`). Frames of a stream never come
     after those of a later one: as soon as a source is replaced, its frames are ignored.
@@ -32,7 +32,7 @@ class Switcher:
     Args:
         spec: The source to open first.
         open_source: Opens a source, given its spec and a function that returns whether it is still wanted.
-        idle_after_s: Without `keep_awake` for so many seconds the source is closed until the next one; None: never.
+        idle_after_s: The source is closed this many seconds after the last `keep_awake`, until the next; None: never.
         services: Whose `clock` is used; while its `needed` returns True the source stays open.
         timeouts: How long to wait for a source.
     """
@@ -54,7 +54,7 @@ class Switcher:
         self._timeouts = timeouts
         self._streams = itertools.count(1)
         self._changing = threading.Lock()  # held while the source is switched, released or reopened
-        self._lock = threading.Lock()  # guards the four below; no foreign code runs while it is held
+        self._lock = threading.Lock()  # guards the four below; no callback runs while it is held
         self._capture = self._make(spec, source_name(spec))
         self._next: Capture | None = None  # replaces the current one once it is open
         self._idle = False
@@ -88,7 +88,7 @@ class Switcher:
         self.frames.close()
 
     def keep_awake(self) -> None:
-        """Note that somebody watches: an idle source is reopened, and `idle_after_s` starts anew. Returns at once."""
+        """Note that somebody watches: an idle source is reopened, and the idle time is reset. Returns at once."""
         self._wanted_at_s = self._clock.monotonic()
 
     def switch(self, spec: str) -> None:

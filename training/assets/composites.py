@@ -177,7 +177,7 @@ def _appearances(identity: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _chosen(pool: _Candidates, features: _Features, appearance: np.ndarray, count: int) -> list[int]:
-    """The candidates that look most like this, and less than `count` where there are not so many different ones."""
+    """The candidates that look most like this, fewer than `count` if there are not that many different ones."""
     distance = np.linalg.norm(features.identity - appearance, axis=1)
     distance[features.typical < np.quantile(features.typical, 1 - _TYPICAL)] = np.inf
     unit = features.pixels / (np.linalg.norm(features.pixels, axis=1, keepdims=True) + 1e-9)

@@ -28,8 +28,8 @@ class Batches(keras.utils.PyDataset):
         seed: Of the order.
         balance: "weights" weights each image inversely to the size of its class, 1 on average; "sampling" draws the
             same number of images of every expression, in an epoch of unchanged length.
-        multiple: Every batch has a multiple of so many images, one share for each device; up to multiple - 1 images
-            are left out of an epoch.
+        multiple: The size of every batch is a multiple of this, so that all devices get equal shares; up to
+            multiple - 1 images are left out of an epoch.
         mixup: Alpha of mixup; above 0, targets and weights are mixed as `MixUp` mixes the images.
         folds: Of each image, int (n,); then each batch has images of one fold, and images that fill no batch are left
             out of an epoch.

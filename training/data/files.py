@@ -48,7 +48,7 @@ def read_image(path: Path) -> np.ndarray:
     """Read an image as gray, upright by its EXIF data: uint8 (height, width).
 
     Raises:
-        ValueError: It is no image, is broken, or cannot be opened.
+        ValueError: It is not an image, is broken, or cannot be opened.
     """
     if path.suffix.lower() not in _IMAGE_SUFFIXES:
         raise ValueError("its name is not that of an image")
@@ -82,7 +82,7 @@ def read_rows(path: Path, needed: set[str], expected: str) -> Iterator[tuple[int
         expected: Describes them in the message.
 
     Raises:
-        DataError: A column is missing, or the file is no table or cannot be read.
+        DataError: A column is missing, or the file is not a table or cannot be read.
     """
     csv.field_size_limit(1 << 20)
     try:

@@ -94,7 +94,7 @@ def groups(split: Split) -> np.ndarray:
 
 
 def hold_out(split: Split, share: float, seed: int) -> tuple[Split, Split]:
-    """Hold out a share of each expression; exact duplicates stay on one side.
+    """Hold out a share of each expression; exact duplicates stay together.
 
     Of an expression with two or more distinct images at least one is held out; a single image stays.
 

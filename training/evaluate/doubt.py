@@ -41,7 +41,7 @@ class Unsure:
 
 @dataclass(frozen=True, slots=True)
 class Tenth:
-    """The faces of which the page says that so many of ten people would agree.
+    """The faces for which the page gives the same number of people out of ten.
 
     Attributes:
         of_ten: What the page says, 0 to 10.
@@ -60,7 +60,7 @@ class Tenth:
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """How far `unsure` and the number of people hold on one set, on the images that are not ambiguous.
+    """How well `unsure` and the number of people match the votes of one set, on the images that are not ambiguous.
 
     Attributes:
         unsure: A row for each of THRESHOLDS.

@@ -28,7 +28,7 @@ def run(options: argparse.Namespace) -> None:
     """Measure an exported network; print and save its figures.
 
     Raises:
-        ModelError: The options make no sense, or with --check the figures are worse than the recorded ones.
+        ModelError: The options are invalid, or with --check the figures are worse than the recorded ones.
     """
     if not options.end_to_end and (options.faces or options.detector or options.detector_model):
         raise ModelError("--faces, --detector and --detector-model: expected --end-to-end with them, found none")

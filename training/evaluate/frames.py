@@ -62,7 +62,7 @@ def end_to_end(
         classifier: Takes images of the size of those in `split`.
         split: The faces and their labels.
         sizes_px: Sides of the faces in the frames.
-        faces: At most so many of each size.
+        faces: At most this many of each size.
     """
     pipeline = Pipeline(detector, classifier)
     return [_at_size(pipeline, split, face_px, faces) for face_px in sizes_px]

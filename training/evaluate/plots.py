@@ -140,7 +140,7 @@ def mistakes(split: Split, probabilities: np.ndarray, count: int = 12) -> Figure
     Args:
         split: The n images.
         probabilities: (n, 7).
-        count: At most so many errors.
+        count: At most this many errors.
     """
     wrong = surest(split.labels, probabilities, right=False)[:count]
     truths = [EXPRESSIONS[label] for label in split.labels[wrong]]

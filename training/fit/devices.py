@@ -23,7 +23,7 @@ def use_devices(wanted: str | None) -> int:
         The number of devices.
 
     Raises:
-        RunError: There are fewer devices, or several are wanted on another backend, or `wanted` is no number.
+        RunError: There are fewer devices, or several are wanted on another backend, or `wanted` is not a number.
     """
     on_jax = keras.backend.backend() == "jax"
     found = keras.distribution.list_devices() if on_jax else []

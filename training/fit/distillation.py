@@ -81,7 +81,7 @@ class Distill(keras.layers.Layer):
         return student
 
     def save_own_variables(self, store: Any) -> None:
-        """Save nothing: the teachers have files of their own."""
+        """Save nothing: the teachers have their own files."""
 
     def load_own_variables(self, store: Any) -> None:
         """Load nothing, see `save_own_variables`."""

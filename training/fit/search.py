@@ -112,7 +112,7 @@ def search(
         The results, best mean first.
 
     Raises:
-        RunError: A combination is no recipe, or an expression has too few images for the folds.
+        RunError: A combination is not a valid recipe, or an expression has too few images for the folds.
     """
     recipes = [dataclasses.replace(base, **choices) for choices in grid]  # checks all before the first is trained
     results = []

@@ -1,6 +1,6 @@
 """`python -m training teach`: teachers that are trained once for each fold of the training images, without that fold.
 
-A teacher knows by heart the label of an image it was trained on, or of a copy of it. So each image is labeled by the
+A teacher has memorized the label of an image it was trained on, or of a copy of it. So each image is labeled by the
 network that has not seen it, as in cross-validation (Stone, "Cross-validatory choice and assessment of statistical
 predictions", 1974).
 """
