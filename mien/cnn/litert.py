@@ -25,8 +25,8 @@ from mien.types import EXPRESSIONS
 SUFFIX = ".tflite"
 
 THREADS = 1
-"""A second one is a quarter faster on an idle computer and a fifth slower on a busy one, and occupies the core that
-detects and encodes meanwhile (`python -m benchmarks.runtimes`)."""
+"""A second one gains a quarter on an idle computer and loses a fifth on a busy one, and takes the core that detects and
+encodes meanwhile (`python -m benchmarks.runtimes`)."""
 
 _FACTS = "mien.json"
 

@@ -60,8 +60,8 @@ def load_dataset(source: str | Path, *, side_px: int = CSV_SIDE_PX, seed: int = 
     """Read a folder tree (`train/<expression>/*`, `test/<expression>/*`) or a Kaggle CSV (`emotion,pixels[,Usage]`).
 
     FER-2013's file names split its test images: PublicTest_* is validation, PrivateTest_* is test. Otherwise a folder
-    `validation/` is used, or else 10 % of the training images, stratified by expression; exact duplicates stay in one
-    split. A tree of the seven folders alone is split by a hash of the pixels: 80 % train, 10 % validation, 10 % test.
+    `validation/` is used, or else 10 % of the training images, stratified by expression; their exact duplicates go with
+    them. A tree of the seven folders alone is split by a hash of the pixels: 80 % train, 10 % validation, 10 % test.
     Folders may be nested, their names in upper or lower case; hidden files are ignored.
 
     Args:
