@@ -108,7 +108,8 @@ class AppOptions:
         app = create_app(camera, options)
 
     Args:
-        analyze: For /api/analyze; if None, the route responds with 404, like those of all that follow.
+        analyze: For /api/analyze. If this or another argument is None, its route responds with 404, unless it says
+            otherwise.
         follow: For /api/analyze?track=KEY.
         to_png: For /api/snapshot.png; if None, it responds with 503.
         explain: For /api/explain; if None, it responds with 503.

@@ -25,8 +25,8 @@ from mien.types import EXPRESSIONS
 SUFFIX = ".tflite"
 
 THREADS = 1
-"""A second one gains a quarter on an idle computer and loses a fifth on a busy one, and takes the core that detects and
-encodes meanwhile (`python -m benchmarks.runtimes`)."""
+"""With a second thread, a call is hardly faster (`python -m benchmarks.runtimes`), and takes the core that detects
+and encodes meanwhile."""
 
 _FACTS = "mien.json"
 
