@@ -25,8 +25,8 @@ from mien.types import EXPRESSIONS
 SUFFIX = ".tflite"
 
 THREADS = 1
-"""With a second thread, a call is hardly faster (`python -m benchmarks.runtimes`), and takes the core that detects
-and encodes meanwhile."""
+"""With a second thread, a call takes a third less time on an idle computer and more on a busy one (`python -m
+benchmarks.runtimes`): it needs the core that detects and encodes meanwhile."""
 
 _FACTS = "mien.json"
 
