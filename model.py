@@ -80,9 +80,9 @@ class FacialExpressionModel:
     ) -> None:
         """Load both files, written by Keras 2 or Keras 3.
 
-        LiteRT starts in a tenth of a second, Keras and TensorFlow take several seconds; LiteRT needs a tenth of the
-        memory and, per face, a tenth of the time. It needs the package ai-edge-litert, and model.tflite beside
-        model.json, compiled from the same two files (`python -m training export`).
+        LiteRT starts and computes in a fraction of the time and memory of Keras and TensorFlow, which take seconds to
+        start (`make bench`, `python -m benchmarks.runtimes`). It needs the package ai-edge-litert, and model.tflite
+        beside model.json, compiled from the same two files (`python -m training export`).
 
         Args:
             model_json_file: Architecture, as JSON (`model.to_json()`).
