@@ -65,14 +65,9 @@ FOLDER = path("DIR", "a folder")
 DETECTOR = one_of("haar", "dlib", "mtcnn", "yunet", "auto")  # a test compares it with mien.detectors.DETECTORS
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """How the program runs; `read_settings` reads and checks it.
-
-    Example:
-        settings = read_settings(["--source", "demo"], os.environ)
-        print(settings.source, settings.port)
-    """
+@dataclass(frozen=True)
+class SourceSettings:
+    """Where the frames of the live program come from."""
 
     source: str = _video(
         "auto",
@@ -87,6 +82,11 @@ class Settings:
     loop: bool = _video(True, SWITCH, "repeat a video file; --no-loop plays it once and shows an image for one second")
     rest: bool = _video(True, SWITCH, "release the camera after ten seconds without viewers; --no-rest keeps it open")
     media: Path | None = _video(None, FOLDER, "folder of videos and images, except hidden ones, to select on the page")
+
+
+@dataclass(frozen=True)
+class AnalysisSettings:
+    """How faces are detected and classified, in live streams and in files."""
 
     detector: str = _faces("haar", DETECTOR, "face detector; compared in docs/detectors.md")
     detector_model: Path | None = _faces(None, path(), "model file for --detector yunet, also used by auto")
@@ -130,6 +130,16 @@ class Settings:
         "how often rare expressions such as fear are expected: 0 as often as people see them, 1 as often as the others",
         shown_default="as stored in model.json",
     )
+
+
+@dataclass(frozen=True)
+class Settings(AnalysisSettings, SourceSettings):  # the fields of the last base come first
+    """How the live program runs; `read_settings` reads and checks it.
+
+    Example:
+        settings = read_settings(["--source", "demo"], os.environ)
+        print(settings.source, settings.port)
+    """
 
     save: Path | None = _recording(
         None,

@@ -18,7 +18,8 @@ FORBIDDEN = {
 }
 TOPICS = (
     ("__main__", "public"),
-    ("outputs", "batch", "settings", "results"),
+    ("outputs", "batch"),
+    ("settings", "results"),
     ("stream",),
     ("recording", "sources", "analysis"),
     ("detectors",),
