@@ -6,7 +6,8 @@ from mien.types import Box
 from tests.synthetic import picture
 from tests.test_pipeline import ScriptedDetector
 from training.data.splits import Split
-from training.evaluate.frames import EndToEnd, as_markdown, end_to_end, frames_of
+from training.evaluate.end_to_end import EndToEnd, as_markdown, end_to_end
+from training.evaluate.frames import frames_of
 
 NAMES = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 

@@ -14,7 +14,7 @@ from training.data.splits import Dataset, Split
 from training.data.votes import ambiguous
 from training.evaluate.costs import measure
 from training.evaluate.doubt import Doubt, measure_doubt
-from training.evaluate.frames import EndToEnd, end_to_end
+from training.evaluate.end_to_end import EndToEnd, end_to_end
 from training.evaluate.metrics import Scores, compared, evaluate, regressions, same_sets, with_clean
 from training.evaluate.report import HEAD_NAMES, SHIPPED, HeadScores, Report, around, write_card
 from training.evaluate.votes import VoteScores, score_votes

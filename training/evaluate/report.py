@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from mien.errors import ModelError
-from training.evaluate import doubt, frames, plots, votes
+from training.evaluate import doubt, end_to_end, plots, votes
 from training.evaluate.costs import Costs
 from training.evaluate.doubt import Doubt
-from training.evaluate.frames import EndToEnd
+from training.evaluate.end_to_end import EndToEnd
 from training.evaluate.metrics import CLEAN, FLIPPED, Scores
 from training.evaluate.tables import by_expression, by_set, markdown_table
 from training.evaluate.votes import VoteScores
@@ -112,7 +112,7 @@ class Report:
             text += by_set(averaged)
         if self.end_to_end:
             text += "\nShown in frames of 640x480, found by the detector, cropped and classified as live:\n\n"
-            text += frames.as_markdown(self.end_to_end)
+            text += end_to_end.as_markdown(self.end_to_end)
         costs = self.costs
         return text + (
             f"\n`{costs.network}`: {costs.parameters:,} parameters; {costs.multiply_adds / 1e6:,.1f} million "
