@@ -22,7 +22,7 @@ from mien.types import Box
 from model import FacialExpressionModel
 from training.data.dataset import load_dataset
 from training.data.splits import Split
-from training.evaluate.frames import SIZES_PX, frames_of
+from training.evaluate.frames import SIZES_PX, Shown, frames_of
 
 _MARGINS = (-0.1, -0.05, 0.0, 0.05, 0.1, 0.2)
 
@@ -73,7 +73,7 @@ def measure(
     """
     images, labels = [], []
     crops: list[list[np.ndarray]] = [[] for _ in margins]
-    for placed in frames_of(faces, count, np.random.default_rng(face_px), face_px):
+    for placed in frames_of(faces, count, np.random.default_rng(face_px), Shown(face_px)):
         best = max(detector.detect(placed.pixels_bgr), key=placed.box.iou, default=None)
         if best is None or best.iou(placed.box) < RIGHT_IOU:
             continue

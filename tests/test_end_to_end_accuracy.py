@@ -7,7 +7,7 @@ from tests.synthetic import picture
 from tests.test_pipeline import ScriptedDetector
 from training.data.splits import Split
 from training.evaluate.end_to_end import EndToEnd, as_markdown, end_to_end
-from training.evaluate.frames import frames_of
+from training.evaluate.frames import Shown, frames_of
 
 NAMES = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 
@@ -66,7 +66,7 @@ def test_faces_are_the_same_for_every_detector():
 
 
 def test_a_placed_face_is_the_content_of_its_box():
-    (placed,) = frames_of(bars(), 1, np.random.default_rng(3), 48)
+    (placed,) = frames_of(bars(), 1, np.random.default_rng(3), Shown(48))
     box = placed.box
     inside = placed.pixels_bgr[box.y : box.y + box.h, box.x : box.x + box.w, 0]
     np.testing.assert_array_equal(inside, placed.face)
@@ -81,7 +81,7 @@ def test_the_table_shows_shares():
 
 @pytest.mark.parametrize("face_px", [80, 240])
 def test_faces_fit_into_their_frames(face_px):
-    for placed in frames_of(bars(), 5, np.random.default_rng(0), face_px):
+    for placed in frames_of(bars(), 5, np.random.default_rng(0), Shown(face_px)):
         assert placed.pixels_bgr.shape == (480, 640, 3)
         assert placed.box.w == placed.box.h == face_px
         assert placed.box.x + face_px <= 640

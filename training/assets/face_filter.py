@@ -20,7 +20,7 @@ from mien.detectors import HaarDetector
 from mien.detectors.face_filter import SCALES, FaceFilter
 from mien.images.resize import reduced_gray
 from mien.types import Box
-from training.evaluate.frames import face_paths, frames_with_faces, frames_without_faces, read_gray, shuffled
+from training.evaluate.frames import Shown, face_paths, frames_with_faces, frames_without_faces, read_gray, shuffled
 from training.inputs import writable
 
 _SEARCH_SIDE_PX = 320
@@ -159,7 +159,7 @@ def _training_squares(
 def _search_frames(paths: Sequence[Path], count: int, rng: np.random.Generator) -> Iterator[tuple[np.ndarray, Box]]:
     """Yield frames as the detector searches them, gray uint8 (240, 320), each with the box of its face; all sizes."""
     for face_px in _FACE_SIDES_PX:
-        for placed in frames_with_faces(paths, count // len(_FACE_SIDES_PX), rng, face_px=face_px):
+        for placed in frames_with_faces(paths, count // len(_FACE_SIDES_PX), rng, Shown(face_px)):
             gray, scale = reduced_gray(placed.pixels_bgr, _SEARCH_SIDE_PX)
             box = placed.box
             yield gray, Box(*(round(v * scale) for v in (box.x, box.y, box.w, box.h)))

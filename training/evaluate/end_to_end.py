@@ -11,7 +11,7 @@ from mien.analysis.pipeline import Classifier, Pipeline
 from mien.detectors import Detector
 from mien.types import Analysis, Frame
 from training.data.splits import Split
-from training.evaluate.frames import SIZES_PX, PlacedFace, frames_of
+from training.evaluate.frames import SIZES_PX, PlacedFace, Shown, frames_of
 from training.evaluate.tables import markdown_table
 
 SEED = 0
@@ -63,7 +63,7 @@ def end_to_end(
 
 def _at_size(pipeline: Pipeline, split: Split, face_px: int, faces: int) -> EndToEnd:
     shown, found_labels = [], []
-    for placed in frames_of(split, faces, np.random.default_rng((SEED, face_px)), face_px):
+    for placed in frames_of(split, faces, np.random.default_rng((SEED, face_px)), Shown(face_px)):
         shown.append((placed.face, placed.label))
         found_labels.append(_label_of(placed, pipeline.analyze(Frame(placed.pixels_bgr))))
     labels, predicted = np.array([label for _, label in shown]), np.array(found_labels)

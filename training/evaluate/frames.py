@@ -17,18 +17,46 @@ WIDTH_PX, HEIGHT_PX = 640, 480
 SIZES_PX = (80, 160, 240)
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """How a face is shown in a frame.
+
+    Args:
+        face_px: Side of the face, in pixels.
+        turned_deg: Angle by which every face is turned in the plane, to the left and to the right in turn.
+        brightness: Of the whole frame, above 0 and up to 1 for unchanged.
+
+    Raises:
+        ValueError: The face does not fit into the frame, or the brightness is out of range.
+
+    Example:
+        frames = frames_with_faces(paths, 600, np.random.default_rng(0), Shown(160, turned_deg=20))
+    """
+
+    face_px: int = 160
+    turned_deg: float = 0.0
+    brightness: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.face_px < HEIGHT_PX:
+            raise ValueError(f"expected a face of 1 to {HEIGHT_PX - 1} pixels, found {self.face_px}")
+        if not 0 < self.brightness <= 1:
+            raise ValueError(f"expected a brightness above 0 and up to 1, found {self.brightness}")
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class PlacedFace:
     """A frame with one face.
 
     Attributes:
         pixels_bgr: The frame, uint8 (480, 640, 3).
-        box: Of the face in the frame.
+        box: Of the face in the frame; of a turned face, as if it were upright.
         face: The image that was placed, gray uint8 (side, side).
         label: Index into EXPRESSIONS.
+        index: Position of the image in its split; -1 for an image from a file.
 
     Example:
-        (placed,) = frames_of(dataset.test, 1, np.random.default_rng(0), face_px=160)
+        (placed,) = frames_of(dataset.test, 1, np.random.default_rng(0), Shown(160))
         found = HaarDetector().detect(placed.pixels_bgr)
         print(any(box.iou(placed.box) > 0.5 for box in found))
     """
@@ -37,6 +65,7 @@ class PlacedFace:
     box: Box
     face: np.ndarray
     label: int
+    index: int = -1
 
 
 def face_paths(data: str | Path, pattern: str = "test/*/PrivateTest_*") -> list[Path]:
@@ -48,7 +77,7 @@ def face_paths(data: str | Path, pattern: str = "test/*/PrivateTest_*") -> list[
 
 
 def frames_with_faces(
-    paths: Sequence[Path], count: int, rng: np.random.Generator, *, face_px: int = 160
+    paths: Sequence[Path], count: int, rng: np.random.Generator, shown: Shown | None = None
 ) -> Iterator[PlacedFace]:
     """Show random faces at random places on plain gray, soft blobs or noise.
 
@@ -56,29 +85,39 @@ def frames_with_faces(
         paths: The images, in folders by expression.
         count: Number of frames.
         rng: Source of random numbers.
-        face_px: Side of the faces in the frames.
+        shown: How the faces are shown.
 
     Yields:
         Frames with one face each.
     """
     for i, chosen in enumerate(rng.permutation(len(paths))[:count]):
         label = EXPRESSIONS.index(paths[chosen].parent.name)
-        yield _place(read_gray(paths[chosen]), label, i % 3, rng, face_px)
+        yield _place(read_gray(paths[chosen]), label, i, rng, shown or Shown())
 
 
-def frames_of(split: Split, count: int, rng: np.random.Generator, face_px: int) -> Iterator[PlacedFace]:
-    """Yield `count` frames as `frames_with_faces`, from images of a split; rng, face_px: as there."""
+def frames_of(split: Split, count: int, rng: np.random.Generator, shown: Shown | None = None) -> Iterator[PlacedFace]:
+    """Yield `count` frames as `frames_with_faces`, from images of a split; rng, shown: as there."""
     for i, chosen in enumerate(rng.permutation(len(split))[:count]):
-        yield _place(split.images[chosen, :, :, 0], int(split.labels[chosen]), i % 3, rng, face_px)
+        yield _place(split.images[chosen, :, :, 0], int(split.labels[chosen]), i, rng, shown or Shown(), int(chosen))
 
 
-def _place(image: np.ndarray, label: int, background: int, rng: np.random.Generator, face_px: int) -> PlacedFace:
-    """Place a gray face at a random place of a frame; background: as for `_background`."""
-    pixels = _background(background, rng)
-    face = cv2.resize(image, (face_px, face_px), interpolation=cv2.INTER_CUBIC)
-    x, y = int(rng.integers(0, WIDTH_PX - face_px)), int(rng.integers(0, HEIGHT_PX - face_px))
-    pixels[y : y + face_px, x : x + face_px] = face[..., np.newaxis]
-    return PlacedFace(pixels, Box(x, y, face_px, face_px), image, label)
+def _place(
+    image: np.ndarray, label: int, number: int, rng: np.random.Generator, shown: Shown, index: int = -1
+) -> PlacedFace:
+    """Place a gray face at a random place of a frame; its number decides on the background and the side it turns to."""
+    pixels, side = _background(number % 3, rng), shown.face_px
+    face = cv2.resize(image, (side, side), interpolation=cv2.INTER_CUBIC)
+    x, y = int(rng.integers(0, WIDTH_PX - side)), int(rng.integers(0, HEIGHT_PX - side))
+    if shown.turned_deg:
+        turned = cv2.getRotationMatrix2D(((side - 1) / 2, (side - 1) / 2), (-1) ** number * shown.turned_deg, 1)
+        turned[:, 2] += x, y
+        face_bgr = cv2.cvtColor(face, cv2.COLOR_GRAY2BGR)
+        cv2.warpAffine(face_bgr, turned, (WIDTH_PX, HEIGHT_PX), pixels, borderMode=cv2.BORDER_TRANSPARENT)
+    else:
+        pixels[y : y + side, x : x + side] = face[..., np.newaxis]
+    if shown.brightness < 1:
+        pixels = np.round(pixels * shown.brightness).astype(np.uint8)
+    return PlacedFace(pixels, Box(x, y, side, side), image, label, index)
 
 
 def frames_without_faces(paths: Sequence[Path], count: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
