@@ -69,15 +69,30 @@ def measure_long(share: float = 1.0) -> dict[str, float]:
 
 
 @contextmanager
-def playing(width: int, height: int, fps: int, python: str | Path = sys.executable) -> Iterator[Program]:
-    """Run the program on the clip as Motion-JPEG of this size and rate, as webcams send it."""
+def playing(
+    width: int,
+    height: int,
+    fps: int,
+    *options: str,
+    frames: Sequence[np.ndarray] | None = None,
+    python: str | Path = sys.executable,
+) -> Iterator[Program]:
+    """Run the program on the clip as Motion-JPEG of this size and rate, as webcams send it.
+
+    Args:
+        width, height: Of the frames, in pixels.
+        fps: Frames a second.
+        *options: Of the program.
+        frames: Of this size, instead of the clip.
+        python: The interpreter that runs it.
+    """
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "clip.avi"
         writer = cv2.VideoWriter(str(file), cv2.VideoWriter.fourcc(*"MJPG"), fps, (width, height))
-        for pixels in clip_frames(width, height, 240):
+        for pixels in clip_frames(width, height, 240) if frames is None else frames:
             writer.write(pixels)
         writer.release()
-        program = Program("--source", str(file), python=python)
+        program = Program("--source", str(file), *options, python=python)
         try:
             program.wait_for_first_picture()
             yield program

@@ -109,6 +109,60 @@ def group_frames(width: int, height: int, count: int = _FRAMES // 2) -> list[np.
     return [large[top : top + height, left : left + width].copy() for left in lefts]
 
 
+class MienLoop:
+    """What Mien does with each frame: analyze here, draw and encode in a viewer's thread, never more than one behind.
+
+    Args:
+        pipeline: Detects and classifies.
+
+    Attributes:
+        boxes: Boxes of the faces of each frame so far.
+        stages_ms: Milliseconds spent in each stage by all frames so far.
+
+    Example:
+        with MienLoop(Pipeline(HaarDetector(), FacialExpressionModel())) as loop:
+            loop.run(clip_frames(640, 360))
+    """
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self.boxes: list[list[Box]] = []
+        self.stages_ms: dict[str, float] = {}
+        self._stream = FaceStream(pipeline)
+        self._viewer = ThreadPoolExecutor(1)
+
+    def __enter__(self) -> MienLoop:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._viewer.shutdown()
+
+    def run(self, frames: Sequence[np.ndarray]) -> None:
+        """Process the next frames, BGR uint8 (height, width, 3); the last one is drawn and encoded on return."""
+        shown: Future[None] | None = None
+        for pixels in frames:
+            index = len(self.boxes)
+            frame = Frame(pixels, index, captured_at=index / _FRAME_RATE)
+            analysis = self._stream.analyze(frame, frame.captured_at)
+            self._note(dict(analysis.timing_ms))
+            self.boxes.append([face.box for face in analysis.faces])
+            if shown is not None:
+                shown.result()
+            shown = self._viewer.submit(self._show, frame, analysis)
+        if shown is not None:
+            shown.result()
+
+    def _show(self, frame: Frame, analysis: Analysis) -> None:
+        start_s = time.perf_counter()
+        picture = annotate(frame, analysis)
+        drawn_s = time.perf_counter()
+        encode_jpeg(picture, _JPEG_QUALITY)
+        self._note({"draw": (drawn_s - start_s) * 1e3, "encode": (time.perf_counter() - drawn_s) * 1e3})
+
+    def _note(self, timing_ms: dict[str, float]) -> None:
+        for stage, spent_ms in timing_ms.items():
+            self.stages_ms[stage] = self.stages_ms.get(stage, 0.0) + spent_ms
+
+
 def measure(name: str, frames: Sequence[np.ndarray], classifier: Any) -> Case:
     """Run both loops over the same frames.
 
@@ -119,56 +173,30 @@ def measure(name: str, frames: Sequence[np.ndarray], classifier: Any) -> Case:
     """
     seed = SeedLoop(classifier.network)
     pipeline = Pipeline(HaarDetector(), classifier)
-    stream = FaceStream(pipeline)
-    boxes: list[list[Box]] = []
-    stages: dict[str, float] = {}
 
-    def note(timing_ms: dict[str, float]) -> None:
-        for stage, spent_ms in timing_ms.items():
-            stages[stage] = stages.get(stage, 0.0) + spent_ms / len(frames)
-
-    def mien_block(indices: range) -> None:
-        """Analyze here, draw and encode in the viewer's thread, which is never more than one frame behind."""
-        shown: Future[None] | None = None
-        for i in indices:
-            frame = Frame(frames[i], i, captured_at=i / _FRAME_RATE)
-            analysis = stream.analyze(frame, frame.captured_at)
-            note(dict(analysis.timing_ms))
-            boxes.append([face.box for face in analysis.faces])
-            if shown is not None:
-                shown.result()
-            shown = viewer.submit(show, frame, analysis)
-        if shown is not None:
-            shown.result()
-
-    def show(frame: Frame, analysis: Analysis) -> None:
-        start_s = time.perf_counter()
-        picture = annotate(frame, analysis)
-        drawn_s = time.perf_counter()
-        encode_jpeg(picture, _JPEG_QUALITY)
-        note({"draw": (drawn_s - start_s) * 1e3, "encode": (time.perf_counter() - drawn_s) * 1e3})
-
-    def seed_block(indices: range) -> None:
-        for i in indices:
-            seed.frame(copies[i])
+    def seed_block(pictures: Sequence[np.ndarray]) -> None:
+        for pixels in pictures:
+            seed.frame(pixels)
 
     seed.frame(frames[0].copy())
     pipeline.analyze(Frame(frames[0]))
     seed_s = mien_s = 0.0
     seed_count = 0
-    with ThreadPoolExecutor(1) as viewer:
+    with MienLoop(pipeline) as mien:
         for start in range(0, len(frames), _BLOCK):
-            indices = range(start, min(start + _BLOCK, len(frames)))
-            copies = {i: frames[i].copy() for i in indices[::_SEED_EVERY]}
-            seed_s += _seconds(seed_block, indices[::_SEED_EVERY])
+            block = frames[start : start + _BLOCK]
+            copies = [pixels.copy() for pixels in block[::_SEED_EVERY]]
+            seed_s += seconds(seed_block, copies)
             seed_count += len(copies)
-            mien_s += _seconds(mien_block, indices)
-    return Case(name, seed_count / seed_s, len(frames) / mien_s, boxes_right(frames, boxes), stages)
+            mien_s += seconds(mien.run, block)
+    stages = {stage: spent_ms / len(frames) for stage, spent_ms in mien.stages_ms.items()}
+    return Case(name, seed_count / seed_s, len(frames) / mien_s, boxes_right(frames, mien.boxes), stages)
 
 
-def _seconds(work: Callable[[range], None], indices: range) -> float:
+def seconds(work: Callable[[Sequence[np.ndarray]], None], frames: Sequence[np.ndarray]) -> float:
+    """Return the seconds that the work takes with these frames."""
     start_s = time.perf_counter()
-    work(indices)
+    work(frames)
     return time.perf_counter() - start_s
 
 

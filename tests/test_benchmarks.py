@@ -5,15 +5,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from benchmarks import faces
+from benchmarks.detector_cost import empty_frames
 from benchmarks.latency import first_and_last
 from benchmarks.loops import CLIP, boxes_right, clip_frames
 from benchmarks.runtimes import compare_answers
 from benchmarks.steadiness import changes, delays
 from mien.cnn.convert import convert
 from mien.detectors import HaarDetector
+from mien.types import Box
 from model import FacialExpressionModel
 from tests.synthetic import write_folders
 from training.data.dataset import load_dataset
+from training.evaluate.frames import Shown, face_paths, frames_with_faces
 
 FPS = 20
 
@@ -85,3 +89,77 @@ def test_a_precision_is_within_the_limits_only_if_it_keeps_the_labels(tmp_path, 
     compare_answers(model, {"right": right, "wrong": wrong}, dataset)
     rows = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines()[4:]]
     assert {row[0]: row[-1] for row in rows} == {"Keras": "yes", "right": "yes", "wrong": "no"}
+
+
+class DiffersFromCorner:
+    """Finds what differs from the frame's corner, so a face on plain gray; nothing on other backgrounds."""
+
+    name = "corner"
+
+    def detect(self, pixels_bgr):
+        rows, columns = (pixels_bgr[..., 0] != pixels_bgr[0, 0, 0]).nonzero()
+        if len(rows) == 0 or np.ptp(rows) > 300:
+            return []
+        return [Box(int(columns.min()), int(rows.min()), int(np.ptp(columns)) + 1, int(np.ptp(rows)) + 1)]
+
+
+def test_faces_found_are_counted_by_size_turn_and_light(tmp_path):
+    paths = face_paths(write_folders(tmp_path), "test/*/PrivateTest_*")
+    found = faces.measure(DiffersFromCorner(), paths, faces=6, empty=8)
+    assert found.shares == dict.fromkeys(faces.CONDITIONS, 1 / 3), "a third of the backgrounds is plain"
+    assert found.false == 0
+    assert found.median_ms > 0
+    assert len(found.cells()) == len(faces.CONDITIONS) + 3
+
+
+def test_false_boxes_are_counted_in_a_hundred_frames(tmp_path):
+    class Always(DiffersFromCorner):
+        def detect(self, pixels_bgr):
+            return [Box(0, 0, 9, 9), Box(9, 0, 9, 9)]
+
+    paths = face_paths(write_folders(tmp_path), "test/*/PrivateTest_*")
+    found = faces.measure(Always(), paths, faces=3, empty=4)
+    assert found.false == 200
+    assert set(found.shares.values()) == {0}
+
+
+def test_a_turned_face_keeps_its_center_and_a_dark_frame_its_face(tmp_path):
+    paths = face_paths(write_folders(tmp_path), "test/*/PrivateTest_*")
+
+    def frames(shown):
+        return list(frames_with_faces(paths, 4, np.random.default_rng(0), shown))
+
+    plain, turned, dark = frames(Shown(120)), frames(Shown(120, turned_deg=20)), frames(Shown(120, brightness=0.5))
+    for one, other, half in zip(plain, turned, dark, strict=True):
+        assert one.box == other.box == half.box
+        assert (one.pixels_bgr != other.pixels_bgr).any()
+        row, column = one.box.y + 60, one.box.x + 60
+        assert abs(int(one.pixels_bgr[row, column, 0]) - int(other.pixels_bgr[row, column, 0])) < 40
+        np.testing.assert_allclose(half.pixels_bgr, one.pixels_bgr / 2, atol=0.51)
+
+
+@pytest.mark.parametrize("wrong", [{"face_px": 480}, {"face_px": 0}, {"brightness": 0}, {"brightness": 1.5}])
+def test_a_face_must_fit_into_its_frame(wrong):
+    with pytest.raises(ValueError, match="found"):
+        Shown(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("boxes", "expected"),
+    [
+        ([], (0, 0)),
+        (faces.IN_GROUP, (5, 0)),
+        ([*faces.IN_GROUP[:3], Box(0, 0, 50, 50)], (3, 1)),
+        ([faces.IN_GROUP[0], faces.IN_GROUP[0]], (1, 1)),
+    ],
+)
+def test_the_five_faces_of_the_photo_count_once(boxes, expected):
+    assert faces.in_group(boxes) == expected
+
+
+def test_a_scene_without_faces_stays_and_has_noise():
+    first, second, *_ = frames = empty_frames(320, 180, 5)
+    assert len(frames) == 5
+    assert (first != second).any()
+    assert abs(first.astype(int) - second).mean() < 10
+    assert HaarDetector().detect(first) == []
