@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -6,7 +8,8 @@ from mien.types import Box
 from tests.synthetic import picture
 from tests.test_pipeline import ScriptedDetector
 from training.data.splits import Split
-from training.evaluate.end_to_end import EndToEnd, as_markdown, end_to_end
+from training.data.votes import CONTEMPT, VOTED
+from training.evaluate.end_to_end import SEED, EndToEnd, as_markdown, end_to_end
 from training.evaluate.frames import Shown, frames_of
 
 NAMES = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
@@ -48,6 +51,19 @@ class Finder:
         return [Box(int(left), int(top) + shift, int(right - left), int(bottom - top))]
 
 
+class Everywhere:
+    """Finds the face of 144 px in every frame, in their order: it places the same faces itself."""
+
+    name = "everywhere"
+
+    def __init__(self, split):
+        rng = np.random.default_rng((SEED, 144))
+        self.boxes = [placed.box for placed in frames_of(split, len(split), rng, Shown(144))]
+
+    def detect(self, pixels_bgr):
+        return [self.boxes.pop(0)]
+
+
 def test_found_and_correctly_classified_faces_are_counted():
     (result,) = end_to_end(Finder(), BarReader(), bars(), sizes_px=(144,), faces=15)
     assert result == EndToEnd("finder", 144, faces=15, found=5, right=5, direct_right=5, direct_of_all=15)
@@ -57,6 +73,23 @@ def test_found_and_correctly_classified_faces_are_counted():
     assert moved.direct_right == 5
     (lost,) = end_to_end(Finder(off=0.6), BarReader(), bars(), sizes_px=(144,), faces=15)
     assert (lost.found, lost.right, lost.direct_right) == (0, 0, 0)
+
+
+def test_what_most_people_see_counts_where_they_agree():
+    split = bars()
+    votes = np.zeros((len(split), len(VOTED)), int)
+    votes[np.arange(len(split)), split.labels] = 10
+    votes[0] = 0  # nobody voted
+    votes[1, :2] = 5  # no majority
+    votes[2, 2] = votes[2, 0] = 0
+    votes[2, CONTEMPT] = 10  # always wrong
+    votes[3, split.labels[3]], votes[3, 6] = 0, 10  # people see another expression than the folder's
+    everywhere = Everywhere(split)
+    people, folders = end_to_end(everywhere, BarReader(), replace(split, votes=votes), sizes_px=(144,), faces=21)
+    assert folders == EndToEnd("everywhere", 144, faces=21, found=21, right=21, direct_right=21, direct_of_all=21)
+    assert people == EndToEnd("everywhere", 144, 19, 19, right=17, direct_right=17, direct_of_all=17, by="people")
+    unfound, _ = end_to_end(ScriptedDetector([]), BarReader(), replace(split, votes=votes), sizes_px=(144,), faces=21)
+    assert (unfound.faces, unfound.found, unfound.right, unfound.direct_of_all) == (19, 0, 0, 17)
 
 
 def test_faces_are_the_same_for_every_detector():
@@ -75,7 +108,7 @@ def test_a_placed_face_is_the_content_of_its_box():
 
 def test_the_table_shows_shares():
     text = as_markdown([EndToEnd("haar", 80, 200, found=100, right=50, direct_right=60, direct_of_all=130)])
-    assert "| haar | 80 px | 50.0% (of 200) | 50.0% | 25.0% | 60.0% | 65.0% |" in text
+    assert "| haar | 80 px | 50.0% (of 200) | 25.0% | 50.0% | 60.0% | -10.0 | 65.0% |" in text
     assert "| haar | 80 px | 0.0% (of 5) | 0.0% |" in as_markdown([EndToEnd("haar", 80, 5, 0, 0, 0, 0)])
 
 

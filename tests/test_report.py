@@ -13,6 +13,7 @@ from tests.test_metrics import probabilities_for
 from tests.test_votes import voted
 from training.evaluate import plots
 from training.evaluate.costs import Costs, measure, multiply_adds
+from training.evaluate.end_to_end import EndToEnd
 from training.evaluate.metrics import FLIPPED, score
 from training.evaluate.report import CARD_BEGIN, CARD_END, HeadScores, Report, comparison, write_card
 from training.evaluate.votes import score_votes
@@ -75,6 +76,17 @@ def test_figures_without_a_recipe_are_read(report, tmp_path):
     del document["network"]["recipe"]
     path.write_text(json.dumps(document))
     assert "| tiny | ? | 3 |" in comparison([Report.read_json(path)])
+
+
+def test_results_in_frames_by_people_come_before_those_by_folders(report, tmp_path):
+    rows = EndToEnd("haar", 80, 200, 100, 50, 60, 130), EndToEnd("haar", 80, 180, 90, 60, 61, 120, by="people")
+    report = dataclasses.replace(report, end_to_end=rows)
+    report.write_json(tmp_path / "a.json")
+    text = Report.read_json(tmp_path / "a.json").as_markdown()
+    people, folders = text.split("right is what most people see")[1].split("right is the label of the folder")
+    assert "| haar | 80 px | 50.0% (of 180) | 33.3% | 66.7% | 67.8% | -1.1 | 66.7% |" in people
+    assert "| haar | 80 px | 50.0% (of 200) |" in folders
+    assert "right is" not in dataclasses.replace(report, end_to_end=()).as_markdown()
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[1]", '{"network": {}, "sets": {}}'])

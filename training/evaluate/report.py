@@ -110,9 +110,7 @@ class Report:
         if averaged:
             text += "\nThe same, averaged over each image and its mirror image (twice the work):\n\n"
             text += by_set(averaged)
-        if self.end_to_end:
-            text += "\nShown in frames of 640x480, found by the detector, cropped and classified as live:\n\n"
-            text += end_to_end.as_markdown(self.end_to_end)
+        text += self._in_frames()
         costs = self.costs
         return text + (
             f"\n`{costs.network}`: {costs.parameters:,} parameters; {costs.multiply_adds / 1e6:,.1f} million "
@@ -135,6 +133,16 @@ class Report:
             if head.doubt:
                 text += "\n" + doubt.as_markdown(head.doubt, next(iter(head.doubt)), _main_set(head.doubt))
         return f"{self._headline()}What people see:\n\n{text}\nFolder labels, as shipped:\n\n"
+
+    def _in_frames(self) -> str:
+        """Return the end-to-end results; those by what people see come first."""
+        text = ""
+        meaning = {"people": "what most people see", "folders": "the label of the folder"}
+        for by, right in meaning.items():
+            if results := [result for result in self.end_to_end if result.by == by]:
+                text += "\nShown in frames of 640x480, found by the detector, cropped and classified as live; right is "
+                text += f"{right}:\n\n{end_to_end.as_markdown(results)}"
+        return text
 
     def _headline(self) -> str:
         """Return the figure that says most about the network as shipped, in a sentence."""
