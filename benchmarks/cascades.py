@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 
 from mien.detectors import Detector, HaarDetector
-from mien.detectors.base import boxes_inside
+from mien.detectors.base import RawFace, detections_inside
 from mien.detectors.haar import load_cascade
 from mien.images.resize import scaled
-from mien.types import Box
+from mien.types import Detection
 
 
 class OneCascade:
@@ -35,12 +35,13 @@ class OneCascade:
         self._settings = scale_step, min_neighbors
         self._side_px = side_px
 
-    def detect(self, pixels_bgr: np.ndarray) -> list[Box]:
+    def detect(self, pixels_bgr: np.ndarray) -> list[Detection]:
         """Return the boxes of the faces in pixels_bgr, uint8 (height, width, 3), from left to right."""
         scale = self._side_px / max(pixels_bgr.shape)
         gray = cv2.cvtColor(scaled(pixels_bgr, scale), cv2.COLOR_BGR2GRAY)
         found = self._cascade.detectMultiScale(gray, *self._settings, minSize=(24, 24))
-        return boxes_inside(((x / scale, y / scale, w / scale, h / scale) for x, y, w, h in found), pixels_bgr)
+        faces = (RawFace((x, y, w, h)).enlarged(1 / scale) for x, y, w, h in found)
+        return detections_inside(faces, pixels_bgr, self.name)
 
 
 VARIANTS: dict[str, Callable[[], Detector]] = {

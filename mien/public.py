@@ -26,7 +26,7 @@ def analyze_image(image: str | Path | bytes | np.ndarray, *, detector: str = "ha
     Args:
         image: The path of an image file, the bytes of one, or its pixels: uint8 (height, width, 3), blue-green-red as
             OpenCV reads them, or (height, width) gray.
-        detector: What finds faces: "haar", "dlib" or "mtcnn".
+        detector: What finds faces: "haar", "centerface", "dlib" or "mtcnn".
 
     Returns:
         The faces, from left to right; boxes in pixels of the upright image.
@@ -55,7 +55,7 @@ def analyze_video(path: str | Path, fps: float | None = None, *, detector: str =
     Args:
         path: A video file, any that FFmpeg reads.
         fps: At most this many frames per second of media time; None for every frame.
-        detector: What finds faces: "haar", "dlib" or "mtcnn".
+        detector: What finds faces: "haar", "centerface", "dlib" or "mtcnn".
 
     Yields:
         One result for each frame, in order, whether or not it shows a face.
@@ -82,7 +82,7 @@ def open_camera(source: str | int = "auto", *, detector: str = "haar", **options
 
     Args:
         source: "auto", "demo", a webcam's index, a file, or an address, as `--source` takes it.
-        detector: What finds faces: "haar", "dlib" or "mtcnn".
+        detector: What finds faces: "haar", "centerface", "dlib" or "mtcnn".
         **options: Keyword arguments of `camera.VideoCamera`.
 
     Returns:

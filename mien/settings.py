@@ -62,7 +62,9 @@ LABELS = Kind("seven different names separated by commas", "A,B,...", _parse_lab
 HOST = Kind("an address or host name of this computer", "ADDRESS", _parse_host)
 NAMES = Kind("host names without port, separated by commas", "A,B,...", _parse_names)
 FOLDER = path("DIR", "a folder")
-DETECTOR = one_of("haar", "dlib", "mtcnn", "yunet", "auto")  # a test compares it with mien.detectors.DETECTORS
+DETECTOR = one_of(
+    "haar", "centerface", "yunet", "dlib", "mtcnn", "auto"
+)  # a test compares it with mien.detectors.DETECTORS
 
 
 @dataclass(frozen=True)

@@ -72,6 +72,28 @@ def intersection(one: Sequence[float], other: Sequence[float]) -> float:
     return max(0, width) * max(0, height)
 
 
+Landmarks = tuple[tuple[float, float], ...]
+"""Five points (x, y) in pixels of the frame: right eye, left eye, nose, right and left corner of the mouth. A person's
+right is on the left of the picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class Detection(Box):
+    """A face found by a detector: its bounding box, framed as the images of FER-2013 are.
+
+    Args:
+        found_by: Name of the detector.
+        landmarks: Five points, see `Landmarks`; None for a detector that gives none.
+
+    Example:
+        for face in create_detector("centerface").detect(cv2.imread("photo.jpg")):
+            print(face.found_by, face.landmarks[0])
+    """
+
+    found_by: str = ""
+    landmarks: Landmarks | None = None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
     """One picture from a source.

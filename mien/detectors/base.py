@@ -5,16 +5,32 @@ from __future__ import annotations
 import importlib.util
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
-from typing import Protocol
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from mien.detectors.framing import CROP_RULES, BoxPx, CropRule
 from mien.errors import DetectorError
 from mien.images.resize import scaled
-from mien.types import Box, clip_box
+from mien.types import Box, Detection, Landmarks, clip_box
 
-BoxPx = tuple[float, float, float, float]
+
+class RawFace(NamedTuple):
+    """A face as a detector gives it, in pixels, which may have fractions.
+
+    Example:
+        RawFace((10.5, 20, 80, 96), landmarks=None)
+    """
+
+    box: BoxPx
+    landmarks: Landmarks | None = None
+
+    def enlarged(self, factor: float) -> RawFace:
+        """The face in a picture that is larger by a factor."""
+        x, y, w, h = self.box
+        points = self.landmarks and tuple((x * factor, y * factor) for x, y in self.landmarks)
+        return RawFace((x * factor, y * factor, w * factor, h * factor), points)
 
 
 class Detector(Protocol):
@@ -28,14 +44,14 @@ class Detector(Protocol):
 
     name: str
 
-    def detect(self, pixels_bgr: np.ndarray) -> list[Box]:
+    def detect(self, pixels_bgr: np.ndarray) -> Sequence[Box]:
         """Find faces.
 
         Args:
             pixels_bgr: uint8 (height, width, 3), blue-green-red.
 
         Returns:
-            Bounding boxes in pixels of the picture, clipped to it, from left to right.
+            Bounding boxes, preferably as `Detection`, in pixels of the picture, clipped to it, from left to right.
         """
         ...
 
@@ -46,8 +62,8 @@ class ScaledDetector(ABC):
         class WholePicture(ScaledDetector):
             name, window_px = "whole", 1
 
-            def _search(self, pixels_bgr: np.ndarray) -> list[BoxPx]:
-                return [(0, 0, pixels_bgr.shape[1], pixels_bgr.shape[0])]
+            def _search(self, pixels_bgr: np.ndarray) -> list[RawFace]:
+                return [RawFace((0, 0, pixels_bgr.shape[1], pixels_bgr.shape[0]))]
 
     Args:
         min_face_px: Smallest face wanted, in pixels of the original frame.
@@ -63,7 +79,7 @@ class ScaledDetector(ABC):
         self.search_side_px = search_side_px
         self._lock = threading.Lock()
 
-    def detect(self, pixels_bgr: np.ndarray) -> list[Box]:
+    def detect(self, pixels_bgr: np.ndarray) -> list[Detection]:
         """Find faces, see `mien.detectors.base.Detector.detect`."""
         scale = search_scale(pixels_bgr, self.window_px, self.search_side_px, self.min_face_px)
         small = scaled(pixels_bgr, scale)
@@ -71,11 +87,13 @@ class ScaledDetector(ABC):
             return []
         with self._lock:
             found = self._search(small)
-        return boxes_inside(((x / scale, y / scale, w / scale, h / scale) for x, y, w, h in found), pixels_bgr)
+        rule = CROP_RULES.get(self.name, CropRule())
+        framed = (RawFace(rule.square(*face.box), face.landmarks) for face in found)
+        return detections_inside((face.enlarged(1 / scale) for face in framed), pixels_bgr, self.name)
 
     @abstractmethod
-    def _search(self, pixels_bgr: np.ndarray) -> Iterable[BoxPx]:
-        """Faces as (x, y, w, h) in a picture that is large enough: uint8 (height, width, 3)."""
+    def _search(self, pixels_bgr: np.ndarray) -> Iterable[RawFace]:
+        """Faces in a picture that is large enough, before framing: uint8 (height, width, 3)."""
 
 
 def search_scale(pixels_bgr: np.ndarray, window_px: int, search_side_px: int, min_face_px: int | None) -> float:
@@ -96,27 +114,18 @@ def search_scale(pixels_bgr: np.ndarray, window_px: int, search_side_px: int, mi
     return min(1.0, search_side_px / max(pixels_bgr.shape[:2]))
 
 
-def as_square(x: float, y: float, w: float, h: float, *, margin: float = 1.0) -> BoxPx:
-    """The square (x, y, w, h) with the same area and center: some detectors give tall boxes, the network takes squares.
+def detections_inside(found: Iterable[RawFace], pixels_bgr: np.ndarray, found_by: str) -> list[Detection]:
+    """Clip faces to the picture and sort them from left to right.
 
     Args:
-        x, y, w, h: The box.
-        margin: The side is multiplied by it.
-    """
-    side = margin * (w * h) ** 0.5
-    return x + (w - side) / 2, y + (h - side) / 2, side, side
-
-
-def boxes_inside(found: Iterable[BoxPx], pixels_bgr: np.ndarray) -> list[Box]:
-    """Clip boxes to the picture and sort them from left to right.
-
-    Args:
-        found: Boxes (x, y, w, h) in pixels of the picture.
+        found: Faces in pixels of the picture; those outside are dropped.
         pixels_bgr: The picture, uint8 (height, width, 3).
+        found_by: Name of the detector.
     """
     height, width = pixels_bgr.shape[:2]
-    clipped = (clip_box(x, y, w, h, width, height) for x, y, w, h in found)
-    return sorted((box for box in clipped if box is not None), key=lambda box: (box.x, box.y, box.w))
+    clipped = ((clip_box(*face.box, width, height), face.landmarks) for face in found)
+    faces = (Detection(box.x, box.y, box.w, box.h, found_by, points) for box, points in clipped if box is not None)
+    return sorted(faces, key=lambda face: (face.x, face.y, face.w))
 
 
 def require_package(module: str, detector: str, package: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from mien.detectors.base import BoxPx, ScaledDetector, require_package
+from mien.detectors.base import RawFace, ScaledDetector, require_package
 
 
 class DlibDetector(ScaledDetector):
@@ -38,6 +38,6 @@ class DlibDetector(ScaledDetector):
         self._detector = dlib.get_frontal_face_detector()
         self.threshold = threshold
 
-    def _search(self, pixels_bgr: np.ndarray) -> list[BoxPx]:
+    def _search(self, pixels_bgr: np.ndarray) -> list[RawFace]:
         found, _, _ = self._detector.run(cv2.cvtColor(pixels_bgr, cv2.COLOR_BGR2GRAY), 0, self.threshold)
-        return [(r.left(), r.top(), r.width(), r.height()) for r in found]
+        return [RawFace((r.left(), r.top(), r.width(), r.height())) for r in found]

@@ -11,11 +11,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mien.detectors.base import boxes_inside, search_scale
+from mien.detectors.base import RawFace, detections_inside, search_scale
 from mien.detectors.face_filter import FaceFilter, Square
 from mien.errors import DetectorError
 from mien.images.resize import reduced_gray
-from mien.types import Box, check_pixels, intersection
+from mien.types import Detection, check_pixels, intersection
 
 Proposal = tuple[Square, tuple[int, int]]
 
@@ -69,7 +69,7 @@ class HaarDetector:
         self.search_side_px = search_side_px
         self.threshold = threshold
 
-    def detect(self, pixels_bgr: np.ndarray) -> list[Box]:
+    def detect(self, pixels_bgr: np.ndarray) -> list[Detection]:
         """Find faces, see `mien.detectors.base.Detector.detect`."""
         check_pixels(pixels_bgr, "a detector")
         scale = search_scale(pixels_bgr, self.window_px, self.search_side_px, self.min_face_px)
@@ -81,7 +81,7 @@ class HaarDetector:
             smallest_px = max(smallest_px, round(self.min_face_px * scale))
         with self._lock:
             found = self._search(gray, smallest_px)
-        return boxes_inside(((x / scale, y / scale, w / scale, h / scale) for x, y, w, h in found), pixels_bgr)
+        return detections_inside((RawFace(square).enlarged(1 / scale) for square in found), pixels_bgr, self.name)
 
     def _search(self, gray: np.ndarray, smallest_px: int) -> list[Square]:
         """Find faces; the second cascade, which takes as long as the first, runs only if the first one finds none."""

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from mien.cnn.loader import import_keras
-from mien.detectors.base import BoxPx, ScaledDetector, as_square, require_package
+from mien.detectors.base import RawFace, ScaledDetector, require_package
 
 
 class MtcnnDetector(ScaledDetector):
@@ -41,7 +41,7 @@ class MtcnnDetector(ScaledDetector):
         self._detector = MTCNN()
         self.confidence = confidence
 
-    def _search(self, pixels_bgr: np.ndarray) -> list[BoxPx]:
+    def _search(self, pixels_bgr: np.ndarray) -> list[RawFace]:
         pixels_rgb = cv2.cvtColor(pixels_bgr, cv2.COLOR_BGR2RGB)
         found = self._detector.detect_faces(pixels_rgb, threshold_onet=self.confidence)
-        return [as_square(*face["box"]) for face in found]
+        return [RawFace(tuple(face["box"])) for face in found]
