@@ -39,14 +39,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: The words of the command line, by default those of this process.
 
     Returns:
-        Exit status: 0, or 2 with one line on standard error where the program cannot run.
+        Exit status: 0, 2 with one line on standard error where the program cannot run, or the command's own.
     """
     from mien.errors import MienError
 
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
         command, words = choose_command(sys.argv[1:] if argv is None else argv)
-        command(words)
+        return command(words)
     except MienError as error:
         print(f"mien: {error}", file=sys.stderr)
         return 2
@@ -54,10 +54,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         needed = f"mien: expected the packages of requirements.txt, found no {error.name}"
         print(f"{needed}; make run, or pip install -r requirements.txt, installs them", file=sys.stderr)
         return 2
-    return 0
 
 
-def choose_command(argv: Sequence[str]) -> tuple[Callable[[Sequence[str]], None], Sequence[str]]:
+def choose_command(argv: Sequence[str]) -> tuple[Callable[[Sequence[str]], int], Sequence[str]]:
     """Split the command line into a command and its own words.
 
     Args:
@@ -80,11 +79,14 @@ def choose_command(argv: Sequence[str]) -> tuple[Callable[[Sequence[str]], None]
     return COMMANDS[argv[0]], argv[1:]
 
 
-def serve(argv: Sequence[str]) -> None:
+def serve(argv: Sequence[str]) -> int:
     """Serve the page until Ctrl-C or SIGTERM, with the settings of the command line and the environment.
 
     Args:
         argv: The words of the command line.
+
+    Returns:
+        Exit status: 0.
 
     Raises:
         MienError: The program cannot run.
@@ -96,9 +98,17 @@ def serve(argv: Sequence[str]) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     run(settings, stop)
+    return 0
 
 
-COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {"serve": serve}
+def analyze(argv: Sequence[str]) -> int:
+    """Analyze videos and images, and write tables: see `mien.batch.command.analyze`."""
+    from mien.batch.command import analyze as run_analyze
+
+    return run_analyze(argv)
+
+
+COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"serve": serve, "analyze": analyze}
 
 
 def run(settings: Settings, stop: threading.Event) -> None:

@@ -1,6 +1,7 @@
 """Write the tables of options in docs/ from their declarations: `python -m docs.options_table`.
 
-docs/options.md has those of mien/settings.py, docs/training.md those of training/recipe.py.
+docs/options.md has those of mien/settings.py, docs/batch.md those of mien/batch/options.py, docs/training.md those of
+training/recipe.py.
 """
 
 from __future__ import annotations
@@ -9,11 +10,13 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from mien.batch.options import AnalyzeSettings
 from mien.options import SWITCH, Option, options_of
-from mien.settings import Settings
+from mien.settings import AnalysisSettings, Settings
 from training.recipe import recipe_options
 
 PAGE = Path(__file__).with_name("options.md")
+BATCH_PAGE = Path(__file__).with_name("batch.md")
 RECIPE_PAGE = Path(__file__).with_name("training.md")
 BEGIN = "<!-- Begin of tables: python -m docs.options_table writes them -->\n"
 END = "<!-- End of tables -->\n"
@@ -39,7 +42,13 @@ def updated(page: str, written: str) -> str:
 
 def written_tables() -> dict[Path, str]:
     """Return the tables by page."""
-    return {PAGE: tables(options_of(Settings)), RECIPE_PAGE: tables(recipe_options(), "###")}
+    shared = {each.name for each in options_of(AnalysisSettings)}
+    analyze = [each for each in options_of(AnalyzeSettings) if each.name not in shared]
+    return {
+        PAGE: tables(options_of(Settings)),
+        BATCH_PAGE: tables(analyze, "###"),
+        RECIPE_PAGE: tables(recipe_options(), "###"),
+    }
 
 
 def _cells(each: Option) -> list[str]:

@@ -129,6 +129,12 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, **options: Any) -> None:
         super().__init__(argument_default=argparse.SUPPRESS, **options)
         self._declared: dict[str, Option] = {}
+        self._words: str | None = None
+
+    def add_words(self, name: str, help: str) -> None:
+        """Accept words beside the options, such as names of files; `read` returns them under this name."""
+        self._words = name
+        self.add_argument(name, nargs="*", metavar=name.upper(), help=help)
 
     def add_options(self, settings: type) -> None:
         """Add an option for each field of a dataclass declared with `option`, under the headings of their groups."""
@@ -156,11 +162,17 @@ class Parser(argparse.ArgumentParser):
         Raises:
             SettingsError: For a value that is not accepted, or an option or MIEN_* variable that does not exist.
         """
-        given, unknown = self.parse_known_args(argv)
+        end = list(argv).index("--") if self._words is not None and "--" in argv else len(argv)
+        parse = self.parse_known_args if self._words is None else self.parse_known_intermixed_args
+        given, unknown = parse(argv[:end])
         if unknown:
             self._refuse(unknown[0])
         values = self._from_environment(environ)
+        if self._words is not None:
+            values[self._words] = (*getattr(given, self._words, ()), *argv[end + 1 :])
         for name, value in vars(given).items():
+            if name == self._words:
+                continue
             each = self._declared[name]
             values[name] = value if isinstance(value, bool) else each.kind.read(value, each.flag)
         return values

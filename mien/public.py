@@ -64,14 +64,11 @@ def analyze_video(path: str | Path, fps: float | None = None, *, detector: str =
         SourceMissingError: There is no such file, or it is not a video.
         ValueError: `fps` is not above 0.
     """
-    from mien.analysis.face_stream import FaceStream
-    from mien.batch.frames import read_frames
+    from mien.batch.analysis import video_results
+    from mien.batch.frames import Sampling
 
-    stream = FaceStream(_pipeline(detector))
-    with closing(read_frames(path, fps)) as frames:
-        for frame in frames:
-            time_s = frame.media_time_s or 0.0
-            yield Result.of(stream.analyze(frame, time_s), input=str(path), frame=frame.index, time_s=time_s)
+    with closing(video_results(_pipeline(detector), path, str(path), Sampling(fps))) as results:
+        yield from results
 
 
 def open_camera(source: str | int = "auto", *, detector: str = "haar", **options: Any) -> VideoCamera:

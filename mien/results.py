@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 COLUMNS = (
     *("input", "frame", "time_s", "success", "face", *BOX, *EXPRESSIONS),
     *("label", "confidence", "unsure", "people_share"),
+    *(f"raw_{name}" for name in EXPRESSIONS),
+    "reason",
 )
-"""Columns of the table that `to_frame` makes."""
+"""Columns of the table that `to_frame` and `mien analyze` make; docs/batch.md describes them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,6 +36,7 @@ class Result:
         width: Width of the picture in pixels, upright.
         height: Height of the picture in pixels, upright.
         faces: The faces, by `id` in a video, from left to right in an image.
+        reason: Why there is no face: "no_face", or "missed_face" if one was seen shortly before; None if there is one.
     """
 
     input: str | None
@@ -42,6 +45,7 @@ class Result:
     width: int
     height: int
     faces: tuple[Face, ...]
+    reason: str | None = None
 
     @classmethod
     def of(cls, analysis: Analysis, *, input: str | None, frame: int = 0, time_s: float = 0.0) -> Result:
@@ -54,7 +58,8 @@ class Result:
             time_s: Time of the frame in its file, in seconds.
         """
         seen = tuple(face for face in analysis.faces if not face.missed)
-        return cls(input, frame, time_s, analysis.width, analysis.height, seen)
+        reason = None if seen else "missed_face" if analysis.faces else "no_face"
+        return cls(input, frame, time_s, analysis.width, analysis.height, seen, reason)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain types, ready for JSON; the faces have the same fields as in the HTTP API."""
@@ -62,18 +67,19 @@ class Result:
         return plain | {"faces": [face.to_dict() for face in self.faces]}
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """A row of COLUMNS for each face; one with `success` 0 and no face where none was found."""
-        place = {"input": self.input, "frame": self.frame, "time_s": self.time_s}
+        """A row of COLUMNS for each face; one with `success` 0 and the reason where none was found."""
+        place = {"input": self.input, "frame": self.frame, "time_s": round(self.time_s, 6)}
         if not self.faces:
-            yield place | {"success": 0}
-        for face in self.faces:
+            yield place | {"success": 0, "reason": self.reason}
+        for number, face in enumerate(self.faces, 1):
             yield (
                 place
-                | {"success": 1, "face": face.id}
-                | {side: getattr(face.box, side) for side in BOX}
-                | dict(zip(EXPRESSIONS, map(float, face.probabilities), strict=True))
-                | {"label": face.label, "confidence": face.confidence, "unsure": face.unsure}
-                | {"people_share": face.people_share}
+                | {"success": 1, "face": number if face.id is None else face.id}
+                | {side: int(getattr(face.box, side)) for side in BOX}
+                | {name: round(float(p), 5) for name, p in zip(EXPRESSIONS, face.probabilities, strict=True)}
+                | {"label": face.label, "confidence": round(face.confidence, 5), "unsure": bool(face.unsure)}
+                | {"people_share": None if face.people_share is None else round(face.people_share, 5)}
+                | {f"raw_{name}": round(float(p), 5) for name, p in zip(EXPRESSIONS, face.raw, strict=True)}
             )
 
 

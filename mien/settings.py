@@ -110,9 +110,6 @@ class AnalysisSettings:
         one_of("auto", "keras", "litert"),
         "what computes the network: auto is LiteRT where the network is compiled for it, else Keras",
     )
-    cache: bool = _network(
-        True, SWITCH, "compile other networks than the shipped one for LiteRT, into this user's cache folder"
-    )
     labels: tuple[str, ...] | None = _network(
         None,
         LABELS,
@@ -142,6 +139,10 @@ class Settings(AnalysisSettings, SourceSettings):  # the fields of the last base
         settings = read_settings(["--source", "demo"], os.environ)
         print(settings.source, settings.port)
     """
+
+    cache: bool = _network(
+        True, SWITCH, "compile other networks than the shipped one for LiteRT, into this user's cache folder"
+    )
 
     save: Path | None = _recording(
         None,
@@ -189,7 +190,8 @@ def read_settings(argv: Sequence[str], environ: Mapping[str, str]) -> Settings:
         usage="%(prog)s [options]",
         description="Recognize facial expressions in live video, and show them at http://localhost:5000.",
         epilog="Each option is also read from an environment variable: MIEN_PORT=5001 is --port 5001, MIEN_LOOP=0 is "
-        "--no-loop. The command line has precedence. Ctrl-C stops the program.",
+        "--no-loop. The command line has precedence. Ctrl-C stops the program. For files instead of live video, "
+        "`%(prog)s analyze --help` describes another command.",
     )
     parser.add_argument(
         "--version", action="version", version=f"mien {mien.__version__}", help="print the version and exit"

@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 import pytest
 
+from mien.batch.options import read_analyze_settings
 from mien.images.codecs import decode_image, encode_jpeg
 from mien.recording.csv_log import CsvRecorder
 from mien.sources.demo import DemoSource
@@ -192,6 +193,8 @@ def test_every_option_mentioned_exists(capsys) -> None:
     for command in COMMANDS:
         with pytest.raises(SystemExit):
             parse([command, "--help"])
+    with pytest.raises(SystemExit):
+        read_analyze_settings(["--help"], {})
     declared += capsys.readouterr().out
     files = [*(ROOT / "benchmarks").rglob("*.py"), ROOT / "tests" / "conftest.py"]
     declared += "".join(path.read_text(encoding="utf-8") for path in files)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Generator, Iterator
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -23,37 +24,83 @@ _ROTATIONS = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.
 log = logging.getLogger(__name__)
 
 
-def read_frames(path: Path | str, fps: float | None = None) -> Generator[Frame]:
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """Which frames of a video are analyzed.
+
+    Args:
+        fps: At most this many frames per second of media time, evenly spaced; None for every frame.
+        start_s: From this media time on, in seconds.
+        end_s: Up to, but without, this media time; None for the whole file.
+
+    Raises:
+        ValueError: `fps` is not above 0.
+
+    Example:
+        read_frames("clip.mp4", Sampling(fps=5, start_s=60))
+    """
+
+    fps: float | None = None
+    start_s: float = 0.0
+    end_s: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.fps is not None and not 0 < self.fps < math.inf:
+            raise ValueError(f"fps: expected a number above 0, found {self.fps}")
+
+
+@dataclass(slots=True)
+class Reading:
+    """What was read of a video so far; `read_frames` fills it in.
+
+    Attributes:
+        frames: Frames decoded, those left out by the sampling too.
+        end_s: Media time at which the last decoded frame ends, at most the end of the sampling; in seconds.
+        duration_s: Length that the file states, in seconds; None if it states none.
+        unreadable: Parts that could not be decoded: (media time in seconds or None if unknown, reason).
+    """
+
+    frames: int = 0
+    end_s: float = 0.0
+    duration_s: float | None = None
+    unreadable: list[tuple[float | None, str]] = field(default_factory=list)
+
+
+def read_frames(path: Path | str, sampling: Sampling | None = None, reading: Reading | None = None) -> Generator[Frame]:
     """Decode a video file with PyAV (FFmpeg), upright and with square pixels.
 
     Rotation metadata and the pixel aspect ratio are honored. Frames come in the order in which they are shown.
 
     Args:
         path: A video file, any that FFmpeg reads; an animated image too.
-        fps: At most this many frames per second of media time, evenly spaced; None for every frame.
+        sampling: Which frames to return, by default all.
+        reading: Is updated with each decoded frame.
 
     Yields:
-        Frames; `index` counts all frames of the file from 0, those left out by `fps` too, and `media_time_s` is the
-        time in the file in seconds, 0 at the first frame and never falling. `captured_at` equals `media_time_s`.
+        Frames; `index` counts all frames of the file from 0, those left out too, and `media_time_s` is the time in the
+        file in seconds, 0 at the first frame and always rising. `captured_at` equals `media_time_s`.
 
     Raises:
         SourceMissingError: There is no such file, or no video in it.
         SourceError: The file breaks off in a way that leaves nothing to decode.
         MienError: The package av is not installed.
-        ValueError: `fps` is not above 0.
     """
-    if fps is not None and not 0 < fps < math.inf:
-        raise ValueError(f"fps: expected a number above 0, found {fps}")
+    sampling = sampling or Sampling()
+    reading = reading or Reading()
+    end_s = math.inf if sampling.end_s is None else sampling.end_s
     next_s = 0.0
-    for index, (time_s, picture, pixel_aspect) in enumerate(_decoded(Path(path))):
-        if fps is not None and time_s < next_s - 1e-6:
+    for index, (time_s, picture, pixel_aspect) in enumerate(_decoded(Path(path), reading)):
+        reading.end_s = min(reading.end_s, end_s)
+        if time_s >= end_s:
+            return
+        if time_s < sampling.start_s or time_s < next_s - 1e-6:
             continue
-        if fps is not None:
-            next_s = (math.floor(time_s * fps + 1e-6) + 1) / fps
+        if sampling.fps is not None:
+            next_s = (math.floor(time_s * sampling.fps + 1e-6) + 1) / sampling.fps
         yield Frame(_upright_bgr(picture, pixel_aspect), index=index, captured_at=time_s, media_time_s=time_s)
 
 
-def _decoded(path: Path) -> Iterator[tuple[float, Any, float]]:
+def _decoded(path: Path, reading: Reading) -> Iterator[tuple[float, Any, float]]:
     """(time in seconds from 0, PyAV's frame, width to height of a pixel) of each frame of the first video stream."""
     try:
         import av
@@ -72,16 +119,24 @@ def _decoded(path: Path) -> Iterator[tuple[float, Any, float]]:
         video = videos[0]
         video.thread_type = "AUTO"
         pixel_aspect = float(video.sample_aspect_ratio or 1)
-        for time_s, picture in _in_time(path, container, video):
+        reading.duration_s = _stated_duration_s(container, video)
+        for time_s, picture in _in_time(path, container, video, reading):
             yield time_s, picture, pixel_aspect
 
 
-def _in_time(path: Path, container: Any, video: Any) -> Iterator[tuple[float, Any]]:
+def _stated_duration_s(container: Any, video: Any) -> float | None:
+    if video.duration is not None and video.time_base is not None:
+        return float(video.duration * video.time_base)
+    return None if container.duration is None else container.duration / 1e6  # in microseconds
+
+
+def _in_time(path: Path, container: Any, video: Any, reading: Reading) -> Iterator[tuple[float, Any]]:
     import av
 
     interval = 1 / Fraction(video.average_rate or video.guessed_rate or FALLBACK_FPS)
     first: Fraction | None = None
     last: Fraction | None = None
+    packet = None
     packets = container.demux(video)
     while True:
         try:
@@ -89,6 +144,8 @@ def _in_time(path: Path, container: Any, video: Any) -> Iterator[tuple[float, An
             pictures = [] if packet is None else packet.decode()
         except av.error.InvalidDataError as error:  # one broken packet does not end the video
             log.warning("%s: a part of the video cannot be decoded: %s", path.name, error)
+            stamp = None if packet is None or packet.pts is None else packet.pts * packet.time_base - (first or 0)
+            reading.unreadable.append((None if stamp is None else round(float(stamp), 6), str(error.strerror)))
             continue
         except av.error.FFmpegError as error:
             raise SourceError(f"{path}: the video cannot be decoded further: {error}") from error
@@ -102,6 +159,8 @@ def _in_time(path: Path, container: Any, video: Any) -> Iterator[tuple[float, An
             else:
                 assert last is not None
                 at = last + interval if stamp is None or stamp - first <= last else stamp - first
+            reading.frames += 1
+            reading.end_s = float(at + (interval if last is None else at - last))
             last = at
             yield float(at), picture
     if first is None:

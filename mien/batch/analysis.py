@@ -1,0 +1,106 @@
+"""From a file to results: every frame of a video in media time, or one image."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+from mien import app
+from mien.analysis.face_stream import FaceStream
+from mien.analysis.pipeline import Pipeline
+from mien.analysis.uploads import analyze_image
+from mien.batch.frames import Reading, Sampling, read_frames
+from mien.cnn.logit_adjustment import read_adjustment
+from mien.detectors import create_detector
+from mien.errors import ModelError
+from mien.results import Result
+from mien.settings import AnalysisSettings
+
+
+def load_pipeline(settings: AnalysisSettings) -> Pipeline:
+    """Load detector and network; networks are not compiled in the background, because later results would differ.
+
+    Args:
+        settings: How faces are detected and classified.
+
+    Raises:
+        DetectorError, ModelError: One is missing or broken.
+    """
+    adjustment = read_adjustment(settings.model)
+    if settings.rare is not None:
+        if adjustment is None:
+            raise ModelError(f"--rare: expected a network with base rates, found {settings.model} without")
+        adjustment.rare = settings.rare
+    detector = create_detector(settings.detector, min_face_px=settings.min_face, model_file=settings.detector_model)
+    classifier = app.load("model").FacialExpressionModel(
+        settings.model,
+        settings.weights,
+        labels=settings.labels,
+        input_scale=settings.input_scale,
+        runtime=settings.runtime,
+    )
+    classifier.adjustment = adjustment
+    return Pipeline(detector, classifier, unsure_below=settings.unsure)
+
+
+def video_results(
+    pipeline: Pipeline,
+    path: Path | str,
+    name: str,
+    sampling: Sampling | None = None,
+    reading: Reading | None = None,
+) -> Generator[Result]:
+    """Analyze a video in media time; no clock of the computer has an influence.
+
+    Args:
+        pipeline: Detects and classifies.
+        path: The video file.
+        name: Its name in the results.
+        sampling: Which frames are analyzed, by default all.
+        reading: Is updated with what was read.
+
+    Yields:
+        One result for each analyzed frame, in order, whether or not it shows a face.
+
+    Raises:
+        SourceError: As for `mien.batch.frames.read_frames`.
+    """
+    stream = FaceStream(pipeline)
+    with closing(read_frames(path, sampling, reading)) as frames:
+        for frame in frames:
+            time_s = frame.media_time_s or 0.0
+            yield Result.of(stream.analyze(frame, time_s), input=name, frame=frame.index, time_s=time_s)
+
+
+def image_result(pipeline: Pipeline, data: bytes, name: str) -> Result:
+    """Analyze a single image.
+
+    Args:
+        pipeline: Detects and classifies.
+        data: The content of the file.
+        name: Its name in the results.
+
+    Raises:
+        ImageError: It is not an image, is broken, or is too large.
+    """
+    return Result.of(analyze_image(data, pipeline.analyze), input=name)
+
+
+def with_durations(results: Iterable[Result], reading: Reading) -> Iterator[tuple[Result, float]]:
+    """Add to each result how long its frame is shown: until the next analyzed frame, the last until the end.
+
+    Args:
+        results: Results of one video, in order.
+        reading: What was read of it, up to date whenever a result arrives.
+
+    Yields:
+        Results and seconds.
+    """
+    previous: Result | None = None
+    for result in results:
+        if previous is not None:
+            yield previous, result.time_s - previous.time_s
+        previous = result
+    if previous is not None:
+        yield previous, max(0.0, reading.end_s - previous.time_s)

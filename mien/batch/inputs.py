@@ -1,0 +1,139 @@
+"""What is to be analyzed: files, folders, patterns and lists become a list of inputs, each once and with its folder."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from mien.images.codecs import HEADER_BYTES, image_format
+from mien.sources.catalog import SUFFIXES
+
+IMAGES = "images"
+"""Folder of the results of all images of one call."""
+
+NO_FILE = "there is no such file or folder"
+NO_MATCH = "no file or folder matches it"
+EMPTY = "there is no video or image in this folder"
+OTHER = "neither a video nor an image, judging by its name"
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One file to analyze.
+
+    Args:
+        path: Where it is.
+        name: Its name in tables: as it was typed, with "/" between folders.
+        folder: Name of the folder for its results, below the folder for all results.
+        is_image: Whether it is a single image; all images share a folder.
+    """
+
+    path: Path
+    name: str
+    folder: str = ""
+    is_image: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What was found.
+
+    Args:
+        found: Files to analyze, in the order in which they were named; those of a folder sorted by path.
+        skipped: Files of folders that are neither video nor image: (name, reason).
+        missing: Words that name nothing: (word, reason).
+    """
+
+    found: tuple[Input, ...]
+    skipped: tuple[tuple[str, str], ...]
+    missing: tuple[tuple[str, str], ...]
+
+
+def find_inputs(words: Sequence[str], lines: Iterable[str] = (), leave_out: Path | None = None) -> Inputs:
+    """Find the files that the words of a command line name.
+
+    Args:
+        words: Files, folders (searched with all folders below them), patterns such as `videos/*.mp4`, or `-` for the
+            lines of a list.
+        lines: The lines that `-` stands for, each a file, folder or pattern.
+        leave_out: A folder in which nothing is searched, such as that of the results.
+
+    Returns:
+        Each file once, however often it is named.
+    """
+    found: dict[Path, Input] = {}
+    skipped: dict[str, str] = {}
+    missing: dict[str, str] = {}
+    outside = None if leave_out is None else leave_out.resolve()
+    for word in _with_lists(words, lines):
+        matches = _matches(word)
+        if not matches:
+            missing[word] = NO_MATCH if glob.has_magic(word) else NO_FILE
+        for match in matches:
+            files = [match] if not match.is_dir() else _files_below(match, outside)
+            media = [file for file in files if file == match or file.suffix.lower() in SUFFIXES]
+            if not media:
+                missing[match.as_posix()] = EMPTY
+            skipped |= {file.as_posix(): OTHER for file in files if file not in media}
+            for file in media:
+                below = Path(file.name) if file == match else file.relative_to(match)
+                each = Input(file, file.as_posix(), below.with_suffix("").as_posix(), _is_image(file))
+                found.setdefault(file.resolve(), each)
+    for each in found.values():
+        skipped.pop(each.name, None)
+    return Inputs(tuple(_in_folders(found.values())), tuple(skipped.items()), tuple(missing.items()))
+
+
+def _with_lists(words: Iterable[str], lines: Iterable[str]) -> Iterator[str]:
+    for word in words:
+        if word == "-":
+            yield from (text for line in lines if (text := line.strip("\r\n")))
+        else:
+            yield word
+
+
+def _matches(word: str) -> list[Path]:
+    if Path(word).exists():
+        return [Path(word)]
+    return [Path(each) for each in sorted(glob.glob(word, recursive=True))]  # noqa: PTH207  it may be absolute
+
+
+def _files_below(folder: Path, leave_out: Path | None) -> list[Path]:
+    """Sorted by path; hidden files and folders, whose names begin with a dot, are left out."""
+    files = []
+    for parent, folders, names in os.walk(folder):
+        folders[:] = [
+            name
+            for name in folders
+            if not name.startswith(".") and (leave_out is None or Path(parent, name).resolve() != leave_out)
+        ]
+        files += [Path(parent, name) for name in names if not name.startswith(".")]
+    return sorted(files, key=Path.as_posix)
+
+
+def _is_image(path: Path) -> bool:
+    """By the content, as everywhere; a GIF may be animated, so it counts as a video."""
+    try:
+        with path.open("rb") as file:
+            return image_format(file.read(HEADER_BYTES)) not in (None, "GIF")
+    except OSError:  # the analysis will say why
+        return False
+
+
+def _in_folders(found: Iterable[Input]) -> Iterator[Input]:
+    """Give each video a folder that no other has, even where upper and lower case are the same."""
+    taken = {IMAGES, "inputs.csv", "summary.csv", "jobs.jsonl", "mien.json"}
+    for each in found:
+        if each.is_image:
+            yield replace(each, folder=IMAGES)
+            continue
+        base = "-".join(each.folder.split("/")).lstrip(".") or "video"
+        name, number = base, 1
+        while name.casefold() in taken:
+            number += 1
+            name = f"{base}-{number}"
+        taken.add(name.casefold())
+        yield replace(each, folder=name)

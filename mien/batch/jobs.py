@@ -1,0 +1,267 @@
+"""One job: the files of a result folder, written under another name and renamed once they are complete."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+
+from mien.analysis.pipeline import Pipeline
+from mien.batch.analysis import image_result, video_results, with_durations
+from mien.batch.events import EVENT_COLUMNS, Events
+from mien.batch.frames import Reading, Sampling
+from mien.batch.inputs import IMAGES, Input
+from mien.batch.options import ABOUT_RUN, AnalyzeSettings
+from mien.batch.provenance import FILE, as_json, describe, digest
+from mien.batch.summary import SUMMARY_COLUMNS, Summary
+from mien.batch.tables import open_table
+from mien.errors import MienError
+from mien.results import Result
+
+IMAGES_PER_JOB = 50
+FAILURES = (MienError, ValueError, MemoryError, cv2.error)
+"""What is wrong with one input, and does not end the others."""
+WORK = ".unfinished"
+"""Folder for what is not complete, below that of the results."""
+
+Progress = Callable[[int, float], None]
+"""Is called with the number of analyzed frames and the analyzed share of a job, 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is done as a whole: a video, or up to IMAGES_PER_JOB images.
+
+    Args:
+        name: Name of its result below the folder of all results.
+        inputs: Its files.
+    """
+
+    name: str
+    inputs: tuple[Input, ...]
+
+    @property
+    def is_video(self) -> bool:
+        """Whether its input is a video, and the only one."""
+        return not self.inputs[0].is_image
+
+
+@dataclass(slots=True)
+class Done:
+    """What became of one input; plain types, one row of inputs.csv.
+
+    Args:
+        input: Its name.
+        status: "done", "failed" or "skipped".
+        reason: Why it is not done, in one line.
+        folder: Of its results; None if there are none.
+        facts: Of the file: SHA-256, bytes, duration, frames.
+    """
+
+    input: str
+    status: str
+    reason: str | None = None
+    folder: str | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def plan(inputs: Sequence[Input]) -> list[Job]:
+    """Divide the inputs into jobs: each video alone, because the faces of a frame depend on all frames before it."""
+    jobs = [Job(each.folder, (each,)) for each in inputs if not each.is_image]
+    images = [each for each in inputs if each.is_image]
+    for start in range(0, len(images), IMAGES_PER_JOB):
+        jobs.append(Job(f"{IMAGES}-{start:08d}", tuple(images[start : start + IMAGES_PER_JOB])))
+    return jobs
+
+
+class Worker:
+    """Runs jobs with one pipeline.
+
+        worker = Worker(settings, pipeline, command=["analyze", "clip.mp4", "--out", "results"])
+        done = worker.run(job, lambda frames, share: None)
+
+    Args:
+        settings: How files are analyzed; `out` is a folder that exists.
+        pipeline: Detects and classifies.
+        command: The words of the command line, for `mien.json`.
+    """
+
+    def __init__(self, settings: AnalyzeSettings, pipeline: Pipeline, command: Sequence[str]) -> None:
+        assert settings.out is not None
+        self._settings = settings
+        self._out = settings.out
+        self._pipeline = pipeline
+        self._command = list(command)
+        self._described = describe(settings, pipeline, ABOUT_RUN)
+
+    def run(self, job: Job, progress: Progress) -> list[Done]:
+        """Do a job; an input that cannot be analyzed is reported, not raised.
+
+        Args:
+            job: The job.
+            progress: Is called with each frame.
+
+        Returns:
+            What became of each input.
+
+        Raises:
+            OSError: Results cannot be written.
+        """
+        if not job.is_video:
+            return self._images(job, progress)
+        (each,) = job.inputs
+        try:
+            facts = self._video(each, progress)
+        except FAILURES as error:
+            return [Done(each.name, "failed", one_line(error))]
+        return [Done(each.name, "done", folder=each.folder, facts=facts)]
+
+    def _video(self, each: Input, progress: Progress) -> dict[str, Any]:
+        facts = _file_facts(each)
+        settings, reading = self._settings, Reading()
+        sampling = Sampling(settings.fps, settings.start, settings.end)
+        events, summary = Events(each.name), Summary(each.name)
+        analyzed = with_face = 0
+        with whole_folder(self._out, each.folder) as folder, ExitStack() as cleanup:
+            tables = [open_table(folder / f"faces.{suffix}") for suffix in settings.format]
+            for table in tables:
+                cleanup.callback(table.close)
+            results = video_results(self._pipeline, each.path, each.name, sampling, reading)
+            cleanup.enter_context(closing(results))
+            for result, duration_s in with_durations(results, reading):
+                analyzed += 1
+                with_face += bool(result.faces)
+                for table in tables:
+                    table.add(result.rows())
+                events.add(result, duration_s)
+                summary.add(result, duration_s)
+                progress(1, min(1.0, result.time_s / (reading.duration_s or 1e9)))
+            if not analyzed:
+                raise MienError(f"expected frames from --start to --end, found none in {reading.end_s:g} s of video")
+            facts |= {"duration_s": reading.duration_s, "decoded_s": round(reading.end_s, 6)}
+            frames = _frame_facts(reading, analyzed, with_face)
+            described = {"input": {"name": each.name, **facts}, "frames": frames, **self._described}
+            cleanup.pop_all()
+            results.close()
+            for table in tables:
+                table.close(as_json(described))
+            write_table(folder / "events.csv", EVENT_COLUMNS, events.rows())
+            write_table(folder / "summary.csv", SUMMARY_COLUMNS, summary.rows())
+            (folder / FILE).write_text(as_json({"command": self._command, **described}), encoding="utf-8")
+        return facts | frames
+
+    def _images(self, job: Job, progress: Progress) -> list[Done]:
+        """Write rows and facts to one file in the folder WORK; `join_images` puts them together."""
+        done, rows = [], []
+        for number, each in enumerate(job.inputs, 1):
+            one, result = self._image(each)
+            done.append(one)
+            rows += result.rows()
+            progress(1, number / len(job.inputs))
+        part = {"rows": rows, "done": [asdict(one) for one in done]}
+        path = self._out / WORK / f"{job.name}.json"
+        path.parent.mkdir(exist_ok=True)
+        unfinished = path.with_suffix(f".{os.getpid()}.part")
+        unfinished.write_text(json.dumps(part), encoding="utf-8")
+        unfinished.replace(path)
+        return done
+
+    def _image(self, each: Input) -> tuple[Done, Result]:
+        try:
+            facts = _file_facts(each)
+            result = image_result(self._pipeline, each.path.read_bytes(), each.name)
+        except (*FAILURES, OSError) as error:
+            reason = one_line(error)
+            return Done(each.name, "failed", reason), Result(each.name, 0, 0.0, 0, 0, (), reason)
+        facts |= {"width": result.width, "height": result.height, "faces": len(result.faces)}
+        return Done(each.name, "done", None, IMAGES, facts), result
+
+    def join_images(self, jobs: Sequence[Job]) -> None:
+        """Write the tables of all images from the parts that their jobs left, and remove these.
+
+        Args:
+            jobs: All jobs with images, done before.
+        """
+        parts = [self._out / WORK / f"{job.name}.json" for job in jobs]
+        if not parts:
+            return
+        inputs: list[dict[str, Any]] = []
+        with whole_folder(self._out, IMAGES) as folder:
+            tables = [open_table(folder / f"faces.{suffix}") for suffix in self._settings.format]
+            for path in parts:
+                part = json.loads(path.read_text(encoding="utf-8"))
+                for table in tables:
+                    table.add(part["rows"])
+                for one in part["done"]:
+                    inputs.append({"name": one["input"], **one["facts"]} | _reason(one))
+            read = sum("sha256" in one for one in inputs)
+            with_face = sum(bool(one.get("faces")) for one in inputs)
+            frames = {"read": read, "analyzed": read, "with_face": with_face, "dropped": 0}
+            described = {"inputs": inputs, "frames": frames, **self._described}
+            for table in tables:
+                table.close(as_json(described))
+            (folder / FILE).write_text(as_json({"command": self._command, **described}), encoding="utf-8")
+
+
+def write_table(path: Path, columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> None:
+    """Write a short table at once."""
+    with closing(open_table(path, columns)) as table:
+        table.add(rows)
+
+
+@contextmanager
+def whole_folder(out: Path, name: str) -> Iterator[Path]:
+    """A folder that appears under its name once the body has ended without an error, and only then.
+
+    Args:
+        out: Folder of all results.
+        name: Its name; an older folder of this name is replaced.
+
+    Yields:
+        The folder to write to.
+    """
+    unfinished = out / WORK / f"{name}.{os.getpid()}.part"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    try:
+        yield unfinished
+        if (out / name).exists():
+            shutil.rmtree(out / name)
+        unfinished.replace(out / name)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def one_line(error: Exception) -> str:
+    """The message of an error in one line."""
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return " ".join(text.split())
+
+
+def _reason(one: dict[str, Any]) -> dict[str, Any]:
+    return {} if one["reason"] is None else {"failed": one["reason"]}
+
+
+def _file_facts(each: Input) -> dict[str, Any]:
+    try:
+        return {"sha256": digest(each.path), "bytes": each.path.stat().st_size}
+    except OSError as error:
+        raise MienError(f"{each.name} cannot be read: {error.strerror}") from error
+
+
+def _frame_facts(reading: Reading, analyzed: int, with_face: int) -> dict[str, Any]:
+    unreadable = [{"time_s": time_s, "reason": reason} for time_s, reason in reading.unreadable]
+    return {
+        "read": reading.frames,
+        "analyzed": analyzed,
+        "with_face": with_face,
+        "dropped": 0,
+        "unreadable": unreadable,
+    }

@@ -1,0 +1,106 @@
+"""The options of `analyze`, each declared once; those of detection and network are the program's."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from mien.batch.tables import FORMATS
+from mien.errors import SettingsError
+from mien.options import Kind, Parser, number, option, options_of
+from mien.settings import FOLDER, AnalysisSettings, Settings
+
+_sampling = partial(option, group="Frames of videos")
+_output = partial(option, group="Results")
+
+
+def _parse_time(text: str) -> float:
+    match = re.fullmatch(r"(?:(?:(\d+):)?(\d{1,2}):)?(\d+(?:\.\d+)?)", text)
+    if not match:
+        raise ValueError
+    hours, minutes, seconds = (float(part or 0) for part in match.groups())
+    return 3600 * hours + 60 * minutes + seconds
+
+
+def some_of(*words: str) -> Kind:
+    """Several of these words, separated by commas."""
+
+    def parse(text: str) -> tuple[str, ...]:
+        chosen = tuple(dict.fromkeys(word.strip() for word in text.split(",")))
+        if not set(chosen) <= set(words):
+            raise ValueError
+        return chosen
+
+    return Kind(f"one or more of {', '.join(words)}, separated by commas", "A,B,...", parse, show=",".join)
+
+
+TIME = Kind("seconds, or [HOURS:]MINUTES:SECONDS", "TIME", _parse_time, show="{:g}".format)
+RATE = number(0.001, 1000, "FPS")
+
+ABOUT_RUN = ("out",)
+"""Settings that have no influence on what results contain."""
+
+
+@dataclass(frozen=True)
+class AnalyzeSettings(AnalysisSettings):
+    """How files are analyzed; `read_analyze_settings` reads and checks it.
+
+    Example:
+        settings, words = read_analyze_settings(["clip.mp4", "--out", "results"], os.environ)
+    """
+
+    fps: float | None = _sampling(
+        None, RATE, "analyze at most this many frames per second of the video", shown_default="every frame"
+    )
+    start: float = _sampling(0.0, TIME, "skip what comes before this time in the video")
+    end: float | None = _sampling(None, TIME, "skip what comes from this time on", shown_default="the end")
+
+    out: Path | None = _output(None, FOLDER, "folder for the results, new or empty", shown_default="none, is required")
+    format: tuple[str, ...] = _output(("csv",), some_of(*FORMATS), "formats of the table of faces")
+
+
+def read_analyze_settings(argv: Sequence[str], environ: Mapping[str, str]) -> tuple[AnalyzeSettings, tuple[str, ...]]:
+    """Read the settings from the words of the command line and the environment.
+
+    --help prints and exits with status 0.
+
+    Args:
+        argv: The words of the command line after `analyze`.
+        environ: The environment variables by name; of the MIEN_* variables, those that concern only the live program
+            have no effect.
+
+    Returns:
+        The settings, and the inputs as they were typed.
+
+    Raises:
+        SettingsError: One line with the option or variable, what was expected and what was found.
+    """
+    program = "mien" if Path(sys.argv[0]).stem == "mien" else "python main.py"
+    parser = Parser(
+        prog=f"{program} analyze",
+        usage="%(prog)s INPUT... --out FOLDER [options]",
+        description="Analyze videos and images, and write tables. The same file gives the same table each time.",
+        epilog="Exit status: 0; 1 if an input could not be analyzed (the others are done); 2 for a mistake in the "
+        "command. docs/batch.md describes the tables.",
+    )
+    parser.add_words(
+        "input", "videos, images, folders, patterns such as 'videos/*.mp4', or - for a list on standard input"
+    )
+    parser.add_options(AnalyzeSettings)
+    shared = {each.name for each in options_of(AnalysisSettings)}
+    ignored = {each.variable for each in options_of(Settings) if each.name not in shared}
+    values: dict[str, Any] = parser.read(argv, {name: text for name, text in environ.items() if name not in ignored})
+    words = values.pop("input")
+    settings = AnalyzeSettings(**values)
+    if not words:
+        raise SettingsError("analyze: expected videos, images or folders, found none")
+    if settings.out is None:
+        raise SettingsError("--out: expected a folder for the results, found none")
+    if settings.end is not None and settings.end <= settings.start:
+        raise SettingsError(f"--end: expected a time after --start, found {settings.end:g} s")
+    return settings, words

@@ -1,0 +1,105 @@
+"""How a result came about: program, input, network, detector, settings and packages, as `mien.json` beside it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import cv2
+
+import mien
+from mien.analysis.pipeline import Pipeline
+from mien.cnn.litert import source_digest
+from mien.detectors import choose_detector, face_filter, haar
+from mien.options import options_of
+from mien.settings import AnalysisSettings
+
+FILE = "mien.json"
+
+PACKAGES = ("numpy", "opencv-python-headless", "av", "ai-edge-litert", "keras", "tensorflow-cpu", "tensorflow")
+DETECTOR_PACKAGES = {"dlib": "dlib-bin", "mtcnn": "mtcnn"}
+
+
+def describe(settings: AnalysisSettings, pipeline: Pipeline, leave_out: Iterable[str] = ()) -> dict[str, Any]:
+    """What determines results: nothing of it changes from run to run.
+
+    Args:
+        settings: The settings; those that say where results go should be left out.
+        pipeline: Detector and network in use.
+        leave_out: Names of settings.
+
+    Returns:
+        Plain types, ready for JSON.
+    """
+    adjustment = pipeline.classifier.adjustment
+    name = choose_detector(settings.detector, settings.detector_model)
+    packages = [*PACKAGES, *([DETECTOR_PACKAGES[name]] if name in DETECTOR_PACKAGES else [])]
+    return {
+        "mien": mien.__version__,
+        "network": {
+            "model": settings.model.name,
+            "weights": settings.weights.name,
+            "sha256": source_digest(settings.model, settings.weights),
+            "runtime": getattr(pipeline.classifier, "runtime", None),
+            "tau": getattr(adjustment, "tau", None),
+            "rare": pipeline.rare,
+        },
+        "detector": {"name": name, "sha256": {file.name: digest(file) for file in _files(name, settings)}},
+        "settings": shown_settings(settings, leave_out),
+        "packages": {"python": platform.python_version(), **_versions(packages)},
+        "machine": platform.machine(),
+    }
+
+
+def shown_settings(settings: Any, leave_out: Iterable[str] = ()) -> dict[str, Any]:
+    """The settings by name as plain types; a default path as its name, because it depends on the computer.
+
+    Args:
+        settings: A dataclass declared with `mien.options.option`.
+        leave_out: Names of settings; secret ones are always left out.
+    """
+    shown: dict[str, Any] = {}
+    for each in options_of(type(settings)):
+        value = getattr(settings, each.name)
+        if each.name in leave_out or each.kind.secret:
+            continue
+        if isinstance(value, Path):
+            value = value.name if value == each.default else value.as_posix()
+        shown[each.name] = list(value) if isinstance(value, tuple) else value
+    return shown
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal digits. Raises OSError if it cannot be read."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def as_json(described: Mapping[str, Any]) -> str:
+    """The text of `mien.json`."""
+    return json.dumps(described, indent=1, ensure_ascii=False) + "\n"
+
+
+def _files(detector: str, settings: AnalysisSettings) -> list[Path]:
+    """The files of a detector, where they are not part of a package that is listed by its version."""
+    if detector == "haar":
+        return [*(Path(cv2.data.haarcascades) / name for name in haar.CASCADES), face_filter.FILE]
+    return [] if settings.detector_model is None else [settings.detector_model]
+
+
+@cache
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _versions(packages: Iterable[str]) -> dict[str, str]:
+    return {name: found for name in packages if (found := _version(name)) is not None}

@@ -1,0 +1,93 @@
+"""Frames of videos in media time: every frame, upright, whatever the file's rate, rotation and size."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mien.batch.frames import Reading, Sampling, read_frames
+from tests.clips import damage, rotate_by_metadata, write_video
+
+
+def gray(level: int, width: int = 64, height: int = 48) -> np.ndarray:
+    return np.full((height, width, 3), level, np.uint8)
+
+
+@pytest.fixture
+def steps(tmp_path):
+    """50 frames, two seconds."""
+    return write_video(tmp_path / "steps.mp4", [gray(4 * i) for i in range(50)])
+
+
+def test_a_variable_frame_rate_keeps_the_times_of_the_file(tmp_path):
+    times_s = [0.0, 0.04, 0.08, 0.5, 0.51, 1.7, 3.0]
+    clip = write_video(tmp_path / "varying.mp4", [gray(30 * i) for i in range(7)], times_s)
+    frames = list(read_frames(clip))
+    assert [frame.media_time_s for frame in frames] == pytest.approx(times_s, abs=1e-3)
+    assert [frame.index for frame in frames] == list(range(7))
+    levels = [frame.pixels_bgr.mean() for frame in frames]
+    assert levels == pytest.approx([30 * i for i in range(7)], abs=6)
+
+
+def test_a_rate_picks_from_a_variable_frame_rate_by_time(tmp_path):
+    clip = write_video(tmp_path / "varying.mp4", [gray(9)] * 6, [0.0, 0.1, 0.2, 0.9, 1.05, 1.1])
+    assert [frame.index for frame in read_frames(clip, Sampling(fps=2))] == [0, 3, 4]
+
+
+def test_frames_are_rotated_as_the_file_asks(tmp_path):
+    picture = gray(0)
+    picture[:24, :32] = 255  # the upper left quarter
+    clip = rotate_by_metadata(write_video(tmp_path / "phone.mp4", [picture] * 3), 64, 48)
+    for frame in read_frames(clip):
+        assert (frame.width, frame.height) == (48, 64)
+        assert frame.pixels_bgr[:28, 28:].mean() > 200, "turned clockwise, it is at the upper right"
+        assert frame.pixels_bgr[36:].mean() < 50
+
+
+@pytest.mark.parametrize(("width", "height"), [(63, 47), (65, 48), (48, 33)])
+def test_odd_sizes_are_kept(tmp_path, width, height):
+    clip = write_video(tmp_path / "odd.avi", [gray(120, width, height)] * 3, codec="mjpeg")
+    frames = list(read_frames(clip))
+    assert [(frame.width, frame.height) for frame in frames] == [(width, height)] * 3
+    assert frames[0].pixels_bgr.mean() == pytest.approx(120, abs=4)
+
+
+@pytest.mark.parametrize(
+    ("sampling", "indices"),
+    [
+        (Sampling(), range(50)),
+        (Sampling(start_s=1.0), range(25, 50)),
+        (Sampling(end_s=0.4), range(10)),
+        (Sampling(start_s=0.5, end_s=0.6), range(13, 15)),
+        (Sampling(fps=5, start_s=1.0), range(25, 50, 5)),
+        (Sampling(fps=1000), range(50)),
+        (Sampling(start_s=9), []),
+    ],
+)
+def test_start_end_and_rate_select_by_media_time(steps, sampling, indices):
+    assert [frame.index for frame in read_frames(steps, sampling)] == list(indices)
+
+
+def test_what_was_read_is_counted(steps):
+    reading = Reading()
+    list(read_frames(steps, Sampling(fps=5), reading))
+    assert reading.frames == 50
+    assert reading.end_s == pytest.approx(2.0, abs=1e-3)
+    assert reading.duration_s == pytest.approx(2.0, abs=0.05)
+    assert reading.unreadable == []
+
+
+def test_parts_that_cannot_be_decoded_are_listed_and_the_rest_is_read(tmp_path):
+    clip = write_video(tmp_path / "broken.avi", [gray(5 * i) for i in range(40)], codec="mjpeg")
+    damage(clip, 10, 20)
+    reading = Reading()
+    frames = list(read_frames(clip, reading=reading))
+    assert len(frames) == 38
+    assert [time_s for time_s, _ in reading.unreadable] == pytest.approx([0.4, 0.8])
+    assert all(reason for _, reason in reading.unreadable)
+
+
+@pytest.mark.parametrize("fps", [0, -1, float("nan"), float("inf")])
+def test_an_invalid_rate_is_refused(fps):
+    with pytest.raises(ValueError, match="fps: expected a number above 0"):
+        Sampling(fps=fps)

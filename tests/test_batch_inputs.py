@@ -1,0 +1,93 @@
+"""What `analyze` finds: files, folders, patterns and lists."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mien.batch.inputs import EMPTY, NO_FILE, NO_MATCH, OTHER, find_inputs
+from mien.images.codecs import encode_png
+from tests.fakes import write_clip
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> Path:
+    """The current folder, with videos and images in several folders."""
+    monkeypatch.chdir(tmp_path)
+    write_clip(Path("b.avi"), [1])
+    picture = encode_png(np.zeros((4, 4), np.uint8))
+    for name in ("day/2/a.png", "day/1/a.png", "day/notes.txt", "day/.hidden.png", "day/.git/a.png"):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_bytes(picture)
+    for name in ("day/B.AVI", "day/1/b.avi", "a.avi"):
+        Path(name).write_bytes(Path("b.avi").read_bytes())
+    Path("empty").mkdir()
+    return tmp_path
+
+
+def names(*words: str, lines=(), leave_out=None) -> list[str]:
+    return [each.name for each in find_inputs(words, lines, leave_out).found]
+
+
+@pytest.mark.parametrize(
+    ("words", "lines", "expected"),
+    [
+        (["b.avi", "a.avi"], [], ["b.avi", "a.avi"]),
+        (["day"], [], ["day/1/a.png", "day/1/b.avi", "day/2/a.png", "day/B.AVI"]),
+        (["day/"], [], ["day/1/a.png", "day/1/b.avi", "day/2/a.png", "day/B.AVI"]),
+        (["*.avi"], [], ["a.avi", "b.avi"]),
+        (["day/**/*.png"], [], ["day/1/a.png", "day/2/a.png"]),
+        (["day/?"], [], ["day/1/a.png", "day/1/b.avi", "day/2/a.png"]),
+        (["-"], ["a.avi\n", "\n", "day/2\r\n"], ["a.avi", "day/2/a.png"]),
+        (["b.avi", "-"], ["a.avi"], ["b.avi", "a.avi"]),
+        (["a.avi", "./a.avi", "*.avi", "day/../a.avi"], [], ["a.avi", "b.avi"]),
+        (["day/notes.txt"], [], ["day/notes.txt"]),
+    ],
+)
+def test_words_name_files_each_once(folder, words, lines, expected):
+    found = find_inputs(words, lines)
+    assert [each.name for each in found.found] == expected
+    assert not found.missing
+
+
+@pytest.mark.parametrize(
+    ("word", "reason"), [("c.avi", NO_FILE), ("*.mkv", NO_MATCH), ("empty", EMPTY), ("day/3", NO_FILE)]
+)
+def test_words_that_name_nothing_are_listed_with_the_reason(folder, word, reason):
+    found = find_inputs([word, "a.avi"])
+    assert found.missing == ((word, reason),)
+    assert [each.name for each in found.found] == ["a.avi"]
+
+
+def test_other_files_of_a_folder_are_named_as_skipped_and_hidden_ones_left_out(folder):
+    assert find_inputs(["day"]).skipped == (("day/notes.txt", OTHER),)
+    assert find_inputs(["day", "day/notes.txt"]).skipped == (), "named, it is an input that will fail"
+
+
+def test_the_folder_of_the_results_is_not_searched(folder):
+    assert names("day", leave_out=Path("day/1")) == ["day/2/a.png", "day/B.AVI"]
+
+
+def test_each_video_has_a_folder_of_its_own_and_images_share_one(folder):
+    for name in ("images.avi", "A.mkv", "day-1-b.avi"):
+        Path(name).write_bytes(Path("b.avi").read_bytes())
+    found = find_inputs(["a.avi", "A.mkv", "images.avi", "day-1-b.avi", "day", "b.avi"]).found
+    folders = {each.name: each.folder for each in found}
+    assert folders == {
+        "a.avi": "a",
+        "A.mkv": "A-2",
+        "images.avi": "images-2",
+        "day-1-b.avi": "day-1-b",
+        "day/1/a.png": "images",
+        "day/1/b.avi": "1-b",
+        "day/2/a.png": "images",
+        "day/B.AVI": "B",
+        "b.avi": "b-2",
+    }
+
+
+def test_images_are_told_from_videos_by_their_content(folder):
+    Path("photo.avi").write_bytes(Path("day/1/a.png").read_bytes())
+    assert [each.is_image for each in find_inputs(["photo.avi", "a.avi"]).found] == [True, False]
