@@ -21,6 +21,8 @@ from mien.errors import MienError, SettingsError
 
 INPUT_COLUMNS = ("input", "status", "reason", "folder", "sha256", "bytes", "duration_s", "frames", "frames_with_face")
 
+SHOWN_SKIPPED = 10
+
 log = logging.getLogger("mien")
 
 
@@ -42,8 +44,10 @@ def analyze(argv: Sequence[str]) -> int:
         check_format(name)
     inputs = find_inputs(words, sys.stdin if "-" in words else (), settings.out)
     _make_folder(settings.out)
-    for name, reason in inputs.skipped:
+    for name, reason in inputs.skipped[:SHOWN_SKIPPED]:
         log.info("%s: skipped, %s", name, reason)
+    if len(inputs.skipped) > SHOWN_SKIPPED:
+        log.info("%d more skipped: %s", len(inputs.skipped) - SHOWN_SKIPPED, settings.out / "inputs.csv")
     for name, reason in inputs.missing:
         log.warning("%s: %s", name, reason)
     jobs = plan(inputs.found)

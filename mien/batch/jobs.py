@@ -159,7 +159,8 @@ class Worker:
 
     def _images(self, job: Job, progress: Progress) -> list[Done]:
         """Write rows and facts to one file in the folder WORK; `join_images` puts them together."""
-        done, rows = [], []
+        done: list[Done] = []
+        rows: list[dict[str, Any]] = []
         for number, each in enumerate(job.inputs, 1):
             one, result = self._image(each)
             done.append(one)

@@ -16,7 +16,7 @@ import cv2
 import mien
 from mien.analysis.pipeline import Pipeline
 from mien.cnn.litert import source_digest
-from mien.detectors import choose_detector, face_filter, haar
+from mien.detectors import centerface, choose_detector, face_filter, haar
 from mien.options import options_of
 from mien.settings import AnalysisSettings
 
@@ -89,8 +89,10 @@ def as_json(described: Mapping[str, Any]) -> str:
 def _files(detector: str, settings: AnalysisSettings) -> list[Path]:
     """The files of a detector, where they are not part of a package that is listed by its version."""
     if detector == "haar":
-        return [*(Path(cv2.data.haarcascades) / name for name in haar.CASCADES), face_filter.FILE]
-    return [] if settings.detector_model is None else [settings.detector_model]
+        folder = Path(cv2.__file__).parent / "data"
+        return [*(folder / name for name in haar.CASCADES), face_filter.FILE]
+    file = centerface.installed_file() if detector == "centerface" else settings.detector_model
+    return [] if file is None else [file]
 
 
 @cache
