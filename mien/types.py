@@ -5,6 +5,7 @@ Imports only numpy, so that every module may import it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
@@ -92,6 +93,22 @@ class Detection(Box):
 
     found_by: str = ""
     landmarks: Landmarks | None = None
+
+    @property
+    def roll_deg(self) -> float:
+        """Angle by which the line through the eyes is turned clockwise in the picture, -180 to 180; 0 if unknown."""
+        if self.landmarks is None:
+            return 0.0
+        (right_x, right_y), (left_x, left_y), *_ = self.landmarks
+        return math.degrees(math.atan2(left_y - right_y, left_x - right_x))
+
+    def moved(self, box: Box) -> Detection:
+        """The same face where its box is now, with its landmarks."""
+        factor_x, factor_y = box.w / self.w, box.h / self.h
+        points = self.landmarks and tuple(
+            (box.x + (x - self.x) * factor_x, box.y + (y - self.y) * factor_y) for x, y in self.landmarks
+        )
+        return Detection(box.x, box.y, box.w, box.h, self.found_by, points)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,7 +9,7 @@ import pytest
 import tiny_networks
 
 from mien.cnn import gradcam
-from mien.cnn.gradcam import Explainer, GradCam, heat_png, overlay
+from mien.cnn.gradcam import Explainer, GradCam, heat_png, overlay, turned
 from mien.cnn.loader import import_keras
 from mien.detectors import HaarDetector
 from mien.errors import LoadingError, ModelError
@@ -281,3 +281,12 @@ def test_overlay_leaves_cold_pixels_unchanged():
     assert shown.shape == (4, 4, 3)
     assert (shown[heat == 0] == 90).all()
     assert (shown[1, 2] != 90).any()
+
+
+def test_a_heat_map_is_turned_with_its_face():
+    heat = np.zeros((48, 48), np.float32)
+    heat[22:26, 40:44] = 1  # to the right of the center
+    assert turned(heat, 0) is heat
+    rows, columns = (turned(heat, 30) > 0.5).nonzero()
+    assert rows.mean() == pytest.approx(23.5 + 18 * np.sin(np.pi / 6), abs=1), "clockwise: further down"
+    assert columns.mean() == pytest.approx(23.5 + 18 * np.cos(np.pi / 6), abs=1)

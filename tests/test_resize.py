@@ -2,8 +2,8 @@ import cv2
 import numpy as np
 import pytest
 
-from mien.images.resize import crop_faces, fit_within, letterbox, reduced_gray
-from mien.types import Box
+from mien.images.resize import crop_faces, fit_within, letterbox, reduced_gray, roll_deg
+from mien.types import Box, Detection
 from tests.test_pipeline import LEFT, RIGHT, picture
 
 
@@ -79,3 +79,44 @@ def test_crops_show_the_content_of_the_box():
     assert crops[0].max() == 0
     assert crops[1].min() == 255
     assert crop_faces(pixels, [], (48, 48)).shape == (0, 48, 48)
+
+
+def eyes_at(angle_deg, center=(160.0, 120.0), distance=40.0):
+    """Five landmarks whose eyes are on a line turned by an angle."""
+    angle = np.deg2rad(angle_deg)
+    step = np.array([np.cos(angle), np.sin(angle)]) * distance / 2
+    right, left = np.array(center) - step, np.array(center) + step
+    return (tuple(right), tuple(left), center, center, center)
+
+
+@pytest.mark.parametrize(("eyes_deg", "expected"), [(0, 0), (20, 20), (-30, -30), (44, 44), (60, 0), (180, 0)])
+def test_a_face_is_turned_by_the_angle_of_its_eyes_unless_they_are_implausible(eyes_deg, expected):
+    assert roll_deg(Detection(100, 60, 120, 120, "yunet", eyes_at(eyes_deg))) == pytest.approx(expected)
+
+
+def test_a_face_without_known_eyes_is_not_turned():
+    assert roll_deg(Box(100, 60, 120, 120)) == 0
+    assert roll_deg(Detection(100, 60, 120, 120, "haar")) == 0
+    pixels = blobs(320, 240)
+    plain, detected = crop_faces(pixels, [Box(100, 60, 120, 120), Detection(100, 60, 120, 120, "haar")], (48, 48))
+    np.testing.assert_array_equal(plain, detected)
+
+
+@pytest.mark.parametrize("angle_deg", [-20, 20])
+@pytest.mark.parametrize("side", [40, 120])
+def test_a_turned_face_is_cropped_upright(angle_deg, side):
+    pixels = blobs(320, 240)
+    box = Box(160 - side // 2, 120 - side // 2, side, side)
+    center = (159.5, 119.5)
+    turned = cv2.warpAffine(pixels, cv2.getRotationMatrix2D(center, -angle_deg, 1), (320, 240))  # clockwise
+    face = Detection(box.x, box.y, box.w, box.h, "yunet", eyes_at(angle_deg))
+    (upright,) = crop_faces(pixels, [box], (48, 48)).astype(int)
+    (aligned,) = crop_faces(turned, [face], (48, 48)).astype(int)
+    (ignored,) = crop_faces(turned, [box], (48, 48)).astype(int)
+    assert abs(aligned - upright).mean() < 4
+    assert abs(ignored - upright).mean() > 8
+
+
+def test_a_turned_face_at_the_edge_can_be_cropped():
+    face = Detection(300, 220, 60, 60, "yunet", eyes_at(30))
+    assert crop_faces(np.full((240, 320, 3), 90, np.uint8), [face], (48, 48)).min() == 90

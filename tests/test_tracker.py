@@ -3,9 +3,10 @@ import itertools
 import numpy as np
 import pytest
 
+from mien.analysis.optical_flow import Motion
 from mien.analysis.smoothing import OneEuroFilter
 from mien.analysis.tracker import DETECT_EVERY_S, EXPIRE_AFTER_S, Tracker
-from mien.types import Box
+from mien.types import Box, Detection
 
 FRAME_S = 1 / 30
 
@@ -159,3 +160,19 @@ def test_boxes_are_steady_at_rest_and_follow_motion():
 def test_the_filter_survives_equal_timestamps():
     one_euro = OneEuroFilter(np.zeros(2), 1.0)
     assert np.isfinite(one_euro.update(np.ones(2), 1.0)).all()
+
+
+def test_a_track_keeps_what_the_last_detection_said_and_moves_its_landmarks():
+    points = ((120.0, 100.0), (140.0, 110.0), (130.0, 120.0), (120.0, 130.0), (140.0, 130.0))
+    tracker = Tracker()
+    for i in range(3):
+        tracker.update([Detection(100, 80, 60, 60, "centerface", points)], i * FRAME_S)
+    (track,) = tracker.confirmed()
+    track.move(Motion(dx=10, dy=-5, scale=2.0))
+    assert track.box == Detection(80, 45, 120, 120, "centerface", track.box.landmarks)
+    assert track.box.landmarks[0] == pytest.approx((120, 85))
+    assert track.box.roll_deg == pytest.approx(26.565, abs=0.01)
+    tracker.update([Detection(80, 45, 120, 120, "haar")], 3 * FRAME_S)
+    assert (track.box.found_by, track.box.landmarks, track.box.roll_deg) == ("haar", None, 0)
+    tracker.update([Box(80, 45, 120, 120)], 4 * FRAME_S)
+    assert track.box == Box(80, 45, 120, 120)

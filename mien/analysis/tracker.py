@@ -11,7 +11,7 @@ import numpy as np
 from mien.analysis.optical_flow import Motion, OpticalFlow
 from mien.analysis.scenes import Scene
 from mien.analysis.smoothing import OneEuroFilter
-from mien.types import Box
+from mien.types import Box, Detection
 
 EXPIRE_AFTER_S = 0.7
 """A track ends when detections have missed it for this long."""
@@ -50,12 +50,12 @@ class Track:
         """When a detection first failed to find it; None while it is found."""
         self.flow_found = True
         """Whether optical flow found it in all frames since the last detection."""
-        self._box = box
+        self._box = self._found = box
         self._filter = OneEuroFilter(_center_and_size(box), time_s)
 
     @property
     def box(self) -> Box:
-        """Where the face is now, smoothed."""
+        """Where the face is now, smoothed; as a `Detection` if the last detection gave one."""
         return self._box
 
     @property
@@ -74,6 +74,7 @@ class Track:
         self.detected_at_s = time_s
         self.missed_since_s = None
         self.flow_found = True
+        self._found = box
         self._place(self._filter.update(_center_and_size(box), time_s, unit=math.sqrt(box.area)))
 
     def missed(self, time_s: float) -> None:
@@ -94,7 +95,8 @@ class Track:
     def _place(self, center_and_size: np.ndarray) -> None:
         self._filter.value = center_and_size
         x, y, w, h = center_and_size
-        self._box = Box(round(x - w / 2), round(y - h / 2), max(1, round(w)), max(1, round(h)))
+        box = Box(round(x - w / 2), round(y - h / 2), max(1, round(w)), max(1, round(h)))
+        self._box = self._found.moved(box) if isinstance(self._found, Detection) else box
 
 
 class Tracker:

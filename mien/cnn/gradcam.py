@@ -18,7 +18,7 @@ from mien.cnn.graph import find_feature_maps, find_logits, flatten
 from mien.cnn.loader import import_keras
 from mien.errors import LoadingError, ModelError
 from mien.images.codecs import encode_png
-from mien.images.resize import crop_faces
+from mien.images.resize import crop_faces, roll_deg
 from mien.loading import Loading
 from mien.types import EXPRESSIONS, Face
 
@@ -194,7 +194,7 @@ class Explainer:
         labels = [classifier.output_order[EXPRESSIONS.index(face.label)] for face in faces]
         with self._lock:
             heat = cam(classifier.as_input(crops), np.array(labels, int))
-        return [heat_png(one) for one in heat]
+        return [heat_png(turned(one, roll_deg(face.box))) for one, face in zip(heat, faces, strict=True)]
 
     def _prepare(self) -> GradCam:
         """Load the Keras network, and compile."""
@@ -202,6 +202,20 @@ class Explainer:
         cam = GradCam(classifier.network)
         cam(classifier.as_input(np.zeros((1, *classifier.input_size_px), np.uint8)), np.zeros(1, int))
         return cam
+
+
+def turned(heat: np.ndarray, angle_deg: float) -> np.ndarray:
+    """Turn a heat map as its face is turned in the picture.
+
+    Args:
+        heat: float (h, w), of an upright crop.
+        angle_deg: Of the face, clockwise, see `mien.images.resize.roll_deg`.
+    """
+    if not angle_deg:
+        return heat
+    height, width = heat.shape
+    turn = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), -angle_deg, 1.0)
+    return np.asarray(cv2.warpAffine(heat, turn, (width, height)))
 
 
 def heat_png(heat: np.ndarray) -> bytes:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import cv2
 import numpy as np
 
-from mien.types import Box, check_pixels, clip_box
+from mien.types import Box, Detection, check_pixels, clip_box
+
+MAX_ROLL_DEG = 45.0
+"""Of landmarks that are believed: faces that lie on their side are not found anyway."""
 
 
 def reduced_gray(pixels_bgr: np.ndarray, longer_side_px: int) -> tuple[np.ndarray, float]:
@@ -90,24 +94,55 @@ def scaled(pixels_bgr: np.ndarray, scale: float) -> np.ndarray:
 
 
 def crop_faces(pixels_bgr: np.ndarray, boxes: Sequence[Box], size_px: tuple[int, int]) -> np.ndarray:
-    """Crop faces out of a picture as the classifier takes them.
+    """Crop faces out of a picture as the classifier takes them; those with known eyes are turned upright.
 
     Args:
         pixels_bgr: uint8 (height, width, 3).
-        boxes: Bounding boxes of the n faces.
+        boxes: Bounding boxes of the n faces, with `landmarks` where they are known.
         size_px: Height and width of each crop.
 
     Returns:
         Gray uint8 (n, height, width); black where a box lies outside the picture.
     """
-    height, width = size_px
-    crops = np.zeros((len(boxes), height, width), np.uint8)
+    crops = np.zeros((len(boxes), *size_px), np.uint8)
     for crop, box in zip(crops, boxes, strict=True):
         inside = clip_box(box.x, box.y, box.w, box.h, pixels_bgr.shape[1], pixels_bgr.shape[0])
         if inside is None:
             continue
-        face = pixels_bgr[inside.y : inside.y + inside.h, inside.x : inside.x + inside.w]
-        shrinks = inside.w >= width
-        interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        crop[:] = cv2.resize(cv2.cvtColor(face, cv2.COLOR_BGR2GRAY), (width, height), interpolation=interpolation)
+        turned_deg = roll_deg(box)
+        crop[:] = _turned(pixels_bgr, inside, turned_deg, size_px) if turned_deg else _cut(pixels_bgr, inside, size_px)
     return crops
+
+
+def roll_deg(box: Box) -> float:
+    """The angle by which `crop_faces` turns a face, clockwise in the picture; 0 where its eyes are not known.
+
+    Args:
+        box: Of the face; `landmarks` that turn it by more than MAX_ROLL_DEG are taken for wrong.
+    """
+    turned_deg = box.roll_deg if isinstance(box, Detection) else 0.0
+    return turned_deg if abs(turned_deg) <= MAX_ROLL_DEG else 0.0
+
+
+def _cut(pixels_bgr: np.ndarray, box: Box, size_px: tuple[int, int]) -> np.ndarray:
+    height, width = size_px
+    face = pixels_bgr[box.y : box.y + box.h, box.x : box.x + box.w]
+    interpolation = cv2.INTER_AREA if box.w >= width else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(cv2.cvtColor(face, cv2.COLOR_BGR2GRAY), (width, height), interpolation=interpolation))
+
+
+def _turned(pixels_bgr: np.ndarray, box: Box, turned_deg: float, size_px: tuple[int, int]) -> np.ndarray:
+    """Sample the turned box on a grid about as fine as the picture, then average; repeat the edge of the picture."""
+    height, width = size_px
+    finer = max(1, round(box.w / width))
+    rows, columns = finer * height, finer * width
+    angle = math.radians(turned_deg)
+    along = np.array([math.cos(angle), math.sin(angle)]) * box.w / columns  # from pixel to pixel of the crop
+    down = np.array([-math.sin(angle), math.cos(angle)]) * box.h / rows
+    center = np.array([box.x + (box.w - 1) / 2, box.y + (box.h - 1) / 2])
+    corner = center - along * (columns - 1) / 2 - down * (rows - 1) / 2
+    to_picture = np.column_stack([along, down, corner])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    face = cv2.warpAffine(pixels_bgr, to_picture, (columns, rows), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    gray = cv2.cvtColor(face, cv2.COLOR_BGR2GRAY)
+    return np.asarray(cv2.resize(gray, (width, height), interpolation=cv2.INTER_AREA))
