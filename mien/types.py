@@ -5,7 +5,6 @@ Imports only numpy, so that every module may import it.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
@@ -100,7 +99,7 @@ class Detection(Box):
         if self.landmarks is None:
             return 0.0
         (right_x, right_y), (left_x, left_y), *_ = self.landmarks
-        return math.degrees(math.atan2(left_y - right_y, left_x - right_x))
+        return float(np.degrees(np.arctan2(left_y - right_y, left_x - right_x)))
 
     def moved(self, box: Box) -> Detection:
         """The same face where its box is now, with its landmarks."""
