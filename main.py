@@ -108,7 +108,14 @@ def analyze(argv: Sequence[str]) -> int:
     return run_analyze(argv)
 
 
-COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"serve": serve, "analyze": analyze}
+def methods(argv: Sequence[str]) -> int:
+    """Print a paragraph for a paper about results: see `mien.batch.methods.methods`."""
+    from mien.batch.methods import methods as run_methods
+
+    return run_methods(argv)
+
+
+COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"serve": serve, "analyze": analyze, "methods": methods}
 
 
 def run(settings: Settings, stop: threading.Event) -> None:
@@ -133,6 +140,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
         log.info("loading the network ...")
         cleanup.callback(components.recorder.stop)  # registered before the camera, so stopped after it
         pipeline = Loading(lambda: build_pipeline(components))
+        components.recorder.describe = lambda: describe_session(components, pipeline)
         camera = build_camera(components, pipeline, stop)
         cleanup.callback(camera.stop)
         opening = Loading(camera.start)
@@ -245,6 +253,16 @@ def build_pipeline(components: Components) -> Pipeline:
     classifier.warm_up()
     release_memory()
     return Pipeline(detector, classifier, unsure_below=settings.unsure)
+
+
+def describe_session(components: Components, pipeline: Loading[Pipeline]) -> str:
+    """How the rows of a recording come about: the text of the file beside it."""
+    from mien.batch.provenance import as_json, describe
+    from mien.settings import AnalysisSettings, SourceSettings, names_of
+
+    settings = components.settings
+    others = names_of(type(settings)) - names_of(AnalysisSettings) - names_of(SourceSettings)
+    return as_json(describe(settings, pipeline.result(), leave_out={*others, "media"}))
 
 
 def build_camera(components: Components, pipeline: Loading[Pipeline], stop: threading.Event) -> VideoCamera:

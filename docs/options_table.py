@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mien.batch.options import AnalyzeSettings
 from mien.options import SWITCH, Option, options_of
-from mien.settings import AnalysisSettings, Settings
+from mien.settings import AnalysisSettings, Settings, names_of
 from training.recipe import recipe_options
 
 PAGE = Path(__file__).with_name("options.md")
@@ -42,8 +42,7 @@ def updated(page: str, written: str) -> str:
 
 def written_tables() -> dict[Path, str]:
     """Return the tables by page."""
-    shared = {each.name for each in options_of(AnalysisSettings)}
-    analyze = [each for each in options_of(AnalyzeSettings) if each.name not in shared]
+    analyze = [each for each in options_of(AnalyzeSettings) if each.name not in names_of(AnalysisSettings)]
     return {
         PAGE: tables(options_of(Settings)),
         BATCH_PAGE: tables(analyze, "###"),

@@ -15,7 +15,7 @@ from typing import Literal
 
 import mien
 from mien import app
-from mien.options import SWITCH, Kind, Parser, number, one_of, option, path, text, whole_number
+from mien.options import SWITCH, Kind, Parser, number, one_of, option, options_of, path, text, whole_number
 
 _video = partial(option, group="Video source")
 _faces = partial(option, group="Face detection")
@@ -173,6 +173,17 @@ class Settings(AnalysisSettings, SourceSettings):  # the fields of the last base
     )
 
 
+def names_of(settings: type) -> set[str]:
+    """Names of the fields of a class of settings."""
+    return {each.name for each in options_of(settings)}
+
+
+def program(command: str = "") -> str:
+    """The program as it was typed, for messages: "mien" or "python main.py", with a command."""
+    name = "mien" if Path(sys.argv[0]).stem == "mien" else "python main.py"
+    return f"{name} {command}".strip()
+
+
 def read_settings(argv: Sequence[str], environ: Mapping[str, str]) -> Settings:
     """Read the settings from the words of the command line and the environment.
 
@@ -186,7 +197,7 @@ def read_settings(argv: Sequence[str], environ: Mapping[str, str]) -> Settings:
         SettingsError: One line with the option or variable, what was expected and what was found.
     """
     parser = Parser(
-        prog="mien" if Path(sys.argv[0]).stem == "mien" else "python main.py",
+        prog=program(),
         usage="%(prog)s [options]",
         description="Recognize facial expressions in live video, and show them at http://localhost:5000.",
         epilog="Each option is also read from an environment variable: MIEN_PORT=5001 is --port 5001, MIEN_LOOP=0 is "

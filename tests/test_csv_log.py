@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import os
 import signal
 import subprocess
@@ -17,12 +18,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mien.errors import RecordingError
+import main
+from mien.errors import RecordingError, SettingsError
+from mien.loading import Loading
 from mien.recording import csv_log
 from mien.recording.csv_log import CsvRecorder, Recording
 from mien.recording.rows import COLUMNS
+from mien.settings import Settings
 from mien.types import EXPRESSIONS, Analysis, Box, Face, Frame
-from tests.fakes import FakeClock
+from tests.fakes import FakeClock, FakePipeline
 from tests.patience import PATIENCE_S, wait_for
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -369,3 +373,38 @@ def test_after_kill_9_pandas_reads_all_rows_but_the_last_second(tmp_path) -> Non
     assert expected <= set(whole["frame"].astype(int))
     assert (whole.groupby("frame").size()[list(expected)] == 2).all()
     assert whole["label"].eq("happy").all()
+
+
+def test_how_the_rows_come_about_is_written_beside_each_recording(recorder) -> None:
+    texts = iter(["first", "second"])
+    recorder.describe = lambda: next(texts)
+    for expected in ("first", "second"):
+        recorder.start()
+        recorder.record(frame(0), analysis(face()))
+        recorder.stop()
+        assert file_of(recorder).with_suffix(".mien.json").read_text() == expected
+
+
+@pytest.mark.parametrize("error", [SettingsError("no network"), OSError(28, "No space left on device")])
+def test_rows_are_written_even_if_how_they_come_about_cannot_be(recorder, caplog, error) -> None:
+    def fail() -> str:
+        raise error
+
+    recorder.describe = fail
+    recorder.start()
+    recorder.record(frame(0), analysis(face()))
+    recorder.stop()
+    assert len(read(file_of(recorder))) == 1
+    assert "how it comes about cannot be written" in caplog.text
+
+
+def test_the_program_describes_detection_and_network_but_not_the_server(tmp_path) -> None:
+    settings = Settings(source="demo", token="sixteen-letters.", unsure=0.4, sessions=tmp_path)
+    loading = Loading(FakePipeline)
+    text = main.describe_session(main.Components(settings), loading)
+    described = json.loads(text)
+    assert described["settings"]["unsure"] == 0.4
+    assert described["settings"]["source"] == "demo"
+    assert len(described["network"]["sha256"]) == 64
+    assert not {"token", "host", "port", "sessions", "media"} & set(described["settings"])
+    assert "sixteen-letters." not in text

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from mien.batch.analysis import load_pipeline
 from mien.batch.inputs import Inputs, find_inputs
-from mien.batch.jobs import WORK, Done, Job, Worker, plan, write_table
+from mien.batch.jobs import WORK, Done, Job, Worker, plan
 from mien.batch.options import AnalyzeSettings, read_analyze_settings
+from mien.batch.outputs import check_packages, write_table
 from mien.batch.progress import Bar
 from mien.batch.summary import SUMMARY_COLUMNS
-from mien.batch.tables import check_format
 from mien.errors import MienError, SettingsError
 
 INPUT_COLUMNS = ("input", "status", "reason", "folder", "sha256", "bytes", "duration_s", "frames", "frames_with_face")
@@ -40,8 +40,7 @@ def analyze(argv: Sequence[str]) -> int:
     """
     settings, words = read_analyze_settings(argv, os.environ)
     assert settings.out is not None
-    for name in settings.format:
-        check_format(name)
+    check_packages(settings)
     inputs = find_inputs(words, sys.stdin if "-" in words else (), settings.out)
     _make_folder(settings.out)
     for name, reason in inputs.skipped[:SHOWN_SKIPPED]:

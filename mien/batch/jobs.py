@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,11 @@ import cv2
 
 from mien.analysis.pipeline import Pipeline
 from mien.batch.analysis import image_result, video_results, with_durations
-from mien.batch.events import EVENT_COLUMNS, Events
 from mien.batch.frames import Reading, Sampling
 from mien.batch.inputs import IMAGES, Input
 from mien.batch.options import ABOUT_RUN, AnalyzeSettings
-from mien.batch.provenance import FILE, as_json, describe, digest
-from mien.batch.summary import SUMMARY_COLUMNS, Summary
-from mien.batch.tables import open_table
+from mien.batch.outputs import FaceTables, VideoOutputs, write_provenance
+from mien.batch.provenance import describe, digest
 from mien.errors import MienError
 from mien.results import Result
 
@@ -127,34 +126,25 @@ class Worker:
         facts = _file_facts(each)
         settings, reading = self._settings, Reading()
         sampling = Sampling(settings.fps, settings.start, settings.end)
-        events, summary = Events(each.name), Summary(each.name)
-        analyzed = with_face = 0
-        with whole_folder(self._out, each.folder) as folder, ExitStack() as cleanup:
-            tables = [open_table(folder / f"faces.{suffix}") for suffix in settings.format]
-            for table in tables:
-                cleanup.callback(table.close)
-            results = video_results(self._pipeline, each.path, each.name, sampling, reading)
-            cleanup.enter_context(closing(results))
-            for result, duration_s in with_durations(results, reading):
-                analyzed += 1
-                with_face += bool(result.faces)
-                for table in tables:
-                    table.add(result.rows())
-                events.add(result, duration_s)
-                summary.add(result, duration_s)
-                progress(1, min(1.0, result.time_s / (reading.duration_s or 1e9)))
-            if not analyzed:
-                raise MienError(f"expected frames from --start to --end, found none in {reading.end_s:g} s of video")
-            facts |= {"duration_s": reading.duration_s, "decoded_s": round(reading.end_s, 6)}
-            frames = _frame_facts(reading, analyzed, with_face)
-            described = {"input": {"name": each.name, **facts}, "frames": frames, **self._described}
-            cleanup.pop_all()
-            results.close()
-            for table in tables:
-                table.close(as_json(described))
-            write_table(folder / "events.csv", EVENT_COLUMNS, events.rows())
-            write_table(folder / "summary.csv", SUMMARY_COLUMNS, summary.rows())
-            (folder / FILE).write_text(as_json({"command": self._command, **described}), encoding="utf-8")
+        with whole_folder(self._out, each.folder) as folder:
+            outputs = VideoOutputs(folder, settings, each.name)
+            try:
+                with closing(video_results(self._pipeline, each.path, each.name, sampling, reading)) as results:
+                    for result, duration_s in with_durations(results, reading):
+                        outputs.add(result, duration_s)
+                        progress(1, min(1.0, result.time_s / (reading.duration_s or math.inf)))
+                if not outputs.frames:
+                    raise MienError(
+                        f"expected frames from --start to --end, found none in {reading.end_s:g} s of video"
+                    )
+                facts |= {"duration_s": reading.duration_s, "decoded_s": round(reading.end_s, 6)}
+                frames = _frame_facts(reading, outputs)
+                outputs.close(
+                    {"input": {"name": each.name, **facts}, "frames": frames, **self._described}, self._command
+                )
+            except BaseException:
+                outputs.abandon()
+                raise
         return facts | frames
 
     def _images(self, job: Job, progress: Progress) -> list[Done]:
@@ -195,26 +185,18 @@ class Worker:
             return
         inputs: list[dict[str, Any]] = []
         with whole_folder(self._out, IMAGES) as folder:
-            tables = [open_table(folder / f"faces.{suffix}") for suffix in self._settings.format]
+            tables = FaceTables(folder, self._settings)
             for path in parts:
                 part = json.loads(path.read_text(encoding="utf-8"))
-                for table in tables:
-                    table.add(part["rows"])
+                tables.add(part["rows"])
                 for one in part["done"]:
                     inputs.append({"name": one["input"], **one["facts"]} | _reason(one))
             read = sum("sha256" in one for one in inputs)
             with_face = sum(bool(one.get("faces")) for one in inputs)
             frames = {"read": read, "analyzed": read, "with_face": with_face, "dropped": 0}
             described = {"inputs": inputs, "frames": frames, **self._described}
-            for table in tables:
-                table.close(as_json(described))
-            (folder / FILE).write_text(as_json({"command": self._command, **described}), encoding="utf-8")
-
-
-def write_table(path: Path, columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> None:
-    """Write a short table at once."""
-    with closing(open_table(path, columns)) as table:
-        table.add(rows)
+            tables.close(described)
+            write_provenance(folder, described, self._command)
 
 
 @contextmanager
@@ -257,12 +239,12 @@ def _file_facts(each: Input) -> dict[str, Any]:
         raise MienError(f"{each.name} cannot be read: {error.strerror}") from error
 
 
-def _frame_facts(reading: Reading, analyzed: int, with_face: int) -> dict[str, Any]:
+def _frame_facts(reading: Reading, outputs: VideoOutputs) -> dict[str, Any]:
     unreadable = [{"time_s": time_s, "reason": reason} for time_s, reason in reading.unreadable]
     return {
         "read": reading.frames,
-        "analyzed": analyzed,
-        "with_face": with_face,
+        "analyzed": outputs.frames,
+        "with_face": outputs.with_face,
         "dropped": 0,
         "unreadable": unreadable,
     }

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from mien.batch.annotations import PACKAGES as KINDS
+from mien.batch.layouts import LAYOUTS
 from mien.batch.tables import FORMATS
 from mien.errors import SettingsError
 from mien.options import Kind, Parser, number, option, options_of
-from mien.settings import FOLDER, AnalysisSettings, Settings
+from mien.settings import FOLDER, AnalysisSettings, Settings, names_of, program
 
 _sampling = partial(option, group="Frames of videos")
 _output = partial(option, group="Results")
@@ -62,6 +63,16 @@ class AnalyzeSettings(AnalysisSettings):
 
     out: Path | None = _output(None, FOLDER, "folder for the results, new or empty", shown_default="none, is required")
     format: tuple[str, ...] = _output(("csv",), some_of(*FORMATS), "formats of the table of faces")
+    grid: float | None = _output(None, RATE, "also write the table at this many points per second of a regular grid")
+    columns: tuple[str, ...] = _output(
+        (), some_of(*LAYOUTS), "also write the table with the column names of these tools", shown_default="none"
+    )
+    events: tuple[str, ...] = _output(
+        (),
+        some_of(*KINDS),
+        "also write the events for ELAN (eaf) or as subtitles (srt, ass)",
+        shown_default="none",
+    )
 
 
 def read_analyze_settings(argv: Sequence[str], environ: Mapping[str, str]) -> tuple[AnalyzeSettings, tuple[str, ...]]:
@@ -80,9 +91,8 @@ def read_analyze_settings(argv: Sequence[str], environ: Mapping[str, str]) -> tu
     Raises:
         SettingsError: One line with the option or variable, what was expected and what was found.
     """
-    program = "mien" if Path(sys.argv[0]).stem == "mien" else "python main.py"
     parser = Parser(
-        prog=f"{program} analyze",
+        prog=program("analyze"),
         usage="%(prog)s INPUT... --out FOLDER [options]",
         description="Analyze videos and images, and write tables. The same file gives the same table each time.",
         epilog="Exit status: 0; 1 if an input could not be analyzed (the others are done); 2 for a mistake in the "
@@ -92,8 +102,7 @@ def read_analyze_settings(argv: Sequence[str], environ: Mapping[str, str]) -> tu
         "input", "videos, images, folders, patterns such as 'videos/*.mp4', or - for a list on standard input"
     )
     parser.add_options(AnalyzeSettings)
-    shared = {each.name for each in options_of(AnalysisSettings)}
-    ignored = {each.variable for each in options_of(Settings) if each.name not in shared}
+    ignored = {each.variable for each in options_of(Settings) if each.name not in names_of(AnalysisSettings)}
     values: dict[str, Any] = parser.read(argv, {name: text for name, text in environ.items() if name not in ignored})
     words = values.pop("input")
     settings = AnalyzeSettings(**values)

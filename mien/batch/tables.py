@@ -16,7 +16,7 @@ FORMATS = ("csv", "parquet", "jsonl")
 
 Row = Mapping[str, Any]
 
-DECIMALS = {"time_s": 6, "onset": 6, "duration": 6}
+DECIMALS = {"time_s": 6, "timestamp": 6, "onset": 6, "duration": 6}
 """Of times, in seconds; other numbers with a fraction have 5."""
 
 WHOLE = {"frame", "success", "face", *BOX, "changes", "frames"}

@@ -8,7 +8,7 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
@@ -16,7 +16,7 @@ from typing import IO
 import numpy as np
 
 from mien.clock import Clock
-from mien.errors import RecordingError
+from mien.errors import MienError, RecordingError
 from mien.recording import new_file
 from mien.recording.rows import COLUMNS, FrameNumbers, as_csv, row
 from mien.types import Analysis, Frame
@@ -62,6 +62,10 @@ class CsvRecorder:
         clock: The computer's clock by default.
         at_once: Start with the first frame.
 
+    Attributes:
+        describe: Returns how rows come about, as the text of a JSON file; called at the start of each recording, which
+            writes it beside the CSV file as `session-YYYYMMDD-HHMMSS.mien.json`. None for no such file.
+
     Example:
         recorder = CsvRecorder("sessions")
         recorder.start()
@@ -70,6 +74,7 @@ class CsvRecorder:
 
     def __init__(self, folder: Path | str, clock: Clock | None = None, *, at_once: bool = False) -> None:
         self.folder = Path(folder)
+        self.describe: Callable[[], str] | None = None
         self._clock = clock or Clock()
         self._lock = threading.Lock()  # guards the next two
         self._writer: _CsvWriter | None = None
@@ -81,7 +86,8 @@ class CsvRecorder:
         with self._lock:
             self._at_once = False
             if self._writer is None or not self._writer.status().on:
-                self._writer = _CsvWriter(*_new_file(self.folder, self._clock.wall()), self._clock.wall())
+                created = _new_file(self.folder, self._clock.wall())
+                self._writer = _CsvWriter(*created, self._clock.wall(), self.describe)
             return self._writer.status()
 
     def stop(self) -> Recording:
@@ -152,8 +158,9 @@ class _CsvWriter:
     second.
     """
 
-    def __init__(self, path: Path, file: IO[bytes], since: float) -> None:
+    def __init__(self, path: Path, file: IO[bytes], since: float, describe: Callable[[], str] | None = None) -> None:
         self.path = path
+        self._describe = describe
         self.size = len(HEADER)
         """Bytes of complete frames; readers read no further."""
         self._file = file
@@ -202,12 +209,21 @@ class _CsvWriter:
     def _run(self) -> None:
         try:
             with self._file:
+                self._write_description()
                 while (item := self._queue.get()) is not None and self._error is None:
                     self._write(*item)
         except OSError as error:
             self._fail(error.strerror or str(error))
         finally:
             self._ended.set()
+
+    def _write_description(self) -> None:
+        if self._describe is None:
+            return
+        try:
+            self.path.with_suffix(".mien.json").write_text(self._describe(), encoding="utf-8")
+        except (OSError, MienError) as error:  # the rows are worth more
+            log.warning("%s: how it comes about cannot be written: %s", self.path, error)
 
     def _write(self, frame: Frame, analysis: Analysis) -> None:
         number = self._numbers.number(frame)
