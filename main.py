@@ -252,7 +252,7 @@ def build_pipeline(components: Components) -> Pipeline:
     classifier.adjustment = components.adjustment  # the one that the web app switches
     classifier.warm_up()
     release_memory()
-    return Pipeline(detector, classifier, unsure_below=settings.unsure)
+    return Pipeline(detector, classifier, unsure_below=settings.unsure, min_quality=settings.min_quality)
 
 
 def describe_session(components: Components, pipeline: Loading[Pipeline]) -> str:
@@ -330,6 +330,7 @@ def build_app(components: Components, pipeline: Loading[Pipeline], camera: Video
         adjustment=components.adjustment,
         model_name=settings.model.name,
         unsure=settings.unsure,
+        min_quality=settings.min_quality,
         detector_name=choose_detector(settings.detector, settings.detector_model),
         host=settings.host,
         token=token,

@@ -16,7 +16,7 @@ COLUMNS = (
     *("input", "frame", "time_s", "success", "face", *BOX, *EXPRESSIONS),
     *("label", "confidence", "unsure", "people_share"),
     *(f"raw_{name}" for name in EXPRESSIONS),
-    "reason",
+    *("reason", "quality", "quality_reason"),
 )
 """Columns of the table that `to_frame` and `mien analyze` make; docs/batch.md describes them."""
 
@@ -80,6 +80,7 @@ class Result:
                 | {"label": face.label, "confidence": round(face.confidence, 5), "unsure": bool(face.unsure)}
                 | {"people_share": None if face.people_share is None else round(face.people_share, 5)}
                 | {f"raw_{name}": round(float(p), 5) for name, p in zip(EXPRESSIONS, face.raw, strict=True)}
+                | {key: face.to_dict()[key] for key in ("quality", "quality_reason")}
             )
 
 
@@ -103,4 +104,6 @@ def to_frame(results: Result | Iterable[Result]) -> pandas.DataFrame:
         ) from error
     each = [results] if isinstance(results, Result) else results
     table = pd.DataFrame((row for result in each for row in result.rows()), columns=list(COLUMNS))
-    return table.astype(dict.fromkeys(("face", *BOX), "Int64") | {"unsure": "boolean", "people_share": float})
+    return table.astype(
+        dict.fromkeys(("face", *BOX), "Int64") | {"unsure": "boolean", "people_share": float, "quality": float}
+    )

@@ -122,6 +122,11 @@ class AnalysisSettings:
     unsure: float = _network(
         0.5, number(0, 1, "P"), "labels with a lower probability are marked as unsure (happy? 41 %); 0 marks none"
     )
+    min_quality: float = _network(
+        0.6,
+        number(0, 1, "Q"),
+        "labels of faces whose quality is lower (small, blurred, dark, ...) are marked as unsure; 0 marks none",
+    )
 
     rare: float | None = _network(
         None,

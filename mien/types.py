@@ -17,6 +17,9 @@ EXPRESSIONS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"
 BOX = ("x", "y", "w", "h")
 """The fields of a Box, as columns and in JSON."""
 
+QUALITY_REASONS = ("small", "blurred", "dark", "overexposed", "turned away", "cut off", "covered")
+"""Why a face cannot be read well; see `Quality`."""
+
 SourceState = Literal["loading", "live", "file", "demo", "resting", "reconnecting", "ended"]
 """State of a source: `loading` while the program starts, `live` is a webcam or network camera, `file` a video or image,
 `resting` idle and released."""
@@ -152,6 +155,32 @@ class Frame:
         return int(self.pixels_bgr.shape[0])
 
 
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """How well a face can be read, by its image alone.
+
+    Args:
+        value: 0..1, 1 for a flawless picture: how often a label is what people see, relative to flawless pictures.
+        reason: One of QUALITY_REASONS, what costs the most; None for a face that can be read well.
+
+    Raises:
+        ValueError: The value is out of range, or there is no such reason.
+
+    Example:
+        quality = analysis.faces[0].quality
+        print(quality.value, quality.reason or "")  # 0.41 dark
+    """
+
+    value: float
+    reason: str | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.value <= 1:
+            raise ValueError(f"quality: expected a value from 0 to 1, found {self.value}")
+        if self.reason not in (None, *QUALITY_REASONS):
+            raise ValueError(f"quality: expected one of {QUALITY_REASONS} or None, found {self.reason!r}")
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Face:
     """One face of a frame and its expression.
@@ -162,10 +191,11 @@ class Face:
         raw: float32 (7,), the network's probabilities for this frame alone.
         id: Number of the face, the same over time; None if it is not tracked.
         smoothed_label: The smoothed label of a tracked face, which may lag the most probable expression a little.
-        unsure: The confidence is too low to rely on the label.
+        unsure: The confidence or the quality is too low to rely on the label.
         missed: The last detection did not find the face; its expression is that of when it was last found.
         people_share: Share of people who would name the label, 0..1, as the network estimates it; None for a network
             that has not learned from people's votes.
+        quality: How well the face can be read; None where it was not measured.
 
     Example:
         face = analysis.faces[0]
@@ -180,6 +210,7 @@ class Face:
     unsure: bool = False
     missed: bool = False
     people_share: float | None = None
+    quality: Quality | None = None
 
     @property
     def label(self) -> str:
@@ -202,6 +233,8 @@ class Face:
             "people_share": None if self.people_share is None else round(self.people_share, 5),
             "probabilities": _by_name(self.probabilities),
             "raw": _by_name(self.raw),
+            "quality": None if self.quality is None else round(self.quality.value, 3),
+            "quality_reason": None if self.quality is None else self.quality.reason,
         }
 
 

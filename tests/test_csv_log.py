@@ -25,7 +25,7 @@ from mien.recording import csv_log
 from mien.recording.csv_log import CsvRecorder, Recording
 from mien.recording.rows import COLUMNS
 from mien.settings import Settings
-from mien.types import EXPRESSIONS, Analysis, Box, Face, Frame
+from mien.types import EXPRESSIONS, Analysis, Box, Face, Frame, Quality
 from tests.fakes import FakeClock, FakePipeline
 from tests.patience import PATIENCE_S, wait_for
 
@@ -74,7 +74,7 @@ def test_nothing_is_written_before_recording_starts(recorder) -> None:
 def test_each_face_of_each_frame_is_a_row(recorder) -> None:
     started = recorder.start()
     assert (started.on, started.since, started.rows, started.error) == (True, 1_700_000_100.0, 0, None)
-    sad = replace(face(2, "sad", x=90), unsure=True, people_share=0.25)
+    sad = replace(face(2, "sad", x=90), unsure=True, people_share=0.25, quality=Quality(0.4, "dark"))
     recorder.record(frame(3, media_time_s=0.5), analysis(face(1), sad))
     recorder.record(frame(4), analysis())
     recorder.record(frame(5), analysis(face(None, "fear")))
@@ -88,6 +88,7 @@ def test_each_face_of_each_frame_is_a_row(recorder) -> None:
     assert [row["unsure"] for row in (first, second, third)] == ["0", "1", "0"]
     assert {(row["width"], row["height"]) for row in (first, second, third)} == {("320", "240")}
     assert [row["people_share"] for row in (first, second, third)] == ["", "0.25000", ""]
+    assert [(row["quality"], row["quality_reason"]) for row in (first, second)] == [("", ""), ("0.400", "dark")]
     assert (third["frame"], third["media_time_s"], third["face"], third["label"]) == ("5", "", "", "fear")
 
 

@@ -11,7 +11,8 @@ from tests.test_pipeline import LEFT, RIGHT, BrightnessClassifier, ScriptedDetec
 
 
 def stream_of(*detections, classifier=None, unsure_below=0.5, **options):
-    pipeline = Pipeline(ScriptedDetector(*detections), classifier or BrightnessClassifier(), unsure_below=unsure_below)
+    classifier = classifier or BrightnessClassifier()
+    pipeline = Pipeline(ScriptedDetector(*detections), classifier, unsure_below=unsure_below, min_quality=0)
     return FaceStream(pipeline, **options)
 
 
@@ -19,7 +20,7 @@ def test_probabilities_are_smoothed_and_raw_values_kept():
     stream = stream_of([LEFT])
     for i in range(10):
         analysis = stream.analyze(Frame(picture(LEFT), i), i / 30)
-    assert set(analysis.timing_ms) == {"track", "detect", "classify"}
+    assert set(analysis.timing_ms) == {"track", "detect", "classify", "assess"}
     (face,) = stream.analyze(Frame(picture(), 10), 10 / 30).faces
     assert face.id == 1
     assert EXPRESSIONS[int(face.raw.argmax())] == "sad"

@@ -53,7 +53,7 @@ def test_a_single_frame_has_faces_without_numbers():
     assert [(face.box, face.label, face.id) for face in analysis.faces] == [(LEFT, "sad", None), (RIGHT, "happy", None)]
     assert (analysis.width, analysis.height) == (320, 240)
     assert classifier.calls == [(2, 48, 48)], "all faces of a frame are classified in one call"
-    assert set(analysis.timing_ms) == {"detect", "classify"}
+    assert set(analysis.timing_ms) == {"detect", "classify", "assess"}
 
 
 def test_no_face_gives_an_empty_analysis():
@@ -62,7 +62,7 @@ def test_no_face_gives_an_empty_analysis():
 
 @pytest.mark.parametrize(("unsure_below", "unsure"), [(0.0, False), (0.93, False), (0.95, True), (1.0, True)])
 def test_a_low_confidence_is_unsure(unsure_below, unsure):
-    pipeline = Pipeline(ScriptedDetector([LEFT]), BrightnessClassifier(), unsure_below=unsure_below)
+    pipeline = Pipeline(ScriptedDetector([LEFT]), BrightnessClassifier(), unsure_below=unsure_below, min_quality=0)
     (face,) = pipeline.analyze(Frame(picture(LEFT))).faces
     assert (face.label, face.unsure) == ("happy", unsure)
 

@@ -142,6 +142,8 @@ def test_the_state_is_that_of_the_newest_picture(client, fake_camera) -> None:
         "people_share": None,
         "probabilities": None,
         "raw": None,
+        "quality": None,
+        "quality_reason": None,
     }
     for kind in ("probabilities", "raw"):
         assert list(faces[0][kind]) == list(EXPRESSIONS)

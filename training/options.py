@@ -129,6 +129,15 @@ def _face_filter(parser: ArgumentParser) -> None:
     _add_out(parser, "runs/face_filter", "detectors/face_filter.npz")
 
 
+def _quality(parser: ArgumentParser) -> None:
+    """fit how well a face can be read: what size, sharpness, light, pose, cuts and covers cost in right labels"""
+    _add(parser, "--data", "--votes", "--model", "--weights")
+    landmarks = "network file of yunet, to take landmarks of the training images from it instead of centerface"
+    parser.add_argument("--detector-model", type=Path, help=landmarks)
+    parser.add_argument("--images", type=int, default=20000, help="training images that are used (%(default)s)")
+    _add_out(parser, "runs/quality", "analysis/quality.npz")
+
+
 COMMANDS: dict[str, tuple[str, Callable[[ArgumentParser], None]]] = {
     "train": ("training.fit.train", _train),
     "teach": ("training.fit.teach", _teach),
@@ -142,6 +151,7 @@ COMMANDS: dict[str, tuple[str, Callable[[ArgumentParser], None]]] = {
     "masking": ("training.evaluate.gradcam_deletion", _masking),
     "composites": ("training.assets.composites", _composites),
     "face-filter": ("training.assets.face_filter", _face_filter),
+    "quality": ("training.assets.quality", _quality),
 }
 """For each command the module whose `run(options)` carries it out, and what adds its options and holds its help."""
 

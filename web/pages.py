@@ -40,6 +40,7 @@ def blueprint(camera: Camera, options: AppOptions) -> Blueprint:
             model_name=options.model_name,
             detector_name=options.detector_name,
             unsure=options.unsure,
+            min_quality=options.min_quality,
             modules=MODULES,
         )
 

@@ -120,6 +120,7 @@ class AppOptions:
         model_name: Displayed on the page.
         detector_name: Displayed on the page, and part of the state.
         unsure: Initial confidence threshold of the page, 0 to 1, below which a label counts as unsure.
+        min_quality: Quality of a face, 0 to 1, below which its label counts as unsure on the page.
         max_streams: Concurrent picture streams; more are answered with 503.
         max_analyses: Concurrent requests for analysis; more are answered with 429.
         host: The address the server listens on; requests for a host name that cannot refer to it are refused.
@@ -138,6 +139,7 @@ class AppOptions:
     model_name: str = "model.json"
     detector_name: str = "haar"
     unsure: float = 0.5
+    min_quality: float = 0.6
     max_streams: int = 256
     max_analyses: int = 4
     host: str = "127.0.0.1"

@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, field_validator
 
-from mien.types import EXPRESSIONS, SourceState
+from mien.types import EXPRESSIONS, QUALITY_REASONS, SourceState
 
 MAX_SOURCE = 2048
 """Characters of a source; browsers and cameras do not use longer addresses either."""
@@ -19,6 +19,7 @@ MAX_IMAGES = 16
 """Images in one request for analysis."""
 
 Label = Annotated[str, WithJsonSchema({"type": "string", "enum": list(EXPRESSIONS)})]
+QualityReason = Annotated[str, WithJsonSchema({"type": "string", "enum": list(QUALITY_REASONS)})]
 Probability = Annotated[float, Field(ge=0, le=1)]
 Length = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
@@ -78,7 +79,7 @@ class Face(Schema):
     box: Box
     label: Label = Field(description="The most probable expression, with hysteresis where faces are tracked.")
     confidence: Probability = Field(description="Probability of the label.")
-    unsure: bool = Field(description="Whether the confidence is too low to rely on the label.")
+    unsure: bool = Field(description="Whether the confidence or the quality is too low to rely on the label.")
     people_share: Probability | None = Field(
         description="Share of people who would name the label, whatever rare says; null for a network that has not "
         "learned from people's votes."
@@ -86,6 +87,13 @@ class Face(Schema):
     probabilities: Probabilities = Field(description="Smoothed over time where faces are tracked.")
     raw: Probabilities = Field(
         description="The network's output for this frame alone, or for the last one in which the face was detected."
+    )
+    quality: Probability | None = Field(
+        description="How well the face can be read, by its image alone: how often a label is what people see, relative "
+        "to flawless pictures; smoothed over time where faces are tracked. Null where it was not measured."
+    )
+    quality_reason: QualityReason | None = Field(
+        description="What costs the most; null for a face that can be read well."
     )
 
 

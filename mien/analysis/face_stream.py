@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from mien.analysis.pipeline import Pipeline, timed
+from mien.analysis.quality import QualityMeter
 from mien.analysis.scenes import Scene
 from mien.analysis.smoothing import ExpressionSmoother
 from mien.analysis.tracker import Track, Tracker
@@ -20,6 +21,7 @@ class _Memory:
     """What is remembered about one face in addition to its track."""
 
     smoother: ExpressionSmoother = field(default_factory=ExpressionSmoother)
+    meter: QualityMeter = field(default_factory=QualityMeter)
     last: Face | None = None
     """The face as it was last classified."""
 
@@ -64,7 +66,7 @@ class FaceStream:
                 the same each time.
 
         Returns:
-            Its faces by number; `timing_ms` has track, detect and classify, and detect includes what
+            Its faces by number; `timing_ms` has track, detect, classify and assess, and detect includes what
             `detect_deferred` took since the previous analysis.
         """
         try:
@@ -104,7 +106,8 @@ class FaceStream:
             raw = self._pipeline.classify(frame.pixels_bgr, visible)
         timing_ms["detect"] += self._deferred_ms
         self._deferred_ms = 0.0
-        faces = tuple(self._faces(tracks, raw, time_s))
+        with timed(timing_ms, "assess"):
+            faces = tuple(self._faces(frame, tracks, raw, time_s))
         return Analysis(frame.width, frame.height, faces, timing_ms, scene is not Scene.SAME, self._pipeline.rare)
 
     def _detect_where_due(self, frame: Frame, time_s: float) -> None:
@@ -116,7 +119,7 @@ class FaceStream:
         else:
             self._tracker.update(self._pipeline.detect(frame.pixels_bgr), time_s)
 
-    def _faces(self, tracks: Sequence[Track], raw: np.ndarray, time_s: float) -> list[Face]:
+    def _faces(self, frame: Frame, tracks: Sequence[Track], raw: np.ndarray, time_s: float) -> list[Face]:
         """The faces of all tracks; raw: probabilities of those that detection did not miss, in the same order."""
         probabilities = iter(raw)
         before, self._memories = self._memories, {}
@@ -126,11 +129,13 @@ class FaceStream:
             memory = self._memories[track.id] = before.get(track.id) or _Memory()
             missed = track.missed_since_s is not None
             if not missed:
-                memory.last = self._classified(track, memory.smoother, next(probabilities), time_s)
+                memory.last = self._assessed(frame, track, memory, next(probabilities), time_s)
             if memory.last is not None:
                 faces.append(replace(memory.last, box=track.box, missed=missed))
         return faces
 
-    def _classified(self, track: Track, smoother: ExpressionSmoother, raw: np.ndarray, time_s: float) -> Face:
-        smoothed = smoother.update(raw, time_s)
-        return self._pipeline.assess(Face(track.box, smoothed, raw, track.id, smoother.label))
+    def _assessed(self, frame: Frame, track: Track, memory: _Memory, raw: np.ndarray, time_s: float) -> Face:
+        smoothed = memory.smoother.update(raw, time_s)
+        quality = memory.meter.update(frame.pixels_bgr, track.box, time_s)
+        face = Face(track.box, smoothed, raw, track.id, memory.smoother.label, quality=quality)
+        return self._pipeline.assess(face)

@@ -41,7 +41,7 @@ def load_pipeline(settings: AnalysisSettings) -> Pipeline:
         runtime=settings.runtime,
     )
     classifier.adjustment = adjustment
-    return Pipeline(detector, classifier, unsure_below=settings.unsure)
+    return Pipeline(detector, classifier, unsure_below=settings.unsure, min_quality=settings.min_quality)
 
 
 def video_results(

@@ -11,6 +11,7 @@ from mien.types import BOX, EXPRESSIONS, Analysis, Face, Frame
 COLUMNS = (
     *("frame", "time", "media_time_s", "face", *BOX, *EXPRESSIONS),
     *("label", "unsure", "width", "height", "rare", "people_share"),
+    *("quality", "quality_reason"),
 )
 
 
@@ -50,6 +51,7 @@ def row(number: int, frame: Frame, face: Face, analysis: Analysis) -> list[objec
         analysis.height,
         None if analysis.rare is None else f"{analysis.rare:g}",
         None if face.people_share is None else f"{face.people_share:.5f}",
+        *((None, None) if face.quality is None else (f"{face.quality.value:.3f}", face.quality.reason)),
     ]
 
 
