@@ -98,11 +98,14 @@ class Detection(Box):
 
     @property
     def roll_deg(self) -> float:
-        """Angle by which the line through the eyes is turned clockwise in the picture, -180 to 180; 0 if unknown."""
+        """Angle by which the face is turned clockwise in the picture, by eyes and mouth, -180 to 180; 0 if unknown."""
         if self.landmarks is None:
             return 0.0
-        (right_x, right_y), (left_x, left_y), *_ = self.landmarks
-        return float(np.degrees(np.arctan2(left_y - right_y, left_x - right_x)))
+        right_eye, left_eye, _, right_mouth, left_mouth = np.array(self.landmarks)
+        down_x, down_y = (right_mouth + left_mouth - right_eye - left_eye) / 2
+        # Without the mouth, the eyes of a face in profile would decide, which are too close together.
+        across_x, across_y = left_eye - right_eye + np.array([down_y, -down_x])
+        return float(np.degrees(np.arctan2(across_y, across_x)))
 
     def moved(self, box: Box) -> Detection:
         """The same face where its box is now, with its landmarks."""

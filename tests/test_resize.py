@@ -81,20 +81,21 @@ def test_crops_show_the_content_of_the_box():
     assert crop_faces(pixels, [], (48, 48)).shape == (0, 48, 48)
 
 
-def eyes_at(angle_deg, center=(160.0, 120.0), distance=40.0):
-    """Five landmarks whose eyes are on a line turned by an angle."""
+def landmarks_at(angle_deg, center=(160.0, 120.0), distance=40.0):
+    """Five landmarks of a face turned clockwise by an angle."""
     angle = np.deg2rad(angle_deg)
-    step = np.array([np.cos(angle), np.sin(angle)]) * distance / 2
-    right, left = np.array(center) - step, np.array(center) + step
-    return (tuple(right), tuple(left), center, center, center)
+    along = np.array([np.cos(angle), np.sin(angle)]) * distance / 2
+    down = np.array([-along[1], along[0]])
+    points = (-along - down, along - down, 0 * down, -along + down, along + down)
+    return tuple(tuple(center + point) for point in points)
 
 
-@pytest.mark.parametrize(("eyes_deg", "expected"), [(0, 0), (20, 20), (-30, -30), (44, 44), (60, 0), (180, 0)])
-def test_a_face_is_turned_by_the_angle_of_its_eyes_unless_they_are_implausible(eyes_deg, expected):
-    assert roll_deg(Detection(100, 60, 120, 120, "yunet", eyes_at(eyes_deg))) == pytest.approx(expected)
+@pytest.mark.parametrize(("landmarks_deg", "expected"), [(0, 0), (20, 20), (-30, -30), (44, 44), (60, 0), (180, 0)])
+def test_a_face_is_turned_by_the_angle_of_its_landmarks_unless_they_are_implausible(landmarks_deg, expected):
+    assert roll_deg(Detection(100, 60, 120, 120, "yunet", landmarks_at(landmarks_deg))) == pytest.approx(expected)
 
 
-def test_a_face_without_known_eyes_is_not_turned():
+def test_a_face_without_landmarks_is_not_turned():
     assert roll_deg(Box(100, 60, 120, 120)) == 0
     assert roll_deg(Detection(100, 60, 120, 120, "haar")) == 0
     pixels = blobs(320, 240)
@@ -109,7 +110,7 @@ def test_a_turned_face_is_cropped_upright(angle_deg, side):
     box = Box(160 - side // 2, 120 - side // 2, side, side)
     center = (159.5, 119.5)
     turned = cv2.warpAffine(pixels, cv2.getRotationMatrix2D(center, -angle_deg, 1), (320, 240))  # clockwise
-    face = Detection(box.x, box.y, box.w, box.h, "yunet", eyes_at(angle_deg))
+    face = Detection(box.x, box.y, box.w, box.h, "yunet", landmarks_at(angle_deg))
     (upright,) = crop_faces(pixels, [box], (48, 48)).astype(int)
     (aligned,) = crop_faces(turned, [face], (48, 48)).astype(int)
     (ignored,) = crop_faces(turned, [box], (48, 48)).astype(int)
@@ -118,5 +119,10 @@ def test_a_turned_face_is_cropped_upright(angle_deg, side):
 
 
 def test_a_turned_face_at_the_edge_can_be_cropped():
-    face = Detection(300, 220, 60, 60, "yunet", eyes_at(30))
+    face = Detection(300, 220, 60, 60, "yunet", landmarks_at(30))
     assert crop_faces(np.full((240, 320, 3), 90, np.uint8), [face], (48, 48)).min() == 90
+
+
+def test_eyes_that_coincide_do_not_turn_a_face():
+    landmarks = ((100, 100), (101, 103), (90, 120), (95, 150), (98, 150))
+    assert abs(roll_deg(Detection(60, 60, 120, 120, "yunet", landmarks))) < 10

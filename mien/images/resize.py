@@ -94,7 +94,7 @@ def scaled(pixels_bgr: np.ndarray, scale: float) -> np.ndarray:
 
 
 def crop_faces(pixels_bgr: np.ndarray, boxes: Sequence[Box], size_px: tuple[int, int]) -> np.ndarray:
-    """Crop faces out of a picture as the classifier takes them; those with known eyes are turned upright.
+    """Crop faces out of a picture as the classifier takes them; those with landmarks are turned upright.
 
     Args:
         pixels_bgr: uint8 (height, width, 3).
@@ -115,7 +115,7 @@ def crop_faces(pixels_bgr: np.ndarray, boxes: Sequence[Box], size_px: tuple[int,
 
 
 def roll_deg(box: Box) -> float:
-    """The angle by which `crop_faces` turns a face, clockwise in the picture; 0 where its eyes are not known.
+    """The angle by which `crop_faces` turns a face, clockwise in the picture; 0 where it has no landmarks.
 
     Args:
         box: Of the face; `landmarks` that turn it by more than MAX_ROLL_DEG are taken for wrong.
