@@ -3,7 +3,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks.margins import larger, measure
 from mien.types import Box
 from tests.synthetic import picture
 from tests.test_pipeline import ScriptedDetector
@@ -119,18 +118,3 @@ def test_faces_fit_into_their_frames(face_px):
         assert placed.box.w == placed.box.h == face_px
         assert placed.box.x + face_px <= 640
         assert placed.box.y + face_px <= 480
-
-
-@pytest.mark.parametrize(("margin", "side", "corner"), [(0, 60, 100), (0.1, 66, 97), (-0.5, 30, 115)])
-def test_a_margin_keeps_the_center(margin, side, corner):
-    assert larger(Box(100, 100, 60, 60), margin) == Box(corner, corner, side, side)
-
-
-def test_a_margin_that_cuts_too_much_lowers_the_accuracy():
-    found, lost = measure(Finder(), BarReader(), bars(), 144, 15, margins=(0.0, -0.6))
-    assert found == 5
-    assert lost[0] == 0
-    assert lost[1] < 0
-    found, lost = measure(ScriptedDetector([]), BarReader(), bars(), 144, 3)
-    assert found == 0
-    assert np.isnan(lost).all()

@@ -73,6 +73,14 @@ def _evaluate(parser: ArgumentParser) -> None:
     parser.add_argument("--detector-model", type=Path, help="for --end-to-end: network file of yunet")
 
 
+def _framing(parser: ArgumentParser) -> None:
+    """fit how detectors frame faces, and measure which crop of a face is classified best"""
+    _add(parser, "--data", "--votes", "--model", "--weights")
+    parser.add_argument("--faces", type=int, default=FACES, help="number of faces of each kind (%(default)s)")
+    parser.add_argument("--detector", nargs="+", type=_parser_of(DETECTOR), default=["haar"], help="(haar)")
+    parser.add_argument("--detector-model", type=Path, help="network file of yunet")
+
+
 def _calibrate(parser: ArgumentParser) -> None:
     """fit a network's temperature, and with votes its logit adjustment, on PublicTest"""
     _add(parser, "--data", "--votes", "--model", "--weights")
@@ -143,6 +151,7 @@ COMMANDS: dict[str, tuple[str, Callable[[ArgumentParser], None]]] = {
     "teach": ("training.fit.teach", _teach),
     "finetune": ("training.fit.finetune", _finetune),
     "evaluate": ("training.evaluate.evaluate", _evaluate),
+    "framing": ("training.evaluate.framing", _framing),
     "calibrate": ("training.evaluate.calibration", _calibrate),
     "export": ("training.formats", _export),
     "predict": ("training.evaluate.predict", _predict),

@@ -17,7 +17,7 @@ from training.evaluate.frames import SIZES_PX, PlacedFace, Shown, frames_of
 from training.evaluate.tables import markdown_table
 
 SEED = 0
-_FOUND_IOU = 0.4
+FOUND_IOU = 0.4
 
 
 By = Literal["people", "folders"]
@@ -31,7 +31,7 @@ class EndToEnd:
         detector: Its name.
         face_px: Side of the faces, in pixels.
         faces: Number of faces shown.
-        found: Faces that the detector found, with an IoU of _FOUND_IOU or more.
+        found: Faces that the detector found, with an IoU of FOUND_IOU or more.
         right: Found faces that were classified correctly.
         direct_right: Found faces that the network classifies correctly when it is given the image itself.
         direct_of_all: The same, of all faces shown.
@@ -96,7 +96,7 @@ def _at_size(pipeline: Pipeline, split: Split, face_px: int, faces: int) -> list
 def _label_of(placed: PlacedFace, analysis: Analysis) -> int:
     """Return the label predicted for the box that overlaps the face most; -1 where the face was not found."""
     best = max(analysis.faces, key=lambda face: face.box.iou(placed.box), default=None)
-    if best is None or best.box.iou(placed.box) < _FOUND_IOU:
+    if best is None or best.box.iou(placed.box) < FOUND_IOU:
         return -1
     return int(best.raw.argmax())
 
