@@ -66,6 +66,5 @@ def damage(path: Path, *frames: int) -> Path:
 
 def files_of(folder: Path) -> dict[str, bytes]:
     """The content of all files of a folder and those below it, by path."""
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*.*")) if path.is_file()
-    }
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}

@@ -6,15 +6,16 @@ import logging
 import os
 import shutil
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from mien.batch import manifest
 from mien.batch.analysis import load_pipeline
-from mien.batch.inputs import Inputs, find_inputs
+from mien.batch.inputs import IMAGES, Inputs, find_inputs
 from mien.batch.jobs import WORK, Done, Job, Worker, plan
 from mien.batch.options import AnalyzeSettings, read_analyze_settings
 from mien.batch.outputs import check_packages, write_table
+from mien.batch.pool import process_count, run_jobs
 from mien.batch.progress import Bar
 from mien.batch.summary import SUMMARY_COLUMNS
 from mien.errors import MienError, SettingsError
@@ -42,7 +43,7 @@ def analyze(argv: Sequence[str]) -> int:
     assert settings.out is not None
     check_packages(settings)
     inputs = find_inputs(words, sys.stdin if "-" in words else (), settings.out)
-    _make_folder(settings.out)
+    _make_folder(settings)
     for name, reason in inputs.skipped[:SHOWN_SKIPPED]:
         log.info("%s: skipped, %s", name, reason)
     if len(inputs.skipped) > SHOWN_SKIPPED:
@@ -50,46 +51,73 @@ def analyze(argv: Sequence[str]) -> int:
     for name, reason in inputs.missing:
         log.warning("%s: %s", name, reason)
     jobs = plan(inputs.found)
-    done = _run(settings, jobs, ["analyze", *argv]) if jobs else []
-    return _finish(settings.out, inputs, done)
+    command = [word for word in ("analyze", *argv) if word not in ("--resume", "--no-resume")]
+    try:
+        done = _run(settings, jobs, command) if jobs else []
+        return _finish(settings.out, inputs, done)
+    except KeyboardInterrupt:
+        raise MienError("stopped; the same command with --resume continues") from None
+    except OSError as error:
+        raise MienError(f"--out: {settings.out} cannot be written: {error.strerror or error}") from error
 
 
-def _make_folder(out: Path) -> None:
+def _make_folder(settings: AnalyzeSettings) -> None:
+    """Create the folder for the results, or check that this run may write to it."""
+    out = settings.out
+    assert out is not None
     try:
         out.mkdir(parents=True, exist_ok=True)
         if any(out.iterdir()):
-            raise SettingsError(f"--out: expected a new or empty folder, found files in {out}")
-        (out / WORK).mkdir()
+            if not (out / manifest.FILE).exists():
+                raise SettingsError(f"--out: expected a new or empty folder, found files in {out}")
+            if not settings.resume:
+                raise SettingsError(f"--out: expected a new or empty folder, or --resume, found results in {out}")
+        (out / WORK).mkdir(exist_ok=True)
+        for path in (out / WORK).glob("*.part"):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
     except OSError as error:
         raise SettingsError(f"--out: expected a folder, but {out} cannot be written: {error.strerror}") from error
 
 
 def _run(settings: AnalyzeSettings, jobs: Sequence[Job], command: Sequence[str]) -> list[Done]:
+    """Do the jobs that are not done yet; what became of each input, in the order of the jobs."""
+    assert settings.out is not None
     worker = Worker(settings, load_pipeline(settings), command)
-    done: list[Done] = []
-    try:
-        with Bar(jobs) as bar:
-            for job in jobs:
-                start_s = time.perf_counter()
-                outcome = worker.run(job, bar.update)
-                bar.finish(job)
-                _report(outcome, time.perf_counter() - start_s)
-                done += outcome
-        worker.join_images([job for job in jobs if not job.is_video])
-    except KeyboardInterrupt:
-        raise MienError(f"stopped: {settings.out} holds what was complete by then") from None
-    except OSError as error:
-        raise MienError(f"--out: {settings.out} cannot be written: {error.strerror or error}") from error
-    return done
+    known = manifest.Manifest(settings.out / manifest.FILE, worker.described)
+    images = [job for job in jobs if not job.is_video]
+    joined = known.joined(IMAGES, images) and (settings.out / IMAGES).exists()
+    outcomes: dict[str, list[Done]] = {}
+    for job in jobs:
+        done = known.done(job)
+        complete = (settings.out / job.name).exists() if job.is_video else joined or worker.has_part(job)
+        if done is not None and complete:
+            outcomes[job.name] = done
+    todo = [job for job in jobs if job.name not in outcomes]
+    if outcomes:
+        log.info("%d of %d jobs were complete", len(outcomes), len(jobs))
+    with Bar(todo) as bar:
+        for job, done in run_jobs(worker, settings, todo, bar):
+            known.add(job, done)
+            outcomes[job.name] = done
+            bar.finish(job, 0 if process_count(settings, todo) == 1 else _frames(done))
+            _report(done)
+    if images and not joined:
+        worker.join_images(images)
+        known.add_joined(IMAGES, images)
+    return [each for job in jobs for each in outcomes[job.name]]
 
 
-def _report(done: Sequence[Done], took_s: float) -> None:
+def _frames(done: Sequence[Done]) -> int:
+    return sum(int(each.facts.get("analyzed", 1)) for each in done)
+
+
+def _report(done: Sequence[Done]) -> None:
     for each in done:
         if each.status == "failed":
             log.warning("%s: failed, %s", each.input, each.reason)
         elif "analyzed" in each.facts:
             frames, with_face = each.facts["analyzed"], each.facts["with_face"]
-            log.info("%s: %d frames, %d with a face, %.1f s", each.input, frames, with_face, took_s)
+            log.info("%s: %d frames, %d with a face", each.input, frames, with_face)
 
 
 def _finish(out: Path, inputs: Inputs, done: Sequence[Done]) -> int:

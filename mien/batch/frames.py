@@ -19,6 +19,9 @@ from mien.types import Frame
 FALLBACK_FPS = 25
 """Frame rate of a file that states none and has no time stamps."""
 
+DECODER_THREADS = 2
+"""The same on each computer: with more threads, the decoder reports unreadable parts later."""
+
 _ROTATIONS = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
 
 log = logging.getLogger(__name__)
@@ -118,6 +121,7 @@ def _decoded(path: Path, reading: Reading) -> Iterator[tuple[float, Any, float]]
             raise SourceMissingError(f"expected a video file, found {path}, which has no video in it")
         video = videos[0]
         video.thread_type = "AUTO"
+        video.codec_context.thread_count = DECODER_THREADS
         pixel_aspect = float(video.sample_aspect_ratio or 1)
         reading.duration_s = _stated_duration_s(container, video)
         for time_s, picture in _in_time(path, container, video, reading):

@@ -76,7 +76,7 @@ def plan(inputs: Sequence[Input]) -> list[Job]:
     jobs = [Job(each.folder, (each,)) for each in inputs if not each.is_image]
     images = [each for each in inputs if each.is_image]
     for start in range(0, len(images), IMAGES_PER_JOB):
-        jobs.append(Job(f"{IMAGES}-{start:08d}", tuple(images[start : start + IMAGES_PER_JOB])))
+        jobs.append(Job(f".{IMAGES}-{start:08d}", tuple(images[start : start + IMAGES_PER_JOB])))
     return jobs
 
 
@@ -90,6 +90,10 @@ class Worker:
         settings: How files are analyzed; `out` is a folder that exists.
         pipeline: Detects and classifies.
         command: The words of the command line, for `mien.json`.
+
+    Attributes:
+        command: The same.
+        described: What determines the results, see `mien.batch.provenance.describe`.
     """
 
     def __init__(self, settings: AnalyzeSettings, pipeline: Pipeline, command: Sequence[str]) -> None:
@@ -97,8 +101,8 @@ class Worker:
         self._settings = settings
         self._out = settings.out
         self._pipeline = pipeline
-        self._command = list(command)
-        self._described = describe(settings, pipeline, ABOUT_RUN)
+        self.command = list(command)
+        self.described = describe(settings, pipeline, ABOUT_RUN)
 
     def run(self, job: Job, progress: Progress) -> list[Done]:
         """Do a job; an input that cannot be analyzed is reported, not raised.
@@ -139,9 +143,7 @@ class Worker:
                     )
                 facts |= {"duration_s": reading.duration_s, "decoded_s": round(reading.end_s, 6)}
                 frames = _frame_facts(reading, outputs)
-                outputs.close(
-                    {"input": {"name": each.name, **facts}, "frames": frames, **self._described}, self._command
-                )
+                outputs.close({"input": {"name": each.name, **facts}, "frames": frames, **self.described}, self.command)
             except BaseException:
                 outputs.abandon()
                 raise
@@ -157,7 +159,7 @@ class Worker:
             rows += result.rows()
             progress(1, number / len(job.inputs))
         part = {"rows": rows, "done": [asdict(one) for one in done]}
-        path = self._out / WORK / f"{job.name}.json"
+        path = self._part(job)
         path.parent.mkdir(exist_ok=True)
         unfinished = path.with_suffix(f".{os.getpid()}.part")
         unfinished.write_text(json.dumps(part), encoding="utf-8")
@@ -174,29 +176,33 @@ class Worker:
         facts |= {"width": result.width, "height": result.height, "faces": len(result.faces)}
         return Done(each.name, "done", None, IMAGES, facts), result
 
+    def has_part(self, job: Job) -> bool:
+        """Whether a job with images left what `join_images` needs."""
+        return self._part(job).exists()
+
+    def _part(self, job: Job) -> Path:
+        return self._out / WORK / f"{job.name}.json"
+
     def join_images(self, jobs: Sequence[Job]) -> None:
-        """Write the tables of all images from the parts that their jobs left, and remove these.
+        """Write the tables of all images from the parts that their jobs left.
 
         Args:
             jobs: All jobs with images, done before.
         """
-        parts = [self._out / WORK / f"{job.name}.json" for job in jobs]
-        if not parts:
-            return
         inputs: list[dict[str, Any]] = []
         with whole_folder(self._out, IMAGES) as folder:
             tables = FaceTables(folder, self._settings)
-            for path in parts:
-                part = json.loads(path.read_text(encoding="utf-8"))
+            for job in jobs:
+                part = json.loads(self._part(job).read_text(encoding="utf-8"))
                 tables.add(part["rows"])
                 for one in part["done"]:
                     inputs.append({"name": one["input"], **one["facts"]} | _reason(one))
             read = sum("sha256" in one for one in inputs)
             with_face = sum(bool(one.get("faces")) for one in inputs)
             frames = {"read": read, "analyzed": read, "with_face": with_face, "dropped": 0}
-            described = {"inputs": inputs, "frames": frames, **self._described}
+            described = {"inputs": inputs, "frames": frames, **self.described}
             tables.close(described)
-            write_provenance(folder, described, self._command)
+            write_provenance(folder, described, self.command)
 
 
 @contextmanager

@@ -13,11 +13,12 @@ from mien.batch.annotations import PACKAGES as KINDS
 from mien.batch.layouts import LAYOUTS
 from mien.batch.tables import FORMATS
 from mien.errors import SettingsError
-from mien.options import Kind, Parser, number, option, options_of
+from mien.options import SWITCH, Kind, Parser, number, option, options_of, whole_number
 from mien.settings import FOLDER, AnalysisSettings, Settings, names_of, program
 
 _sampling = partial(option, group="Frames of videos")
 _output = partial(option, group="Results")
+_processes = partial(option, group="Processes")
 
 
 def _parse_time(text: str) -> float:
@@ -43,7 +44,7 @@ def some_of(*words: str) -> Kind:
 TIME = Kind("seconds, or [HOURS:]MINUTES:SECONDS", "TIME", _parse_time, show="{:g}".format)
 RATE = number(0.001, 1000, "FPS")
 
-ABOUT_RUN = ("out",)
+ABOUT_RUN = ("out", "jobs", "resume")
 """Settings that have no influence on what results contain."""
 
 
@@ -61,7 +62,9 @@ class AnalyzeSettings(AnalysisSettings):
     start: float = _sampling(0.0, TIME, "skip what comes before this time in the video")
     end: float | None = _sampling(None, TIME, "skip what comes from this time on", shown_default="the end")
 
-    out: Path | None = _output(None, FOLDER, "folder for the results, new or empty", shown_default="none, is required")
+    out: Path | None = _output(
+        None, FOLDER, "folder for the results, new or empty unless --resume", shown_default="none, is required"
+    )
     format: tuple[str, ...] = _output(("csv",), some_of(*FORMATS), "formats of the table of faces")
     grid: float | None = _output(None, RATE, "also write the table at this many points per second of a regular grid")
     columns: tuple[str, ...] = _output(
@@ -72,6 +75,16 @@ class AnalyzeSettings(AnalysisSettings):
         some_of(*KINDS),
         "also write the events for ELAN (eaf) or as subtitles (srt, ass)",
         shown_default="none",
+    )
+
+    jobs: int | None = _processes(
+        None,
+        whole_number(1, 256),
+        "number of processes, each with a file of its own",
+        shown_default="one for each processor core, at most 8",
+    )
+    resume: bool = _processes(
+        False, SWITCH, "continue the run that wrote the folder: what is complete is not analyzed again"
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -15,9 +16,8 @@ class Bar:
     """Progress over all jobs, by the bytes of their files; nothing without a terminal or the package tqdm.
 
         with Bar(jobs) as bar:
-            for job in jobs:
-                worker.run(job, bar.update)
-                bar.finish(job)
+            bar.update(job, 1, 0.25)
+            bar.finish(job, 0)
 
     Args:
         jobs: All jobs to be done.
@@ -25,24 +25,23 @@ class Bar:
 
     def __init__(self, jobs: Sequence[Job]) -> None:
         self._bytes = {job.name: sum(_size(each.path) for each in job.inputs) for job in jobs}
-        self._done = 0
+        self._shares: dict[str, float] = {}
         self._frames = 0
-        self._current = iter(jobs)
         self._bar: Any = None
         self._redirected: Any = None
 
     def __enter__(self) -> Bar:
-        if sys.stderr.isatty():
-            try:
-                from tqdm import tqdm
-                from tqdm.contrib.logging import logging_redirect_tqdm
-            except ModuleNotFoundError:
-                return self
-            total = sum(self._bytes.values())
-            self._bar = tqdm(total=total, unit="B", unit_scale=True, dynamic_ncols=True, file=sys.stderr)
-            self._redirected = logging_redirect_tqdm([logging.getLogger()])
-            self._redirected.__enter__()
-            self._job = next(self._current, None)
+        if not sys.stderr.isatty():
+            return self
+        try:
+            from tqdm import tqdm
+            from tqdm.contrib.logging import logging_redirect_tqdm
+        except ModuleNotFoundError:
+            return self
+        total = sum(self._bytes.values())
+        self._bar = tqdm(total=total, unit="B", unit_scale=True, dynamic_ncols=True, file=sys.stderr)
+        self._redirected = logging_redirect_tqdm([logging.getLogger()])
+        self._redirected.__enter__()
         return self
 
     def __exit__(
@@ -52,33 +51,40 @@ class Bar:
             self._redirected.__exit__(kind, error, trace)
             self._bar.close()
 
-    def update(self, frames: int, share: float) -> None:
-        """Take progress within the current job.
+    def size(self, job: Job) -> int:
+        """Bytes of the files of a job."""
+        return self._bytes[job.name]
+
+    def update(self, job: Job, frames: int, share: float) -> None:
+        """Take progress within a job.
 
         Args:
+            job: The job.
             frames: Frames analyzed since the last call.
             share: Analyzed share of the job, 0 to 1.
         """
         self._frames += frames
-        if self._bar is not None and self._job is not None:
-            self._show(self._done + round(share * self._bytes[self._job.name]))
-
-    def finish(self, job: Job) -> None:
-        """Count a job as done."""
-        self._done += self._bytes[job.name]
-        if self._bar is not None:
-            self._show(self._done)
-            self._job = next(self._current, None)
-
-    def _show(self, done: int) -> None:
+        self._shares[job.name] = share
+        if self._bar is None:
+            return
         elapsed_s = self._bar.format_dict["elapsed"]
         if elapsed_s > 0:
             self._bar.set_postfix_str(f"{self._frames / elapsed_s:.0f} frames/s", refresh=False)
+        done = round(sum(share * self._bytes[name] for name, share in self._shares.items()))
         self._bar.update(max(0, done - self._bar.n))
 
+    def finish(self, job: Job, frames: int) -> None:
+        """Count a job as done.
 
-def _size(path: Any) -> int:
+        Args:
+            job: The job.
+            frames: Its frames that `update` has not counted.
+        """
+        self.update(job, frames, 1.0)
+
+
+def _size(path: Path) -> int:
     try:
-        return int(path.stat().st_size)
+        return path.stat().st_size
     except OSError:
         return 0

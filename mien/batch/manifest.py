@@ -1,0 +1,119 @@
+"""What is done already: `jobs.jsonl`, so that a run that was interrupted can continue."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from mien.batch.jobs import Done, Job
+from mien.errors import SettingsError
+
+FILE = "jobs.jsonl"
+
+
+class Manifest:
+    """The jobs that are done, a line for each, written to the disk before the next one counts.
+
+        manifest = Manifest(Path("results/jobs.jsonl"), described)
+        todo = [job for job in jobs if manifest.done(job) is None]
+        manifest.add(job, done)
+
+    Args:
+        path: The file; it is created, or continued if it is of the same run.
+        described: What determines the results: version, network, detector and settings.
+
+    Raises:
+        SettingsError: The file is of a run with other settings.
+        OSError: It cannot be written.
+    """
+
+    def __init__(self, path: Path, described: Mapping[str, Any]) -> None:
+        lines = _complete_lines(path)
+        head, jobs = (lines[0], lines[1:]) if lines else ({"run": described}, [])
+        if head.get("run") != described:
+            raise SettingsError(f"--resume: {_difference(head.get('run') or {}, described)}")
+        self._done = {line["job"]: line for line in jobs}
+        unfinished = path.with_suffix(".part")
+        with unfinished.open("w", encoding="utf-8") as file:  # without a line that a kill has cut off
+            for line in (head, *self._done.values()):
+                file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        unfinished.replace(path)
+        self._path = path
+
+    def done(self, job: Job) -> list[Done] | None:
+        """What became of the inputs of a job that is done; None if it has to be done, as after a failure or a change.
+
+        Args:
+            job: The job.
+        """
+        line = self._done.get(job.name)
+        if line is None or line["inputs"] != _inputs(job):
+            return None
+        done = [Done(**each) for each in line["done"]]
+        return None if job.is_video and any(each.status == "failed" for each in done) else done
+
+    def add(self, job: Job, done: Sequence[Done]) -> None:
+        """Record that a job is done; what it wrote has to be complete by now.
+
+        Args:
+            job: The job.
+            done: What became of its inputs.
+        """
+        self._append({"job": job.name, "inputs": _inputs(job), "done": [asdict(each) for each in done]})
+
+    def joined(self, name: str, jobs: Iterable[Job]) -> bool:
+        """Whether the results of several jobs were put together under this name."""
+        line = self._done.get(name)
+        return line is not None and line["jobs"] == [_inputs(job) for job in jobs]
+
+    def add_joined(self, name: str, jobs: Iterable[Job]) -> None:
+        """Record that the results of several jobs were put together."""
+        self._append({"job": name, "jobs": [_inputs(job) for job in jobs]})
+
+    def _append(self, line: dict[str, Any]) -> None:
+        self._done[line["job"]] = line
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def _inputs(job: Job) -> list[list[Any]]:
+    """Names, sizes and times of change of the files of a job."""
+    found: list[list[Any]] = []
+    for each in job.inputs:
+        try:
+            facts = each.path.stat()
+            found.append([each.name, facts.st_size, facts.st_mtime_ns])
+        except OSError:
+            found.append([each.name, None, None])
+    return found
+
+
+def _complete_lines(path: Path) -> list[dict[str, Any]]:
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return []
+    lines = []
+    for line in text.splitlines():
+        try:
+            lines.append(json.loads(line))
+        except ValueError:
+            break
+    return lines
+
+
+def _difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    for key in now:
+        if before.get(key) != now[key]:
+            if key == "settings":
+                name = next(name for name in now[key] if (before.get(key) or {}).get(name) != now[key][name])
+                found = f"{name} {now[key][name]!r}"
+                return f"expected the settings of the run that it continues, found {found}"
+            return f"expected the {key} of the run that it continues, found another"
+    return "expected the run that it continues, found another"

@@ -1,0 +1,191 @@
+"""Several processes, and runs that continue after a kill: the results are those of one unbroken run."""
+
+from __future__ import annotations
+
+import json
+import logging
+import multiprocessing
+import os
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import main
+from mien.batch import pool
+from mien.batch.inputs import Input
+from mien.batch.jobs import Done, Job, plan, whole_folder
+from mien.batch.manifest import Manifest
+from mien.batch.options import AnalyzeSettings
+from mien.errors import SettingsError
+from mien.images.codecs import encode_jpeg
+from tests.clips import demo_pictures, files_of, write_video
+from tests.media import ROOT
+from tests.patience import PATIENCE_S, scaled, wait_for
+
+KILLS = 4
+
+
+@pytest.fixture(scope="module")
+def media(tmp_path_factory) -> Path:
+    """Four videos, a broken one, and more images than one job takes."""
+    folder = tmp_path_factory.mktemp("media")
+    pictures = demo_pictures(40)
+    for number in range(4):
+        write_video(folder / f"clip{number}.mp4", pictures[number : number + 30])
+    (folder / "broken.mp4").write_bytes(b"no video")
+    for number in range(60):
+        (folder / f"{number:02d}.jpg").write_bytes(encode_jpeg(pictures[number % 40][:240, :320]))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def unbroken(media, tmp_path_factory) -> dict[str, bytes]:
+    """The result of one process."""
+    out = tmp_path_factory.mktemp("unbroken") / "out"
+    assert main.main(["analyze", str(media), "--out", str(out), "--jobs", "1"]) == 1
+    return results(out)
+
+
+def results(out: Path) -> dict[str, bytes]:
+    """All files except the list of jobs, whose order differs; without the command, which names the folder."""
+    files = files_of(out)
+    del files["jobs.jsonl"]
+    for name in files:
+        if name.endswith("mien.json"):
+            files[name] = json.dumps({**json.loads(files[name]), "command": None}).encode()
+    return files
+
+
+def test_two_processes_give_the_same_results_as_one(media, unbroken, tmp_path):
+    assert main.main(["analyze", str(media), "--out", str(tmp_path / "out"), "--jobs", "2"]) == 1
+    found = results(tmp_path / "out")
+    assert list(found) == list(unbroken)
+    assert [name for name in found if found[name] != unbroken[name]] == []
+    assert multiprocessing.active_children() == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_run_killed_at_random_moments_continues_to_the_same_result(media, unbroken, tmp_path, processes):
+    out = tmp_path / "out"
+    words = ["analyze", str(media), "--out", str(out), "--jobs", str(processes), "--resume"]
+    moments = random.Random(processes)
+    kills = sum(killed(words, out, None if number == 0 else moments.uniform(0, scaled(1.0))) for number in range(KILLS))
+    assert kills
+    assert main.main(words) == 1
+    found = results(out)
+    assert list(found) == list(unbroken)
+    assert [name for name in found if found[name] != unbroken[name]] == []
+
+
+def killed(words: list[str], out: Path, after_s: float | None) -> bool:
+    """Whether a run could be killed after this time, or after its first job; otherwise it has ended by itself."""
+    running = subprocess.Popen([sys.executable, str(ROOT / "main.py"), *words], stderr=subprocess.DEVNULL)
+    try:
+        if after_s is None:
+            wait_for(lambda: running.poll() is not None or lines(out) > 1, "the first job that is done")
+        else:
+            running.wait(after_s)
+    except subprocess.TimeoutExpired:
+        pass
+    running.send_signal(signal.SIGKILL)
+    return running.wait(PATIENCE_S) == -signal.SIGKILL
+
+
+def lines(out: Path) -> int:
+    return (out / "jobs.jsonl").read_text().count("\n") if (out / "jobs.jsonl").exists() else 0
+
+
+def test_what_is_complete_is_not_analyzed_again(media, tmp_path, caplog):
+    words = ["analyze", str(media / "clip0.mp4"), str(media / "00.jpg"), "--out", str(tmp_path / "out"), "--jobs", "1"]
+    caplog.set_level(logging.INFO)
+    assert main.main(words) == 0
+    first = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("faces.csv")}
+    assert main.main([*words, "--resume"]) == 0
+    assert "2 of 2 jobs were complete" in caplog.text
+    assert first == {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("faces.csv")}
+
+
+def test_a_new_or_changed_file_is_analyzed_when_a_run_continues(tmp_path):
+    pictures = demo_pictures(12)
+    folder, out = tmp_path / "media", tmp_path / "out"
+    folder.mkdir()
+    for name in ("a", "b"):
+        write_video(folder / f"{name}.mp4", pictures[:8])
+    words = ["analyze", str(folder), "--out", str(out), "--jobs", "1"]
+    assert main.main(words) == 0
+    write_video(folder / "b.mp4", pictures)
+    write_video(folder / "c.mp4", pictures[:4])
+    assert main.main([*words, "--resume"]) == 0
+    counts = [json.loads((out / name / "mien.json").read_text())["frames"]["read"] for name in "abc"]
+    assert counts == [8, 12, 4]
+
+
+def test_a_run_continues_only_with_its_own_settings(media, tmp_path, capsys):
+    words = ["analyze", str(media / "00.jpg"), "--out", str(tmp_path / "out"), "--jobs", "1"]
+    assert main.main(words) == 0
+    assert main.main(words) == 2
+    assert "--out: expected a new or empty folder, or --resume, found results" in capsys.readouterr().err
+    assert main.main([*words, "--resume", "--unsure", "0.3"]) == 2
+    assert "--resume: expected the settings of the run that it continues, found unsure 0.3" in capsys.readouterr().err
+
+
+def test_a_manifest_that_a_kill_has_cut_off_counts_up_to_its_last_whole_line(tmp_path):
+    (tmp_path / "a.mp4").write_bytes(b"1")
+    jobs = [Job(name, (Input(tmp_path / "a.mp4", name, name),)) for name in ("a", "b")]
+    path = tmp_path / "jobs.jsonl"
+    manifest = Manifest(path, {"mien": "1"})
+    for job in jobs:
+        manifest.add(job, [Done(job.name, "done", facts={"duration_s": 0.1})])
+    path.write_bytes(path.read_bytes()[:-5])
+    again = Manifest(path, {"mien": "1"})
+    assert again.done(jobs[0]) == [Done("a", "done", facts={"duration_s": 0.1})]
+    assert again.done(jobs[1]) is None
+    again.add(jobs[1], [Done("b", "failed", "broken")])
+    assert Manifest(path, {"mien": "1"}).done(jobs[1]) is None, "what has failed is tried again"
+    (tmp_path / "a.mp4").write_bytes(b"12")
+    assert again.done(jobs[0]) is None, "the file has changed"
+    with pytest.raises(SettingsError, match="expected the mien of the run that it continues"):
+        Manifest(path, {"mien": "2"})
+
+
+def test_a_folder_appears_only_when_it_is_complete(tmp_path):
+    with whole_folder(tmp_path, "a") as folder:
+        (folder / "1").write_text("old")
+        assert not (tmp_path / "a").exists()
+    with pytest.raises(RuntimeError), whole_folder(tmp_path, "a") as folder:
+        (folder / "2").write_text("new")
+        raise RuntimeError
+    assert files_of(tmp_path) == {"a/1": b"old"}
+    with whole_folder(tmp_path, "a") as folder:
+        (folder / "2").write_text("new")
+    assert files_of(tmp_path) == {"a/2": b"new"}
+
+
+def test_each_video_is_a_job_and_images_come_in_fifties():
+    inputs = [Input(Path(f"{number}.jpg"), f"{number}.jpg", "images", True) for number in range(120)]
+    jobs = plan([Input(Path("a.mp4"), "a.mp4", "a"), *inputs])
+    assert [len(job.inputs) for job in jobs] == [1, 50, 50, 20]
+    assert len({job.name for job in jobs}) == 4
+
+
+@pytest.mark.parametrize(
+    ("jobs", "cores", "count", "expected"),
+    [(None, 2, 9, 2), (None, 2, 1, 1), (None, 64, 99, 8), (20, 2, 99, 20), (4, 8, 3, 3), (None, 4, 0, 1)],
+)
+def test_the_number_of_processes_fits_cores_and_jobs(monkeypatch, jobs, cores, count, expected):
+    monkeypatch.setattr(pool, "_cores", lambda: cores)
+    assert pool.process_count(AnalyzeSettings(jobs=jobs), [Job("a", ())] * count) == expected
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+def test_a_process_that_ends_unexpectedly_is_one_line(media, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(pool, "_run", os.abort)
+    monkeypatch.setattr(pool, "_start", os.abort)
+    words = [str(media / "clip0.mp4"), str(media / "clip1.mp4")]
+    assert main.main(["analyze", *words, "--out", str(tmp_path / "out"), "--jobs", "2"]) == 2
+    assert "--jobs: a process ended unexpectedly" in capsys.readouterr().err
