@@ -6,7 +6,8 @@ import pytest
 from mien.analysis.face_stream import FaceStream
 from mien.analysis.pipeline import Pipeline
 from mien.analysis.tracker import DETECT_EVERY_S
-from mien.types import EXPRESSIONS, Frame
+from mien.images.resize import roll_deg
+from mien.types import EXPRESSIONS, Detection, Frame
 from tests.test_pipeline import LEFT, RIGHT, BrightnessClassifier, ScriptedDetector, picture
 
 
@@ -25,6 +26,16 @@ def test_probabilities_are_smoothed_and_raw_values_kept():
     assert face.id == 1
     assert EXPRESSIONS[int(face.raw.argmax())] == "sad"
     assert face.label == "happy", "one odd frame does not change the label"
+
+
+def test_a_face_is_cropped_by_the_landmarks_of_its_detection():
+    points = ((40, 50), (60, 60), (50, 60), (35, 70), (55, 80))
+    detection = Detection(LEFT.x, LEFT.y, LEFT.w, LEFT.h, "eyes", points)
+    stream = stream_of([detection])
+    for i in range(2):
+        (*_, face) = stream.analyze(Frame(picture(LEFT), i), i / 30).faces or [None]
+    assert face.box == detection
+    assert roll_deg(face.box) == pytest.approx(20.6, abs=0.1)
 
 
 @pytest.mark.parametrize(("unsure_below", "unsure"), [(0.0, False), (0.93, False), (0.95, True), (1.0, True)])
