@@ -253,6 +253,7 @@ document.addEventListener("visibilitychange", updateStreams);
 if (new URLSearchParams(location.search).has("token")) window.history.replaceState(null, "", location.pathname);
 
 display.threshold = $("threshold").valueAsNumber / 100;
+display.minQuality = Number($("faces").dataset.minQuality);
 $("threshold-value").textContent = TEXT.percent(display.threshold);
 showSession(history, { force: true });
 updateStreams();

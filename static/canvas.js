@@ -11,7 +11,7 @@ const overlay = $("overlay");
 /** What is displayed now: the faces in pixels of the canvas, and the scale from frame to canvas. */
 let shown = null;
 
-export const display = { mirrored: false, threshold: 0.5, heats: new Map() };
+export const display = { mirrored: false, threshold: 0.5, minQuality: 0, heats: new Map() };
 
 /** Whether a picture is displayed. */
 export const hasPicture = () => shown !== null;

@@ -2,9 +2,11 @@
 
 import { display, drawThumbnail, hasPicture } from "./canvas.js";
 import { $, cloneOf, setText } from "./dom.js";
+import { isUnsure } from "./overlay.js";
 import { TEXT } from "./texts.js";
 
 const THUMBNAIL_MS = 200; // five per second suffice to recognize a face
+const QUALITY_MS = 1500; // a reason is shown for at least this long, so that it can be read
 const BARS_MS = 60; // eased over 120 ms, which looks the same as 30 updates per second
 
 const list = $("faces");
@@ -23,6 +25,7 @@ export function showFaces(faces, { chosenId = null, jump = false } = {}) {
     old.delete(number);
     card.face = face;
     fillHead(card, face, chosenId === null ? null : face.id === chosenId);
+    if (jump || now - (card.qualityAt ?? 0) >= QUALITY_MS) fillQuality(card, face, now);
     if (jump || now - (card.barsAt ?? 0) >= BARS_MS || card.dataset.label !== face.label) fillBars(card, face, now);
     if (jump || now - (card.thumbnailAt ?? 0) >= THUMBNAIL_MS) fillThumbnail(card, face, now);
     if (list.children[index] !== card) list.insertBefore(card, list.children[index] ?? null);
@@ -50,7 +53,7 @@ function newCard(number) {
 }
 
 function fillHead(card, face, isChosen) {
-  const unsure = face.confidence < display.threshold;
+  const unsure = isUnsure(face, display);
   card.classList.toggle("unsure", unsure);
   setText(card.querySelector(".label"), unsure ? TEXT.unsure : face.label);
   const who = card.querySelector(".who");
@@ -79,6 +82,18 @@ function fillBars(card, face, now) {
 function fillPeople(line, { people_share: share, label }) {
   line.hidden = share == null;
   if (!line.hidden) setText(line, TEXT.people(share, label));
+}
+
+/** What is wrong with the face and what helps; nothing for a face that can be read well. */
+function fillQuality(card, { quality, quality_reason: reason }, now) {
+  const line = card.querySelector(".quality");
+  if ((line.dataset.reason ?? "") !== (reason ?? "")) {
+    card.qualityAt = now;
+    line.dataset.reason = reason ?? "";
+    line.hidden = !reason;
+    if (reason) setText(line, TEXT.quality[reason]);
+  }
+  if (reason) line.title = TEXT.qualityHint(quality);
 }
 
 function fillThumbnail(card, face, now) {

@@ -29,19 +29,22 @@ export function boxIn(transform, box) {
 
 /**
  * Draw each face's box and label. heats: Map of face id to a heat map drawn over its box.
- * unit: pixels of the canvas per pixel of the page.
+ * unit: pixels of the canvas per pixel of the page. limits: threshold and minQuality, below which a face is unsure.
  */
-export function drawFaces(context, faces, transform, { unit = 1, threshold = 0, heats = new Map() } = {}) {
+export function drawFaces(context, faces, transform, { unit = 1, heats = new Map(), ...limits } = {}) {
   for (const face of faces) {
     const heat = heats.get(face.id);
     if (heat) drawHeat(context, heat, boxIn(transform, face.box), transform.mirrored);
   }
-  for (const face of faces) drawBox(context, boxIn(transform, face.box), colorOf(face, threshold), unit);
-  for (const face of faces) drawLabel(context, face, transform, unit, threshold);
+  for (const face of faces) drawBox(context, boxIn(transform, face.box), colorOf(face, limits), unit);
+  for (const face of faces) drawLabel(context, face, transform, unit, limits);
 }
 
-const isUnsure = (face, threshold) => face.confidence < threshold;
-const colorOf = (face, threshold) => (isUnsure(face, threshold) ? ON_PICTURE.neutral : ON_PICTURE[face.label]);
+/** Whether the confidence or the quality of a face is too low to rely on its label. */
+export const isUnsure = (face, { threshold = 0, minQuality = 0 }) =>
+  face.confidence < threshold || (face.quality ?? 1) < minQuality;
+
+const colorOf = (face, limits) => (isUnsure(face, limits) ? ON_PICTURE.neutral : ON_PICTURE[face.label]);
 
 function drawHeat(context, heat, box, mirrored) {
   context.save();
@@ -67,8 +70,8 @@ function drawBox(context, box, color, unit) {
 }
 
 /** Text and size that fit the box; without the percentage if the box is small, so as not to hide other labels. */
-function labelText(context, face, box, unit, threshold) {
-  const word = isUnsure(face, threshold) ? TEXT.unsure : face.label;
+function labelText(context, face, box, unit, limits) {
+  const word = isUnsure(face, limits) ? TEXT.unsure : face.label;
   const full = TEXT.boxLabel(face.id, word, face.confidence);
   const widthOf = (text, size) => {
     context.font = FONT.replace("SIZE", size);
@@ -80,14 +83,14 @@ function labelText(context, face, box, unit, threshold) {
 }
 
 /** Draw a label on the box's upper edge, no wider than the box if that is readable, and inside the picture. */
-function drawLabel(context, face, transform, unit, threshold) {
+function drawLabel(context, face, transform, unit, limits) {
   const box = boxIn(transform, face.box);
-  const { text, size, w } = labelText(context, face, box, unit, threshold);
+  const { text, size, w } = labelText(context, face, box, unit, limits);
   const h = 1.6 * size;
   const right = transform.left + transform.w * transform.scale;
   const x = Math.max(transform.left, Math.min(box.x - unit, right - w));
   const y = Math.max(transform.top, box.y - h + unit);
-  context.fillStyle = colorOf(face, threshold);
+  context.fillStyle = colorOf(face, limits);
   context.beginPath();
   context.roundRect(x, y, w, h, 4 * unit);
   context.fill();

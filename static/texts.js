@@ -15,6 +15,17 @@ export const TEXT = {
   face: (number) => `Face ${number}`,
   unsure: "unsure",
   people: (share, label) => `${ofTenPeople(Math.round(10 * share))} would call this ${label}`,
+  quality: {
+    small: "too small: come closer",
+    blurred: "blurred: hold still, or clean the lens",
+    dark: "too dark: turn toward the light",
+    overexposed: "too bright: move out of the glare",
+    "turned away": "turned away: face the camera",
+    "cut off": "cut off: move into the picture",
+    covered: "partly covered: show eyes and mouth",
+  },
+  qualityHint: (value) =>
+    `Quality ${percent(value)}: how often labels of such faces are what people see, compared with flawless pictures.`,
   seconds: (s) => `${Math.ceil(s)} s`,
   viewers: (n) => (n === 1 ? "1 viewer" : `${n} viewers`),
   heard: (word, labels) => `${word}. ${labels.length ? labels.join(", ") : "No face"}`,

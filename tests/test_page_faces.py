@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from mien.types import EXPRESSIONS
+from mien.types import EXPRESSIONS, QUALITY_REASONS, Quality
 from tests.page import appears, click, find, is_pressed, lists, press, says, see, shows, texts
 from tests.patience import wait_for
 from tests.web_fakes import face_showing, free_port
@@ -87,6 +87,37 @@ def test_a_card_gives_no_share_of_people_for_a_network_without_votes(browser, fa
     fake_camera.faces = (replace(face_showing("happy", 1), people_share=0.8), face_showing("sad", 2, x=200))
     lists(browser, "#faces .people", ["about 8 of 10 people would call this happy", ""])
     see(lambda: not find(browser, '.face[data-id="2"] .people').is_displayed(), "no line without a share")
+
+
+READABLE = Quality(0.98)
+
+
+@pytest.mark.parametrize("reason", QUALITY_REASONS)
+def test_a_card_says_what_is_wrong_with_a_face_and_what_helps(browser, fake_camera, page, reason) -> None:
+    fake_camera.faces = tuple(
+        replace(face_showing("happy", number, x=40 + 160 * (number - 1)), quality=quality)
+        for number, quality in ((1, Quality(0.7, reason)), (2, READABLE))
+    )
+    see(lambda: find(browser, ".face:first-child .quality").text.count(": ") == 1, "the reason and what helps")
+    assert "Quality 70" in find(browser, ".face:first-child .quality").get_attribute("title")
+    assert not find(browser, '.face[data-id="2"] .quality').is_displayed()
+    lists(browser, "#faces .label", ["happy", "happy"])  # both can be relied on
+
+
+def test_a_face_below_the_least_quality_is_unsure(browser, fake_camera, page) -> None:
+    fake_camera.faces = (replace(face_showing("happy", 1), quality=Quality(0.4, "dark")), face_showing("sad", 2, x=200))
+    lists(browser, "#faces .label", ["unsure", "sad"])
+    lists(browser, "#faces .quality", ["too dark: turn toward the light", ""])
+    slide(browser, 0)
+    lists(browser, "#faces .label", ["unsure", "sad"])  # whatever the confidence
+
+
+def test_the_reason_disappears_once_a_face_can_be_read(browser, fake_camera, page) -> None:
+    fake_camera.faces = (replace(face_showing("happy", 1), quality=Quality(0.4, "small")),)
+    lists(browser, "#faces .quality", ["too small: come closer"])
+    fake_camera.faces = (replace(face_showing("happy", 1), quality=READABLE),)
+    see(lambda: not find(browser, ".face .quality").is_displayed(), "no reason any more")
+    lists(browser, "#faces .label", ["happy"])
 
 
 def test_the_threshold_is_not_stored(browser, page) -> None:
