@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -13,9 +15,12 @@ import main
 from mien.batch.annotations import write_annotations
 from mien.batch.layouts import grid_rows
 from mien.batch.methods import REFERENCES, describe_methods
+from mien.batch.tables import open_table
 from mien.errors import SettingsError
-from mien.results import Result
+from mien.results import COLUMNS, Result
+from mien.types import Quality
 from tests.clips import demo_pictures, write_video
+from tests.web_fakes import face_showing
 
 EVENTS = [
     {"onset": 0.04, "duration": 1.0, "trial_type": "happy", "face": 1, "confidence": 0.92, "unsure_share": 0.0},
@@ -105,6 +110,18 @@ def test_a_frame_is_shown_from_its_time_until_the_next(time_s, duration_s, rate,
     found = list(grid_rows(Result("a", 3, time_s, 4, 4, (), "no_face"), duration_s, rate))
     assert [row["time_s"] for row in found] == pytest.approx(points)
     assert all((row["frame"], row["success"]) == (3, 0) for row in found)
+
+
+def test_parquet_has_a_fitting_type_for_each_column(tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
+    face = replace(face_showing("happy"), id=1, people_share=0.5, quality=Quality(0.5, "dark"))
+    (row,) = Result("a.mp4", 0, 0.0, 64, 48, (face,)).rows()
+    row |= {"reason": "none"}
+    with closing(open_table(tmp_path / "faces.parquet")) as table:
+        table.add([row])
+    read = parquet.read_table(tmp_path / "faces.parquet").to_pylist()
+    assert read == [{name: row[name] for name in COLUMNS}]
+    assert [type(value) for value in read[0].values()] == [type(row[name]) for name in COLUMNS]
 
 
 @pytest.mark.parametrize(

@@ -267,7 +267,9 @@ def test_a_recording_starts_with_the_first_frame(run, tmp_path):
     program = run("--source", write_clip(tmp_path / "clip.avi"), "--sessions", tmp_path / "sessions", "--record")
     assert program.wait_for(lambda state: state["frame"])["recording"]["on"]
     assert program.stop()[0] == 0
-    assert len(list((tmp_path / "sessions").iterdir())) == 1
+    assert len(list((tmp_path / "sessions").glob("*.csv"))) == 1
+    (described,) = (tmp_path / "sessions").glob("*.mien.json")
+    assert json.loads(described.read_text())["detector"]["name"]
 
 
 @pytest.mark.parametrize(("source", "asked"), [("auto", 1), ("0", 1), ("demo", 0)])

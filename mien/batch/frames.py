@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +93,7 @@ def read_frames(path: Path | str, sampling: Sampling | None = None, reading: Rea
     reading = reading or Reading()
     end_s = math.inf if sampling.end_s is None else sampling.end_s
     next_s = 0.0
-    for index, (time_s, picture, pixel_aspect) in enumerate(_decoded(Path(path), reading)):
+    for index, (time_s, convert) in enumerate(_decoded(Path(path), reading)):
         reading.end_s = min(reading.end_s, end_s)
         if time_s >= end_s:
             return
@@ -100,13 +101,14 @@ def read_frames(path: Path | str, sampling: Sampling | None = None, reading: Rea
             continue
         if sampling.fps is not None:
             next_s = (math.floor(time_s * sampling.fps + 1e-6) + 1) / sampling.fps
-        yield Frame(_upright_bgr(picture, pixel_aspect), index=index, captured_at=time_s, media_time_s=time_s)
+        yield Frame(convert(), index=index, captured_at=time_s, media_time_s=time_s)
 
 
-def _decoded(path: Path, reading: Reading) -> Iterator[tuple[float, Any, float]]:
-    """(time in seconds from 0, PyAV's frame, width to height of a pixel) of each frame of the first video stream."""
+def _decoded(path: Path, reading: Reading) -> Iterator[tuple[float, Callable[[], np.ndarray]]]:
+    """(time in seconds from 0, function that returns the pixels) of each frame of the first video stream."""
     try:
         import av
+        from av.video.reformatter import VideoReformatter
     except ModuleNotFoundError as error:
         raise MienError("expected the package av to read videos, found none; pip install av installs it") from error
     if not path.is_file():
@@ -124,8 +126,9 @@ def _decoded(path: Path, reading: Reading) -> Iterator[tuple[float, Any, float]]
         video.codec_context.thread_count = DECODER_THREADS
         pixel_aspect = float(video.sample_aspect_ratio or 1)
         reading.duration_s = _stated_duration_s(container, video)
+        reformatter = VideoReformatter()  # one for all frames: to_ndarray would prepare another for each
         for time_s, picture in _in_time(path, container, video, reading):
-            yield time_s, picture, pixel_aspect
+            yield time_s, partial(_upright_bgr, picture, reformatter, pixel_aspect)
 
 
 def _stated_duration_s(container: Any, video: Any) -> float | None:
@@ -171,9 +174,9 @@ def _in_time(path: Path, container: Any, video: Any, reading: Reading) -> Iterat
         raise SourceMissingError(f"expected a video file, found {path}, which has no picture that can be decoded")
 
 
-def _upright_bgr(picture: Any, pixel_aspect: float) -> np.ndarray:
+def _upright_bgr(picture: Any, reformatter: Any, pixel_aspect: float) -> np.ndarray:
     """uint8 (height, width, 3), blue-green-red, with square pixels and rotated as the file asks."""
-    pixels = picture.to_ndarray(format="bgr24")
+    pixels = reformatter.reformat(picture, format="bgr24").to_ndarray()
     if pixel_aspect != 1:
         height, width = pixels.shape[:2]
         pixels = cv2.resize(pixels, (max(1, round(width * pixel_aspect)), height), interpolation=cv2.INTER_LINEAR)

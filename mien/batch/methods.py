@@ -164,7 +164,10 @@ def _classification(result: Mapping[str, Any]) -> list[str]:
             f"Its outputs are adjusted for the base rates of the expressions (Menon et al., 2021; strength "
             f"{network['rare']:g})."
         )
-    sentences.append(f"Labels with a probability below {settings['unsure']:g} are marked as unsure.")
+    sentences.append(
+        f"Labels with a probability below {settings['unsure']:g}, and those of faces whose estimated image quality is "
+        f"below {settings['min_quality']:g}, are marked as unsure."
+    )
     return sentences
 
 
