@@ -69,7 +69,7 @@ def _evaluate(parser: ArgumentParser) -> None:
     parser.add_argument("--recorded", type=Path, default=Path("docs/figures/six_layer.json"), help=recorded)
     parser.add_argument("--end-to-end", action="store_true", help="also detect and classify faces in frames, slower")
     parser.add_argument("--faces", type=int, help=f"for --end-to-end: at most this many faces of each size ({FACES})")
-    parser.add_argument("--detector", nargs="+", type=_parser_of(DETECTOR), help="for --end-to-end (haar)")
+    parser.add_argument("--detector", nargs="+", type=_parser_of(DETECTOR), help="for --end-to-end (haar and auto)")
     parser.add_argument("--detector-model", type=Path, help="for --end-to-end: network file of yunet")
 
 

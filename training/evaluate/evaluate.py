@@ -9,6 +9,7 @@ import numpy as np
 
 from mien.detectors import create_detector
 from mien.errors import ModelError
+from mien.settings import Settings
 from model import FacialExpressionModel
 from training.data.splits import Dataset, Split
 from training.data.votes import ambiguous
@@ -95,8 +96,13 @@ def _in_frames(options: argparse.Namespace, model: FacialExpressionModel, faces:
     """Measure each of the detectors end to end. Raise ModelError where there are no test images."""
     if not len(faces):
         raise ModelError("--end-to-end: expected test images, found none")
-    results = []
-    for name in options.detector or ["haar"]:
+    detectors = {}
+    for name in options.detector or ("haar", Settings().detector):
         file = options.detector_model if name in ("yunet", "auto") else None
-        results += end_to_end(create_detector(name, model_file=file), model, faces, faces=options.faces or FACES)
-    return tuple(results)
+        detector = create_detector(name, model_file=file)
+        detectors[detector.name] = detector  # the default may be haar, where the file of another is missing
+    return tuple(
+        result
+        for detector in detectors.values()
+        for result in end_to_end(detector, model, faces, faces=options.faces or FACES)
+    )
