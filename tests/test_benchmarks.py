@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks import faces
+from benchmarks import faces, quality
 from benchmarks.detector_cost import empty_frames
 from benchmarks.latency import first_and_last
 from benchmarks.loops import CLIP, boxes_right, clip_frames
@@ -163,3 +163,9 @@ def test_a_scene_without_faces_stays_and_has_noise():
     assert (first != second).any()
     assert abs(first.astype(int) - second).mean() < 10
     assert HaarDetector().detect(first) == []
+
+
+def test_the_quality_of_a_face_is_measured_at_each_size():
+    found = quality.measure(calls=3)
+    assert tuple(found) == quality.SIDES_PX
+    assert min(found.values()) > 0

@@ -15,6 +15,7 @@ from training.evaluate import plots
 from training.evaluate.costs import Costs, measure, multiply_adds
 from training.evaluate.end_to_end import EndToEnd
 from training.evaluate.metrics import FLIPPED, score
+from training.evaluate.quality import Bin, QualityScores, Threshold
 from training.evaluate.report import CARD_BEGIN, CARD_END, HeadScores, Report, comparison, write_card
 from training.evaluate.votes import score_votes
 from training.export import export, read_origin
@@ -97,6 +98,18 @@ def test_another_file_is_reported(text, tmp_path):
         Report.read_json(path)
     with pytest.raises(ModelError, match="No such file"):
         Report.read_json(tmp_path / "missing.json")
+
+
+def test_what_the_quality_of_a_face_is_worth_is_reported(report, tmp_path):
+    bins = tuple(Bin(name, 10, value, value - 0.1) for name, value in (("worst fifth", 0.3), ("best fifth", 0.9)))
+    scores = QualityScores("PublicTest", bins, bins[:1], (Threshold(0.6, 0.2, 0.7, 0.55, 0.8),))
+    with_quality = dataclasses.replace(report, quality=scores)
+    with_quality.write_json(tmp_path / "evaluation.json")
+    assert Report.read_json(tmp_path / "evaluation.json").quality == scores
+    text = with_quality.as_markdown()
+    assert "60.0 points above" in text
+    assert "| 0.60 | 20% | 70% | 55% | 80% |" in text
+    assert "Quality of degraded faces" not in report.as_markdown()
 
 
 def test_markdown_reports_flip_averaging_separately_and_names_the_convention(report):

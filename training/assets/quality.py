@@ -1,7 +1,7 @@
 """Fit the quality of a face: what size, sharpness, light, pose, cuts and covers cost in labels that people agree with.
 
-`python -m training quality --data data/fer2013 --votes ferplus_votes.csv` takes about five
-minutes; its seeds are fixed. Half of the Training images train the small network that estimates pose and cover, on
+`python -m training quality --data data/fer2013 --votes ferplus_votes.csv` takes about five minutes; its seeds are
+fixed. Half of the Training images train the small network that estimates pose and cover, on
 landmarks of a detector and on faces turned in the plane and covered. The others are degraded, measured and classified,
 and a logistic regression fits what each measure costs: hinge functions with slopes of 0 and more, so that a worse
 measure never makes a face better. What is written into quality.npz is scored on PublicTest.
@@ -26,7 +26,14 @@ from mien.types import QUALITY_REASONS, Detection
 from model import FacialExpressionModel
 from training.data.degrade import degrade
 from training.data.splits import Split
-from training.evaluate.quality import SEED, as_markdown, measure_degraded, reasons_by_cause, score_quality
+from training.evaluate.quality import (
+    SEED,
+    as_markdown,
+    measure_degraded,
+    reasons_by_cause,
+    score_quality,
+    with_majority,
+)
 from training.inputs import read_data, writable
 
 HIDDEN = 32
@@ -59,13 +66,13 @@ def run(options: argparse.Namespace) -> None:
     half = len(chosen) // 2
     weights = fit_reader(dataset.train.take(chosen[:half]), detector)
     reader = FaceReader(weights)
-    measured = measure_degraded(classifier, dataset.train.take(chosen[half:]), reader, SEED + 1)
+    measured = measure_degraded(classifier, with_majority(dataset.train.take(chosen[half:])), reader, SEED + 1)
     weights |= fit_penalties(measured.measures, measured.right)
     for reason, slopes in zip(QUALITY_REASONS, weights["slopes"], strict=True):
         print(f"{reason}: " + ", ".join(f"{s:.2f} from {k:g}" for k, s in zip(KNOTS[reason], slopes, strict=True)))
     model = QualityModel(weights)
     for name, split, seed in (("Training", None, 0), (dataset.named[0], dataset.validation, SEED)):
-        found = measured if split is None else measure_degraded(classifier, split, reader, seed)
+        found = measured if split is None else measure_degraded(classifier, with_majority(split), reader, seed)
         print(as_markdown(score_quality(found, name, model)))
         print(f"Reasons given, {name}, by what was done:\n\n{reasons_by_cause(found, model)}", flush=True)
     small: dict[str, Any] = {name: value.astype(np.float16) for name, value in weights.items()}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mien.analysis.quality import QualityModel
 from mien.detectors import create_detector
 from mien.errors import ModelError
 from mien.settings import Settings
@@ -17,6 +18,7 @@ from training.evaluate.costs import measure
 from training.evaluate.doubt import Doubt, measure_doubt
 from training.evaluate.end_to_end import EndToEnd, end_to_end
 from training.evaluate.metrics import Scores, compared, evaluate, regressions, same_sets, with_clean
+from training.evaluate.quality import QualityScores, measure_degraded, score_quality, with_majority
 from training.evaluate.report import HEAD_NAMES, SHIPPED, HeadScores, Report, around, write_card
 from training.evaluate.votes import VoteScores, score_votes
 from training.export import read_heads, read_origin
@@ -46,7 +48,8 @@ def run(options: argparse.Namespace) -> None:
     frames = _in_frames(options, model, dataset.test) if options.end_to_end else ()
     sets = evaluate(model.predict, dataset, flip=True)
     heads = _by_head(options, model, dataset) if options.votes_file else ()
-    report = Report(sets, measure(model), epochs, recipe, frames, heads)
+    quality = _quality(model, dataset) if options.votes_file else None
+    report = Report(sets, measure(model), epochs, recipe, frames, heads, quality)
     print(report.as_markdown())
     if recorded and (options.check or same_sets(report.sets, recorded.sets)):
         print(f"compared with {options.recorded}: {compared(report.sets, recorded.sets)}")
@@ -84,6 +87,15 @@ def _by_head(options: argparse.Namespace, model: FacialExpressionModel, dataset:
     return tuple(
         HeadScores(name, votes.get(name, {}), labels.get(name, {}), doubt if name == SHIPPED else {}) for name in names
     )
+
+
+def _quality(model: FacialExpressionModel, dataset: Dataset) -> QualityScores | None:
+    """Score the quality of degraded validation images; None where people agree on none of them."""
+    faces = with_majority(dataset.validation)
+    if not len(faces):
+        return None
+    measured = measure_degraded(model, faces, QualityModel.stored().reader)
+    return score_quality(measured, dataset.named[0])
 
 
 def _doubt_of(model: FacialExpressionModel, probabilities: np.ndarray, split: Split) -> Doubt | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -125,23 +124,27 @@ class Measured:
     causes: tuple[tuple[str, ...], ...]
 
 
+def with_majority(split: Split) -> Split:
+    """Return the images of a split with votes that have a clear majority for one of the seven expressions."""
+    majority = clear_majority(split)
+    return split.take((majority >= 0) & (majority < SEVEN))
+
+
 def measure_degraded(classifier: Classifier, split: Split, reader: FaceReader, seed: int = SEED) -> Measured:
     """Degrade each face of a split once, crop it as the program does, measure and classify it.
 
     Args:
         classifier: The network.
-        split: Images with votes; those without a clear majority for one of the seven expressions are left out.
+        split: Images with a clear majority for one of the seven expressions, see `with_majority`.
         reader: Estimates pose and cover.
         seed: Of the degradations.
     """
-    majority = clear_majority(split)
-    kept = (majority >= 0) & (majority < SEVEN)
     measures, crops, causes = [], [], []
-    for face, why in degraded_faces(split.take(kept), np.random.default_rng(seed)):
+    for face, why in degraded_faces(split, np.random.default_rng(seed)):
         measures.append(measure(face.pixels_bgr, face.box, reader))
         crops.append(crop_faces(face.pixels_bgr, [face.box], classifier.input_size_px)[0])
         causes.append(why)
-    right = classifier.predict(np.stack(crops)).argmax(axis=1) == majority[kept]
+    right = classifier.predict(np.stack(crops)).argmax(axis=1) == clear_majority(split)
     return Measured(np.stack(measures), right, tuple(causes))
 
 
@@ -216,8 +219,3 @@ def reasons_by_cause(measured: Measured, model: QualityModel) -> str:
         counts[causes[0] if causes else "none"][names.index(reason)] += 1
     rows = [[name, *(f"{share:.0%}" for share in row / max(row.sum(), 1))] for name, row in counts.items()]
     return markdown_table(["done", *names], rows)
-
-
-def as_dict(scores: QualityScores) -> dict[str, Any]:
-    """Return the scores as plain numbers, lists and names, for JSON."""
-    return dataclasses.asdict(scores)

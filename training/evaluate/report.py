@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from mien.errors import ModelError
-from training.evaluate import doubt, end_to_end, plots, votes
+from training.evaluate import doubt, end_to_end, plots, quality, votes
 from training.evaluate.costs import Costs
 from training.evaluate.doubt import Doubt
 from training.evaluate.end_to_end import EndToEnd
 from training.evaluate.metrics import CLEAN, FLIPPED, Scores
+from training.evaluate.quality import QualityScores
 from training.evaluate.tables import by_expression, by_set, markdown_table
 from training.evaluate.votes import VoteScores
 from training.inputs import writable
@@ -39,6 +40,7 @@ class Report:
         recipe: That it was trained by, None if unknown.
         end_to_end: Results for faces in frames, if requested.
         heads: Scores of the network itself and of each of its heads against votes and labels, if votes were given.
+        quality: What the quality of a face is worth, if votes were given.
 
     Example:
         report = Report.read_json(Path("docs/figures/six_layer.json"))
@@ -52,6 +54,7 @@ class Report:
     recipe: Recipe | None = None
     end_to_end: tuple[EndToEnd, ...] = ()
     heads: tuple[HeadScores, ...] = ()
+    quality: QualityScores | None = None
 
     @property
     def main_set(self) -> str:
@@ -82,6 +85,8 @@ class Report:
             document["end_to_end"] = [dataclasses.asdict(result) for result in self.end_to_end]
         if self.heads:
             document["heads"] = [head.as_dict() for head in self.heads]
+        if self.quality:
+            document["quality"] = dataclasses.asdict(self.quality)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
@@ -96,7 +101,8 @@ class Report:
             recipe = recipe_from(network["recipe"]) if network.get("recipe") else None
             frames = tuple(EndToEnd(**result) for result in document.get("end_to_end", ()))
             heads = tuple(HeadScores.from_dict(figures) for figures in document.get("heads", ()))
-            return cls(sets, costs, network["epochs"], recipe, frames, heads)
+            scores = QualityScores.from_dict(document["quality"]) if "quality" in document else None
+            return cls(sets, costs, network["epochs"], recipe, frames, heads, scores)
         except OSError as error:
             raise ModelError(f"{path}: expected the figures that evaluate wrote, found {error.strerror}") from error
         except (ValueError, KeyError, TypeError) as error:
@@ -111,6 +117,8 @@ class Report:
             text += "\nThe same, averaged over each image and its mirror image (twice the work):\n\n"
             text += by_set(averaged)
         text += self._in_frames()
+        if self.quality:
+            text += f"\n{quality.as_markdown(self.quality)}"
         costs = self.costs
         return text + (
             f"\n`{costs.network}`: {costs.parameters:,} parameters; {costs.multiply_adds / 1e6:,.1f} million "
