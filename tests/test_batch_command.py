@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import struct
 import subprocess
 import sys
 from itertools import pairwise
@@ -208,6 +209,34 @@ def test_ten_runs_in_one_process_give_the_same_bytes(media, tmp_path):
         del runs[-1]["two/mien.json"], runs[-1]["jobs.jsonl"]
     cv2.setNumThreads(-1)
     assert all(run == runs[0] for run in runs)
+
+
+def test_each_of_many_images_of_all_kinds_has_a_row_and_none_ends_the_others(tmp_path):
+    """Every seventh is broken in one of the ways in which files are broken."""
+    folder = tmp_path / "media"
+    folder.mkdir()
+    picture = demo_pictures(1)[0][::2, ::2]
+    whole = {kind: cv2.imencode(f".{kind}", picture)[1].tobytes() for kind in ("jpg", "png", "bmp", "webp", "gif")}
+    huge = bytearray(whole["png"])
+    huge[16:24] = struct.pack(">II", 100_000, 100_000)
+    bad = [b"", b"text", whole["jpg"][:200], whole["webp"][:300], bytes(huge), whole["png"][:-20], b"\xff\xd8\xff"]
+    broken = []
+    for number in range(140):
+        kind = list(whole)[number % 5]
+        data = whole[kind]
+        if number % 7 == 3:
+            data = bad[number // 7 % len(bad)]
+            broken.append(number)
+        (folder / f"{number:03d}.{kind}").write_bytes(data)
+    assert main.main(["analyze", str(folder), "--out", str(tmp_path / "out"), "--jobs", "1"]) == 1
+    listed = rows(tmp_path / "out" / "inputs.csv")
+    assert [int(Path(row["input"]).stem) for row in listed] == list(range(140))
+    assert [int(Path(row["input"]).stem) for row in listed if row["status"] == "failed"] == broken
+    assert all(row["reason"] for row in listed if row["status"] == "failed")
+    images = rows(tmp_path / "out" / "images" / "faces.csv")
+    assert {row["input"] for row in images if row["success"] == "1"} == {
+        row["input"] for row in listed if row["status"] == "done"
+    }
 
 
 def test_a_rate_and_an_excerpt_are_analyzed(media, tmp_path):

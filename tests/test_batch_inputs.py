@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -91,3 +92,14 @@ def test_each_video_has_a_folder_of_its_own_and_images_share_one(folder):
 def test_images_are_told_from_videos_by_their_content(folder):
     Path("photo.avi").write_bytes(Path("day/1/a.png").read_bytes())
     assert [each.is_image for each in find_inputs(["photo.avi", "a.avi"]).found] == [True, False]
+
+
+@pytest.mark.parametrize(("pictures", "is_image"), [(1, True), (2, False)])
+def test_an_animated_gif_is_a_video_and_a_still_one_an_image(folder, pictures, is_image):
+    cv2.imwritemulti("a.gif", [np.full((8, 8, 3), 90 * number, np.uint8) for number in range(pictures)])
+    assert [each.is_image for each in find_inputs(["a.gif"]).found] == [is_image]
+
+
+def test_a_broken_gif_is_left_to_the_analysis(folder):
+    Path("a.gif").write_bytes(b"GIF89a" + bytes(40))
+    assert [each.is_image for each in find_inputs(["a.gif"]).found] == [False]

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import cv2
+
 from mien.images.codecs import HEADER_BYTES, image_format
 from mien.sources.catalog import SUFFIXES
 
@@ -115,11 +117,12 @@ def _files_below(folder: Path, leave_out: Path | None) -> list[Path]:
 
 
 def _is_image(path: Path) -> bool:
-    """By the content, as everywhere; a GIF may be animated, so it counts as a video."""
+    """By the content, as everywhere; an animated GIF is a video."""
     try:
         with path.open("rb") as file:
-            return image_format(file.read(HEADER_BYTES)) not in (None, "GIF")
-    except OSError:  # the analysis will say why
+            name = image_format(file.read(HEADER_BYTES))
+        return name is not None and (name != "GIF" or cv2.imcount(str(path)) == 1)
+    except (OSError, cv2.error):  # the analysis will say why
         return False
 
 
