@@ -347,7 +347,7 @@ def announce(settings: Settings, camera: VideoCamera, server: Server, token: str
     query = f"/?token={token}" if token else ""
     log.info("%s: open %s%s (Ctrl-C stops)", camera.status().name, server.url, query)
     detector = choose_detector(settings.detector, settings.detector_model)
-    log.info("face detector: %s%s", detector, " (auto)" if settings.detector == "auto" else "")
+    log.info("face detector: %s%s", detector, " (auto)" if settings.detector == "auto" != detector else "")
     if not is_loopback(settings.host):
         log.info("open to the network: on another computer, replace the host by this computer's name or address")
 

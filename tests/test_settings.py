@@ -79,7 +79,7 @@ def test_options_are_parsed(words, field, value):
         (["--size", "0x99999"], "--size"),
         (["--fps", "-1"], "--fps"),
         (["--fps", "0"], "--fps"),
-        (["--detector", "magic"], "--detector: expected haar, centerface, yunet, dlib, mtcnn or auto, found 'magic'"),
+        (["--detector", "magic"], "--detector: expected auto, haar, centerface, yunet, dlib or mtcnn, found 'magic'"),
         (["--min-face", "0"], "--min-face: expected a whole number 16 to 2000, found '0'"),
         (["--min-face", "9999"], "--min-face"),
         (["--detector-model", " "], "--detector-model: expected a path, found ' '"),

@@ -95,6 +95,7 @@ class Face(Schema):
     quality_reason: QualityReason | None = Field(
         description="What costs the most; null for a face that can be read well."
     )
+    found_by: str | None = Field(description="Name of the detector that last found the face; null if unknown.")
 
 
 class Frame(Schema):

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from mien.analysis.pipeline import Pipeline, timed
+from mien.analysis.pipeline import Pipeline, found_by, timed
 from mien.analysis.quality import QualityMeter
 from mien.analysis.scenes import Scene
 from mien.analysis.smoothing import ExpressionSmoother
+from mien.analysis.thorough_schedule import LIVE_SHARE, ThoroughSchedule
 from mien.analysis.tracker import Track, Tracker
-from mien.types import Analysis, Face, Frame
+from mien.types import Analysis, Box, Face, Frame
 
 
 @dataclass(slots=True)
@@ -24,6 +25,15 @@ class _Memory:
     meter: QualityMeter = field(default_factory=QualityMeter)
     last: Face | None = None
     """The face as it was last classified."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Deferred:
+    """A detection that is left until its frame has been shown; `proposed` where only the thorough stage is left."""
+
+    frame: Frame
+    time_s: float
+    proposed: Sequence[Box] | None = None
 
 
 class FaceStream:
@@ -40,7 +50,8 @@ class FaceStream:
     Args:
         pipeline: Detects and classifies; shared with other streams.
         defer_detection: Whether a detection that is due while faces are known is left to `detect_deferred`, so that
-            the frame can be shown first.
+            the frame can be shown first. The thorough stage of a detector with two stages is always deferred then, and
+            its share of the time is limited; otherwise the times of the frames alone decide when it runs.
     """
 
     def __init__(self, pipeline: Pipeline, *, defer_detection: bool = False) -> None:
@@ -55,7 +66,8 @@ class FaceStream:
         self._tracker = Tracker(self._numbers)
         self._memories: dict[int, _Memory] = {}
         self._origin: tuple[int, int, int] | None = None  # stream, width and height of the frames
-        self._deferred: tuple[Frame, float] | None = None  # a frame in which faces have yet to be detected, its time
+        self._deferred: _Deferred | None = None
+        self._schedule = ThoroughSchedule(LIVE_SHARE if self._defers else None)
 
     def analyze(self, frame: Frame, time_s: float) -> Analysis:
         """Find, track and classify the faces of the next frame.
@@ -79,12 +91,14 @@ class FaceStream:
         """Detect faces in the last frame where that was deferred; what is found is reported with the next frame."""
         if self._deferred is None:
             return
-        frame, time_s = self._deferred
-        self._deferred = None
+        deferred, self._deferred = self._deferred, None
         timing_ms: dict[str, float] = {}
         try:
             with timed(timing_ms, "detect"):
-                self._tracker.update(self._pipeline.detect(frame.pixels_bgr), time_s)
+                if deferred.proposed is None:
+                    self._detect(deferred.frame, deferred.time_s)
+                else:
+                    self._complete(deferred.frame, deferred.time_s, deferred.proposed)
         except BaseException:
             self.reset()
             raise
@@ -115,9 +129,26 @@ class FaceStream:
         if not self._tracker.needs_detection(time_s):
             return
         if self._defers and self._tracker.confirmed():
-            self._deferred = frame, time_s
+            self._deferred = _Deferred(frame, time_s)
         else:
-            self._tracker.update(self._pipeline.detect(frame.pixels_bgr), time_s)
+            self._detect(frame, time_s, shown=False)
+
+    def _detect(self, frame: Frame, time_s: float, *, shown: bool = True) -> None:
+        """Detect faces; the thorough stage, if it is due, waits until the frame is shown."""
+        proposed, staged = self._pipeline.propose(frame.pixels_bgr)
+        if not staged or not self._schedule.is_due(self._tracker.need(proposed), time_s):
+            self._tracker.update(proposed, time_s, thorough=not staged)
+        elif self._defers and not shown:
+            self._deferred = _Deferred(frame, time_s, proposed)
+        else:
+            self._complete(frame, time_s, proposed)
+
+    def _complete(self, frame: Frame, time_s: float, proposed: Sequence[Box]) -> None:
+        need, timing_ms = self._tracker.need(proposed), dict[str, float]()
+        with timed(timing_ms, "thorough"):
+            faces = self._pipeline.complete(frame.pixels_bgr, proposed)
+        self._schedule.ran(need, time_s, timing_ms["thorough"] / 1e3)
+        self._tracker.update(faces, time_s)
 
     def _faces(self, frame: Frame, tracks: Sequence[Track], raw: np.ndarray, time_s: float) -> list[Face]:
         """The faces of all tracks; raw: probabilities of those that detection did not miss, in the same order."""
@@ -131,7 +162,7 @@ class FaceStream:
             if not missed:
                 memory.last = self._assessed(frame, track, memory, next(probabilities), time_s)
             if memory.last is not None:
-                faces.append(replace(memory.last, box=track.box, missed=missed))
+                faces.append(replace(memory.last, box=track.box, missed=missed, found_by=found_by(track.box)))
         return faces
 
     def _assessed(self, frame: Frame, track: Track, memory: _Memory, raw: np.ndarray, time_s: float) -> Face:

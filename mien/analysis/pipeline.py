@@ -16,8 +16,9 @@ import numpy as np
 
 from mien.analysis.quality import QualityModel
 from mien.detectors import Detector
+from mien.detectors.base import StagedDetector
 from mien.images.resize import crop_faces
-from mien.types import EXPRESSIONS, Adjustment, Analysis, Box, Face, Frame
+from mien.types import EXPRESSIONS, Adjustment, Analysis, Box, Detection, Face, Frame
 
 UNSURE_BELOW = 0.5
 MIN_QUALITY = 0.6
@@ -96,6 +97,33 @@ class Pipeline:
         """
         return self.detector.detect(pixels_bgr)
 
+    def propose(self, pixels_bgr: np.ndarray) -> tuple[Sequence[Box], bool]:
+        """Detect the faces of a picture, only with the first stage of a detector that has two.
+
+        Args:
+            pixels_bgr: uint8 (height, width, 3), blue-green-red.
+
+        Returns:
+            As `detect`, and whether `complete` may find more.
+        """
+        detector = self.detector
+        if isinstance(detector, StagedDetector):
+            return detector.propose(pixels_bgr), True
+        return detector.detect(pixels_bgr), False
+
+    def complete(self, pixels_bgr: np.ndarray, proposed: Sequence[Box]) -> Sequence[Box]:
+        """Detect the faces that `propose` has not found.
+
+        Args:
+            pixels_bgr: The picture, uint8 (height, width, 3).
+            proposed: What `propose` found in it.
+
+        Returns:
+            As `detect`.
+        """
+        detector = self.detector  # it may have been replaced since
+        return detector.complete(pixels_bgr, proposed) if isinstance(detector, StagedDetector) else proposed
+
     def classify(self, pixels_bgr: np.ndarray, boxes: Sequence[Box]) -> np.ndarray:
         """Classify the faces in the boxes.
 
@@ -125,7 +153,9 @@ class Pipeline:
         with timed(timing_ms, "assess"):
             qualities = [QualityModel.stored().assess(frame.pixels_bgr, box) for box in boxes]
             found = zip(boxes, raw, qualities, strict=True)
-            faces = tuple(self.assess(Face(box, p, p, quality=quality)) for box, p, quality in found)
+            faces = tuple(
+                self.assess(Face(box, p, p, quality=quality, found_by=found_by(box))) for box, p, quality in found
+            )
         return Analysis(frame.width, frame.height, faces, timing_ms, True, self.rare)
 
     def assess(self, face: Face) -> Face:
@@ -136,6 +166,11 @@ class Pipeline:
         readable = face.quality is None or face.quality.value >= self.min_quality
         unsure = face.confidence < self.unsure_below or not readable
         return replace(face, unsure=unsure, people_share=people_share)
+
+
+def found_by(box: Box) -> str | None:
+    """Name of the detector that found a face; None for a plain box."""
+    return box.found_by if isinstance(box, Detection) else None
 
 
 @contextmanager

@@ -11,6 +11,8 @@ import numpy as np
 from mien.analysis.optical_flow import Motion, OpticalFlow
 from mien.analysis.scenes import Scene
 from mien.analysis.smoothing import OneEuroFilter
+from mien.analysis.thorough_schedule import Need
+from mien.detectors.same_face import is_same_face
 from mien.types import Box, Detection
 
 EXPIRE_AFTER_S = 0.7
@@ -25,8 +27,6 @@ MIN_HITS = 2
 MIN_OVERLAP_IOU = 0.3
 MAX_STEP = 0.6
 """How far a face may have moved without overlap, in its sizes."""
-SAME_FACE_IOU = 0.5
-INSIDE_SHARE = 0.8
 
 
 class Track:
@@ -50,6 +50,8 @@ class Track:
         """When a detection first failed to find it; None while it is found."""
         self.flow_found = True
         """Whether optical flow found it in all frames since the last detection."""
+        self.unchecked = False
+        """Whether the last detection, which was not thorough, did not find it, so that it may still be there."""
         self._box = self._found = box
         self._filter = OneEuroFilter(_center_and_size(box), time_s)
 
@@ -74,11 +76,13 @@ class Track:
         self.detected_at_s = time_s
         self.missed_since_s = None
         self.flow_found = True
+        self.unchecked = False
         self._found = box
         self._place(self._filter.update(_center_and_size(box), time_s, unit=math.sqrt(box.area)))
 
     def missed(self, time_s: float) -> None:
         """Note that a detection did not find the face in the frame at time_s, in seconds."""
+        self.unchecked = False
         # The earlier of the two: if the clock is set back, a track missed since a future time would never expire.
         self.missed_since_s = time_s if self.missed_since_s is None else min(time_s, self.missed_since_s)
 
@@ -154,12 +158,27 @@ class Tracker:
         """The tracks that have a number, by number."""
         return sorted((track for track in self._tracks if track.id is not None), key=lambda track: track.id or 0)
 
-    def update(self, boxes: Sequence[Box], time_s: float) -> list[Track]:
+    def need(self, boxes: Sequence[Box]) -> Need:
+        """Why a thorough detection may be needed.
+
+        Args:
+            boxes: The faces that a quick detection found in the newest frame.
+        """
+        found = [track for _, track in _matches(boxes, self._tracks)]
+        missing = [track for track in self._tracks if track not in found]
+        if any(track.id is None and track.detected_at_s == self._detected_at_s for track in missing):
+            return Need.NEW
+        if missing:
+            return Need.LOST
+        return Need.ROUTINE if boxes else Need.SEARCH
+
+    def update(self, boxes: Sequence[Box], time_s: float, *, thorough: bool = True) -> list[Track]:
         """Match detections to tracks, and start tracks for the others.
 
         Args:
             boxes: The faces detected in the newest frame, in its pixels.
             time_s: Time of the frame in seconds, by the same clock each time.
+            thorough: Whether a face that is not among the boxes counts as missed even if optical flow follows it.
 
         Returns:
             The confirmed tracks, by number.
@@ -174,8 +193,12 @@ class Tracker:
             else:
                 track.detected(box, time_s)
         for track in self._tracks:
-            if track.detected_at_s != time_s:
+            if track.detected_at_s == time_s:
+                continue
+            if thorough or not track.flow_found:
                 track.missed(time_s)
+            else:
+                track.unchecked = track.missed_since_s is None
         self._tracks = [track for track in self._tracks if not track.is_expired(time_s)]
         self._drop_duplicates()
         for track in self._tracks:
@@ -187,13 +210,14 @@ class Tracker:
         faces = self.confirmed()
         if not faces:
             return SEARCH_EVERY_S
-        return DETECT_EVERY_S if all(track.missed_since_s is None for track in faces) else RETRY_EVERY_S
+        sure = all(track.missed_since_s is None and not track.unchecked for track in faces)
+        return DETECT_EVERY_S if sure else RETRY_EVERY_S
 
     def _drop_duplicates(self) -> None:
         """If two tracks are on one face, keep the older one."""
         kept: list[Track] = []
         for track in self._tracks:
-            if not any(_is_same_face(track.box, other.box) for other in kept):
+            if not any(is_same_face(track.box, other.box) for other in kept):
                 kept.append(track)
         self._tracks = kept
 
@@ -209,7 +233,7 @@ def _matches(boxes: Sequence[Box], tracks: Sequence[Track]) -> list[tuple[Box, T
             chosen[i] = j
     matched: list[tuple[Box, Track | None]] = [(boxes[i], tracks[j]) for i, j in chosen.items()]
     for i, box in sorted(enumerate(boxes), key=lambda each: -each[1].area):
-        duplicate = i not in chosen and any(_is_same_face(box, other) for other, _ in matched)
+        duplicate = i not in chosen and any(is_same_face(box, other) for other, _ in matched)
         if i not in chosen and not duplicate:
             matched.append((box, None))
     return matched
@@ -223,12 +247,6 @@ def _score(box: Box, known: Box) -> float:
     step = np.hypot(*(_center_and_size(box) - _center_and_size(known))[:2]) / math.sqrt(known.area)
     similar = 0.5 < box.area / known.area < 2
     return float(max(0.0, 1 - step / MAX_STEP)) if similar else 0.0
-
-
-def _is_same_face(one: Box, other: Box) -> bool:
-    """Whether two boxes show one face: two people cheek to cheek have an IoU of 0.4, neither inside the other."""
-    inside = one.intersection(other) / min(one.area, other.area)
-    return one.iou(other) >= SAME_FACE_IOU or inside >= INSIDE_SHARE
 
 
 def _center_and_size(box: Box) -> np.ndarray:

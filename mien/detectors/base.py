@@ -6,7 +6,7 @@ import importlib.util
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -56,6 +56,36 @@ class Detector(Protocol):
         ...
 
 
+@runtime_checkable
+class StagedDetector(Protocol):
+    """A detector that need not run in full on each frame of a stream.
+
+    Example:
+        proposed = detector.propose(pixels_bgr)
+        faces = detector.complete(pixels_bgr, proposed)
+    """
+
+    def propose(self, pixels_bgr: np.ndarray) -> Sequence[Box]:
+        """Find most faces at small cost.
+
+        Args:
+            pixels_bgr: uint8 (height, width, 3), blue-green-red.
+        """
+        ...
+
+    def complete(self, pixels_bgr: np.ndarray, proposed: Sequence[Any]) -> Sequence[Box]:
+        """Find the other faces too.
+
+        Args:
+            pixels_bgr: The same picture.
+            proposed: What `propose` found in it.
+
+        Returns:
+            All faces, sorted and clipped as those of `Detector.detect`.
+        """
+        ...
+
+
 class ScaledDetector(ABC):
     """A detector that searches a reduced picture; one at a time: shared by two threads, some silently give wrong boxes.
 
@@ -79,9 +109,15 @@ class ScaledDetector(ABC):
         self.search_side_px = search_side_px
         self._lock = threading.Lock()
 
-    def detect(self, pixels_bgr: np.ndarray) -> list[Detection]:
-        """Find faces, see `mien.detectors.base.Detector.detect`."""
-        scale = search_scale(pixels_bgr, self.window_px, self.search_side_px, self.min_face_px)
+    def detect(self, pixels_bgr: np.ndarray, search_side_px: int | None = None) -> list[Detection]:
+        """Find faces, see `mien.detectors.base.Detector.detect`.
+
+        Args:
+            pixels_bgr: As there.
+            search_side_px: Replaces that of the detector.
+        """
+        side_px = search_side_px or self.search_side_px
+        scale = search_scale(pixels_bgr, self.window_px, side_px, self.min_face_px)
         small = scaled(pixels_bgr, scale)
         if min(small.shape[:2]) < self.window_px:
             return []

@@ -13,9 +13,10 @@ import numpy as np
 
 from mien.detectors.base import RawFace, detections_inside, search_scale
 from mien.detectors.face_filter import FaceFilter, Square
+from mien.detectors.same_face import is_same_face
 from mien.errors import DetectorError
 from mien.images.resize import reduced_gray
-from mien.types import Detection, check_pixels, intersection
+from mien.types import Detection, check_pixels
 
 Proposal = tuple[Square, tuple[int, int]]
 
@@ -23,7 +24,6 @@ CASCADES = "haarcascade_frontalface_alt2.xml", "haarcascade_frontalface_default.
 SKIPPED_STAGES = 4
 SCALE_STEP = 1.1
 SAME_WINDOW_SHARE = 0.2
-SAME_FACE_IOU, SAME_FACE_SHARE = 0.3, 0.6
 
 
 class HaarDetector:
@@ -96,7 +96,7 @@ class HaarDetector:
         """Accepted proposals with their scores; those on a face accepted already are skipped, most windows first."""
         found: list[tuple[float, Square]] = []
         for proposed, counts in sorted(proposals, key=lambda proposal: -sum(proposal[1])):
-            if any(_same_face(proposed, square) for _, square in found):
+            if any(is_same_face(proposed, square) for _, square in found):
                 continue
             square, logit = self._filter.refine(gray, proposed)
             score = self._filter.score(logit, counts)
@@ -166,15 +166,9 @@ def suppress_overlaps(scored: Sequence[tuple[float, Square]]) -> list[Square]:
     """
     kept: list[Square] = []
     for _, square in sorted(scored, reverse=True):
-        if not any(_same_face(square, other) for other in kept):
+        if not any(is_same_face(square, other) for other in kept):
             kept.append(square)
     return kept
-
-
-def _same_face(a: Square, b: Square) -> bool:
-    shared = intersection(a, b)
-    areas = a[2] * a[3], b[2] * b[3]
-    return shared > SAME_FACE_IOU * (sum(areas) - shared) or shared > SAME_FACE_SHARE * min(areas)
 
 
 def load_cascade(file: str | Path, skipped_stages: int = 0) -> cv2.CascadeClassifier:
