@@ -320,12 +320,8 @@ def test_without_a_network_auto_is_haar_alone_and_says_in_one_line_what_adds_one
 def test_auto_adds_a_face_that_haar_misses_and_keeps_those_of_haar():
     make("centerface")
     detector, (frame, truth) = make("auto"), composite_frame("happy")
-    turned = cv2.warpAffine(
-        frame,
-        cv2.getRotationMatrix2D((truth.x + truth.w / 2, truth.y + truth.h / 2), 40, 1.0),
-        (640, 480),
-        borderValue=(128, 128, 128),
-    )
+    turn = cv2.getRotationMatrix2D((truth.x + truth.w / 2, truth.y + truth.h / 2), 40, 1.0)
+    turned = cv2.warpAffine(frame, turn, (640, 480), borderMode=cv2.BORDER_REPLICATE)
     both = np.hstack([frame, turned])
     proposed = detector.propose(both)
     assert [face.found_by for face in proposed] == ["haar"]

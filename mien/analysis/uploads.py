@@ -11,7 +11,7 @@ from mien.clock import Clock
 from mien.errors import BusyError, ImageError
 from mien.images.codecs import decode_image
 from mien.images.resize import fit_within
-from mien.types import Analysis, Box, Frame
+from mien.types import Analysis, Box, Detection, Frame
 
 MAX_SIDE_PX = 1920
 """Larger images are reduced to this size: the live analysis waits meanwhile, and more pixels reveal no more faces."""
@@ -48,7 +48,8 @@ def _scaled(box: Box, scale_x: float, scale_y: float, width: int, height: int) -
     left, top = round(box.x * scale_x), round(box.y * scale_y)
     right = min(width, round((box.x + box.w) * scale_x))
     bottom = min(height, round((box.y + box.h) * scale_y))
-    return Box(left, top, max(1, right - left), max(1, bottom - top))
+    scaled = Box(left, top, max(1, right - left), max(1, bottom - top))
+    return box.moved(scaled) if isinstance(box, Detection) else scaled
 
 
 @dataclass(slots=True)

@@ -93,7 +93,7 @@ def describe_methods(results: Sequence[Mapping[str, Any]]) -> str:
         _detection(first),
         *_classification(first),
     ]
-    used = [first["detector"]["name"]]
+    used = _detectors(first)
     if _is_shipped(first):
         used += ["fer", "ferplus"]
     if first["network"]["rare"] is not None:
@@ -142,8 +142,16 @@ def _amounts(results: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _detection(result: Mapping[str, Any]) -> str:
-    name = result["detector"]["name"]
-    return f"Faces were detected by {DETECTOR_NAMES.get(name, name)}."
+    names = [DETECTOR_NAMES.get(name, name) for name in _detectors(result)]
+    return f"Faces were detected by {', and those that they missed by '.join(names)}."
+
+
+def _detectors(result: Mapping[str, Any]) -> list[str]:
+    """The names of the detectors; `auto` is two, of which the files of the second say which it is."""
+    name, files = result["detector"]["name"], result["detector"]["sha256"]
+    if name != "auto":
+        return [name]
+    return ["haar", "yunet" if any("yunet" in file for file in files) else "centerface"]
 
 
 def _classification(result: Mapping[str, Any]) -> list[str]:

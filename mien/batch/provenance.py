@@ -88,11 +88,14 @@ def as_json(described: Mapping[str, Any]) -> str:
 
 def _files(detector: str, settings: AnalysisSettings) -> list[Path]:
     """The files of a detector, where they are not part of a package that is listed by its version."""
-    if detector == "haar":
-        folder = Path(cv2.__file__).parent / "data"
-        return [*(folder / name for name in haar.CASCADES), face_filter.FILE]
-    file = centerface.installed_file() if detector == "centerface" else settings.detector_model
-    return [] if file is None else [file]
+    cascades = [Path(cv2.__file__).parent / "data" / name for name in haar.CASCADES]
+    by_default = centerface.installed_file() if detector in ("auto", "centerface") else None
+    network = settings.detector_model or by_default
+    return [
+        *(cascades if detector in ("auto", "haar") else []),
+        *([face_filter.FILE] if detector in ("auto", "haar", "centerface") else []),
+        *([] if network is None else [network]),
+    ]
 
 
 @cache
