@@ -166,6 +166,23 @@ def test_another_network_is_not_said_to_be_trained_on_fer(results):
     assert "at most 5 frames per second" in text
 
 
+@pytest.mark.parametrize(
+    ("name", "file", "cited"),
+    [
+        ("haar", "face_filter.npz", ["Viola"]),
+        ("auto", "centerface.onnx", ["Viola", "CenterFace"]),
+        ("auto", "face_detection_yunet_2023mar.onnx", ["Viola", "YuNet"]),
+    ],
+)
+def test_the_default_detector_is_described_as_its_two_parts(results, name, file, cited):
+    described = json.loads((results / "clip" / "mien.json").read_text(encoding="utf-8"))
+    described["detector"] = {"name": name, "sha256": {"face_filter.npz": "", file: ""}}
+    text = describe_methods([described])
+    assert [each for each in ("Viola, P.", "CenterFace:", "YuNet:") if each in text] == [
+        f"{each}, P." if each == "Viola" else f"{each}:" for each in cited
+    ]
+
+
 def test_results_of_several_settings_are_not_described_as_one(results):
     described = json.loads((results / "clip" / "mien.json").read_text(encoding="utf-8"))
     other = described | {"settings": {**described["settings"], "unsure": 0.4}}
