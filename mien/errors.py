@@ -4,6 +4,7 @@ MienError
 ├── SettingsError
 ├── ModelError
 ├── DetectorError
+├── LandmarkError
 ├── ImageError
 │   ├── NotAnImageError
 │   └── ImageTooLargeError
@@ -41,6 +42,10 @@ class ModelError(MienError):
 
 class DetectorError(MienError):
     """A face detector, or a file it needs, is missing or broken."""
+
+
+class LandmarkError(MienError):
+    """The networks that find landmarks, or the package that contains them, are missing or broken."""
 
 
 class ImageError(MienError):

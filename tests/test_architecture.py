@@ -22,7 +22,7 @@ TOPICS = (
     ("settings", "results"),
     ("stream",),
     ("recording", "sources", "analysis"),
-    ("detectors",),
+    ("detectors", "landmarks"),
     ("cnn",),
     ("images",),
     ("options",),

@@ -123,7 +123,6 @@ def _masking(parser: ArgumentParser) -> None:
 def _composites(parser: ArgumentParser) -> None:
     """compute the average faces of the demo from training images that people agree on"""
     _add(parser, "--data", "--votes")
-    parser.add_argument("--landmarks", type=Path, metavar="FILE", help="face_landmark.tflite (default: as installed)")
     parser.add_argument("--seed", type=int, default=0, help="of the choice of images and people (%(default)s)")
     _add_out(parser, "runs/composites", "sources/demo_faces.npz")
 

@@ -85,7 +85,7 @@ class LiteRtRuntime:
 
     def __init__(self, content: bytes, name: str, threads: int = THREADS) -> None:
         self.name = name
-        self._interpreter = _load(content, threads)
+        self._interpreter = load_interpreter(content, threads)
         (given,), (answer,) = self._interpreter.get_input_details(), self._interpreter.get_output_details()
         self._input, self._output = given["index"], answer["index"]
         shape, outputs = (tuple(int(size) for size in one["shape"]) for one in (given, answer))
@@ -110,7 +110,19 @@ class LiteRtRuntime:
         return probabilities
 
 
-def _load(content: bytes, threads: int) -> Any:
+def load_interpreter(content: bytes, threads: int = THREADS) -> Any:
+    """Load a LiteRT model.
+
+    Args:
+        content: The model.
+        threads: Number of threads that compute.
+
+    Returns:
+        An interpreter with allocated tensors; not thread-safe.
+
+    Raises:
+        UnusableError: The content is not a model, or LiteRT is not installed.
+    """
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError as error:

@@ -11,13 +11,16 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import cv2
 import numpy as np
 
+from mien.landmarks.network import LandmarkNetwork
+from mien.landmarks.points import RIGID
 from mien.sources.demo_faces import PEOPLE, SIDE_PX, DemoFaces
 from mien.types import EXPRESSIONS
-from training.assets.landmarks import RIGID, LandmarkNetwork, Landmarks
+from training.assets.landmarks import Landmarks, find_landmarks
 from training.assets.mesh import Mesh, common_shape, similarity
 from training.data.dataset import CSV_SIDE_PX
 from training.data.files import DataError
@@ -273,6 +276,6 @@ def run(options: argparse.Namespace) -> None:
     """Compute the average faces of the demo, and write their file. Raise DataError without --votes."""
     if options.votes_file is None:
         raise DataError("--votes: expected people's votes, by which the images are chosen; found none")
-    network = LandmarkNetwork(options.landmarks)
-    composite_faces(read_data(options, CSV_SIDE_PX).train, network.find, options.seed).save(writable(options.out))
+    find = partial(find_landmarks, network=LandmarkNetwork())
+    composite_faces(read_data(options, CSV_SIDE_PX).train, find, options.seed).save(writable(options.out))
     print(f"wrote {options.out}")

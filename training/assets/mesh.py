@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 from matplotlib.tri import Triangulation
 
+from mien.landmarks.points import LEFT_EYE, OVAL, RIGHT_EYE
 from mien.sources.demo_faces import FACE_MIDDLE, FACE_WIDTH
-from training.assets.landmarks import LEFT_EYE, OVAL, RIGHT_EYE
 
 _FEATHER_PX = 6  # from the image's border, over which its pixels gain weight
 
