@@ -71,7 +71,7 @@ def test_an_image_gives_the_same_result_as_path_bytes_and_pixels(picture_file, p
     results = [
         mien.analyze_image(image) for image in (picture_file, str(picture_file), picture_file.read_bytes(), picture_bgr)
     ]
-    boxes = [[each.box for each in result.faces] for result in results]
+    boxes = [[each.to_dict()["box"] for each in result.faces] for result in results]
     assert [len(found) for found in boxes] == [1, 1, 1, 1]
     assert boxes.count(boxes[0]) == 4
     assert [result.input for result in results] == [str(picture_file), str(picture_file), None, None]
