@@ -184,6 +184,53 @@ class Quality:
             raise ValueError(f"quality: expected one of {QUALITY_REASONS} or None, found {self.reason!r}")
 
 
+HEAD_COLUMNS = ("yaw_deg", "pitch_deg", "roll_deg", "eye_left", "eye_right", "mouth", "blink")
+"""Columns of tables that hold a `Head`, in the order of its fields."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Which way a head is turned, and how far eyes and mouth are open, from the landmarks of its face.
+
+    Args:
+        yaw_deg: Degrees to the person's left, which is the right of a picture that is not mirrored.
+        pitch_deg: Degrees upward.
+        roll_deg: Degrees by which it is tilted toward the person's left shoulder, clockwise in the picture.
+        left_eye: Distance between the lids of the person's left eye, in widths of the eye.
+        right_eye: The same of the right eye.
+        mouth: Distance between the lips, in widths of the mouth.
+        blink: Whether a blink of both eyes ended with this frame.
+
+    Example:
+        if face.head and abs(face.head.yaw_deg) > 30:
+            print("turned away")
+    """
+
+    yaw_deg: float
+    pitch_deg: float
+    roll_deg: float
+    left_eye: float
+    right_eye: float
+    mouth: float
+    blink: bool = False
+
+    def to_dict(self) -> dict[str, float | bool]:
+        """As plain types, ready for JSON: degrees to one decimal, openings to three."""
+        return {
+            "yaw_deg": round(self.yaw_deg, 1),
+            "pitch_deg": round(self.pitch_deg, 1),
+            "roll_deg": round(self.roll_deg, 1),
+            "left_eye": round(self.left_eye, 3),
+            "right_eye": round(self.right_eye, 3),
+            "mouth": round(self.mouth, 3),
+            "blink": self.blink,
+        }
+
+    def columns(self) -> dict[str, float | bool]:
+        """The same under the names HEAD_COLUMNS, for tables."""
+        return dict(zip(HEAD_COLUMNS, self.to_dict().values(), strict=True))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Face:
     """One face of a frame and its expression.
@@ -200,6 +247,9 @@ class Face:
             that has not learned from people's votes.
         quality: How well the face can be read; None where it was not measured.
         found_by: Name of the detector that last found the face; None if unknown.
+        landmarks: float32 (468, 2), x and y in pixels of the frame, in the order of MediaPipe's face mesh; None where
+            they were not asked for or not found.
+        head: Pose, eyes and mouth, where there are landmarks.
 
     Example:
         face = analysis.faces[0]
@@ -216,6 +266,8 @@ class Face:
     people_share: float | None = None
     quality: Quality | None = None
     found_by: str | None = None
+    landmarks: np.ndarray | None = None
+    head: Head | None = None
 
     @property
     def label(self) -> str:
@@ -241,6 +293,8 @@ class Face:
             "quality": None if self.quality is None else round(self.quality.value, 3),
             "quality_reason": None if self.quality is None else self.quality.reason,
             "found_by": self.found_by,
+            "landmarks": None if self.landmarks is None else np.round(self.landmarks.astype(float), 1).tolist(),
+            "head": None if self.head is None else self.head.to_dict(),
         }
 
 

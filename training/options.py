@@ -145,6 +145,11 @@ def _quality(parser: ArgumentParser) -> None:
     _add_out(parser, "runs/quality", "analysis/quality.npz")
 
 
+def _mean_face(parser: ArgumentParser) -> None:
+    """compute the mean face, with which head poses are measured, from the faces of the demo"""
+    _add_out(parser, "runs/mean_face", "landmarks/mean_face.npz")
+
+
 COMMANDS: dict[str, tuple[str, Callable[[ArgumentParser], None]]] = {
     "train": ("training.fit.train", _train),
     "teach": ("training.fit.teach", _teach),
@@ -160,6 +165,7 @@ COMMANDS: dict[str, tuple[str, Callable[[ArgumentParser], None]]] = {
     "composites": ("training.assets.composites", _composites),
     "face-filter": ("training.assets.face_filter", _face_filter),
     "quality": ("training.assets.quality", _quality),
+    "mean-face": ("training.assets.mean_face", _mean_face),
 }
 """For each command the module whose `run(options)` carries it out, and what adds its options and holds its help."""
 
