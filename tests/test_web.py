@@ -145,6 +145,8 @@ def test_the_state_is_that_of_the_newest_picture(client, fake_camera) -> None:
         "quality": None,
         "quality_reason": None,
         "found_by": None,
+        "landmarks": None,
+        "head": None,
     }
     for kind in ("probabilities", "raw"):
         assert list(faces[0][kind]) == list(EXPRESSIONS)

@@ -16,9 +16,9 @@ from mien.errors import BusyError, ImageError, ImageTooLargeError, NotAnImageErr
 from mien.types import Analysis
 from web import schemas
 from web.limits import Slots
-from web.openapi import Answer, Operation
-from web.ports import AppOptions
-from web.state import describe_faces, sentence
+from web.openapi import LANDMARKS, Answer, Operation
+from web.ports import Analyze, AppOptions
+from web.state import LANDMARK_REFUSALS, describe_faces, sentence, wants_landmarks
 
 KEY = "[A-Za-z0-9_-]{8,64}"
 
@@ -71,12 +71,13 @@ def blueprint(options: AppOptions) -> Blueprint:
     @Operation(
         f"The faces in an image, or in up to {schemas.MAX_IMAGES} images.",
         Answer(200, "Of one image, or of each in order.", schemas.Image | schemas.Images),
-        Answer(400, "There is no file in the field image, or track is not a valid key."),
+        Answer(400, "There is no file in the field image, or track is not a valid key, or landmarks neither 0 nor 1."),
         Answer(413, f"More than {MAX_BODY_BYTES >> 20} MB, too many pixels, or too many images."),
         Answer(415, "Not an image."),
         Answer(422, "A damaged image."),
         Answer(429, "Too many concurrent requests.", retry=True),
-        parameters=(TRACK,),
+        LANDMARK_REFUSALS[1],
+        parameters=(TRACK, LANDMARKS),
         other_body=IMAGE_BODY,
     )
     def analyze_images() -> schemas.Image | schemas.Images:
@@ -88,12 +89,15 @@ def blueprint(options: AppOptions) -> Blueprint:
             abort(404, "This program does not track faces from image to image.")
         if key is not None and not re.fullmatch(KEY, key):
             abort(400, "Expected a key of 8 to 64 letters, digits, - or _ as track.")
+        landmarks = wants_landmarks(options)
         # Before the body is read, so that memory is limited.
         with slots.hold(f"{slots.limit} images are being analyzed already.", RETRY_AFTER_S):
             try:
-                if key is None or follow is None:
-                    return _analyze_request(analyze)
-                return _analyze_request(partial(follow, key), max_images=1)
+                one: Analyze = analyze if key is None or follow is None else partial(follow, key)
+                return _analyze_request(
+                    partial(one, landmarks=True) if landmarks else one,
+                    max_images=schemas.MAX_IMAGES if key is None else 1,
+                )
             except ImageError as error:
                 abort(_status_of(error), sentence(error))
             except BusyError as error:
@@ -120,7 +124,7 @@ def _analyze_request(
 
 
 def _describe(found: Analysis) -> schemas.Image:
-    faces = describe_faces(found)
+    faces = describe_faces(found, landmarks=True)  # those that were asked for
     return schemas.Image(width=found.width, height=found.height, faces=faces, new_scene=found.new_scene)
 
 

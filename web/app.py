@@ -40,9 +40,9 @@ def create_app(camera: Camera, options: AppOptions | None = None) -> Flask:
     for blueprint in (
         pages.blueprint(camera, options),
         openapi.blueprint(),
-        streams.blueprint(camera, viewers, readers, state_of),
+        streams.blueprint(camera, options, viewers, readers, state_of),
         streams.snapshot_blueprint(camera, options.to_png),
-        state.blueprint(camera, state_of),
+        state.blueprint(camera, options, state_of),
         controls.blueprint(camera, options, state_of),
         controls.sources_blueprint(camera, options.catalog),
         analyze.blueprint(options),

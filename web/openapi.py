@@ -28,6 +28,12 @@ VIEWER = {
     "schema": {"type": "string"},
     "description": "A name you choose for a picture stream; state and events then report whether it is open.",
 }
+LANDMARKS = {
+    "name": "landmarks",
+    "in": "query",
+    "schema": {"type": "integer", "enum": [0, 1]},
+    "description": "1 adds the landmarks of each face and head, which follows from them; no landmarks in privacy mode.",
+}
 RETRY_AFTER = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}}
 
 ABOUT = {

@@ -87,11 +87,29 @@ class Privacy(Protocol):
         """Turn it on or off, from the next frame on."""
 
 
-Analyze = Callable[[bytes], Analysis]
-"""Analyzes an image file; raises ImageError."""
+class Landmarks(Protocol):
+    """Landmarks in the live pictures, computed while somebody asks for them."""
 
-Follow = Callable[[str, bytes], Analysis]
-"""Analyzes one image file of the sequence with this key; raises ImageError or BusyError."""
+    missing: str | None
+    """Why there are none: what has to be installed first."""
+
+    def request(self) -> None:
+        """Compute them for the next two seconds."""
+
+
+class Analyze(Protocol):
+    """Analyzes an image file."""
+
+    def __call__(self, data: bytes, *, landmarks: bool = ...) -> Analysis:
+        """Find its faces, and their landmarks if asked. Raises ImageError."""
+
+
+class Follow(Protocol):
+    """Analyzes one image file of a sequence after the other."""
+
+    def __call__(self, key: str, data: bytes, *, landmarks: bool = ...) -> Analysis:
+        """Find the faces of the next image of the sequence with this key. Raises ImageError or BusyError."""
+
 
 Explain = Callable[[np.ndarray, Sequence[Face]], Sequence[bytes]]
 """Computes a heat map, as a PNG file, for each of the faces of a BGR frame; raises MienError if it cannot."""
@@ -117,6 +135,7 @@ class AppOptions:
         recorder: For /api/record and /api/session.csv.
         privacy: For /api/privacy.
         adjustment: For /api/rare.
+        landmarks: For the parameter landmarks=1; if None, it is refused with 503.
         model_name: Displayed on the page.
         detector_name: Displayed on the page, and part of the state.
         unsure: Initial confidence threshold of the page, 0 to 1, below which a label counts as unsure.
@@ -136,6 +155,7 @@ class AppOptions:
     recorder: Recorder | None = None
     privacy: Privacy | None = None
     adjustment: Adjustment | None = None
+    landmarks: Landmarks | None = None
     model_name: str = "model.json"
     detector_name: str = "haar"
     unsure: float = 0.5

@@ -21,6 +21,7 @@ MAX_IMAGES = 16
 Label = Annotated[str, WithJsonSchema({"type": "string", "enum": list(EXPRESSIONS)})]
 QualityReason = Annotated[str, WithJsonSchema({"type": "string", "enum": list(QUALITY_REASONS)})]
 Probability = Annotated[float, Field(ge=0, le=1)]
+Point = Annotated[list[float], Field(min_length=2, max_length=2)]
 Length = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
 
@@ -72,6 +73,20 @@ class Box(Schema):
     h: Length = Field(description="Height.")
 
 
+class Head(Schema):
+    """Which way a head is turned, and how far eyes and mouth are open; left and right are the person's."""
+
+    yaw_deg: float = Field(description="Degrees to the person's left, the right of a picture that is not mirrored.")
+    pitch_deg: float = Field(description="Degrees upward; 0 is how people hold their heads in frontal photographs.")
+    roll_deg: float = Field(
+        description="Degrees by which the head is tilted toward the person's left shoulder, clockwise in the picture."
+    )
+    left_eye: float = Field(description="Distance between the lids, in widths of the eye: about 0.27 for an open eye.")
+    right_eye: float = Field(description="The same of the right eye.")
+    mouth: float = Field(description="Distance between the lips, in widths of the mouth; 0 if it is closed.")
+    blink: bool = Field(description="Whether a blink of both eyes ended with this frame.")
+
+
 class Face(Schema):
     """One face and the expression it shows."""
 
@@ -96,6 +111,14 @@ class Face(Schema):
         description="What costs the most; null for a face that can be read well."
     )
     found_by: str | None = Field(description="Name of the detector that last found the face; null if unknown.")
+    landmarks: list[Point] | None = Field(
+        default=None,
+        description="468 points, x and y in pixels of the original frame, in the order of MediaPipe's face mesh; null "
+        "without landmarks=1, in privacy mode, and where they are not found.",
+    )
+    head: Head | None = Field(
+        default=None, description="From the landmarks; null where nobody asks for them, see --landmarks."
+    )
 
 
 class Frame(Schema):

@@ -5,19 +5,25 @@ from __future__ import annotations
 import secrets
 import threading
 import time
+from dataclasses import replace
 from typing import Any
 
-from flask import Blueprint, request
+from flask import Blueprint, abort, request
 
 from mien.errors import MienError
 from mien.types import Analysis, Snapshot, SourceStatus
 from web import schemas
 from web.limits import Slots
-from web.openapi import VIEWER, Answer, Operation
+from web.openapi import LANDMARKS, VIEWER, Answer, Operation
 from web.ports import AppOptions, Camera
 
 STALE_S = 5.0
 """With a newest frame older than this no frames arrive, whatever the source reports."""
+
+LANDMARK_REFUSALS = (
+    Answer(400, "landmarks is neither 0 nor 1."),
+    Answer(503, "landmarks is 1, and the networks that find landmarks are not installed."),
+)
 
 FLOWING = frozenset({"live", "file", "demo"})
 
@@ -41,9 +47,19 @@ class StateReader:
         self._lock = threading.Lock()  # guards the next
         self._version = secrets.randbits(40)  # so that no answer of an earlier run of the program seems to be newer
 
-    def __call__(self, snapshot: Snapshot | None, viewer: str | None = None) -> schemas.State:
-        """Everything known about a snapshot; `watching` is given if the name of a viewer is."""
+    def __call__(
+        self, snapshot: Snapshot | None, viewer: str | None = None, *, landmarks: bool = False
+    ) -> schemas.State:
+        """Everything known about a snapshot; `watching` is given if the name of a viewer is.
+
+        Args:
+            snapshot: The snapshot.
+            viewer: Name of a viewer.
+            landmarks: Whether to request the landmarks of the next snapshots and describe those of this one.
+        """
         self._camera.keep_awake()
+        if landmarks and self._options.landmarks is not None:
+            self._options.landmarks.request()
         status = self._camera.status()
         frame = snapshot.frame if snapshot else None
         shared: dict[str, Any] = dict(self.controls())
@@ -57,13 +73,15 @@ class StateReader:
             viewers=self._viewers.count,
             detector=self._options.detector_name,
             frame=schemas.Frame.model_validate(frame) if frame else None,
-            faces=describe_faces(snapshot.analysis if snapshot else None),
+            faces=describe_faces(
+                snapshot.analysis if snapshot else None, landmarks=landmarks and not shared["privacy"]
+            ),
             **shared,
         )
 
-    def newest(self, viewer: str | None = None) -> schemas.State:
-        """The state of the newest snapshot."""
-        return self(self._camera.snapshots.peek()[1], viewer)
+    def newest(self, viewer: str | None = None, *, landmarks: bool = False) -> schemas.State:
+        """The state of the newest snapshot; arguments as in a call."""
+        return self(self._camera.snapshots.peek()[1], viewer, landmarks=landmarks)
 
     def controls(self) -> schemas.Controls:
         """What can be switched for all viewers; unlike a state it lets the camera become idle."""
@@ -102,13 +120,34 @@ def describe_source(snapshot: Snapshot | None, status: SourceStatus) -> schemas.
     )
 
 
-def describe_faces(analysis: Analysis | None) -> list[schemas.Face]:
+def describe_faces(analysis: Analysis | None, *, landmarks: bool = False) -> list[schemas.Face]:
     """The faces that were found in a frame or image.
 
     Args:
         analysis: What was found; None for none.
+        landmarks: Whether to describe their landmarks, 468 points each.
     """
-    return [schemas.Face.model_validate(face.to_dict()) for face in analysis.faces] if analysis else []
+    faces = analysis.faces if analysis else ()
+    shown = faces if landmarks else [replace(face, landmarks=None) for face in faces]
+    return [schemas.Face.model_validate(face.to_dict()) for face in shown]
+
+
+def wants_landmarks(options: AppOptions) -> bool:
+    """Whether the request asks for landmarks.
+
+    Args:
+        options: Its `landmarks` may be missing.
+
+    Raises:
+        HTTPException: 400 for another value than 0 or 1, 503 if there are no landmarks.
+    """
+    given = request.args.get("landmarks", "0")
+    if given not in ("0", "1"):
+        abort(400, "Expected landmarks=0 or landmarks=1.")
+    if given == "1" and (options.landmarks is None or options.landmarks.missing is not None):
+        reason = options.landmarks.missing if options.landmarks else "this program has none"
+        abort(503, f"There are no landmarks: {reason}.")
+    return given == "1"
 
 
 def _timing_ms(snapshot: Snapshot) -> dict[str, float]:
@@ -146,11 +185,12 @@ def trouble(snapshot: Snapshot | None, status: SourceStatus, now_s: float) -> st
     return None
 
 
-def blueprint(camera: Camera, state: StateReader) -> Blueprint:
+def blueprint(camera: Camera, options: AppOptions, state: StateReader) -> Blueprint:
     """Routes of state and health.
 
     Args:
         camera: Its status and newest snapshot tell whether frames arrive.
+        options: Whether there are landmarks.
         state: Describes the newest snapshot.
     """
     routes = Blueprint("state", __name__)
@@ -159,10 +199,11 @@ def blueprint(camera: Camera, state: StateReader) -> Blueprint:
     @Operation(
         "The state of the newest frame.",
         Answer(200, "Source, frame and faces.", schemas.State),
-        parameters=(VIEWER,),
+        *LANDMARK_REFUSALS,
+        parameters=(VIEWER, LANDMARKS),
     )
     def newest() -> schemas.State:
-        return state.newest(request.args.get("viewer"))
+        return state.newest(request.args.get("viewer"), landmarks=wants_landmarks(options))
 
     @routes.get("/healthz")
     @Operation(

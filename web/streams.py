@@ -18,9 +18,9 @@ from werkzeug.exceptions import ServiceUnavailable
 from mien.stream.latest import Latest
 from mien.types import Snapshot
 from web.limits import Slots, pause_s, refusal
-from web.openapi import VIEWER, Answer, Operation
-from web.ports import Camera, ToPng
-from web.state import StateReader
+from web.openapi import LANDMARKS, VIEWER, Answer, Operation
+from web.ports import AppOptions, Camera, ToPng
+from web.state import LANDMARK_REFUSALS, StateReader, wants_landmarks
 
 RESEND_S = 1.0
 """Without a new picture for this long the last one is sent again: only writing reveals a disconnected viewer."""
@@ -49,6 +49,10 @@ LAST_EVENT_ID = {
 }
 
 ALL_SLOTS_USED = Answer(503, "The limit of streams is reached.", retry=True)
+REFUSALS = (
+    LANDMARK_REFUSALS[0],
+    Answer(503, "The limit of streams is reached, or there are no landmarks, for the reason given.", retry=True),
+)
 
 Part = Callable[[Snapshot], bytes]
 """Makes headers, an empty line and a picture from a snapshot."""
@@ -193,11 +197,12 @@ def respond(stream: Callable[[], Iterator[bytes]], content_type: str, slots: Slo
     return response
 
 
-def blueprint(camera: Camera, viewers: Slots, readers: Slots, state: StateReader) -> Blueprint:
+def blueprint(camera: Camera, options: AppOptions, viewers: Slots, readers: Slots, state: StateReader) -> Blueprint:
     """Routes of the streams.
 
     Args:
         camera: Has the snapshots; opened again if idle, and kept open while somebody receives them.
+        options: Whether there are landmarks.
         viewers: Slots of the picture streams.
         readers: Slots of the event streams.
         state: Describes a snapshot.
@@ -229,26 +234,29 @@ def blueprint(camera: Camera, viewers: Slots, readers: Slots, state: StateReader
     @Operation(
         "The live pictures without boxes and labels, each with its state.",
         Answer(200, "JPEG parts; their header X-Mien-State is a State.", MULTIPART),
-        ALL_SLOTS_USED,
-        parameters=(VIEWER,),
+        *REFUSALS,
+        parameters=(VIEWER, LANDMARKS),
     )
     def frames() -> Response:
-        viewer = request.args.get("viewer")
-        return pictures(plain(lambda snapshot: state(snapshot, viewer).to_json()))
+        viewer, landmarks = request.args.get("viewer"), wants_landmarks(options)
+        return pictures(plain(lambda snapshot: state(snapshot, viewer, landmarks=landmarks).to_json()))
 
     @routes.get("/api/events")
     @Operation(
         f"The state of each analyzed frame as an event, at most {EVENTS_PER_S} per second.",
         Answer(200, "Server-sent events; the data of each is a State.", EVENT_STREAM),
-        ALL_SLOTS_USED,
-        parameters=(VIEWER, LAST_EVENT_ID),
+        *REFUSALS,
+        parameters=(VIEWER, LANDMARKS, LAST_EVENT_ID),
     )
     def events() -> Response:
-        viewer = request.args.get("viewer")
+        viewer, landmarks = request.args.get("viewer"), wants_landmarks(options)
         after = seen_before(request.headers.get("Last-Event-ID", ""), run, camera.snapshots.peek()[0])
 
         def stream() -> Iterator[bytes]:
-            return messages(camera.snapshots, lambda snapshot: state(snapshot, viewer).to_json(), run=run, after=after)
+            def state_json(snapshot: Snapshot | None) -> str:
+                return state(snapshot, viewer, landmarks=landmarks).to_json()
+
+            return messages(camera.snapshots, state_json, run=run, after=after)
 
         return respond(stream, EVENT_STREAM, readers)
 

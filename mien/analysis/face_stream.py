@@ -14,6 +14,7 @@ from mien.analysis.scenes import Scene
 from mien.analysis.smoothing import ExpressionSmoother
 from mien.analysis.thorough_schedule import LIVE_SHARE, ThoroughSchedule
 from mien.analysis.tracker import Track, Tracker
+from mien.landmarks.follow import LandmarkTrack
 from mien.types import Analysis, Box, Face, Frame
 
 
@@ -23,6 +24,7 @@ class _Memory:
 
     smoother: ExpressionSmoother = field(default_factory=ExpressionSmoother)
     meter: QualityMeter = field(default_factory=QualityMeter)
+    landmarks: LandmarkTrack = field(default_factory=LandmarkTrack)
     last: Face | None = None
     """The face as it was last classified."""
 
@@ -69,20 +71,25 @@ class FaceStream:
         self._deferred: _Deferred | None = None
         self._schedule = ThoroughSchedule(LIVE_SHARE if self._defers else None)
 
-    def analyze(self, frame: Frame, time_s: float) -> Analysis:
+    def analyze(self, frame: Frame, time_s: float, *, landmarks: bool = False) -> Analysis:
         """Find, track and classify the faces of the next frame.
 
         Args:
             frame: The next frame of the stream.
             time_s: Its time in seconds: of capture where the source is live, of the media where the result has to be
                 the same each time.
+            landmarks: Whether to find the landmarks of the faces too.
 
         Returns:
             Its faces by number; `timing_ms` has track, detect, classify and assess, and detect includes what
             `detect_deferred` took since the previous analysis.
+
+        Raises:
+            LandmarkError: Landmarks are asked for, and cannot be found on this computer.
         """
         try:
-            return self._analyze(frame, time_s)
+            analysis = self._analyze(frame, time_s)
+            return self._with_landmarks(analysis, frame, time_s) if landmarks else analysis
         except BaseException:  # the tracker may have processed the frame in part
             self.reset()
             raise
@@ -123,6 +130,18 @@ class FaceStream:
         with timed(timing_ms, "assess"):
             faces = tuple(self._faces(frame, tracks, raw, time_s))
         return Analysis(frame.width, frame.height, faces, timing_ms, scene is not Scene.SAME, self._pipeline.rare)
+
+    def _with_landmarks(self, analysis: Analysis, frame: Frame, time_s: float) -> Analysis:
+        """With the landmarks of the faces that the last detection did not miss."""
+        timing_ms = dict(analysis.timing_ms)
+        with timed(timing_ms, "landmarks"):
+            faces = tuple(
+                face
+                if face.missed or face.id is None
+                else self._pipeline.with_landmarks(face, frame, self._memories[face.id].landmarks, time_s)
+                for face in analysis.faces
+            )
+        return replace(analysis, faces=faces, timing_ms=timing_ms)
 
     def _detect_where_due(self, frame: Frame, time_s: float) -> None:
         self._deferred = None

@@ -7,7 +7,7 @@ detected in an upload. Drawing and encoding run in the threads of the viewers.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Protocol
@@ -18,6 +18,8 @@ from mien.analysis.quality import QualityModel
 from mien.detectors import Detector
 from mien.detectors.base import StagedDetector
 from mien.images.resize import crop_faces
+from mien.landmarks.follow import LandmarkTrack
+from mien.landmarks.network import LandmarkNetwork, shared_network
 from mien.types import EXPRESSIONS, Adjustment, Analysis, Box, Detection, Face, Frame
 
 UNSURE_BELOW = 0.5
@@ -66,6 +68,7 @@ class Pipeline:
         classifier: Classifies them.
         unsure_below: A face with a lower confidence, 0..1, counts as unsure.
         min_quality: So does a face with a lower quality, 0..1.
+        landmarks: Returns the networks that find landmarks; called only when landmarks are asked for.
     """
 
     def __init__(
@@ -75,11 +78,13 @@ class Pipeline:
         *,
         unsure_below: float = UNSURE_BELOW,
         min_quality: float = MIN_QUALITY,
+        landmarks: Callable[[], LandmarkNetwork] = shared_network,
     ) -> None:
         self.detector = detector
         self.classifier = classifier
         self.unsure_below = unsure_below
         self.min_quality = min_quality
+        self._landmarks = landmarks
 
     @property
     def rare(self) -> float | None:
@@ -136,14 +141,18 @@ class Pipeline:
         """
         return self.classifier.predict(crop_faces(pixels_bgr, boxes, self.classifier.input_size_px))
 
-    def analyze(self, frame: Frame) -> Analysis:
+    def analyze(self, frame: Frame, *, landmarks: bool = False) -> Analysis:
         """Detect and classify the faces of a single frame.
 
         Args:
             frame: The frame; earlier frames have no influence.
+            landmarks: Whether to find their landmarks too.
 
         Returns:
             Its faces from left to right, without numbers and with `probabilities` equal to `raw`.
+
+        Raises:
+            LandmarkError: Landmarks are asked for, and cannot be found on this computer.
         """
         timing_ms: dict[str, float] = {}
         with timed(timing_ms, "detect"):
@@ -156,6 +165,9 @@ class Pipeline:
             faces = tuple(
                 self.assess(Face(box, p, p, quality=quality, found_by=found_by(box))) for box, p, quality in found
             )
+        if landmarks:
+            with timed(timing_ms, "landmarks"):
+                faces = tuple(self.with_landmarks(face, frame, LandmarkTrack(), 0.0) for face in faces)
         return Analysis(frame.width, frame.height, faces, timing_ms, True, self.rare)
 
     def assess(self, face: Face) -> Face:
@@ -166,6 +178,21 @@ class Pipeline:
         readable = face.quality is None or face.quality.value >= self.min_quality
         unsure = face.confidence < self.unsure_below or not readable
         return replace(face, unsure=unsure, people_share=people_share)
+
+    def with_landmarks(self, face: Face, frame: Frame, track: LandmarkTrack, time_s: float) -> Face:
+        """The same face with its landmarks and head; unchanged where they are not found.
+
+        Args:
+            face: A face of the frame.
+            frame: The frame.
+            track: What is known of this face's landmarks from earlier frames.
+            time_s: Time of the frame in seconds.
+
+        Raises:
+            LandmarkError: They cannot be found on this computer.
+        """
+        found = track.update(self._landmarks(), frame.pixels_bgr, face.box, time_s)
+        return face if found is None else replace(face, landmarks=found.points, head=found.head)
 
 
 def found_by(box: Box) -> str | None:

@@ -6,6 +6,8 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from mien.analysis.face_stream import FaceStream
 from mien.clock import Clock
 from mien.errors import BusyError, ImageError
@@ -40,7 +42,15 @@ def analyze_image(data: bytes, analyze: Callable[[Frame], Analysis]) -> Analysis
     del pixels_bgr  # up to 150 MB
     found = analyze(Frame(small_bgr))
     scale_x, scale_y = width / found.width, height / found.height
-    faces = tuple(replace(face, box=_scaled(face.box, scale_x, scale_y, width, height)) for face in found.faces)
+    scale = np.array([scale_x, scale_y], np.float32)
+    faces = tuple(
+        replace(
+            face,
+            box=_scaled(face.box, scale_x, scale_y, width, height),
+            landmarks=None if face.landmarks is None else face.landmarks * scale,
+        )
+        for face in found.faces
+    )
     return replace(found, width=width, height=height, faces=faces)
 
 
@@ -76,12 +86,13 @@ class UploadSessions:
         self._lock = threading.Lock()  # guards the sessions
         self._sessions: dict[str, _Session] = {}
 
-    def analyze(self, key: str, data: bytes) -> Analysis:
+    def analyze(self, key: str, data: bytes, *, landmarks: bool = False) -> Analysis:
         """Find the faces of the next image of a session, with their numbers and smoothed over its earlier images.
 
         Args:
             key: Identifies the session; a new key begins one.
             data: The content of an image file.
+            landmarks: Whether to find the landmarks of the faces too.
 
         Raises:
             BusyError: For too many sessions, or while the previous image is being analyzed.
@@ -90,7 +101,7 @@ class UploadSessions:
         session = self._acquire(key)
         try:
             time_s = self._clock.monotonic()
-            analysis = analyze_image(data, lambda frame: session.stream.analyze(frame, time_s))
+            analysis = analyze_image(data, lambda frame: session.stream.analyze(frame, time_s, landmarks=landmarks))
         except ImageError:  # the stream is as it was; a client that never sent an image takes no slot
             self._release(key, session, keep=session.used_at_s > 0)
             raise

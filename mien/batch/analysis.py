@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 from mien import app
@@ -14,6 +15,7 @@ from mien.batch.frames import Reading, Sampling, read_frames
 from mien.cnn.logit_adjustment import read_adjustment
 from mien.detectors import create_detector
 from mien.errors import ModelError
+from mien.landmarks.network import shared_network
 from mien.results import Result
 from mien.settings import AnalysisSettings
 
@@ -25,8 +27,10 @@ def load_pipeline(settings: AnalysisSettings) -> Pipeline:
         settings: How faces are detected and classified.
 
     Raises:
-        DetectorError, ModelError: One is missing or broken.
+        DetectorError, LandmarkError, ModelError: One is missing or broken.
     """
+    if settings.landmarks:
+        shared_network()
     adjustment = read_adjustment(settings.model)
     if settings.rare is not None:
         if adjustment is None:
@@ -50,6 +54,8 @@ def video_results(
     name: str,
     sampling: Sampling | None = None,
     reading: Reading | None = None,
+    *,
+    landmarks: bool = False,
 ) -> Generator[Result]:
     """Analyze a video in media time; no clock of the computer has an influence.
 
@@ -59,6 +65,7 @@ def video_results(
         name: Its name in the results.
         sampling: Which frames are analyzed, by default all.
         reading: Is updated with what was read.
+        landmarks: Whether to find the landmarks of the faces too.
 
     Yields:
         One result for each analyzed frame, in order, whether or not it shows a face.
@@ -70,21 +77,23 @@ def video_results(
     with closing(read_frames(path, sampling, reading)) as frames:
         for frame in frames:
             time_s = frame.media_time_s or 0.0
-            yield Result.of(stream.analyze(frame, time_s), input=name, frame=frame.index, time_s=time_s)
+            analysis = stream.analyze(frame, time_s, landmarks=landmarks)
+            yield Result.of(analysis, input=name, frame=frame.index, time_s=time_s)
 
 
-def image_result(pipeline: Pipeline, data: bytes, name: str) -> Result:
+def image_result(pipeline: Pipeline, data: bytes, name: str, *, landmarks: bool = False) -> Result:
     """Analyze a single image.
 
     Args:
         pipeline: Detects and classifies.
         data: The content of the file.
         name: Its name in the results.
+        landmarks: Whether to find the landmarks of its faces too.
 
     Raises:
         ImageError: It is not an image, is broken, or is too large.
     """
-    return Result.of(analyze_image(data, pipeline.analyze), input=name)
+    return Result.of(analyze_image(data, partial(pipeline.analyze, landmarks=landmarks)), input=name)
 
 
 def with_durations(results: Iterable[Result], reading: Reading) -> Iterator[tuple[Result, float]]:

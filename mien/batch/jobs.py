@@ -133,7 +133,10 @@ class Worker:
         with whole_folder(self._out, each.folder) as folder:
             outputs = VideoOutputs(folder, settings, each.name)
             try:
-                with closing(video_results(self._pipeline, each.path, each.name, sampling, reading)) as results:
+                found = video_results(
+                    self._pipeline, each.path, each.name, sampling, reading, landmarks=settings.landmarks
+                )
+                with closing(found) as results:
                     for result, duration_s in with_durations(results, reading):
                         outputs.add(result, duration_s)
                         progress(1, min(1.0, result.time_s / (reading.duration_s or math.inf)))
@@ -169,7 +172,7 @@ class Worker:
     def _image(self, each: Input) -> tuple[Done, Result]:
         try:
             facts = _file_facts(each)
-            result = image_result(self._pipeline, each.path.read_bytes(), each.name)
+            result = image_result(self._pipeline, each.path.read_bytes(), each.name, landmarks=self._settings.landmarks)
         except (*FAILURES, OSError) as error:
             reason = one_line(error)
             return Done(each.name, "failed", reason), Result(each.name, 0, 0.0, 0, 0, (), reason)

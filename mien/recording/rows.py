@@ -6,12 +6,13 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 
-from mien.types import BOX, EXPRESSIONS, Analysis, Face, Frame
+from mien.types import BOX, EXPRESSIONS, HEAD_COLUMNS, Analysis, Face, Frame
 
 COLUMNS = (
     *("frame", "time", "media_time_s", "face", *BOX, *EXPRESSIONS),
     *("label", "unsure", "width", "height", "rare", "people_share"),
     *("quality", "quality_reason"),
+    *HEAD_COLUMNS,
 )
 
 
@@ -38,6 +39,7 @@ def row(number: int, frame: Frame, face: Face, analysis: Analysis) -> list[objec
         face: One of its faces.
         analysis: The analysis of the frame.
     """
+    head = {} if face.head is None else face.head.columns()
     return [
         number,
         f"{frame.captured_at:.3f}",
@@ -52,6 +54,7 @@ def row(number: int, frame: Frame, face: Face, analysis: Analysis) -> list[objec
         None if analysis.rare is None else f"{analysis.rare:g}",
         None if face.people_share is None else f"{face.people_share:.5f}",
         *((None, None) if face.quality is None else (f"{face.quality.value:.3f}", face.quality.reason)),
+        *(+head[name] if name in head else None for name in HEAD_COLUMNS),  # +True is 1
     ]
 
 

@@ -103,6 +103,7 @@ class Services:
         prepare: Called with each frame and its analysis; returns the frame as it may be shown and saved. If it raises,
             nothing of the frame is shown. Called in the inference thread, like `record`.
         record: Called with each frame, as it was shown, and its analysis.
+        landmarks: Whether the landmarks of the faces are wanted in the next frame.
         needed: Whether frames are needed although nobody requests them, as while a session is recorded.
         cancelled: Once it returns True, `start` returns although source or pipeline are not ready yet.
     """
@@ -114,6 +115,7 @@ class Services:
     clock: Clock = field(default_factory=Clock)
     prepare: Callable[[Frame, Analysis], Frame] | None = None
     record: Callable[[Frame, Analysis], None] | None = None
+    landmarks: Callable[[], bool] = lambda: False
     needed: Callable[[], bool] = lambda: False
     cancelled: Callable[[], bool] = lambda: False
 
