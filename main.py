@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # imported where they are used, so that --help, --version and
 
     from camera import VideoCamera
     from mien.analysis.pipeline import Pipeline
+    from mien.detectors import Detector
     from mien.loading import Loading
     from mien.settings import Settings
     from mien.types import Analysis
@@ -239,12 +240,11 @@ def build_pipeline(components: Components) -> Pipeline:
     """
     from mien.analysis.pipeline import Pipeline
     from mien.cnn.cache import cache_folder
-    from mien.detectors import create_detector
     from mien.process import release_memory
     from model import FacialExpressionModel
 
     settings = components.settings
-    detector = create_detector(settings.detector, min_face_px=settings.min_face, model_file=settings.detector_model)
+    detector = make_detector(settings.detector, settings)
     classifier = FacialExpressionModel(
         settings.model,
         settings.weights,
@@ -257,6 +257,20 @@ def build_pipeline(components: Components) -> Pipeline:
     classifier.warm_up()
     release_memory()
     return Pipeline(detector, classifier, unsure_below=settings.unsure, min_quality=settings.min_quality)
+
+
+def make_detector(name: str, settings: Settings) -> Detector:
+    """Make a detector as the settings say; raises DetectorError.
+
+    Args:
+        name: As `--detector` takes it; of those chosen on the page, only some take the model file.
+        settings: How the program runs.
+    """
+    from mien.detectors import create_detector
+
+    takes_file = name in ("auto", "yunet") or name == settings.detector
+    model_file = settings.detector_model if takes_file else None
+    return create_detector(name, min_face_px=settings.min_face, model_file=model_file)
 
 
 def describe_session(components: Components, pipeline: Loading[Pipeline]) -> str:
@@ -315,6 +329,7 @@ def build_app(components: Components, pipeline: Loading[Pipeline], camera: Video
         camera: The source of the live pictures.
         token: Secret required with every request, or None.
     """
+    from mien.analysis.detector_switch import DetectorSwitch, available_detectors
     from mien.analysis.face_stream import FaceStream
     from mien.analysis.uploads import UploadSessions, analyze_image
     from mien.cnn.gradcam import Explainer
@@ -345,7 +360,12 @@ def build_app(components: Components, pipeline: Loading[Pipeline], camera: Video
         model_name=settings.model.name,
         unsure=settings.unsure,
         min_quality=settings.min_quality,
-        detector_name=choose_detector(settings.detector, settings.detector_model),
+        detectors=DetectorSwitch(
+            choose_detector(settings.detector, settings.detector_model),
+            available_detectors(settings.detector_model),
+            pipeline.result,
+            lambda name: make_detector(name, settings),
+        ),
         host=settings.host,
         token=token,
         names=settings.names,

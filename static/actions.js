@@ -71,11 +71,12 @@ function toggleHelp() {
  * Display recording, privacy mode and saving as reported in a state or an answer; missing fields are unchanged. A state
  * that was made before the newest change, and arrives after the answer to it, is ignored.
  */
-export function showProgram({ settings_version: version, recording, privacy, saving, rare }) {
+export function showProgram({ settings_version: version, recording, privacy, saving, rare, detector, detectors }) {
   const behind = actions.version - version;
   if (behind > 0 && behind < MAX_BEHIND) return;
   actions.version = version ?? actions.version;
   if (rare !== undefined) showRare(rare);
+  if (detector !== undefined) showDetector(detector, detectors);
   if (saving !== undefined) showSaving(saving);
   if (privacy !== undefined && privacy !== actions.privacy) {
     actions.privacy = privacy;
@@ -120,6 +121,37 @@ async function expectRare() {
     showProgram(await postJson("/api/rare", { rare: Number($("rare").value) }));
   } catch (error) {
     note(TEXT.notDone(error.message));
+  }
+}
+
+/** The detector in use; with at least two to choose from, as a list. */
+function showDetector(detector, detectors = []) {
+  const select = $("detector");
+  const choosable = detectors.length > 1;
+  select.hidden = !choosable;
+  $("detector-name").hidden = choosable;
+  setText($("detector-name"), detector);
+  if (actions.choosesDetector) return;
+  if ([...select.options].map(({ value }) => value).join() !== detectors.join()) {
+    select.replaceChildren(...detectors.map((name) => new Option(TEXT.detectors[name] ?? name, name)));
+  }
+  if (select.value !== detector) select.value = detector;
+}
+
+/** The first choice of a detector may take seconds. */
+async function chooseDetector() {
+  const { value } = $("detector");
+  actions.choosesDetector = true;
+  $("detector").disabled = true;
+  try {
+    const answer = await postJson("/api/detector", { detector: value });
+    actions.choosesDetector = false;
+    showProgram(answer);
+  } catch (error) {
+    note(TEXT.notDone(error.message));
+  } finally {
+    actions.choosesDetector = false;
+    $("detector").disabled = false;
   }
 }
 
@@ -168,6 +200,7 @@ export function bindActions(callbacks) {
     if ($(id).dataset.key) keys.set($(id).dataset.key, run);
   }
   $("rare").addEventListener("change", expectRare);
+  $("detector").addEventListener("change", chooseDetector);
   document.addEventListener("keydown", (event) => {
     const key = event.key.length === 1 ? event.key.toLowerCase() : "";
     if (!keys.has(key) || event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;

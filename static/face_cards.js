@@ -57,6 +57,8 @@ function fillHead(card, face, isChosen) {
   card.classList.toggle("unsure", unsure);
   setText(card.querySelector(".label"), unsure ? TEXT.unsure : face.label);
   const who = card.querySelector(".who");
+  const finder = face.found_by ? TEXT.foundBy(face.found_by) : "";
+  if (who.title !== finder) who.title = finder;
   who.disabled = isChosen === null;
   if (who.getAttribute("aria-pressed") !== String(isChosen === true)) {
     who.setAttribute("aria-pressed", String(isChosen === true));

@@ -129,6 +129,8 @@ export const TEXT = {
     [1, "as often as others"],
   ]),
   rareTrained: "as calibrated",
+  detectors: { auto: "auto (haar, and a network for what it misses)" },
+  foundBy: (detector) => `Found by the detector ${detector}`,
   allFaces: "All faces",
   more: (n) => `and ${n} more faces, seen for shorter times`,
 
@@ -180,6 +182,7 @@ export const TEXT = {
     notice: "Pictures are analyzed on the computer that runs Mien.",
     rare: "Rare expressions:",
     rareName: "How often rare expressions are expected, for all viewers",
+    detectorName: "Face detector, for all viewers",
     caveat: "A face shows an expression, not what a person feels.",
     card: "What this can’t tell",
     close: "Close",

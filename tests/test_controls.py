@@ -16,7 +16,7 @@ from mien.recording.video import Saving
 from mien.types import Analysis
 from tests.patience import wait_for
 from tests.test_openapi import check
-from tests.web_fakes import FakeCamera
+from tests.web_fakes import FakeCamera, FakeDetectors
 from web import AppOptions, create_app
 
 
@@ -38,9 +38,14 @@ def adjustment() -> LogitAdjustment:
 
 
 @pytest.fixture
-def client(fake_camera, recorder, privacy, adjustment):
+def detectors() -> FakeDetectors:
+    return FakeDetectors()
+
+
+@pytest.fixture
+def client(fake_camera, recorder, privacy, adjustment, detectors):
     fake_camera.publish()
-    options = AppOptions(recorder=recorder, privacy=privacy, adjustment=adjustment)
+    options = AppOptions(recorder=recorder, privacy=privacy, adjustment=adjustment, detectors=detectors)
     return create_app(fake_camera, options).test_client()
 
 
@@ -128,12 +133,13 @@ def test_rare_expressions_are_expected_as_often_as_requested(client, adjustment,
 
 def test_each_change_is_answered_with_a_higher_version_than_earlier_states(client) -> None:
     versions = [client.get("/api/state").json["settings_version"]]
-    for path, body in (("record", {"on": True}), ("privacy", {"on": True}), ("rare", {"rare": 1})):
+    changes = {"record": {"on": True}, "privacy": {"on": True}, "rare": {"rare": 1}, "detector": {"detector": "haar"}}
+    for path, body in changes.items():
         versions.append(client.post(f"/api/{path}", json=body).json["settings_version"])
         assert client.get("/api/state").json["settings_version"] == versions[-1]
     assert client.post("/api/rare", json={"rare": 2}).status_code == 400
     assert client.get("/api/controls").json["settings_version"] == versions[-1]
-    assert np.diff(versions).tolist() == [1, 1, 1]
+    assert np.diff(versions).tolist() == [1, 1, 1, 1]
 
 
 @pytest.mark.parametrize(
@@ -144,6 +150,52 @@ def test_other_values_for_rare_are_refused_and_change_nothing(client, adjustment
     check(answer, "/api/rare", "post")
     assert answer.status_code == 400
     assert adjustment.rare == 0.25
+
+
+def test_the_detector_is_switched_and_reported(client, detectors) -> None:
+    before = client.get("/api/state").json
+    assert (before["detector"], before["detectors"]) == ("auto", ["auto", "haar", "broken"])
+    answer = client.post("/api/detector", json={"detector": "haar"})
+    check(answer, "/api/detector", "post")
+    assert answer.json["detector"] == detectors.current == "haar"
+    assert client.get("/api/controls").json["detector"] == client.get("/api/state").json["detector"] == "haar"
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"detector": "broken"}, 422),
+        ({"detector": "magic"}, 422),
+        ({"detector": 1}, 400),
+        ({"detector": None}, 400),
+        ({}, 400),
+        ([], 400),
+    ],
+)
+def test_another_detector_than_those_available_is_refused_and_changes_nothing(client, detectors, body, status) -> None:
+    answer = client.post("/api/detector", json=body)
+    check(answer, "/api/detector", "post")
+    assert answer.status_code == status
+    assert detectors.current == client.get("/api/state").json["detector"] == "auto"
+    assert "\n" not in answer.json["error"]
+
+
+def test_while_one_detector_is_loaded_another_is_refused(client, detectors) -> None:
+    answers, choice = [], {"detector": "haar"}
+    detectors.loading = lambda: answers.append(client.application.test_client().post("/api/detector", json=choice))
+    assert client.post("/api/detector", json=choice).status_code == 200
+    (refused,) = answers
+    check(refused, "/api/detector", "post")
+    assert refused.status_code == 429
+    assert "Retry-After" in refused.headers
+
+
+def test_without_detectors_to_choose_from_the_one_in_use_is_named(fake_camera) -> None:
+    fake_camera.publish()
+    client = create_app(fake_camera, AppOptions(detector_name="yunet")).test_client()
+    assert client.post("/api/detector", json={"detector": "haar"}).status_code == 404
+    assert client.get("/api/controls").json["detector"] == "yunet"
+    assert client.get("/api/controls").json["detectors"] == []
 
 
 def test_a_network_without_base_rates_has_nothing_to_adjust(fake_camera) -> None:

@@ -15,7 +15,7 @@ from tests.browser_camera import Program, choose_camera, demo_pictures, film, se
 from tests.page import appears, click, find, lists, press, says, see, shows, texts, vanishes
 from tests.patience import scaled, wait_for
 from tests.test_page_sources import SOURCES, analyze, drop, jpeg
-from tests.web_fakes import free_port, resize
+from tests.web_fakes import FakeDetectors, free_port, resize
 from web.pages import ROOT
 
 pytestmark = pytest.mark.browser
@@ -259,6 +259,24 @@ def test_the_weight_of_rare_expressions_is_set_for_all_viewers(browser, fake_cam
     wait_for(lambda: adjustment.rare == 1)
     adjustment.rare = 0.2  # another viewer or program
     see(lambda: Select(find(browser, "#rare")).first_selected_option.text == "0.2", "the value of another")
+
+
+def test_the_detector_is_chosen_for_all_viewers_from_those_installed(browser, fake_camera, serve) -> None:
+    from selenium.webdriver.support.select import Select
+
+    detectors = FakeDetectors("auto", "haar", "broken")
+    fake_camera.play()
+    browser.get(serve(fake_camera, detectors=detectors).url)
+    see(lambda: [each.split(" ")[0] for each in texts(browser, "#detector option")] == list(detectors.available), "all")
+    select = Select(find(browser, "#detector"))
+    select.select_by_value("haar")
+    wait_for(lambda: detectors.current == "haar")
+    see(lambda: find(browser, "#detector").is_enabled(), "the choice is in force")
+    select.select_by_value("broken")
+    says(browser, "#note", "found 'broken'")
+    see(lambda: find(browser, "#detector").get_property("value") == "haar", "the one in use")
+    detectors.current = "auto"  # another viewer or program
+    see(lambda: find(browser, "#detector").get_property("value") == "auto", "the choice of another")
 
 
 def test_a_network_without_base_rates_offers_no_such_choice(browser, page) -> None:

@@ -131,6 +131,7 @@ def test_the_state_is_that_of_the_newest_picture(client, fake_camera) -> None:
         "saving": None,
         "privacy": False,
         "rare": None,
+        "detectors": [],
     }
     assert [face["id"] for face in faces] == [1, 2]
     assert faces[0] | {"probabilities": None, "raw": None} == {

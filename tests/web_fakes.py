@@ -9,11 +9,13 @@ import os
 import socket
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import cv2
 import numpy as np
 
+from mien.errors import DetectorError
 from mien.recording.video import Saving
 from mien.stream.latest import Latest
 from mien.types import EXPRESSIONS, Analysis, Box, Face, Frame, Snapshot, SourceStatus
@@ -25,6 +27,22 @@ def face_showing(label: str, number: int | None = None, x: int = 40) -> Face:
     probabilities = np.full(7, 0.03, np.float32)
     probabilities[EXPRESSIONS.index(label)] = 0.82
     return Face(Box(x, 50, 100, 110), probabilities, probabilities, id=number)
+
+
+class FakeDetectors:
+    """Detectors that may be chosen; `broken` cannot be loaded. `loading`, if set, is called before a change."""
+
+    def __init__(self, *available: str) -> None:
+        self.available = available or ("auto", "haar", "broken")
+        self.current = self.available[0]
+        self.loading: Callable[[], object] | None = None
+
+    def switch(self, name: str) -> None:
+        if self.loading is not None:
+            self.loading()
+        if name == "broken" or name not in self.available:
+            raise DetectorError(f"expected an installed detector, found {name!r}")
+        self.current = name
 
 
 class FakeCamera:

@@ -1,10 +1,10 @@
-"""What affects the program and so all viewers: the choice of the source, the recording, and privacy mode."""
+"""What affects the program and so all viewers: source, recording, privacy mode, rare expressions and detector."""
 
 from __future__ import annotations
 
 from flask import Blueprint, Response, abort
 
-from mien.errors import RecordingError, SourceError, SourceForbiddenError
+from mien.errors import DetectorError, RecordingError, SourceError, SourceForbiddenError
 from web import schemas
 from web.limits import Slots
 from web.openapi import Answer, Operation
@@ -15,15 +15,17 @@ RETRY_AFTER_S = 2
 
 
 def blueprint(camera: Camera, options: AppOptions, state: StateReader) -> Blueprint:
-    """Routes of recording, privacy mode and rare expressions.
+    """Routes of recording, privacy mode, rare expressions and the face detector.
 
     Args:
         camera: Publishes the newest frame again after privacy mode was switched.
-        options: Its `recorder`, `privacy` and `adjustment` are controlled; if None, their routes respond with 404.
+        options: Its `recorder`, `privacy`, `adjustment` and `detectors` are controlled; if None, their routes respond
+            with 404.
         state: Describes what is in force.
     """
     routes = Blueprint("controls", __name__)
     recorder, privacy = options.recorder, options.privacy
+    loading = Slots(1)
 
     @routes.get("/api/controls")
     @Operation(
@@ -86,6 +88,25 @@ def blueprint(camera: Camera, options: AppOptions, state: StateReader) -> Bluepr
         if options.adjustment is None:
             abort(404, "This network stores no base rates.")
         options.adjustment.rare = body.rare
+        return state.changed()
+
+    @routes.post("/api/detector")
+    @Operation(
+        "Choose the face detector, for all viewers. The first choice of one may take seconds, while the previous one "
+        "goes on.",
+        Answer(200, "What is in force.", schemas.Controls),
+        Answer(422, "It is not available, or is broken; the previous one stays in use."),
+        Answer(429, "Another detector is being loaded.", retry=True),
+        body=schemas.DetectorChoice,
+    )
+    def choose_detector(body: schemas.DetectorChoice) -> schemas.Controls:
+        if options.detectors is None:
+            abort(404, "This program does not let the detector be chosen.")
+        with loading.hold("Another detector is being loaded.", RETRY_AFTER_S):
+            try:
+                options.detectors.switch(body.detector)
+            except DetectorError as error:
+                abort(422, sentence(error))
         return state.changed()
 
     return routes

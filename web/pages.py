@@ -38,7 +38,7 @@ def blueprint(camera: Camera, options: AppOptions) -> Blueprint:
             "index.html",
             expressions=EXPRESSIONS,
             model_name=options.model_name,
-            detector_name=options.detector_name,
+            detector_name=options.detectors.current if options.detectors else options.detector_name,
             unsure=options.unsure,
             min_quality=options.min_quality,
             modules=MODULES,

@@ -87,6 +87,21 @@ class Privacy(Protocol):
         """Turn it on or off, from the next frame on."""
 
 
+class Detectors(Protocol):
+    """The face detectors that may be chosen."""
+
+    @property
+    def current(self) -> str:
+        """Name of the one in use."""
+
+    @property
+    def available(self) -> Sequence[str]:
+        """Names of those that may be chosen."""
+
+    def switch(self, name: str) -> None:
+        """Use another one; returns when it is in use. Raises DetectorError."""
+
+
 class Landmarks(Protocol):
     """Landmarks in the live pictures, computed while somebody asks for them."""
 
@@ -137,7 +152,8 @@ class AppOptions:
         adjustment: For /api/rare.
         landmarks: For the parameter landmarks=1; if None, it is refused with 503.
         model_name: Displayed on the page.
-        detector_name: Displayed on the page, and part of the state.
+        detectors: For /api/detector.
+        detector_name: Displayed on the page, and part of the state, where `detectors` is None.
         unsure: Initial confidence threshold of the page, 0 to 1, below which a label counts as unsure.
         min_quality: Quality of a face, 0 to 1, below which its label counts as unsure on the page.
         max_streams: Concurrent picture streams; more are answered with 503.
@@ -155,6 +171,7 @@ class AppOptions:
     recorder: Recorder | None = None
     privacy: Privacy | None = None
     adjustment: Adjustment | None = None
+    detectors: Detectors | None = None
     landmarks: Landmarks | None = None
     model_name: str = "model.json"
     detector_name: str = "haar"

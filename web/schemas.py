@@ -197,6 +197,14 @@ class Expected(Body):
     rare: float = Field(ge=0, le=1, description="0: as often as people see them; 1: as often as the others.")
 
 
+class DetectorChoice(Body):
+    """The face detector to use."""
+
+    EXAMPLE = {"detector": "haar"}
+
+    detector: str = Field(description="One of the `detectors` of the state.")
+
+
 class Recording(Schema):
     """The running recording, or the last one."""
 
@@ -232,6 +240,8 @@ class Controls(Schema):
         description="How often rare expressions are expected, from 0 (as often as people see them) to 1 (as often as "
         "the others); null for a network without base rates."
     )
+    detector: str = Field(description="Name of the face detector.")
+    detectors: list[str] = Field(description="Names of the face detectors that may be chosen.")
 
 
 class State(Controls):
@@ -244,7 +254,6 @@ class State(Controls):
     )
     timing_ms: dict[str, float] = Field(description="Milliseconds spent in each stage.")
     viewers: Count = Field(description="Picture streams that are open.")
-    detector: str = Field(description="Name of the face detector.")
     frame: Frame | None
     faces: list[Face]
     watching: bool = Field(default_factory=bool, description="Whether the stream named by viewer is open.")

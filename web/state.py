@@ -71,7 +71,6 @@ class StateReader:
             latency_ms=round(float(snapshot.latency_ms + snapshot.encoding_ms), 1) if snapshot else None,
             timing_ms=_timing_ms(snapshot) if snapshot else {},
             viewers=self._viewers.count,
-            detector=self._options.detector_name,
             frame=schemas.Frame.model_validate(frame) if frame else None,
             faces=describe_faces(
                 snapshot.analysis if snapshot else None, landmarks=landmarks and not shared["privacy"]
@@ -87,13 +86,15 @@ class StateReader:
         """What can be switched for all viewers; unlike a state it lets the camera become idle."""
         version = self._version  # before all others: what has a version is as new as it, or newer
         recorder, privacy, saving = self._options.recorder, self._options.privacy, self._camera.saving
-        adjustment = self._options.adjustment
+        adjustment, detectors = self._options.adjustment, self._options.detectors
         return schemas.Controls(
             settings_version=version,
             recording=schemas.Recording.model_validate(recorder.status()) if recorder else schemas.NO_RECORDING,
             saving=schemas.Saving.model_validate(saving) if saving else None,
             privacy=privacy is not None and privacy.on,
             rare=adjustment.rare if adjustment else None,
+            detector=detectors.current if detectors else self._options.detector_name,
+            detectors=list(detectors.available) if detectors else [],
         )
 
     def changed(self) -> schemas.Controls:

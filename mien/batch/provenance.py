@@ -16,7 +16,7 @@ import cv2
 import mien
 from mien.analysis.pipeline import Pipeline
 from mien.cnn.litert import source_digest
-from mien.detectors import centerface, choose_detector, face_filter, haar
+from mien.detectors import centerface, face_filter, haar
 from mien.options import options_of
 from mien.settings import AnalysisSettings
 
@@ -38,7 +38,7 @@ def describe(settings: AnalysisSettings, pipeline: Pipeline, leave_out: Iterable
         Plain types, ready for JSON.
     """
     adjustment = pipeline.classifier.adjustment
-    name = choose_detector(settings.detector, settings.detector_model)
+    name = pipeline.detector.name
     packages = [*PACKAGES, *([DETECTOR_PACKAGES[name]] if name in DETECTOR_PACKAGES else [])]
     return {
         "mien": mien.__version__,
