@@ -114,6 +114,8 @@ class MienLoop:
 
     Args:
         pipeline: Detects and classifies.
+        live: Whether time passes as fast as frames are processed, and detections wait until their frame is shown, as in
+            the program; otherwise the frames have the times of the clip.
 
     Attributes:
         boxes: Boxes of the faces of each frame so far.
@@ -124,10 +126,12 @@ class MienLoop:
             loop.run(clip_frames(640, 360))
     """
 
-    def __init__(self, pipeline: Pipeline) -> None:
+    def __init__(self, pipeline: Pipeline, *, live: bool = False) -> None:
         self.boxes: list[list[Box]] = []
         self.stages_ms: dict[str, float] = {}
-        self._stream = FaceStream(pipeline)
+        self._stream = FaceStream(pipeline, defer_detection=live)
+        self._live = live
+        self._spent_s = 0.0
         self._viewer = ThreadPoolExecutor(1)
 
     def __enter__(self) -> MienLoop:
@@ -139,17 +143,21 @@ class MienLoop:
     def run(self, frames: Sequence[np.ndarray]) -> None:
         """Process the next frames, BGR uint8 (height, width, 3); the last one is drawn and encoded on return."""
         shown: Future[None] | None = None
+        start_s = time.perf_counter() - self._spent_s
         for pixels in frames:
             index = len(self.boxes)
-            frame = Frame(pixels, index, captured_at=index / _FRAME_RATE)
+            time_s = time.perf_counter() - start_s if self._live else index / _FRAME_RATE
+            frame = Frame(pixels, index, captured_at=time_s)
             analysis = self._stream.analyze(frame, frame.captured_at)
             self._note(dict(analysis.timing_ms))
             self.boxes.append([face.box for face in analysis.faces])
             if shown is not None:
                 shown.result()
             shown = self._viewer.submit(self._show, frame, analysis)
+            self._stream.detect_deferred()
         if shown is not None:
             shown.result()
+        self._spent_s = time.perf_counter() - start_s
 
     def _show(self, frame: Frame, analysis: Analysis) -> None:
         start_s = time.perf_counter()
