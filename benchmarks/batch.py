@@ -147,8 +147,11 @@ def measure_kills(folder: Path, kills: int) -> None:
     subprocess.run(command(folder / "media", broken, "--jobs", "2", "--resume"), check=True, stderr=subprocess.DEVNULL)
     tables = sorted(path.relative_to(folder / "whole") for path in (folder / "whole").rglob("*.csv"))
     found = sorted(path.relative_to(broken) for path in broken.rglob("*.csv"))
-    same = [path for path in tables if path in found and filecmp.cmp(folder / "whole" / path, broken / path, False)]
-    print(f"{killed} kills: {len(same)} of {len(tables)} tables identical, {len(set(found) - set(tables))} too many")
+    others = [
+        path for path in tables if path not in found or not filecmp.cmp(folder / "whole" / path, broken / path, False)
+    ]
+    others += set(found) - set(tables)
+    print(f"{killed} kills: {len(tables) - len(others)} of {len(tables)} tables identical", *others)
 
 
 if __name__ == "__main__":
