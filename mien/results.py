@@ -16,7 +16,7 @@ COLUMNS = (
     *("input", "frame", "time_s", "success", "face", *BOX, *EXPRESSIONS),
     *("label", "confidence", "unsure", "people_share"),
     *(f"raw_{name}" for name in EXPRESSIONS),
-    *("reason", "quality", "quality_reason"),
+    *("reason", "quality", "quality_reason", "found_by"),
     *HEAD_COLUMNS,
 )
 """Columns of the table that `to_frame` and `mien analyze` make; docs/batch.md describes them."""
@@ -73,15 +73,15 @@ class Result:
         if not self.faces:
             yield place | {"success": 0, "reason": self.reason}
         for number, face in enumerate(self.faces, 1):
+            plain = face.to_dict()
             yield (
                 place
                 | {"success": 1, "face": number if face.id is None else face.id}
-                | {side: int(getattr(face.box, side)) for side in BOX}
-                | {name: round(float(p), 5) for name, p in zip(EXPRESSIONS, face.probabilities, strict=True)}
-                | {"label": face.label, "confidence": round(face.confidence, 5), "unsure": bool(face.unsure)}
-                | {"people_share": None if face.people_share is None else round(face.people_share, 5)}
-                | {f"raw_{name}": round(float(p), 5) for name, p in zip(EXPRESSIONS, face.raw, strict=True)}
-                | {key: face.to_dict()[key] for key in ("quality", "quality_reason")}
+                | plain["box"]
+                | plain["probabilities"]
+                | {key: plain[key] for key in ("label", "confidence", "unsure", "people_share")}
+                | {f"raw_{name}": p for name, p in plain["raw"].items()}
+                | {key: plain[key] for key in ("quality", "quality_reason", "found_by")}
                 | (face.head.columns() if face.head else {})
             )
 

@@ -114,7 +114,7 @@ def test_a_frame_is_shown_from_its_time_until_the_next(time_s, duration_s, rate,
 
 def test_parquet_has_a_fitting_type_for_each_column(tmp_path):
     parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
-    face = replace(face_showing("happy"), id=1, people_share=0.5, quality=Quality(0.5, "dark"))
+    face = replace(face_showing("happy"), id=1, people_share=0.5, quality=Quality(0.5, "dark"), found_by="haar")
     (row,) = Result("a.mp4", 0, 0.0, 64, 48, (face,)).rows()
     row |= {"reason": "none"}
     with closing(open_table(tmp_path / "faces.parquet")) as table:

@@ -21,7 +21,7 @@ DECIMALS = {"time_s": 6, "timestamp": 6, "onset": 6, "duration": 6}
 
 WHOLE = {"frame", "success", "face", *BOX, "changes", "frames"}
 TRUTHS = {"unsure", "blink"}
-TEXTS = {"input", "label", "reason", "quality_reason", "trial_type", "expression"}
+TEXTS = {"input", "label", "reason", "quality_reason", "found_by", "trial_type", "expression"}
 """Columns that hold whole numbers, yes or no, and text; all others hold numbers with a fraction."""
 
 CHUNK_ROWS = 4096
