@@ -18,7 +18,7 @@ from mien.batch.methods import REFERENCES, describe_methods
 from mien.batch.tables import open_table
 from mien.errors import SettingsError
 from mien.results import COLUMNS, Result
-from mien.types import Quality
+from mien.types import Head, Quality
 from tests.clips import demo_pictures, write_video
 from tests.web_fakes import face_showing
 
@@ -114,7 +114,10 @@ def test_a_frame_is_shown_from_its_time_until_the_next(time_s, duration_s, rate,
 
 def test_parquet_has_a_fitting_type_for_each_column(tmp_path):
     parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
-    face = replace(face_showing("happy"), id=1, people_share=0.5, quality=Quality(0.5, "dark"), found_by="haar")
+    head = Head(1.5, -2.0, 0.5, 0.3, 0.3, 0.1, True)
+    face = replace(
+        face_showing("happy"), id=1, people_share=0.5, quality=Quality(0.5, "dark"), found_by="haar", head=head
+    )
     (row,) = Result("a.mp4", 0, 0.0, 64, 48, (face,)).rows()
     row |= {"reason": "none"}
     with closing(open_table(tmp_path / "faces.parquet")) as table:
