@@ -261,6 +261,15 @@ def test_parts_that_cannot_be_decoded_are_in_the_provenance(tmp_path):
     assert (frames["read"], [each["time_s"] for each in frames["unreadable"]]) == (11, [0.24])
 
 
+def test_without_the_package_that_reads_videos_images_are_analyzed(media, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "av", None)
+    words = [str(media / "two.mp4"), str(media / "face.jpg")]
+    assert main.main(["analyze", *words, "--out", str(tmp_path / "out"), "--jobs", "1"]) == 1
+    video, image = rows(tmp_path / "out" / "inputs.csv")
+    assert video["reason"] == "expected the package av to read videos, found none; pip install av installs it"
+    assert image["status"] == "done"
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -29,6 +29,16 @@ def test_a_variable_frame_rate_keeps_the_times_of_the_file(tmp_path):
     assert levels == pytest.approx([30 * i for i in range(7)], abs=6)
 
 
+@pytest.mark.parametrize(("suffix", "codec"), [("h264", "libx264"), ("m4v", "mpeg4"), ("mjpeg", "mjpeg")])
+def test_a_file_without_times_and_duration_has_the_times_of_its_frame_rate(tmp_path, suffix, codec):
+    clip = write_video(tmp_path / f"bare.{suffix}", [gray(4 * i) for i in range(30)], codec=codec)
+    reading = Reading()
+    times_s = [frame.media_time_s for frame in read_frames(clip, reading=reading)]
+    assert len(times_s) == reading.frames == 30
+    assert np.diff(times_s) == pytest.approx(0.04, abs=1e-3)
+    assert reading.end_s == pytest.approx(1.2, abs=0.01)
+
+
 def test_a_rate_picks_from_a_variable_frame_rate_by_time(tmp_path):
     clip = write_video(tmp_path / "varying.mp4", [gray(9)] * 6, [0.0, 0.1, 0.2, 0.9, 1.05, 1.1])
     assert [frame.index for frame in read_frames(clip, Sampling(fps=2))] == [0, 3, 4]

@@ -79,7 +79,8 @@ def find_inputs(words: Sequence[str], lines: Iterable[str] = (), leave_out: Path
             media = [file for file in files if file == match or file.suffix.lower() in SUFFIXES]
             if not media:
                 missing[match.as_posix()] = EMPTY
-            skipped |= {file.as_posix(): OTHER for file in files if file not in media}
+            others = set(files) - set(media)
+            skipped |= {file.as_posix(): OTHER for file in files if file in others}
             for file in media:
                 below = Path(file.name) if file == match else file.relative_to(match)
                 each = Input(file, file.as_posix(), below.with_suffix("").as_posix(), _is_image(file))
