@@ -1,6 +1,6 @@
 // The toolbar and its shortcuts. Some actions affect only this browser, others the program and all viewers.
 
-import { hasPicture, pictureFile, setMirrored } from "./canvas.js";
+import { hasPicture, pictureFile, setMirrored, showLandmarks } from "./canvas.js";
 import { $, nameControl, note, saveFile, setText, stamp } from "./dom.js";
 import { startHeat, stopHeat } from "./gradcam.js";
 import { postJson } from "./server.js";
@@ -10,13 +10,14 @@ const MAX_BEHIND = 1000; // another run of the program counts its settings from 
 
 /** What the user has set, and what the program reported last; null if nothing yet. */
 export const actions = {
-  paused: false, mirrored: false, heat: false, version: null, privacy: null, recording: null, saving: null,
+  paused: false, mirrored: false, heat: false, landmarks: false,
+  version: null, privacy: null, recording: null, saving: null,
 };
 
 /** Whether faces must be pixelated: also until the program has reported that they need not be. */
 export const isPrivate = () => actions.privacy !== false;
 
-let page = null; // {onPause, onPrivacy, isLive, isWatched}
+let page = null; // {onPause, onLandmarks, onPrivacy, isLive, isWatched}
 
 const press = (id, on) => {
   if ($(id).getAttribute("aria-pressed") !== String(on)) $(id).setAttribute("aria-pressed", String(on));
@@ -58,6 +59,17 @@ export function setHeat(on) {
   press("heat", on);
   if (on) startHeat(page.isWatched);
   else stopHeat();
+}
+
+/** Whether landmarks are requested and displayed: not in privacy mode, as they describe the shape of a face. */
+export const wantsLandmarks = () => actions.landmarks && !isPrivate();
+
+function toggleLandmarks() {
+  if ($("landmarks").disabled) return note($("landmarks").dataset.missing);
+  actions.landmarks = !actions.landmarks;
+  press("landmarks", actions.landmarks);
+  if (actions.landmarks && isPrivate()) note(TEXT.landmarksPrivate);
+  return page.onLandmarks();
 }
 
 function toggleHelp() {
@@ -187,6 +199,7 @@ const BUTTONS = {
   privacy: togglePrivacy,
   mirror: toggleMirror,
   heat: toggleHeat,
+  landmarks: toggleLandmarks,
   keys: toggleHelp,
   "help-close": toggleHelp,
 };
@@ -199,6 +212,8 @@ export function bindActions(callbacks) {
     $(id).addEventListener("click", run);
     if ($(id).dataset.key) keys.set($(id).dataset.key, run);
   }
+  const { missing } = $("landmarks").dataset;
+  if (missing) nameControl($("landmarks"), `${TEXT.page.landmarks}: ${missing}`);
   $("rare").addEventListener("change", expectRare);
   $("detector").addEventListener("change", chooseDetector);
   document.addEventListener("keydown", (event) => {

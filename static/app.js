@@ -1,10 +1,10 @@
 // The page: which view is displayed (the program's source, this browser's camera, or images), and what updates it.
 
-import { actions, bindActions, isPrivate, setHeat, setPaused, showProgram } from "./actions.js";
+import { actions, bindActions, isPrivate, setHeat, setPaused, showProgram, wantsLandmarks } from "./actions.js";
 import { BrowserCamera } from "./browser_camera.js";
-import { filterShown, display, drawOverlay, hasPicture, showNotice, showPicture } from "./canvas.js";
+import { filterShown, display, drawOverlay, hasPicture, showLandmarks, showNotice, showPicture } from "./canvas.js";
 import { onThemeChange } from "./colors.js";
-import { $, fillTexts } from "./dom.js";
+import { $, fillTexts, note } from "./dom.js";
 import { onChoose, showFaces } from "./face_cards.js";
 import { announce, hintFor, showBadge, showBanner, showHeader, showHint, showNothing } from "./header.js";
 import { History } from "./history.js";
@@ -104,6 +104,7 @@ const pixelate = (context, faces) => privacyFilter.apply(context, faces, perform
 
 const camera = new BrowserCamera({
   isWanted: () => !isIdle(),
+  wantsLandmarks,
   onFrame(canvas, state) {
     showBanner("");
     if (state.new_scene) privacyFilter = new PrivacyFilter(); // faces are elsewhere now
@@ -221,9 +222,19 @@ function updateStreams() {
 
 // ---- user actions
 
+function updateLandmarks() {
+  live.setLandmarks(wantsLandmarks());
+  showLandmarks(wantsLandmarks());
+}
+
 bindActions({
   onPause: updateStreams,
+  onLandmarks() {
+    updateLandmarks();
+    if (view === "images" && wantsLandmarks()) note(TEXT.landmarksImages);
+  },
   onPrivacy() {
+    updateLandmarks();
     privacyFilter = new PrivacyFilter();
     if (view === "images") return refreshImages();
     if (!isPrivate() || !newest) return undefined;
@@ -234,7 +245,7 @@ bindActions({
   isWatched: () => view === "live" && !isIdle(),
 });
 bindSources({ onProgram: goLive, onCamera: openCamera, isLive: () => view === "live" });
-bindImages(openImages, isPrivate);
+bindImages(openImages, { isPrivate, wantsLandmarks });
 onThemeChange(drawOverlay);
 onChoose((id) => {
   timeline.choose(id);

@@ -25,10 +25,10 @@ export class BrowserCamera {
   /**
    * onFrame(canvas, state): a frame with its result, in the form of the program's state. Only one frame is in flight:
    * a slow program or network lowers the rate but adds no delay. onError(error): the camera resumes by itself if
-   * error.state is undefined. isWanted(): whether somebody is looking.
+   * error.state is undefined. isWanted(): whether somebody is looking. wantsLandmarks(): whether landmarks are shown.
    */
-  constructor({ onFrame, onError, isWanted }) {
-    Object.assign(this, { onFrame, onError, isWanted });
+  constructor({ onFrame, onError, isWanted, wantsLandmarks }) {
+    Object.assign(this, { onFrame, onError, isWanted, wantsLandmarks });
     this.video = document.createElement("video");
     Object.assign(this.video, { muted: true, playsInline: true });
     this.canvas = new OffscreenCanvas(1, 1); // unlike a canvas element it encodes at once, not when idle
@@ -84,7 +84,8 @@ export class BrowserCamera {
         sequence = { key: newName(), shift: this.lastFace, at: capturedAt, newScene: true };
       }
       try {
-        const answer = await fetchJson(`/api/analyze?track=${sequence.key}`, {
+        const landmarks = this.wantsLandmarks() ? "&landmarks=1" : "";
+        const answer = await fetchJson(`/api/analyze?track=${sequence.key}${landmarks}`, {
           method: "POST",
           headers: { "Content-Type": "image/jpeg" },
           body: await this.#capture(),

@@ -11,7 +11,7 @@ const overlay = $("overlay");
 /** What is displayed now: the faces in pixels of the canvas, and the scale from frame to canvas. */
 let shown = null;
 
-export const display = { mirrored: false, threshold: 0.5, minQuality: 0, heats: new Map() };
+export const display = { mirrored: false, threshold: 0.5, minQuality: 0, heats: new Map(), landmarks: false };
 
 /** Whether a picture is displayed. */
 export const hasPicture = () => shown !== null;
@@ -63,7 +63,8 @@ function pixelate(filter, context) {
 
 const scaled = (face, scale) => {
   const { x, y, w, h } = face.box;
-  return { ...face, box: { x: x * scale, y: y * scale, w: w * scale, h: h * scale } };
+  const landmarks = face.landmarks?.map((point) => [point[0] * scale, point[1] * scale]);
+  return { ...face, box: { x: x * scale, y: y * scale, w: w * scale, h: h * scale }, landmarks };
 };
 
 /** Show a text instead of a picture. */
@@ -81,6 +82,11 @@ export function drawOverlay() {
   const transform = placement(picture.width, picture.height, overlay.width, overlay.height, display.mirrored);
   drawFaces(context, shown.faces, transform, { ...display, unit: devicePixelRatio });
   overlay.dataset.frame = picture.dataset.frame;
+}
+
+export function showLandmarks(on) {
+  display.landmarks = on;
+  drawOverlay();
 }
 
 export function setMirrored(mirrored) {

@@ -1,6 +1,7 @@
 // Draws boxes, labels and heat maps over a picture, sharp at any size.
 
 import { INK, ON_PICTURE } from "./colors.js";
+import { drawLandmarks } from "./landmarks.js";
 import { TEXT } from "./texts.js";
 
 const FONT = '600 SIZEpx system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif';
@@ -27,14 +28,22 @@ export function boxIn(transform, box) {
   };
 }
 
+/** A point of the picture in pixels of the area. */
+const pointIn = ({ mirrored, w, left, top, scale }, [x, y]) => [left + (mirrored ? w - x : x) * scale, top + y * scale];
+
 /**
- * Draw each face's box and label. heats: Map of face id to a heat map drawn over its box.
+ * Draw each face's box and label. heats: Map of face id to a heat map drawn over its box. landmarks: whether to draw
+ * them where a face has them.
  * unit: pixels of the canvas per pixel of the page. limits: threshold and minQuality, below which a face is unsure.
  */
-export function drawFaces(context, faces, transform, { unit = 1, heats = new Map(), ...limits } = {}) {
+export function drawFaces(context, faces, transform, { unit = 1, heats = new Map(), landmarks, ...limits } = {}) {
   for (const face of faces) {
     const heat = heats.get(face.id);
     if (heat) drawHeat(context, heat, boxIn(transform, face.box), transform.mirrored);
+  }
+  for (const face of landmarks ? faces : []) {
+    const points = face.landmarks?.map((point) => pointIn(transform, point));
+    if (points) drawLandmarks(context, points, unit);
   }
   for (const face of faces) drawBox(context, boxIn(transform, face.box), colorOf(face, limits), unit);
   for (const face of faces) drawLabel(context, face, transform, unit, limits);

@@ -24,14 +24,25 @@ export class ProgramStream {
   constructor({ onFrame, onState, onFull, onLost, onRestored }) {
     const { name, ...opened } = window.earlyConnection ?? { name: newName() };
     this.opened = opened; // {connection, answer} of the stream that was requested before this module was loaded
-    this.url = `/api/frames?viewer=${name}`;
-    this.stateUrl = `/api/state?viewer=${name}`;
+    this.name = name;
+    this.landmarks = false;
     this.on = { onFrame, onState, onFull, onLost, onRestored };
     this.lost = false;
     this.run = 0; // counts starts and stops, to ignore results of an earlier run
     this.connection = null;
     this.ticker = 0;
   }
+
+  /** Whether states have landmarks; the stream is opened again where that changes. */
+  setLandmarks(on) {
+    if (on === this.landmarks) return;
+    this.landmarks = on;
+    if (!this.ticker) return;
+    this.stop();
+    this.start();
+  }
+
+  #url = (path) => `${path}?viewer=${this.name}${this.landmarks ? "&landmarks=1" : ""}`;
 
   start() {
     if (this.ticker) return;
@@ -54,7 +65,8 @@ export class ProgramStream {
 
   async #connect() {
     const { run } = this;
-    const { connection = new AbortController(), answer = openStream(this.url, connection.signal) } = this.opened;
+    const { connection = new AbortController() } = this.opened;
+    const { answer = openStream(this.#url("/api/frames"), connection.signal) } = this.opened;
     this.opened = {};
     this.connection = connection;
     this.triedAt = this.aliveAt = performance.now();
@@ -104,7 +116,7 @@ export class ProgramStream {
   async #poll(run) {
     this.polling = true;
     this.polledAt = performance.now();
-    const state = await fetchState(this.stateUrl);
+    const state = await fetchState(this.#url("/api/state"));
     if (run !== this.run) return;
     this.polling = false;
     if (state) {

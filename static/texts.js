@@ -86,6 +86,8 @@ export const TEXT = {
     "detected face is pixelated as a whole.",
   privacyOff: "Privacy mode is off: faces are visible.",
   heatSource: "Grad-CAM is available for the program's own source only.",
+  landmarksPrivate: "Landmarks are not shown in privacy mode.",
+  landmarksImages: "Landmarks appear in images that are opened from now on.",
   heatNone: (reason) => `Grad-CAM: ${reason}`,
 
   sources: {
@@ -153,6 +155,7 @@ export const TEXT = {
     privacy: "Privacy mode",
     mirror: "Mirror",
     heat: "Grad-CAM",
+    landmarks: "Landmarks",
     help: "Help",
     source: "Source",
     sourceProgram: "For all viewers",
@@ -192,6 +195,7 @@ export const TEXT = {
     helpSave: "save the picture as PNG, as displayed",
     helpMirror: "mirror the picture",
     helpHeat: "Grad-CAM: which parts of a face support its label",
+    helpLandmarks: "landmarks of each face",
     helpHelp: "show this help",
     helpThreshold: "slider",
     helpThresholdText: "minimum confidence for a label to be shown",

@@ -16,10 +16,14 @@ let results = []; // {name, bitmap, answer} or {name, bitmap, error}
 let current = 0;
 let show = null; // shows one result
 let isPrivate = () => false;
+let wantsLandmarks = () => false;
 
-/** Let the user drop or choose images: calls open(files). hidden() tells whether faces must be pixelated. */
-export function bindImages(open, hidden) {
-  isPrivate = hidden;
+/**
+ * Let the user drop or choose images: calls open(files). isPrivate() tells whether faces must be pixelated,
+ * wantsLandmarks() whether landmarks are displayed.
+ */
+export function bindImages(open, page) {
+  ({ isPrivate, wantsLandmarks } = page);
   const isFiles = (event) => event.dataTransfer?.types.includes("Files");
   document.addEventListener("dragover", (event) => {
     if (!isFiles(event)) return;
@@ -101,7 +105,8 @@ async function bitmapOf(file) {
 async function analyze(file, signal) {
   for (const end = performance.now() + ANALYSIS_MS; ; await pause(BUSY_RETRY_MS)) {
     try {
-      return { answer: await fetchJson("/api/analyze", { method: "POST", body: file, signal, limitMs: ANALYSIS_MS }) };
+      const url = wantsLandmarks() ? "/api/analyze?landmarks=1" : "/api/analyze";
+      return { answer: await fetchJson(url, { method: "POST", body: file, signal, limitMs: ANALYSIS_MS }) };
     } catch (error) {
       if (error.status !== 429 || signal.aborted || performance.now() > end) return { error: error.message };
     }

@@ -16,6 +16,8 @@ ROOT = Path(__file__).resolve().parent.parent  # so that the program runs from a
 
 CLASSIC_SCRIPT = "early_connect.js"
 
+NO_LANDMARKS = "This program finds no landmarks."
+
 MODULES = sorted(path.name for path in (ROOT / "static").glob("*.js") if path.name != CLASSIC_SCRIPT)
 """Listed in the page, so that the browser fetches all of them at once instead of following one import after the other.
 The classic script is not a module: it runs before them."""
@@ -41,6 +43,7 @@ def blueprint(camera: Camera, options: AppOptions) -> Blueprint:
             detector_name=options.detectors.current if options.detectors else options.detector_name,
             unsure=options.unsure,
             min_quality=options.min_quality,
+            landmarks_missing=NO_LANDMARKS if options.landmarks is None else options.landmarks.missing,
             modules=MODULES,
         )
 
