@@ -18,6 +18,7 @@ from benchmarks.latency import playing
 from benchmarks.loops import MienLoop, clip_frames, seconds
 from mien.analysis.pipeline import Pipeline
 from mien.detectors import create_detector
+from mien.errors import DetectorError
 from mien.settings import Settings
 from mien.types import Frame
 from model import FacialExpressionModel
@@ -34,13 +35,20 @@ _SECONDS = 10.0
 
 
 def main() -> None:
-    """Print one row for each detector."""
+    """Print one row for each detector.
+
+    Raises:
+        SystemExit: A package or file of a detector is missing.
+    """
     parser = argparse.ArgumentParser(prog="python -m benchmarks.detector_cost", description=__doc__)
     parser.add_argument("--detectors", nargs="+", default=[BASE, Settings().detector], metavar="NAME")
     parser.add_argument("--pairs", type=int, default=_PAIRS, help="of blocks of frames (%(default)s)")
     parser.add_argument("--seconds", type=float, default=_SECONDS, help="of each size without a face (%(default)s)")
     options = parser.parse_args()
-    print(report(options.detectors, options.pairs, options.seconds))
+    try:
+        print(report(options.detectors, options.pairs, options.seconds))
+    except DetectorError as error:
+        raise SystemExit(str(error)) from None
 
 
 def report(
