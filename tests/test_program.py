@@ -329,7 +329,11 @@ def test_a_camera_that_cannot_be_reached_is_tried_again(run):
         (["--port", "http"], {}, "--port: expected a whole number 1 to 65535, found 'http'"),
         (["--prot", "5001"], {}, "--prot: unknown option; did you mean --port?"),
         (["demo"], {}, "found 'demo'; did you mean --source demo?"),
-        (["srve"], {}, "expected an option or a command (serve), found 'srve'; did you mean serve?"),
+        (
+            ["srve"],
+            {},
+            "expected an option or a command (serve, analyze, methods), found 'srve'; did you mean serve?",
+        ),
         (["serve", "--sources", "demo"], {}, "--sources: unknown option; did you mean --source?"),
         (["--save", "no/such/folder/out.mp4"], {}, "out.mp4"),
         (["--record", "--sessions", ROOT / "README.md"], {}, "README.md, which is a file"),
@@ -406,10 +410,10 @@ def test_serve_is_the_command_that_runs_without_one():
     assert main.choose_command(["serve", "--source", "demo"]) == (main.serve, ["--source", "demo"])
 
 
-def test_a_command_gets_its_own_words(monkeypatch):
+def test_a_command_gets_its_own_words_and_decides_the_status(monkeypatch):
     given = []
-    monkeypatch.setitem(main.COMMANDS, "analyze", given.extend)
-    assert main.main(["analyze", "clip.mp4", "--out", "results"]) == 0
+    monkeypatch.setitem(main.COMMANDS, "analyze", lambda words: given.extend(words) or 1)
+    assert main.main(["analyze", "clip.mp4", "--out", "results"]) == 1
     assert given == ["clip.mp4", "--out", "results"]
 
 
