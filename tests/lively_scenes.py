@@ -40,6 +40,12 @@ class Person:
 
 
 def empty_room() -> np.ndarray:
+    """The room without anybody, to draw on."""
+    return _room().copy()
+
+
+@cache
+def _room() -> np.ndarray:
     """A wall with some light from the left, a shelf with books, and noise."""
     rng = np.random.default_rng(1)
     light = np.linspace(1.1, 0.75, WIDTH_PX)[np.newaxis, :, np.newaxis]
