@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from mien.errors import ModelError
 from mien.landmarks.network import shared_network
 from mien.results import Result
 from mien.settings import AnalysisSettings
+from mien.types import Frame
 
 
 def load_pipeline(settings: AnalysisSettings) -> Pipeline:
@@ -56,6 +57,7 @@ def video_results(
     reading: Reading | None = None,
     *,
     landmarks: bool = False,
+    observe: Callable[[Frame, Result], None] | None = None,
 ) -> Generator[Result]:
     """Analyze a video in media time; no clock of the computer has an influence.
 
@@ -66,6 +68,7 @@ def video_results(
         sampling: Which frames are analyzed, by default all.
         reading: Is updated with what was read.
         landmarks: Whether to find the landmarks of the faces too.
+        observe: Is called with each frame and its result.
 
     Yields:
         One result for each analyzed frame, in order, whether or not it shows a face.
@@ -78,7 +81,10 @@ def video_results(
         for frame in frames:
             time_s = frame.media_time_s or 0.0
             analysis = stream.analyze(frame, time_s, landmarks=landmarks)
-            yield Result.of(analysis, input=name, frame=frame.index, time_s=time_s)
+            result = Result.of(analysis, input=name, frame=frame.index, time_s=time_s)
+            if observe is not None:
+                observe(frame, result)
+            yield result
 
 
 def image_result(pipeline: Pipeline, data: bytes, name: str, *, landmarks: bool = False) -> Result:

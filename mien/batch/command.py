@@ -17,6 +17,7 @@ from mien.batch.options import AnalyzeSettings, read_analyze_settings
 from mien.batch.outputs import check_packages, write_table
 from mien.batch.pool import process_count, run_jobs
 from mien.batch.progress import Bar
+from mien.batch.report import write_comparison
 from mien.batch.summary import SUMMARY_COLUMNS
 from mien.errors import MienError, SettingsError
 
@@ -54,7 +55,7 @@ def analyze(argv: Sequence[str]) -> int:
     command = [word for word in ("analyze", *argv) if word not in ("--resume", "--no-resume")]
     try:
         done = _run(settings, jobs, command) if jobs else []
-        return _finish(settings.out, inputs, done)
+        return _finish(settings, inputs, done)
     except KeyboardInterrupt:
         raise MienError("stopped; the same command with --resume continues") from None
     except OSError as error:
@@ -120,8 +121,10 @@ def _report(done: Sequence[Done]) -> None:
             log.info("%s: %d frames, %d with a face", each.input, frames, with_face)
 
 
-def _finish(out: Path, inputs: Inputs, done: Sequence[Done]) -> int:
-    """Write inputs.csv and summary.csv; the exit status."""
+def _finish(settings: AnalyzeSettings, inputs: Inputs, done: Sequence[Done]) -> int:
+    """Write inputs.csv, summary.csv and the report of several videos; the exit status."""
+    out = settings.out
+    assert out is not None
     order = {each.name: number for number, each in enumerate(inputs.found)}
     listed = [
         *sorted(done, key=lambda each: order[each.input]),
@@ -132,6 +135,8 @@ def _finish(out: Path, inputs: Inputs, done: Sequence[Done]) -> int:
     videos = [each.folder for each in listed if each.status == "done" and each.folder and "analyzed" in each.facts]
     if videos:
         _join_summaries(out, videos)
+    if settings.report and len(videos) > 1:
+        write_comparison(out, videos)
     shutil.rmtree(out / WORK, ignore_errors=True)
     failed = sum(each.status == "failed" for each in listed)
     count = sum(each.status == "done" for each in listed)

@@ -133,8 +133,10 @@ class Worker:
         with whole_folder(self._out, each.folder) as folder:
             outputs = VideoOutputs(folder, settings, each.name)
             try:
+                observe = None if outputs.thumbnails is None else outputs.thumbnails.add
+                landmarks = settings.landmarks
                 found = video_results(
-                    self._pipeline, each.path, each.name, sampling, reading, landmarks=settings.landmarks
+                    self._pipeline, each.path, each.name, sampling, reading, landmarks=landmarks, observe=observe
                 )
                 with closing(found) as results:
                     for result, duration_s in with_durations(results, reading):

@@ -76,6 +76,8 @@ class AnalyzeSettings(AnalysisSettings):
         "also write the events for ELAN (eaf) or as subtitles (srt, ass)",
         shown_default="none",
     )
+    report: bool = _output(False, SWITCH, "also write a report of each video as an HTML file, and compare several")
+    thumbnails: bool = _output(True, SWITCH, "show faces at their clearest moments in the report")
 
     jobs: int | None = _processes(
         None,

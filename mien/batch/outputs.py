@@ -9,11 +9,14 @@ from typing import Any
 
 from mien.batch.annotations import check_kind, write_annotations
 from mien.batch.events import EVENT_COLUMNS, Events
+from mien.batch.figures import check_figures
 from mien.batch.layouts import LAYOUTS, Row, grid_rows
 from mien.batch.options import AnalyzeSettings
 from mien.batch.provenance import FILE, as_json
+from mien.batch.report import write_report
 from mien.batch.summary import SUMMARY_COLUMNS, Summary
 from mien.batch.tables import Table, check_format, open_table
+from mien.batch.thumbnails import Thumbnails
 from mien.results import COLUMNS, Result
 
 
@@ -23,6 +26,8 @@ def check_packages(settings: AnalyzeSettings) -> None:
         check_format(name)
     for kind in settings.events:
         check_kind(kind)
+    if settings.report:
+        check_figures()
 
 
 class FaceTables:
@@ -80,6 +85,11 @@ class VideoOutputs:
         folder: Of the files.
         settings: What is written.
         name: The video's name in the tables.
+
+    Attributes:
+        frames: Frames analyzed.
+        with_face: Those of them with a face.
+        thumbnails: Collects pictures for the report; None if there is none, or it shows none.
     """
 
     def __init__(self, folder: Path, settings: AnalyzeSettings, name: str) -> None:
@@ -89,6 +99,7 @@ class VideoOutputs:
         self._events, self._summary = Events(name), Summary(name)
         self.frames = 0
         self.with_face = 0
+        self.thumbnails = Thumbnails() if settings.report and settings.thumbnails else None
 
     def add(self, result: Result, duration_s: float) -> None:
         """Write the next frame.
@@ -121,6 +132,8 @@ class VideoOutputs:
             write_annotations(self._folder / f"events.{kind}", events, self._name)
         write_table(self._folder / "summary.csv", SUMMARY_COLUMNS, self._summary.rows())
         write_provenance(self._folder, described, command)
+        if self._settings.report:
+            write_report(self._folder, self.thumbnails)
 
     def abandon(self) -> None:
         """Close what is open, because an error is on its way."""
