@@ -10,8 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import main
 from mien.cnn.logit_adjustment import LogitAdjustment
 from tests.browser_camera import Program, choose_camera, demo_pictures, film, set_permission
+from tests.clips import demo_pictures as pictures
+from tests.clips import write_video
 from tests.page import appears, click, find, lists, press, says, see, shows, texts, vanishes
 from tests.patience import scaled, wait_for
 from tests.test_page_sources import SOURCES, analyze, drop, jpeg
@@ -135,6 +138,15 @@ def test_model_card_and_api_page_are_accessible(browser, page, axe) -> None:
     for path in ("/model-card", "/api"):
         browser.get(page.url + path)
         assert serious_faults(browser, axe, widths=(1280,)) == {}
+
+
+def test_reports_of_analyze_are_accessible(browser, axe, tmp_path) -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    clips = [write_video(tmp_path / name, pictures(20, people=2)) for name in ("one.mp4", "two.mp4")]
+    assert main.main(["analyze", *map(str, clips), "--out", str(tmp_path / "out"), "--report"]) == 0
+    for path in ("report.html", "one/report.html"):
+        browser.get((tmp_path / "out" / path).as_uri())
+        assert serious_faults(browser, axe) == {}
 
 
 def test_everything_can_be_reached_by_keyboard(browser, page) -> None:
