@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from mien.detectors import DETECTORS, HaarDetector, create_detector
+from mien.detectors.auto import SINGLE_SIDE_PX, STREAM_SIDE_PX, AutoDetector
 from mien.detectors.centerface import INSTALL, CenterFaceDetector, installed_file
 from mien.detectors.framing import CROP_RULES, CropRule
 from mien.detectors.haar import group_windows, load_cascade, suppress_overlaps
@@ -329,6 +330,29 @@ def test_auto_adds_a_face_that_haar_misses_and_keeps_those_of_haar():
         assert [face.found_by for face in faces] == ["haar", "centerface"]
         assert faces[0].iou(truth) >= 0.4
         assert all(face.landmarks is not None for face in faces)
+
+
+def test_a_stream_does_not_wait_while_auto_searches_a_single_picture():
+    made = []
+
+    class Network:
+        name = "network"
+
+        def __init__(self):
+            made.append(self)
+            self.sides = []
+
+        def detect(self, pixels_bgr, search_side_px):
+            self.sides.append(search_side_px)
+            return []
+
+    detector, pixels = AutoDetector(HaarDetector(), Network), np.full((90, 160, 3), 128, np.uint8)
+    for _ in range(2):
+        detector.complete(pixels, [])
+        detector.detect(pixels)
+    of_streams, of_singles = made
+    assert of_streams.sides == [STREAM_SIDE_PX] * 2
+    assert of_singles.sides == [SINGLE_SIDE_PX] * 2
 
 
 @pytest.mark.shared

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from pathlib import Path
 
 from mien.detectors.auto import AutoDetector
@@ -41,7 +42,7 @@ def create_detector(
     """
     name, requested = choose_detector(name, model_file), name
     if name == "auto":
-        return AutoDetector(HaarDetector(min_face_px=min_face_px), _thorough(min_face_px, model_file))
+        return AutoDetector(HaarDetector(min_face_px=min_face_px), partial(_thorough, min_face_px, model_file))
     if name != requested:
         log.info("faces that are turned, dark or small are not found: %s adds a network that finds them", INSTALL)
     if name == "yunet":

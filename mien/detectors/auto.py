@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cached_property
 
 import numpy as np
 
@@ -26,23 +27,29 @@ class AutoDetector:
 
     Args:
         proposing: Runs each time.
-        thorough: Runs now and then in a stream; its faces are added.
+        make_thorough: Makes the other one, whose faces are added: once for streams, and again when the first single
+            picture is searched, so that a live stream does not wait for uploads.
 
     Example:
-        detector = AutoDetector(HaarDetector(), CenterFaceDetector())
+        detector = AutoDetector(HaarDetector(), CenterFaceDetector)
         for face in detector.detect(pixels_bgr):
             print(face.found_by)
     """
 
     name = NAME
 
-    def __init__(self, proposing: HaarDetector, thorough: ScaledDetector) -> None:
+    def __init__(self, proposing: HaarDetector, make_thorough: Callable[[], ScaledDetector]) -> None:
         self.proposing = proposing
-        self.thorough = thorough
+        self.thorough = make_thorough()
+        self._make_thorough = make_thorough
+
+    @cached_property
+    def _of_singles(self) -> ScaledDetector:
+        return self._make_thorough()
 
     def detect(self, pixels_bgr: np.ndarray) -> list[Detection]:
         """Find faces with both in a single picture, see `mien.detectors.base.Detector.detect`."""
-        return union(self.propose(pixels_bgr), self.thorough.detect(pixels_bgr, SINGLE_SIDE_PX))
+        return union(self.propose(pixels_bgr), self._of_singles.detect(pixels_bgr, SINGLE_SIDE_PX))
 
     def propose(self, pixels_bgr: np.ndarray) -> list[Detection]:
         """Find faces with the first one, see `mien.detectors.base.StagedDetector.propose`."""
