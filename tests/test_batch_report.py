@@ -100,7 +100,9 @@ def test_a_report_says_what_the_tables_say(reported):
         rows = list(csv.DictReader(file))
     assert {row["face"] for row in rows} == {"1", "2"}
     for row in rows:
-        assert f"{float(row['seconds']):.1f}{100 * float(row['share']):.0f} %" in "".join(page.text.split("\n"))
+        assert f"{float(row['seconds']):.1f}{100 * float(row['share']):.0f}\N{NO-BREAK SPACE}%" in "".join(
+            page.text.split("\n")
+        )
     described = json.loads((folder / "mien.json").read_text(encoding="utf-8"))
     for part in ("Face 1", "Face 2", "What this cannot tell", "Goodfellow", described["input"]["sha256"], "tau 0.5"):
         assert part in page.text

@@ -214,14 +214,14 @@ def _methods(described: Sequence[Row]) -> tuple[str, list[str]]:
 
 
 def percent(share: float | None) -> str:
-    """A share as on the page: "62 %"; a dash for none."""
-    return "–" if share is None else f"{100 * share:.0f} %"
+    """A share as on the page: "62 %", which no line breaks; a dash for none."""
+    return "–" if share is None else f"{100 * share:.0f}\N{NO-BREAK SPACE}%"
 
 
 def _interval(row: Row) -> str:
     if row["share_low"] is None:
         return "–"
-    return f"{100 * row['share_low']:.0f} to {100 * row['share_high']:.0f} %"
+    return f"{100 * row['share_low']:.0f} to {100 * row['share_high']:.0f}\N{NO-BREAK SPACE}%"
 
 
 def _setting(value: Any) -> str:
@@ -253,7 +253,7 @@ def _environment() -> Environment:
         "base64": lambda data: base64.b64encode(data).decode("ascii"),
         "spoken": _spoken,
         "setting": _setting,
-        "seen": lambda frames: f"{100 * frames['with_face'] / frames['analyzed']:.1f} %",
+        "seen": lambda frames: f"{100 * frames['with_face'] / frames['analyzed']:.1f}\N{NO-BREAK SPACE}%",
         "file": lambda name: PureWindowsPath(name).name or name,
     }
     environment.globals |= {"light": light, "dark": dark, "expressions": EXPRESSIONS, "size_px": SIZE_PX}
