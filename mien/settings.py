@@ -129,7 +129,7 @@ class AnalysisSettings:
         0.5, number(0, 1, "P"), "labels with a lower probability are marked as unsure (happy? 41 %); 0 marks none"
     )
     min_quality: float = _network(
-        0.6,
+        0.55,
         number(0, 1, "Q"),
         "labels of faces whose quality is lower (small, blurred, dark, ...) are marked as unsure; 0 marks none",
     )

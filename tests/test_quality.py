@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mien.analysis.face_measures import FaceReader, Pose, blur, cut_share, measure
+from mien.analysis.face_measures import FaceReader, Pose, blur, cut_share, features, measure
 from mien.analysis.face_stream import FaceStream
 from mien.analysis.pipeline import Pipeline
 from mien.analysis.quality import MEASURE_EVERY_S, QualityMeter, QualityModel
@@ -81,6 +81,14 @@ def test_a_spoiled_face_is_worse_for_the_expected_reason(demo, reason):
     quality = quality_of(*SPOILED[reason](*demo, 1.0))
     assert quality.reason == reason
     assert quality.value < quality_of(*demo).value - 0.05
+
+
+def test_sunglasses_cover_a_face(demo):
+    pixels, box = demo[0].copy(), demo[1]
+    for x in (0.32, 0.68):
+        center = round(box.x + x * box.w), round(box.y + 0.37 * box.h)
+        cv2.ellipse(pixels, center, (box.w // 6, box.h // 9), 0, 0, 360, (20, 20, 20), -1)
+    assert quality_of(pixels, box).reason == "covered"
 
 
 @pytest.mark.parametrize("reason", [reason for reason in QUALITY_REASONS if reason != "covered"])
@@ -156,6 +164,16 @@ def test_blur_ignores_light_and_contrast():
 )
 def test_what_a_clipped_box_lacks_to_a_square_is_cut_off(box, inside, share):
     assert cut_share(box, inside) == pytest.approx(share)
+
+
+def test_features_of_a_face_do_not_depend_on_brightness(demo):
+    pixels, box = demo
+    crop = cv2.resize(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY)[box.y : box.y + box.h, box.x : box.x + box.w], (48, 48))
+    found = features(crop)
+    assert found.shape == (972,)
+    assert found.dtype == np.float32
+    assert np.abs(features(crop // 2 + 40) - found).mean() < 0.05
+    assert np.isfinite(features(np.zeros((48, 48), np.uint8))).all()
 
 
 def test_measures_have_the_order_of_the_reasons(demo):

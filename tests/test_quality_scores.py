@@ -64,7 +64,7 @@ def test_a_spoiled_face_has_a_box_in_its_picture(image, cause, strength) -> None
         assert 0 <= face.box.x < face.box.x + face.box.w <= width
         assert 0 <= face.box.y < face.box.y + face.box.h <= height
         assert (face.roll_deg != 0) == (cause == "turned away")
-        assert (face.covered > 0) == (cause == "covered")
+        assert cause == "covered" or face.covered == 0  # what covers a corner covers no feature
 
 
 def test_the_same_seed_spoils_in_the_same_way(image) -> None:

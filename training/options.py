@@ -141,7 +141,7 @@ def _quality(parser: ArgumentParser) -> None:
     _add(parser, "--data", "--votes", "--model", "--weights")
     landmarks = "network file of yunet, to take landmarks of the training images from it instead of centerface"
     parser.add_argument("--detector-model", type=Path, help=landmarks)
-    parser.add_argument("--images", type=int, default=20000, help="training images that are used (%(default)s)")
+    parser.add_argument("--images", type=int, default=28000, help="training images that are used (%(default)s)")
     _add_out(parser, "runs/quality", "analysis/quality.npz")
 
 

@@ -176,7 +176,7 @@ class AppOptions:
     model_name: str = "model.json"
     detector_name: str = "haar"
     unsure: float = 0.5
-    min_quality: float = 0.6
+    min_quality: float = 0.55
     max_streams: int = 256
     max_analyses: int = 4
     host: str = "127.0.0.1"

@@ -25,6 +25,7 @@ YAW_UNIT, ROLL_UNIT_DEG = 0.4, 25.0
 
 _HOG = ((SIDE_PX, SIDE_PX), (16, 16), (8, 8), (8, 8), 9)
 """Window, block, block stride and cell in pixels, and number of orientations."""
+_CELL_PX = 8
 _INNER = np.s_[6:44, 8:40]
 """The part of a crop that shows the face rather than hair and background."""
 _NOISE_KERNEL = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
@@ -66,7 +67,7 @@ class Pose:
 
 
 class FaceReader:
-    """A small network over histograms of oriented gradients (HOG): pose, and whether a face is covered.
+    """A small network over histograms of oriented gradients (HOG), light and contrast: pose, and what is covered.
 
     Dalal and Triggs, "Histograms of oriented gradients for human detection" (2005). `python -m training quality`
     trains it on FER-2013's Training images, turned in the plane and covered, and on a detector's landmarks.
@@ -86,7 +87,7 @@ class FaceReader:
         """Yaw, sine of the roll, and log odds that the face is covered.
 
         Args:
-            features: float32 (n, 900).
+            features: float32 (n, 972).
 
         Returns:
             float32 (n, 3).
@@ -101,13 +102,27 @@ class FaceReader:
         Args:
             crop: Gray uint8 (SIDE_PX, SIDE_PX).
         """
-        yaw, roll_sine, covered = self.outputs(hog_features(crop)[np.newaxis])[0]
+        yaw, roll_sine, covered = self.outputs(features(crop)[np.newaxis])[0]
         return Pose(float(yaw), math.degrees(math.asin(np.clip(roll_sine, -1, 1)))), float(covered)
 
 
-def hog_features(crop: np.ndarray) -> np.ndarray:
-    """HOG features, float32 (900,), of a crop: gray uint8 (SIDE_PX, SIDE_PX)."""
-    return np.asarray(np.ravel(cv2.HOGDescriptor(*_HOG).compute(crop)), np.float32)
+def features(crop: np.ndarray) -> np.ndarray:
+    """HOG, and light and contrast of each cell relative to the others: a mask or sunglasses are flat.
+
+    Args:
+        crop: Gray uint8 (SIDE_PX, SIDE_PX).
+
+    Returns:
+        float32 (972,).
+    """
+    count = SIDE_PX // _CELL_PX
+    cells = crop.astype(np.float32).reshape(count, _CELL_PX, count, _CELL_PX)
+    light = cells.mean(axis=(1, 3)).ravel()
+    contrast = np.log(cells.std(axis=(1, 3)).ravel() + 1)
+    light = (light - light.mean()) / (light.std() + 1)
+    contrast = contrast - contrast.mean()
+    hog = np.ravel(cv2.HOGDescriptor(*_HOG).compute(crop))
+    return np.concatenate([hog, light, contrast]).astype(np.float32)
 
 
 def measure(pixels_bgr: np.ndarray, box: Box, reader: FaceReader) -> np.ndarray:

@@ -23,7 +23,7 @@ from mien.landmarks.network import LandmarkNetwork, shared_network
 from mien.types import EXPRESSIONS, Adjustment, Analysis, Box, Detection, Face, Frame
 
 UNSURE_BELOW = 0.5
-MIN_QUALITY = 0.6
+MIN_QUALITY = 0.55
 """Of faces with a little lower quality, about as many are labeled wrongly as rightly: `python -m training quality`."""
 
 

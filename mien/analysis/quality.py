@@ -21,7 +21,7 @@ MEASURE_EVERY_S = 0.25
 TIME_CONSTANT_S = 0.5
 """Of the exponential smoothing of a tracked face's quality."""
 REASON_BELOW = 0.88
-"""A face with a higher value is good enough to give no reason; so are 98 of 100 faces with nothing wrong."""
+"""A face with a higher value is good enough to give no reason; so are 95 of 100 faces with nothing wrong."""
 
 
 class QualityModel:

@@ -16,7 +16,7 @@ import cv2
 import keras
 import numpy as np
 
-from mien.analysis.face_measures import SIDE_PX, FaceReader, Pose, hog_features
+from mien.analysis.face_measures import SIDE_PX, FaceReader, Pose, features
 from mien.analysis.quality import QualityModel, hinges
 from mien.detectors import create_detector
 from mien.detectors.base import Detector
@@ -36,8 +36,8 @@ from training.evaluate.quality import (
 )
 from training.inputs import read_data, writable
 
-HIDDEN = 32
-COVERED = 0.06
+HIDDEN = 48
+COVERED = 0.08
 """From this share on, a face counts as covered."""
 YAW_LIMIT = 0.8
 
@@ -91,8 +91,8 @@ def fit_reader(split: Split, detector: Detector) -> dict[str, np.ndarray]:
         Arrays as `mien.analysis.face_measures.FaceReader` takes them.
     """
     rng = np.random.default_rng(SEED)
-    features, targets = zip(*(_example(image, detector, rng) for image in split.images[..., 0]), strict=True)
-    x, y = np.array(features, np.float32), np.array(targets, np.float32)
+    found, targets = zip(*(_example(image, detector, rng) for image in split.images[..., 0]), strict=True)
+    x, y = np.array(found, np.float32), np.array(targets, np.float32)
     known = np.isfinite(y)
     print(f"{len(x)} faces, {known[:, 0].mean():.0%} with landmarks, {y[:, 2].mean():.0%} covered", flush=True)
     keras.utils.set_random_seed(SEED)
@@ -117,7 +117,7 @@ def _loss(truth: Any, found: Any) -> Any:
 
 
 def _example(image: np.ndarray, detector: Detector, rng: np.random.Generator) -> tuple[np.ndarray, tuple[float, ...]]:
-    """HOG features of a spoiled face; its yaw, the sine of its roll (NaN if unknown), and 1 if it is covered."""
+    """Features of a spoiled face; its yaw, the sine of its roll (NaN if unknown), and 1 if it is covered."""
     if rng.random() < 0.5:
         image = np.ascontiguousarray(image[:, ::-1])
     pose = _pose(image, detector)
@@ -128,7 +128,7 @@ def _example(image: np.ndarray, detector: Detector, rng: np.random.Generator) ->
     (crop,) = crop_faces(face.pixels_bgr, [face.box], (SIDE_PX, SIDE_PX))
     yaw = np.clip(pose.yaw, -YAW_LIMIT, YAW_LIMIT) if pose else np.nan
     roll = np.sin(np.radians(np.clip(pose.roll_deg + face.roll_deg, -90, 90))) if pose else np.nan
-    return hog_features(crop), (float(yaw), float(roll), float(face.covered > COVERED))
+    return features(crop), (float(yaw), float(roll), float(face.covered > COVERED))
 
 
 def _pose(image: np.ndarray, detector: Detector) -> Pose | None:

@@ -39,7 +39,7 @@ class Degraded:
         pixels_bgr: uint8 (height, width, 3).
         box: Of the face, as a detector would find it.
         roll_deg: How far the face was turned in the plane, clockwise, in degrees.
-        covered: Share of the face that was covered, 0 to 1.
+        covered: Share that was covered of the part with eyes, nose and mouth, 0 to 1.
     """
 
     pixels_bgr: np.ndarray
@@ -151,7 +151,7 @@ def _cover(face: np.ndarray, strength: float, rng: np.random.Generator) -> tuple
     cover = shade + slope_x * x + slope_y * y
     if kind == "hand":
         cover -= 35 * cv2.morphologyEx(mask, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
-    return face * (1 - mask) + cover * mask, float(mask.mean())
+    return face * (1 - mask) + cover * mask, float(mask[side // 4 :, side // 6 : -side // 6].mean())
 
 
 def _cover_mask(kind: str, side: int, strength: float, rng: np.random.Generator) -> np.ndarray:
