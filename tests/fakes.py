@@ -143,6 +143,9 @@ class FakePipeline:
     def detect(self, pixels_bgr: np.ndarray) -> list[Box]:
         return []
 
+    def propose(self, pixels_bgr: np.ndarray) -> tuple[list[Box], bool]:
+        return [], False
+
     def classify(self, pixels_bgr: np.ndarray, boxes: Sequence[Box]) -> np.ndarray:
         return np.zeros((len(boxes), 7), np.float32)
 
