@@ -140,8 +140,8 @@ class FakePipeline:
         self.seen.append((frame.stream, (frame.width, frame.height), frame.index))
         return Analysis(frame.width, frame.height)
 
-    def detect(self, pixels_bgr: np.ndarray) -> list[Box]:
-        return []
+    def propose(self, pixels_bgr: np.ndarray) -> tuple[list[Box], bool]:
+        return [], False
 
     def propose(self, pixels_bgr: np.ndarray) -> tuple[list[Box], bool]:
         return [], False
