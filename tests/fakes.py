@@ -143,9 +143,6 @@ class FakePipeline:
     def propose(self, pixels_bgr: np.ndarray) -> tuple[list[Box], bool]:
         return [], False
 
-    def propose(self, pixels_bgr: np.ndarray) -> tuple[list[Box], bool]:
-        return [], False
-
     def classify(self, pixels_bgr: np.ndarray, boxes: Sequence[Box]) -> np.ndarray:
         return np.zeros((len(boxes), 7), np.float32)
 
