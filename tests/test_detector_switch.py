@@ -8,9 +8,11 @@ from types import SimpleNamespace
 import pytest
 
 from mien.analysis.detector_switch import DetectorSwitch, available_detectors
+from mien.batch import provenance
 from mien.detectors import DETECTORS
 from mien.detectors.centerface import installed_file
 from mien.errors import DetectorError
+from mien.settings import AnalysisSettings
 from tests.patience import PATIENCE_S
 
 
@@ -89,3 +91,18 @@ def test_only_what_is_installed_is_available(monkeypatch):
         monkeypatch.setitem(sys.modules, package, None)
     assert available_detectors() == ["haar"]
     assert available_detectors("yunet.onnx") == ["auto", "haar", "yunet"]
+
+
+@pytest.mark.parametrize(
+    ("name", "network"),
+    [("haar", None), ("centerface", "centerface.onnx"), ("auto", "yunet.onnx"), ("yunet", "yunet.onnx")],
+)
+def test_a_recording_names_the_network_of_the_detector_in_use(monkeypatch, tmp_path, name, network):
+    for file in ("centerface.onnx", "yunet.onnx"):
+        (tmp_path / file).write_bytes(file.encode())
+    monkeypatch.setattr(provenance.centerface, "installed_file", lambda: tmp_path / "centerface.onnx")
+    pipeline = SimpleNamespace(
+        detector=SimpleNamespace(name=name), classifier=SimpleNamespace(adjustment=None), rare=None
+    )
+    described = provenance.describe(AnalysisSettings(detector_model=tmp_path / "yunet.onnx"), pipeline)
+    assert [file for file in described["detector"]["sha256"] if file.endswith(".onnx")] == [network] * bool(network)

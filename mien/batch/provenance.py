@@ -89,8 +89,9 @@ def as_json(described: Mapping[str, Any]) -> str:
 def _files(detector: str, settings: AnalysisSettings) -> list[Path]:
     """The files of a detector, where they are not part of a package that is listed by its version."""
     cascades = [Path(cv2.__file__).parent / "data" / name for name in haar.CASCADES]
-    by_default = centerface.installed_file() if detector in ("auto", "centerface") else None
-    network = settings.detector_model or by_default
+    network = settings.detector_model if detector in ("auto", "yunet") else None  # the live program switches detectors
+    if network is None and detector in ("auto", "centerface"):
+        network = centerface.installed_file()
     return [
         *(cascades if detector in ("auto", "haar") else []),
         *([face_filter.FILE] if detector in ("auto", "haar", "centerface") else []),
