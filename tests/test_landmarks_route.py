@@ -27,7 +27,7 @@ FACE = replace(face_showing("happy", 1), landmarks=POINTS, head=HEAD)
 @pytest.fixture
 def demand(monkeypatch):
     monkeypatch.setattr(demands, "missing", lambda: None)
-    return LandmarkDemand(clock=FakeClock())
+    return LandmarkDemand(clock=FakeClock(), load=lambda: None)
 
 
 @pytest.fixture
@@ -109,7 +109,25 @@ def test_landmarks_of_an_uploaded_image_are_found_on_request(fake_camera, demand
 
 def test_landmarks_that_are_always_wanted_need_their_networks(monkeypatch) -> None:
     monkeypatch.setattr(demands, "missing", lambda: None)
-    assert LandmarkDemand(always=True).wanted
+    assert LandmarkDemand(always=True, load=lambda: None).wanted
+    with pytest.raises(LandmarkError, match=r"^landmarks: expected another file$"):
+        LandmarkDemand(always=True, load=broken)
     monkeypatch.setattr(demands, "missing", lambda: "landmarks: expected a package")
     with pytest.raises(LandmarkError, match=r"^landmarks: expected a package$"):
         LandmarkDemand(always=True)
+
+
+def broken() -> None:
+    raise LandmarkError("landmarks: expected another file")
+
+
+@pytest.mark.parametrize("path", ["/api/state", "/api/frames", "/api/events"])
+def test_broken_networks_are_refused_and_do_not_disturb_the_live_picture(fake_camera, monkeypatch, path: str) -> None:
+    monkeypatch.setattr(demands, "missing", lambda: None)
+    demand = LandmarkDemand(load=broken)
+    fake_camera.publish()
+    app = create_app(fake_camera, AppOptions(landmarks=demand))
+    answer = app.test_client().get(f"{path}?landmarks=1")
+    assert answer.status_code == 503
+    assert answer.json["error"] == "There are no landmarks: landmarks: expected another file."
+    assert not demand.wanted

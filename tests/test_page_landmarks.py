@@ -40,7 +40,7 @@ def points() -> np.ndarray:
 @pytest.fixture
 def landmarks() -> SimpleNamespace:
     """What the page's program offers; counts the requests."""
-    offered = SimpleNamespace(missing=None, requests=0)
+    offered = SimpleNamespace(missing=None, load=lambda: None, requests=0)
     offered.request = lambda: setattr(offered, "requests", offered.requests + 1)
     return offered
 

@@ -106,7 +106,10 @@ class Landmarks(Protocol):
     """Landmarks in the live pictures, computed while somebody asks for them."""
 
     missing: str | None
-    """Why there are none: what has to be installed first."""
+    """Why there are none, such as what has to be installed first."""
+
+    def load(self) -> None:
+        """Load what finds them; if it is broken, `missing` says so from then on."""
 
     def request(self) -> None:
         """Compute them for the next two seconds."""

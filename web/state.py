@@ -145,10 +145,14 @@ def wants_landmarks(options: AppOptions) -> bool:
     given = request.args.get("landmarks", "0")
     if given not in ("0", "1"):
         abort(400, "Expected landmarks=0 or landmarks=1.")
-    if given == "1" and (options.landmarks is None or options.landmarks.missing is not None):
-        reason = options.landmarks.missing if options.landmarks else "this program has none"
-        abort(503, f"There are no landmarks: {reason}.")
-    return given == "1"
+    if given == "0":
+        return False
+    if options.landmarks is None:
+        abort(503, "There are no landmarks: this program has none.")
+    options.landmarks.load()
+    if options.landmarks.missing is not None:
+        abort(503, f"There are no landmarks: {options.landmarks.missing}.")
+    return True
 
 
 def _timing_ms(snapshot: Snapshot) -> dict[str, float]:
