@@ -36,12 +36,12 @@ log = logging.getLogger(__name__)
 
 
 def default_pipeline() -> Pipeline:
-    """The pipeline of `python main.py` without options: Haar cascade and model.json beside this file."""
+    """The pipeline of `python main.py` without options: the default detector and model.json beside this file."""
     # Imported here: Keras takes seconds to load, which is not needed where a pipeline is given.
     from mien.detectors import create_detector
     from model import FacialExpressionModel
 
-    return Pipeline(create_detector("haar"), FacialExpressionModel())
+    return Pipeline(create_detector(), FacialExpressionModel())
 
 
 class VideoCamera:

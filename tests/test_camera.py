@@ -10,9 +10,11 @@ import pytest
 
 import camera as door
 from camera import VideoCamera
+from mien.detectors import choose_detector
 from mien.errors import SettingsError, SourceEndedError, SourceError, SourceMissingError
 from mien.images.codecs import decode_image
 from mien.recording.video import Saving
+from mien.settings import Settings
 from mien.stream.config import CameraOptions, Services, Timeouts
 from tests.camera_rig import DIED, FRAME
 from tests.fakes import HANG, FakeFaceStream, FakeOpener, FakePipeline, FakeSource, network_camera, write_clip
@@ -567,6 +569,10 @@ def test_without_a_pipeline_the_default_one_is_built_when_it_starts(rig, monkeyp
     assert not built
     with camera:
         wait_for(lambda: built[0].seen)
+
+
+def test_the_default_pipeline_has_the_default_detector():
+    assert door.default_pipeline().detector.name == choose_detector(Settings().detector)
 
 
 # --- stopping
