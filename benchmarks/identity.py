@@ -22,12 +22,14 @@ import numpy as np
 from mien import app
 from mien.cnn.litert import read_compiled
 from mien.detectors import HaarDetector
+from mien.errors import MienError
 from mien.images.resize import crop_faces
 from mien.landmarks.network import LandmarkNetwork, around, upright
 from mien.landmarks.points import RIGID
 from mien.landmarks.pose import mean_face, rotation
 from mien.sources.demo_faces import DemoFaces
 from mien.types import Box
+from training.evaluate.frames import face_paths
 
 MEDIA = Path(__file__).resolve().parents[2] / "shared" / "media"
 FALSE_MATCHES = 0.01
@@ -108,8 +110,8 @@ def tracks_of(face_bgr: np.ndarray, rng: np.random.Generator) -> tuple[Track, Tr
 
 
 def training_faces(data: Path, count: int, rng: np.random.Generator) -> list[np.ndarray]:
-    """Different Training images, uint8 (48, 48, 3)."""
-    paths = sorted((data / "train").glob("*/*"))
+    """Different Training images, uint8 (48, 48, 3). Raises DataError for none."""
+    paths = face_paths(data, "train/*/*")
     chosen = rng.permutation(len(paths))[:count]
     images: list[Any] = [cv2.imread(str(paths[i])) for i in chosen]
     return images
@@ -139,18 +141,26 @@ def clothing(pixels_bgr: np.ndarray, box: Box) -> np.ndarray:
 
 
 def main() -> None:
-    """Print for each descriptor how many returns it recognizes."""
+    """Print for each descriptor how many returns it recognizes.
+
+    Raises:
+        SystemExit: The images or the networks of landmarks are missing.
+    """
     parser = argparse.ArgumentParser(prog="python -m benchmarks.identity", description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("data/fer2013"))
     parser.add_argument("--faces", type=int, default=300, help="Training images (%(default)s)")
     options = parser.parse_args()
     cv2.setNumThreads(1)
-    rng, features, network = np.random.default_rng(0), Features(), LandmarkNetwork()
+    rng = np.random.default_rng(0)
+    try:
+        faces, network = training_faces(options.data, options.faces, rng), LandmarkNetwork()
+    except MienError as error:
+        raise SystemExit(str(error)) from None
+    features = Features()
 
     def described(track: Track) -> dict[str, np.ndarray | None]:
         return describe(track, features, network)
 
-    faces = training_faces(options.data, options.faces, rng)
     pairs = [tuple(map(described, tracks_of(face, rng))) for face in faces]
     demo = DemoFaces.load().textures
     people = [[described([cv2.cvtColor(face, cv2.COLOR_GRAY2BGR)]) for face in person] for person in demo]

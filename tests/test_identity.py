@@ -1,5 +1,7 @@
 """The measurement of how well a face that comes back could be recognized."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -35,3 +37,9 @@ def test_a_descriptor_that_tells_people_apart_recognizes_all_and_one_of_noise_ha
     out = capsys.readouterr().out
     assert int(out.split("degraded views ")[1].split("%")[0]) < 10
     assert "another expression not measured" in out
+
+
+def test_missing_images_are_reported_in_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["identity", "--data", str(tmp_path)])
+    with pytest.raises(SystemExit, match=r"expected images named train/\*/\*"):
+        identity.main()
