@@ -1,6 +1,6 @@
 // The toolbar and its shortcuts. Some actions affect only this browser, others the program and all viewers.
 
-import { hasPicture, pictureFile, setMirrored, showLandmarks } from "./canvas.js";
+import { hasPicture, pictureFile, setMirrored } from "./canvas.js";
 import { $, nameControl, note, saveFile, setText, stamp } from "./dom.js";
 import { startHeat, stopHeat } from "./gradcam.js";
 import { postJson } from "./server.js";
@@ -11,7 +11,7 @@ const MAX_BEHIND = 1000; // another run of the program counts its settings from 
 /** What the user has set, and what the program reported last; null if nothing yet. */
 export const actions = {
   paused: false, mirrored: false, heat: false, landmarks: false,
-  version: null, privacy: null, recording: null, saving: null,
+  version: null, privacy: null, recording: null, saving: null, choosesDetector: false,
 };
 
 /** Whether faces must be pixelated: also until the program has reported that they need not be. */
