@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from mien.batch.inputs import EMPTY, NO_FILE, NO_MATCH, OTHER, find_inputs
+from mien.batch.inputs import EMPTY, FOLDER_BYTES, NO_FILE, NO_MATCH, OTHER, find_inputs
 from mien.images.codecs import encode_png
 from tests.fakes import write_clip
 
@@ -54,7 +56,15 @@ def test_words_name_files_each_once(folder, words, lines, expected):
 
 
 @pytest.mark.parametrize(
-    ("word", "reason"), [("c.avi", NO_FILE), ("*.mkv", NO_MATCH), ("empty", EMPTY), ("day/3", NO_FILE)]
+    ("word", "reason"),
+    [
+        ("c.avi", NO_FILE),
+        ("*.mkv", NO_MATCH),
+        ("empty", EMPTY),
+        ("day/3", NO_FILE),
+        ("", NO_FILE),
+        (300 * "a", NO_FILE),
+    ],
 )
 def test_words_that_name_nothing_are_listed_with_the_reason(folder, word, reason):
     found = find_inputs([word, "a.avi"])
@@ -69,6 +79,44 @@ def test_other_files_of_a_folder_are_named_as_skipped_and_hidden_ones_left_out(f
 
 def test_the_folder_of_the_results_is_not_searched(folder):
     assert names("day", leave_out=Path("day/1")) == ["day/2/a.png", "day/B.AVI"]
+    assert names("day/?", "day/1/a.png", leave_out=Path("day/1")) == ["day/2/a.png"]
+
+
+def test_a_folder_that_cannot_be_read_is_named(folder, monkeypatch):
+    scan = os.scandir
+
+    def refuse(path):
+        if Path(path) == Path("day/2"):
+            raise PermissionError(13, "Permission denied", path)
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    found = find_inputs(["day"])
+    assert found.missing == (("day/2", "this folder cannot be read: Permission denied"),)
+    assert [each.name for each in found.found] == ["day/1/a.png", "day/1/b.avi", "day/B.AVI"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights on Windows")
+def test_a_link_to_itself_is_left_to_the_analysis(folder):
+    Path("day/1/loop.avi").symlink_to("loop.avi")
+    assert names("day/1") == ["day/1/a.png", "day/1/b.avi", "day/1/loop.avi"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has file names of any bytes")
+def test_a_name_of_any_bytes_becomes_text(folder):
+    Path(os.fsdecode(b"caf\xe9.avi")).write_bytes(b"")
+    (found,) = find_inputs(["c*.avi"]).found
+    assert (found.name, found.folder) == ("caf\\udce9.avi", "caf")
+
+
+def test_the_folder_of_a_long_path_has_a_name_that_can_be_stored(folder):
+    parent = Path("day", *(3 * [40 * "é"]))
+    parent.mkdir(parents=True)
+    for name in ("c.avi", "d.avi"):
+        (parent / name).write_bytes(b"")
+    folders = [each.folder for each in find_inputs(["day"]).found if each.path.parent == parent]
+    assert len(set(folders)) == 2
+    assert all(len(each.encode()) <= FOLDER_BYTES + 2 for each in folders)
 
 
 def test_each_video_has_a_folder_of_its_own_and_images_share_one(folder):

@@ -21,6 +21,14 @@ NO_MATCH = "no file or folder matches it"
 EMPTY = "there is no video or image in this folder"
 OTHER = "neither a video nor an image, judging by its name"
 
+RESERVED = frozenset(
+    {IMAGES, "inputs.csv", "summary.csv", "jobs.jsonl", "jobs.part", "mien.json"}
+    | {"report.html", "report-strips.png", "report-shares.png"}
+)
+"""What the folder of all results contains beside those of the videos."""
+FOLDER_BYTES = 200
+"""Most file systems allow names of 255 bytes; a folder that is not complete has a longer one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Input:
@@ -28,7 +36,7 @@ class Input:
 
     Args:
         path: Where it is.
-        name: Its name in tables: as it was typed, with "/" between folders.
+        name: Its name in tables: as it was typed, with "/" between folders; bytes that are no UTF-8 as "\\udc..".
         folder: Name of the folder for its results, below the folder for all results.
         is_image: Whether it is a single image; all images share a folder.
     """
@@ -61,30 +69,33 @@ def find_inputs(words: Sequence[str], lines: Iterable[str] = (), leave_out: Path
         words: Files, folders (searched with all folders below them), patterns such as `videos/*.mp4`, or `-` for the
             lines of a list.
         lines: The lines that `-` stands for, each a file, folder or pattern.
-        leave_out: A folder in which nothing is searched, such as that of the results.
+        leave_out: A folder of which nothing is taken, such as that of the results.
 
     Returns:
         Each file once, however often it is named.
     """
-    found: dict[Path, Input] = {}
+    found: dict[str, Input] = {}
     skipped: dict[str, str] = {}
     missing: dict[str, str] = {}
-    outside = None if leave_out is None else leave_out.resolve()
+    outside = None if leave_out is None else Path(os.path.realpath(leave_out))
     for word in _with_lists(words, lines):
         matches = _matches(word)
         if not matches:
-            missing[word] = NO_MATCH if glob.has_magic(word) else NO_FILE
+            missing[_text(word)] = NO_MATCH if glob.has_magic(word) else NO_FILE
         for match in matches:
-            files = [match] if not match.is_dir() else _files_below(match, outside)
+            if outside is not None and Path(os.path.realpath(match)).is_relative_to(outside):
+                continue
+            is_folder = os.path.isdir(match)  # noqa: PTH112  Path.is_dir raises in a closed folder
+            files = _files_below(match, outside, missing) if is_folder else [match]
             media = [file for file in files if file == match or file.suffix.lower() in SUFFIXES]
             if not media:
-                missing[match.as_posix()] = EMPTY
+                missing.setdefault(_text(match.as_posix()), EMPTY)
             others = set(files) - set(media)
-            skipped |= {file.as_posix(): OTHER for file in files if file in others}
+            skipped |= {_text(file.as_posix()): OTHER for file in files if file in others}
             for file in media:
                 below = Path(file.name) if file == match else file.relative_to(match)
-                each = Input(file, file.as_posix(), below.with_suffix("").as_posix(), _is_image(file))
-                found.setdefault(file.resolve(), each)
+                each = Input(file, _text(file.as_posix()), below.with_suffix("").as_posix(), _is_image(file))
+                found.setdefault(os.path.realpath(file), each)
     for each in found.values():
         skipped.pop(each.name, None)
     return Inputs(tuple(_in_folders(found.values())), tuple(skipped.items()), tuple(missing.items()))
@@ -99,19 +110,31 @@ def _with_lists(words: Iterable[str], lines: Iterable[str]) -> Iterator[str]:
 
 
 def _matches(word: str) -> list[Path]:
-    if Path(word).exists():
+    if not word:  # as from an empty variable of the shell; it would be the current folder
+        return []
+    if os.path.exists(word):  # noqa: PTH110  Path.exists raises where a folder is closed or the name is too long
         return [Path(word)]
     return [Path(each) for each in sorted(glob.glob(word, recursive=True))]  # noqa: PTH207  it may be absolute
 
 
-def _files_below(folder: Path, leave_out: Path | None) -> list[Path]:
-    """Sorted by path; hidden files and folders, whose names begin with a dot, are left out."""
+def _text(name: str) -> str:
+    """A name that any file can store, even if its bytes are no UTF-8."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _files_below(folder: Path, leave_out: Path | None, missing: dict[str, str]) -> list[Path]:
+    """Sorted by path; hidden ones, whose names begin with a dot, are left out. Adds unreadable folders to `missing`."""
+
+    def unreadable(error: OSError) -> None:
+        missing[_text(Path(error.filename).as_posix())] = f"this folder cannot be read: {error.strerror}"
+
     files = []
-    for parent, folders, names in os.walk(folder):
+    for parent, folders, names in os.walk(folder, onerror=unreadable):
         folders[:] = [
             name
             for name in folders
-            if not name.startswith(".") and (leave_out is None or Path(parent, name).resolve() != leave_out)
+            if not name.startswith(".")
+            and (leave_out is None or Path(os.path.realpath(Path(parent, name))) != leave_out)
         ]
         files += [Path(parent, name) for name in names if not name.startswith(".")]
     return sorted(files, key=Path.as_posix)
@@ -123,18 +146,19 @@ def _is_image(path: Path) -> bool:
         with path.open("rb") as file:
             name = image_format(file.read(HEADER_BYTES))
         return name is not None and (name != "GIF" or cv2.imcount(str(path)) == 1)
-    except (OSError, cv2.error):  # the analysis will say why
+    except (OSError, UnicodeError, cv2.error):  # the analysis will say why
         return False
 
 
 def _in_folders(found: Iterable[Input]) -> Iterator[Input]:
     """Give each video a folder that no other has, even where upper and lower case are the same."""
-    taken = {IMAGES, "inputs.csv", "summary.csv", "jobs.jsonl", "mien.json"}
+    taken = set(RESERVED)
     for each in found:
         if each.is_image:
             yield replace(each, folder=IMAGES)
             continue
-        base = "-".join(each.folder.split("/")).lstrip(".") or "video"
+        storable = each.folder.replace("/", "-").encode("utf-8", "surrogatepass")[:FOLDER_BYTES]
+        base = storable.decode("utf-8", "ignore").lstrip(".").rstrip(". ") or "video"  # Windows drops dots at the end
         name, number = base, 1
         while name.casefold() in taken:
             number += 1
