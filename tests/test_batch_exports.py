@@ -159,6 +159,13 @@ def test_a_paragraph_describes_the_results_with_references(results, capsys):
     assert {"fer", "ferplus", "adjustment", "bootstrap", "blocks"} < set(cited)
 
 
+def test_the_duration_begins_at_the_start(results):
+    described = json.loads((results / "clip" / "mien.json").read_text(encoding="utf-8"))
+    described["settings"]["start"] = 600.0
+    described["input"]["decoded_s"] = 780.0
+    assert "a total duration of 3.0 minutes" in " ".join(describe_methods([described]).split())
+
+
 def test_another_network_is_not_said_to_be_trained_on_fer(results):
     described = json.loads((results / "clip" / "mien.json").read_text(encoding="utf-8"))
     described["network"] |= {"sha256": 64 * "0", "rare": None}
@@ -198,3 +205,12 @@ def test_methods_without_results_is_a_mistake(capsys, tmp_path, monkeypatch, wor
     monkeypatch.chdir(tmp_path)
     assert main.main(["methods", *words]) == 2
     assert capsys.readouterr().err.startswith("mien: methods: expected ")
+
+
+def test_methods_of_a_file_that_analyze_did_not_write_is_a_mistake(capsys, tmp_path):
+    (tmp_path / "mien.json").write_text("{}")
+    assert main.main(["methods", str(tmp_path)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(
+        "mien: methods: expected results of this version of analyze, found files mien.json that lack"
+    )

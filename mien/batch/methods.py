@@ -70,7 +70,11 @@ def methods(argv: Sequence[str]) -> int:
     files = sorted(Path(folders[0]).rglob(FILE))
     if not files:
         raise SettingsError(f"methods: expected a folder with results of analyze, found no {FILE} in {folders[0]}")
-    print(describe_methods([_read(file) for file in files]))
+    try:
+        print(describe_methods([_read(file) for file in files]))
+    except (KeyError, TypeError) as error:
+        found = f"files {FILE} that lack something: {error}"
+        raise SettingsError(f"methods: expected results of this version of analyze, found {found}") from error
     return 0
 
 
@@ -127,7 +131,7 @@ def _amounts(results: Sequence[Mapping[str, Any]]) -> str:
         frames = sum(each["frames"]["analyzed"] for each in videos)
         seen = sum(each["frames"]["with_face"] for each in videos)
         gaps = sum(len(each["frames"]["unreadable"]) for each in videos)
-        minutes = sum(each["input"]["decoded_s"] for each in videos) / 60
+        minutes = sum(each["input"]["decoded_s"] - each["settings"]["start"] for each in videos) / 60
         fps = results[0]["settings"]["fps"]
         which = "every frame" if fps is None else f"at most {fps:g} frames per second"
         decoded = f"{_count(gaps, 'part')} could not be decoded" if gaps else "all parts could be decoded"
