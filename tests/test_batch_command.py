@@ -8,8 +8,10 @@ import os
 import struct
 import subprocess
 import sys
+from io import BytesIO, TextIOWrapper
 from itertools import pairwise
 from pathlib import Path
+from unittest.mock import Mock
 
 import av
 import cv2
@@ -23,7 +25,7 @@ from mien.analysis.face_stream import FaceStream
 from mien.batch.analysis import load_pipeline
 from mien.batch.options import AnalyzeSettings, read_analyze_settings
 from mien.batch.provenance import digest
-from mien.errors import SettingsError
+from mien.errors import ModelError, SettingsError
 from mien.images.codecs import encode_jpeg, encode_png
 from mien.results import COLUMNS
 from mien.types import EXPRESSIONS, Frame
@@ -293,6 +295,33 @@ def test_a_folder_with_files_is_not_written_to(capsys, media, tmp_path):
     assert main.main(["analyze", str(media), "--out", str(tmp_path)]) == 2
     assert "--out: expected a new or empty folder, found files in" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["mine.csv"]
+
+
+def test_a_run_that_did_not_get_as_far_as_the_first_job_may_begin_again(media, tmp_path, monkeypatch, capsys):
+    words = ["analyze", str(media / "gray.png"), "--out", str(tmp_path / "out"), "--jobs", "1"]
+    with monkeypatch.context() as patched:
+        patched.setattr("mien.batch.command.load_pipeline", Mock(side_effect=ModelError("expected a network")))
+        assert main.main(words) == 2
+    assert "expected a network" in capsys.readouterr().err
+    assert main.main(words) == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has file names of any bytes")
+@pytest.mark.parametrize(
+    ("name", "shown"), [(b"caf\xe9.avi", "caf\\udce9.avi"), ("a\u2028b.avi".encode(), "a\u2028b.avi")]
+)
+def test_files_with_odd_names_are_analyzed_once(media, tmp_path, monkeypatch, caplog, name, shown):
+    monkeypatch.chdir(tmp_path)
+    Path(os.fsdecode(name)).write_bytes((media / "nobody.avi").read_bytes())
+    words = ["analyze", "-", os.fsdecode(name), "--out", "out", "--jobs", "1", "--resume"]
+    caplog.set_level("INFO")
+    for _ in range(2):
+        monkeypatch.setattr(sys, "stdin", TextIOWrapper(BytesIO(name + b"\n"), encoding="utf-8"))
+        assert main.main(words) == 0
+    assert "1 of 1 jobs were complete" in caplog.text
+    (row,) = rows(Path("out/inputs.csv"))
+    assert (row["input"], row["status"]) == (shown, "done")
+    assert json.loads(Path("out", row["folder"], "mien.json").read_text(encoding="utf-8"))["input"]["name"] == shown
 
 
 def test_inputs_that_do_not_exist_fail_alone(media, tmp_path):

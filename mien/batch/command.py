@@ -7,7 +7,9 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 from pathlib import Path
+from typing import TextIO
 
 from mien.batch import manifest
 from mien.batch.analysis import load_pipeline
@@ -43,7 +45,7 @@ def analyze(argv: Sequence[str]) -> int:
     settings, words = read_analyze_settings(argv, os.environ)
     assert settings.out is not None
     check_packages(settings)
-    inputs = find_inputs(words, sys.stdin if "-" in words else (), settings.out)
+    inputs = find_inputs(words, _lines() if "-" in words else (), settings.out)
     _make_folder(settings)
     for name, reason in inputs.skipped[:SHOWN_SKIPPED]:
         log.info("%s: skipped, %s", name, reason)
@@ -62,13 +64,21 @@ def analyze(argv: Sequence[str]) -> int:
         raise MienError(f"--out: {settings.out} cannot be written: {error.strerror or error}") from error
 
 
+def _lines() -> TextIO:
+    """Standard input; names of files on it may contain any bytes."""
+    if isinstance(sys.stdin, TextIOWrapper):
+        sys.stdin.reconfigure(errors="surrogateescape")
+    return sys.stdin
+
+
 def _make_folder(settings: AnalyzeSettings) -> None:
     """Create the folder for the results, or check that this run may write to it."""
     out = settings.out
     assert out is not None
     try:
         out.mkdir(parents=True, exist_ok=True)
-        if any(out.iterdir()):
+        # A run that ended while it loaded the network has left only the folder WORK, and may begin again.
+        if {path.name for path in out.iterdir()} - {WORK, manifest.UNFINISHED}:
             if not (out / manifest.FILE).exists():
                 raise SettingsError(f"--out: expected a new or empty folder, found files in {out}")
             if not settings.resume:

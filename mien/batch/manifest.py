@@ -13,6 +13,7 @@ from mien.batch.jobs import Done, Job
 from mien.errors import SettingsError
 
 FILE = "jobs.jsonl"
+UNFINISHED = "jobs.part"
 
 
 class Manifest:
@@ -37,10 +38,10 @@ class Manifest:
         if head.get("run") != described:
             raise SettingsError(f"--resume: {_difference(head.get('run') or {}, described)}")
         self._done = {line["job"]: line for line in jobs}
-        unfinished = path.with_suffix(".part")
+        unfinished = path.with_name(UNFINISHED)
         with unfinished.open("w", encoding="utf-8") as file:  # without a line that a kill has cut off
             for line in (head, *self._done.values()):
-                file.write(json.dumps(line, ensure_ascii=False) + "\n")
+                file.write(json.dumps(line) + "\n")
         unfinished.replace(path)
         self._path = path
 
@@ -77,7 +78,7 @@ class Manifest:
     def _append(self, line: dict[str, Any]) -> None:
         self._done[line["job"]] = line
         with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+            file.write(json.dumps(line) + "\n")
             file.flush()
             os.fsync(file.fileno())
 

@@ -82,8 +82,9 @@ def digest(path: Path) -> str:
 
 
 def as_json(described: Mapping[str, Any]) -> str:
-    """The text of `mien.json`."""
-    return json.dumps(described, indent=1, ensure_ascii=False) + "\n"
+    """The text of `mien.json`; bytes of names that are no UTF-8 are escaped as JSON does."""
+    text = json.dumps(described, indent=1, ensure_ascii=False) + "\n"
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _files(detector: str, settings: AnalysisSettings) -> list[Path]:
