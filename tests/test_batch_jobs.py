@@ -17,7 +17,7 @@ import pytest
 import main
 from mien.batch import pool
 from mien.batch.inputs import Input
-from mien.batch.jobs import Done, Job, plan, whole_folder
+from mien.batch.jobs import Done, Job, one_line, plan, whole_folder
 from mien.batch.manifest import Manifest
 from mien.batch.options import AnalyzeSettings
 from mien.errors import SettingsError
@@ -151,6 +151,14 @@ def test_a_manifest_that_a_kill_has_cut_off_counts_up_to_its_last_whole_line(tmp
     assert again.done(jobs[0]) is None, "the file has changed"
     with pytest.raises(SettingsError, match="expected the mien of the run that it continues"):
         Manifest(path, {"mien": "2"})
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [(ValueError("a\n b"), "a b"), (OSError(2, "No such file"), "No such file"), (MemoryError(), "MemoryError")],
+)
+def test_an_error_is_one_line_that_is_never_empty(error, line):
+    assert one_line(error) == line
 
 
 def test_a_folder_appears_only_when_it_is_complete(tmp_path):

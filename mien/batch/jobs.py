@@ -236,7 +236,7 @@ def whole_folder(out: Path, name: str) -> Iterator[Path]:
 def one_line(error: Exception) -> str:
     """The message of an error in one line."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return " ".join(text.split())
+    return " ".join(text.split()) or type(error).__name__
 
 
 def _reason(one: dict[str, Any]) -> dict[str, Any]:
