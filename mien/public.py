@@ -51,7 +51,7 @@ def analyze_image(image: str | Path | bytes | np.ndarray, *, detector: str = "au
 def analyze_video(
     path: str | Path, fps: float | None = None, *, detector: str = "auto", landmarks: bool = False
 ) -> Iterator[Result]:
-    """Analyze a video frame by frame, in media time: the same file gives the same results on every computer and run.
+    """Analyze a video frame by frame, in media time: the same file gives the same results on every run.
 
     Faces are tracked, so that each has a number, and their probabilities are smoothed over time. Only the
     current frame is kept in memory.
