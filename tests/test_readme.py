@@ -153,6 +153,18 @@ def test_every_link_to_a_file_of_the_repository_resolves(page: str) -> None:
     assert not missing
 
 
+def test_every_link_to_a_section_resolves() -> None:
+    pages = PAGES | {"MODEL_CARD.md": (ROOT / "MODEL_CARD.md").read_text(encoding="utf-8")}
+    link = re.compile(r"\]\(([^()\s#:]*)#([^)\s]+)\)")
+    links = [(page, *target) for page, text in pages.items() for target in link.findall(text)]
+    assert links
+    for page, file, section in links:
+        target = (ROOT / page).parent / file if file else ROOT / page
+        headings = re.findall(r"(?m)^#+ (.+)$", target.read_text(encoding="utf-8"))
+        names = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+        assert section in names, f"{page} links to {file}#{section}"
+
+
 def test_every_page_of_docs_is_linked_from_the_readme_or_another_page() -> None:
     linked = {Path(link).name for text in PAGES.values() for link in re.findall(r"\]\(([^)#\s]+)", text)}
     assert not [page for page in PAGES if page.startswith("docs/") and Path(page).name not in linked]
