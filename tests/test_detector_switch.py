@@ -1,6 +1,7 @@
 """Choosing another detector while the program runs."""
 
 import importlib.metadata
+import importlib.util
 import sys
 import threading
 from types import SimpleNamespace
@@ -91,6 +92,13 @@ def test_only_what_is_installed_is_available(monkeypatch):
         monkeypatch.setitem(sys.modules, package, None)
     assert available_detectors() == ["haar"]
     assert available_detectors("yunet.onnx") == ["auto", "haar", "yunet"]
+
+
+@pytest.mark.parametrize("tensorflow", [True, False])
+def test_mtcnn_is_available_where_tensorflow_is_installed_too(monkeypatch, tensorflow):
+    installed = {"mtcnn": True, "tensorflow": tensorflow or None}
+    monkeypatch.setattr(importlib.util, "find_spec", installed.get)
+    assert ("mtcnn" in available_detectors()) == tensorflow
 
 
 @pytest.mark.parametrize(

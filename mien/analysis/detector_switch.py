@@ -73,7 +73,11 @@ def available_detectors(model_file: str | Path | None = None) -> list[str]:
         "haar": True,
         "centerface": installed_file() is not None,
         "yunet": model_file is not None,
-        "dlib": importlib.util.find_spec("dlib") is not None,
-        "mtcnn": importlib.util.find_spec("mtcnn") is not None,
+        "dlib": _is_installed("dlib"),
+        "mtcnn": _is_installed("mtcnn") and _is_installed("tensorflow"),  # mtcnn itself does not require it
     }
     return [name for name in DETECTORS if there[name]]
+
+
+def _is_installed(module: str) -> bool:
+    return importlib.util.find_spec(module) is not None
