@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -104,6 +105,17 @@ def test_an_interval_is_the_same_each_time_and_left_out_where_the_series_is_too_
     assert share_intervals(np.array([0, 0, 1, 1]), np.ones(4), 2) == [None, None]
     assert share_intervals(np.array([0]), np.ones(1), 2) == [None, None]
     assert share_intervals(np.zeros(50, int), np.zeros(50), 2) == [None, None]
+
+
+def test_intervals_of_long_series_need_little_memory():
+    values = np.repeat(np.random.default_rng(5).integers(0, 7, 400), 50).astype(np.int8)
+    weights = np.full(len(values), 0.04)
+    assert all(share_intervals(values, weights, 7))
+    tracemalloc.start()
+    share_intervals(values, weights, 7)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak / len(values) < 90, "bytes per frame; 56 are the seven cumulative sums"
 
 
 def test_a_constant_series_has_no_spread():

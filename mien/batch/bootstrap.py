@@ -33,11 +33,13 @@ def share_intervals(values: np.ndarray, weights: np.ndarray, count: int) -> list
     intervals: list[tuple[float, float] | None] = [None] * count
     if len(values) < 2 or weights.sum() <= 0:
         return intervals
-    indicators = np.stack([(values == value).astype(float) for value in present], axis=1)
-    length = max(block_length(column) for column in indicators.T)
+    length = max(block_length((values == value).astype(float)) for value in present)
     if len(values) < FEWEST_BLOCKS * length:
         return intervals
-    sums = _replicates(indicators * weights[:, np.newaxis], length)
+    totals = np.zeros((len(values) + 1, len(present)))  # the only large array: a long video has many frames
+    for column, value in enumerate(present):
+        np.cumsum((values == value) * weights, out=totals[1:, column])
+    sums = _replicates(totals, length)
     shares = sums / sums.sum(axis=1, keepdims=True)
     for value, low, high in zip(present, *np.quantile(shares, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0), strict=True):
         intervals[value] = round(float(low), 5), round(float(high), 5)
@@ -78,12 +80,11 @@ def block_length(series: np.ndarray) -> float:
     return float(np.clip((slope**2 / variance**2 * n) ** (1 / 3), 1, longest))
 
 
-def _replicates(series: np.ndarray, length: float) -> np.ndarray:
-    """Column sums of REPLICATES resampled series: (REPLICATES, columns)."""
-    n = len(series)
+def _replicates(totals: np.ndarray, length: float) -> np.ndarray:
+    """Column sums of REPLICATES resampled series, (REPLICATES, columns); totals: the cumulative sums of the series."""
+    n = len(totals) - 1
     random = np.random.default_rng(SEED)
-    totals = np.concatenate([np.zeros((1, series.shape[1])), np.cumsum(series, axis=0)])
-    sums = np.empty((REPLICATES, series.shape[1]))
+    sums = np.empty((REPLICATES, totals.shape[1]))
     for i in range(REPLICATES):
         lengths = np.empty(0, int)
         while lengths.sum() < n:
