@@ -235,10 +235,14 @@ def test_each_of_many_images_of_all_kinds_has_a_row_and_none_ends_the_others(tmp
     assert [int(Path(row["input"]).stem) for row in listed] == list(range(140))
     assert [int(Path(row["input"]).stem) for row in listed if row["status"] == "failed"] == broken
     assert all(row["reason"] for row in listed if row["status"] == "failed")
+    videos = [row["input"] for row in listed if "expected a video" in row["reason"]]
+    assert all(name.endswith(".gif") for name in videos)
     images = rows(tmp_path / "out" / "images" / "faces.csv")
     assert {row["input"] for row in images if row["success"] == "1"} == {
         row["input"] for row in listed if row["status"] == "done"
     }
+    expected = [row["input"] for row in listed if row["input"] not in videos]
+    assert list(dict.fromkeys(row["input"] for row in images)) == expected
 
 
 def test_a_rate_and_an_excerpt_are_analyzed(media, tmp_path):

@@ -142,6 +142,12 @@ def test_images_are_told_from_videos_by_their_content(folder):
     assert [each.is_image for each in find_inputs(["photo.avi", "a.avi"]).found] == [True, False]
 
 
+@pytest.mark.parametrize(("name", "is_image"), [("a.JPG", True), ("a.mp4", False), ("a.gif", False), ("a", False)])
+def test_a_file_of_no_known_format_is_what_its_name_says(folder, name, is_image):
+    Path(name).write_bytes(b"")
+    assert [each.is_image for each in find_inputs([name]).found] == [is_image]
+
+
 @pytest.mark.parametrize(("pictures", "is_image"), [(1, True), (2, False)])
 def test_an_animated_gif_is_a_video_and_a_still_one_an_image(folder, pictures, is_image):
     cv2.imwritemulti("a.gif", [np.full((8, 8, 3), 90 * number, np.uint8) for number in range(pictures)])

@@ -11,6 +11,7 @@ from pathlib import Path
 import cv2
 
 from mien.images.codecs import HEADER_BYTES, image_format
+from mien.sources.catalog import IMAGES as IMAGE_SUFFIXES
 from mien.sources.catalog import SUFFIXES
 
 IMAGES = "images"
@@ -141,11 +142,13 @@ def _files_below(folder: Path, leave_out: Path | None, missing: dict[str, str]) 
 
 
 def _is_image(path: Path) -> bool:
-    """By the content, as everywhere; an animated GIF is a video."""
+    """By the content, as everywhere, and where that is of no known format by the name; an animated GIF is a video."""
     try:
         with path.open("rb") as file:
             name = image_format(file.read(HEADER_BYTES))
-        return name is not None and (name != "GIF" or cv2.imcount(str(path)) == 1)
+        if name is None:
+            return path.suffix.lower() in IMAGE_SUFFIXES
+        return name != "GIF" or cv2.imcount(str(path)) == 1
     except (OSError, UnicodeError, cv2.error):  # the analysis will say why
         return False
 
