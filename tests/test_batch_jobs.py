@@ -153,6 +153,12 @@ def test_a_manifest_that_a_kill_has_cut_off_counts_up_to_its_last_whole_line(tmp
         Manifest(path, {"mien": "2"})
 
 
+def test_a_run_with_a_setting_that_is_no_longer_there_is_not_continued(tmp_path):
+    Manifest(tmp_path / "jobs.jsonl", {"settings": {"fps": 5, "old": 1}})
+    with pytest.raises(SettingsError, match="expected the settings of the run that it continues, found old None"):
+        Manifest(tmp_path / "jobs.jsonl", {"settings": {"fps": 5}})
+
+
 @pytest.mark.parametrize(
     ("error", "line"),
     [(ValueError("a\n b"), "a b"), (OSError(2, "No such file"), "No such file"), (MemoryError(), "MemoryError")],

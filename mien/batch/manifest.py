@@ -113,8 +113,9 @@ def _difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     for key in now:
         if before.get(key) != now[key]:
             if key == "settings":
-                name = next(name for name in now[key] if (before.get(key) or {}).get(name) != now[key][name])
-                found = f"{name} {now[key][name]!r}"
+                theirs, ours = before.get(key) or {}, now[key]
+                name = next(name for name in (*ours, *theirs) if theirs.get(name) != ours.get(name))
+                found = f"{name} {ours.get(name)!r}"
                 return f"expected the settings of the run that it continues, found {found}"
             return f"expected the {key} of the run that it continues, found another"
     return "expected the run that it continues, found another"
