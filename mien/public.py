@@ -33,6 +33,7 @@ def analyze_image(image: str | Path | bytes | np.ndarray, *, detector: str = "au
         The faces, from left to right; boxes in pixels of the upright image.
 
     Raises:
+        DetectorError, ModelError: The detector or the network is missing or broken.
         LandmarkError: Landmarks are asked for, and their networks are not installed.
         SourceMissingError: There is no such file.
         ImageError: It is not an image, is broken, or is too large.
@@ -66,6 +67,7 @@ def analyze_video(
         One result for each frame, in order, whether or not it shows a face.
 
     Raises:
+        DetectorError, ModelError: The detector or the network is missing or broken.
         LandmarkError: Landmarks are asked for, and their networks are not installed.
         SourceMissingError: There is no such file, or it is not a video.
         ValueError: `fps` is not above 0.
