@@ -141,7 +141,8 @@ def measure_kills(folder: Path, kills: int) -> None:
         words = command(folder / "media", broken, "--jobs", "2", "--resume")
         process = subprocess.Popen(words, stderr=subprocess.DEVNULL)
         try:
-            process.wait(moments.uniform(0, whole_s))
+            if status := process.wait(moments.uniform(0, whole_s)):
+                raise RuntimeError(f"expected a run that continues, found exit status {status} after {killed} kills")
             shutil.rmtree(broken)  # it has ended by itself: begin again
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
