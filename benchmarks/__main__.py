@@ -13,7 +13,7 @@ from benchmarks.crowd import crowd
 from benchmarks.program import Program
 from benchmarks.start import measure_memory, measure_start
 from mien.analysis.pipeline import Pipeline
-from mien.detectors import HaarDetector
+from mien.detectors import create_detector
 from model import FacialExpressionModel
 
 _RESULTS = Path(__file__).parent / "results.json"
@@ -43,7 +43,7 @@ def main() -> None:
         classifier = FacialExpressionModel()
         results = {
             "cases": _measure_loops(classifier),
-            "steadiness": steadiness.report(Pipeline(HaarDetector(), classifier)),
+            "steadiness": steadiness.report(Pipeline(create_detector(), classifier)),
             "start": _show("Start and memory", {**measure_start(), **measure_memory()}),
             "program": _measure_program(),
             "live": _show("At a camera's pace", {**latency.measure_delay(), **latency.measure_processor()}),

@@ -21,7 +21,7 @@ import numpy as np
 from benchmarks.seed_loop import SeedLoop
 from mien.analysis.face_stream import FaceStream
 from mien.analysis.pipeline import Pipeline
-from mien.detectors import HaarDetector
+from mien.detectors import HaarDetector, create_detector
 from mien.images.codecs import encode_jpeg
 from mien.images.draw import annotate
 from mien.types import Analysis, Box, Frame
@@ -122,7 +122,7 @@ class MienLoop:
         stages_ms: Milliseconds spent in each stage by all frames so far.
 
     Example:
-        with MienLoop(Pipeline(HaarDetector(), FacialExpressionModel())) as loop:
+        with MienLoop(Pipeline(create_detector(), FacialExpressionModel())) as loop:
             loop.run(clip_frames(640, 360))
     """
 
@@ -180,7 +180,7 @@ def measure(name: str, frames: Sequence[np.ndarray], classifier: Any) -> Case:
         classifier: A loaded `FacialExpressionModel`.
     """
     seed = SeedLoop(classifier.network)
-    pipeline = Pipeline(HaarDetector(), classifier)
+    pipeline = Pipeline(create_detector(), classifier)
 
     def seed_block(pictures: Sequence[np.ndarray]) -> None:
         for pixels in pictures:

@@ -32,7 +32,7 @@ class Steadiness:
         slowest_clear_s: The same, of the changes that are also clear.
 
     Example:
-        found = measure(Pipeline(HaarDetector(), FacialExpressionModel()))
+        found = measure(Pipeline(create_detector(), FacialExpressionModel()))
         print(f"{found.a_minute:.0f} changes a minute, {found.raw_a_minute:.0f} without smoothing")
     """
 
@@ -57,10 +57,10 @@ class Steadiness:
 def main() -> None:
     """Measure the shipped network and print it."""
     from mien.analysis.pipeline import Pipeline
-    from mien.detectors import HaarDetector
+    from mien.detectors import create_detector
     from model import FacialExpressionModel
 
-    report(Pipeline(HaarDetector(), FacialExpressionModel()))
+    report(Pipeline(create_detector(), FacialExpressionModel()))
 
 
 def report(pipeline: Any) -> dict[str, float]:

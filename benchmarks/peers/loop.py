@@ -29,7 +29,7 @@ FindFaces = Callable[[Any, int, float], Found]
 
 
 def mien() -> FindFaces:
-    """Mien as it runs live: detects about twice a second of the clip and tracks in between."""
+    """Mien as it runs live with `--detector haar`: detects about twice a second of the clip and tracks in between."""
     sys.path.insert(0, str(ROOT))
     from mien.analysis.face_stream import FaceStream
     from mien.analysis.pipeline import Pipeline
