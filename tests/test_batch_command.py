@@ -22,6 +22,7 @@ import pytest
 import main
 import mien
 from mien.analysis.face_stream import FaceStream
+from mien.batch import jobs
 from mien.batch.analysis import load_pipeline
 from mien.batch.options import AnalyzeSettings, read_analyze_settings
 from mien.batch.provenance import digest
@@ -252,6 +253,30 @@ def test_a_rate_and_an_excerpt_are_analyzed(media, tmp_path):
     assert sorted({int(row["frame"]) for row in table}) == [8, 10, 15, 20]
     frames = json.loads((tmp_path / "out" / "two" / "mien.json").read_text(encoding="utf-8"))["frames"]
     assert frames["analyzed"] == 4
+
+
+def test_after_a_mistyped_name_the_same_folder_may_be_used(media, tmp_path):
+    out = str(tmp_path / "out")
+    assert main.main(["analyze", str(media / "tow.mp4"), "--out", out]) == 1
+    (row,) = rows(tmp_path / "out" / "inputs.csv")
+    assert row["status"] == "failed"
+    assert main.main(["analyze", str(media / "two.mp4"), "--out", out]) == 0
+    (row,) = rows(tmp_path / "out" / "inputs.csv")
+    assert row["status"] == "done"
+
+
+def test_a_fault_of_the_program_does_not_end_the_run(media, tmp_path, monkeypatch, caplog):
+    def fail(*args, **options):
+        raise TypeError("a fault")
+
+    monkeypatch.setattr(jobs, "video_results", fail)
+    (tmp_path / "a.jpg").write_bytes(encode_jpeg(np.zeros((60, 80, 3), np.uint8)))
+    words = ["analyze", str(media / "two.mp4"), str(tmp_path / "a.jpg"), "--out", str(tmp_path / "out"), "--jobs", "1"]
+    assert main.main(words) == 1
+    video, image = rows(tmp_path / "out" / "inputs.csv")
+    assert (video["status"], video["reason"]) == ("failed", "unexpected TypeError: a fault")
+    assert image["status"] == "done"
+    assert "Traceback" in caplog.text
 
 
 def test_an_excerpt_beyond_the_end_fails(media, tmp_path):

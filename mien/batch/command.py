@@ -77,8 +77,8 @@ def _make_folder(settings: AnalyzeSettings) -> None:
     assert out is not None
     try:
         out.mkdir(parents=True, exist_ok=True)
-        # A run that ended while it loaded the network has left only the folder WORK, and may begin again.
-        if {path.name for path in out.iterdir()} - {WORK, manifest.UNFINISHED}:
+        # A run that ended while it loaded the network, or found no input, has left only these, and may begin again.
+        if {path.name for path in out.iterdir()} - {WORK, manifest.UNFINISHED, "inputs.csv"}:
             if not (out / manifest.FILE).exists():
                 raise SettingsError(f"--out: expected a new or empty folder, found files in {out}")
             if not settings.resume:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import os
 import shutil
@@ -26,9 +27,11 @@ from mien.results import Result
 
 IMAGES_PER_JOB = 50
 FAILURES = (MienError, ValueError, MemoryError, cv2.error)
-"""What is wrong with one input, and does not end the others."""
+"""What is wrong with an input; other exceptions are faults of the program."""
 WORK = ".unfinished"
 """Folder for what is not complete, below that of the results."""
+
+log = logging.getLogger("mien")
 
 Progress = Callable[[int, float], None]
 """Is called with the number of analyzed frames and the analyzed share of a job, 0 to 1."""
@@ -122,8 +125,10 @@ class Worker:
         (each,) = job.inputs
         try:
             facts = self._video(each, progress)
-        except FAILURES as error:
-            return [Done(each.name, "failed", one_line(error))]
+        except OSError:
+            raise
+        except Exception as error:
+            return [Done(each.name, "failed", _failure(each, error))]
         return [Done(each.name, "done", folder=each.folder, facts=facts)]
 
     def _video(self, each: Input, progress: Progress) -> dict[str, Any]:
@@ -175,8 +180,8 @@ class Worker:
         try:
             facts = _file_facts(each)
             result = image_result(self._pipeline, each.path.read_bytes(), each.name, landmarks=self._settings.landmarks)
-        except (*FAILURES, OSError) as error:
-            reason = one_line(error)
+        except Exception as error:
+            reason = _failure(each, error)
             return Done(each.name, "failed", reason), Result(each.name, 0, 0.0, 0, 0, (), reason)
         facts |= {"width": result.width, "height": result.height, "faces": len(result.faces)}
         return Done(each.name, "done", None, IMAGES, facts), result
@@ -237,6 +242,14 @@ def one_line(error: Exception) -> str:
     """The message of an error in one line."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return " ".join(text.split()) or type(error).__name__
+
+
+def _failure(each: Input, error: Exception) -> str:
+    """Why an input failed; a fault of the program, which ends no run, is logged with its traceback."""
+    if isinstance(error, (*FAILURES, OSError)):
+        return one_line(error)
+    log.error("%s: unexpected error", each.name, exc_info=error)
+    return f"unexpected {type(error).__name__}: {one_line(error)}"
 
 
 def _reason(one: dict[str, Any]) -> dict[str, Any]:

@@ -38,6 +38,7 @@ class Manifest:
         if head.get("run") != described:
             raise SettingsError(f"--resume: {_difference(head.get('run') or {}, described)}")
         self._done = {line["job"]: line for line in jobs}
+        self._before: dict[str, list[list[Any]]] = {}  # inputs as `done` found them, before they were analyzed
         unfinished = path.with_name(UNFINISHED)
         with unfinished.open("w", encoding="utf-8") as file:  # without a line that a kill has cut off
             for line in (head, *self._done.values()):
@@ -52,7 +53,8 @@ class Manifest:
             job: The job.
         """
         line = self._done.get(job.name)
-        if line is None or line["inputs"] != _inputs(job):
+        self._before[job.name] = _inputs(job)
+        if line is None or line["inputs"] != self._before[job.name]:
             return None
         done = [Done(**each) for each in line["done"]]
         return None if job.is_video and any(each.status == "failed" for each in done) else done
@@ -64,7 +66,8 @@ class Manifest:
             job: The job.
             done: What became of its inputs.
         """
-        self._append({"job": job.name, "inputs": _inputs(job), "done": [asdict(each) for each in done]})
+        inputs = self._before.get(job.name) or _inputs(job)  # a file that has changed since is analyzed again
+        self._append({"job": job.name, "inputs": inputs, "done": [asdict(each) for each in done]})
 
     def joined(self, name: str, jobs: Iterable[Job]) -> bool:
         """Whether the results of several jobs were put together under this name."""

@@ -122,4 +122,5 @@ def installed_file() -> Path | None:
         files = importlib.metadata.files(PACKAGE) or []
     except importlib.metadata.PackageNotFoundError:
         return None
-    return next((Path(str(file.locate())) for file in files if file.name == MODEL_FILE), None)
+    found = (Path(str(file.locate())) for file in files if file.name == MODEL_FILE)
+    return next((path for path in found if path.is_file()), None)
