@@ -19,6 +19,8 @@ from benchmarks.program import ROOT
 from benchmarks.start import measure_memory, measure_start
 
 REQUIREMENTS = ROOT / "requirements-lite.txt"
+ALONE = ("requirements-centerface.txt", "requirements-landmarks.txt")
+"""Installed without what their packages require, as `make run LITE=1` does."""
 SYSTEMS = {
     "Linux on aarch64 (Raspberry Pi OS 64-bit, Jetson)": tuple(f"manylinux_2_{n}_aarch64" for n in (28, 27, 17)),
     "Windows, x64": ("win_amd64",),
@@ -51,10 +53,11 @@ def install(folder: Path) -> Path:
     """
     subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
     python = folder / SCRIPTS / "python"
-    words = [str(python), "-m", "pip", "install", "--quiet", *PIP_OPTIONS, "-r", str(REQUIREMENTS)]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise InstallError(done.stdout + done.stderr)
+    pip = [str(python), "-m", "pip", "install", "--quiet", *PIP_OPTIONS]
+    for words in (["-r", str(REQUIREMENTS)], *(["--no-deps", "-r", str(ROOT / name)] for name in ALONE)):
+        done = subprocess.run([*pip, *words], capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise InstallError(done.stdout + done.stderr)
     return python
 
 
