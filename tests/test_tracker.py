@@ -5,7 +5,7 @@ import pytest
 
 from mien.analysis.optical_flow import Motion
 from mien.analysis.smoothing import OneEuroFilter
-from mien.analysis.tracker import DETECT_EVERY_S, EXPIRE_AFTER_S, KEEP_LANDMARKS_S, Track, Tracker
+from mien.analysis.tracker import DETECT_EVERY_S, EXPIRE_AFTER_S, Tracker
 from mien.types import Box, Detection
 
 FRAME_S = 1 / 30
@@ -162,7 +162,7 @@ def test_the_filter_survives_equal_timestamps():
     assert np.isfinite(one_euro.update(np.ones(2), 1.0)).all()
 
 
-def test_a_track_says_what_found_it_last_and_moves_its_landmarks():
+def test_a_track_keeps_what_the_last_detection_said_and_moves_its_landmarks():
     points = ((120.0, 100.0), (140.0, 110.0), (130.0, 120.0), (120.0, 130.0), (140.0, 130.0))
     tracker = Tracker()
     for i in range(3):
@@ -173,20 +173,6 @@ def test_a_track_says_what_found_it_last_and_moves_its_landmarks():
     assert track.box.landmarks[0] == pytest.approx((120, 85))
     assert track.box.roll_deg > 5
     tracker.update([Detection(80, 45, 120, 120, "haar")], 3 * FRAME_S)
-    assert (track.box.found_by, track.box.landmarks[0]) == ("haar", pytest.approx((120, 85)))
+    assert (track.box.found_by, track.box.landmarks, track.box.roll_deg) == ("haar", None, 0)
     tracker.update([Box(80, 45, 120, 120)], 4 * FRAME_S)
     assert track.box == Box(80, 45, 120, 120)
-
-
-@pytest.mark.parametrize(("after_s", "kept"), [(0.5, True), (KEEP_LANDMARKS_S, True), (KEEP_LANDMARKS_S + 0.1, False)])
-def test_landmarks_move_with_the_face_while_detections_give_none(after_s, kept):
-    track = Track(Detection(100, 100, 80, 80, "centerface", ((120.0, 130.0),) * 5), 0.0)
-    for time_s in [*np.arange(0.5, after_s, 0.5).tolist(), after_s]:
-        track.detected(Detection(110, 100, 80, 80, "haar"), time_s)
-    assert track.box.found_by == "haar"
-    if kept:
-        assert track.box.landmarks[0] == pytest.approx((track.box.x + 20, 130), abs=1.5)
-    else:
-        assert track.box.landmarks is None
-    track.detected(Detection(110, 100, 80, 80, "centerface", ((140.0, 130.0),) * 5), after_s + 0.5)
-    assert track.box.landmarks[0][0] == pytest.approx(track.box.x + 30, abs=1.5)

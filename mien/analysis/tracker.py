@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -23,8 +22,6 @@ RETRY_EVERY_S = 0.15
 """Interval between detections while a face is missed."""
 SEARCH_EVERY_S = 0.1
 """Interval between detections while there is no face."""
-KEEP_LANDMARKS_S = 2.0
-"""How long landmarks move with the box, while detections give none."""
 MIN_HITS = 2
 """Detections before a face gets its number, so that a single false positive is never reported."""
 MIN_OVERLAP_IOU = 0.3
@@ -56,7 +53,6 @@ class Track:
         self.unchecked = False
         """Whether the last detection, which was not thorough, did not find it, so that it may still be there."""
         self._box = self._found = box
-        self._marked_at_s = time_s  # when a detection last gave landmarks, if one has
         self._filter = OneEuroFilter(_center_and_size(box), time_s)
 
     @property
@@ -81,18 +77,8 @@ class Track:
         self.missed_since_s = None
         self.flow_found = True
         self.unchecked = False
-        self._found = self._with_landmarks(box, time_s)
+        self._found = box
         self._place(self._filter.update(_center_and_size(box), time_s, unit=math.sqrt(box.area)))
-
-    def _with_landmarks(self, box: Box, time_s: float) -> Box:
-        """The detection, for a while with the landmarks of an earlier one, so that the crop does not alternate."""
-        if not isinstance(box, Detection):
-            return box
-        if box.landmarks is not None:
-            self._marked_at_s = time_s
-        elif isinstance(self._box, Detection) and 0 <= time_s - self._marked_at_s <= KEEP_LANDMARKS_S:
-            return replace(box, landmarks=self._box.moved(box).landmarks)
-        return box
 
     def missed(self, time_s: float) -> None:
         """Note that a detection did not find the face in the frame at time_s, in seconds."""
