@@ -130,7 +130,7 @@ function showRare(rare) {
 
 async function expectRare() {
   try {
-    showProgram(await postJson("/api/rare", { rare: Number($("rare").value) }));
+    showProgram(await postJson("api/rare", { rare: Number($("rare").value) }));
   } catch (error) {
     note(TEXT.notDone(error.message));
   }
@@ -156,7 +156,7 @@ async function chooseDetector() {
   actions.choosesDetector = true;
   $("detector").disabled = true;
   try {
-    const answer = await postJson("/api/detector", { detector: value });
+    const answer = await postJson("api/detector", { detector: value });
     actions.choosesDetector = false;
     showProgram(answer);
   } catch (error) {
@@ -172,7 +172,7 @@ async function toggleRecord() {
   if (on && !page.isLive()) note(TEXT.recordsSource);
   const rows = actions.recording?.rows ?? 0;
   try {
-    const answer = await postJson("/api/record", { on });
+    const answer = await postJson("api/record", { on });
     showProgram(answer);
     if (!page.isLive()) return;
     note(on ? TEXT.recordingOn(answer.recording.name) : TEXT.recordingOff(answer.recording.rows ?? rows));
@@ -183,7 +183,7 @@ async function toggleRecord() {
 
 async function togglePrivacy() {
   try {
-    showProgram(await postJson("/api/privacy", { on: !actions.privacy }));
+    showProgram(await postJson("api/privacy", { on: !actions.privacy }));
     note(actions.privacy ? TEXT.privacyOn : TEXT.privacyOff);
   } catch (error) {
     note(TEXT.notDone(error.message));

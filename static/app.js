@@ -196,7 +196,7 @@ function pollControls() {
 
 async function fetchControls() {
   if (document.hidden) return;
-  const program = await fetchJson("/api/controls").catch(() => null); // lets the source become idle
+  const program = await fetchJson("api/controls").catch(() => null); // lets the source become idle
   if (program && isDetached()) showProgram(program);
 }
 

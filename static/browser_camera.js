@@ -85,7 +85,7 @@ export class BrowserCamera {
       }
       try {
         const landmarks = this.wantsLandmarks() ? "&landmarks=1" : "";
-        const answer = await fetchJson(`/api/analyze?track=${sequence.key}${landmarks}`, {
+        const answer = await fetchJson(`api/analyze?track=${sequence.key}${landmarks}`, {
           method: "POST",
           headers: { "Content-Type": "image/jpeg" },
           body: await this.#capture(),

@@ -4,7 +4,7 @@
 if (!document.hidden) {
   const name = [...crypto.getRandomValues(new Uint8Array(8))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
   const connection = new AbortController();
-  const answer = fetch(`/api/frames?viewer=${name}`, { signal: connection.signal, cache: "no-store" });
+  const answer = fetch(`api/frames?viewer=${name}`, { signal: connection.signal, cache: "no-store" });
   answer.catch(() => {}); // handled where the stream is taken over
   window.earlyConnection = { name, connection, answer };
 }

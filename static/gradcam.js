@@ -18,7 +18,7 @@ export async function startHeat(isWanted) {
     let wait = INTERVAL_MS;
     if (isWanted()) {
       try {
-        const heats = await decodeHeats(await fetchJson("/api/explain"));
+        const heats = await decodeHeats(await fetchJson("api/explain"));
         if (ownRun !== run) return;
         display.heats = heats;
         drawOverlay();

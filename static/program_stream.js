@@ -66,7 +66,7 @@ export class ProgramStream {
   async #connect() {
     const { run } = this;
     const { connection = new AbortController() } = this.opened;
-    const { answer = openStream(this.#url("/api/frames"), connection.signal) } = this.opened;
+    const { answer = openStream(this.#url("api/frames"), connection.signal) } = this.opened;
     this.opened = {};
     this.connection = connection;
     this.triedAt = this.aliveAt = performance.now();
@@ -116,7 +116,7 @@ export class ProgramStream {
   async #poll(run) {
     this.polling = true;
     this.polledAt = performance.now();
-    const state = await fetchState(this.#url("/api/state"));
+    const state = await fetchState(this.#url("api/state"));
     if (run !== this.run) return;
     this.polling = false;
     if (state) {

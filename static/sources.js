@@ -32,7 +32,7 @@ async function loadList() {
   showNote("");
   let answer;
   try {
-    answer = await fetchJson("/api/sources");
+    answer = await fetchJson("api/sources");
   } catch {
     return showNote(TEXT.sources.list);
   }
@@ -58,7 +58,7 @@ async function choose(source, name) {
   showNote(TEXT.sources.opening(name));
   menu.classList.add("busy");
   try {
-    const answer = await postJson("/api/source", { source });
+    const answer = await postJson("api/source", { source });
     menu.hidePopover();
     $("url").value = "";
     page.onProgram(answer.source);

@@ -105,7 +105,7 @@ async function bitmapOf(file) {
 async function analyze(file, signal) {
   for (const end = performance.now() + ANALYSIS_MS; ; await pause(BUSY_RETRY_MS)) {
     try {
-      const url = wantsLandmarks() ? "/api/analyze?landmarks=1" : "/api/analyze";
+      const url = wantsLandmarks() ? "api/analyze?landmarks=1" : "api/analyze";
       return { answer: await fetchJson(url, { method: "POST", body: file, signal, limitMs: ANALYSIS_MS }) };
     } catch (error) {
       if (error.status !== 429 || signal.aborted || performance.now() > end) return { error: error.message };

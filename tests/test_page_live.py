@@ -306,7 +306,7 @@ def test_a_server_that_stops_responding_counts_as_lost(browser, fake_camera, pag
 def test_without_javascript_the_picture_is_displayed(page) -> None:
     with urlopen(page.url) as answer:
         html = answer.read().decode()
-    assert 'src="/video_feed"' in html.partition("<noscript>")[2].partition("</noscript>")[0]
+    assert 'src="video_feed"' in html.partition("<noscript>")[2].partition("</noscript>")[0]
 
 
 def test_with_a_token_the_page_works_and_hides_it(browser, fake_camera, serve) -> None:

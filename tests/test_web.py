@@ -43,11 +43,11 @@ def test_the_page_names_the_model_and_lists_the_seven_expressions_in_order(clien
 def test_everything_the_page_refers_to_is_served_locally(client) -> None:
     page = client.get("/").text
     addresses = re.findall(r'(?:src|href)="([^"]+)"', page)
-    modules = {f"/static/{path.name}" for path in (ROOT / "static").glob("*.js")}
-    assert modules | {"/static/style.css", "/static/favicon.svg", "/model-card"} <= set(addresses)
-    for address in sorted(set(addresses) - {"/video_feed", "/api/session.csv"}):
-        assert address.startswith(("/static/", "/model-card"))
-        with client.get(address) as answer:
+    modules = {f"static/{path.name}" for path in (ROOT / "static").glob("*.js")}
+    assert modules | {"static/style.css", "static/favicon.svg", "model-card"} <= set(addresses)
+    for address in sorted(set(addresses) - {"video_feed", "api/session.csv"}):
+        assert address.startswith(("static/", "model-card"))
+        with client.get(f"/{address}") as answer:
             assert answer.status_code == 200
 
 
@@ -62,9 +62,31 @@ PARTS_OF_THE_PAGE = [
 ]
 
 
+def read(name: str) -> str:
+    return (ROOT / name).read_text()
+
+
+@pytest.mark.parametrize("name", PARTS_OF_THE_PAGE)
+def test_every_address_is_relative_so_that_the_page_works_below_any_path(name: str) -> None:
+    found = re.findall(
+        r"""["'`]/(?:api|static|video_feed|model-card|healthz)?\b.*|(?:href|src)="/|url_for""", read(name)
+    )
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("path", "root"),
+    [("/", "./"), ("/nothing", "./"), ("/static/none.js", "../"), ("/a/b/c", "../../"), ("/a/", "../")],
+)
+def test_error_pages_lead_back_to_the_page_from_any_depth(client, path: str, root: str) -> None:
+    page = client.open(path, method="GET" if path != "/" else "DELETE").text
+    assert f'href="{root}"' in page
+    assert f'href="{root}static/style.css"' in page
+
+
 @pytest.mark.parametrize("name", PARTS_OF_THE_PAGE)
 def test_nothing_names_another_host(name: str) -> None:
-    text = (ROOT / name).read_text().replace('xmlns="http://www.w3.org/2000/svg"', "")
+    text = read(name).replace('xmlns="http://www.w3.org/2000/svg"', "")
     assert not re.search(r"(https?:)?//[\w-]+\.\w", text)
 
 
@@ -74,7 +96,7 @@ def test_the_model_card_is_rendered_with_the_limits_first(client) -> None:
     titles = re.findall(r"<h3>(.*?)</h3>", page)
     assert titles[:2] == ["What it is for, and what not", "Limits"]
     assert "<table" in page
-    assert not re.search(r"&lt;!--|\]\(|<img|<a (?!href=\"/\")", page)
+    assert not re.search(r"&lt;!--|\]\(|<img|<a (?!href=\"\./\")", page)
 
 
 def test_the_page_has_no_inline_script_or_style(client) -> None:

@@ -17,10 +17,10 @@ ERROR_PAGE = Markup(
     "<title>{name} · Mien</title>{style}"
     '<main class="error"><h1>{name}</h1><p>{text}</p>{next_step}</main></html>'
 )
-STYLE_SHEET = Markup('<link rel="stylesheet" href="/static/style.css">')
-BACK = Markup('<p><a href="/">Back to the picture</a></p>')
+STYLE_SHEET = Markup('<link rel="stylesheet" href="{root}static/style.css">')
+BACK = Markup('<p><a href="{root}">Back to the picture</a></p>')
 TOKEN_FORM = Markup(
-    '<form action="/"><label>Token <input name="token" type="password" autocomplete="off" required></label> '
+    '<form action="{root}"><label>Token <input name="token" type="password" autocomplete="off" required></label> '
     "<button>Open</button></form>"
 )
 
@@ -46,9 +46,22 @@ def answer(error: HTTPException) -> Response:
         response.mimetype = "application/json"
         response.data = jsonify(error=error.description).data
         return response
-    style, next_step = STYLE_SHEET, BACK
+    root = path_to_root(request.path)
+    style, next_step = STYLE_SHEET.format(root=root), BACK.format(root=root)
     if isinstance(error, Unauthorized):
-        style, next_step = PLAIN_STYLE, TOKEN_FORM
+        style, next_step = PLAIN_STYLE, TOKEN_FORM.format(root=root)
         response.headers[POLICY] = HEADERS[POLICY].replace("style-src 'self'", f"style-src {PLAIN_STYLE_HASH}")
     response.data = ERROR_PAGE.format(name=error.name, text=error.description, style=style, next_step=next_step)
     return response
+
+
+def path_to_root(path: str) -> str:
+    """The relative address of the live page, which is right whatever path a proxy adds before ours.
+
+    Args:
+        path: The path of the page that refers to it, such as "/static/none.js".
+
+    Returns:
+        "./" or "../", "../../" and so on.
+    """
+    return "../" * (path.count("/") - 1) or "./"
