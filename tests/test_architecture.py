@@ -26,7 +26,7 @@ TOPICS = (
     ("cnn",),
     ("images",),
     ("options",),
-    ("types", "errors", "clock", "loading", "process", "app"),
+    ("types", "errors", "clock", "loading", "process", "app", "filetypes"),
 )
 """The topics of mien/, from the top down: each imports only those below it."""
 FOR_WEB = {"mien.types", "mien.errors", "mien.stream.latest"}

@@ -30,11 +30,11 @@ def media(tmp_path):
     for name in ("a.mp4", "B.JPG", "sub/c d.webm", "sub/é.png", ".hidden.mp4", ".git/d.mp4", "notes.txt", "list.m3u8"):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"x")
+        path.write_bytes(b"GIF89a")
     (folder / "folder.mp4").mkdir()
-    (tmp_path / "secret.mp4").write_bytes(b"x")
+    (tmp_path / "secret.mp4").write_bytes(b"GIF89a")
     (tmp_path / "media2").mkdir()
-    (tmp_path / "media2" / "near.mp4").write_bytes(b"x")
+    (tmp_path / "media2" / "near.mp4").write_bytes(b"GIF89a")
     (folder / "inner.mp4").symlink_to(folder / "a.mp4")
     (folder / "outer.mp4").symlink_to(tmp_path / "secret.mp4")
     (folder / "relative.mp4").symlink_to("../secret.mp4")
@@ -56,7 +56,7 @@ def test_videos_and_images_are_listed_by_their_names_relative_to_the_folder(medi
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
 def test_names_that_cannot_be_displayed_are_not_listed(media):
     for name in (b"\xff.mp4", b"new\nline.mp4", b"\x1b[2J.mp4"):
-        (media / os.fsdecode(name)).touch()
+        (media / os.fsdecode(name)).write_bytes(b"GIF89a")
     assert len(MediaFolder(media).names()) == 5
 
 
@@ -136,7 +136,7 @@ def test_the_folder_itself_may_be_a_symbolic_link(media, tmp_path):
 def test_the_list_of_files_is_limited(tmp_path, monkeypatch):
     monkeypatch.setattr("mien.sources.catalog.MAX_FILES", 3)
     for number in range(9):
-        (tmp_path / f"{number}.png").write_bytes(b"")
+        (tmp_path / f"{number}.png").write_bytes(b"GIF89a")
     assert MediaFolder(tmp_path).names() == ["0.png", "1.png", "2.png"]
 
 

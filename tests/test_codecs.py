@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from mien.errors import ImageError, ImageTooLargeError, NotAnImageError
+from mien.filetypes import HEAD_BYTES
 from mien.images import codecs
 from mien.images.codecs import decode_image, encode_jpeg, encode_png, image_format, image_size, read_image
 from tests.patience import scaled
@@ -84,7 +85,7 @@ def never_decodes(monkeypatch):
 @pytest.mark.parametrize("size", SIZES)
 def test_every_format_is_recognized_measured_and_decoded(extension, size):
     data = encoded(extension, picture(*size))
-    assert image_format(data[: codecs.HEADER_BYTES]) == FORMATS[extension]
+    assert image_format(data[:HEAD_BYTES]) == FORMATS[extension]
     assert image_size(data) == size
     pixels = decode_image(data)
     assert pixels.dtype == np.uint8

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import logging
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -10,14 +11,15 @@ from pathlib import Path
 
 import cv2
 
-from mien.images.codecs import HEADER_BYTES, image_format
-from mien.sources.catalog import IMAGES as IMAGE_SUFFIXES
-from mien.sources.catalog import SUFFIXES
+from mien.filetypes import IMAGE_SUFFIXES, SUFFIXES, describe, identify, read_head
+
+log = logging.getLogger(__name__)
 
 IMAGES = "images"
 """Folder of the results of all images of one call."""
 
 NO_FILE = "there is no such file or folder"
+NO_REGULAR_FILE = "it is no regular file"
 NO_MATCH = "no file or folder matches it"
 EMPTY = "there is no video or image in this folder"
 OTHER = "neither a video nor an image, judging by its name"
@@ -92,7 +94,10 @@ def find_inputs(words: Sequence[str], lines: Iterable[str] = (), leave_out: Path
             if not media:
                 missing.setdefault(_text(match.as_posix()), EMPTY)
             others = set(files) - set(media)
-            skipped |= {_text(file.as_posix()): OTHER for file in files if file in others}
+            pipes = [file for file in media if os.path.exists(file) and not os.path.isfile(file)]  # noqa: PTH110, PTH113
+            missing |= {_text(file.as_posix()): NO_REGULAR_FILE for file in pipes}  # reading them would block
+            media = [file for file in media if file not in pipes]
+            skipped |= {_text(file.as_posix()): _why_skipped(file) for file in files if file in others}
             for file in media:
                 below = Path(file.name) if file == match else file.relative_to(match)
                 each = Input(file, _text(file.as_posix()), below.with_suffix("").as_posix(), _is_image(file))
@@ -144,13 +149,24 @@ def _files_below(folder: Path, leave_out: Path | None, missing: dict[str, str]) 
 def _is_image(path: Path) -> bool:
     """By the content, as everywhere, and where that is of no known format by the name; an animated GIF is a video."""
     try:
-        with path.open("rb") as file:
-            name = image_format(file.read(HEADER_BYTES))
-        if name is None:
+        kind = identify(read_head(path))
+        if kind is None or kind.media not in ("image", "video"):
             return path.suffix.lower() in IMAGE_SUFFIXES
-        return name != "GIF" or cv2.imcount(str(path)) == 1
+        if kind.contradicts(path):
+            log.info("%s is %s, contrary to its name", _text(path.as_posix()), kind.text)
+        return kind.media == "image" and (kind.name != "GIF" or cv2.imcount(str(path)) == 1)
     except (OSError, UnicodeError, cv2.error):  # the analysis will say why
         return False
+
+
+def _why_skipped(path: Path) -> str:
+    """A photo or sound whose type is known and cannot be used is named, so that nobody misses it."""
+    try:
+        head = read_head(path)
+    except OSError:
+        return OTHER
+    kind = identify(head)
+    return describe(head) if kind is not None and kind.media != "other" and not kind.usable else OTHER
 
 
 def _in_folders(found: Iterable[Input]) -> Iterator[Input]:

@@ -14,13 +14,11 @@ import cv2
 import numpy as np
 
 from mien.errors import ImageError, ImageTooLargeError, NotAnImageError
+from mien.filetypes import HEAD_BYTES, describe, identify
 
 MAX_IMAGE_BYTES = 32 * 1024 * 1024
 MAX_IMAGE_PIXELS = 50_000_000
 """The largest phone cameras in common use store 48 megapixels; decoded that is 150 MB."""
-
-HEADER_BYTES = 32
-"""Bytes that `image_format` needs."""
 
 FORMATS = "JPEG, PNG, WebP, GIF or BMP"
 
@@ -38,23 +36,13 @@ def image_format(head: bytes) -> str | None:
     """Detect the format of an image file.
 
     Args:
-        head: The first HEADER_BYTES bytes of the file.
+        head: The first bytes of the file, as many as `mien.filetypes.identify` needs.
 
     Returns:
         "JPEG", "PNG", "WebP", "GIF" or "BMP"; None for anything else.
     """
-    if head.startswith(b"\xff\xd8\xff"):
-        return "JPEG"
-    if head.startswith(PNG_SIGNATURE):
-        return "PNG"
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return "WebP"
-    if head[:6] in (b"GIF87a", b"GIF89a"):
-        return "GIF"
-    # Texts may begin with "BM" too; the size of the next header distinguishes them from bitmaps.
-    if head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in (12, 40, 52, 56, 64, 108, 124):
-        return "BMP"
-    return None
+    kind = identify(head)
+    return kind.name if kind is not None and kind.media == "image" and kind.usable else None
 
 
 def image_size(data: bytes) -> tuple[int, int]:
@@ -70,9 +58,10 @@ def image_size(data: bytes) -> tuple[int, int]:
         NotAnImageError: The format is unknown.
         ImageError: The header is truncated or contains zero.
     """
-    name = image_format(data[:HEADER_BYTES])
+    head = data[:HEAD_BYTES]
+    name = image_format(head)
     if name is None:
-        raise NotAnImageError(f"expected a {FORMATS} image, found {_describe(data)}")
+        raise NotAnImageError(f"expected a {FORMATS} image, found {describe(head)}")
     try:
         size = _SIZE_READERS[name](data)
     except struct.error:  # cut off
@@ -113,7 +102,7 @@ def decode_image(data: bytes, *, max_bytes: int = MAX_IMAGE_BYTES, max_pixels: i
     except cv2.error as error:
         raise ImageError(f"the image cannot be decoded: {error.err or error}") from error
     if pixels is None:
-        raise ImageError(f"the {image_format(data[:HEADER_BYTES])} image is broken or cut off")
+        raise ImageError(f"the {image_format(data[:HEAD_BYTES])} image is broken or cut off")
     return pixels
 
 
@@ -187,10 +176,6 @@ def _encode(extension: str, pixels: np.ndarray, options: list[int]) -> bytes:
     if not ok:
         raise ImageError(f"cannot encode {pixels.dtype} pixels of shape {pixels.shape} as {extension}")
     return buffer.tobytes()
-
-
-def _describe(data: bytes) -> str:
-    return f"{len(data)} bytes that begin with {data[:8]!r}" if data else "nothing (0 bytes)"
 
 
 def _png_size(data: bytes) -> tuple[int, int] | None:

@@ -9,14 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from mien.errors import SettingsError, SourceError, SourceForbiddenError, SourceMissingError
+from mien.filetypes import SUFFIXES, describe, identify, read_head
 from mien.sources import Source, open_source, source_kind, webcam_index
 from mien.sources.network import URL_SCHEMES, masked_url
 from mien.sources.webcam import Webcams
 
-VIDEOS = (".avi", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ogv", ".webm", ".wmv")
-IMAGES = (".bmp", ".jpeg", ".jpg", ".png", ".webp")
-SUFFIXES = frozenset(VIDEOS + IMAGES)
-"""Without playlists, which could name other files."""
 MAX_FILES = 500
 MAX_VISITED = 20_000
 
@@ -118,8 +115,8 @@ class SourceCatalog:
 class MediaFolder:
     """The videos and images of one folder that may be chosen over the network; opens none of them.
 
-    Names are relative, with slashes. Hidden files, files that are neither video nor image by their names, and paths
-    that lead out of the folder through `..` or a link are refused and not listed.
+    Names are relative, with slashes. Hidden files, files that are neither video nor image by name and content, and
+    paths that lead out of the folder through `..` or a link are refused and not listed.
 
     Args:
         path: The folder.
@@ -169,6 +166,7 @@ class MediaFolder:
         if not exists:
             raise SourceMissingError(missing)
         self._check(path.relative_to(self._root), name)  # a link may lead to a hidden file
+        self._check_content(path, name)
         return path
 
     def name_of(self, path: Path) -> str | None:
@@ -188,6 +186,16 @@ class MediaFolder:
             raise SourceForbiddenError(f"expected the name of a video or image file, found {name!r}")
         if any(part.startswith(".") for part in relative.parts):
             raise SourceForbiddenError(f"expected a file that is not hidden, found {name!r}")
+
+    def _check_content(self, path: Path, name: str) -> None:
+        """Refuse playlists and other texts, whatever they are called: they could name other files."""
+        try:
+            head = read_head(path)
+        except OSError as error:
+            raise SourceMissingError(f"{name!r} cannot be read: {error.strerror}") from None
+        kind = identify(head)
+        if kind is None or not kind.usable:
+            raise SourceForbiddenError(f"expected a video or image file, found {name!r}, which is {describe(head)}")
 
     def _walk(self) -> Iterator[str]:
         visited = 0

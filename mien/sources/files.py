@@ -13,7 +13,8 @@ import cv2
 
 from mien.clock import Clock
 from mien.errors import ImageError, SourceEndedError, SourceError, SourceMissingError
-from mien.images.codecs import FORMATS, HEADER_BYTES, image_format, read_image
+from mien.filetypes import describe, identify, read_head
+from mien.images.codecs import FORMATS, read_image
 from mien.images.resize import fit_within
 from mien.sources.base import CaptureSource, Source, as_bgr, open_ffmpeg
 from mien.types import Frame, SourceState
@@ -234,19 +235,23 @@ def open_file(path: Path, *, loop: bool = True, paced: bool = True, clock: Clock
             raise SourceMissingError(f"{expected}, found the folder {path}")
         if not path.is_file():  # opening a pipe would block
             raise SourceMissingError(f"{expected}, found {path}, which is no regular file")
-        with path.open("rb") as file:
-            head = file.read(HEADER_BYTES)
+        head = read_head(path)
     except (OSError, ValueError) as error:  # ValueError: a null byte in the path
         raise SourceMissingError(f"{expected}, but {path} cannot be read: {error}") from error
     if not head:
         raise SourceMissingError(f"{expected}, found {path}, which is empty")
-    if image_format(head) not in (None, "GIF"):  # a GIF may be animated; FFmpeg plays both kinds
+    kind = identify(head)
+    if kind is None or not kind.usable:
+        raise SourceMissingError(f"{expected} ({FORMATS}), found {path}, which is {describe(head)}")
+    if kind.contradicts(path):
+        log.info("%s is %s, contrary to its name", path.name, kind.text)
+    if kind.media == "image" and kind.name != "GIF":  # a GIF may be animated; FFmpeg plays both kinds
         return ImageSource(path, loop=loop, paced=paced, clock=clock)
     # Absolute, so that FFmpeg cannot mistake a name such as "concat:a" for a protocol.
     location = str(path.absolute())
     capture = open_ffmpeg(location)
     if not capture.isOpened():
-        raise SourceMissingError(f"{expected} ({FORMATS}), found {path}, which is neither: it begins with {head[:8]!r}")
+        raise SourceMissingError(f"{expected}, found {path}, {kind.text} that cannot be read: it is broken or cut off")
     return VideoSource(
         str(path), path.name, capture, lambda: open_ffmpeg(location), loop=loop, paced=paced, clock=clock
     )
