@@ -234,6 +234,8 @@ def describe(head: bytes) -> str:
     Returns:
         Such as "a HEIC image: convert it to JPEG or PNG"; for an unknown type how the file begins, as printable ASCII.
     """
+    if not head:
+        return "nothing (0 bytes)"
     kind = identify(head)
     if kind is not None:
         return f"{kind.text}: {kind.advice}" if kind.advice else kind.text

@@ -27,8 +27,8 @@ def media(tmp_path):
     folder = tmp_path / "media"
     (folder / "sub").mkdir(parents=True)
     for name in ("a.mp4", "sub/b.jpg", ".hidden.mp4"):
-        (folder / name).write_bytes(b"x")
-    (tmp_path / "secret.mp4").write_bytes(b"x")
+        (folder / name).write_bytes(b"GIF89a")
+    (tmp_path / "secret.mp4").write_bytes(b"GIF89a")
     (folder / "out.mp4").symlink_to(tmp_path / "secret.mp4")
     return folder
 
