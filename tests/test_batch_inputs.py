@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import os
+import socket
 import sys
 from pathlib import Path
 
@@ -10,7 +12,8 @@ import cv2
 import numpy as np
 import pytest
 
-from mien.batch.inputs import EMPTY, FOLDER_BYTES, NO_FILE, NO_MATCH, OTHER, find_inputs
+from mien.batch.inputs import EMPTY, FOLDER_BYTES, NO_FILE, NO_MATCH, NOT_A_FILE, OTHER, decode_list, find_inputs
+from mien.errors import SettingsError
 from mien.images.codecs import encode_png
 from tests.fakes import write_clip
 
@@ -75,6 +78,44 @@ def test_words_that_name_nothing_are_listed_with_the_reason(folder, word, reason
 def test_other_files_of_a_folder_are_named_as_skipped_and_hidden_ones_left_out(folder):
     assert find_inputs(["day"]).skipped == (("day/notes.txt", OTHER),)
     assert find_inputs(["day", "day/notes.txt"]).skipped == (), "named, it is an input that will fail"
+
+
+@pytest.mark.parametrize(
+    ("data", "encoding"),
+    [
+        ("é.mp4\nb.mp4\n".encode(), "utf-8"),
+        ("é.mp4\r\nb.mp4\r\n".encode(), "utf-8"),
+        ("é.mp4\nb.mp4\n".encode("utf-8-sig"), "ascii"),
+        ("é.mp4\r\nb.mp4\r\n".encode("utf-16"), "utf-8"),
+        (codecs.BOM_UTF16_BE + "é.mp4\r\nb.mp4".encode("utf-16-be"), "utf-8"),
+        ("é.mp4\nb.mp4\n".encode("cp1252"), "cp1252"),
+    ],
+    ids=["utf-8", "crlf", "byte order mark", "utf-16", "utf-16, big endian", "code page"],
+)
+def test_lists_of_all_systems_keep_their_first_line(data, encoding):
+    assert [line for line in decode_list(data, encoding) if line] == ["é.mp4", "b.mp4"]
+
+
+def test_invalid_bytes_in_a_list_stay_part_of_the_name():
+    assert os.fsencode(decode_list(b"caf\xe9.mp4\n", "utf-8")[0]) == b"caf\xe9.mp4"
+
+
+@pytest.mark.parametrize("data", ["a.mp4\n".encode("utf-16-le"), b"a.mp4\0b.mp4\0", codecs.BOM_UTF16_LE + b"odd"])
+def test_a_list_that_is_no_text_is_refused(data):
+    with pytest.raises(SettingsError, match="-: expected a list of files, one per line"):
+        decode_list(data, "utf-8")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such files in folders")
+def test_pipes_and_sockets_are_not_opened(folder):
+    os.mkfifo("day/1/pipe.avi")
+    with socket.socket(socket.AF_UNIX) as one:
+        one.bind("day/socket")
+        assert find_inputs(["day/1"]).skipped == (("day/1/pipe.avi", NOT_A_FILE),)
+        found = find_inputs(["day/1/pipe.avi", "/dev/null", "day", "day/1/*.avi"])
+    assert dict(found.missing) == {"day/1/pipe.avi": NOT_A_FILE, "/dev/null": NOT_A_FILE}
+    assert ("day/socket", NOT_A_FILE) in found.skipped
+    assert "day/1/pipe.avi" not in [each.name for each in found.found]
 
 
 def test_the_folder_of_the_results_is_not_searched(folder):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import multiprocessing
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 
 import main
-from mien.batch import pool
+from mien.batch import command, lock, pool
 from mien.batch.inputs import Input
 from mien.batch.jobs import Done, Job, one_line, plan, whole_folder
 from mien.batch.manifest import Manifest
@@ -123,6 +124,58 @@ def test_a_new_or_changed_file_is_analyzed_when_a_run_continues(tmp_path):
     assert main.main([*words, "--resume"]) == 0
     counts = [json.loads((out / name / "mien.json").read_text())["frames"]["read"] for name in "abc"]
     assert counts == [8, 12, 4]
+
+
+def test_two_runs_do_not_write_to_one_folder_at_once(media, tmp_path, capsys):
+    out = tmp_path / "out"
+    words = ["analyze", str(media / "00.jpg"), "--out", str(out), "--jobs", "1", "--resume"]
+    out.mkdir()
+    with lock.exclusive(out):
+        assert main.main(words) == 2
+        message = f"mien: --out: expected a folder that no other run writes to, found one that writes to {out}"
+        assert capsys.readouterr().err.splitlines() == [message]
+        assert [path.name for path in out.iterdir()] == [lock.FILE]
+    assert main.main(words) == 0
+    assert lock.FILE not in [path.name for path in out.iterdir()]
+
+
+def test_the_lock_of_a_killed_run_is_free(tmp_path):
+    code = "import sys, pathlib, mien.batch.lock as lock\nwith lock.exclusive(pathlib.Path(sys.argv[1])): input(1)"
+    words = [sys.executable, "-c", code, str(tmp_path)]
+    with subprocess.Popen(words, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.read(1) == b"1"
+        with pytest.raises(SettingsError, match="no other run writes to"), lock.exclusive(tmp_path):
+            pass
+        holder.kill()
+    assert (tmp_path / lock.FILE).exists()
+    with lock.exclusive(tmp_path):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows always has locks")
+def test_a_file_system_without_locks_is_no_obstacle(tmp_path, monkeypatch):
+    def refuse(descriptor, operation):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    with lock.exclusive(tmp_path):
+        pass
+
+
+def test_the_list_of_inputs_is_replaced_as_a_whole(media, tmp_path, monkeypatch):
+    words = ["analyze", str(media / "00.jpg"), "--out", str(tmp_path / "out"), "--jobs", "1", "--resume"]
+    assert main.main(words) == 0
+    before = (tmp_path / "out" / "inputs.csv").read_bytes()
+
+    def break_off(path, columns, rows):
+        path.write_text("input,sta", encoding="utf-8")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(command, "write_table", break_off)
+    assert main.main(words) == 2
+    assert (tmp_path / "out" / "inputs.csv").read_bytes() == before
 
 
 def test_a_run_continues_only_with_its_own_settings(media, tmp_path, capsys):

@@ -6,14 +6,14 @@ import logging
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TextIO
 
-from mien.batch import manifest
+from mien.batch import lock, manifest
 from mien.batch.analysis import load_pipeline
-from mien.batch.inputs import IMAGES, Inputs, find_inputs
+from mien.batch.inputs import IMAGES, Inputs, decode_list, find_inputs
 from mien.batch.jobs import WORK, Done, Job, Worker, plan
 from mien.batch.options import AnalyzeSettings, read_analyze_settings
 from mien.batch.outputs import check_packages, write_table
@@ -46,7 +46,12 @@ def analyze(argv: Sequence[str]) -> int:
     assert settings.out is not None
     check_packages(settings)
     inputs = find_inputs(words, _lines() if "-" in words else (), settings.out)
-    _make_folder(settings)
+    with _own_folder(settings):
+        return _analyze(settings, inputs, argv)
+
+
+def _analyze(settings: AnalyzeSettings, inputs: Inputs, argv: Sequence[str]) -> int:
+    assert settings.out is not None
     for name, reason in inputs.skipped[:SHOWN_SKIPPED]:
         log.info("%s: skipped, %s", name, reason)
     if len(inputs.skipped) > SHOWN_SKIPPED:
@@ -64,30 +69,38 @@ def analyze(argv: Sequence[str]) -> int:
         raise MienError(f"--out: {settings.out} cannot be written: {error.strerror or error}") from error
 
 
-def _lines() -> TextIO:
-    """Standard input; names of files on it may contain any bytes."""
-    if isinstance(sys.stdin, TextIOWrapper):
-        sys.stdin.reconfigure(errors="surrogateescape")
-    return sys.stdin
+def _lines() -> Iterable[str]:
+    """The lines of standard input; names of files on it may contain any bytes."""
+    if not isinstance(sys.stdin, TextIOWrapper):
+        return sys.stdin
+    return decode_list(sys.stdin.buffer.read(), sys.stdin.encoding)
 
 
-def _make_folder(settings: AnalyzeSettings) -> None:
-    """Create the folder for the results, or check that this run may write to it."""
+@contextmanager
+def _own_folder(settings: AnalyzeSettings) -> Iterator[None]:
+    """Create the folder for the results, or check that this run may write to it; no other one may meanwhile."""
     out = settings.out
     assert out is not None
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        # A run that ended while it loaded the network, or found no input, has left only these, and may begin again.
-        if {path.name for path in out.iterdir()} - {WORK, manifest.UNFINISHED, "inputs.csv"}:
-            if not (out / manifest.FILE).exists():
-                raise SettingsError(f"--out: expected a new or empty folder, found files in {out}")
-            if not settings.resume:
-                raise SettingsError(f"--out: expected a new or empty folder, or --resume, found results in {out}")
-        (out / WORK).mkdir(exist_ok=True)
-        for path in (out / WORK).glob("*.part"):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-    except OSError as error:
-        raise SettingsError(f"--out: expected a folder, but {out} cannot be written: {error.strerror}") from error
+    with ExitStack() as held:
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            held.enter_context(lock.exclusive(out))
+            _make_ready(settings, out)
+        except OSError as error:
+            raise SettingsError(f"--out: expected a folder, but {out} cannot be written: {error.strerror}") from error
+        yield
+
+
+def _make_ready(settings: AnalyzeSettings, out: Path) -> None:
+    # A run that ended while it loaded the network, or found no input, has left only these, and may begin again.
+    if {path.name for path in out.iterdir()} - {WORK, lock.FILE, manifest.UNFINISHED, "inputs.csv"}:
+        if not (out / manifest.FILE).exists():
+            raise SettingsError(f"--out: expected a new or empty folder, found files in {out}")
+        if not settings.resume:
+            raise SettingsError(f"--out: expected a new or empty folder, or --resume, found results in {out}")
+    (out / WORK).mkdir(exist_ok=True)
+    for path in (out / WORK).glob("*.part"):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _run(settings: AnalyzeSettings, jobs: Sequence[Job], command: Sequence[str]) -> list[Done]:
@@ -141,7 +154,8 @@ def _finish(settings: AnalyzeSettings, inputs: Inputs, done: Sequence[Done]) -> 
         *(Done(name, "failed", reason) for name, reason in inputs.missing),
         *(Done(name, "skipped", reason) for name, reason in inputs.skipped),
     ]
-    write_table(out / "inputs.csv", INPUT_COLUMNS, [_input_row(each) for each in listed])
+    write_table(out / WORK / "inputs.csv", INPUT_COLUMNS, [_input_row(each) for each in listed])
+    (out / WORK / "inputs.csv").replace(out / "inputs.csv")
     videos = [each.folder for each in listed if each.status == "done" and each.folder and "analyzed" in each.facts]
     if videos:
         _join_summaries(out, videos)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import codecs
 import glob
 import logging
 import os
+import re
+import stat
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
 
+from mien.errors import SettingsError
 from mien.filetypes import IMAGE_SUFFIXES, SUFFIXES, describe, identify, read_head
 
 log = logging.getLogger(__name__)
@@ -19,10 +23,12 @@ IMAGES = "images"
 """Folder of the results of all images of one call."""
 
 NO_FILE = "there is no such file or folder"
-NO_REGULAR_FILE = "it is no regular file"
 NO_MATCH = "no file or folder matches it"
 EMPTY = "there is no video or image in this folder"
 OTHER = "neither a video nor an image, judging by its name"
+NOT_A_FILE = "not a file but a pipe, socket or device"
+
+_MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 
 RESERVED = frozenset(
     {IMAGES, "inputs.csv", "summary.csv", "jobs.jsonl", "jobs.part", "mien.json"}
@@ -86,18 +92,18 @@ def find_inputs(words: Sequence[str], lines: Iterable[str] = (), leave_out: Path
         if not matches:
             missing[_text(word)] = NO_MATCH if glob.has_magic(word) else NO_FILE
         for match in matches:
+            if _is_special(match):
+                missing[_text(match.as_posix())] = NOT_A_FILE
+                continue
             if outside is not None and Path(os.path.realpath(match)).is_relative_to(outside):
                 continue
             is_folder = os.path.isdir(match)  # noqa: PTH112  Path.is_dir raises in a closed folder
             files = _files_below(match, outside, missing) if is_folder else [match]
-            media = [file for file in files if file == match or file.suffix.lower() in SUFFIXES]
+            reasons = {} if not is_folder else {file: reason for file in files if (reason := _why_skipped(file))}
+            skipped |= {_text(file.as_posix()): reason for file, reason in reasons.items()}
+            media = [file for file in files if file not in reasons]
             if not media:
                 missing.setdefault(_text(match.as_posix()), EMPTY)
-            others = set(files) - set(media)
-            pipes = [file for file in media if os.path.exists(file) and not os.path.isfile(file)]  # noqa: PTH110, PTH113
-            missing |= {_text(file.as_posix()): NO_REGULAR_FILE for file in pipes}  # reading them would block
-            media = [file for file in media if file not in pipes]
-            skipped |= {_text(file.as_posix()): _why_skipped(file) for file in files if file in others}
             for file in media:
                 below = Path(file.name) if file == match else file.relative_to(match)
                 each = Input(file, _text(file.as_posix()), below.with_suffix("").as_posix(), _is_image(file))
@@ -105,6 +111,30 @@ def find_inputs(words: Sequence[str], lines: Iterable[str] = (), leave_out: Path
     for each in found.values():
         skipped.pop(each.name, None)
     return Inputs(tuple(_in_folders(found.values())), tuple(skipped.items()), tuple(missing.items()))
+
+
+def decode_list(data: bytes, encoding: str) -> list[str]:
+    """The lines of a list of files, as programs of any system write it.
+
+    Args:
+        data: Text with a byte order mark (UTF-8 or UTF-16, as PowerShell writes), or without one in `encoding`.
+        encoding: Such as "utf-8"; bytes that are invalid in it stay part of a name.
+
+    Raises:
+        SettingsError: It is UTF-16 without a byte order mark, or no text.
+    """
+    errors = "surrogateescape"
+    for mark, marked in _MARKS.items():
+        if data.startswith(mark):
+            data, encoding = data.removeprefix(mark), marked
+            errors = "surrogateescape" if marked == "utf-8" else "surrogatepass"  # lone ones are valid on Windows
+    try:
+        text = data.decode(encoding, errors)
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:
+        raise SettingsError("-: expected a list of files, one per line, in UTF-8 or UTF-16 with a byte order mark")
+    return re.split(r"\r?\n", text)
 
 
 def _with_lists(words: Iterable[str], lines: Iterable[str]) -> Iterator[str]:
@@ -146,6 +176,15 @@ def _files_below(folder: Path, leave_out: Path | None, missing: dict[str, str]) 
     return sorted(files, key=Path.as_posix)
 
 
+def _is_special(path: Path) -> bool:
+    """Whether opening it could wait for ever, as for a pipe."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):  # the analysis will say why
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
 def _is_image(path: Path) -> bool:
     """By the content, as everywhere, and where that is of no known format by the name; an animated GIF is a video."""
     try:
@@ -159,8 +198,12 @@ def _is_image(path: Path) -> bool:
         return False
 
 
-def _why_skipped(path: Path) -> str:
-    """A photo or sound whose type is known and cannot be used is named, so that nobody misses it."""
+def _why_skipped(path: Path) -> str | None:
+    """Why a file of a folder is no input; a photo or sound of a type that cannot be used is named, to be noticed."""
+    if _is_special(path):
+        return NOT_A_FILE
+    if path.suffix.lower() in SUFFIXES:
+        return None
     try:
         head = read_head(path)
     except OSError:
