@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mien.batch.inputs import find_inputs
+from mien.batch.inputs import NOT_A_FILE, find_inputs
 from mien.errors import NotAnImageError, SourceForbiddenError, SourceMissingError
 from mien.filetypes import HEAD_BYTES, describe, identify, read_head
 from mien.images.codecs import decode_image
@@ -193,4 +193,4 @@ def test_a_pipe_is_not_opened(tmp_path):
         read_head(tmp_path / "pipe.mp4")
     found = find_inputs([str(tmp_path)])
     assert not found.found
-    assert [reason for _, reason in found.missing] == ["it is no regular file"]
+    assert [reason for _, reason in found.skipped] == [NOT_A_FILE]
