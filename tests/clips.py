@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -14,6 +14,7 @@ import numpy as np
 from mien.sources.demo import DemoSource
 
 TICKS_PER_S = 1000
+SOUND_RATE = 48_000
 
 
 def demo_pictures(count: int, people: int = 1) -> list[np.ndarray]:
@@ -23,9 +24,13 @@ def demo_pictures(count: int, people: int = 1) -> list[np.ndarray]:
 
 
 def write_video(
-    path: Path, pictures: Iterable[np.ndarray], times_s: Sequence[float] | None = None, codec: str = "mpeg4"
+    path: Path,
+    pictures: Iterable[np.ndarray],
+    times_s: Sequence[float] | None = None,
+    codec: str = "mpeg4",
+    sound: str | None = None,
 ) -> Path:
-    """Write pictures, blue-green-red, at these times in seconds; by default 25 per second."""
+    """Write pictures, blue-green-red, at these times in seconds; by default 25 per second. sound: codec of a noise."""
     pictures = list(pictures)
     times = [i / 25 for i in range(len(pictures))] if times_s is None else times_s
     height, width = pictures[0].shape[:2]
@@ -34,12 +39,28 @@ def write_video(
         stream.width, stream.height, stream.pix_fmt = width, height, "yuvj420p" if codec == "mjpeg" else "yuv420p"
         stream.codec_context.time_base = stream.time_base = Fraction(1, TICKS_PER_S)
         stream.codec_context.bit_rate = 8_000_000
+        heard = None if sound is None else container.add_stream(sound, rate=SOUND_RATE, layout="mono")
         for picture, time_s in zip(pictures, times, strict=True):
             frame = av.VideoFrame.from_ndarray(picture, format="bgr24")
             frame.pts, frame.time_base = round(time_s * TICKS_PER_S), Fraction(1, TICKS_PER_S)
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
+        if heard is not None:
+            for block in _noise(times[-1] + 0.04, heard.codec_context.frame_size or 1024):
+                container.mux(heard.encode(block))
+            container.mux(heard.encode())
     return path
+
+
+def _noise(length_s: float, block: int) -> Iterator[av.AudioFrame]:
+    """A noise of low frequencies, which any codec keeps."""
+    length = round(SOUND_RATE * length_s)
+    levels = np.convolve(np.random.default_rng(0).normal(0, 3000, length), np.ones(30) / 30**0.5, "same")
+    for start in range(0, length - block, block):
+        values = levels[start : start + block].astype(np.int16)
+        frame = av.AudioFrame.from_ndarray(values[np.newaxis], format="s16", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = SOUND_RATE, start, Fraction(1, SOUND_RATE)
+        yield frame
 
 
 def rotate_by_metadata(path: Path, width: int, height: int) -> Path:

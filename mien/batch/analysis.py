@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from mien import app
 from mien.analysis.face_stream import FaceStream
@@ -18,7 +19,7 @@ from mien.errors import ModelError
 from mien.landmarks.network import shared_network
 from mien.results import Result
 from mien.settings import AnalysisSettings
-from mien.types import Frame
+from mien.types import Analysis, Frame
 
 
 def load_pipeline(settings: AnalysisSettings) -> Pipeline:
@@ -49,6 +50,20 @@ def load_pipeline(settings: AnalysisSettings) -> Pipeline:
     return Pipeline(detector, classifier, unsure_below=settings.unsure, min_quality=settings.min_quality)
 
 
+class Watcher(Protocol):
+    """Sees the pictures of a video while it is analyzed.
+
+    Example:
+        results = video_results(pipeline, "clip.mp4", "clip.mp4", watcher=outputs)
+    """
+
+    def show(self, frame: Frame, analysis: Analysis, result: Result) -> None:
+        """Take the next analyzed frame, what was found in it, and the result that the tables get."""
+
+    def show_between(self, frame: Frame) -> None:
+        """Take a frame that is not analyzed."""
+
+
 def video_results(
     pipeline: Pipeline,
     path: Path | str,
@@ -57,7 +72,7 @@ def video_results(
     reading: Reading | None = None,
     *,
     landmarks: bool = False,
-    observe: Callable[[Frame, Result], None] | None = None,
+    watcher: Watcher | None = None,
 ) -> Generator[Result]:
     """Analyze a video in media time; no clock of the computer has an influence.
 
@@ -68,7 +83,7 @@ def video_results(
         sampling: Which frames are analyzed, by default all.
         reading: Is updated with what was read.
         landmarks: Whether to find the landmarks of the faces too.
-        observe: Is called with each frame and its result.
+        watcher: Sees each frame of the sampling's span, those too that its rate leaves out.
 
     Yields:
         One result for each analyzed frame, in order, whether or not it shows a face.
@@ -77,13 +92,14 @@ def video_results(
         SourceError: As for `mien.batch.frames.read_frames`.
     """
     stream = FaceStream(pipeline)
-    with closing(read_frames(path, sampling, reading)) as frames:
+    between = None if watcher is None else watcher.show_between
+    with closing(read_frames(path, sampling, reading, between)) as frames:
         for frame in frames:
             time_s = frame.media_time_s or 0.0
             analysis = stream.analyze(frame, time_s, landmarks=landmarks)
             result = Result.of(analysis, input=name, frame=frame.index, time_s=time_s)
-            if observe is not None:
-                observe(frame, result)
+            if watcher is not None:
+                watcher.show(frame, analysis, result)
             yield result
 
 

@@ -21,6 +21,7 @@ from mien.batch.pool import process_count, run_jobs
 from mien.batch.progress import Bar
 from mien.batch.report import write_comparison
 from mien.batch.summary import SUMMARY_COLUMNS
+from mien.batch.video import video_notes
 from mien.errors import MienError, SettingsError
 
 INPUT_COLUMNS = ("input", "status", "reason", "folder", "sha256", "bytes", "duration_s", "frames", "frames_with_face")
@@ -58,6 +59,8 @@ def _analyze(settings: AnalyzeSettings, inputs: Inputs, argv: Sequence[str]) -> 
         log.info("%d more skipped: %s", len(inputs.skipped) - SHOWN_SKIPPED, settings.out / "inputs.csv")
     for name, reason in inputs.missing:
         log.warning("%s: %s", name, reason)
+    if settings.privacy and not (settings.video or settings.report):
+        log.info("--privacy: only --video and --report write pictures; tables contain none")
     jobs = plan(inputs.found)
     command = [word for word in ("analyze", *argv) if word not in ("--resume", "--no-resume")]
     try:
@@ -142,6 +145,8 @@ def _report(done: Sequence[Done]) -> None:
         elif "analyzed" in each.facts:
             frames, with_face = each.facts["analyzed"], each.facts["with_face"]
             log.info("%s: %d frames, %d with a face", each.input, frames, with_face)
+            for line in video_notes(each.facts.get("video")):
+                log.info("%s: %s", each.input, line)
 
 
 def _finish(settings: AnalyzeSettings, inputs: Inputs, done: Sequence[Done]) -> int:

@@ -53,6 +53,21 @@ class Sampling:
             raise ValueError(f"fps: expected a number above 0, found {self.fps}")
 
 
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How media times relate to the time stamps of the file; all in seconds.
+
+    Args:
+        first: Time stamp of the first frame, at which media time is 0.
+        time_base: Unit of the time stamps.
+        interval: Between two frames, as the file states it on average.
+    """
+
+    first: Fraction
+    time_base: Fraction
+    interval: Fraction
+
+
 @dataclass(slots=True)
 class Reading:
     """What was read of a video so far; `read_frames` fills it in.
@@ -62,15 +77,22 @@ class Reading:
         end_s: Media time at which the last decoded frame ends, at most the end of the sampling; in seconds.
         duration_s: Length that the file states, in seconds; None if it states none.
         unreadable: Parts that could not be decoded: (media time in seconds or None if unknown, reason).
+        timing: Known from the first frame on.
     """
 
     frames: int = 0
     end_s: float = 0.0
     duration_s: float | None = None
     unreadable: list[tuple[float | None, str]] = field(default_factory=list)
+    timing: Timing | None = None
 
 
-def read_frames(path: Path | str, sampling: Sampling | None = None, reading: Reading | None = None) -> Generator[Frame]:
+def read_frames(
+    path: Path | str,
+    sampling: Sampling | None = None,
+    reading: Reading | None = None,
+    between: Callable[[Frame], None] | None = None,
+) -> Generator[Frame]:
     """Decode a video file with PyAV (FFmpeg), upright and with square pixels.
 
     Rotation metadata and the pixel aspect ratio are honored. Frames come in the order in which they are shown.
@@ -79,6 +101,7 @@ def read_frames(path: Path | str, sampling: Sampling | None = None, reading: Rea
         path: A video file, any that FFmpeg reads; an animated image too.
         sampling: Which frames to return, by default all.
         reading: Is updated with each decoded frame.
+        between: Is called with each frame from start to end that the rate of the sampling leaves out.
 
     Yields:
         Frames; `index` counts all frames of the file from 0, those left out too, and `media_time_s` is the time in the
@@ -97,7 +120,11 @@ def read_frames(path: Path | str, sampling: Sampling | None = None, reading: Rea
         reading.end_s = min(reading.end_s, end_s)
         if time_s >= end_s:
             return
-        if time_s < sampling.start_s or time_s < next_s - 1e-6:
+        if time_s < sampling.start_s:
+            continue
+        if time_s < next_s - 1e-6:
+            if between is not None:
+                between(Frame(convert(), index=index, captured_at=time_s, media_time_s=time_s))
             continue
         if sampling.fps is not None:
             next_s = (math.floor(time_s * sampling.fps + 1e-6) + 1) / sampling.fps
@@ -163,6 +190,7 @@ def _in_time(path: Path, container: Any, video: Any, reading: Reading) -> Iterat
             if first is None:
                 first = stamp or Fraction(0)
                 at = Fraction(0)
+                reading.timing = Timing(first, Fraction(video.time_base), interval)
             else:
                 assert last is not None
                 at = last + interval if stamp is None or stamp - first <= last else stamp - first

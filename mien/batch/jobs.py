@@ -136,12 +136,12 @@ class Worker:
         settings, reading = self._settings, Reading()
         sampling = Sampling(settings.fps, settings.start, settings.end)
         with whole_folder(self._out, each.folder) as folder:
-            outputs = VideoOutputs(folder, settings, each.name)
+            outputs = VideoOutputs(folder, settings, each.name, each.path, reading)
             try:
-                observe = None if outputs.thumbnails is None else outputs.thumbnails.add
+                watcher = outputs if outputs.watches else None
                 landmarks = settings.landmarks
                 found = video_results(
-                    self._pipeline, each.path, each.name, sampling, reading, landmarks=landmarks, observe=observe
+                    self._pipeline, each.path, each.name, sampling, reading, landmarks=landmarks, watcher=watcher
                 )
                 with closing(found) as results:
                     for result, duration_s in with_durations(results, reading):
@@ -153,11 +153,12 @@ class Worker:
                     )
                 facts |= {"duration_s": reading.duration_s, "decoded_s": round(reading.end_s, 6)}
                 frames = _frame_facts(reading, outputs)
-                outputs.close({"input": {"name": each.name, **facts}, "frames": frames, **self.described}, self.command)
+                described = {"input": {"name": each.name, **facts}, "frames": frames, **self.described}
+                video = outputs.close(described, self.command)
             except BaseException:
                 outputs.abandon()
                 raise
-        return facts | frames
+        return facts | frames | video
 
     def _images(self, job: Job, progress: Progress) -> list[Done]:
         """Write rows and facts to one file in the folder WORK; `join_images` puts them together."""

@@ -78,6 +78,15 @@ class AnalyzeSettings(AnalysisSettings):
     )
     report: bool = _output(False, SWITCH, "also write a report of each video as an HTML file, and compare several")
     thumbnails: bool = _output(True, SWITCH, "show faces at their clearest moments in the report")
+    video: bool = _output(
+        False, SWITCH, "also write each video with boxes and labels, and its sound; of images, annotated copies"
+    )
+    privacy: bool = _output(
+        False,
+        SWITCH,
+        "cover faces in annotated videos and images as the live program does, and leave them out of reports; "
+        "sound is kept",
+    )
 
     jobs: int | None = _processes(
         None,
@@ -88,6 +97,11 @@ class AnalyzeSettings(AnalysisSettings):
     resume: bool = _processes(
         False, SWITCH, "continue the run that wrote the folder: what is complete is not analyzed again"
     )
+
+    @property
+    def shows_thumbnails(self) -> bool:
+        """Whether reports show faces."""
+        return self.report and self.thumbnails and not self.privacy
 
 
 def read_analyze_settings(argv: Sequence[str], environ: Mapping[str, str]) -> tuple[AnalyzeSettings, tuple[str, ...]]:
@@ -117,7 +131,8 @@ def read_analyze_settings(argv: Sequence[str], environ: Mapping[str, str]) -> tu
         "input", "videos, images, folders, patterns such as 'videos/*.mp4', or - for a list on standard input"
     )
     parser.add_options(AnalyzeSettings)
-    ignored = {each.variable for each in options_of(Settings) if each.name not in names_of(AnalysisSettings)}
+    shared = {*names_of(AnalysisSettings), "privacy"}
+    ignored = {each.variable for each in options_of(Settings) if each.name not in shared}
     values: dict[str, Any] = parser.read(argv, {name: text for name, text in environ.items() if name not in ignored})
     words = values.pop("input")
     settings = AnalyzeSettings(**values)

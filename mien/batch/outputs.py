@@ -10,6 +10,7 @@ from typing import Any
 from mien.batch.annotations import check_kind, write_annotations
 from mien.batch.events import EVENT_COLUMNS, Events
 from mien.batch.figures import check_figures
+from mien.batch.frames import Reading
 from mien.batch.layouts import LAYOUTS, Row, grid_rows
 from mien.batch.options import AnalyzeSettings
 from mien.batch.provenance import FILE, as_json
@@ -17,7 +18,9 @@ from mien.batch.report import write_report
 from mien.batch.summary import SUMMARY_COLUMNS, Summary
 from mien.batch.tables import Table, check_format, open_table
 from mien.batch.thumbnails import Thumbnails
+from mien.batch.video import AnnotatedVideo, check_encoder
 from mien.results import COLUMNS, Result
+from mien.types import Analysis, Frame
 
 
 def check_packages(settings: AnalyzeSettings) -> None:
@@ -28,6 +31,8 @@ def check_packages(settings: AnalyzeSettings) -> None:
         check_kind(kind)
     if settings.report:
         check_figures()
+    if settings.video:
+        check_encoder()
 
 
 class FaceTables:
@@ -74,10 +79,10 @@ class FaceTables:
 
 
 class VideoOutputs:
-    """What is written for one video, frame by frame.
+    """What is written for one video, frame by frame; also watches its pictures.
 
-        outputs = VideoOutputs(folder, settings, "clip.mp4")
-        for result, duration_s in with_durations(results, reading):
+        outputs = VideoOutputs(folder, settings, "clip.mp4", source, reading)
+        for result, duration_s in with_durations(video_results(..., watcher=outputs), reading):
             outputs.add(result, duration_s)
         outputs.close(described, command)
 
@@ -85,6 +90,8 @@ class VideoOutputs:
         folder: Of the files.
         settings: What is written.
         name: The video's name in the tables.
+        source: Its file; None if its pictures are not at hand, so that none are written.
+        reading: What was read of it, up to date with each picture.
 
     Attributes:
         frames: Frames analyzed.
@@ -92,14 +99,41 @@ class VideoOutputs:
         thumbnails: Collects pictures for the report; None if there is none, or it shows none.
     """
 
-    def __init__(self, folder: Path, settings: AnalyzeSettings, name: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        settings: AnalyzeSettings,
+        name: str,
+        source: Path | None = None,
+        reading: Reading | None = None,
+    ) -> None:
         self._folder, self._settings, self._name = folder, settings, name
         self._faces = FaceTables(folder, settings)
         self._grid = None if settings.grid is None else FaceTables(folder, settings, "grid")
         self._events, self._summary = Events(name), Summary(name)
         self.frames = 0
         self.with_face = 0
-        self.thumbnails = Thumbnails() if settings.report and settings.thumbnails else None
+        self.thumbnails = Thumbnails() if settings.shows_thumbnails and source is not None else None
+        self._video: AnnotatedVideo | None = None
+        if settings.video and source is not None and reading is not None:
+            self._video = AnnotatedVideo(folder, source, reading, settings.end, privacy=settings.privacy)
+
+    @property
+    def watches(self) -> bool:
+        """Whether it needs the pictures."""
+        return self.thumbnails is not None or self._video is not None
+
+    def show(self, frame: Frame, analysis: Analysis, result: Result) -> None:
+        """Take the picture of the next analyzed frame."""
+        if self.thumbnails is not None:
+            self.thumbnails.add(frame, result)
+        if self._video is not None:
+            self._video.show(frame, analysis)
+
+    def show_between(self, frame: Frame) -> None:
+        """Take the picture of a frame that is not analyzed."""
+        if self._video is not None:
+            self._video.show_between(frame)
 
     def add(self, result: Result, duration_s: float) -> None:
         """Write the next frame.
@@ -116,13 +150,18 @@ class VideoOutputs:
         self._events.add(result, duration_s)
         self._summary.add(result, duration_s)
 
-    def close(self, described: Mapping[str, Any], command: Sequence[str]) -> None:
+    def close(self, described: Mapping[str, Any], command: Sequence[str]) -> dict[str, Any]:
         """Write the rest.
 
         Args:
             described: What determined the result.
             command: The words of the command line.
+
+        Returns:
+            What is known only now: of the annotated video, if there is one.
         """
+        video = {} if self._video is None else {"video": self._video.close()}
+        described = {**described, **video}
         self._faces.close(described)
         if self._grid is not None:
             self._grid.close(described)
@@ -134,12 +173,15 @@ class VideoOutputs:
         write_provenance(self._folder, described, command)
         if self._settings.report:
             write_report(self._folder, self.thumbnails)
+        return video
 
     def abandon(self) -> None:
         """Close what is open, because an error is on its way."""
         self._faces.abandon()
         if self._grid is not None:
             self._grid.abandon()
+        if self._video is not None:
+            self._video.abandon()
 
 
 def write_provenance(folder: Path, described: Mapping[str, Any], command: Sequence[str]) -> None:

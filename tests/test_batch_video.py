@@ -1,0 +1,235 @@
+"""`analyze --video`: the annotated video has the frames, times and sound of its file, and no face with --privacy."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+import main
+from mien.batch.frames import Reading, Sampling, read_frames
+from mien.batch.video import AnnotatedVideo, video_notes
+from mien.sources.demo import face_place
+from mien.types import Analysis, Face
+from tests.clips import demo_pictures, files_of, rotate_by_metadata, write_video
+from tests.web_fakes import face_showing
+
+VARYING_S = [0.0, 0.04, 0.08, 0.5, 0.51, 1.1, 1.14, 1.9]
+
+
+def gray(level: int, width: int = 64, height: int = 48) -> np.ndarray:
+    return np.full((height, width, 3), level, np.uint8)
+
+
+def rewrite(source: Path, sampling: Sampling | None = None, faces: Sequence[Face] = ()) -> tuple[Path, dict]:
+    """Write the annotated video of a file as `analyze` does, without a network."""
+    sampling, reading = sampling or Sampling(), Reading()
+    folder = source.parent / "out"
+    folder.mkdir()
+    video = AnnotatedVideo(folder, source, reading, sampling.end_s)
+    for frame in read_frames(source, sampling, reading, video.show_between):
+        video.show(frame, Analysis(frame.width, frame.height, tuple(faces)))
+    facts = video.close()
+    return folder / facts["file"], facts
+
+
+def pictures_of(path: Path) -> tuple[list[float], list[np.ndarray]]:
+    """Times in seconds and pixels of all frames."""
+    with av.open(str(path)) as container:
+        frames = list(container.decode(video=0))
+        return [float(each.pts * each.time_base) for each in frames], [
+            each.to_ndarray(format="bgr24") for each in frames
+        ]
+
+
+def packets_of(path: Path) -> list[tuple[float, bytes]]:
+    """Times in seconds and bytes of all packets of the sound."""
+    with av.open(str(path)) as container:
+        return [(float(each.pts * each.time_base), bytes(each)) for each in container.demux(audio=0) if each.size]
+
+
+def samples_of(path: Path, start_s: float, end_s: float) -> np.ndarray:
+    """The sound of a stretch, mono, as its times say."""
+    found = []
+    with av.open(str(path)) as container:
+        for frame in container.decode(audio=0):
+            time_s, values = float(frame.pts * frame.time_base), frame.to_ndarray()[0].astype(float)
+            times_s = time_s + np.arange(len(values)) / frame.sample_rate
+            found.append(values[(times_s >= start_s - 1e-6) & (times_s < end_s - 1e-6)])
+    return np.concatenate(found)
+
+
+@pytest.mark.parametrize("times_s", [None, VARYING_S], ids=["constant", "varying"])
+@pytest.mark.parametrize(
+    ("suffix", "codec", "sound", "name"),
+    [
+        ("mp4", "mpeg4", "aac", "annotated.mp4"),
+        ("mkv", "libx264", "libopus", "annotated.mp4"),
+        ("mkv", "mpeg4", "libmp3lame", "annotated.mp4"),
+        ("mkv", "mpeg4", "pcm_s16le", "annotated.mkv"),
+    ],
+)
+def test_frames_times_and_sound_are_those_of_the_file(tmp_path, suffix, codec, sound, name, times_s):
+    pictures = [gray(30 * i) for i in range(8)]
+    clip = write_video(tmp_path / f"clip.{suffix}", pictures, times_s, codec, sound)
+    written, facts = rewrite(clip)
+    assert written.name == facts["file"] == name
+    with av.open(str(written)) as container:
+        assert container.streams.video[0].codec_context.name == "h264"
+        assert container.streams.video[0].pix_fmt == "yuv420p"
+    times, shown = pictures_of(written)
+    expected, originals = pictures_of(clip)
+    assert times == pytest.approx(np.subtract(expected, expected[0]), abs=1e-3 if suffix == "mkv" else 1e-6)
+    assert [np.median(each[:24]) for each in shown] == pytest.approx([np.median(each) for each in originals], abs=6)
+    assert [data for _, data in packets_of(written)] == [data for _, data in packets_of(clip)]
+    assert [at for at, _ in packets_of(written)] == pytest.approx([at for at, _ in packets_of(clip)], abs=2e-3)
+    assert facts["sound"][0]["packets"] == len(packets_of(clip))
+
+
+def test_the_last_frame_lasts_as_long_as_in_the_tables(tmp_path):
+    written, _ = rewrite(write_video(tmp_path / "clip.mp4", [gray(9)] * 8, VARYING_S))
+    with av.open(str(written)) as container:
+        stream = container.streams.video[0]
+        assert float(stream.duration * stream.time_base) == pytest.approx(VARYING_S[-1] + 0.76, abs=1e-3)
+
+
+def test_a_video_without_sound_has_none(tmp_path):
+    written, facts = rewrite(write_video(tmp_path / "clip.mp4", [gray(9)] * 3))
+    assert facts["sound"] == []
+    assert video_notes(facts) == []
+    with av.open(str(written)) as container:
+        assert not container.streams.audio
+
+
+def test_of_an_odd_size_the_last_row_and_column_are_left_out_and_that_is_said(tmp_path):
+    written, facts = rewrite(write_video(tmp_path / "odd.avi", [gray(120, 63, 47)] * 3, codec="mjpeg"))
+    assert pictures_of(written)[1][0].shape == (46, 62, 3)
+    assert facts["cut_px"] == [1, 1]
+    assert video_notes(facts) == [
+        "annotated.mp4 lacks the last column and the last row of pixels, because H.264 needs even sizes"
+    ]
+
+
+def test_frames_are_upright(tmp_path):
+    picture = gray(0)
+    picture[:24, :32] = 255  # the upper left quarter
+    written, _ = rewrite(rotate_by_metadata(write_video(tmp_path / "phone.mp4", [picture] * 3), 64, 48))
+    for shown in pictures_of(written)[1]:
+        assert shown.shape == (64, 48, 3)
+        assert shown[:24, 30:].mean() > 200, "turned clockwise, it is at the upper right"
+
+
+@pytest.mark.parametrize("sound", ["aac", "libopus", "pcm_s16le"])
+def test_a_stretch_has_its_own_sound_in_sync(tmp_path, sound):
+    clip = write_video(tmp_path / "clip.mkv", [gray(4 * i) for i in range(50)], sound=sound)
+    written, facts = rewrite(clip, Sampling(start_s=0.5, end_s=1.4))
+    times, shown = pictures_of(written)
+    assert facts["starts_at_s"] == 0.52
+    assert times == pytest.approx([i / 25 for i in range(22)], abs=1e-3)
+    assert np.median(shown[0][:24]) == pytest.approx(4 * 13, abs=6)
+    packets = packets_of(written)
+    assert {data for _, data in packets} <= {data for _, data in packets_of(clip)}
+    assert max(at for at, _ in packets) < 1.4 - 0.52
+    heard, expected = samples_of(written, 0.1, 0.8), samples_of(clip, 0.62, 1.32)
+    count = min(len(heard), len(expected))
+    assert count == pytest.approx(0.7 * 48000, abs=100)
+    shifts = [
+        np.corrcoef(heard[200 + by : count - 200 + by], expected[200 : count - 200])[0, 1] for by in range(-99, 99)
+    ]
+    assert max(shifts) > 0.99, "a millisecond is 48 samples, and the file has no finer times"
+
+
+def test_sound_that_begins_before_the_first_frame_stays_in_sync(tmp_path):
+    clip = write_video(tmp_path / "clip.mkv", [gray(9)] * 40, [0.5 + i / 25 for i in range(40)], sound="aac")
+    written, _ = rewrite(clip)
+    assert pictures_of(written)[0][:2] == pytest.approx([0.0, 0.04], abs=1e-3)
+    kept = packets_of(written)
+    begun = dict(zip((data for _, data in packets_of(clip)), (at for at, _ in packets_of(clip)), strict=True))
+    assert [at + 0.5 for at, _ in kept] == pytest.approx([begun[data] for _, data in kept], abs=2e-3)
+    assert kept[-1][1] == packets_of(clip)[-1][1]
+
+
+def test_with_a_rate_all_frames_are_written_with_the_last_analysis(tmp_path):
+    clip = write_video(tmp_path / "clip.mp4", [gray(90, 320, 240)] * 25)
+    written, facts = rewrite(clip, Sampling(fps=5), [face_showing("happy", 1)])
+    times, shown = pictures_of(written)
+    assert facts["frames"] == len(times) == 25
+    assert all(np.abs(each[40:200, 30:160].astype(int) - 90).max() > 60 for each in shown), "the box is in each"
+
+
+def test_without_the_encoder_one_line_says_what_is_missing(monkeypatch, capsys, tmp_path):
+    clip = write_video(tmp_path / "clip.mp4", [gray(9)] * 3)
+    monkeypatch.setattr(av, "codecs_available", frozenset({"mpeg4"}))
+    assert main.main(["analyze", str(clip), "--out", str(tmp_path / "out"), "--video"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("mien: --video: expected the package av with the H.264 encoder libx264, found av")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory) -> Path:
+    """Two people; then, after a cut within a second of the video, one in another place."""
+    folder = tmp_path_factory.mktemp("people")
+    return write_video(folder / "clip.mp4", [*demo_pictures(35, people=2), *demo_pictures(25)], sound="aac")
+
+
+def face_regions(index: int) -> list[tuple[slice, slice]]:
+    """Where the faces of `people` are in a frame, by how the demo draws them."""
+    at = [face_place(index / 30, person, 2) for person in (0, 1)] if index < 35 else [face_place((index - 35) / 30)]
+    return [(slice(round(y), round(y + side)), slice(round(x), round(x + side))) for x, y, side in at]
+
+
+def details(pixels: np.ndarray) -> np.ndarray:
+    shade = cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY).astype(np.float32)
+    return cv2.GaussianBlur(shade, (0, 0), 2) - cv2.GaussianBlur(shade, (0, 0), 6)
+
+
+def likeness(source: Path, written: Path) -> list[float]:
+    """How much of the details of each face of each frame can be seen, 1 for all of them."""
+    found = []
+    for index, (pixels, shown) in enumerate(zip(pictures_of(source)[1], pictures_of(written)[1], strict=True)):
+        for region in face_regions(index):
+            a, b = details(pixels)[region].ravel(), details(shown)[region].ravel()
+            found.append(float(np.dot(a, b) / np.dot(a, a)))
+    return found
+
+
+@pytest.fixture(scope="module")
+def shown(people, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("shown") / "out"
+    assert main.main(["analyze", str(people), "--out", str(out), "--video"]) == 0
+    return out / "clip"
+
+
+@pytest.mark.parametrize("words", [(), ("--fps", "2")], ids=["every frame", "two per second"])
+def test_privacy_leaves_no_face_in_any_frame(people, shown, tmp_path, words):
+    out = tmp_path / "out"
+    report = () if words else ("--report",)
+    assert main.main(["analyze", str(people), "--out", str(out), "--video", "--privacy", *report, *words]) == 0
+    described = json.loads((out / "clip" / "mien.json").read_text())
+    assert described["settings"]["privacy"]
+    assert described["video"]["faces"] == "covered"
+    assert max(likeness(people, out / "clip" / "annotated.mp4")) < 0.3
+    assert min(likeness(people, shown / "annotated.mp4")) > 0.8, "without privacy they can be seen"
+    if report:
+        assert "data:image/jpeg" not in (out / "clip" / "report.html").read_text()
+
+
+def test_the_tables_are_the_same_with_and_without_video_and_so_is_the_video_each_time(people, shown, tmp_path):
+    for name, words in (("tables", []), ("again", ["--video"])):
+        assert main.main(["analyze", str(people), "--out", str(tmp_path / name), *words]) == 0
+    first, again, tables = (
+        files_of(shown),
+        files_of(tmp_path / "again" / "clip"),
+        files_of(tmp_path / "tables" / "clip"),
+    )
+    for each in (first, again, tables):
+        del each["mien.json"]
+    assert again == first
+    assert set(first) - set(tables) == {"annotated.mp4"}
+    assert tables == {name: data for name, data in first.items() if name != "annotated.mp4"}
