@@ -320,6 +320,50 @@ def test_a_disk_that_is_full_at_the_start_is_a_clear_error(recorder, monkeypatch
     assert list(recorder.folder.iterdir()) == []
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows keeps an open file from being moved or deleted")
+@pytest.mark.parametrize("what", ["file", "folder", "replaced"])
+def test_a_recording_whose_file_is_deleted_ends_with_the_reason(recorder, monkeypatch, caplog, what) -> None:
+    monkeypatch.setattr(csv_log, "SYNC_EVERY_S", 0.01)
+    recorder.start()
+    recorder.record(frame(0), analysis(face()))
+    wait_for(lambda: recorder.status().rows == 1)
+    if what == "folder":
+        recorder.folder.rename(recorder.folder.with_name("elsewhere"))
+    else:
+        file_of(recorder).unlink()
+        if what == "replaced":
+            file_of(recorder).write_text("another file")
+    assert "it was moved or deleted" in wait_for(lambda: recorder.status().error)
+    recorder.record(frame(1), analysis(face()))
+    assert (recorder.status().on, recorder.status().rows) == (False, 1)
+    assert recorder.needs_frames is False
+    assert sum("moved or deleted" in entry.message for entry in caplog.records) == 1
+    assert recorder.start().on, "another attempt is possible"
+
+
+@pytest.mark.parametrize("error", [ValueError("no such rows"), MemoryError(), SystemExit(3), KeyboardInterrupt()])
+def test_any_exception_in_the_writer_ends_the_recording_with_the_reason(recorder, monkeypatch, caplog, error) -> None:
+    def broken(*_) -> None:
+        raise error
+
+    recorder.start()
+    recorder.record(frame(0), analysis(face()))
+    wait_for(lambda: recorder.status().rows == 1)
+    monkeypatch.setattr(csv_log, "as_csv", broken)
+    recorder.record(frame(1), analysis(face()))
+    assert type(error).__name__ in wait_for(lambda: recorder.status().error)
+    recorder.record(frame(2), analysis(face()))
+    assert (recorder.status().on, recorder.status().rows) == (False, 1)
+    assert [entry["frame"] for entry in read(file_of(recorder))] == ["0"]
+
+
+def test_a_recording_without_its_thread_says_that_it_ended(recorder, monkeypatch) -> None:
+    monkeypatch.setattr(csv_log._CsvWriter, "_run", lambda writer: None)
+    recorder.start()
+    assert "its thread has ended" in wait_for(lambda: recorder.status().error)
+    assert not recorder.status().on
+
+
 def test_an_unresponsive_disk_never_delays_the_frames(recorder, monkeypatch) -> None:
     asked, go_on = threading.Event(), threading.Event()
     real = csv_log._write_all

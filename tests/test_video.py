@@ -240,6 +240,40 @@ def test_a_full_disk_is_reported_once_and_stops_nothing(tmp_path, monkeypatch, c
     assert sum("cannot be written any more" in record.message for record in caplog.records) == 1
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows keeps an open file from being moved or deleted")
+def test_a_video_whose_file_is_deleted_ends_with_the_reason(tmp_path, monkeypatch):
+    monkeypatch.setattr(video, "CHECK_EVERY_S", 0.0)
+    writer = VideoWriter(tmp_path / "out.mp4")
+    writer.write(flat(0), START)
+    wait_for(lambda: writer.written)
+    writer.path.unlink()
+    writer.write(flat(0), START + 1)
+    assert wait_for(lambda: writer.error) == "out.mp4 cannot be written any more: it was moved or deleted"
+    assert not writer.write(flat(0), START + 2)
+    writer.close()
+
+
+@pytest.mark.parametrize("error", [MemoryError(), SystemExit(3)])
+def test_any_exception_in_the_encoder_ends_the_video_with_the_reason(tmp_path, monkeypatch, error):
+    class Broken(SlowEncoder):
+        def add(self, *_):
+            raise error
+
+    monkeypatch.setattr(video, "_Encoder", Broken)
+    writer = VideoWriter(tmp_path / "out.mp4")
+    writer.write(flat(0), START)
+    assert type(error).__name__ in wait_for(lambda: writer.status().error)
+    writer.close()
+
+
+def test_a_video_without_its_thread_says_that_it_ended(tmp_path, monkeypatch):
+    monkeypatch.setattr(VideoWriter, "_run", lambda writer: None)
+    writer = VideoWriter(tmp_path / "out.mp4")
+    assert wait_for(lambda: writer.status().error) == "out.mp4 cannot be written any more: its thread has ended"
+    assert not writer.write(flat(0), START)
+    writer.close()
+
+
 CHILD = """
     import sys, numpy as np
     from mien.recording.video import VideoWriter

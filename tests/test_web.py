@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mien.recording.video import Saving
 from mien.types import EXPRESSIONS, Frame, Snapshot, SourceStatus
 from tests.web_fakes import FakeCamera, face_showing
 from web import AppOptions, create_app, security, state
@@ -250,7 +251,17 @@ def test_healthz_answers_200_while_frames_flow(client, fake_camera) -> None:
     assert client.get("/healthz").status_code == 503
     fake_camera.publish()
     answer = client.get("/healthz")
-    assert (answer.status_code, answer.json) == (200, {"ok": True, "state": "live", "reason": None})
+    assert (answer.status_code, answer.json) == (
+        200,
+        {"ok": True, "state": "live", "reason": None, "not_written": []},
+    )
+
+
+def test_healthz_says_what_is_not_written_any_more(app, fake_camera) -> None:
+    fake_camera.publish()
+    fake_camera.saving = Saving("out.mp4", "out.mp4 cannot be written any more: it was moved or deleted")
+    answer = app.test_client().get("/healthz")
+    assert (answer.status_code, answer.json["not_written"]) == (200, [fake_camera.saving.error])
 
 
 def test_healthz_answers_503_with_the_reason(client, fake_camera) -> None:

@@ -318,3 +318,7 @@ class Health(Schema):
     ok: bool
     state: SourceState
     reason: str | None = Field(description="Why no frames arrive; null while they do.")
+    not_written: list[str] = Field(
+        description="Why recording or saved video ended by itself, until the next one begins; empty while all is well. "
+        "The picture goes on, so this does not change `ok`."
+    )

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 from pathlib import Path
 from typing import IO
 
 MAX_NUMBER = 9999
+
+GONE = "it was moved or deleted"
 
 
 def new_file(path: Path) -> tuple[Path, IO[bytes]]:
@@ -27,3 +30,29 @@ def new_file(path: Path) -> tuple[Path, IO[bytes]]:
         with contextlib.suppress(FileExistsError):
             return numbered, numbered.open("xb", buffering=0)
     raise OSError(errno.ENOSPC, f"all names up to {numbered.name} are taken")
+
+
+def has_name(file: os.stat_result, path: Path) -> bool:
+    """Whether a file can still be found under its name: what is written to a deleted file is lost.
+
+    Args:
+        file: What `os.fstat` or `os.stat` said when it was created.
+        path: Where it was created.
+    """
+    try:
+        return os.path.samestat(file, path.stat())
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:  # a network drive that does not respond proves nothing
+        return True
+
+
+def reason_of(error: BaseException) -> str:
+    """Why writing failed, in a few words, without the path.
+
+    Args:
+        error: What was raised.
+    """
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -16,8 +16,8 @@ from typing import IO
 import numpy as np
 
 from mien.clock import Clock
-from mien.errors import MienError, RecordingError
-from mien.recording import new_file
+from mien.errors import RecordingError
+from mien.recording import GONE, has_name, new_file, reason_of
 from mien.recording.rows import COLUMNS, FrameNumbers, as_csv, row
 from mien.types import Analysis, Frame
 
@@ -177,7 +177,7 @@ class _CsvWriter:
         threading.Thread(target=self._sync, args=(os.dup(file.fileno()),), name="csv-sync", daemon=True).start()
 
     def add(self, frame: Frame, analysis: Analysis) -> None:
-        if self._closed or self._error is not None or not analysis.faces:
+        if not self.status().on or not analysis.faces:
             return
         try:
             self._queue.put_nowait((replace(frame, pixels_bgr=_NO_PIXELS), analysis))
@@ -185,6 +185,8 @@ class _CsvWriter:
             self._fail(f"the disk did not respond for {QUEUE_FRAMES} frames")
 
     def status(self) -> Recording:
+        if self._error is None and not self._closed and not self._thread.is_alive():
+            self._fail("its thread has ended")  # nothing is known to cause it, but rows must not be lost silently
         on = not self._closed and self._error is None
         return Recording(on, self._since, self._rows, self.path.name, self._error)
 
@@ -212,8 +214,10 @@ class _CsvWriter:
                 self._write_description()
                 while (item := self._queue.get()) is not None and self._error is None:
                     self._write(*item)
-        except OSError as error:
-            self._fail(error.strerror or str(error))
+        except BaseException as error:  # of any kind: a recording that loses rows must not look as if it went on
+            if not isinstance(error, OSError):
+                log.exception("%s: unexpected error", self.path)
+            self._fail(reason_of(error))
         finally:
             self._ended.set()
 
@@ -222,7 +226,7 @@ class _CsvWriter:
             return
         try:
             self.path.with_suffix(".mien.json").write_text(self._describe(), encoding="utf-8")
-        except (OSError, MienError) as error:  # the rows are worth more
+        except Exception as error:  # of any kind: the rows are worth more
             log.warning("%s: how it comes about cannot be written: %s", self.path, error)
 
     def _write(self, frame: Frame, analysis: Analysis) -> None:
@@ -231,7 +235,7 @@ class _CsvWriter:
         data = as_csv(rows)
         try:
             _write_all(self._file, data)
-        except OSError:
+        except BaseException:
             with contextlib.suppress(OSError):
                 self._file.truncate(self.size)  # a full disk may have taken half a row
             raise
@@ -243,10 +247,13 @@ class _CsvWriter:
     def _sync(self, descriptor: int) -> None:
         try:
             while not self._ended.wait(SYNC_EVERY_S):
+                if not has_name(os.fstat(descriptor), self.path):
+                    self._fail(GONE)
+                    return
+                with contextlib.suppress(OSError):  # not every file system supports it
+                    os.fsync(descriptor)
+            with contextlib.suppress(OSError):
                 os.fsync(descriptor)
-            os.fsync(descriptor)
-        except OSError:
-            pass  # not every file system supports it, and the writer reports a failing disk
         finally:
             os.close(descriptor)
 

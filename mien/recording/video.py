@@ -6,8 +6,10 @@ PyAV is used because its wheels include FFmpeg with libx264 on every system, whi
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib.util
 import logging
+import os
 import queue
 import threading
 import time
@@ -20,10 +22,12 @@ import numpy as np
 
 from mien.errors import SettingsError
 from mien.images.resize import letterbox
-from mien.recording import new_file
+from mien.recording import GONE, has_name, new_file, reason_of
 
 QUEUE_FRAMES = 8  # 22 MB at 1280x720: enough for a disk that is slow for a quarter of a second
 KEYFRAME_EVERY_S = 1.0
+CHECK_EVERY_S = 1.0
+"""How often to check that the file has not been deleted."""
 LONGEST_STEP_S = 60.0
 """A longer time between two frames (an outage, a clock set forward) becomes one second of the video."""
 _TIME_BASE = Fraction(1, 1000)
@@ -87,7 +91,10 @@ class VideoWriter:
         self._queue: queue.Queue[tuple[np.ndarray, float] | Literal["end of file"] | None] = queue.Queue(QUEUE_FRAMES)
         self._closed = False
         self._unfinished = False  # frames were accepted since the last `finish_file`
-        self._encoder: _Encoder | None = None  # belongs to the thread
+        # These belong to the thread.
+        self._encoder: _Encoder | None = None
+        self._created: os.stat_result | None = None
+        self._checked_s = 0.0
         self._thread = threading.Thread(target=self._run, name="video-writer", daemon=True)
         self._thread.start()
 
@@ -104,7 +111,7 @@ class VideoWriter:
         Returns:
             False if the frame was dropped.
         """
-        if self._closed or self.error is not None:
+        if self._closed or self.status().error is not None:
             return False
         try:
             self._queue.put_nowait((pixels_bgr, captured_at))
@@ -116,6 +123,8 @@ class VideoWriter:
 
     def status(self) -> Saving:
         """What is being saved now; thread-safe."""
+        if self.error is None and not self._closed and not self._thread.is_alive():
+            self._fail("its thread has ended")
         path = self.path
         return Saving(None if path is None else path.name, self.error, self.dropped)
 
@@ -161,22 +170,31 @@ class VideoWriter:
                     self._end()
                 else:
                     self._encode(*item)
-        except Exception as error:  # the live picture continues; the reason is kept
-            reason = getattr(error, "strerror", None) or error  # viewers see it, so it does not contain the path
-            self.error = f"{(self.path or self._wanted).name} cannot be written any more: {reason}"
-            log.error("%s", self.error)
+        except BaseException as error:  # of any kind: the live picture continues; the reason is kept
+            self._fail(reason_of(error))
             self._drain()
         self._end()
+
+    def _fail(self, reason: str) -> None:
+        self.error = f"{(self.path or self._wanted).name} cannot be written any more: {reason}"
+        log.error("%s", self.error)
 
     def _encode(self, pixels_bgr: np.ndarray, captured_at: float) -> None:
         if self._encoder is None:
             self._encoder = self._begin(pixels_bgr)
         self._encoder.add(pixels_bgr, captured_at)
         self.written += 1
+        now_s = time.monotonic()
+        if now_s - self._checked_s >= CHECK_EVERY_S:
+            self._checked_s = now_s
+            if self.path is not None and self._created is not None and not has_name(self._created, self.path):
+                raise FileNotFoundError(errno.ENOENT, GONE)
 
     def _begin(self, pixels_bgr: np.ndarray) -> _Encoder:
         self.path, file = new_file(self._wanted)
-        file.close()  # PyAV opens it by name
+        with file:  # PyAV opens it by name
+            self._created = os.fstat(file.fileno())
+        self._checked_s = time.monotonic()
         log.info("the video is saved to %s", self.path)
         return _Encoder(self.path, (pixels_bgr.shape[1], pixels_bgr.shape[0]), self._rate)
 
