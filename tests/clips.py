@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -29,13 +29,17 @@ def write_video(
     times_s: Sequence[float] | None = None,
     codec: str = "mpeg4",
     sound: str | None = None,
+    options: Mapping[str, str] | None = None,
 ) -> Path:
-    """Write pictures, blue-green-red, at these times in seconds; by default 25 per second. sound: codec of a noise."""
+    """Write pictures, blue-green-red, at these times in seconds, by default 25 per second.
+
+    sound: codec of a noise; options: of the encoder of the pictures.
+    """
     pictures = list(pictures)
     times = [i / 25 for i in range(len(pictures))] if times_s is None else times_s
     height, width = pictures[0].shape[:2]
     with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=25)
+        stream = container.add_stream(codec, rate=25, options=dict(options or {}))
         stream.width, stream.height, stream.pix_fmt = width, height, "yuvj420p" if codec == "mjpeg" else "yuv420p"
         stream.codec_context.time_base = stream.time_base = Fraction(1, TICKS_PER_S)
         stream.codec_context.bit_rate = 8_000_000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
 import os
 import struct
 import subprocess
@@ -285,11 +286,28 @@ def test_an_excerpt_beyond_the_end_fails(media, tmp_path):
     assert row["reason"].startswith("expected frames from --start to --end, found none")
 
 
-def test_parts_that_cannot_be_decoded_are_in_the_provenance(tmp_path):
+def test_parts_that_cannot_be_decoded_are_in_provenance_list_and_messages(tmp_path, caplog):
     clip = damage(write_video(tmp_path / "hurt.avi", demo_pictures(12), codec="mjpeg"), 6)
     assert main.main(["analyze", str(clip), "--out", str(tmp_path / "out")]) == 0
     frames = json.loads((tmp_path / "out" / "hurt" / "mien.json").read_text(encoding="utf-8"))["frames"]
     assert (frames["read"], [each["time_s"] for each in frames["unreadable"]]) == (11, [0.24])
+    (row,) = rows(tmp_path / "out" / "inputs.csv")
+    assert (row["status"], row["reason"]) == ("done", "1 part of the video cannot be decoded")
+    assert f"{clip}: 1 part of the video cannot be decoded" in caplog.messages
+
+
+def test_an_excerpt_is_decoded_from_a_key_frame_and_has_the_numbers_of_the_whole(tmp_path, caplog):
+    clip = write_video(tmp_path / "a.mp4", demo_pictures(40), options={"g": "10"})
+    bare = write_video(tmp_path / "bare.webm", demo_pictures(20), codec="libvpx")
+    words = ["analyze", str(clip), str(bare), "--start", "0.6", "--jobs", "1", "--out", str(tmp_path / "out")]
+    caplog.set_level(logging.INFO)
+    assert main.main(words) == 0
+    found = {name: json.loads((tmp_path / "out" / name / "mien.json").read_text())["frames"] for name in ("a", "bare")}
+    counts = {name: (each["passed_over"], each["read"], each["analyzed"]) for name, each in found.items()}
+    assert counts == {"a": (10, 30, 25), "bare": (0, 20, 5)}
+    assert rows(tmp_path / "out" / "a" / "faces.csv")[0]["frame"] == "15"
+    assert found["bare"]["decoded_from_start"] == "vp8 has frames that are not shown"
+    assert f"{bare}: decoded from the beginning, because vp8 has frames that are not shown" in caplog.messages
 
 
 def test_without_the_package_that_reads_videos_images_are_analyzed(media, tmp_path, monkeypatch):

@@ -6,6 +6,7 @@ import json
 import sys
 from contextlib import closing
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pandas as pd
@@ -72,6 +73,28 @@ def test_a_short_event_lasts_a_millisecond_in_elan(tmp_path):
     write_annotations(tmp_path / "events.eaf", EVENTS, "clip.mp4")
     document = Elan.Eaf(str(tmp_path / "events.eaf"))
     assert document.get_annotation_data_for_tier("face 2") == [(500, 501, "sad")]
+
+
+@pytest.mark.parametrize(
+    ("edges_s", "expected_ms"),
+    [
+        ([0.0, 0.0404, 0.0806, 0.12], [(0, 40), (40, 81), (81, 120)]),
+        ([0.1, 0.1002, 0.1004, 0.2], [(100, 101), (101, 102), (102, 200)]),
+        ([1.0005, 1.0014999, 1.0025], [(1000, 1001), (1001, 1002)]),
+    ],
+)
+def test_rounding_makes_no_annotations_of_a_face_overlap(tmp_path, edges_s, expected_ms):
+    Elan = pytest.importorskip("pympi", reason="pympi-ling is not installed").Elan  # noqa: N806
+    events = [
+        EVENTS[0] | {"onset": start_s, "duration": round(end_s - start_s, 6), "face": face}
+        for start_s, end_s in pairwise(edges_s)
+        for face in (1, 2)
+    ]
+    write_annotations(tmp_path / "events.eaf", events, "clip.mp4")
+    document = Elan.Eaf(str(tmp_path / "events.eaf"))
+    for face in (1, 2):
+        found = sorted(document.get_annotation_data_for_tier(f"face {face}"))
+        assert [(start, end) for start, end, _ in found] == expected_ms
 
 
 def test_openface_and_pyfeat_columns_hold_the_table(results):

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from itertools import islice
+
+import av
 import numpy as np
 import pytest
 
+import mien.batch.frames as frames_module
 from mien.batch.frames import Reading, Sampling, read_frames
 from tests.clips import damage, rotate_by_metadata, write_video
 
@@ -95,6 +100,56 @@ def test_parts_that_cannot_be_decoded_are_listed_and_the_rest_is_read(tmp_path):
     assert len(frames) == 38
     assert [time_s for time_s, _ in reading.unreadable] == pytest.approx([0.4, 0.8])
     assert all(reason for _, reason in reading.unreadable)
+
+
+def test_only_the_first_parts_that_cannot_be_decoded_are_listed_and_all_are_counted(tmp_path, monkeypatch):
+    monkeypatch.setattr(frames_module, "MOST_LISTED", 3)
+    clip = write_video(tmp_path / "broken.avi", [gray(5 * i) for i in range(30)], codec="mjpeg")
+    damage(clip, *range(5, 15))
+    reading = Reading()
+    assert len(list(read_frames(clip, reading=reading))) == 20
+    assert ([time_s for time_s, _ in reading.unreadable], reading.unreadable_parts) == ([0.2, 0.24, 0.28], 10)
+    assert reading.faults == "10 parts of the video cannot be decoded"
+
+
+class BreakingOff:
+    """A container of which no more than 10 packets can be read."""
+
+    def __init__(self, container):
+        self._container = container
+
+    def __getattr__(self, name):
+        return getattr(self._container, name)
+
+    def demux(self, stream):
+        yield from islice(self._container.demux(stream), 10)
+        raise av.error.InvalidDataError(1094995529, "Invalid data found")
+
+
+def test_a_file_that_breaks_off_keeps_all_frames_up_to_there(steps, monkeypatch):
+    opened = frames_module._opened
+
+    @contextmanager
+    def broken(path):
+        with opened(path) as (container, video):
+            yield BreakingOff(container), video
+
+    monkeypatch.setattr(frames_module, "_opened", broken)
+    reading = Reading()
+    assert [frame.index for frame in read_frames(steps, reading=reading)] == list(range(10))
+    assert reading.faults == "the file breaks off after 0.4 s: Invalid data found"
+
+
+def test_a_file_that_was_cut_off_says_how_much_is_missing(tmp_path):
+    clip = write_video(tmp_path / "cut.mkv", [gray(2 * i) for i in range(100)], codec="mjpeg")
+    clip.write_bytes(clip.read_bytes()[: clip.stat().st_size // 2])
+    reading = Reading()
+    found = list(read_frames(clip, reading=reading))
+    assert 30 < len(found) < 90
+    assert reading.remarks == [f"the last frame is at {found[-1].media_time_s:.1f} s of 4.0 s"]
+    wanted = Reading()
+    list(read_frames(clip, Sampling(end_s=1), wanted))
+    assert wanted.faults is None, "what was asked for is there"
 
 
 @pytest.mark.parametrize("fps", [0, -1, float("nan"), float("inf")])

@@ -223,7 +223,9 @@ def write_folder(folder: Path, results: list[Result], end_s: float, formats=("cs
         outputs.add(result, (end_s if following is None else following.time_s) - result.time_s)
     frames = {"read": len(results), "analyzed": outputs.frames, "with_face": outputs.with_face}
     file = {"name": "clip.mp4", "sha256": "0" * 64, "bytes": 1000, "decoded_s": end_s}
-    outputs.close({"input": file, "frames": frames | {"dropped": 0, "unreadable": []}, **MADE_BY}, [])
+    outputs.close(
+        {"input": file, "frames": frames | {"dropped": 0, "unreadable": [], "unreadable_parts": 0}, **MADE_BY}, []
+    )
     return folder
 
 

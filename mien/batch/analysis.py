@@ -121,6 +121,8 @@ def image_result(pipeline: Pipeline, data: bytes, name: str, *, landmarks: bool 
 def with_durations(results: Iterable[Result], reading: Reading) -> Iterator[tuple[Result, float]]:
     """Add to each result how long its frame is shown: until the next analyzed frame, the last until the end.
 
+    Gaps where time stamps jump are left out, see `mien.batch.times`.
+
     Args:
         results: Results of one video, in order.
         reading: What was read of it, up to date whenever a result arrives.
@@ -129,9 +131,10 @@ def with_durations(results: Iterable[Result], reading: Reading) -> Iterator[tupl
         Results and seconds.
     """
     previous: Result | None = None
+    gap_s = 0.0
     for result in results:
         if previous is not None:
-            yield previous, result.time_s - previous.time_s
-        previous = result
+            yield previous, result.time_s - previous.time_s - (reading.gap_s - gap_s)
+        previous, gap_s = result, reading.gap_s
     if previous is not None:
-        yield previous, max(0.0, reading.end_s - previous.time_s)
+        yield previous, max(0.0, reading.end_s - previous.time_s - (reading.gap_s - gap_s))

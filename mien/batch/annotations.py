@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,16 +39,15 @@ def write_annotations(path: Path, rows: Sequence[Row], media: str) -> None:
 
 
 def _write_eaf(path: Path, rows: Sequence[Row], media: str) -> None:
-    """A tier for each face, an annotation for each event; ELAN keeps times in whole milliseconds."""
+    """A tier for each face, an annotation for each event; ELAN keeps times in whole milliseconds, without overlap."""
     document = _module("eaf").Elan.Eaf(author="Mien")
     document.adocument["DATE"] = "1970-01-01T00:00:00+00:00"  # required; the same file each time
     document.remove_tier("default")
     document.add_linked_file(media, mimetype=mimetypes.guess_type(media)[0] or "video/mp4")
     for face in sorted({row["face"] for row in rows}):
         document.add_tier(f"face {face}")
-    for row in rows:
-        start_ms, end_ms = _milliseconds(row)
-        document.add_annotation(f"face {row['face']}", start_ms, end_ms, row["trial_type"])
+    for face, row, start_ms, end_ms in _one_after_another(rows):
+        document.add_annotation(f"face {face}", start_ms, end_ms, row["trial_type"])
     document.to_file(str(path))
 
 
@@ -68,6 +67,28 @@ def _words(row: Row) -> str:
     doubt = "?" if (row["unsure_share"] or 0) > 0.5 else ""
     confidence = "" if row["confidence"] is None else f" {100 * row['confidence']:.0f} %"
     return f"{row['trial_type']}{doubt}{confidence}"
+
+
+def _one_after_another(rows: Sequence[Row]) -> Iterator[tuple[int, Row, int, int]]:
+    """(face, event, start, end) in milliseconds; rounding makes no event overlap the next one of its face."""
+    ends_ms: dict[int, int] = {}
+    for row, following in zip(rows, _following(rows), strict=True):
+        start_ms, end_ms = _milliseconds(row)
+        if following is not None:
+            end_ms = min(end_ms, _milliseconds(following)[0])
+        start_ms = max(start_ms, ends_ms.get(row["face"], start_ms))
+        ends_ms[row["face"]] = end_ms = max(start_ms + 1, end_ms)
+        yield row["face"], row, start_ms, end_ms
+
+
+def _following(rows: Sequence[Row]) -> list[Row | None]:
+    """For each event the next one of its face."""
+    found: list[Row | None] = []
+    later: dict[int, Row] = {}
+    for row in reversed(rows):
+        found.append(later.get(row["face"]))
+        later[row["face"]] = row
+    return found[::-1]
 
 
 def _milliseconds(row: Row) -> tuple[int, int]:

@@ -147,6 +147,10 @@ def _report(done: Sequence[Done]) -> None:
             log.info("%s: %d frames, %d with a face", each.input, frames, with_face)
             for line in video_notes(each.facts.get("video")):
                 log.info("%s: %s", each.input, line)
+            if each.reason is not None:
+                log.warning("%s: %s", each.input, each.reason)
+            if each.facts["decoded_from_start"] is not None:
+                log.info("%s: decoded from the beginning, because %s", each.input, each.facts["decoded_from_start"])
 
 
 def _finish(settings: AnalyzeSettings, inputs: Inputs, done: Sequence[Done]) -> int:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
@@ -14,6 +15,8 @@ from typing import Any
 import cv2
 import numpy as np
 
+from mien.batch.seeking import CannotSeekError, KeyFrame, check_following, find_key_frame, packets_from
+from mien.batch.times import MediaTimes
 from mien.errors import MienError, SourceError, SourceMissingError
 from mien.types import Frame
 
@@ -22,6 +25,13 @@ FALLBACK_FPS = 25
 
 DECODER_THREADS = 2
 """The same on each computer: with more threads, the decoder reports unreadable parts later."""
+
+MOST_LISTED = 100
+"""Parts that could not be decoded are listed up to this number, and counted beyond."""
+MISSING_S, MISSING_SHARE = 1.0, 0.02
+"""A video whose end is missing by more than this is reported; durations that files state are not exact."""
+EXACT_DURATIONS = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi"}
+"""Formats whose files state their duration; that of others is estimated."""
 
 _ROTATIONS = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
 
@@ -74,17 +84,68 @@ class Reading:
 
     Attributes:
         frames: Frames decoded, those left out by the sampling too.
+        passed_over: Frames before those, which were not decoded because the sampling starts after them.
         end_s: Media time at which the last decoded frame ends, at most the end of the sampling; in seconds.
         duration_s: Length that the file states, in seconds; None if it states none.
-        unreadable: Parts that could not be decoded: (media time in seconds or None if unknown, reason).
         timing: Known from the first frame on.
+        gap_s: Seconds of media time in which no frame counts as shown, see `mien.batch.times.MediaTimes`.
+        unreadable: The first MOST_LISTED parts that could not be decoded: (media time in seconds or None if unknown,
+            reason).
+        unreadable_parts: How many there are.
+        remarks: What else is wrong with the file, in words.
+        decoded_from_start: Why frames before the start of the sampling were decoded; None if that was not necessary.
     """
 
     frames: int = 0
+    passed_over: int = 0
     end_s: float = 0.0
     duration_s: float | None = None
+    gap_s: float = 0.0
     unreadable: list[tuple[float | None, str]] = field(default_factory=list)
     timing: Timing | None = None
+    unreadable_parts: int = 0
+    remarks: list[str] = field(default_factory=list)
+    decoded_from_start: str | None = None
+
+    def cannot_decode(self, time_s: float | None, reason: str) -> None:
+        """Note a part that could not be decoded.
+
+        Args:
+            time_s: Its media time in seconds; None if unknown.
+            reason: Why.
+        """
+        self.unreadable_parts += 1
+        if len(self.unreadable) < MOST_LISTED:
+            self.unreadable.append((None if time_s is None else round(time_s, 6), reason))
+
+    def begin_again(self, reason: str) -> None:
+        """Forget the frames decoded from a key frame on.
+
+        Args:
+            reason: Why the video has to be decoded from the beginning.
+        """
+        self.frames = self.passed_over = self.unreadable_parts = 0
+        self.end_s = self.gap_s = 0.0
+        self.unreadable, self.remarks, self.timing = [], [], None
+        self.decoded_from_start = reason
+
+    def check_end(self, last_s: float, first_s: float) -> None:
+        """Note that frames are missing at the end that the file states.
+
+        Args:
+            last_s: Time of the last frame in seconds from the first.
+            first_s: That of the first frame in the file.
+        """
+        stated_s = (self.duration_s or 0.0) - max(0.0, first_s)
+        if last_s < stated_s - max(MISSING_S, MISSING_SHARE * stated_s):
+            self.remarks.append(f"the last frame is at {last_s:.1f} s of {stated_s:.1f} s")
+
+    @property
+    def faults(self) -> str | None:
+        """What is wrong with the file, in one line; None for a file without faults."""
+        parts = self.unreadable_parts
+        decoded = [f"{parts} part{'s' if parts > 1 else ''} of the video cannot be decoded"] if parts else []
+        return "; ".join([*self.remarks, *decoded]) or None
 
 
 def read_frames(
@@ -116,7 +177,7 @@ def read_frames(
     reading = reading or Reading()
     end_s = math.inf if sampling.end_s is None else sampling.end_s
     next_s = 0.0
-    for index, (time_s, convert) in enumerate(_decoded(Path(path), reading)):
+    for index, time_s, convert in _decoded(Path(path), reading, sampling.start_s):
         reading.end_s = min(reading.end_s, end_s)
         if time_s >= end_s:
             return
@@ -131,11 +192,29 @@ def read_frames(
         yield Frame(convert(), index=index, captured_at=time_s, media_time_s=time_s)
 
 
-def _decoded(path: Path, reading: Reading) -> Iterator[tuple[float, Callable[[], np.ndarray]]]:
-    """(time in seconds from 0, function that returns the pixels) of each frame of the first video stream."""
+_Decoded = Iterator[tuple[int, float, Callable[[], np.ndarray]]]
+"""Index, time in seconds from 0 and a function that returns the pixels, for frames of the first video stream."""
+
+
+def _decoded(path: Path, reading: Reading, start_s: float) -> _Decoded:
+    """All frames; those before `start_s` may be left out."""
+    if start_s > 0:
+        try:
+            with _opened(path) as (container, video):
+                key = find_key_frame(container, video, start_s)
+            yield from _decoded_from(path, reading, key)
+        except CannotSeekError as error:  # before a frame from `start_s` on is decoded
+            reading.begin_again(str(error))
+        else:
+            return
+    yield from _decoded_from(path, reading, None)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
+    """A container and its first video stream."""
     try:
         import av
-        from av.video.reformatter import VideoReformatter
     except ModuleNotFoundError as error:
         raise MienError("expected the package av to read videos, found none; pip install av installs it") from error
     if not path.is_file():
@@ -148,14 +227,23 @@ def _decoded(path: Path, reading: Reading) -> Iterator[tuple[float, Callable[[],
         videos = [each for each in container.streams.video if not each.disposition & each.disposition.attached_pic]
         if not videos:
             raise SourceMissingError(f"expected a video file, found {path}, which has no video in it")
-        video = videos[0]
+        yield container, videos[0]
+
+
+def _decoded_from(path: Path, reading: Reading, key: KeyFrame | None) -> _Decoded:
+    with _opened(path) as (container, video):
+        from av.video.reformatter import VideoReformatter
+
         video.thread_type = "AUTO"
         video.codec_context.thread_count = DECODER_THREADS
         pixel_aspect = float(video.sample_aspect_ratio or 1)
         reading.duration_s = _stated_duration_s(container, video)
         reformatter = VideoReformatter()  # one for all frames: to_ndarray would prepare another for each
-        for time_s, picture in _in_time(path, container, video, reading):
-            yield time_s, partial(_upright_bgr, picture, reformatter, pixel_aspect)
+        for time_s, picture in _in_time(path, container, video, reading, key):
+            index = reading.passed_over + reading.frames - 1
+            yield index, time_s, partial(_upright_bgr, picture, reformatter, pixel_aspect)
+        if not reading.remarks and container.format.name in EXACT_DURATIONS:
+            reading.check_end(time_s, float((video.start_time or 0) * video.time_base))
 
 
 def _stated_duration_s(container: Any, video: Any) -> float | None:
@@ -164,42 +252,64 @@ def _stated_duration_s(container: Any, video: Any) -> float | None:
     return None if container.duration is None else container.duration / 1e6  # in microseconds
 
 
-def _in_time(path: Path, container: Any, video: Any, reading: Reading) -> Iterator[tuple[float, Any]]:
+def _in_time(
+    path: Path, container: Any, video: Any, reading: Reading, key: KeyFrame | None
+) -> Iterator[tuple[float, Any]]:
+    """The time of each picture from a key frame on, or from the beginning."""
+    interval = 1 / Fraction(video.average_rate or video.guessed_rate or FALLBACK_FPS)
+    times = MediaTimes(interval)
+    if key is None:
+        pictures = _pictures(path, container.demux(video), video, reading, times)
+    else:
+        for stamp in key.before.tolist():
+            times.next(stamp * video.time_base)
+        reading.passed_over = len(key.before)
+        packets = packets_from(container, video, key)
+        pictures = check_following(_pictures(path, packets, video, reading, times), key)
+    try:
+        for picture in pictures:
+            at = times.next(None if picture.pts is None else picture.pts * (picture.time_base or video.time_base))
+            reading.frames += 1
+            if reading.timing is None:
+                reading.timing = Timing(times.first, Fraction(video.time_base), interval)
+            reading.end_s, reading.gap_s = float(times.end), times.gap_s
+            yield float(at), picture
+    finally:
+        if times.jumps:
+            reading.remarks.append(times.described)
+    if not reading.frames:
+        raise SourceMissingError(f"expected a video file, found {path}, which has no picture that can be decoded")
+
+
+def _pictures(path: Path, packets: Iterable[Any], video: Any, reading: Reading, times: MediaTimes) -> Iterator[Any]:
     import av
 
-    interval = 1 / Fraction(video.average_rate or video.guessed_rate or FALLBACK_FPS)
-    first: Fraction | None = None
-    last: Fraction | None = None
-    packet = None
-    packets = container.demux(video)
-    while True:
+    for packet in _packets(path, packets, reading):
         try:
-            packet = next(packets, None)
-            pictures = [] if packet is None else packet.decode()
+            pictures = video.decode(packet)
         except av.error.InvalidDataError as error:  # one broken packet does not end the video
-            log.warning("%s: a part of the video cannot be decoded: %s", path.name, error)
-            stamp = None if packet is None or packet.pts is None else packet.pts * packet.time_base - (first or 0)
-            reading.unreadable.append((None if stamp is None else round(float(stamp), 6), str(error.strerror)))
-            continue
+            if not reading.unreadable_parts:
+                log.warning("%s: a part of the video cannot be decoded: %s", path.name, error)
+            stamp = None if packet is None or packet.pts is None else packet.pts * packet.time_base - times.first
+            reading.cannot_decode(None if stamp is None else float(stamp), str(error.strerror))
         except av.error.FFmpegError as error:
             raise SourceError(f"{path}: the video cannot be decoded further: {error}") from error
-        if packet is None:
-            break
-        for picture in pictures:
-            stamp = None if picture.pts is None else picture.pts * picture.time_base
-            if first is None:
-                first = stamp or Fraction(0)
-                at = Fraction(0)
-                reading.timing = Timing(first, Fraction(video.time_base), interval)
-            else:
-                assert last is not None
-                at = last + interval if stamp is None or stamp - first <= last else stamp - first
-            reading.frames += 1
-            reading.end_s = float(at + (interval if last is None else at - last))
-            last = at
-            yield float(at), picture
-    if first is None:
-        raise SourceMissingError(f"expected a video file, found {path}, which has no picture that can be decoded")
+        else:
+            yield from pictures
+
+
+def _packets(path: Path, packets: Iterable[Any], reading: Reading) -> Iterator[Any]:
+    """The packets; where the file breaks off, None as the last one, which empties the decoder."""
+    import av
+
+    try:
+        yield from packets
+    except av.error.InvalidDataError as error:
+        log.warning("%s: the file breaks off: %s", path.name, error)
+        reading.remarks.append(f"the file breaks off after {reading.end_s:.1f} s: {error.strerror}")
+        yield None
+    except av.error.FFmpegError as error:
+        raise SourceError(f"{path}: the video cannot be read further: {error}") from error
 
 
 def _upright_bgr(picture: Any, reformatter: Any, pixel_aspect: float) -> np.ndarray:

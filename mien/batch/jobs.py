@@ -62,7 +62,7 @@ class Done:
     Args:
         input: Its name.
         status: "done", "failed" or "skipped".
-        reason: Why it is not done, in one line.
+        reason: Why it is not done, or what is wrong with a file that is done, in one line.
         folder: Of its results; None if there are none.
         facts: Of the file: SHA-256, bytes, duration, frames.
     """
@@ -123,17 +123,18 @@ class Worker:
         if not job.is_video:
             return self._images(job, progress)
         (each,) = job.inputs
+        reading = Reading()
         try:
-            facts = self._video(each, progress)
+            facts = self._video(each, reading, progress)
         except OSError:
             raise
         except Exception as error:
             return [Done(each.name, "failed", _failure(each, error))]
-        return [Done(each.name, "done", folder=each.folder, facts=facts)]
+        return [Done(each.name, "done", reading.faults, each.folder, facts)]
 
-    def _video(self, each: Input, progress: Progress) -> dict[str, Any]:
+    def _video(self, each: Input, reading: Reading, progress: Progress) -> dict[str, Any]:
         facts = _file_facts(each)
-        settings, reading = self._settings, Reading()
+        settings = self._settings
         sampling = Sampling(settings.fps, settings.start, settings.end)
         with whole_folder(self._out, each.folder) as folder:
             outputs = VideoOutputs(folder, settings, each.name, each.path, reading)
@@ -268,8 +269,12 @@ def _frame_facts(reading: Reading, outputs: VideoOutputs) -> dict[str, Any]:
     unreadable = [{"time_s": time_s, "reason": reason} for time_s, reason in reading.unreadable]
     return {
         "read": reading.frames,
+        "passed_over": reading.passed_over,
         "analyzed": outputs.frames,
         "with_face": outputs.with_face,
         "dropped": 0,
         "unreadable": unreadable,
+        "unreadable_parts": reading.unreadable_parts,
+        "remarks": reading.remarks,
+        "decoded_from_start": reading.decoded_from_start,
     }

@@ -130,7 +130,7 @@ def _amounts(results: Sequence[Mapping[str, Any]]) -> str:
     if videos:
         frames = sum(each["frames"]["analyzed"] for each in videos)
         seen = sum(each["frames"]["with_face"] for each in videos)
-        gaps = sum(len(each["frames"]["unreadable"]) for each in videos)
+        gaps = sum(each["frames"]["unreadable_parts"] for each in videos)
         minutes = sum(each["input"]["decoded_s"] - each["settings"]["start"] for each in videos) / 60
         fps = results[0]["settings"]["fps"]
         which = "every frame" if fps is None else f"at most {fps:g} frames per second"
