@@ -18,12 +18,16 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:  # imported where they are used, so that --help, --version and errors need no OpenCV or TensorFlow
+    from pathlib import Path
+
     from flask import Flask
 
     from camera import VideoCamera
+    from mien.analysis.detector_switch import DetectorSwitch
     from mien.analysis.pipeline import Pipeline
     from mien.detectors import Detector
     from mien.loading import Loading
+    from mien.queue.service import FileQueue
     from mien.settings import Settings
     from mien.types import Analysis
     from web.server import Server
@@ -148,17 +152,22 @@ def run(settings: Settings, stop: threading.Event) -> None:
         opening = Loading(camera.start)
         opening.start()
 
+        from mien.queue.storage import remove_abandoned
         from web.security import token_for  # imports Flask, meanwhile
         from web.server import Server
 
         token = token_for(settings.host, settings.token)
-        app = build_app(components, pipeline, camera, token)
+        detectors = build_detectors(components, pipeline)
+        jobs = build_queue(components, detectors)
+        app = build_app(components, pipeline, camera, detectors, jobs, token)
         server = cleanup.enter_context(Server(app, settings.host, port))
-        cleanup.callback(camera.stop)  # before the server: its streams end with the camera
+        cleanup.callback(jobs.close)
+        cleanup.callback(camera.stop)  # before the server: its streams end with camera and queue
         while not stop.is_set():  # waits without timeout could not be interrupted on Windows
             if opening.wait(0.05):
                 opening.result()
                 break
+        threading.Thread(target=remove_abandoned, name="tidy", daemon=True).start()
         if not stop.is_set():
             announce(settings, camera, server, token)
         while not stop.wait(0.5):
@@ -268,9 +277,12 @@ def make_detector(name: str, settings: Settings) -> Detector:
     """
     from mien.detectors import create_detector
 
-    takes_file = name in ("auto", "yunet") or name == settings.detector
-    model_file = settings.detector_model if takes_file else None
-    return create_detector(name, min_face_px=settings.min_face, model_file=model_file)
+    return create_detector(name, min_face_px=settings.min_face, model_file=model_file_of(name, settings))
+
+
+def model_file_of(name: str, settings: Settings) -> Path | None:
+    """The model file of a detector; None if it takes none, or none is set."""
+    return settings.detector_model if name in ("auto", "yunet") or name == settings.detector else None
 
 
 def describe_session(components: Components, pipeline: Loading[Pipeline]) -> str:
@@ -320,20 +332,70 @@ def build_camera(components: Components, pipeline: Loading[Pipeline], stop: thre
     )
 
 
-def build_app(components: Components, pipeline: Loading[Pipeline], camera: VideoCamera, token: str | None) -> Flask:
+def build_detectors(components: Components, pipeline: Loading[Pipeline]) -> DetectorSwitch:
+    """Build what chooses the face detector while the program runs.
+
+    Args:
+        components: With the settings.
+        pipeline: Uses the detector.
+    """
+    from mien.analysis.detector_switch import DetectorSwitch, available_detectors
+    from mien.detectors import choose_detector
+
+    settings = components.settings
+    return DetectorSwitch(
+        choose_detector(settings.detector, settings.detector_model),
+        available_detectors(settings.detector_model),
+        pipeline.result,
+        lambda name: make_detector(name, settings),
+    )
+
+
+def build_queue(components: Components, detectors: DetectorSwitch) -> FileQueue:
+    """Build the queue of files that viewers drop; it starts and stores nothing before the first one.
+
+    Args:
+        components: With the settings and what is switched on the page.
+        detectors: Knows the face detector in use.
+    """
+    from mien.queue.service import FileQueue
+    from mien.settings import AnalysisSettings, names_of
+
+    settings = components.settings
+
+    def present() -> AnalysisSettings:
+        """What `analyze` would have to be called with to find in a file what the live picture shows."""
+        chosen = {name: getattr(settings, name) for name in names_of(AnalysisSettings)}
+        chosen["detector"] = detectors.current
+        chosen["detector_model"] = model_file_of(detectors.current, settings)
+        if components.adjustment is not None:
+            chosen["rare"] = components.adjustment.rare
+        return AnalysisSettings(**chosen)
+
+    return FileQueue(present, lambda: components.privacy.on)
+
+
+def build_app(
+    components: Components,
+    pipeline: Loading[Pipeline],
+    camera: VideoCamera,
+    detectors: DetectorSwitch,
+    jobs: FileQueue,
+    token: str | None,
+) -> Flask:
     """Build the web app around the camera.
 
     Args:
         components: What the web app shares with the camera.
         pipeline: Analyzes uploaded images, which wait until it is loaded.
         camera: The source of the live pictures.
+        detectors: Chooses the face detector.
+        jobs: The queue of files.
         token: Secret required with every request, or None.
     """
-    from mien.analysis.detector_switch import DetectorSwitch, available_detectors
     from mien.analysis.face_stream import FaceStream
     from mien.analysis.uploads import UploadSessions, analyze_image
     from mien.cnn.gradcam import Explainer
-    from mien.detectors import choose_detector
     from mien.images.codecs import jpeg_to_png
     from web import AppOptions, create_app
 
@@ -360,12 +422,8 @@ def build_app(components: Components, pipeline: Loading[Pipeline], camera: Video
         model_name=settings.model.name,
         unsure=settings.unsure,
         min_quality=settings.min_quality,
-        detectors=DetectorSwitch(
-            choose_detector(settings.detector, settings.detector_model),
-            available_detectors(settings.detector_model),
-            pipeline.result,
-            lambda name: make_detector(name, settings),
-        ),
+        detectors=detectors,
+        jobs=jobs,
         host=settings.host,
         token=token,
         names=settings.names,

@@ -11,6 +11,12 @@ MienError
 ├── RecordingError
 ├── BusyError
 ├── LoadingError
+├── JobError
+│   ├── JobMissingError
+│   ├── JobStateError
+│   ├── JobLimitError
+│   ├── JobTypeError
+│   └── StorageError
 ├── ServerError
 └── SourceError
     ├── SourceMissingError
@@ -79,6 +85,39 @@ class BusyError(MienError):
 
 class LoadingError(MienError):
     """Something needed for the answer is still being loaded; trying again will help."""
+
+
+class JobError(MienError):
+    """A file cannot be queued for analysis, or a job cannot do what it should."""
+
+
+class JobMissingError(JobError):
+    """There is no such job, or none any more, or it has no such result."""
+
+
+class JobStateError(JobError):
+    """A job is in a state in which this makes no sense.
+
+    Args:
+        message: What was expected and what was found.
+        received: How many bytes of its file have arrived; None where that does not matter.
+    """
+
+    def __init__(self, message: str, received: int | None = None) -> None:
+        super().__init__(message)
+        self.received = received
+
+
+class JobLimitError(JobError):
+    """There are too many jobs, or their files have too many bytes."""
+
+
+class JobTypeError(JobError):
+    """A file is neither a video nor an image, by its first bytes."""
+
+
+class StorageError(JobError):
+    """Files cannot be stored: no folder for temporary files, or not enough space on its disk."""
 
 
 class ServerError(MienError):

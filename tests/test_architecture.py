@@ -18,6 +18,7 @@ FORBIDDEN = {
 }
 TOPICS = (
     ("__main__", "public"),
+    ("queue",),
     ("outputs", "batch"),
     ("settings", "results"),
     ("stream",),

@@ -26,6 +26,7 @@ from mien.types import Analysis
 from tests.patience import scaled
 from tests.web_fakes import face_showing
 from web import create_app
+from web.openapi import openapi_path
 
 ROOT = Path(__file__).parent.parent
 PAGES = {
@@ -255,8 +256,13 @@ def test_the_tree_of_the_architecture_page_has_every_module() -> None:
 def test_the_page_of_the_interface_has_every_route(fake_camera) -> None:
     rules = create_app(fake_camera).url_map.iter_rules()
     pages = {"/", "/api", "/api/openapi.json", "/model-card", "/static/<path:filename>"}
-    routes = {f"{(rule.methods & {'GET', 'POST'}).pop()} {rule.rule}" for rule in rules if rule.rule not in pages}
-    assert set(re.findall(r"(?m)^\| `((?:GET|POST) [^`?]+)", PAGES["docs/api.md"])) == routes
+    routes = {
+        f"{method} {openapi_path(rule.rule)}"
+        for rule in rules
+        if rule.rule not in pages
+        for method in rule.methods - {"HEAD", "OPTIONS"}
+    }
+    assert set(re.findall(r"(?m)^\| `((?:GET|POST|PUT|DELETE) [^`?]+)", PAGES["docs/api.md"])) == routes
 
 
 def test_the_readme_quotes_the_recorded_accuracy_of_the_shipped_network() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Flask
 from werkzeug.exceptions import HTTPException
 
-from web import analyze, controls, errors, explain, openapi, pages, security, state, streams
+from web import analyze, controls, errors, explain, jobs, openapi, pages, security, state, streams
 from web.limits import Slots
 from web.ports import AppOptions, Camera
 
@@ -46,6 +46,7 @@ def create_app(camera: Camera, options: AppOptions | None = None) -> Flask:
         controls.blueprint(camera, options, state_of),
         controls.sources_blueprint(camera, options.catalog),
         analyze.blueprint(options),
+        jobs.blueprint(options, readers),
         explain.blueprint(camera, options.explain, lambda: privacy is not None and privacy.on),
     ):
         app.register_blueprint(blueprint)

@@ -6,6 +6,7 @@ The document is OpenAPI 3.1, given by /api/openapi.json and shown by /api. https
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
@@ -34,6 +35,24 @@ LANDMARKS = {
     "schema": {"type": "integer", "enum": [0, 1]},
     "description": "1 adds the landmarks of each face and head, which follows from them; no landmarks in privacy mode.",
 }
+PATH_VALUES = {
+    "job": {
+        "name": "job",
+        "in": "path",
+        "required": True,
+        "schema": {"type": "string"},
+        "description": "Id of a job, which only its owner knows.",
+    },
+    "face": {
+        "name": "face",
+        "in": "path",
+        "required": True,
+        "schema": {"type": "integer", "minimum": 1},
+        "description": "Number of a face of its result.",
+    },
+}
+"""Values in the paths of routes, by name."""
+
 RETRY_AFTER = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}}
 
 ABOUT = {
@@ -65,7 +84,7 @@ class Answer:
     Args:
         status: The HTTP status.
         description: When it is given, or what it holds.
-        content: The model of a JSON answer, a union of models, or the media type of any other answer.
+        content: The model of a JSON answer, a union of models, the media type of any other answer, or None for none.
         retry: Whether it has the header Retry-After.
     """
 
@@ -76,8 +95,10 @@ class Answer:
 
     def describe(self) -> Json:
         """The answer as an OpenAPI response object."""
-        if isinstance(self.content, str):
-            content: Json = {self.content: {}}
+        if self.content is None:
+            content: Json = {}
+        elif isinstance(self.content, str):
+            content = {self.content: {}}
         else:
             content = {"application/json": {"schema": _reference(self.content)}}
         headers = {"headers": RETRY_AFTER} if self.retry else {}
@@ -122,12 +143,12 @@ class Operation:
         self._body = body
         self._other_body = other_body
 
-    def __call__(self, view: Callable[..., Any]) -> Callable[[], Any]:
-        """The view as Flask calls it, with the attribute `operation`."""
+    def __call__(self, view: Callable[..., Any]) -> Callable[..., Any]:
+        """The view as Flask calls it, with the values in its path, and with the attribute `operation`."""
 
         @wraps(view)
-        def run() -> Any:
-            result = view(read_json(self._body)) if self._body else view()
+        def run(**values: Any) -> Any:
+            result = view(read_json(self._body), **values) if self._body else view(**values)
             answer, status = result if isinstance(result, tuple) else (result, 200)
             if not isinstance(answer, Schema):
                 return result
@@ -140,7 +161,7 @@ class Operation:
         """The route as an OpenAPI operation object, with the answers of every route of its kind.
 
         Args:
-            path: The route's path; errors below /api/ are JSON, others HTML.
+            path: The route's path; errors below /api/ are JSON, others HTML. Its values are parameters.
         """
         refusal = Error if path.startswith("/api/") else HTML
         answers = [
@@ -152,9 +173,10 @@ class Operation:
         body = self._other_body
         if self._body:
             body = {"required": True, "content": {"application/json": {"schema": _reference(self._body)}}}
+        parameters = [*(PATH_VALUES[name] for name in re.findall(r"{(\w+)}", path)), *self._parameters]
         return {
             "summary": self._summary,
-            **({"parameters": list(self._parameters)} if self._parameters else {}),
+            **({"parameters": parameters} if parameters else {}),
             **({"requestBody": body} if body else {}),
             "responses": {str(answer.status): answer.describe() for answer in answers},
         }
@@ -206,12 +228,18 @@ def document(app: Flask) -> Json:
         operation: Operation = view.operation
         models |= operation.models()
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
-            paths.setdefault(rule.rule, {})[method.lower()] = operation.describe(rule.rule)
+            path = openapi_path(rule.rule)
+            paths.setdefault(path, {})[method.lower()] = operation.describe(path)
     named = sorted(models, key=lambda model: model.__name__)
     _, schemas = models_json_schema(
         [(model, "validation") for model in named], ref_template=REFERENCE, schema_generator=_Untitled
     )
     return {**ABOUT, "paths": paths, "components": {"schemas": schemas["$defs"], "securitySchemes": SECURITY}}
+
+
+def openapi_path(rule: str) -> str:
+    """A path as OpenAPI writes it: /api/jobs/{job} for Flask's /api/jobs/<job>."""
+    return re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule)
 
 
 class _Untitled(GenerateJsonSchema):

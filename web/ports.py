@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -12,6 +13,8 @@ from mien.stream.latest import Latest
 from mien.types import Adjustment, Analysis, Face, Snapshot, SourceStatus
 
 if TYPE_CHECKING:
+    from mien.queue.jobs import JobStatus
+    from mien.queue.service import Limits
     from mien.recording.csv_log import Recording
     from mien.recording.video import Saving
 
@@ -129,6 +132,62 @@ class Follow(Protocol):
         """Find the faces of the next image of the sequence with this key. Raises ImageError or BusyError."""
 
 
+class Jobs(Protocol):
+    """The queue of files to analyze; methods raise JobError where they say no."""
+
+    @property
+    def limits(self) -> Limits:
+        """What it takes."""
+
+    def create(self, name: str, size_bytes: int, group: str | None = ...) -> JobStatus:
+        """Begin an upload."""
+
+    def temporary_file(self) -> IO[bytes]:
+        """A file without a name, on the disk of the uploads."""
+
+    def write(self, number: str, offset: int, source: IO[bytes], length: int) -> JobStatus:
+        """Take a piece of a file."""
+
+    def get(self, number: str) -> JobStatus:
+        """A job."""
+
+    def find(self, numbers: Collection[str] = ..., group: str | None = ...) -> list[JobStatus]:
+        """The jobs with these ids, and those of a group."""
+
+    def wait(self, version: int, timeout_s: float) -> int:
+        """Wait for a change since a version; the newest version, -1 at the end of the program."""
+
+    def pause(self, number: str) -> JobStatus:
+        """Pause a job."""
+
+    def resume(self, number: str) -> JobStatus:
+        """Let a paused job go on."""
+
+    def pause_group(self, group: str) -> list[JobStatus]:
+        """Pause the jobs of a group."""
+
+    def resume_group(self, group: str) -> list[JobStatus]:
+        """Let the jobs of a group go on."""
+
+    def delete(self, number: str) -> None:
+        """Cancel and forget a job."""
+
+    def delete_group(self, group: str) -> None:
+        """Cancel and forget the jobs of a group."""
+
+    def table(self, number: str, name: str) -> tuple[Path, str]:
+        """A table of a job that is done, and the name of the analyzed file."""
+
+    def tables(self, group: str) -> Iterator[bytes]:
+        """All rows of a group."""
+
+    def picture(self, number: str, face: int) -> bytes:
+        """A picture of a face, JPEG."""
+
+    def report(self, number: str) -> Path:
+        """The report of a job that is done."""
+
+
 Explain = Callable[[np.ndarray, Sequence[Face]], Sequence[bytes]]
 """Computes a heat map, as a PNG file, for each of the faces of a BGR frame; raises MienError if it cannot."""
 
@@ -154,6 +213,7 @@ class AppOptions:
         privacy: For /api/privacy.
         adjustment: For /api/rare.
         landmarks: For the parameter landmarks=1; if None, it is refused with 503.
+        jobs: For /api/jobs.
         model_name: Displayed on the page.
         detectors: For /api/detector.
         detector_name: Displayed on the page, and part of the state, where `detectors` is None.
@@ -161,6 +221,7 @@ class AppOptions:
         min_quality: Quality of a face, 0 to 1, below which its label counts as unsure on the page.
         max_streams: Concurrent picture streams; more are answered with 503.
         max_analyses: Concurrent requests for analysis; more are answered with 429.
+        max_uploads: Concurrent uploads of files and pieces to /api/jobs; more are answered with 429.
         host: The address the server listens on; requests for a host name that cannot refer to it are refused.
         token: Secret required with every request; mandatory unless `host` is a loopback address.
         names: Additional accepted host names.
@@ -176,12 +237,14 @@ class AppOptions:
     adjustment: Adjustment | None = None
     detectors: Detectors | None = None
     landmarks: Landmarks | None = None
+    jobs: Jobs | None = None
     model_name: str = "model.json"
     detector_name: str = "haar"
     unsure: float = 0.5
     min_quality: float = 0.55
     max_streams: int = 256
     max_analyses: int = 4
+    max_uploads: int = 6
     host: str = "127.0.0.1"
     token: str | None = None
     names: Collection[str] = ()

@@ -312,6 +312,109 @@ class Explanation(Schema):
     faces: list[ExplainedFace]
 
 
+class NewJob(Body):
+    """A file that is to be sent in pieces."""
+
+    EXAMPLE = {"name": "may/anna.mp4", "bytes": 52428800}
+
+    name: str = Field(
+        min_length=1, max_length=4096, description="Name to display and for tables; never used as a path."
+    )
+    bytes: Annotated[int, Field(ge=1, strict=True)] = Field(description="Size of the file.")
+
+
+class Seconds(Schema):
+    """How long a person showed each expression, and how long the label was unsure; in seconds."""
+
+    angry: float
+    disgust: float
+    fear: float
+    happy: float
+    neutral: float
+    sad: float
+    surprise: float
+    unsure: float
+
+
+class JobFace(Schema):
+    """A person of a video, or a face of an image."""
+
+    id: int = Field(description="Number of the face, as in the tables.")
+    label: Label = Field(description="In a video, the expression shown longest while the label was not unsure.")
+    confidence: Probability = Field(description="Probability of the label; in a video, the share of the face's time.")
+    unsure: bool = Field(
+        description="Whether the label is not to be relied on; in a video, whether it was unsure for longer than any "
+        "expression was shown."
+    )
+    quality: Probability | None = Field(description="How well the face can be read; in a video, the mean over time.")
+    seconds: Seconds | None = Field(description="Null for an image.")
+    probabilities: Probabilities = Field(description="In a video, the mean over time.")
+    thumbnail: str | None = Field(description="Path of a picture, JPEG; null without one, as in privacy mode.")
+
+
+class JobResult(Schema):
+    """What was found in a file; the tables have all of it."""
+
+    width: Count = Field(description="Pixels, upright.")
+    height: Count = Field(description="Pixels, upright.")
+    duration_s: float | None = Field(description="Seconds; null for an image.")
+    frames: Count = Field(description="Analyzed frames.")
+    frames_with_face: Count
+    faces: list[JobFace] = Field(description="At most 64: in a video those seen longest, in an image the largest.")
+
+
+JobState = Literal["uploading", "waiting", "analyzing", "paused", "done", "failed", "canceled"]
+
+
+class Job(Schema):
+    """A file in the queue."""
+
+    id: str = Field(description="Unguessable: whoever knows it may use the job.")
+    name: str = Field(description="Name of the file.")
+    kind: Literal["video", "image"] = Field(description="By the content; until its first bytes have arrived, a guess.")
+    state: JobState
+    reason: str | None = Field(description="Why it failed, or what of a video could not be read; else null.")
+    bytes: Count = Field(description="Size of the file.")
+    received: Count = Field(description="How much of it has arrived: the offset of the next piece.")
+    progress: Probability = Field(description="Analyzed share.")
+    frames: Count = Field(description="Frames analyzed so far.")
+    frames_per_second: float | None = Field(description="Frames analyzed per second; null before the analysis.")
+    seconds_left: float | None = Field(description="Estimate for this file; null if unknown.")
+    result: JobResult | None = Field(description="Null until the job is done.")
+    piece_bytes: int | None = Field(
+        default=None, description="Largest piece of an upload; only in the answer that begins one."
+    )
+
+
+class JobLimits(Schema):
+    """What the queue takes."""
+
+    file_bytes: int = Field(description="Of one file.")
+    total_bytes: int = Field(description="Of all files that are not analyzed yet.")
+    jobs: int = Field(description="Jobs of all viewers together.")
+    piece_bytes: int = Field(description="Of one piece of an upload.")
+
+
+class Jobs(Schema):
+    """Jobs, in the order in which they were created."""
+
+    jobs: list[Job]
+    limits: JobLimits
+
+
+class ChangedJobs(Schema):
+    """Jobs that have changed; a canceled one is forgotten."""
+
+    jobs: list[Job]
+
+
+class WrongOffset(Schema):
+    """Why a piece was refused."""
+
+    error: str = Field(description="What was expected, and what was found.")
+    received: Count = Field(description="How much of the file has arrived: the offset that was expected.")
+
+
 class Health(Schema):
     """Whether frames arrive."""
 

@@ -16,7 +16,7 @@ from typing import Any
 import cv2
 
 from mien.analysis.pipeline import Pipeline
-from mien.batch.analysis import image_result, video_results, with_durations
+from mien.batch.analysis import Watcher, image_result, video_results, with_durations
 from mien.batch.frames import Reading, Sampling
 from mien.batch.inputs import IMAGES, Input
 from mien.batch.options import ABOUT_RUN, AnalyzeSettings
@@ -93,26 +93,35 @@ class Worker:
         settings: How files are analyzed; `out` is a folder that exists.
         pipeline: Detects and classifies.
         command: The words of the command line, for `mien.json`.
+        described: The attribute of another worker with the same settings, which takes time to find out; None if there
+            is none.
 
     Attributes:
         command: The same.
         described: What determines the results, see `mien.batch.provenance.describe`.
     """
 
-    def __init__(self, settings: AnalyzeSettings, pipeline: Pipeline, command: Sequence[str]) -> None:
+    def __init__(
+        self,
+        settings: AnalyzeSettings,
+        pipeline: Pipeline,
+        command: Sequence[str],
+        described: dict[str, Any] | None = None,
+    ) -> None:
         assert settings.out is not None
         self._settings = settings
         self._out = settings.out
         self._pipeline = pipeline
         self.command = list(command)
-        self.described = describe(settings, pipeline, ABOUT_RUN)
+        self.described = described or describe(settings, pipeline, ABOUT_RUN)
 
-    def run(self, job: Job, progress: Progress) -> list[Done]:
+    def run(self, job: Job, progress: Progress, watcher: Watcher | None = None) -> list[Done]:
         """Do a job; an input that cannot be analyzed is reported, not raised.
 
         Args:
             job: The job.
             progress: Is called with each frame.
+            watcher: Sees each frame of a video, unless the outputs need the frames: a report or a video.
 
         Returns:
             What became of each input.
@@ -125,24 +134,24 @@ class Worker:
         (each,) = job.inputs
         reading = Reading()
         try:
-            facts = self._video(each, reading, progress)
+            facts = self._video(each, reading, progress, watcher)
         except OSError:
             raise
         except Exception as error:
             return [Done(each.name, "failed", _failure(each, error))]
         return [Done(each.name, "done", reading.faults, each.folder, facts)]
 
-    def _video(self, each: Input, reading: Reading, progress: Progress) -> dict[str, Any]:
+    def _video(self, each: Input, reading: Reading, progress: Progress, watcher: Watcher | None) -> dict[str, Any]:
         facts = _file_facts(each)
         settings = self._settings
         sampling = Sampling(settings.fps, settings.start, settings.end)
         with whole_folder(self._out, each.folder) as folder:
             outputs = VideoOutputs(folder, settings, each.name, each.path, reading)
             try:
-                watcher = outputs if outputs.watches else None
+                seen_by = outputs if outputs.watches else watcher
                 landmarks = settings.landmarks
                 found = video_results(
-                    self._pipeline, each.path, each.name, sampling, reading, landmarks=landmarks, watcher=watcher
+                    self._pipeline, each.path, each.name, sampling, reading, landmarks=landmarks, watcher=seen_by
                 )
                 with closing(found) as results:
                     for result, duration_s in with_durations(results, reading):

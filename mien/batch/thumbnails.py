@@ -68,7 +68,7 @@ class Thumbnails:
             clearness = face.confidence * (1.0 if face.quality is None else face.quality.value)
             before = kept.get(face.label)
             if before is None or clearness > before.clearness + LEAST_GAIN:
-                jpeg = encode_jpeg(_crop(frame.pixels_bgr, face.box))
+                jpeg = encode_jpeg(crop_face(frame.pixels_bgr, face.box))
                 kept[face.label] = Thumbnail(face.label, result.time_s, face.confidence, clearness, jpeg)
         if len(self._kept) > 2 * MOST_FACES:
             self._forget()
@@ -87,8 +87,13 @@ class Thumbnails:
         self._frames = Counter({face: count for face, count in self._frames.items() if face in most})
 
 
-def _crop(pixels_bgr: np.ndarray, box: Box) -> np.ndarray:
-    """A square around a box, uint8 (SIZE_PX, SIZE_PX, 3); beyond the picture, its border is repeated."""
+def crop_face(pixels_bgr: np.ndarray, box: Box) -> np.ndarray:
+    """A square around a face, uint8 (SIZE_PX, SIZE_PX, 3); beyond the picture, its border is repeated.
+
+    Args:
+        pixels_bgr: uint8 (height, width, 3).
+        box: Of the face.
+    """
     side = round(max(box.w, box.h) * (1 + 2 * MARGIN))
     left, top = box.x + (box.w - side) // 2, box.y + (box.h - side) // 2
     height, width = pixels_bgr.shape[:2]
