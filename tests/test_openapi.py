@@ -203,7 +203,7 @@ def test_refusal_of_too_many_images_matches(fake_camera) -> None:
 
 @pytest.mark.parametrize("folder", [False, True])
 def test_the_list_of_sources_matches(fake_camera, tmp_path, folder: bool) -> None:
-    (tmp_path / "a.mp4").write_bytes(b"video")
+    (tmp_path / "a.mp4").write_bytes(b"\0\0\0\x18ftypisom\0\0\0\0mp42isom")
     client = build(fake_camera, catalog=SourceCatalog(tmp_path if folder else None, NoWebcams())).test_client()
     answer = client.get("/api/sources")
     check(answer, "/api/sources")
