@@ -15,14 +15,12 @@ from werkzeug.exceptions import TooManyRequests
 from mien.errors import BusyError, ImageError, ImageTooLargeError, NotAnImageError
 from mien.types import Analysis
 from web import schemas
-from web.limits import Slots
+from web.limits import MAX_BODY_BYTES, Slots
 from web.openapi import LANDMARKS, Answer, Operation
 from web.ports import Analyze, AppOptions
 from web.state import LANDMARK_REFUSALS, describe_faces, sentence, wants_landmarks
 
 KEY = "[A-Za-z0-9_-]{8,64}"
-
-MAX_BODY_BYTES = 64 * 1024 * 1024
 
 RETRY_AFTER_S = 1
 

@@ -6,7 +6,7 @@ from flask import Flask
 from werkzeug.exceptions import HTTPException
 
 from web import analyze, controls, errors, explain, jobs, openapi, pages, security, state, streams
-from web.limits import Slots
+from web.limits import Slots, limit_bodies
 from web.ports import AppOptions, Camera
 
 MAX_EVENT_STREAMS = 64
@@ -31,7 +31,6 @@ def create_app(camera: Camera, options: AppOptions | None = None) -> Flask:
     app = Flask(__name__, template_folder=str(pages.ROOT / "templates"), static_folder=str(pages.ROOT / "static"))
     app.json.sort_keys = False  # type: ignore[attr-defined]  # keep the order of the description
     app.request_class = analyze.InMemoryRequest
-    app.config["MAX_CONTENT_LENGTH"] = analyze.MAX_BODY_BYTES
     viewers, readers = Slots(options.max_streams), Slots(min(options.max_streams, MAX_EVENT_STREAMS))
     app.config["MAX_STREAMS"] = viewers.limit + readers.limit  # the number of workers that the server adds
     privacy = options.privacy
@@ -52,5 +51,6 @@ def create_app(camera: Camera, options: AppOptions | None = None) -> Flask:
         app.register_blueprint(blueprint)
     security.protect(app, options.host, options.names)
     security.require_token(app, options.host, options.token)
+    limit_bodies(app)
     app.register_error_handler(HTTPException, errors.answer)
     return app

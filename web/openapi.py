@@ -16,10 +16,8 @@ from flask import Blueprint, Flask, Response, abort, current_app, jsonify, reque
 from pydantic import ValidationError
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
+from web.limits import MAX_BODY_BYTES, MAX_JSON_BYTES, limit_body
 from web.schemas import Body, Error, Schema
-
-MAX_JSON_BYTES = 8192
-"""Length of a JSON body; the longest that is expected names a source."""
 
 REFERENCE = "#/components/schemas/{model}"
 HTML = "text/html"
@@ -127,6 +125,7 @@ class Operation:
         parameters: Of the query and of headers, as OpenAPI parameter objects.
         body: The model of a JSON body.
         other_body: A body that is not JSON, as an OpenAPI request body object.
+        max_bytes: Most bytes of a body; by default MAX_BODY_BYTES for one that is not JSON, else MAX_JSON_BYTES.
     """
 
     def __init__(
@@ -136,7 +135,10 @@ class Operation:
         parameters: tuple[Json, ...] = (),
         body: type[Body] | None = None,
         other_body: Json | None = None,
+        max_bytes: int | None = None,
     ) -> None:
+        self.takes_content = other_body is not None
+        self.max_bytes = max_bytes or (MAX_BODY_BYTES if other_body else MAX_JSON_BYTES)
         self._summary = summary
         self._answers = answers
         self._parameters = parameters
@@ -196,10 +198,10 @@ def read_json(model: type[BodyModel]) -> BodyModel:
     Raises:
         HTTPException: 400, 413 or 415 where it does not.
     """
-    request.max_content_length = MAX_JSON_BYTES
     expected = f"Expected JSON such as {json.dumps(model.EXAMPLE)}"
     if not request.is_json:
         abort(415, f"{expected}, found {request.mimetype or 'no type'}.")
+    limit_body(MAX_JSON_BYTES)
     try:
         return model.model_validate_json(request.get_data())
     except ValidationError as error:

@@ -13,15 +13,18 @@ import threading
 import time
 from _pyio import BufferedReader  # type: ignore[import-not-found]  # the base of Cheroot's reader
 from concurrent.futures import Future
+from io import BytesIO
 from typing import Any
 
 from cheroot import wsgi
 from cheroot.makefile import StreamReader, StreamWriter
-from cheroot.server import HTTPConnection, HTTPRequest
+from cheroot.server import HeaderReader, HTTPConnection, HTTPRequest
 from flask import Flask
 
 from mien.errors import ServerError
 from web.addresses import is_local
+from web.body import Body
+from web.framing import FramingError, check_head, read_head
 from web.free_port import DEFAULT_PORT, check_port, taken_message
 
 log = logging.getLogger(__name__)
@@ -83,25 +86,56 @@ def _make_file(sock: socket.socket, mode: str, size: int) -> StreamReader | Stre
     return _Reader(sock, size) if "r" in mode else StreamWriter(sock, mode, size)
 
 
-class _Request(HTTPRequest):
-    """A request whose body, if the app has not read it, is discarded piece by piece, or not received at all.
+class _SafeHeaders(HeaderReader):
+    """Header fields without those that would count as others.
 
-    Cheroot would read the rest into memory at once, regardless of its length.
+    The app sees "Content_Length" as "Content-Length". Expect is answered when the body is read: Cheroot would ask for
+    the body before it is known whether the app wants it.
     """
+
+    def _allow_header(self, key_name: bytes) -> bool:
+        return b"_" not in key_name and key_name != b"Expect"
+
+
+class _Request(HTTPRequest):
+    """A request with unambiguous framing, whose body is received only while the app reads it.
+
+    What the app has not read is discarded piece by piece, or not received at all.
+    """
+
+    header_reader = _SafeHeaders()
 
     def parse_request(self) -> None:
         self.conn.rfile.receiver.begin()
-        super().parse_request()
+        try:
+            lines = read_head(self.conn.rfile.readline, MAX_HEADER_BYTES)
+            if not lines:
+                return
+            self.started_request = True
+            head = check_head(lines)
+        except FramingError as error:
+            self.simple_response(error.status, f"{error}\n")
+            self.conn.discard_received()
+            return
+        self.rfile = BytesIO(b"".join(lines))
+        self.ready = self.read_request_line() and self.read_request_headers()
+        self.rfile = Body(self.conn.rfile, head.length, self._ask_for_body if head.waits else None)
+
+    def respond(self) -> None:
+        self.server.gateway(self).respond()
+        self.ensure_headers_sent()
+        if self.chunked_write:
+            self.conn.wfile.write(b"0\r\n\r\n")
 
     def send_headers(self) -> None:
-        if self.chunked_read or self.rfile.remaining > DRAIN_BYTES:
+        # A connection with a chunked body is not used again: proxies disagree most about where those end.
+        complete = self.rfile.discard(DRAIN_BYTES)
+        if self.chunked_read or not complete:
             self.close_connection = True
-        while not self.close_connection and self.rfile.remaining:
-            try:
-                self.close_connection = not self.rfile.read(64 * 1024)
-            except OSError:  # the body does not arrive; the answer can still be sent
-                self.close_connection = True
         super().send_headers()
+
+    def _ask_for_body(self) -> None:
+        self.conn.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
 
 class _Connection(HTTPConnection):
@@ -118,6 +152,14 @@ class _Connection(HTTPConnection):
     def close(self) -> None:
         self._open.discard(self)
         super().close()
+
+    def discard_received(self) -> None:
+        """Drop what has arrived: closing a connection with unread bytes would also drop the answer on its way."""
+        self.socket.setblocking(False)
+        with contextlib.suppress(OSError):
+            for _ in range(16):
+                if not self.socket.recv(64 * 1024):
+                    break
 
     def hang_up(self) -> None:
         """Unblock a worker that is sending to or receiving from this connection."""
@@ -139,7 +181,6 @@ class _Cheroot(wsgi.Server):
             timeout=SOCKET_TIMEOUT_S,
             shutdown_timeout=STOP_S,
         )
-        self.max_request_header_size = MAX_HEADER_BYTES
         self.keep_alive_conn_limit = 4 * workers
         self.open_connections: set[_Connection] = set()
         self.bind_error: OSError | None = None
