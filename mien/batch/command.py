@@ -17,7 +17,7 @@ from mien.batch.inputs import IMAGES, Inputs, decode_list, find_inputs
 from mien.batch.jobs import WORK, Done, Job, Worker, plan
 from mien.batch.options import AnalyzeSettings, read_analyze_settings
 from mien.batch.outputs import check_packages, write_table
-from mien.batch.pool import process_count, run_jobs
+from mien.batch.pool import run_jobs
 from mien.batch.progress import Bar
 from mien.batch.report import write_comparison
 from mien.batch.summary import SUMMARY_COLUMNS
@@ -126,7 +126,7 @@ def _run(settings: AnalyzeSettings, jobs: Sequence[Job], command: Sequence[str])
         for job, done in run_jobs(worker, settings, todo, bar):
             known.add(job, done)
             outcomes[job.name] = done
-            bar.finish(job, 0 if process_count(settings, todo) == 1 else _frames(done))
+            bar.finish(job, _frames(done))
             _report(done)
     if images and not joined:
         worker.join_images(images)

@@ -6,9 +6,11 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Iterator, MutableSequence, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
+from queue import Empty, SimpleQueue
 
 import cv2
 
@@ -18,6 +20,7 @@ from mien.batch.options import AnalyzeSettings
 from mien.batch.progress import Bar
 from mien.errors import MienError
 
+SHOWN_EVERY_S = 0.25
 MOST_PROCESSES = 8
 """By default: each needs about 150 MB, and reads and decodes its own files."""
 
@@ -51,17 +54,25 @@ def run_jobs(
         for job in jobs:
             yield job, worker.run(job, lambda frames, share, job=job: bar.update(job, frames, share))  # type: ignore[misc]
         return
+    # The largest first, so that none is left at the end while other processes have nothing to do.
+    ordered = sorted(jobs, key=lambda job: (-bar.size(job), job.name))
+    context = multiprocessing.get_context("spawn")  # a fork would share locks and threads of OpenCV and LiteRT
+    shown = _Shown(ordered, count, bar, context.RawArray("d", 2 * len(ordered)))
     pool = ProcessPoolExecutor(
         count,
-        multiprocessing.get_context("spawn"),  # a fork would share locks and threads of OpenCV and LiteRT
+        context,
         initializer=_start,
-        initargs=(settings, worker.command, max(1, _cores() // count)),
+        initargs=(settings, worker.command, max(1, _cores() // count), shown.values),
     )
+    ended: SimpleQueue[Future[list[Done]]] = SimpleQueue()
     try:
-        # The largest first, so that none is left at the end while other processes have nothing to do.
-        running = {pool.submit(_run, job): job for job in sorted(jobs, key=lambda job: (-bar.size(job), job.name))}
-        for future in as_completed(running):
-            yield running[future], future.result()
+        running = {pool.submit(_run, number, job): number for number, job in enumerate(ordered)}
+        for future in running:
+            future.add_done_callback(ended.put)
+        for _ in ordered:
+            future = shown.until(ended)
+            done = future.result()
+            yield shown.end(running[future]), done
     except BrokenProcessPool as error:
         cause = "a process ended unexpectedly, perhaps for lack of memory"
         raise MienError(f"--jobs: {cause}; --jobs {max(1, count // 2)} --resume continues with fewer") from error
@@ -73,6 +84,39 @@ def run_jobs(
         pool.shutdown(cancel_futures=True)
 
 
+class _Shown:
+    """The progress of all jobs, in memory that is shared with the processes that do them.
+
+    Unlike with a queue, nothing waits for a process that is killed while it reports.
+    """
+
+    def __init__(self, jobs: Sequence[Job], processes: int, bar: Bar, values: MutableSequence[float]) -> None:
+        self.values = values  # frames and share of each job
+        self._left = dict(enumerate(jobs))
+        self._processes, self._bar = processes, bar
+        self._counted = [0] * len(jobs)
+
+    def until(self, ended: SimpleQueue[Future[list[Done]]]) -> Future[list[Done]]:
+        """The next job that has ended; shows progress meanwhile."""
+        while True:
+            try:
+                return ended.get(timeout=SHOWN_EVERY_S)
+            except Empty:
+                for number in list(islice(self._left, self._processes)):  # jobs are begun in their order
+                    self._update(number)
+
+    def end(self, number: int) -> Job:
+        """A job that has ended; shows the rest of its progress."""
+        self._update(number)
+        return self._left.pop(number)
+
+    def _update(self, number: int) -> None:
+        frames, share = int(self.values[2 * number]), self.values[2 * number + 1]
+        if frames > self._counted[number]:
+            self._bar.update(self._left[number], frames - self._counted[number], share)
+            self._counted[number] = frames
+
+
 def _cores() -> int:
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
@@ -81,10 +125,12 @@ def _cores() -> int:
 # --- in the other processes
 
 _worker: Worker | None = None
+_progress: MutableSequence[float] = []
 
 
-def _start(settings: AnalyzeSettings, command: Sequence[str], threads: int) -> None:
-    global _worker  # noqa: PLW0603  one for each process
+def _start(settings: AnalyzeSettings, command: Sequence[str], threads: int, progress: MutableSequence[float]) -> None:
+    global _worker, _progress  # noqa: PLW0603  one for each process
+    _progress = progress
     threading.Thread(target=_end_with_parent, name="parent-watch", daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the first one decides
     cv2.setNumThreads(threads)
@@ -99,6 +145,11 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _run(job: Job) -> list[Done]:
+def _run(number: int, job: Job) -> list[Done]:
     assert _worker is not None
-    return _worker.run(job, lambda frames, share: None)
+
+    def report(frames: int, share: float) -> None:
+        _progress[2 * number] += frames
+        _progress[2 * number + 1] = share
+
+    return _worker.run(job, report)

@@ -17,7 +17,7 @@ class Bar:
 
         with Bar(jobs) as bar:
             bar.update(job, 1, 0.25)
-            bar.finish(job, 0)
+            bar.finish(job, 100)
 
     Args:
         jobs: All jobs to be done.
@@ -26,7 +26,9 @@ class Bar:
     def __init__(self, jobs: Sequence[Job]) -> None:
         self._bytes = {job.name: sum(_size(each.path) for each in job.inputs) for job in jobs}
         self._shares: dict[str, float] = {}
+        self._counted: dict[str, int] = {}
         self._frames = 0
+        self._done = 0.0
         self._bar: Any = None
         self._redirected: Any = None
 
@@ -64,23 +66,24 @@ class Bar:
             share: Analyzed share of the job, 0 to 1.
         """
         self._frames += frames
+        self._counted[job.name] = self._counted.get(job.name, 0) + frames
+        self._done += (share - self._shares.get(job.name, 0.0)) * self._bytes[job.name]
         self._shares[job.name] = share
         if self._bar is None:
             return
         elapsed_s = self._bar.format_dict["elapsed"]
         if elapsed_s > 0:
             self._bar.set_postfix_str(f"{self._frames / elapsed_s:.0f} frames/s", refresh=False)
-        done = round(sum(share * self._bytes[name] for name, share in self._shares.items()))
-        self._bar.update(max(0, done - self._bar.n))
+        self._bar.update(max(0, round(self._done) - self._bar.n))
 
     def finish(self, job: Job, frames: int) -> None:
         """Count a job as done.
 
         Args:
             job: The job.
-            frames: Its frames that `update` has not counted.
+            frames: All its frames; those that `update` has counted are not counted again.
         """
-        self.update(job, frames, 1.0)
+        self.update(job, max(0, frames - self._counted.get(job.name, 0)), 1.0)
 
 
 def _size(path: Path) -> int:
