@@ -69,10 +69,26 @@ def _noise(length_s: float, block: int) -> Iterator[av.AudioFrame]:
 
 def rotate_by_metadata(path: Path, width: int, height: int) -> Path:
     """Ask players of an MP4 file to turn its pictures by 90 degrees clockwise, as phones do."""
+    return turn_by_metadata(path, (0, 1, -1, 0), (height, 0))
+
+
+def turn_by_metadata(path: Path, turn: tuple[int, int, int, int], shift: tuple[int, int] = (0, 0)) -> Path:
+    """Ask players of an MP4 file to show (x, y) at (a x + c y, b x + d y), shifted, with turn = (a, b, c, d)."""
     data = bytearray(path.read_bytes())
     matrix = data.index(b"tkhd") + 4 + 40  # after version, times, number, duration, layer and volume: ISO/IEC 14496-12
     one = 1 << 16
-    struct.pack_into(">9i", data, matrix, 0, one, 0, -one, 0, 0, height * one, 0, 1 << 30)
+    (a, b, c, d), (x, y) = turn, shift
+    struct.pack_into(">9i", data, matrix, a * one, b * one, 0, c * one, d * one, 0, x * one, y * one, 1 << 30)
+    path.write_bytes(data)
+    return path
+
+
+def trim_by_edit_list(path: Path, share: float) -> Path:
+    """Ask players of an MP4 file to show only this share of it; its writer must have made an edit list."""
+    data = bytearray(path.read_bytes())
+    duration = data.index(b"elst") + 4 + 8  # after version and number of entries: ISO/IEC 14496-12, 8.6.6
+    (whole,) = struct.unpack_from(">I", data, duration)
+    struct.pack_into(">I", data, duration, round(share * whole))
     path.write_bytes(data)
     return path
 

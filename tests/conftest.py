@@ -12,7 +12,7 @@ import pytest
 from flask import request
 
 import web.server
-from mien.sources import base as source_base
+from mien.sources import network
 from tests.camera_rig import Rig
 from tests.chromium import missing, start_chromium
 from tests.patience import PATIENCE_S, scaled
@@ -64,7 +64,7 @@ def patient_program(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(web.server, "SOCKET_TIMEOUT_S", scaled(web.server.SOCKET_TIMEOUT_S))
     monkeypatch.setattr(web.server, "REQUEST_GRACE_S", scaled(web.server.REQUEST_GRACE_S))
     monkeypatch.setattr(web.server, "STOP_S", scaled(web.server.STOP_S))
-    monkeypatch.setattr(source_base, "URL_TIMEOUT_S", scaled(source_base.URL_TIMEOUT_S))
+    monkeypatch.setattr(network, "URL_TIMEOUT_S", scaled(network.URL_TIMEOUT_S))
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from fractions import Fraction
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,6 +18,7 @@ from mien.clock import Clock
 from mien.errors import SourceError
 from mien.images.codecs import encode_jpeg
 from mien.sources.base import Source
+from mien.sources.decoder import Picture, PictureTimes
 from mien.sources.demo_faces import GRID, DemoFaces
 from mien.types import Analysis, Box, Frame
 from tests.patience import PATIENCE_S
@@ -218,6 +220,50 @@ class FakeCapture:
 
     def release(self) -> None:
         self.released += 1
+
+
+class FakeVideo:
+    """Stands in for `mien.sources.decoder.Decoder`; a picture is given by its gray level, None cannot be decoded.
+
+    times_s: the time of each picture in the file, None if it has none. cost_s: how long decoding takes on the clock.
+    """
+
+    def __init__(
+        self,
+        levels: Sequence[int | None],
+        *,
+        fps: float | None = 10.0,
+        times_s: Sequence[float | None] | None = None,
+        duration_s: float | None = None,
+        clock: FakeClock | None = None,
+        cost_s: float = 0.0,
+    ) -> None:
+        self.levels = list(levels)
+        self.times_s = list(times_s) if times_s is not None else [i / 10 for i in range(len(self.levels))]
+        self.duration_s = duration_s
+        self.closed = 0
+        self._times = PictureTimes(None if fps is None else Fraction(fps))
+        self.interval_s = self._times.interval_s
+        self._at = -1
+        self._clock = clock
+        self._cost_s = cost_s
+
+    def read(self) -> Picture | None:
+        if self._clock is not None:
+            self._clock.advance(self._cost_s)
+        self._at += 1
+        if self._at >= len(self.levels):
+            return None
+        level, time_s = self.levels[self._at], self.times_s[self._at]
+        if level is None:
+            raise SourceError("cannot be decoded")
+        return Picture(self._times.next_s(None if time_s is None else Fraction(time_s)), level)
+
+    def pixels(self, picture: Picture) -> np.ndarray:
+        return np.full((6, 8, 3), picture.decoded, np.uint8)
+
+    def close(self) -> None:
+        self.closed += 1
 
 
 def gray_faces(side: int = 32, people: int = 3) -> DemoFaces:

@@ -27,7 +27,7 @@ TOPICS = (
     ("cnn",),
     ("images",),
     ("options",),
-    ("types", "errors", "clock", "loading", "process", "app", "filetypes"),
+    ("types", "errors", "clock", "loading", "process", "app", "filetypes", "names"),
 )
 """The topics of mien/, from the top down: each imports only those below it."""
 FOR_WEB = {"mien.types", "mien.errors", "mien.stream.latest"}

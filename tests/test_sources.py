@@ -15,14 +15,14 @@ from mien import sources
 from mien.analysis.tracker import Tracker
 from mien.errors import SourceEndedError, SourceError, SourceMissingError
 from mien.images.codecs import encode_jpeg, encode_png
-from mien.sources import base, open_source, source_kind, source_name, webcam
+from mien.sources import network, open_source, source_kind, source_name, webcam
 from mien.sources.demo import CYCLE_S, HEIGHT_PX, SHOWN_S, WIDTH_PX, DemoSource, face_place
 from mien.sources.demo_faces import FACES_FILE, GRID, PEOPLE, DemoFaces
 from mien.sources.files import MAX_IMAGE_SIDE_PX, REPEAT_AFTER_S, ImageSource, VideoSource, open_file
 from mien.sources.network import StreamSource, masked_url
 from mien.sources.webcam import WebcamSource, webcam_indices
 from mien.types import EXPRESSIONS, Box
-from tests.fakes import FakeCapture, FakeClock, gray_faces, network_camera, write_clip
+from tests.fakes import FakeCapture, FakeClock, FakeVideo, gray_faces, network_camera, write_clip
 from tests.patience import scaled
 
 SHARED_CLIP = Path(__file__).resolve().parents[2] / "shared" / "media" / "expressions.mp4"
@@ -135,7 +135,7 @@ def test_a_file_that_cannot_be_played_is_one_clear_line(tmp_path, name, says, ca
 
 
 @pytest.mark.parametrize("name", ["text.mp4", "cut.avi", "empty.mp4"])
-def test_opencv_prints_nothing(tmp_path, name, capfd):
+def test_the_decoder_prints_nothing(tmp_path, name, capfd):
     missing_files(tmp_path)
     with pytest.raises(SourceMissingError):
         open_source(str(tmp_path / name))
@@ -193,23 +193,17 @@ def test_a_truncated_clip_is_reported_at_its_end(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("announced", "fps", "whole"),
-    [
-        *((announced, 10, True) for announced in (0, -1, float("nan"), float("inf"), 9, 10, 11)),
-        (900, 1000, True),  # an estimate, duration times rate, where the rate is the finest step of time
-        *((announced, 10, False) for announced in (12, 100)),
-    ],
+    ("announced_s", "whole"),
+    [*((announced_s, True) for announced_s in (None, 0, -1, 0.9, 1.0, 1.1)), (1.2, False), (10, False)],
 )
-def test_a_video_is_truncated_if_clearly_shorter_than_announced(announced, fps, whole, caplog):
-    captures = [FakeCapture(range(10), fps=fps) for _ in range(4)]
-    for capture in captures:
-        capture.properties[cv2.CAP_PROP_FRAME_COUNT] = announced
-    once = video(captures.pop(), FakeClock(), paced=False, loop=False)
+def test_a_video_is_truncated_if_clearly_shorter_than_announced(announced_s, whole, caplog):
+    videos = [FakeVideo(range(10), duration_s=announced_s) for _ in range(4)]
+    once = video(videos.pop(), FakeClock(), paced=False, loop=False)
     for _ in range(10):
         once.read()
     with pytest.raises(SourceEndedError, match="played to its end" if whole else "broke off after 1.0 s"):
         once.read()
-    again = VideoSource("clip", "clip", captures.pop(), captures.pop, paced=False, clock=FakeClock())
+    again = VideoSource("clip", "clip", videos.pop, paced=False, clock=FakeClock())
     assert [again.read().index for _ in range(30)][-1] == 29
     assert len([line for line in caplog.messages if "broke off" in line]) == (0 if whole else 1), "reported once"
 
@@ -239,13 +233,13 @@ def test_a_file_name_that_looks_like_a_pattern_is_taken_literally(tmp_path):
 # --- timing, with a fake clock
 
 
-def video(capture, clock, **options):
-    return VideoSource("clip", "clip", capture, lambda: capture, clock=clock, **options)
+def video(found, clock, **options):
+    return VideoSource("clip", "clip", lambda: found, clock=clock, **options)
 
 
 def test_frames_are_returned_at_their_media_time():
     clock = FakeClock()
-    source = video(FakeCapture(range(5), times_s=[0, 0.1, 0.25, 0.3, 0.4]), clock)
+    source = video(FakeVideo(range(5), times_s=[0, 0.1, 0.25, 0.3, 0.4]), clock)
     begun_s = clock.now_s
     at_s = []
     for _ in range(5):
@@ -256,8 +250,8 @@ def test_frames_are_returned_at_their_media_time():
 
 def test_loops_follow_each_other_without_a_gap():
     clock = FakeClock()
-    captures = [FakeCapture(range(3)) for _ in range(3)]
-    source = VideoSource("clip", "clip", captures[0], lambda: captures.pop(1), clock=clock)
+    videos = [FakeVideo(range(3)) for _ in range(3)]
+    source = VideoSource("clip", "clip", videos.pop, clock=clock)
     begun_s = clock.now_s
     at_s = []
     for _ in range(7):
@@ -268,7 +262,7 @@ def test_loops_follow_each_other_without_a_gap():
 
 def test_late_frames_are_dropped_so_that_the_speed_is_kept():
     clock = FakeClock()
-    source = video(FakeCapture(range(20)), clock)
+    source = video(FakeVideo(range(20)), clock)
     source.read()
     clock.advance(0.45)  # the reader was busy
     frame = source.read()
@@ -279,7 +273,7 @@ def test_late_frames_are_dropped_so_that_the_speed_is_kept():
 
 def test_an_unpaced_source_drops_nothing_and_never_sleeps():
     clock = FakeClock()
-    source = video(FakeCapture(range(20)), clock, paced=False)
+    source = video(FakeVideo(range(20)), clock, paced=False)
     indices = []
     for _ in range(20):
         clock.advance(3)
@@ -290,7 +284,7 @@ def test_an_unpaced_source_drops_nothing_and_never_sleeps():
 
 def test_after_a_long_pause_it_continues_where_it_was():
     clock = FakeClock()
-    source = video(FakeCapture(range(20)), clock)
+    source = video(FakeVideo(range(20)), clock)
     source.read()
     clock.advance(3600)  # the lid was closed
     assert source.read().index == 1
@@ -300,7 +294,7 @@ def test_after_a_long_pause_it_continues_where_it_was():
 
 def test_a_video_that_decodes_slower_than_it_plays_still_advances():
     clock = FakeClock()
-    source = video(FakeCapture(range(100), clock=clock, cost_s=0.15), clock)
+    source = video(FakeVideo(range(100), clock=clock, cost_s=0.15), clock)
     begun_s = clock.now_s
     indices = [source.read().index for _ in range(12)]
     assert indices == sorted(set(indices))
@@ -309,7 +303,7 @@ def test_a_video_that_decodes_slower_than_it_plays_still_advances():
 
 def test_a_long_still_is_repeated_so_that_it_does_not_look_like_a_hang():
     clock = FakeClock()
-    source = video(FakeCapture([10, 20], times_s=[0, 3.2]), clock)
+    source = video(FakeVideo([10, 20], times_s=[0, 3.2]), clock)
     begun_s = clock.now_s
     first = source.read()
     frames = []
@@ -324,28 +318,48 @@ def test_a_long_still_is_repeated_so_that_it_does_not_look_like_a_hang():
 
 @pytest.mark.parametrize(
     "times_s",
-    [[0, 0, 0, 0], [5, 5.1, 5.2, 5.3], [0, float("nan"), 0.2, 0.3], [0, 0.1, 0.05, 0.3], [-1, -0.9, -0.8, -0.7]],
+    [[0, 0, 0, 0], [5, 5.1, 5.2, 5.3], [0, None, 0.2, 0.3], [0, 0.1, 0.05, 0.3], [-1, -0.9, -0.8, -0.7]],
 )
 def test_invalid_timestamps_in_a_file_still_advance(times_s):
-    source = video(FakeCapture(range(4), times_s=times_s), FakeClock(), paced=False)
+    source = video(FakeVideo(range(4), times_s=times_s), FakeClock(), paced=False)
     found = [source.read().media_time_s for _ in range(4)]
     assert found[0] == 0
     assert all(later > earlier for earlier, later in itertools.pairwise(found))
     assert found[-1] == pytest.approx(0.3)
 
 
-@pytest.mark.parametrize("fps", [0.0, -1.0, float("nan"), float("inf"), 90_000.0])
+@pytest.mark.parametrize("fps", [None, 0, -1, 1000, 90_000])
 def test_an_invalid_frame_rate_is_replaced(fps):
-    source = video(FakeCapture(range(2), fps=fps, times_s=[0, 0]), FakeClock(), paced=False)
+    source = video(FakeVideo(range(2), fps=fps, times_s=[0, 0]), FakeClock(), paced=False)
     source.read()
     assert source.read().media_time_s == pytest.approx(1 / 25)
 
 
 def test_a_video_without_frames_is_reported_as_missing_and_closed():
-    capture = FakeCapture([None])
-    with pytest.raises(SourceMissingError, match="no picture"):
-        video(capture, FakeClock())
-    assert capture.released == 1
+    for levels in ([None], []):
+        found = FakeVideo(levels)
+        with pytest.raises(SourceMissingError, match="no picture"):
+            video(found, FakeClock())
+        assert found.closed == 1
+
+
+def test_a_rate_that_cannot_be_true_is_replaced_even_where_the_times_agree_with_it():
+    source = video(FakeVideo(range(4), fps=1000, times_s=[0, 0.001, 0.002, 0.003]), FakeClock(), paced=False)
+    assert [source.read().media_time_s for _ in range(4)] == pytest.approx([0, 0.04, 0.08, 0.12])
+
+
+def test_true_times_are_kept_where_the_rate_is_only_the_finest_step_of_time():
+    source = video(FakeVideo(range(4), fps=1000, times_s=[0, 0.033, 0.067, 0.1]), FakeClock(), paced=False)
+    assert [source.read().media_time_s for _ in range(4)] == pytest.approx([0, 0.033, 0.067, 0.1])
+
+
+def test_a_frame_is_shown_for_a_minute_at_most():
+    clock = FakeClock()
+    source = video(FakeVideo([1, 2, 3], times_s=[0, 36_000, 36_000.1]), clock)
+    begun_s = clock.now_s
+    while source.read().index < 2:
+        pass
+    assert clock.now_s - begun_s == pytest.approx(60.1)
 
 
 # --- pictures
@@ -574,7 +588,7 @@ def test_a_file_on_a_web_server_is_played_as_a_file(tmp_path):
 
 
 def test_a_camera_that_stops_sending_times_out(monkeypatch):
-    monkeypatch.setattr(base, "URL_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(network, "URL_TIMEOUT_S", 0.5)
     with network_camera() as url:
         begun_s = time.monotonic()
         with pytest.raises(SourceError), open_source(f"{url}/silent") as source:

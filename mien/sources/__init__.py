@@ -13,6 +13,7 @@ from typing import Literal
 
 from mien.clock import Clock
 from mien.errors import SourceError, SourceMissingError
+from mien.names import printable
 from mien.sources.base import Source
 from mien.sources.demo import DemoSource
 from mien.sources.files import open_file
@@ -55,7 +56,7 @@ def source_name(spec: str) -> str:
         return f"Webcam {webcam_index(spec)}"
     if kind == "url":
         return masked_url(spec)
-    return Path(spec).name if kind == "file" else kind.capitalize()
+    return printable(Path(spec).name) if kind == "file" else kind.capitalize()
 
 
 def open_source(

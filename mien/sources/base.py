@@ -1,4 +1,4 @@
-"""The base class of all sources, and helpers to open OpenCV captures without output."""
+"""The base classes of all sources and of webcams."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ import cv2
 import numpy as np
 
 from mien.clock import Clock
+from mien.errors import SourceError
+from mien.images.codecs import MAX_IMAGE_PIXELS
 from mien.types import Frame, SourceState
-
-URL_TIMEOUT_S = 5.0
-"""Longest wait for a network camera to respond, and then for each picture."""
 
 
 class Source(ABC):
@@ -54,7 +53,7 @@ class Source(ABC):
 
 
 class CaptureSource(Source):
-    """A source that reads an open `cv2.VideoCapture`.
+    """A camera that reads an open `cv2.VideoCapture`.
 
         class Turntable(CaptureSource):
             def read(self) -> Frame:
@@ -81,10 +80,15 @@ class CaptureSource(Source):
             self._capture = None
 
     def _grab(self) -> np.ndarray | None:
-        """The pixels of the next picture; None if there is none."""
+        """The pixels of the next picture; None if there is none. Raises SourceError for one that is too large."""
         if self._capture is None:
             return None
         ok, pixels = self._capture.read()
+        if ok and pixels.shape[0] * pixels.shape[1] > MAX_IMAGE_PIXELS:
+            raise SourceError(
+                f"{self.name}: expected pictures of at most {MAX_IMAGE_PIXELS / 1e6:g} megapixels, "
+                f"found {pixels.shape[1]}x{pixels.shape[0]}"
+            )
         return pixels if ok else None
 
     def _frame(self, pixels: np.ndarray) -> Frame:
@@ -93,8 +97,6 @@ class CaptureSource(Source):
         return Frame(as_bgr(pixels), self._index - 1, self._clock.wall())
 
 
-# OpenCV's FFmpeg reads this on first use, wherever that is, so it is set on import. -8 means "quiet".
-os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 # On Linux, each read of a webcam that opens but sends nothing would block for 10 s.
 os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", "2")
 
@@ -102,25 +104,6 @@ os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", "2")
 def quiet_opencv() -> None:
     """Keep OpenCV from printing to stderr: each failure is reported once, as a SourceError."""
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-
-
-def open_ffmpeg(location: str) -> Any:
-    """Open a file or URL with time-outs.
-
-    Args:
-        location: Path or URL.
-
-    Returns:
-        A `cv2.VideoCapture`; whether it is open is for the caller to check.
-    """
-    quiet_opencv()
-    timeout_ms = int(URL_TIMEOUT_S * 1000)
-    # FFmpeg explicitly: otherwise OpenCV would take "img_01.png" for a numbered sequence.
-    return cv2.VideoCapture(
-        location,
-        cv2.CAP_FFMPEG,
-        [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, timeout_ms, cv2.CAP_PROP_READ_TIMEOUT_MSEC, timeout_ms],
-    )
 
 
 def as_bgr(pixels: np.ndarray) -> np.ndarray:

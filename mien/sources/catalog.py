@@ -175,7 +175,7 @@ class MediaFolder:
             name = path.resolve().relative_to(self._root).as_posix()
         except (OSError, RuntimeError, ValueError):
             return None
-        return name if self._is_found(name) else None
+        return name if name.isprintable() and self._is_found(name) else None  # else it is not in the list either
 
     def hide(self, text: str) -> str:
         """The text without the path of the folder."""

@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
-import cv2
+import numpy as np
 
 from mien.clock import Clock
 from mien.errors import ImageError, SourceEndedError, SourceError, SourceMissingError
-from mien.filetypes import describe, identify, read_head
-from mien.images.codecs import FORMATS, read_image
+from mien.images.codecs import read_image
 from mien.images.resize import fit_within
-from mien.sources.base import CaptureSource, Source, as_bgr, open_ffmpeg
+from mien.names import printable
+from mien.sources.base import Source
+from mien.sources.decoder import Decoder, Picture, file_type, open_video_file
 from mien.types import Frame, SourceState
 
 IMAGE_FPS = 10.0
 FRAMES_WITHOUT_LOOP = 10
 """Frames of an image that does not loop: a face appears with its second frame, and slow programs miss some."""
 MAX_IMAGE_SIDE_PX = 1920  # ten frames per second of a 48-megapixel photo would overload network and browser
-FALLBACK_FPS = 25.0
 REPEAT_AFTER_S = 0.5
 """A frame shown for longer is given again, so that a long still is not mistaken for a source that hangs."""
+MAX_STILL_S = 60.0
+"""Longest time that a frame is shown: some files ask for hours by mistake."""
 MAX_LATE_S = 1.0
 MAX_DROPS = 5
 COMPLETE_SHARE = 0.9
@@ -53,7 +54,7 @@ class ImageSource(Source):
     state: SourceState = "file"
 
     def __init__(self, path: Path, *, loop: bool = True, paced: bool = True, clock: Clock | None = None) -> None:
-        self.name = path.name
+        self.name = printable(path.name)
         self.spec = str(path)
         self._clock = clock or Clock()
         self._loop = loop
@@ -80,7 +81,28 @@ class ImageSource(Source):
         return Frame(self._pixels_bgr, index=self._count - 1, captured_at=self._clock.wall(), media_time_s=0.0)
 
 
-class VideoSource(CaptureSource):
+class Video(Protocol):
+    """What a VideoSource plays, such as `mien.sources.decoder.Decoder`."""
+
+    @property
+    def interval_s(self) -> float:
+        """Time from one picture to the next where the video does not say, in seconds."""
+
+    @property
+    def duration_s(self) -> float | None:
+        """Length that the video states, in seconds."""
+
+    def read(self) -> Picture | None:
+        """Decode the next picture; None at the end. Raises SourceError if there are more that cannot be decoded."""
+
+    def pixels(self, picture: Picture) -> np.ndarray:
+        """Convert a picture to pixels, uint8 (height, width, 3), blue-green-red."""
+
+    def close(self) -> None:
+        """Close the video; may be called twice."""
+
+
+class VideoSource(Source):
     """A video file, on disk or served over HTTP, paced by the times stored in it.
 
     Late frames are dropped, so that the video keeps its speed; `index` counts them too. `media_time_s` starts at 0
@@ -89,8 +111,7 @@ class VideoSource(CaptureSource):
     Args:
         spec: What `open_source` takes to open it again.
         name: Name for people.
-        capture: An open `cv2.VideoCapture`.
-        reopen: Opens it again from the start, for the next loop.
+        reopen: Opens the video at its start, now and for each further loop.
         loop, paced, clock: As for `mien.sources.open_source`.
 
     Raises:
@@ -107,60 +128,73 @@ class VideoSource(CaptureSource):
         self,
         spec: str,
         name: str,
-        capture: Any,
-        reopen: Callable[[], Any],
+        reopen: Callable[[], Video],
         *,
         loop: bool = True,
         paced: bool = True,
         clock: Clock | None = None,
     ) -> None:
-        super().__init__(spec, name, capture, clock)
+        self.spec = spec
+        self.name = name
+        self._clock = clock or Clock()
         self._reopen = reopen
         self._loop = loop
         self._paced = paced
-        fps = capture.get(cv2.CAP_PROP_FPS)
-        self._interval_s = 1 / fps if math.isfinite(fps) and 0 < fps <= 1000 else 1 / FALLBACK_FPS
-        self._first_index = 0  # of this loop
+        self._index = 0  # of the next frame
         self._incomplete_reported = False
         self._start_s: float | None = None  # monotonic time of position 0 of this loop
         self._last: Frame | None = None
-        if not capture.grab():
+        self._position_s = 0.0
+        self._skipped_s = 0.0  # of stills that were cut short in this loop
+        self._video: Video | None = reopen()
+        try:
+            # A frame that is decoded waits here for its time.
+            self._next = self._video.read()
+        except SourceError as error:
+            self.close()
+            raise SourceMissingError(f"{name}: expected a video, found no picture in it") from error
+        if self._next is None:
             self.close()
             raise SourceMissingError(f"{name}: expected a video, found no picture in it")
-        self._first_pts_s = self._pts_s()
-        self._position_s = 0.0
-        self._grabbed = True  # a frame is decoded and waits for its time
+
+    def close(self) -> None:
+        """Close the file; may be called twice."""
+        if self._video is not None:
+            self._video.close()
+            self._video = None
 
     def read(self) -> Frame:
         """The next frame, at its time. Raises SourceEndedError at the end, SourceError if it cannot be decoded."""
-        if self._capture is None:
-            raise SourceError(f"{self.name} is closed")
-        if not self._grabbed:
-            self._grab_next()
+        if self._next is None:
+            self._decode_next()
         if self._paced:
             wait_s = self._catch_up()
             if wait_s > REPEAT_AFTER_S and self._last is not None:
                 self._clock.sleep(REPEAT_AFTER_S)
                 return replace(self._last, captured_at=self._clock.wall())
             self._clock.sleep(wait_s)
-        ok, pixels = self._capture.retrieve()
-        if not ok:
-            raise SourceError(f"{self.name}: frame {self._index} cannot be decoded")
-        self._grabbed = False
-        self._last = Frame(as_bgr(pixels), self._index, self._clock.wall(), self._position_s)
+        assert self._next is not None
+        pixels = self._opened().pixels(self._next)
+        self._last = Frame(pixels, self._index, self._clock.wall(), self._next.time_s)
+        self._next = None
         return self._last
 
+    def _opened(self) -> Video:
+        if self._video is None:
+            raise SourceError(f"{self.name} is closed")
+        return self._video
+
     def _catch_up(self) -> float:
-        """Drop late frames; return the seconds until the grabbed one is to be shown."""
+        """Drop late frames; return the seconds until the decoded one is to be shown."""
         if self._start_s is None:
             self._start_s = self._clock.monotonic()
         for _ in range(MAX_DROPS):
             late_s = self._late_s()
             if late_s > MAX_LATE_S:
                 break  # the computer slept or the disk hung: continue from here instead of catching up
-            if late_s <= self._interval_s:
+            if late_s <= self._opened().interval_s:
                 return max(0.0, -late_s)
-            self._grab_next()
+            self._decode_next()
         # Decoding is slower than the video: dropping frames gains nothing, so the video slows down.
         self._start_s += max(0.0, self._late_s())
         return max(0.0, -self._late_s())
@@ -168,30 +202,34 @@ class VideoSource(CaptureSource):
     def _late_s(self) -> float:
         return self._clock.monotonic() - (self._start_s or 0.0) - self._position_s
 
-    def _grab_next(self) -> None:
-        self._grabbed = False
-        if self._capture.grab():
-            pts_s = self._pts_s() - self._first_pts_s
-            # Some files have no times, or times that decrease: then use the frame rate.
-            self._position_s = pts_s if pts_s > self._position_s else self._position_s + self._interval_s
-        elif self._loop:
+    def _decode_next(self) -> None:
+        self._next = self._opened().read()
+        if self._next is None:
+            if not self._loop:
+                raise SourceEndedError(self._incomplete_reason() or f"{self.name} was played to its end")
             self._report_incomplete()
-            self._rewind()
+            self._next = self._rewind()
         else:
-            raise SourceEndedError(self._incomplete_reason() or f"{self.name} was played to its end")
+            self._skipped_s += max(0.0, self._next.time_s - self._skipped_s - self._position_s - MAX_STILL_S)
+            self._position_s = self._next.time_s - self._skipped_s
         self._index += 1
-        self._grabbed = True
 
-    def _rewind(self) -> None:
+    def _rewind(self) -> Picture:
         # Opened again because not every format can seek; takes a few milliseconds.
-        self._capture.release()
-        self._capture = self._reopen()
-        if not self._capture.isOpened() or not self._capture.grab():
+        video = self._opened()
+        end_s = self._position_s + video.interval_s
+        video.close()
+        try:
+            self._video = self._reopen()
+            first = self._video.read()
+        except SourceError as error:
+            raise SourceError(f"{self.name} cannot be played again from its start: {error}") from error
+        if first is None:
             raise SourceError(f"{self.name} cannot be played again from its start")
         if self._start_s is not None:
-            self._start_s += self._position_s + self._interval_s
-        self._position_s = 0.0
-        self._first_index = self._index + 1
+            self._start_s += end_s
+        self._position_s = self._skipped_s = 0.0
+        return first
 
     def _report_incomplete(self) -> None:
         reason = self._incomplete_reason()
@@ -201,19 +239,15 @@ class VideoSource(CaptureSource):
 
     def _incomplete_reason(self) -> str | None:
         """Message if far less came than announced; many containers only estimate their length."""
-        announced = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
-        frames = self._index - self._first_index + 1
-        played_s, announced_s = self._position_s + self._interval_s, announced * self._interval_s
-        if not (frames < COMPLETE_SHARE * announced and played_s < COMPLETE_SHARE * announced_s < math.inf):
+        video = self._opened()
+        announced_s = video.duration_s or 0.0
+        played_s = self._position_s + self._skipped_s + video.interval_s
+        if played_s >= COMPLETE_SHARE * announced_s:
             return None
         return (
             f"{self.name} broke off after {played_s:.1f} s of the {announced_s:.1f} s it announced: "
             "the file is incomplete, or the connection was lost"
         )
-
-    def _pts_s(self) -> float:
-        pts_s = float(self._capture.get(cv2.CAP_PROP_POS_MSEC)) / 1000
-        return pts_s if math.isfinite(pts_s) else 0.0
 
 
 def open_file(path: Path, *, loop: bool = True, paced: bool = True, clock: Clock | None = None) -> Source:
@@ -233,25 +267,16 @@ def open_file(path: Path, *, loop: bool = True, paced: bool = True, clock: Clock
             raise SourceMissingError(f"{expected}, found no file {path}{hint}")
         if path.is_dir():
             raise SourceMissingError(f"{expected}, found the folder {path}")
-        if not path.is_file():  # opening a pipe would block
-            raise SourceMissingError(f"{expected}, found {path}, which is no regular file")
-        head = read_head(path)
     except (OSError, ValueError) as error:  # ValueError: a null byte in the path
         raise SourceMissingError(f"{expected}, but {path} cannot be read: {error}") from error
-    if not head:
-        raise SourceMissingError(f"{expected}, found {path}, which is empty")
-    kind = identify(head)
-    if kind is None or not kind.usable:
-        raise SourceMissingError(f"{expected} ({FORMATS}), found {path}, which is {describe(head)}")
+    kind = file_type(path)
+    name = printable(path.name)
     if kind.contradicts(path):
-        log.info("%s is %s, contrary to its name", path.name, kind.text)
+        log.info("%s is %s, contrary to its name", name, kind.text)
     if kind.media == "image" and kind.name != "GIF":  # a GIF may be animated; FFmpeg plays both kinds
         return ImageSource(path, loop=loop, paced=paced, clock=clock)
-    # Absolute, so that FFmpeg cannot mistake a name such as "concat:a" for a protocol.
-    location = str(path.absolute())
-    capture = open_ffmpeg(location)
-    if not capture.isOpened():
-        raise SourceMissingError(f"{expected}, found {path}, {kind.text} that cannot be read: it is broken or cut off")
-    return VideoSource(
-        str(path), path.name, capture, lambda: open_ffmpeg(location), loop=loop, paced=paced, clock=clock
-    )
+
+    def reopen() -> Decoder:
+        return Decoder(open_video_file(path, kind), name)
+
+    return VideoSource(str(path), name, reopen, loop=loop, paced=paced, clock=clock)

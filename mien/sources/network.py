@@ -3,30 +3,54 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 from urllib.parse import urlsplit
-
-import cv2
 
 from mien.clock import Clock
 from mien.errors import SourceError, SourceMissingError
-from mien.sources.base import URL_TIMEOUT_S, CaptureSource, Source, open_ffmpeg
-from mien.sources.files import VideoSource
+from mien.sources.base import Source
+from mien.sources.decoder import Access, Decoder, Picture, open_container
+from mien.sources.files import Video, VideoSource
 from mien.types import Frame, SourceState
 
 URL_SCHEMES = ("http", "https", "rtsp", "rtsps")
+
+URL_TIMEOUT_S = 5.0
+"""Longest wait for a network camera to respond, and then for each picture."""
+
+FORMATS = (
+    "mpjpeg",
+    "mjpeg",
+    "jpeg_pipe",
+    "rtsp",
+    "hls",
+    "mpegts",
+    "mov",
+    "matroska",
+    "avi",
+    "flv",
+    "asf",
+    "ogg",
+    "mpeg",
+)
+"""What an address may deliver. No descriptions of sessions (SDP) and no lists of files: they open ports and files."""
+PROTOCOLS = ("http", "https", "httpproxy", "tcp", "tls")
+OPTIONS = (("rtsp_transport", "tcp"),)
+"""UDP would lose parts of pictures, and needs open ports."""
 
 # Many recorders expect the password inside the path: /user=admin&password=...&channel=1
 _SECRET_IN_PATH = re.compile(r"((?:password|passwd|pass|pwd|token|key)=)[^&/;]+", re.IGNORECASE)
 
 
-class StreamSource(CaptureSource):
+class StreamSource(Source):
     """A network camera (MJPEG over HTTP, RTSP): the newest picture as it arrives.
 
     Args:
         url: Its address.
-        capture: An open `cv2.VideoCapture`.
+        video: The open video.
         clock: The computer's clock by default.
+
+    Raises:
+        SourceError: No picture arrives; the video is closed then.
 
     Example:
         with open_url("rtsp://camera.local/stream") as source:
@@ -35,15 +59,43 @@ class StreamSource(CaptureSource):
 
     state: SourceState = "live"
 
-    def __init__(self, url: str, capture: Any, *, clock: Clock | None = None) -> None:
-        super().__init__(url, masked_url(url), capture, clock)
+    def __init__(self, url: str, video: Video, *, clock: Clock | None = None) -> None:
+        self.spec = url
+        self.name = masked_url(url)
+        self._clock = clock or Clock()
+        self._index = 0  # of the next frame
+        self._video: Video | None = video
+        try:
+            # It counts as open with its first picture: until then, the previous source goes on.
+            self._first: Picture | None = self._read_picture()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close the connection; may be called twice."""
+        if self._video is not None:
+            self._video.close()
+            self._video = None
 
     def read(self) -> Frame:
         """The next picture. Raises SourceError if none arrives within the time-out."""
-        pixels = self._grab()
-        if pixels is None:
-            raise SourceError(f"{self.name} stopped, or sent no picture for {URL_TIMEOUT_S:g} s")
-        return self._frame(pixels)
+        picture = self._first or self._read_picture()
+        self._first = None
+        if self._video is None:
+            raise SourceError(f"{self.name} is closed")
+        self._index += 1
+        return Frame(self._video.pixels(picture), self._index - 1, self._clock.wall())
+
+    def _read_picture(self) -> Picture:
+        stopped = f"{self.name} stopped, or sent no picture for {URL_TIMEOUT_S:g} s"
+        try:
+            picture = None if self._video is None else self._video.read()
+        except SourceError as error:
+            raise SourceError(stopped) from error
+        if picture is None:
+            raise SourceError(stopped)
+        return picture
 
 
 def open_url(url: str, *, loop: bool = True, paced: bool = True, clock: Clock | None = None) -> Source:
@@ -58,13 +110,26 @@ def open_url(url: str, *, loop: bool = True, paced: bool = True, clock: Clock | 
         SourceError: No video within the time-out.
     """
     name = masked_url(url)
-    capture = open_ffmpeg(url)
-    if not capture.isOpened():
-        raise SourceError(f"{name}: expected a video stream, found none within {URL_TIMEOUT_S:g} s")
+    video = _connect(url, name)
     # A web server sends a file as fast as it can, so whatever has a length is paced by its own times.
-    if capture.get(cv2.CAP_PROP_FRAME_COUNT) > 0:
-        return VideoSource(url, name, capture, lambda: open_ffmpeg(url), loop=loop, paced=paced, clock=clock)
-    return StreamSource(url, capture, clock=clock)
+    if video.duration_s is None:
+        return StreamSource(url, video, clock=clock)
+    first = [video]
+
+    def reopen() -> Decoder:
+        return first.pop() if first else _connect(url, name)
+
+    return VideoSource(url, name, reopen, loop=loop, paced=paced, clock=clock)
+
+
+def _connect(url: str, name: str) -> Decoder:
+    import av
+
+    try:
+        container = open_container(url, Access(FORMATS, PROTOCOLS, URL_TIMEOUT_S, OPTIONS))
+    except (av.error.FFmpegError, OSError) as error:
+        raise SourceError(f"{name}: expected a video stream, found none within {URL_TIMEOUT_S:g} s") from error
+    return Decoder(container, name)
 
 
 def masked_url(url: str) -> str:

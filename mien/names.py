@@ -1,0 +1,26 @@
+"""Names of files and cameras as they may be shown, logged and sent."""
+
+from __future__ import annotations
+
+
+def printable(name: str) -> str:
+    r"""A name without line breaks, escape sequences, and bytes that are no UTF-8.
+
+    Args:
+        name: Any text, such as the name of a file as the system gives it.
+
+    Returns:
+        The same where all of it is printable; anything else is written as in Python: `\n`, `\x1b`, `\xe9` for a byte.
+
+    Example:
+        printable("two\nlines")  # r"two\nlines"
+    """
+    if name.isprintable():
+        return name
+    return "".join(char if char.isprintable() else _escaped(char) for char in name)
+
+
+def _escaped(char: str) -> str:
+    if "\udc80" <= char <= "\udcff":  # how Python keeps a byte of a name that is no UTF-8: PEP 383
+        return f"\\x{ord(char) - 0xDC00:02x}"
+    return char.encode("unicode_escape", "backslashreplace").decode("ascii")

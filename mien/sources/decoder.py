@@ -1,0 +1,310 @@
+"""Open videos with PyAV (FFmpeg), within limits: files, videos on web servers, network cameras.
+
+One decoder for all of them, in the live program and in `analyze`, so that both see the same pictures. Only the expected
+formats and protocols are allowed: FFmpeg would also follow lists of other files and open ports for streams.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mien.errors import MienError, SourceError, SourceMissingError
+from mien.filetypes import FileType, describe, identify, read_head
+from mien.images.codecs import MAX_IMAGE_PIXELS
+from mien.sources.upright import PictureConverter
+
+DECODER_THREADS = 2
+"""The same on each computer: with more threads, the decoder reports unreadable parts later, and delays pictures."""
+FALLBACK_FPS = 25
+"""Frame rate of a video that states none and has no time stamps."""
+MAX_FPS = 240
+"""A video that states more, with times that are as close, is taken to have FALLBACK_FPS."""
+MAX_UNREADABLE = 1000
+"""So many unreadable parts in a row end a video; a camera may begin with those of some seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What FFmpeg may open.
+
+    Args:
+        formats: Names of its demuxers.
+        protocols: Names of its protocols.
+        timeout_s: Longest wait for a connection, and then for each part; None to wait for ever.
+        options: Further options of its demuxers.
+    """
+
+    formats: tuple[str, ...]
+    protocols: tuple[str, ...]
+    timeout_s: float | None = None
+    options: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A decoded picture.
+
+    Args:
+        time_s: When it is shown, in seconds; 0 for the first, and always rising.
+        decoded: The `av.VideoFrame`.
+    """
+
+    time_s: float
+    decoded: Any
+
+
+def file_type(path: Path) -> FileType:
+    """The type of a video or image file.
+
+    Args:
+        path: The file.
+
+    Raises:
+        SourceMissingError: It cannot be read, or is neither video nor image.
+    """
+    try:
+        head = read_head(path)
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the path
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise SourceMissingError(f"expected a video or image file, but {path} cannot be read: {reason}") from error
+    if not head:
+        raise SourceMissingError(f"expected a video or image file, found {path}, which is empty")
+    kind = identify(head)
+    if kind is None or not kind.usable:
+        raise SourceMissingError(f"expected a video or image file, found {path}, which is {describe(head)}")
+    return kind
+
+
+def open_container(location: str, access: Access) -> Any:
+    """Open a video, whose streams are not chosen yet.
+
+    Args:
+        location: An absolute path, or a URL.
+        access: What FFmpeg may open.
+
+    Returns:
+        An `av.container.InputContainer`, which decodes no picture above the limit for images.
+
+    Raises:
+        av.error.FFmpegError, OSError: It cannot be opened.
+        MienError: The package av is not installed.
+    """
+    try:
+        import av
+    except ModuleNotFoundError as error:
+        raise MienError("expected the package av to read videos, found none; pip install av installs it") from error
+    options = {
+        "format_whitelist": ",".join(access.formats),
+        "protocol_whitelist": ",".join(access.protocols),
+        "max_pixels": str(MAX_IMAGE_PIXELS),  # for the first pictures, which are decoded to learn the format
+        **dict(access.options),
+    }
+    timeout = None if access.timeout_s is None else (access.timeout_s, access.timeout_s)
+    return av.open(location, options=options, timeout=timeout)
+
+
+def open_video_file(path: Path, kind: FileType) -> Any:
+    """Open a video file, whose streams are not chosen yet.
+
+    Args:
+        path: The file.
+        kind: Its type; only the demuxer for this type is tried.
+
+    Returns:
+        As `open_container` does.
+
+    Raises:
+        SourceMissingError: It is broken.
+    """
+    import av
+
+    try:
+        return open_container(str(path.absolute()), Access((kind.ffmpeg,), ("file",)))
+    except (av.error.FFmpegError, OSError) as error:
+        raise SourceMissingError(
+            f"expected a video file, found {path}, {kind.text} that cannot be read: it is broken or cut off"
+        ) from error
+
+
+def choose_stream(container: Any, name: str) -> Any:
+    """The video stream to decode, set up within limits.
+
+    Args:
+        container: The open container.
+        name: Of the video, for messages.
+
+    Raises:
+        SourceMissingError: It has no video, but perhaps a cover picture, or its pictures are too large.
+    """
+    videos = [each for each in container.streams.video if not each.disposition & each.disposition.attached_pic]
+    if not videos:
+        found = "only a cover picture" if container.streams.video else "no video in it"
+        raise SourceMissingError(f"{name}: expected a video, found {found}")
+    # An animated AVIF has its first picture as a stream of its own; otherwise the first stream is the video.
+    video = max(videos, key=lambda each: each.frames > 1)
+    if video.width * video.height > MAX_IMAGE_PIXELS:
+        raise SourceMissingError(
+            f"{name}: expected a video of at most {MAX_IMAGE_PIXELS / 1e6:g} megapixels, "
+            f"found {video.width}x{video.height}, {video.width * video.height / 1e6:.0f} megapixels"
+        )
+    if video.codec_context is None:
+        raise SourceMissingError(f"{name}: expected a video in a format that FFmpeg decodes, found another")
+    video.codec_context.options = {"max_pixels": str(MAX_IMAGE_PIXELS)}
+    video.codec_context.thread_count = DECODER_THREADS
+    video.thread_type = "AUTO"
+    return video
+
+
+class PictureTimes:
+    """When each picture of a video is shown.
+
+    Some files have no times, or times that decrease: then the frame rate counts.
+
+        times = PictureTimes(Fraction(25))
+        times.next_s(Fraction(7, 2))  # 0.0
+        times.next_s(None)  # 0.04
+
+    Args:
+        stated_fps: Frame rate that the video states; None if it states none.
+
+    Attributes:
+        interval_s: Time from one picture to the next where the video does not say, in seconds.
+    """
+
+    def __init__(self, stated_fps: Fraction | None) -> None:
+        fps = float(stated_fps or FALLBACK_FPS)
+        self._is_absurd = not 0 < fps <= MAX_FPS
+        self.interval_s = 1 / (FALLBACK_FPS if self._is_absurd else fps)
+        self._first: Fraction | None = None
+        self._stamp_s = 0.0  # of the previous picture, from the first one on
+        self._time_s: float | None = None  # of the previous picture
+        self._added_s = 0.0
+
+    def next_s(self, stamp: Fraction | None) -> float:
+        """The time of the next picture in seconds; 0 for the first, and always rising.
+
+        Args:
+            stamp: The time in the file, in seconds; None if it has none.
+        """
+        if self._time_s is None:
+            self._first = stamp
+            self._time_s = 0.0
+            return 0.0
+        time_s = self._time_s + self.interval_s
+        if stamp is not None:
+            self._first = stamp if self._first is None else self._first
+            stamp_s = float(stamp - self._first)
+            if self._is_absurd and stamp_s - self._stamp_s < 1 / MAX_FPS:
+                self._added_s = time_s - stamp_s
+            self._stamp_s = stamp_s
+            if stamp_s + self._added_s > self._time_s:
+                time_s = stamp_s + self._added_s
+        self._time_s = time_s
+        return time_s
+
+
+class Decoder:
+    """The pictures of one open video, from its start to its end.
+
+        with Decoder(open_video_file(path, file_type(path)), path.name) as decoder:
+            while (picture := decoder.read()) is not None:
+                pixels_bgr = decoder.pixels(picture)
+
+    Args:
+        container: As `open_container` returns it; is closed with the decoder.
+        name: Of the video, for messages.
+
+    Raises:
+        SourceMissingError: As for `choose_stream`; the container is closed then.
+    """
+
+    def __init__(self, container: Any, name: str) -> None:
+        self._container = container
+        self._name = name
+        try:
+            self._video = choose_stream(container, name)
+        except BaseException:
+            container.close()
+            raise
+        self._times = PictureTimes(self._video.average_rate or self._video.guessed_rate)
+        self._convert = PictureConverter(self._video.sample_aspect_ratio)
+        self._pictures = self._decode()
+
+    @property
+    def interval_s(self) -> float:
+        """Time from one picture to the next where the video does not say, in seconds."""
+        return self._times.interval_s
+
+    @property
+    def duration_s(self) -> float | None:
+        """Length that the video states, in seconds; None for a camera."""
+        video = self._video
+        if self._container.format.name == "avi" and video.frames and video.average_rate:
+            return float(video.frames / video.average_rate)  # its duration is what is left of a truncated file
+        if video.duration is not None and video.time_base is not None:
+            return float(video.duration * video.time_base)
+        return None if self._container.duration is None else self._container.duration / 1e6  # in microseconds
+
+    def read(self) -> Picture | None:
+        """Decode the next picture; None at the end.
+
+        Raises:
+            SourceError: The video cannot be decoded further, or no more of it arrives.
+        """
+        decoded = next(self._pictures, None)
+        if decoded is None:
+            return None
+        stamp = None if decoded.pts is None else decoded.pts * decoded.time_base
+        return Picture(self._times.next_s(stamp), decoded)
+
+    def _decode(self) -> Generator[Any]:
+        import av
+
+        packets = self._container.demux(self._video)
+        unreadable = 0
+        while True:
+            try:
+                packet = next(packets, None)
+                decoded = [] if packet is None else packet.decode()
+            except av.error.InvalidDataError as error:  # one broken packet does not end the video
+                unreadable += 1
+                if unreadable > MAX_UNREADABLE:
+                    raise SourceError(f"{self._name}: the video cannot be decoded further: {error.strerror}") from error
+                continue
+            except (av.error.FFmpegError, OSError) as error:
+                raise SourceError(f"{self._name}: the video cannot be decoded further: {error.strerror}") from error
+            if packet is None:
+                return
+            if decoded:
+                unreadable = 0
+            yield from decoded
+
+    def pixels(self, picture: Picture) -> np.ndarray:
+        """Convert a picture to pixels, upright and square.
+
+        Args:
+            picture: As `read` returns it.
+
+        Returns:
+            uint8 (height, width, 3), blue-green-red.
+        """
+        return self._convert(picture.decoded)
+
+    def close(self) -> None:
+        """Close the video; may be called twice."""
+        self._pictures.close()
+        self._container.close()
+
+    def __enter__(self) -> Decoder:
+        """The decoder itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self.close()

@@ -1,0 +1,189 @@
+"""Videos as files really are: odd pixels, turned, trimmed, HDR, absurd rates, cover pictures, and limits."""
+
+from __future__ import annotations
+
+import os
+import sys
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from mien.errors import SourceEndedError, SourceMissingError
+from mien.images import codecs
+from mien.sources import decoder, open_source
+from mien.sources.upright import tone_curve, turned
+from tests.clips import trim_by_edit_list, turn_by_metadata, write_video
+
+RED, GREEN, BLUE, WHITE = (0, 0, 255), (0, 255, 0), (255, 0, 0), (255, 255, 255)
+
+
+def quarters(width: int = 64, height: int = 48) -> np.ndarray:
+    """Red and green above blue and white."""
+    pixels = np.zeros((height, width, 3), np.uint8)
+    pixels[: height // 2, : width // 2], pixels[: height // 2, width // 2 :] = RED, GREEN
+    pixels[height // 2 :, : width // 2], pixels[height // 2 :, width // 2 :] = BLUE, WHITE
+    return pixels
+
+
+def corners(pixels: np.ndarray) -> str:
+    """The colors of the corners, from the upper left in reading order: rgbw for `quarters`."""
+    names = {RED: "r", GREEN: "g", BLUE: "b", WHITE: "w"}
+    found = [pixels[y, x].astype(int) for y in (3, -4) for x in (3, -4)]
+    return "".join(min(names.items(), key=lambda each: abs(each[0] - color).sum())[1] for color in found)
+
+
+def played(path: Path) -> list[np.ndarray]:
+    """All frames of the live program."""
+    frames = []
+    with (
+        open_source(str(path), loop=False, paced=False) as source,
+        pytest.raises(SourceEndedError, match="played to its end"),
+    ):
+        while True:
+            frames.append(source.read().pixels_bgr)
+    return frames
+
+
+def encoded(path: Path, pictures: list[np.ndarray], codec: str = "libx264", **context: object) -> Path:
+    """A video at 25 per second whose codec context has these values."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=25, options={"x265-params": "log-level=none"})
+        stream.height, stream.width = pictures[0].shape[:2]
+        stream.pix_fmt = "yuv420p10le" if codec == "libx265" else "yuv420p"
+        for name, value in context.items():
+            setattr(stream.codec_context, name, value)
+        for picture in pictures:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="bgr24")))
+        container.mux(stream.encode())
+    return path
+
+
+@pytest.mark.parametrize(
+    ("aspect", "size"),
+    [("64:45", (91, 48)), ("8:9", (57, 48)), ("1:1", (64, 48)), ("200:1", (64, 48)), ("1:200", (64, 48))],
+)
+def test_pixels_that_are_not_square_are_made_so_unless_absurd(tmp_path, aspect, size):
+    path = encoded(tmp_path / "a.mkv", [quarters()] * 3, sample_aspect_ratio=Fraction(aspect.replace(":", "/")))
+    frames = played(path)
+    assert [(frame.shape[1], frame.shape[0]) for frame in frames] == [size] * 3
+    assert corners(frames[0]) == "rgbw"
+
+
+TURNS = {
+    (1, 0, 0, 1): "rgbw",
+    (0, 1, -1, 0): "brwg",  # a quarter turn clockwise
+    (-1, 0, 0, -1): "wbgr",
+    (0, -1, 1, 0): "gwrb",
+    (-1, 0, 0, 1): "grwb",  # mirrored, as by some front cameras
+    (1, 0, 0, -1): "bwrg",
+    (0, 1, 1, 0): "rbgw",
+    (0, -1, -1, 0): "wgbr",
+}
+
+
+@pytest.mark.parametrize("turn", TURNS)
+def test_frames_are_turned_and_mirrored_as_the_file_asks(tmp_path, turn):
+    path = turn_by_metadata(write_video(tmp_path / "phone.mp4", [quarters()] * 3), turn)
+    frame = played(path)[0]
+    assert corners(frame) == TURNS[turn]
+    assert frame.shape == ((48, 64, 3) if turn[0] else (64, 48, 3))
+
+
+def test_a_matrix_of_zeros_changes_nothing():
+    assert corners(turned(quarters(), (0,) * 9)) == "rgbw"
+
+
+def test_a_video_trimmed_by_an_edit_list_counts_as_whole(tmp_path):
+    path = trim_by_edit_list(encoded(tmp_path / "a.mp4", [quarters()] * 50), 0.5)
+    assert 20 <= len(played(path)) <= 30
+
+
+def test_a_cover_picture_is_not_played(tmp_path):
+    path = tmp_path / "song.mp4"
+    with av.open(str(path), "w") as container:
+        cover = container.add_stream("mjpeg", rate=1)
+        cover.width, cover.height, cover.pix_fmt = 64, 48, "yuvj420p"
+        cover.disposition = av.stream.Disposition.attached_pic
+        sound = container.add_stream("aac", rate=44100)
+        for _ in range(20):
+            samples = av.AudioFrame.from_ndarray(np.zeros((2, 1024), np.float32), format="fltp", layout="stereo")
+            samples.rate = 44100
+            container.mux(sound.encode(samples))
+        container.mux(cover.encode(av.VideoFrame.from_ndarray(quarters(), format="bgr24")))
+        container.mux([*cover.encode(), *sound.encode()])
+    with pytest.raises(SourceMissingError, match="found only a cover picture"):
+        open_source(str(path))
+
+
+# --- HDR
+
+
+@pytest.mark.parametrize("transfer", [16, 18])
+def test_hdr_is_reduced_so_that_gray_keeps_its_order_and_white_is_white(transfer):
+    curve = tone_curve(transfer).astype(int)
+    assert curve[0] == 0
+    assert curve[-1] == 255
+    assert (np.diff(curve) >= 0).all()
+    white = {16: 0.58, 18: 0.75}[transfer]  # diffuse white: Rec. ITU-R BT.2408, table 1
+    assert 225 <= curve[round(255 * white)] <= 250
+
+
+@pytest.mark.parametrize("transfer", [1, 2, 13])
+def test_other_video_is_left_as_it_is(transfer):
+    assert tone_curve(transfer) is None
+
+
+def test_a_hdr_video_is_shown_as_bright_as_it_was_meant(tmp_path):
+    gray = np.full((48, 64, 3), 98, np.uint8)  # 0.384 in PQ: 26 nits, 0.126 of diffuse white
+    path = encoded(tmp_path / "a.mp4", [gray] * 3, "libx265", color_trc=16, color_primaries=9, colorspace=9)
+    for frame in played(path):
+        assert abs(frame.mean() - 255 * (1.055 * 0.126 ** (1 / 2.4) - 0.055)) < 8
+
+
+# --- limits
+
+
+def test_a_video_of_too_many_pixels_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
+    path = encoded(tmp_path / "large.mp4", [quarters()] * 3)
+    monkeypatch.setattr(decoder, "MAX_IMAGE_PIXELS", 64 * 48 - 1)
+    with pytest.raises(SourceMissingError, match=r"cut off|found 64x48"):
+        open_source(str(path))
+
+
+def test_pictures_that_grow_within_a_video_are_not_decoded(tmp_path, monkeypatch):
+    path = tmp_path / "grows.mjpeg"
+    path.write_bytes(b"".join(codecs.encode_jpeg(quarters(size, size)) for size in (32, 32, 400, 400)))
+    monkeypatch.setattr(decoder, "MAX_IMAGE_PIXELS", 100 * 100)
+    found = decoder.Decoder(decoder.open_container(str(path), decoder.Access(("mjpeg",), ("file",))), "grows")
+    with found, pytest.raises(decoder.SourceError, match="cannot be decoded further"):
+        while found.read() is not None:
+            pass
+
+
+def test_only_the_demuxer_of_the_type_is_tried(tmp_path):
+    inner = write_video(tmp_path / "inner.avi", [quarters()] * 3, codec="mjpeg")
+    for name, text in {
+        "a.mp4": f"ffconcat version 1.0\nfile '{inner}'\n",
+        "b.avi": f"#EXTM3U\n#EXTINF:1,\nfile://{inner}\n#EXT-X-ENDLIST\n",
+    }.items():
+        (tmp_path / name).write_text(text)
+        with pytest.raises(av.error.FFmpegError):
+            decoder.open_container(str(tmp_path / name), decoder.Access(("mov", "avi"), ("file",)))
+        with pytest.raises(SourceMissingError, match="a playlist"):
+            open_source(str(tmp_path / name))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has file names of any bytes")
+@pytest.mark.parametrize("name", [b"caf\xe9.mp4", b"\xff\xfe.mp4", b"new\nline\x1b[2J.mp4", b"a:b%03d.mp4", b"-i.mp4"])
+def test_a_video_with_a_name_of_any_bytes_is_played(tmp_path, name):
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name))
+    write_video(tmp_path / "plain.mp4", [quarters()] * 3).rename(path)
+    with open_source(str(path)) as source:
+        frames = list(islice(iter(source.read, None), 4))
+    assert [corners(frame.pixels_bgr) for frame in frames] == ["rgbw"] * 4
+    assert source.name.encode("utf-8")
+    assert source.name.isprintable()
