@@ -61,7 +61,9 @@ class FileType:
             path: The file.
         """
         suffix = path.suffix.lower()
-        return suffix in (IMAGE_SUFFIXES if self.media == "video" else VIDEO_SUFFIXES - _EITHER)
+        if self.media == "video":
+            return suffix in IMAGE_SUFFIXES and "animated" not in self.text
+        return suffix in VIDEO_SUFFIXES - _EITHER
 
 
 def _image(name: str, ffmpeg: str = "") -> FileType:
@@ -181,7 +183,8 @@ _BMP_HEADERS = frozenset((12, 40, 52, 56, 64, 108, 124))
 _HEIC_BRANDS = frozenset((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"))
 _BRANDS = {
     **dict.fromkeys((b"M4A ", b"M4B ", b"M4P ", b"F4A "), _audio("an M4A")),
-    **dict.fromkeys((b"avif", b"avis"), _AVIF),
+    b"avif": _AVIF,
+    b"avis": _video("an animated AVIF", _QUICKTIME),
     b"qt  ": _MOV,
     b"crx ": _unread_image("a Canon raw"),
 }

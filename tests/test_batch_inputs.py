@@ -197,4 +197,4 @@ def test_an_animated_gif_is_a_video_and_a_still_one_an_image(folder, pictures, i
 
 def test_a_broken_gif_is_left_to_the_analysis(folder):
     Path("a.gif").write_bytes(b"GIF89a" + bytes(40))
-    assert [each.is_image for each in find_inputs(["a.gif"]).found] == [False]
+    assert [each.is_image for each in find_inputs(["a.gif"]).found] == [True]

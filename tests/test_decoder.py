@@ -11,10 +11,15 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
+from mien.batch.frames import read_frames
+from mien.batch.inputs import find_inputs
 from mien.errors import SourceEndedError, SourceMissingError
 from mien.images import codecs
+from mien.images.animation import media_type
 from mien.sources import decoder, open_source
+from mien.sources.files import ImageSource
 from mien.sources.upright import tone_curve, turned
 from tests.clips import trim_by_edit_list, turn_by_metadata, write_video
 
@@ -37,7 +42,7 @@ def corners(pixels: np.ndarray) -> str:
 
 
 def played(path: Path) -> list[np.ndarray]:
-    """All frames of the live program."""
+    """All frames of the live program, which are those of `analyze`."""
     frames = []
     with (
         open_source(str(path), loop=False, paced=False) as source,
@@ -45,6 +50,9 @@ def played(path: Path) -> list[np.ndarray]:
     ):
         while True:
             frames.append(source.read().pixels_bgr)
+    analyzed = [frame.pixels_bgr for frame in read_frames(path)]
+    assert len(analyzed) == len(frames), "`analyze` sees the same frames"
+    assert all(np.array_equal(one, other) for one, other in zip(frames, analyzed, strict=True))
     return frames
 
 
@@ -117,6 +125,71 @@ def test_a_cover_picture_is_not_played(tmp_path):
         container.mux([*cover.encode(), *sound.encode()])
     with pytest.raises(SourceMissingError, match="found only a cover picture"):
         open_source(str(path))
+
+
+# --- animated images
+
+
+def save_animation(path: Path, count: int = 3) -> Path:
+    pictures = [Image.fromarray(np.full((32, 48, 3), 40 + 60 * number, np.uint8)) for number in range(count)]
+    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=100)
+    return path
+
+
+@pytest.mark.parametrize("suffix", ["gif", "png", "avif"])
+def test_an_animated_image_is_played(tmp_path, suffix, caplog):
+    caplog.set_level("INFO")
+    path = save_animation(tmp_path / f"a.{suffix}")
+    assert [each.is_image for each in find_inputs([str(path)]).found] == [False]
+    assert [round(frame.mean(), -1) for frame in played(path)] == [40, 100, 160]
+    assert "contrary" not in caplog.text
+
+
+@pytest.mark.parametrize("suffix", ["gif", "png"])
+def test_a_still_image_in_such_a_format_is_an_image(tmp_path, suffix):
+    path = save_animation(tmp_path / f"a.{suffix}", 1)
+    assert [each.is_image for each in find_inputs([str(path)]).found] == [True]
+    with open_source(str(path)) as source:
+        assert isinstance(source, ImageSource)
+
+
+def test_an_animated_webp_shows_its_first_picture_and_the_log_says_so(tmp_path, caplog):
+    caplog.set_level("INFO")
+    path = save_animation(tmp_path / "a.webp")
+    with open_source(str(path)) as source:
+        assert round(source.read().pixels_bgr.mean(), -1) == 40
+    assert "a.webp is animated: only its first picture is shown" in caplog.text
+    caplog.clear()
+    assert find_inputs([str(path)]).found[0].is_image
+    assert "a.webp is animated: only its first picture is analyzed" in caplog.text
+
+
+def test_motion_jpeg_without_a_container_is_played(tmp_path):
+    pictures = [codecs.encode_jpeg(np.full((48, 64, 3), level, np.uint8)) for level in (40, 100, 160)]
+    path = tmp_path / "a.jpg"
+    path.write_bytes(b"".join(pictures))
+    assert [round(frame.mean(), -1) for frame in played(path)] == [40, 100, 160]
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xff\xe2\0\x06MPF\0"])
+def test_a_photo_with_a_preview_or_depth_map_behind_it_is_an_image(tmp_path, mark):
+    photo, other = codecs.encode_jpeg(quarters()), codecs.encode_jpeg(quarters() if mark else quarters(32, 24))
+    (tmp_path / "a.jpg").write_bytes(photo[:2] + mark + photo[2:] + other)
+    with open_source(str(tmp_path / "a.jpg")) as source:
+        assert isinstance(source, ImageSource)
+        assert corners(source.read().pixels_bgr) == "rgbw"
+
+
+@pytest.mark.parametrize("suffix", ["gif", "png", "jpg"])
+def test_a_damaged_animation_is_an_image_or_a_video_but_no_other_error(tmp_path, suffix):
+    if suffix == "jpg":
+        whole = codecs.encode_jpeg(quarters()) * 2
+    else:
+        whole = save_animation(tmp_path / f"whole.{suffix}").read_bytes()
+    for length in range(1, len(whole), 7):
+        (tmp_path / f"cut.{suffix}").write_bytes(whole[:length])
+        kind = media_type(tmp_path / f"cut.{suffix}")
+        assert kind is None or kind.media in ("image", "video", "other")
 
 
 # --- HDR

@@ -12,28 +12,21 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from mien.batch.seeking import CannotSeekError, KeyFrame, check_following, find_key_frame, packets_from
 from mien.batch.times import MediaTimes
-from mien.errors import MienError, SourceError, SourceMissingError
+from mien.errors import SourceError, SourceMissingError
+from mien.sources.decoder import FALLBACK_FPS, choose_stream, file_type, open_video_file
+from mien.sources.upright import PictureConverter
 from mien.types import Frame
-
-FALLBACK_FPS = 25
-"""Frame rate of a file that states none and has no time stamps."""
-
-DECODER_THREADS = 2
-"""The same on each computer: with more threads, the decoder reports unreadable parts later."""
 
 MOST_LISTED = 100
 """Parts that could not be decoded are listed up to this number, and counted beyond."""
 MISSING_S, MISSING_SHARE = 1.0, 0.02
 """A video whose end is missing by more than this is reported; durations that files state are not exact."""
-EXACT_DURATIONS = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi"}
+EXACT_DURATIONS = {"mov", "matroska", "avi"}
 """Formats whose files state their duration; that of others is estimated."""
-
-_ROTATIONS = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
 
 log = logging.getLogger(__name__)
 
@@ -213,36 +206,20 @@ def _decoded(path: Path, reading: Reading, start_s: float) -> _Decoded:
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
     """A container and its first video stream."""
-    try:
-        import av
-    except ModuleNotFoundError as error:
-        raise MienError("expected the package av to read videos, found none; pip install av installs it") from error
     if not path.is_file():
         raise SourceMissingError(f"expected a video file, found no file {path}")
-    try:
-        container = av.open(str(path.absolute()))
-    except (av.error.FFmpegError, OSError) as error:
-        raise SourceMissingError(f"expected a video file, found {path}, which cannot be read as one") from error
-    with container:
-        videos = [each for each in container.streams.video if not each.disposition & each.disposition.attached_pic]
-        if not videos:
-            raise SourceMissingError(f"expected a video file, found {path}, which has no video in it")
-        yield container, videos[0]
+    with open_video_file(path, file_type(path)) as container:
+        yield container, choose_stream(container, str(path))
 
 
 def _decoded_from(path: Path, reading: Reading, key: KeyFrame | None) -> _Decoded:
     with _opened(path) as (container, video):
-        from av.video.reformatter import VideoReformatter
-
-        video.thread_type = "AUTO"
-        video.codec_context.thread_count = DECODER_THREADS
-        pixel_aspect = float(video.sample_aspect_ratio or 1)
+        convert = PictureConverter(video.sample_aspect_ratio)
         reading.duration_s = _stated_duration_s(container, video)
-        reformatter = VideoReformatter()  # one for all frames: to_ndarray would prepare another for each
         for time_s, picture in _in_time(path, container, video, reading, key):
             index = reading.passed_over + reading.frames - 1
-            yield index, time_s, partial(_upright_bgr, picture, reformatter, pixel_aspect)
-        if not reading.remarks and container.format.name in EXACT_DURATIONS:
+            yield index, time_s, partial(convert, picture)
+        if not reading.remarks and container.format.name.split(",")[0] in EXACT_DURATIONS:
             reading.check_end(time_s, float((video.start_time or 0) * video.time_base))
 
 
@@ -310,13 +287,3 @@ def _packets(path: Path, packets: Iterable[Any], reading: Reading) -> Iterator[A
         yield None
     except av.error.FFmpegError as error:
         raise SourceError(f"{path}: the video cannot be read further: {error}") from error
-
-
-def _upright_bgr(picture: Any, reformatter: Any, pixel_aspect: float) -> np.ndarray:
-    """uint8 (height, width, 3), blue-green-red, with square pixels and rotated as the file asks."""
-    pixels = reformatter.reformat(picture, format="bgr24").to_ndarray()
-    if pixel_aspect != 1:
-        height, width = pixels.shape[:2]
-        pixels = cv2.resize(pixels, (max(1, round(width * pixel_aspect)), height), interpolation=cv2.INTER_LINEAR)
-    rotation = _ROTATIONS.get(round(picture.rotation) % 360)
-    return pixels if rotation is None else cv2.rotate(pixels, rotation)

@@ -12,10 +12,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import cv2
-
 from mien.errors import SettingsError
 from mien.filetypes import IMAGE_SUFFIXES, SUFFIXES, describe, identify, read_head
+from mien.images.animation import media_type, note_about
 
 log = logging.getLogger(__name__)
 
@@ -186,15 +185,18 @@ def _is_special(path: Path) -> bool:
 
 
 def _is_image(path: Path) -> bool:
-    """By the content, as everywhere, and where that is of no known format by the name; an animated GIF is a video."""
+    """By the content, as everywhere, and where that is of no known format by the name; an animated image is a video."""
     try:
-        kind = identify(read_head(path))
+        kind = media_type(path)
         if kind is None or kind.media not in ("image", "video"):
             return path.suffix.lower() in IMAGE_SUFFIXES
         if kind.contradicts(path):
             log.info("%s is %s, contrary to its name", _text(path.as_posix()), kind.text)
-        return kind.media == "image" and (kind.name != "GIF" or cv2.imcount(str(path)) == 1)
-    except (OSError, UnicodeError, cv2.error):  # the analysis will say why
+        note = note_about(path) if kind.media == "image" else None
+        if note:
+            log.info("%s %s analyzed", _text(path.as_posix()), note)
+        return kind.media == "image"
+    except OSError:  # the analysis will say why
         return False
 
 

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from mien.errors import MienError, SourceError, SourceMissingError
-from mien.filetypes import FileType, describe, identify, read_head
+from mien.filetypes import FileType, describe, read_head
+from mien.images.animation import media_type
 from mien.images.codecs import MAX_IMAGE_PIXELS
 from mien.sources.upright import PictureConverter
 
@@ -60,7 +61,7 @@ class Picture:
 
 
 def file_type(path: Path) -> FileType:
-    """The type of a video or image file.
+    """The type of a video or image file; an animated image is a video.
 
     Args:
         path: The file.
@@ -70,12 +71,12 @@ def file_type(path: Path) -> FileType:
     """
     try:
         head = read_head(path)
+        kind = media_type(path)
     except (OSError, ValueError) as error:  # ValueError: a null byte in the path
         reason = error.strerror if isinstance(error, OSError) else error
         raise SourceMissingError(f"expected a video or image file, but {path} cannot be read: {reason}") from error
     if not head:
         raise SourceMissingError(f"expected a video or image file, found {path}, which is empty")
-    kind = identify(head)
     if kind is None or not kind.usable:
         raise SourceMissingError(f"expected a video or image file, found {path}, which is {describe(head)}")
     return kind
@@ -106,7 +107,8 @@ def open_container(location: str, access: Access) -> Any:
         **dict(access.options),
     }
     timeout = None if access.timeout_s is None else (access.timeout_s, access.timeout_s)
-    return av.open(location, options=options, timeout=timeout)
+    only = access.formats[0] if len(access.formats) == 1 else None  # else FFmpeg would also judge by the name
+    return av.open(location, format=only, options=options, timeout=timeout)
 
 
 def open_video_file(path: Path, kind: FileType) -> Any:
@@ -120,8 +122,10 @@ def open_video_file(path: Path, kind: FileType) -> Any:
         As `open_container` does.
 
     Raises:
-        SourceMissingError: It is broken.
+        SourceMissingError: It is no video, or broken.
     """
+    if kind.media != "video":
+        raise SourceMissingError(f"expected a video file, found {path}, which is {kind.text}")
     import av
 
     try:

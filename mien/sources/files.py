@@ -12,6 +12,7 @@ import numpy as np
 
 from mien.clock import Clock
 from mien.errors import ImageError, SourceEndedError, SourceError, SourceMissingError
+from mien.images.animation import note_about
 from mien.images.codecs import read_image
 from mien.images.resize import fit_within
 from mien.names import printable
@@ -273,7 +274,10 @@ def open_file(path: Path, *, loop: bool = True, paced: bool = True, clock: Clock
     name = printable(path.name)
     if kind.contradicts(path):
         log.info("%s is %s, contrary to its name", name, kind.text)
-    if kind.media == "image" and kind.name != "GIF":  # a GIF may be animated; FFmpeg plays both kinds
+    if kind.media == "image":
+        note = note_about(path)
+        if note:
+            log.info("%s %s shown", name, note)
         return ImageSource(path, loop=loop, paced=paced, clock=clock)
 
     def reopen() -> Decoder:
