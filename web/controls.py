@@ -75,6 +75,8 @@ def blueprint(camera: Camera, options: AppOptions, state: StateReader) -> Bluepr
         if privacy is None:
             abort(404, "This program has no privacy mode.")
         privacy.switch(body.on)
+        if options.jobs is not None:
+            options.jobs.update_privacy()
         camera.show_again()  # the newest picture may stay for long, e.g. at the end of a file
         return state.changed()
 

@@ -14,7 +14,7 @@ from mien.types import Adjustment, Analysis, Face, Snapshot, SourceStatus
 
 if TYPE_CHECKING:
     from mien.queue.jobs import JobStatus
-    from mien.queue.service import Limits
+    from mien.queue.uploads import Limits
     from mien.recording.csv_log import Recording
     from mien.recording.video import Saving
 
@@ -186,6 +186,9 @@ class Jobs(Protocol):
 
     def report(self, number: str) -> Path:
         """The report of a job that is done."""
+
+    def update_privacy(self) -> None:
+        """Take notice that privacy mode was switched."""
 
 
 Explain = Callable[[np.ndarray, Sequence[Face]], Sequence[bytes]]

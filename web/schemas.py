@@ -412,7 +412,7 @@ class WrongOffset(Schema):
     """Why a piece was refused."""
 
     error: str = Field(description="What was expected, and what was found.")
-    received: Count = Field(description="How much of the file has arrived: the offset that was expected.")
+    received: Count | None = Field(description="How much of the file has arrived: the offset that was expected.")
 
 
 class Health(Schema):

@@ -67,15 +67,22 @@ class Child:
         self._reader.join(END_S)
 
     def _read(self) -> None:
+        try:
+            while (message := self._next_message()) is not None:
+                self._receive(*message)
+        finally:
+            self._process.join(END_S)
+            if self._process.is_alive():
+                self.kill()
+                self._process.join()
+            self._connection.close()
+            self._lost(self, _cause(self._process.exitcode))
+
+    def _next_message(self) -> tuple[Any, ...] | None:
         with suppress(EOFError, OSError):
-            while True:
-                self._receive(*self._connection.recv())
-        self._process.join(END_S)
-        if self._process.is_alive():
-            self.kill()
-            self._process.join()
-        self._connection.close()
-        self._lost(self, _cause(self._process.exitcode))
+            message: tuple[Any, ...] = self._connection.recv()
+            return message
+        return None
 
 
 def _serve(connection: Connection) -> None:

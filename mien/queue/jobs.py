@@ -6,18 +6,16 @@ import time
 import unicodedata
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
+from mien.errors import MienError
+from mien.queue.files import JobFiles
 from mien.settings import AnalysisSettings
 
 State = Literal["uploading", "waiting", "analyzing", "paused", "done", "failed", "canceled"]
 Kind = Literal["video", "image"]
 
 UNFINISHED: frozenset[State] = frozenset({"uploading", "waiting", "analyzing", "paused"})
-
-MOMENTS = "moments.json"
-"""The clearest moments of a video, for its report."""
 
 MAX_NAME = 500
 """Characters of a name; of a longer one, the end is kept."""
@@ -67,16 +65,14 @@ class Order:
     Args:
         id: Of the job.
         name: Of the file, in the tables.
-        folder: Of the job's files.
-        content: The file.
+        files: Its files.
         settings: How faces are detected and classified.
         pictures: Whether pictures of faces may be stored.
     """
 
     id: str
     name: str
-    folder: Path
-    content: Path
+    files: JobFiles
     settings: AnalysisSettings
     pictures: bool
 
@@ -87,7 +83,7 @@ class FileJob:
 
     Args:
         id, name, kind, bytes: As in `JobStatus`.
-        folder: Of its files.
+        files: Its files.
         group: Key of the viewer's group; None for none.
         used_s: When somebody last asked for it, or its analysis last made progress.
         started: Whether the process that analyzes has begun with it.
@@ -96,7 +92,7 @@ class FileJob:
         receiving: Whether a piece is arriving.
         has_type: Whether its first bytes were checked.
         active_s: How long it was analyzed until `active_since`, in seconds.
-        pictures_kept: Whether pictures of its faces may be stored.
+        keeps_pictures: Whether pictures of its faces may be stored.
         reports: Those that are being drawn or are drawn, with faces and without.
         attempts: How often its analysis was begun.
     """
@@ -105,7 +101,7 @@ class FileJob:
     name: str
     kind: Kind
     bytes: int
-    folder: Path
+    files: JobFiles
     group: str | None
     used_s: float
     state: State = "uploading"
@@ -124,18 +120,8 @@ class FileJob:
     has_type: bool = False
     active_s: float = 0.0
     active_since: float | None = None
-    pictures_kept: bool = True
+    keeps_pictures: bool = True
     reports: dict[bool, Future[None]] = field(default_factory=dict)
-
-    @property
-    def content(self) -> Path:
-        """The uploaded file; removed once it is analyzed."""
-        return self.folder / "content"
-
-    @property
-    def results(self) -> Path:
-        """Folder of the tables."""
-        return self.folder / "result"
 
     def status(self, *, private: bool = False) -> JobStatus:
         """Describe it.
@@ -166,11 +152,27 @@ class FileJob:
             self.version,
         )
 
-    def reset(self) -> None:
-        """Begin again, after the process that analyzed it has ended."""
+    def start_clock(self) -> None:
+        """It is being analyzed from now on."""
+        self.active_since = time.monotonic()
+
+    def stop_clock(self) -> None:
+        """It is not analyzed at present."""
+        if self.active_since is not None:
+            self.active_s += time.monotonic() - self.active_since
+            self.active_since = None
+
+    def begin_again(self) -> None:
+        """Forget what was analyzed, after the process that analyzed it has ended."""
         self.started = self.acknowledged = False
         self.progress, self.frames = 0.0, 0
         self.active_s, self.active_since = 0.0, None
+
+    def fail_reports(self, error: MienError) -> None:
+        """Let nobody wait for its reports any more."""
+        for drawn in self.reports.values():
+            if not drawn.done():
+                drawn.set_exception(error)
 
 
 def clean_name(name: str) -> str:
@@ -181,24 +183,3 @@ def clean_name(name: str) -> str:
     """
     visible = "".join(each for each in name.replace("\\", "/") if unicodedata.category(each)[0] != "C")
     return visible.strip()[-MAX_NAME:].lstrip("/ ") or "file"
-
-
-def picture_of(folder: Path, face: int) -> Path:
-    """The picture of a face, below the folder of its job."""
-    return folder / f"face-{face}.jpg"
-
-
-def report_of(folder: Path, pictures: bool) -> Path:
-    """The report of a video, below the folder of its job.
-
-    Args:
-        folder: Of the job.
-        pictures: Whether it shows faces.
-    """
-    return folder / ("report-with-faces.html" if pictures else "report.html")
-
-
-def remove_pictures(folder: Path) -> None:
-    """Remove everything that shows faces from the folder of a job that is done."""
-    for path in (*folder.glob("face-*.jpg"), folder / MOMENTS, report_of(folder, pictures=True)):
-        path.unlink(missing_ok=True)

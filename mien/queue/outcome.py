@@ -14,7 +14,7 @@ import numpy as np
 
 from mien.batch.thumbnails import LEAST_GAIN, Thumbnail, Thumbnails, crop_face
 from mien.images.codecs import encode_jpeg, read_image
-from mien.queue.jobs import MOMENTS, picture_of
+from mien.queue.files import JobFiles
 from mien.results import Result
 from mien.types import BOX, EXPRESSIONS, Box, Frame
 
@@ -141,27 +141,26 @@ def image_outcome(table: Path, facts: Mapping[str, Any]) -> tuple[dict[str, Any]
     return outcome, boxes
 
 
-def write_image_pictures(folder: Path, content: Path, boxes: Mapping[int, Box]) -> list[int]:
+def write_image_pictures(files: JobFiles, boxes: Mapping[int, Box]) -> list[int]:
     """Write a picture of each face of an image; their numbers.
 
     Args:
-        folder: Of the job.
-        content: The image.
+        files: Of the job.
         boxes: Of its faces.
     """
     if not boxes:
         return []
-    pixels_bgr = read_image(content)
+    pixels_bgr = read_image(files.content)
     for number, box in boxes.items():
-        picture_of(folder, number).write_bytes(encode_jpeg(crop_face(pixels_bgr, box)))
+        files.picture(number).write_bytes(encode_jpeg(crop_face(pixels_bgr, box)))
     return list(boxes)
 
 
-def write_video_pictures(folder: Path, thumbnails: Pictures, outcome: Mapping[str, Any]) -> list[int]:
+def write_video_pictures(files: JobFiles, thumbnails: Pictures, outcome: Mapping[str, Any]) -> list[int]:
     """Write the clearest picture of each person, of its label if there is one; their numbers.
 
     Args:
-        folder: Of the job.
+        files: Of the job.
         thumbnails: The clearest moments of the video; they are kept for its report.
         outcome: The result of the job.
     """
@@ -171,9 +170,9 @@ def write_video_pictures(folder: Path, thumbnails: Pictures, outcome: Mapping[st
         moments += [{"face": face["id"], **asdict(each), "jpeg": _text(each.jpeg)} for each in found.values()]
         best = found.get(face["label"]) or thumbnails.clearest(face["id"])
         if best is not None:
-            picture_of(folder, face["id"]).write_bytes(best.jpeg)
+            files.picture(face["id"]).write_bytes(best.jpeg)
             written.append(face["id"])
-    (folder / MOMENTS).write_text(json.dumps(moments), encoding="utf-8")
+    files.moments.write_text(json.dumps(moments), encoding="utf-8")
     return written
 
 
@@ -206,15 +205,15 @@ class StoredThumbnails(Thumbnails):
     """The clearest moments of a video that was analyzed before, for its report.
 
     Args:
-        folder: Of the job.
+        files: Of the job.
 
     Raises:
         OSError: There are none.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, files: JobFiles) -> None:
         super().__init__()
-        for moment in json.loads((folder / MOMENTS).read_text(encoding="utf-8")):
+        for moment in json.loads(files.moments.read_text(encoding="utf-8")):
             face, jpeg = moment.pop("face"), base64.b64decode(moment.pop("jpeg"))
             self._kept.setdefault(face, {})[moment["expression"]] = Thumbnail(**moment, jpeg=jpeg)
 

@@ -8,6 +8,7 @@ import shutil
 import stat
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +19,7 @@ from mien.errors import StorageError
 PREFIX = "mien-jobs-"
 LOCK = "lock"
 ATTEMPTS = 10
+UNLOCKED_S = 60.0
 
 log = logging.getLogger(__name__)
 
@@ -104,8 +106,8 @@ class Storage:
             raise StorageError(f"the folder for temporary files cannot be read: {error.strerror}") from error
         if found - more_bytes < self._keep_bytes:
             raise StorageError(
-                f"expected {_megabytes(more_bytes)} and {_megabytes(self._keep_bytes)} to spare on the disk for "
-                f"temporary files, found {_megabytes(found)} free"
+                f"expected {shown_size(more_bytes)} and {shown_size(self._keep_bytes)} to spare on the disk for "
+                f"temporary files, found {shown_size(found)} free"
             )
 
     def remove(self, path: Path) -> None:
@@ -143,7 +145,12 @@ def remove_abandoned(parent: Path | None = None) -> int:
         return 0
     for folder in found:
         with suppress(OSError):
-            lock = _lock(folder / LOCK, create=False)
+            try:
+                lock = _lock(folder / LOCK, create=False)
+            except FileNotFoundError:
+                if time.time() - folder.stat().st_mtime > UNLOCKED_S:  # else it is being created
+                    folder.rmdir()
+                continue
             if lock is None:
                 continue
             try:
@@ -213,5 +220,9 @@ def _remove(path: Path) -> bool:
     return True
 
 
-def _megabytes(count: int) -> str:
-    return f"{count / 1e6:.0f} MB" if count >= 1e6 else f"{count} bytes"
+def shown_size(count: int) -> str:
+    """A number of bytes, as messages show it."""
+    for factor, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if count >= factor:
+            return f"{count / factor:.3g} {unit}"
+    return f"{count} bytes"

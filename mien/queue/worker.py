@@ -15,7 +15,6 @@ import time
 from contextlib import suppress
 from dataclasses import fields
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -27,7 +26,8 @@ from mien.batch.inputs import IMAGES, Input, find_inputs
 from mien.batch.jobs import FAILURES, Done, Worker, one_line, plan
 from mien.batch.options import AnalyzeSettings
 from mien.batch.report import REPORT, write_report
-from mien.queue.jobs import Order, report_of
+from mien.queue.files import JobFiles
+from mien.queue.jobs import Order
 from mien.queue.outcome import (
     People,
     Pictures,
@@ -101,7 +101,7 @@ class Analyst:
 
         Args:
             kind: "analyze", "pause", "resume", "cancel", "forget" (pictures) or "report".
-            *values: An order; the id of a job; for a report, its id, its folder and whether it shows faces.
+            *values: An order; the id of a job; for a report, its id, its files and whether it shows faces.
         """
         if kind == "analyze":
             (order,) = values
@@ -140,12 +140,12 @@ class Analyst:
             del self._tasks[order.id]
         self.send(message[0], order.id, *message[1:])
 
-    def _draw(self, job: str, folder: Path, pictures: bool) -> None:
+    def _draw(self, job: str, files: JobFiles, pictures: bool) -> None:
         reason = None
         try:
             with self._drawing:
                 check_figures()
-                _draw_report(folder, pictures)
+                _draw_report(files, pictures)
         except Exception as error:
             reason = one_line(error)
         self.send("report", job, pictures, reason)
@@ -218,9 +218,9 @@ class _Task:
     def run(self) -> tuple[Any, ...]:
         """Analyze the file; the message about it."""
         order = self.order
-        single = find_inputs([str(order.content)]).found[0].is_image  # by its content, as for `analyze`
+        single = find_inputs([str(order.files.content)]).found[0].is_image  # by its content, as for `analyze`
         self._analyst.send("kind", order.id, "image" if single else "video")
-        out = order.folder / "out"
+        out = order.files.unfinished
         out.mkdir()
         shared = {each.name: getattr(order.settings, each.name) for each in fields(AnalysisSettings)}
         settings = AnalyzeSettings(**shared, out=out)
@@ -228,12 +228,12 @@ class _Task:
         worker = Worker(settings, pipeline, ["POST", "/api/jobs"], cache.get("described"))
         cache["described"] = worker.described
         watcher = _Watcher(self)
-        (job,) = plan([Input(order.content, order.name, IMAGES if single else FOLDER, single)])
+        (job,) = plan([Input(order.files.content, order.name, IMAGES if single else FOLDER, single)])
         (done,) = worker.run(job, self._progress, watcher)
         if single:
             worker.join_images([job])
         if (out / job.inputs[0].folder).exists():
-            (out / job.inputs[0].folder).replace(order.folder / "result")
+            (out / job.inputs[0].folder).replace(order.files.results)
         shutil.rmtree(out, ignore_errors=True)
         if done.status != "done":
             return "failed", _without_path(done.reason or "", order)
@@ -241,13 +241,13 @@ class _Task:
 
     def _found(self, done: Done, watcher: _Watcher) -> tuple[Any, ...]:
         outcome = watcher.people.outcome(done.facts)
-        pictures = write_video_pictures(self.order.folder, watcher.pictures, outcome) if self.keeps_pictures else []
+        pictures = write_video_pictures(self.order.files, watcher.pictures, outcome) if self.keeps_pictures else []
         return "done", outcome, pictures, done.reason
 
     def _found_in_image(self, done: Done) -> tuple[Any, ...]:
-        folder = self.order.folder
-        outcome, boxes = image_outcome(folder / "result" / "faces.csv", done.facts)
-        pictures = write_image_pictures(folder, self.order.content, boxes) if self.keeps_pictures else []
+        files = self.order.files
+        outcome, boxes = image_outcome(files.table, done.facts)
+        pictures = write_image_pictures(files, boxes) if self.keeps_pictures else []
         return "done", outcome, pictures, done.reason
 
     def _progress(self, frames: int, share: float) -> None:
@@ -266,15 +266,14 @@ class _Task:
             raise CanceledError
 
 
-def _draw_report(folder: Path, pictures: bool) -> None:
+def _draw_report(files: JobFiles, pictures: bool) -> None:
     """Write the report of a video, without its figures as files of their own."""
-    results = folder / "result"
-    write_report(results, StoredThumbnails(folder) if pictures else None)
-    (results / REPORT).replace(report_of(folder, pictures))
-    for path in results.glob("report-*.png"):
+    write_report(files.results, StoredThumbnails(files) if pictures else None)
+    (files.results / REPORT).replace(files.report(pictures=pictures))
+    for path in files.results.glob("report-*.png"):
         path.unlink()
 
 
 def _without_path(reason: str, order: Order) -> str:
     """A message with the file's name in place of where it is stored."""
-    return reason.replace(str(order.content), order.name)
+    return reason.replace(str(order.files.content), order.name)
