@@ -6,7 +6,7 @@
 Two threads: the capture thread reads the source and keeps only the newest frame; the inference thread analyzes it and
 publishes picture and analysis together. There is no queue, so the delay cannot grow. While faces are known, a
 detection that is due runs after the frame has been published, before the next one is analyzed. Pictures are drawn and
-encoded on demand, once for all viewers.
+encoded on demand, once for all viewers. A third thread replaces the inference thread if it hangs or ends.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from mien.sources import Source, is_same_file, source_kind
 from mien.stream.config import CameraOptions, Services, Timeouts
 from mien.stream.health import Health, PlaceholderSchedule
 from mien.stream.publisher import Publisher
+from mien.stream.supervisor import Supervisor
 from mien.stream.switcher import Switcher
 from mien.types import Frame, SourceStatus
 
@@ -74,7 +75,7 @@ class VideoCamera:
         **changes: Any,
     ) -> None:
         self._pipeline = Loading(default_pipeline) if pipeline is None else pipeline
-        self._faces: FaceStream | None = None
+        self._loaded: Pipeline | None = None
         self._options = options = replace(options or CameraOptions(), **changes)
         self._timeouts = timeouts = timeouts or Timeouts()
         self._services = services = services or Services()
@@ -93,7 +94,7 @@ class VideoCamera:
         self._begun = False  # whether `start` was called
         self._started = False
         self._stopping = threading.Event()
-        self._inference: threading.Thread | None = None
+        self._inference = Supervisor(self._infer, self._health, services, timeouts)
         self._seen = threading.local()
         # The rest belongs to the inference thread.
         self._placeholders = PlaceholderSchedule(services.clock)
@@ -119,15 +120,13 @@ class VideoCamera:
                 if self._options.save is not None:
                     self._writer = VideoWriter(self._options.save, self._options.fps)
                 self._load_and_open()
-                if self._faces is None:
+                if self._loaded is None:
                     return  # cancelled
                 if self._stopping.is_set():
                     raise SourceError("the camera was stopped while it started")
                 self._started = True
                 self._placeholders.starting()
-                inference = threading.Thread(target=self._infer, name="inference", daemon=True)
-                inference.start()
-                self._inference = inference  # only once it runs, as `stop` joins it
+                self._inference.start()
             except BaseException:
                 self.stop()
                 raise
@@ -136,10 +135,7 @@ class VideoCamera:
         """End both threads within 3 s, release the device and finish the saved video. May be called again."""
         self._stopping.set()
         deadline_s = time.monotonic() + STOP_WITHIN_S
-        if self._inference is not None and self._inference is not threading.current_thread():
-            self._inference.join(1.0)
-            if self._inference.is_alive():
-                log.warning("the analysis did not end within 1 s")
+        self._inference.stop(1.0)
         self._switcher.stop(timeout_s=0.7)
         if self._writer is not None:
             self._writer.close(max(0.1, deadline_s - time.monotonic()))
@@ -202,6 +198,11 @@ class VideoCamera:
         """The state of the saved video; None without `save`."""
         return None if self._writer is None else self._writer.status()
 
+    @property
+    def failed(self) -> str | None:
+        """Why no frame can be analyzed any more, whatever is tried, so that only a new process helps; None normally."""
+        return self._inference.failed
+
     def status(self) -> SourceStatus:
         """The state of the source, and the analyzed frames per second over the last 2 s."""
         status = self._switcher.status()
@@ -249,38 +250,51 @@ class VideoCamera:
                     raise SourceError("the camera was stopped while it started")
                 self._publish_placeholder(caught_up=True)
             pipeline = pipeline.result()
-        self._faces = self._services.make_stream(pipeline)
+        self._loaded = pipeline
 
     # --- in the inference thread
 
-    def _infer(self) -> None:
+    def _infer(self, current: Callable[[], bool]) -> None:
+        """Analyze frames until `current` returns False: the camera was stopped, or this thread has been replaced."""
+        assert self._loaded is not None
+        faces = self._services.make_stream(self._loaded)
         seen = 0
-        try:
-            while not self._stopping.is_set():
-                sequence, frame = self._switcher.frames.wait(seen, self._timeouts.tick_s)
-                if frame is not None and sequence > seen:
-                    seen = sequence
-                    if not self._switcher.idle:  # else it was captured just before the source was released
-                        with self._health.busy():
-                            self._process(frame)
-                self._switcher.watch()
-                self._publish_placeholder(caught_up=self._switcher.frames.peek()[0] == seen)
-        except Exception:  # the thread ends, but not silently
-            log.exception("the analysis ended unexpectedly")
-            self._health.failed("the analysis ended unexpectedly; see the log")
+        while current():
+            try:
+                seen = self._infer_next(seen, faces, current)
+            except BaseException as error:  # of any kind: report it, and continue
+                if self._health.failed(f"the analysis failed: {type(error).__name__}: {error}"):
+                    log.exception("the analysis failed")
+                self._stopping.wait(self._timeouts.tick_s)
 
-    def _process(self, frame: Frame) -> None:
+    def _infer_next(self, seen: int, faces: FaceStream, current: Callable[[], bool]) -> int:
+        """Analyze the frame after the one with number `seen`, if there is one; returns the number that was seen last."""
+        sequence, frame = self._switcher.frames.wait(seen, self._timeouts.tick_s)
+        if frame is not None and sequence > seen:
+            seen = sequence
+            if not self._switcher.idle:  # else it was captured just before the source was released
+                with self._health.busy():
+                    self._process(frame, faces, current)
+        if current():
+            self._switcher.watch()
+            self._publish_placeholder(caught_up=self._switcher.frames.peek()[0] == seen)
+        return seen
+
+    def _process(self, frame: Frame, faces: FaceStream, current: Callable[[], bool]) -> None:
         """Analyze and publish one frame; `status` and the placeholder report failures."""
-        assert self._faces is not None
         try:
             landmarks = self._services.landmarks()
-            analysis = self._faces.analyze(frame, frame.captured_at, landmarks=landmarks)
+            analysis = faces.analyze(frame, frame.captured_at, landmarks=landmarks)
+            if not current():
+                return
             annotated = self._publisher.publish(frame, analysis)
             if self._writer is not None:
                 self._writer.write(annotated(), frame.captured_at)
-            self._faces.detect_deferred()
-        except Exception as error:  # of a model or detector, of any kind: report it, and continue with the next frame
-            self._faces.reset()
+            faces.detect_deferred()
+        except BaseException as error:  # of a model or detector, of any kind: report it, continue with the next frame
+            if not current():
+                return
+            faces.reset()
             if self._health.failed(f"the analysis failed: {type(error).__name__}: {error}"):
                 log.exception("a frame could not be analyzed")
             return

@@ -67,7 +67,7 @@ class Rig:
         return status
 
     def until_analyzed(self, count):
-        wait_for(lambda: len(self.pipeline.seen) >= count and self.camera._health._busy_since_s is None)
+        wait_for(lambda: len(self.pipeline.seen) >= count and self.camera._health.busy_since_s is None)
 
     def snapshot(self, condition):
         """Wait for a newest snapshot that meets the condition, and return it."""

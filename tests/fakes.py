@@ -61,7 +61,7 @@ class FakeSource(Source):
 
     def __init__(
         self,
-        script: Sequence[tuple[int, int] | Exception | str],
+        script: Sequence[tuple[int, int] | BaseException | str],
         *,
         name: str = "Webcam 0",
         spec: str = "0",
@@ -92,7 +92,7 @@ class FakeSource(Source):
             self._steps.acquire(timeout=PATIENCE_S)
         self.threads.add(threading.current_thread().name)
         step = self.script.pop(0) if self.script else HANG
-        if isinstance(step, Exception):
+        if isinstance(step, BaseException):
             raise step
         if isinstance(step, str):
             self.hanging.set()

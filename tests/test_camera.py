@@ -407,10 +407,95 @@ def test_an_analysis_that_hangs_is_reported(rig):
     go_on = threading.Event()
     it.pipeline.analyze = lambda frame: go_on.wait(PATIENCE_S)
     it.camera.start()
-    wait_for(lambda: it.camera._health._busy_since_s is not None)
+    wait_for(lambda: it.camera._health.busy_since_s is not None)
     it.clock.advance(5)
     assert it.camera.status().reason == "the analysis of one frame takes longer than 5 s"
     go_on.set()
+
+
+def test_an_analysis_that_hangs_is_abandoned_and_another_thread_takes_over(rig, caplog):
+    renewed = []
+    it = rig(FakeSource([FRAME, FRAME, FRAME], stepped=True), renew=lambda: renewed.append(True), hang_after_s=1e9)
+    hanging, go_on, analyze = threading.Event(), threading.Event(), it.pipeline.analyze
+
+    def hang(frame):
+        hanging.set()
+        assert go_on.wait(PATIENCE_S)
+        return analyze(frame)
+
+    it.pipeline.analyze = hang
+    it.camera.start()
+    it.sources[0].step()
+    assert hanging.wait(PATIENCE_S)
+    it.pipeline.analyze = analyze
+    abandoned = it.camera._inference._thread
+    wait_for(lambda: it.clock.advance(5) or it.camera._inference._thread is not abandoned)
+    assert (len(renewed), it.camera.failed) == (1, None)
+    assert "its thread is abandoned, 1 of at most 4" in caplog.text
+    it.sources[0].step()
+    it.until("live")
+    shown, _ = it.camera.snapshots.peek()
+    go_on.set()
+    abandoned.join(PATIENCE_S)
+    assert not abandoned.is_alive()
+    assert it.camera.snapshots.peek()[0] == shown, "what an abandoned thread finds is not shown"
+    assert len(it.streams) == 2, "the new thread begins without the faces of the old one"
+
+
+def test_an_analysis_that_always_hangs_is_a_failure_and_does_not_fill_the_computer_with_threads(rig):
+    it = rig(FakeSource([FRAME] * 20))
+    go_on, hung = threading.Event(), []
+    it.pipeline.analyze = lambda frame: hung.append(threading.current_thread()) or go_on.wait(PATIENCE_S)
+    it.camera.start()
+    assert wait_for(lambda: it.clock.advance(5) or it.camera.failed) == "the analysis hangs, in 4 threads"
+    assert len(set(hung)) == 4
+    go_on.set()
+    wait_for(lambda: it.camera.failed is None)
+
+
+@pytest.mark.parametrize("error", [SystemExit(1), KeyboardInterrupt(), GeneratorExit(), MemoryError()])
+def test_no_exception_ends_the_analysis(rig, error, caplog):
+    it = rig(FakeSource([FRAME, FRAME], stepped=True))
+    it.pipeline.error = error
+    it.camera.start()
+    it.sources[0].step()
+    assert type(error).__name__ in it.until_reason("the analysis failed").reason
+    it.pipeline.error = None
+    it.sources[0].step()
+    it.until("live")
+    assert it.camera._inference._restarts == 0
+
+
+def test_no_exception_of_a_driver_ends_the_capture(rig, caplog):
+    it = rig(FakeSource([FRAME, SystemExit(1)]), FakeSource([FRAME, FRAME]))
+    it.camera.start()
+    it.until_reason("failed: SystemExit")
+    it.clock.advance(0.5)
+    it.until("live")
+
+
+def test_a_placeholder_that_cannot_be_drawn_does_not_end_the_analysis(rig, caplog):
+    broken = threading.Event()
+
+    def draw(width, height, lines):
+        broken.set()
+        raise SystemExit(1)
+
+    it = rig(FakeSource([FRAME, DIED]), FakeSource([FRAME, FRAME]), placeholder=draw)
+    it.camera.start()
+    assert broken.wait(PATIENCE_S)
+    wait_for(lambda: it.clock.advance(0.5) or len(it.pipeline.seen) >= 2)
+    it.until("live")
+
+
+def test_an_analysis_that_ends_is_started_again_a_few_times(rig, caplog):
+    def broken(pipeline):
+        raise SystemExit(1)
+
+    it = rig(FakeSource([FRAME] * 3), make_stream=broken)
+    it.camera.start()
+    assert wait_for(lambda: it.camera.failed) == "the analysis ended unexpectedly, 6 times"
+    assert it.camera._inference._restarts == 5
 
 
 # --- starting

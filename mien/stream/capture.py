@@ -218,7 +218,7 @@ class Capture:
             self._end(number, str(error))
         except MienError as error:
             return error
-        except Exception as error:  # a driver's or library's own error must not end the stream silently
+        except BaseException as error:  # a driver's or library's own error, of any kind, must not end the stream
             log.exception("%s failed unexpectedly", self._name)
             return SourceError(f"{self._name} failed: {type(error).__name__}: {error}")
         finally:

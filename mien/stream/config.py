@@ -66,6 +66,7 @@ class Timeouts:
 
     Args:
         hang_after_s: An open source that gives no frame for this long counts as hanging and is reopened.
+        abandon_after_s: An analysis of one frame that takes longer is abandoned, and another thread takes over.
         open_within_s: An attempt to open a source fails after this long.
         backoff_s: First and longest pause before the source is opened again; the pause doubles with each failure, and
             is reset by a frame.
@@ -76,13 +77,14 @@ class Timeouts:
     """
 
     hang_after_s: float = 5.0
+    abandon_after_s: float = 15.0
     open_within_s: float = 15.0  # some webcams take 10 s on Windows
     backoff_s: tuple[float, float] = (0.5, 10.0)
     tick_s: float = 0.1
 
     def __post_init__(self) -> None:
         """Check all ranges."""
-        for name in ("hang_after_s", "open_within_s", "tick_s"):
+        for name in ("hang_after_s", "abandon_after_s", "open_within_s", "tick_s"):
             _check(getattr(self, name) > 0, name, "seconds above 0", getattr(self, name))
         _check(0 <= self.backoff_s[0] <= self.backoff_s[1], "backoff_s", "(first, longest) in seconds", self.backoff_s)
 
@@ -105,6 +107,7 @@ class Services:
         record: Called with each frame, as it was shown, and its analysis.
         landmarks: Whether the landmarks of the faces are wanted in the next frame.
         needed: Whether frames are needed although nobody requests them, as while a session is recorded.
+        renew: Called after an analysis was abandoned, to replace what may hang in it, such as the detector.
         cancelled: Once it returns True, `start` returns although source or pipeline are not ready yet.
     """
 
@@ -117,6 +120,7 @@ class Services:
     record: Callable[[Frame, Analysis], None] | None = None
     landmarks: Callable[[], bool] = lambda: False
     needed: Callable[[], bool] = lambda: False
+    renew: Callable[[], None] = lambda: None
     cancelled: Callable[[], bool] = lambda: False
 
 

@@ -34,17 +34,32 @@ class Health:
         self._hang_after_s = hang_after_s
         self._lock = threading.Lock()  # guards all below
         self._analyzed_at_s: deque[float] = deque()
-        self._busy_since_s: float | None = None
+        self._busy: tuple[float] | None = None  # since when; a new tuple for each frame
         self._fault: str | None = None
 
     @contextmanager
     def busy(self) -> Iterator[None]:
         """A context for the analysis of one frame."""
-        self._busy_since_s = self._clock.monotonic()
+        mine = (self._clock.monotonic(),)
+        with self._lock:
+            self._busy = mine
         try:
             yield
         finally:
-            self._busy_since_s = None
+            with self._lock:
+                if self._busy is mine:  # else this thread was given up, and another one is busy
+                    self._busy = None
+
+    @property
+    def busy_since_s(self) -> float | None:
+        """Since when the current frame is analyzed; None between frames."""
+        busy = self._busy
+        return None if busy is None else busy[0]
+
+    def forget_busy(self) -> None:
+        """The thread that is busy has been given up."""
+        with self._lock:
+            self._busy = None
 
     def succeeded(self) -> bool:
         """Note that a frame was analyzed; returns whether this ends a fault."""
@@ -74,7 +89,7 @@ class Health:
         now_s = self._clock.monotonic()
         with self._lock:
             recent = sum(at_s > now_s - FPS_WINDOW_S for at_s in self._analyzed_at_s)
-            fault, busy_since_s = self._fault, self._busy_since_s
+            fault, busy_since_s = self._fault, self.busy_since_s
         if busy_since_s is not None and now_s - busy_since_s >= self._hang_after_s:
             fault = f"the analysis of one frame takes longer than {self._hang_after_s:g} s"
         if fault is not None and status.reason is None:
