@@ -268,7 +268,7 @@ class VideoCamera:
                 self._stopping.wait(self._timeouts.tick_s)
 
     def _infer_next(self, seen: int, faces: FaceStream, current: Callable[[], bool]) -> int:
-        """Analyze the frame after the one with number `seen`, if there is one; returns the number that was seen last."""
+        """Analyze the frame after number `seen`, if there is one; returns the number of the last one."""
         sequence, frame = self._switcher.frames.wait(seen, self._timeouts.tick_s)
         if frame is not None and sequence > seen:
             seen = sequence

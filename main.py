@@ -45,9 +45,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: The words of the command line, by default those of this process.
 
     Returns:
-        Exit status: 0, 2 with one line on standard error where the program cannot run, or the command's own.
+        Exit status: 0, 2 with one line on standard error where the program cannot run, 1 with one line where it cannot
+        go on, or the command's own.
     """
-    from mien.errors import MienError
+    from mien.errors import FatalError, MienError
 
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
@@ -55,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return command(words)
     except MienError as error:
         print(f"mien: {error}", file=sys.stderr)
-        return 2
+        return 1 if isinstance(error, FatalError) else 2
     except ModuleNotFoundError as error:
         needed = f"mien: expected the packages of requirements.txt, found no {error.name}"
         print(f"{needed}; make run, or pip install -r requirements.txt, installs them", file=sys.stderr)
@@ -135,7 +136,9 @@ def run(settings: Settings, stop: threading.Event) -> None:
 
     Raises:
         MienError: A component cannot start.
+        FatalError: A component has ended and cannot be restarted.
     """
+    from mien.errors import FatalError
     from mien.loading import Loading
     from mien.process import raise_open_file_limit
 
@@ -147,7 +150,8 @@ def run(settings: Settings, stop: threading.Event) -> None:
         cleanup.callback(components.recorder.stop)  # registered before the camera, so stopped after it
         pipeline = Loading(lambda: build_pipeline(components))
         components.recorder.describe = lambda: describe_session(components, pipeline)
-        camera = build_camera(components, pipeline, stop)
+        detectors = build_detectors(components, pipeline)
+        camera = build_camera(components, pipeline, detectors, stop)
         cleanup.callback(camera.stop)
         opening = Loading(camera.start)
         opening.start()
@@ -157,7 +161,6 @@ def run(settings: Settings, stop: threading.Event) -> None:
         from web.server import Server
 
         token = token_for(settings.host, settings.token)
-        detectors = build_detectors(components, pipeline)
         jobs = build_queue(components, detectors)
         app = build_app(components, pipeline, camera, detectors, jobs, token)
         server = cleanup.enter_context(Server(app, settings.host, port))
@@ -171,7 +174,8 @@ def run(settings: Settings, stop: threading.Event) -> None:
         if not stop.is_set():
             announce(settings, camera, server, token)
         while not stop.wait(0.5):
-            pass
+            if reason := camera.failed or server.failed:
+                raise FatalError(f"{reason}; the program ends, so that it can be started again")
         log.info("stopping")
 
 
@@ -295,12 +299,15 @@ def describe_session(components: Components, pipeline: Loading[Pipeline]) -> str
     return as_json(describe(settings, pipeline.result(), leave_out={*others, "media"}))
 
 
-def build_camera(components: Components, pipeline: Loading[Pipeline], stop: threading.Event) -> VideoCamera:
+def build_camera(
+    components: Components, pipeline: Loading[Pipeline], detectors: DetectorSwitch, stop: threading.Event
+) -> VideoCamera:
     """Build the camera, which opens its source and loads its pipeline when it is started.
 
     Args:
         components: What the camera shares with the web app.
         pipeline: Analyzes the frames.
+        detectors: Replaces a detector that hangs.
         stop: Once it is set, the camera no longer waits for its source.
     """
     from camera import VideoCamera
@@ -327,6 +334,7 @@ def build_camera(components: Components, pipeline: Loading[Pipeline], stop: thre
             record=components.recorder.record,
             landmarks=lambda: components.landmarks.wanted,
             needed=lambda: components.recorder.needs_frames,
+            renew=detectors.renew,
             cancelled=stop.is_set,
         ),
     )

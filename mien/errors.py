@@ -38,6 +38,10 @@ class MienError(Exception):
     """
 
 
+class FatalError(MienError):
+    """A fault from which the running program cannot recover: it ends with status 1, so that it can be restarted."""
+
+
 class SettingsError(MienError):
     """A command-line option or MIEN_* variable has an invalid value."""
 

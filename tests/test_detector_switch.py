@@ -114,3 +114,15 @@ def test_a_recording_names_the_network_of_the_detector_in_use(monkeypatch, tmp_p
     )
     described = provenance.describe(AnalysisSettings(detector_model=tmp_path / "yunet.onnx"), pipeline)
     assert [file for file in described["detector"]["sha256"] if file.endswith(".onnx")] == [network] * bool(network)
+
+
+def test_a_detector_that_hangs_is_replaced_by_a_new_one_of_its_kind(pipeline):
+    make, hung = Made(), pipeline.detector
+    switch = switch_of(pipeline, make)
+    switch.renew()
+    assert make.names == ["auto"]
+    assert pipeline.detector is not hung
+    renewed = pipeline.detector
+    switch.switch("haar")
+    switch.switch("auto")
+    assert pipeline.detector is renewed

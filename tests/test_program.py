@@ -18,6 +18,7 @@ import pandas as pd
 import pytest
 
 import main
+from camera import VideoCamera
 from mien.detectors import HaarDetector
 from mien.errors import SourceError
 from mien.settings import Settings
@@ -29,6 +30,7 @@ from tests.media import GROUP_BOXES, ROOT, SHARED
 from tests.page import click, find, lists, texts
 from tests.patience import PATIENCE_S, scaled, wait_for
 from tests.web_fakes import StreamClient, free_port
+from web.server import Server
 
 # Without the variables that importing Keras has set here: the program has to silence the logs itself.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
@@ -263,6 +265,28 @@ def test_it_ends_immediately_while_the_source_is_still_opening(monkeypatch):
     never.set()
 
 
+@pytest.mark.parametrize("ends", ["camera", "server"])
+def test_a_program_that_cannot_go_on_ends_with_status_1_and_one_line(monkeypatch, capsys, ends):
+    monkeypatch.setattr(main, "build_pipeline", lambda *_: FakePipeline())
+    real = Server.start
+
+    def start(server):
+        real(server)
+        if ends == "server":
+            server.failed = "the web server ended unexpectedly"
+
+    monkeypatch.setattr(Server, "start", start)
+    if ends == "camera":
+        monkeypatch.setattr(VideoCamera, "failed", property(lambda camera: "the analysis hangs, in 4 threads"))
+    assert main.main(["--source", "demo", "--port", str(free_port())]) == 1
+    assert re.search(
+        r"^mien: the (analysis hangs, in 4 threads|web server ended unexpectedly); the program ends, so that it can be "
+        r"started again$",
+        capsys.readouterr().err,
+        re.MULTILINE,
+    )
+
+
 def test_a_recording_starts_with_the_first_frame(run, tmp_path):
     program = run("--source", write_clip(tmp_path / "clip.avi"), "--sessions", tmp_path / "sessions", "--record")
     assert program.wait_for(lambda state: state["frame"])["recording"]["on"]
@@ -400,7 +424,7 @@ def test_the_page_is_served_while_the_network_is_loaded(monkeypatch):
         stop.set()
         program.join(PATIENCE_S)
     assert (before["frame"], before["source"]["reason"]) == (None, "loading the network")
-    assert health == {"ok": False, "state": "loading", "reason": "loading the network"}
+    assert health == {"ok": False, "state": "loading", "reason": "loading the network", "not_written": []}
     assert not program.is_alive()
 
 

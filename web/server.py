@@ -26,6 +26,7 @@ from web.addresses import is_local
 from web.body import Body
 from web.framing import FramingError, check_head, read_head
 from web.free_port import DEFAULT_PORT, check_port, taken_message
+from web.guard import App, guarded
 
 log = logging.getLogger(__name__)
 
@@ -171,7 +172,7 @@ class _Cheroot(wsgi.Server):
     ConnectionClass = _Connection
     expiration_interval = 0.25  # seconds; stopping waits for up to one such interval
 
-    def __init__(self, address: tuple[str, int], app: Flask, workers: int) -> None:
+    def __init__(self, address: tuple[str, int], app: App, workers: int) -> None:
         super().__init__(
             address,
             app,
@@ -211,15 +212,19 @@ class Server:
         host: The address to listen on.
         port: 0 takes a free one.
 
+    Attributes:
+        failed: Why it no longer serves, though it was not stopped; None while it does.
+
     Example:
         with Server(create_app(camera), port=0) as server:
             print(server.url)
     """
 
     def __init__(self, app: Flask, host: str = "127.0.0.1", port: int = DEFAULT_PORT) -> None:
+        self.failed: str | None = None
         self.host = host
         self.port = port
-        self._cheroot = _Cheroot((host, port), app, app.config["MAX_STREAMS"] + SPARE_WORKERS)
+        self._cheroot = _Cheroot((host, port), guarded(app), app.config["MAX_STREAMS"] + SPARE_WORKERS)
 
     @property
     def url(self) -> str:
@@ -250,7 +255,11 @@ class Server:
             bound.set_exception(error)
             return
         bound.set_result(None)
-        self._cheroot.serve()
+        try:
+            self._cheroot.serve()
+        except BaseException as error:  # of any kind: nobody else would notice
+            log.exception("the web server ended unexpectedly")
+            self.failed = f"the web server ended unexpectedly: {type(error).__name__}: {error}"
 
     def stop(self) -> None:
         """Close every connection, open streams included, and release the port, within two seconds."""

@@ -61,6 +61,16 @@ class DetectorSwitch:
             pipeline.detector = self._made[name]
             self.current = name
 
+    def renew(self) -> None:
+        """Replace the detector in use by a new one of the same kind, after a detection that never returned.
+
+        Raises:
+            DetectorError: No further one can be made; the same one stays in use.
+        """
+        with self._lock:
+            pipeline = self._pipeline()
+            self._made[self.current] = pipeline.detector = self._make(self.current)
+
 
 def available_detectors(model_file: str | Path | None = None) -> list[str]:
     """Names of the detectors whose packages and files are installed, in the order of DETECTORS.

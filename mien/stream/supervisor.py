@@ -121,7 +121,9 @@ class Supervisor:
             self._restart()
         elif self._is_hanging():
             self._hung.append(self._thread)
-            log.warning("the analysis hangs: its thread is abandoned, %d of at most %d", len(self._hung), MAX_HUNG_THREADS)
+            log.warning(
+                "the analysis hangs: its thread is abandoned, %d of at most %d", len(self._hung), MAX_HUNG_THREADS
+            )
             self._replace()
 
     def _is_hanging(self) -> bool:
@@ -147,7 +149,7 @@ class Supervisor:
         """Start another thread in place of one that has ended, or was given up and came back."""
         if self._stopping.is_set():
             return
-        self._health.failed(f"the analysis ended unexpectedly; see the log")
+        self._health.failed("the analysis ended unexpectedly; see the log")
         if self._restarts >= MAX_RESTARTS:
             self.failed = f"the analysis ended unexpectedly, {MAX_RESTARTS + 1} times"
             return
