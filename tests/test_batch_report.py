@@ -10,7 +10,6 @@ import re
 import subprocess
 import sys
 from contextlib import closing
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +29,7 @@ from mien.results import COLUMNS, Result
 from mien.types import EXPRESSIONS, Face, Frame, Quality
 from tests.clips import demo_pictures, files_of, write_video
 from tests.media import ROOT
+from tests.report_page import PAPERS, printed_pages, read
 from tests.web_fakes import face_showing, resize
 
 HOSTILE = '<b>"two" & $x^2$ {{ 7 * 6 }}.mp4'
@@ -45,26 +45,6 @@ MADE_BY = {
     "packages": {"python": "3.11.0"},
     "machine": "x86_64",
 }
-PAPERS = {"A4": (8.27, 11.69), "Letter": (8.5, 11.0)}  # inches
-
-
-class Page(HTMLParser):
-    """The tags of a page and its text."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self.feed(text)
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_data(self, data):
-        self.text += data
-
-    def all(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.tags if name == tag]
 
 
 @pytest.fixture(scope="module")
@@ -82,10 +62,6 @@ def reported(media, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("results") / "out"
     assert main.main(["analyze", str(media), "--out", str(out), "--report", "--unsure", "0.3"]) == 0
     return out
-
-
-def read(path: Path) -> Page:
-    return Page(path.read_text(encoding="utf-8"))
 
 
 def folder_of(out: Path, name: str) -> Path:
@@ -332,7 +308,4 @@ def test_a_two_minute_video_of_one_person_prints_to_at_most_six_pages(browser, t
         thumbnails.add(frame_of(i), Result("clip.mp4", i, float(i), 200, 200, (face,)))
     write_report(folder, thumbnails)
     browser.get((folder / "report.html").as_uri())
-    width, height = PAPERS[paper]
-    asked = {"paperWidth": width, "paperHeight": height, "printBackground": True}
-    pdf = base64.b64decode(browser.execute_cdp_cmd("Page.printToPDF", asked)["data"])
-    assert 1 <= len(re.findall(rb"/Type\s*/Page\b", pdf)) <= 6
+    assert 1 <= printed_pages(browser, paper) <= 6

@@ -214,6 +214,12 @@ def _why_skipped(path: Path) -> str | None:
     return describe(head) if kind is not None and kind.media != "other" and not kind.usable else OTHER
 
 
+def file_name(text: str) -> str:
+    """A text as the name of a file or folder on any system, without suffix; empty if nothing of it is left."""
+    storable = text.replace("/", "-").encode("utf-8", "surrogatepass")[:FOLDER_BYTES]
+    return storable.decode("utf-8", "ignore").lstrip(".").rstrip(". ")  # Windows drops dots at the end
+
+
 def _in_folders(found: Iterable[Input]) -> Iterator[Input]:
     """Give each video a folder that no other has, even where upper and lower case are the same."""
     taken = set(RESERVED)
@@ -221,8 +227,7 @@ def _in_folders(found: Iterable[Input]) -> Iterator[Input]:
         if each.is_image:
             yield replace(each, folder=IMAGES)
             continue
-        storable = each.folder.replace("/", "-").encode("utf-8", "surrogatepass")[:FOLDER_BYTES]
-        base = storable.decode("utf-8", "ignore").lstrip(".").rstrip(". ") or "video"  # Windows drops dots at the end
+        base = file_name(each.folder) or "video"
         name, number = base, 1
         while name.casefold() in taken:
             number += 1

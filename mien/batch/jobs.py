@@ -18,9 +18,10 @@ import cv2
 from mien.analysis.pipeline import Pipeline
 from mien.batch.analysis import Watcher, image_result, video_results, with_durations
 from mien.batch.frames import Reading, Sampling
+from mien.batch.image_outputs import ImageOutputs, ImagePictures
 from mien.batch.inputs import IMAGES, Input
 from mien.batch.options import ABOUT_RUN, AnalyzeSettings
-from mien.batch.outputs import FaceTables, VideoOutputs, write_provenance
+from mien.batch.outputs import VideoOutputs
 from mien.batch.provenance import describe, digest
 from mien.errors import MienError
 from mien.results import Result
@@ -53,6 +54,11 @@ class Job:
     def is_video(self) -> bool:
         """Whether its input is a video, and the only one."""
         return not self.inputs[0].is_image
+
+    @property
+    def first(self) -> int:
+        """Of a job with images: how many images come before it."""
+        return int(self.name.rpartition("-")[2])
 
 
 @dataclass(slots=True)
@@ -171,31 +177,35 @@ class Worker:
         return facts | frames | video
 
     def _images(self, job: Job, progress: Progress) -> list[Done]:
-        """Write rows and facts to one file in the folder WORK; `join_images` puts them together."""
+        """Write rows and facts to one file in the folder WORK, and pictures to a folder; `join_images` joins them."""
         done: list[Done] = []
         rows: list[dict[str, Any]] = []
-        for number, each in enumerate(job.inputs, 1):
-            one, result = self._image(each)
-            done.append(one)
-            rows += result.rows()
-            progress(1, number / len(job.inputs))
-        part = {"rows": rows, "done": [asdict(one) for one in done]}
+        with whole_folder(self._out / WORK, job.name, self._out / WORK) as folder:
+            pictures = ImagePictures(folder, self._settings, job.first)
+            for number, each in enumerate(job.inputs):
+                one, result, data = self._image(each)
+                pictures.add(number, data, result)
+                done.append(one)
+                rows += result.rows()
+                progress(1, (number + 1) / len(job.inputs))
+        part = {"rows": rows, "thumbnails": pictures.thumbnails, "done": [asdict(one) for one in done]}
         path = self._part(job)
-        path.parent.mkdir(exist_ok=True)
         unfinished = path.with_suffix(f".{os.getpid()}.part")
         unfinished.write_text(json.dumps(part), encoding="utf-8")
         unfinished.replace(path)
         return done
 
-    def _image(self, each: Input) -> tuple[Done, Result]:
+    def _image(self, each: Input) -> tuple[Done, Result, bytes | None]:
+        """What became of an image, what was found in it, and its file, if that is an image."""
         try:
             facts = _file_facts(each)
-            result = image_result(self._pipeline, each.path.read_bytes(), each.name, landmarks=self._settings.landmarks)
+            data = each.path.read_bytes()
+            result = image_result(self._pipeline, data, each.name, landmarks=self._settings.landmarks)
         except Exception as error:
             reason = _failure(each, error)
-            return Done(each.name, "failed", reason), Result(each.name, 0, 0.0, 0, 0, (), reason)
+            return Done(each.name, "failed", reason), Result(each.name, 0, 0.0, 0, 0, (), reason), None
         facts |= {"width": result.width, "height": result.height, "faces": len(result.faces)}
-        return Done(each.name, "done", None, IMAGES, facts), result
+        return Done(each.name, "done", None, IMAGES, facts), result, data
 
     def has_part(self, job: Job) -> bool:
         """Whether a job with images left what `join_images` needs."""
@@ -210,34 +220,27 @@ class Worker:
         Args:
             jobs: All jobs with images, done before.
         """
-        inputs: list[dict[str, Any]] = []
         with whole_folder(self._out, IMAGES) as folder:
-            tables = FaceTables(folder, self._settings)
+            outputs = ImageOutputs(folder, self._settings)
             for job in jobs:
                 part = json.loads(self._part(job).read_text(encoding="utf-8"))
-                tables.add(part["rows"])
-                for one in part["done"]:
-                    inputs.append({"name": one["input"], **one["facts"]} | _reason(one))
-            read = sum("sha256" in one for one in inputs)
-            with_face = sum(bool(one.get("faces")) for one in inputs)
-            frames = {"read": read, "analyzed": read, "with_face": with_face, "dropped": 0}
-            described = {"inputs": inputs, "frames": frames, **self.described}
-            tables.close(described)
-            write_provenance(folder, described, self.command)
+                outputs.add(part, self._out / WORK / job.name)
+            outputs.close(self.described, self.command)
 
 
 @contextmanager
-def whole_folder(out: Path, name: str) -> Iterator[Path]:
+def whole_folder(out: Path, name: str, work: Path | None = None) -> Iterator[Path]:
     """A folder that appears under its name once the body has ended without an error, and only then.
 
     Args:
         out: Folder of all results.
         name: Its name; an older folder of this name is replaced.
+        work: Where it is until then, by default the folder WORK in `out`.
 
     Yields:
         The folder to write to.
     """
-    unfinished = out / WORK / f"{name}.{os.getpid()}.part"
+    unfinished = (work or out / WORK) / f"{name}.{os.getpid()}.part"
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
     try:
@@ -261,10 +264,6 @@ def _failure(each: Input, error: Exception) -> str:
         return one_line(error)
     log.error("%s: unexpected error", each.name, exc_info=error)
     return f"unexpected {type(error).__name__}: {one_line(error)}"
-
-
-def _reason(one: dict[str, Any]) -> dict[str, Any]:
-    return {} if one["reason"] is None else {"failed": one["reason"]}
 
 
 def _file_facts(each: Input) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from mien.images.codecs import encode_jpeg
+from mien.images.resize import letterbox
 from mien.results import Result
 from mien.types import Box, Frame
 
@@ -85,6 +86,18 @@ class Thumbnails:
         most = {face for face, _ in self._frames.most_common(MOST_FACES)}
         self._kept = {face: kept for face, kept in self._kept.items() if face in most}
         self._frames = Counter({face: count for face, count in self._frames.items() if face in most})
+
+
+def whole(pixels_bgr: np.ndarray) -> np.ndarray:
+    """A whole picture, fitted into a square with black bars.
+
+    Args:
+        pixels_bgr: uint8 (height, width, 3).
+
+    Returns:
+        uint8 (SIZE_PX, SIZE_PX, 3).
+    """
+    return letterbox(pixels_bgr, (SIZE_PX, SIZE_PX))
 
 
 def crop_face(pixels_bgr: np.ndarray, box: Box) -> np.ndarray:
