@@ -25,7 +25,8 @@ from mien.batch.figures import check_figures
 from mien.batch.inputs import IMAGES, Input, find_inputs
 from mien.batch.jobs import FAILURES, Done, Worker, one_line, plan
 from mien.batch.options import AnalyzeSettings
-from mien.batch.report import REPORT, write_report
+from mien.batch.page import REPORT
+from mien.batch.report import write_report
 from mien.queue.files import JobFiles
 from mien.queue.jobs import Order
 from mien.queue.outcome import (
