@@ -1,4 +1,4 @@
-"""The web server: a pool of threads with a worker for each stream, that stops quickly and drops stalled viewers.
+"""The web server: a pool of threads, one for each stream, that stops quickly and drops stalled viewers.
 
 Cheroot, chosen by measurement: see benchmarks/servers.py.
 """
@@ -9,6 +9,7 @@ import contextlib
 import errno
 import logging
 import socket
+import sys
 import threading
 import time
 from _pyio import BufferedReader  # type: ignore[import-not-found]  # the base of Cheroot's reader
@@ -27,6 +28,7 @@ from web.body import Body
 from web.framing import FramingError, check_head, read_head
 from web.free_port import DEFAULT_PORT, check_port, taken_message
 from web.guard import App, guarded
+from web.workers import Shortage, WorkerPool
 
 log = logging.getLogger(__name__)
 
@@ -176,12 +178,13 @@ class _Cheroot(wsgi.Server):
         super().__init__(
             address,
             app,
-            numthreads=workers,
             server_name="Mien",
             request_queue_size=128,
             timeout=SOCKET_TIMEOUT_S,
             shutdown_timeout=STOP_S,
         )
+        self.shortage = Shortage()
+        self.requests = WorkerPool(self, workers, self.shortage)
         self.keep_alive_conn_limit = 4 * workers
         self.open_connections: set[_Connection] = set()
         self.bind_error: OSError | None = None
@@ -201,7 +204,8 @@ class _Cheroot(wsgi.Server):
             super().process_conn(conn)
 
     def error_log(self, msg: str = "", level: int = logging.INFO, traceback: bool = False) -> None:
-        log.log(level, "%s", msg, exc_info=traceback)
+        if not self.shortage.notice(sys.exc_info()[1]):
+            log.log(level, "%s", msg, exc_info=traceback)
 
 
 class Server:
