@@ -291,6 +291,28 @@ def test_a_client_that_disconnects_halfway_releases_its_slot(fake_camera, serve)
     wait_for(lambda: post(server)[0] == 200)
 
 
+def test_after_a_client_has_disconnected_its_further_images_are_not_analyzed(fake_camera, serve) -> None:
+    entered, leave = threading.Semaphore(0), threading.Event()
+    count = 0
+
+    def slow(data: bytes) -> Analysis:
+        nonlocal count
+        count += 1
+        entered.release()
+        assert leave.wait(PATIENCE_S)
+        return analyze(data)
+
+    server = serve(fake_camera, analyze=slow, max_analyses=1)
+    body = b"".join(form(IMAGE).removesuffix(b"--b--\r\n") for _ in range(16)) + b"--b--\r\n"
+    with socket.create_connection(("127.0.0.1", server.port)) as client:
+        client.sendall(b"POST /api/analyze HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n" % len(body))
+        client.sendall(b"Content-Type: multipart/form-data; boundary=b\r\n\r\n" + body)
+        assert entered.acquire(timeout=PATIENCE_S)
+    leave.set()
+    wait_for(lambda: post(server)[0] == 200)
+    assert count == 2  # the first of the sixteen, and the last request
+
+
 @pytest.mark.parametrize("start", [b"", b"POST /api/analyze HTTP/1.1\r\nX-Slow: "])
 def test_a_slow_request_is_ended_in_time(fake_camera, serve, monkeypatch, start: bytes) -> None:
     monkeypatch.setattr(web.server, "REQUEST_GRACE_S", 0.3)

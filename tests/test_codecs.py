@@ -14,6 +14,7 @@ from mien.errors import ImageError, ImageTooLargeError, NotAnImageError
 from mien.filetypes import HEAD_BYTES
 from mien.images import codecs
 from mien.images.codecs import decode_image, encode_jpeg, encode_png, image_format, image_size, read_image
+from mien.images.jpeg import MAX_SCANS, MAX_SEGMENTS, count_scans
 from tests.patience import scaled
 
 FORMATS = {".jpg": "JPEG", ".png": "PNG", ".webp": "WebP", ".gif": "GIF", ".bmp": "BMP"}
@@ -268,3 +269,45 @@ def test_a_png_with_endless_chunks_is_refused(monkeypatch):
     assert decode_image(png[:33] + chunk * 40 + png[33:]).shape == (20, 30, 3)
     with pytest.raises(ImageError, match="broken or cut off"):
         decode_image(png[:33] + chunk * 50 + png[33:])
+
+
+def progressive(scans, side=64):
+    """A valid progressive JPEG whose last scan is repeated; none of the copies changes anything."""
+    data = encoded(".jpg", picture(side, side), cv2.IMWRITE_JPEG_PROGRESSIVE, 1)
+    last = data.rindex(b"\xff\xda")
+    more = scans - count_scans(data)
+    assert more >= 0
+    return data[:-2] + data[last:-2] * more + data[-2:]
+
+
+@pytest.mark.parametrize(
+    ("data", "scans"),
+    [
+        (encoded(".jpg", picture()), 1),
+        (encoded(".jpg", picture(), cv2.IMWRITE_JPEG_RST_INTERVAL, 1), 1),
+        (progressive(10), 10),
+        (progressive(12) + progressive(50), 12),  # a second image after the first one
+        (progressive(12).replace(b"\xff\xda", b"\xff\xff\xff\xda"), 12),  # fill bytes
+        (progressive(12)[:2] + exif(1, progressive(60)) + progressive(12)[2:], 12),  # a preview
+    ],
+    ids=["baseline", "restarts", "progressive", "two images", "fill bytes", "preview"],
+)
+def test_the_scans_of_a_jpeg_are_counted_without_decoding(data, scans, never_decodes):
+    assert count_scans(data) == scans
+
+
+@pytest.mark.parametrize("scans", [MAX_SCANS + 1, 1000])
+def test_a_jpeg_with_too_many_scans_is_refused_before_decoding(scans, never_decodes):
+    with pytest.raises(ImageTooLargeError, match="scans"):
+        decode_image(progressive(scans))
+
+
+def test_a_jpeg_with_as_many_scans_as_allowed_is_decoded():
+    assert decode_image(progressive(MAX_SCANS)).shape == (64, 64, 3)
+
+
+def test_segments_after_the_size_are_limited_too(never_decodes):
+    data = encoded(".jpg", picture())
+    at = data.index(b"\xff\xda")
+    with pytest.raises(ImageTooLargeError):
+        decode_image(data[:at] + b"\xff\xe0\0\2" * (MAX_SEGMENTS + 1) + data[at:])

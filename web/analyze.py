@@ -15,7 +15,7 @@ from werkzeug.exceptions import TooManyRequests
 from mien.errors import BusyError, ImageError, ImageTooLargeError, NotAnImageError
 from mien.types import Analysis
 from web import schemas
-from web.limits import MAX_BODY_BYTES, Slots
+from web.limits import MAX_BODY_BYTES, Slots, check_client
 from web.openapi import LANDMARKS, Answer, Operation
 from web.ports import Analyze, AppOptions
 from web.state import LANDMARK_REFUSALS, describe_faces, sentence, wants_landmarks
@@ -128,6 +128,7 @@ def _describe(found: Analysis) -> schemas.Image:
 
 def _analyze_one_of_many(analyze: Callable[[bytes], Analysis], data: bytes) -> schemas.Image | schemas.ImageError:
     """A damaged image does not prevent the answer to the others."""
+    check_client()
     try:
         return _describe(analyze(data))
     except ImageError as error:

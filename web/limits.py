@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import IO, Any
 
 from flask import Flask, Response, jsonify, request
-from werkzeug.exceptions import RequestEntityTooLarge, TooManyRequests
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge, TooManyRequests
 
 RETRY_AFTER_S = 5
 
@@ -18,6 +18,9 @@ MAX_JSON_BYTES = 8192
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
 """Length of a declared body that is not JSON, unless its route declares less."""
+
+CLIENT_IS_GONE = "mien.client_is_gone"
+"""Key of the WSGI environment under which our server gives a function that says whether the client has disconnected."""
 
 PARTS_PER_S = 3000
 """Pictures per second, to all viewers together. Above it (100 viewers at 30 fps) each viewer gets fewer, which leaves
@@ -163,6 +166,17 @@ def limit_bodies(app: Flask) -> None:
             limit_body(operation.max_bytes)
         else:
             _set_limit(MAX_JSON_BYTES)
+
+
+def check_client() -> None:
+    """End the present request if nobody waits for its answer any more, so that its slot is free for others.
+
+    Raises:
+        ClientDisconnected: The client has closed the connection.
+    """
+    is_gone = request.environ.get(CLIENT_IS_GONE)
+    if is_gone is not None and is_gone():
+        raise ClientDisconnected
 
 
 def _set_limit(limit: int) -> None:

@@ -28,6 +28,7 @@ from web.body import Body
 from web.framing import FramingError, check_head, read_head
 from web.free_port import DEFAULT_PORT, check_port, taken_message
 from web.guard import App, guarded
+from web.limits import CLIENT_IS_GONE
 from web.workers import Shortage, WorkerPool
 
 log = logging.getLogger(__name__)
@@ -125,7 +126,9 @@ class _Request(HTTPRequest):
         self.rfile = Body(self.conn.rfile, head.length, self._ask_for_body if head.waits else None)
 
     def respond(self) -> None:
-        self.server.gateway(self).respond()
+        gateway = self.server.gateway(self)
+        gateway.env[CLIENT_IS_GONE] = self.conn.is_gone
+        gateway.respond()
         self.ensure_headers_sent()
         if self.chunked_write:
             self.conn.wfile.write(b"0\r\n\r\n")
@@ -163,6 +166,20 @@ class _Connection(HTTPConnection):
             for _ in range(16):
                 if not self.socket.recv(64 * 1024):
                     break
+
+    def is_gone(self) -> bool:
+        """Whether the client has closed the connection, so that nobody waits for the answer any more."""
+        timeout_s = self.socket.gettimeout()
+        try:
+            self.socket.settimeout(0)
+            return not self.rfile.has_data() and self.socket.recv(1, socket.MSG_PEEK) == b""
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+        finally:
+            with contextlib.suppress(OSError):
+                self.socket.settimeout(timeout_s)
 
     def hang_up(self) -> None:
         """Unblock a worker that is sending to or receiving from this connection."""

@@ -1,7 +1,8 @@
 """Decode images within limits, and encode JPEG and PNG.
 
 The size is read from the header before anything is decoded, so a small file that would unpack to a huge picture (a
-decompression bomb) is refused at no cost.
+decompression bomb) is refused at no cost. So are JPEG files of hundreds of scans; whatever else is within the limits
+takes at most about a second for 50 megapixels (PNG, WebP, GIF, BMP, with any number of further frames or texts).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 
 from mien.errors import ImageError, ImageTooLargeError, NotAnImageError
 from mien.filetypes import HEAD_BYTES, describe, identify
+from mien.images.jpeg import MAX_SCANS, MAX_SEGMENTS, count_scans
 
 MAX_IMAGE_BYTES = 32 * 1024 * 1024
 MAX_IMAGE_PIXELS = 50_000_000
@@ -22,10 +24,8 @@ MAX_IMAGE_PIXELS = 50_000_000
 
 FORMATS = "JPEG, PNG, WebP, GIF or BMP"
 
+JPEG_SIGNATURE = b"\xff\xd8"
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-
-MAX_SEGMENTS = 100_000
-"""Most segments of a JPEG or chunks of a PNG: millions of them would keep the program busy for seconds."""
 
 _JPEG_MARKER = re.compile(rb"\xff([^\xff])")  # of several 0xFF in a row, all but the last are fill bytes
 _JPEG_SIZE_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOF0..SOF15 without DHT, JPG and DAC
@@ -95,6 +95,8 @@ def decode_image(data: bytes, *, max_bytes: int = MAX_IMAGE_BYTES, max_pixels: i
             f"expected an image of at most {max_pixels / 1e6:g} megapixels, "
             f"found {width}x{height}, {width * height / 1e6:.0f} megapixels"
         )
+    if data.startswith(JPEG_SIGNATURE) and count_scans(data) > MAX_SCANS:
+        raise ImageTooLargeError(f"expected a JPEG image with at most {MAX_SCANS} scans, found more")
     if data.startswith(PNG_SIGNATURE) and not _png_is_whole(data):
         raise ImageError("the PNG image is broken or cut off")
     try:
