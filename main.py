@@ -49,13 +49,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         go on, or the command's own.
     """
     from mien.errors import FatalError, MienError
+    from mien.names import printable
 
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
         command, words = choose_command(sys.argv[1:] if argv is None else argv)
         return command(words)
     except MienError as error:
-        print(f"mien: {error}", file=sys.stderr)
+        print(f"mien: {printable(str(error))}", file=sys.stderr)
         return 1 if isinstance(error, FatalError) else 2
     except ModuleNotFoundError as error:
         needed = f"mien: expected the packages of requirements.txt, found no {error.name}"

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import difflib
+import os
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -269,14 +270,15 @@ def one_of(*values: Any) -> Kind:
     return Kind(f"{', '.join(others)} or {last}", "|".join(by_text), parse)
 
 
-def text(metavar: str, expected: str = "some text") -> Kind:
+def text(metavar: str, expected: str = "some text", convert: Callable[[str], str] = str) -> Kind:
     """Accept any text that is not empty or only white space.
 
     Args:
         metavar: Placeholder for the value in --help.
         expected: The accepted values in words.
+        convert: Is applied to the text.
     """
-    return Kind(expected, metavar, _not_empty)
+    return Kind(expected, metavar, lambda text: convert(_not_empty(text)))
 
 
 def path(metavar: str = "FILE", expected: str = "a path") -> Kind:
@@ -286,7 +288,16 @@ def path(metavar: str = "FILE", expected: str = "a path") -> Kind:
         metavar: Placeholder for the value in --help.
         expected: The accepted values in words.
     """
-    return Kind(expected, metavar, lambda text: Path(_not_empty(text)).expanduser())
+    return Kind(expected, metavar, lambda text: Path(from_home(_not_empty(text))))
+
+
+def from_home(text: str) -> str:
+    """A path without "~", which the shell does not replace in variables and after "=".
+
+    Args:
+        text: Any text; one that does not begin with the home folder of a user is returned as it is.
+    """
+    return os.path.expanduser(text)  # noqa: PTH111  Path.expanduser raises where there is no such user
 
 
 def _not_empty(text: str) -> str:

@@ -15,7 +15,7 @@ from typing import Literal
 
 import mien
 from mien import app
-from mien.options import SWITCH, Kind, Parser, number, one_of, option, options_of, path, text, whole_number
+from mien.options import SWITCH, Kind, Parser, from_home, number, one_of, option, options_of, path, text, whole_number
 
 _video = partial(option, group="Video source")
 _faces = partial(option, group="Face detection")
@@ -71,7 +71,7 @@ class SourceSettings:
 
     source: str = _video(
         "auto",
-        text("SOURCE", "auto, demo, a webcam index, a file or an address"),
+        text("SOURCE", "auto, demo, a webcam index, a file or an address", from_home),
         "auto (the first webcam that delivers a picture, else the demo), demo, a webcam index (0, 1, ...), a video or "
         "image file, or the http(s):// or rtsp(s):// address of a network camera",
     )

@@ -1,4 +1,6 @@
 import csv
+import os
+import sys
 
 import cv2
 import numpy as np
@@ -13,6 +15,7 @@ from training.evaluate import predict as prediction
 from training.evaluate.predict import predict_to_csv
 from training.export import export
 from training.fit.fitting import build
+from training.inputs import report_skipped
 from training.recipe import Recipe
 
 
@@ -27,7 +30,7 @@ def by_brightness(faces):
 
 
 def rows_of(path):
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
@@ -42,6 +45,18 @@ def folder(tmp_path):
     color = np.repeat(picture("sad", rng)[:, :, None], 3, axis=2)
     cv2.imwrite(str(tmp_path / "faces" / "sad, in color.JPG"), color)
     return tmp_path / "faces"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has file names of any bytes")
+def test_images_with_names_of_any_bytes_are_labeled(folder, tmp_path, capsys):
+    latin, lines = os.fsdecode(b"caf\xe9.png"), "two\nlines.png"
+    for name in (latin, lines):
+        (folder / name).write_bytes((folder / "angry.png").read_bytes())
+    (folder / os.fsdecode(b"broken\xe9.png")).write_bytes(b"no")
+    outcome = predict_to_csv(by_brightness, folder, tmp_path / "out.csv", 48)
+    assert {"caf\\udce9.png", lines} < {row["path"] for row in rows_of(tmp_path / "out.csv")}
+    report_skipped(outcome.skipped)
+    assert r"broken\xe9.png: not a readable image" in capsys.readouterr().out
 
 
 def test_a_folder_of_any_images_is_labeled(folder, tmp_path, monkeypatch):

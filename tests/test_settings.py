@@ -120,6 +120,15 @@ def test_invalid_variables_are_errors(environ, message):
         read_settings([], environ)
 
 
+def test_a_tilde_is_the_home_folder_in_variables_and_after_an_equals_sign(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    settings = read_settings(["--sessions=~/s"], {"MIEN_SOURCE": "~/clip.mp4", "MIEN_MEDIA": "~"})
+    assert Path(settings.source) == tmp_path / "clip.mp4"
+    assert (settings.media, settings.sessions) == (tmp_path, tmp_path / "s")
+    assert read_settings([], {"MIEN_MEDIA": "~nobody-of-this-name/x"}).media == Path("~nobody-of-this-name/x")
+
+
 def test_an_empty_variable_counts_as_unset():
     assert read_settings([], {"MIEN_SAVE": ""}).save is None
 

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import Any, NoReturn
 
 from mien.errors import MienError, SettingsError
+from mien.names import printable
 from training.options import COMMANDS
 
 _RESUMABLE = ("train", "teach", "finetune", "search")
@@ -41,7 +42,7 @@ def main(argv: list[str] | None = None) -> int:
         command = options.command
         _load(command).run(options)
     except MienError as error:
-        print(f"training: {error}", file=sys.stderr)
+        print(f"training: {printable(str(error))}", file=sys.stderr)
         return 2
     except OSError as error:  # a file or folder that the user named
         print(f"training: {error.filename or command}: {error.strerror or error}", file=sys.stderr)

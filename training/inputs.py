@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mien.errors import ModelError
+from mien.names import printable
 from model import FacialExpressionModel
 from training.data.dataset import load_dataset
 from training.data.splits import HELD_OUT, Dataset
@@ -51,7 +52,7 @@ def report_skipped(lines: Sequence[str]) -> None:
     if lines:
         print(f"skipped {len(lines)} that cannot be read:")
     for line in lines[:_SKIPPED_SHOWN]:
-        print(f"  {line}")
+        print(f"  {printable(line)}")
     if len(lines) > _SKIPPED_SHOWN:
         print(f"  and {len(lines) - _SKIPPED_SHOWN} more")
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mien.names import printable
 from mien.types import EXPRESSIONS
 from training.data.files import DataError, files_under, parse_pixels, read_image, read_rows, resized
 from training.inputs import report_skipped, square_model
@@ -58,7 +59,8 @@ def predict_to_csv(predict: Callable[[np.ndarray], np.ndarray], source: Path, ou
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as folder:
             unfinished = Path(folder) / out.name
-            with unfinished.open("w", newline="", encoding="utf-8") as file:
+            # Names may be of any bytes on Linux: those that are no UTF-8 are written as in tables of `analyze`.
+            with unfinished.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
                 writer = csv.writer(file)
                 writer.writerow([name_of_key, "label", "confidence", *EXPRESSIONS])
                 for row in _labeled(predict, faces):
@@ -108,4 +110,4 @@ def run(options: argparse.Namespace) -> None:
     model, side_px = square_model(options)
     outcome = predict_to_csv(model.predict, options.source, options.out, side_px)
     report_skipped(outcome.skipped)
-    print(f"wrote {options.out} with {outcome.labeled} labels")
+    print(f"wrote {printable(str(options.out))} with {outcome.labeled} labels")
