@@ -305,5 +305,6 @@ def test_an_idle_source_is_healthy(client, fake_camera) -> None:
 
     fake_camera.current = SourceStatus("Webcam 0", "resting", "no viewers")
     answer = client.get("/healthz")
-    assert (answer.status_code, answer.json) == (200, {"ok": True, "state": "resting", "reason": None})
+    idle = {"ok": True, "state": "resting", "reason": None, "not_written": []}
+    assert (answer.status_code, answer.json) == (200, idle)
     assert fake_camera.asked == 0
