@@ -223,6 +223,7 @@ export function bindActions(callbacks) {
     if (event.target.closest("input:not([type=range]), textarea, select")) return;
     if (key === " " && event.target.closest("button, a, [tabindex], input")) return; // it has its own function there
     if ($("help").open && key !== "?") return;
+    if (document.querySelector(`[data-key="${key}"]`)?.checkVisibility() === false) return; // not in this view
     event.preventDefault();
     keys.get(key)();
   });

@@ -4,8 +4,10 @@ import { actions, bindActions, isPrivate, setHeat, setPaused, showProgram, wants
 import { BrowserCamera } from "./browser_camera.js";
 import { filterShown, display, drawOverlay, hasPicture, showLandmarks, showNotice, showPicture } from "./canvas.js";
 import { onThemeChange } from "./colors.js";
-import { $, fillTexts, note } from "./dom.js";
+import { $, fillTexts, note, setText } from "./dom.js";
+import { bindDrops } from "./drops.js";
 import { onChoose, showFaces } from "./face_cards.js";
+import { FilesLink } from "./files_link.js";
 import { announce, hintFor, showBadge, showBanner, showHeader, showHint, showNothing } from "./header.js";
 import { History } from "./history.js";
 import { PrivacyFilter } from "./privacy.js";
@@ -23,7 +25,7 @@ fillTexts();
 const history = new History();
 const timeline = new Timeline(history);
 
-let view = "live"; // or "camera", "images"
+let view = "live"; // or "camera", "images", "files"
 let badge = null; // a state of the page that takes precedence over the source's
 let newest = null; // the state on display
 let lastIndex = null;
@@ -164,6 +166,23 @@ function showImage({ name, bitmap, answer, error }) {
   showHint(error ?? (state.faces.length ? "" : TEXT.images.bare));
 }
 
+// ---- the queue of files
+
+const queue = new FilesLink({ isPrivate, isOpen: () => view === "files", onBack: goLive });
+
+async function openQueue(items = []) {
+  const files = await queue.load().catch(() => null); // the user is told why
+  if (!files) return;
+  if (view !== "files") {
+    switchView("files");
+    showBadge("files");
+    showFaces([]);
+    $("no-face").hidden = true;
+    setText($("truth"), "");
+  }
+  await files.add(items);
+}
+
 // ---- switching views
 
 let pollTimer = 0;
@@ -180,6 +199,8 @@ function switchView(next) {
   setPaused(false);
   showBanner("");
   $("pause").disabled = next === "images";
+  document.querySelector(next === "files" ? "body" : ".screen").append($("note")); // where it can be seen
+  queue.refresh();
   pollControls();
 }
 
@@ -236,6 +257,7 @@ bindActions({
   onPrivacy() {
     updateLandmarks();
     privacyFilter = new PrivacyFilter();
+    queue.refresh({ pictures: true });
     if (view === "images") return refreshImages();
     if (!isPrivate() || !newest) return undefined;
     filterShown(pixelate); // a paused picture would continue to show its faces
@@ -244,14 +266,16 @@ bindActions({
   isLive: () => view === "live",
   isWatched: () => view === "live" && !isIdle(),
 });
-bindSources({ onProgram: goLive, onCamera: openCamera, isLive: () => view === "live" });
-bindImages(openImages, { isPrivate, wantsLandmarks });
+bindSources({ onProgram: goLive, onCamera: openCamera, onQueue: () => openQueue(), isLive: () => view === "live" });
+bindDrops({ onImages: openImages, onQueue: openQueue, isQueueOpen: () => view === "files" });
+bindImages({ isPrivate, wantsLandmarks });
 onThemeChange(drawOverlay);
 onChoose((id) => {
   timeline.choose(id);
   if (newest && view !== "images") showFaces(newest.faces, { chosenId: id });
 });
 $("back").addEventListener("click", goLive);
+$("files-badge").addEventListener("click", () => openQueue());
 $("threshold").addEventListener("input", () => {
   display.threshold = $("threshold").valueAsNumber / 100;
   $("threshold-value").textContent = TEXT.percent(display.threshold);
@@ -268,3 +292,4 @@ display.minQuality = Number($("faces").dataset.minQuality);
 $("threshold-value").textContent = TEXT.percent(display.threshold);
 showSession(history, { force: true });
 updateStreams();
+queue.restore(openQueue);

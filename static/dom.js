@@ -14,6 +14,13 @@ export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
+/** A reason given by the program, as a sentence. */
+export function sentence(text) {
+  if (!text) return "";
+  const capital = text[0].toUpperCase() + text.slice(1);
+  return /[.!?]$/.test(capital) ? capital : `${capital}.`;
+}
+
 /** The context of a canvas that is as large as it is displayed, in the screen's own pixels, and cleared. */
 export function clearedContext(canvas) {
   const width = Math.round(canvas.clientWidth * devicePixelRatio);

@@ -1,6 +1,6 @@
 // The state in words: badge, figures, hint below the faces, and announcements for screen readers.
 
-import { $, setText } from "./dom.js";
+import { $, sentence, setText } from "./dom.js";
 import { TEXT } from "./texts.js";
 
 const ANNOUNCE_MS = 3000; // a screen reader cannot keep up with every change
@@ -48,12 +48,6 @@ export function hintFor({ source, frame, faces }) {
   if (source.reason || remedy) return [sentence(source.reason), remedy].filter(Boolean).join(" ");
   if (frame == null) return TEXT.hints.noPicture;
   return faces.length === 0 ? TEXT.hints.noFace : "";
-}
-
-function sentence(text) {
-  if (!text) return "";
-  const capital = text[0].toUpperCase() + text.slice(1);
-  return /[.!?]$/.test(capital) ? capital : `${capital}.`;
 }
 
 let announcedAt = 0;

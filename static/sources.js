@@ -5,7 +5,7 @@ import { fetchJson, postJson } from "./server.js";
 import { TEXT } from "./texts.js";
 
 const menu = $("source-menu");
-let page = null; // {onProgram(source), onCamera(), isLive()}
+let page = null; // {onProgram(source), onCamera(), onQueue(), isLive()}
 
 export function bindSources(callbacks) {
   page = callbacks;
@@ -17,9 +17,15 @@ export function bindSources(callbacks) {
     menu.hidePopover();
     page.onCamera();
   });
-  $("own-images").addEventListener("click", () => {
+  for (const [button, input] of [["own-images", "files"], ["own-folder", "folder"]]) {
+    $(button).addEventListener("click", () => {
+      menu.hidePopover();
+      $(input).click();
+    });
+  }
+  $("own-queue").addEventListener("click", () => {
     menu.hidePopover();
-    $("files").click();
+    page.onQueue();
   });
   $("url-form").addEventListener("submit", (event) => {
     event.preventDefault();

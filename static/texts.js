@@ -5,6 +5,22 @@ const percent = (share) => `${Math.round(100 * share)}\u202f%`;
 /** Minutes and seconds: 0:07 or 12:34. */
 const minutes = (s) => `${Math.floor(s / 60)}:${String(Math.floor(s % 60)).padStart(2, "0")}`;
 
+const megabytes = (bytes) => {
+  const mb = bytes / 1e6;
+  return mb >= 1000 ? `${(mb / 1000).toFixed(1)} GB` : `${mb.toFixed(mb < 10 ? 1 : 0)} MB`;
+};
+
+const left = (s) => {
+  if (s < 90) return `${Math.max(1, Math.ceil(s))} s left`;
+  return s < 5400 ? `${Math.round(s / 60)} min left` : `${Math.round(s / 3600)} h left`;
+};
+
+const files = (n) => (n === 1 ? "1 file" : `${n} files`);
+
+/** The first names, and how many there are in addition. */
+const some = (names) =>
+  names.slice(0, 3).join(", ") + (names.length > 3 ? ` and ${names.length - 3} more` : "");
+
 const ofTenPeople = (n) => ({ 0: "hardly anybody", 10: "nearly everybody" })[n] ?? `about ${n} of 10 people`;
 
 export const TEXT = {
@@ -46,6 +62,7 @@ export const TEXT = {
     refused: "CAMERA REFUSED",
     nocamera: "NO CAMERA",
     image: "IMAGE",
+    files: "FILES",
   },
 
   hints: {
@@ -113,11 +130,75 @@ export const TEXT = {
 
   images: {
     working: (n) => (n === 1 ? "Analyzing the image …" : `Analyzing ${n} images …`),
-    tooMany: (n) => `At most 16 images at once, found ${n}: the first 16 are analyzed.`,
-    none: "Expected image files, found none.",
+    none: "Expected images or videos, found none.",
     bare: "No face detected in this image.",
     show: (name) => `Show ${name}`,
     unreadable: "The browser cannot display this image.",
+  },
+
+  files: {
+    badge: (done, all) => `FILES ${done} of ${all}`,
+    count: (done, all) => `${done} of ${all}`,
+    summary: (done, all) => (all ? `${done} of ${files(all)} done` : "No files yet"),
+    left,
+    mayTake: (s) => `, ${left(s)}`,
+    isPaused: ", paused",
+    reading: "Looking for images and videos …",
+    finished: (n) => `${files(n)} analyzed.`,
+    leftOut: (names) =>
+      `${files(names.length)} left out, neither images nor videos: ${some(names)}.`,
+    unsentLost: (names) =>
+      `${files(names.length)} had not been sent when the page was reloaded: ${some(names)}. Add them again.`,
+    linkLost: "The connection to Mien is lost. Sending continues by itself when the program answers again.",
+    gone: "The program no longer has this file, as after a restart. Add it again.",
+    resultsGone:
+      "The program no longer has the pictures, reports and tables of some files, as after a restart. What this list " +
+      "shows of them stays until you close the page.",
+    unreadable: "The file can no longer be read: it was changed, moved or deleted.",
+    notLoaded: "This part of the page could not be loaded. Is the program still running?",
+    states: {
+      unsent: "to be sent",
+      sending: "sending",
+      lost: "not sent completely: add this file again to continue",
+      waiting: "waiting",
+      analyzing: "analyzing",
+      paused: "paused",
+      linkLost: "waiting for the connection",
+      noRoom: "to be sent when others are analyzed",
+    },
+    sent: (sent, all) => `${megabytes(sent)} of ${megabytes(all)}`,
+    rate: (fps) => `${Math.round(fps)} frames/s`,
+    pause: (name) => `Pause ${name}`,
+    resume: (name) => `Resume ${name}`,
+    cancel: (name) => `Cancel ${name}`,
+    pauseAll: "Pause all",
+    resumeAll: "Resume all",
+    queueEmpty: "Nothing is waiting. Drop images, videos or folders here, or add them above.",
+    queueDone: "All files are done. Drop more here, or add them above.",
+    clearAsk: "Remove all files and results from this list and from the program?",
+    rows: (n) => (n === 1 ? "1 row" : `${n} rows`),
+    page: (first, last, all) => `${first} to ${last} of ${all}`,
+    previous: "Previous",
+    next: "Next",
+    columns: {
+      picture: "Picture",
+      name: "File",
+      face: "Face",
+      expression: "Expression",
+      confidence: "Confidence",
+      shares: "Shares",
+      seen: "Seen",
+      quality: "Quality",
+      links: "More",
+    },
+    unsureLabel: (label) => `${label}?`,
+    ofTime: (share) => `${percent(share)} of the time`,
+    kinds: { unsure: "unsure", none: "no face", failed: "failed" },
+    report: "Report",
+    reportOf: (name) => `Report of ${name}`,
+    retry: "Try again",
+    retryOf: (name) => `Try again: ${name}`,
+    close: "Close this message",
   },
 
   ago: (s) => (s < 0.5 ? "now" : `${Math.round(s)} s ago`),
@@ -164,9 +245,26 @@ export const TEXT = {
     sourceUrl: "Address of a network camera or video",
     open: "Open",
     ownCamera: "This browser's camera",
-    ownImages: "Images from this device …",
-    ownImagesHint: "or drop them on the page, up to 16",
-    drop: "Drop images here to analyze them",
+    ownImages: "Images or videos from this device …",
+    ownFolder: "A folder from this device …",
+    ownImagesHint: "or drop them on the page; more than 16 images, videos and folders are queued",
+    filesOpen: "Show the queue and its results",
+    files: "Files",
+    filesAdd: "Add files …",
+    filesFolder: "Add a folder …",
+    queue: "Queue",
+    queuePages: "Pages of the queue",
+    cancelAll: "Cancel all",
+    results: "Results",
+    resultPages: "Pages of the results",
+    resultsNone: "A row for each face appears here as soon as the first file is analyzed.",
+    filter: "Rows to show; none chosen: all",
+    filesStored:
+      "Files are stored only until they are analyzed, results until you remove them, the program ends, or nobody has " +
+      "used them for an hour.",
+    csvAll: "CSV of all",
+    clear: "Remove all",
+    drop: "Drop images, videos or folders here to analyze them",
     peopleHint:
       "An estimate: the network learned from the votes of ten people about each training image. Unlike the percentage, " +
       "it does not depend on how often rare expressions are expected.",
@@ -200,7 +298,7 @@ export const TEXT = {
     helpThreshold: "slider",
     helpThresholdText: "minimum confidence for a label to be shown",
     helpOwn: "source menu",
-    helpOwnText: "this browser's camera, and images: visible to you only",
+    helpOwnText: "this browser's camera, images, videos and folders: visible to you only",
     helpRecord: "record faces and probabilities as CSV, without pictures",
     helpPrivacy: "privacy mode: pixelate faces, also in everything that is saved",
     helpSource: "source menu",

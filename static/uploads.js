@@ -1,12 +1,11 @@
-// Images that are dropped on the page or chosen: analyzed, displayed with boxes and bars, saved as picture or JSON.
+// A few images, dropped on the page or chosen: analyzed, displayed with boxes and bars, saved as picture or JSON.
 
 import { pictureFile, shownSize } from "./canvas.js";
-import { $, cloneOf, note, pause, saveFile, setText } from "./dom.js";
+import { $, cloneOf, pause, saveFile, setText } from "./dom.js";
 import { PrivacyFilter } from "./privacy.js";
 import { fetchJson } from "./server.js";
 import { TEXT } from "./texts.js";
 
-const MAX_IMAGES = 16;
 const THUMBNAIL = 96;
 const ANALYSIS_MS = 60000; // a photo of 60 MB over a phone's network
 const BUSY_RETRY_MS = 1000;
@@ -18,31 +17,9 @@ let show = null; // shows one result
 let isPrivate = () => false;
 let wantsLandmarks = () => false;
 
-/**
- * Let the user drop or choose images: calls open(files). isPrivate() tells whether faces must be pixelated,
- * wantsLandmarks() whether landmarks are displayed.
- */
-export function bindImages(open, page) {
+/** isPrivate() tells whether faces must be pixelated, wantsLandmarks() whether landmarks are displayed. */
+export function bindImages(page) {
   ({ isPrivate, wantsLandmarks } = page);
-  const isFiles = (event) => event.dataTransfer?.types.includes("Files");
-  document.addEventListener("dragover", (event) => {
-    if (!isFiles(event)) return;
-    event.preventDefault();
-    $("drop").hidden = false;
-  });
-  document.addEventListener("dragleave", (event) => {
-    if (!event.relatedTarget) $("drop").hidden = true;
-  });
-  document.addEventListener("drop", (event) => {
-    if (!isFiles(event)) return;
-    event.preventDefault();
-    $("drop").hidden = true;
-    accept([...event.dataTransfer.files], open);
-  });
-  $("files").addEventListener("change", () => {
-    accept([...$("files").files], open);
-    $("files").value = ""; // so that the same file can be chosen again
-  });
   $("save-png").addEventListener("click", savePicture);
   $("save-json").addEventListener("click", saveJson);
 }
@@ -62,13 +39,6 @@ function saveJson() {
 }
 
 const stem = ({ name }) => name.replace(/\.[^.]*$/, "");
-
-function accept(files, open) {
-  const images = files.filter((file) => file.type.startsWith("image/"));
-  if (!images.length) return note(TEXT.images.none);
-  if (images.length > MAX_IMAGES) note(TEXT.images.tooMany(images.length));
-  return open(images.slice(0, MAX_IMAGES));
-}
 
 /**
  * Send images for analysis, one at a time, so that a slow or oversized image does not affect the others.

@@ -15,8 +15,11 @@ from mien.cnn.logit_adjustment import LogitAdjustment
 from tests.browser_camera import Program, choose_camera, demo_pictures, film, set_permission
 from tests.clips import demo_pictures as pictures
 from tests.clips import write_video
+from tests.jobs_fake import FakeJobs
 from tests.page import appears, click, find, lists, press, says, see, shows, texts, vanishes
 from tests.patience import scaled, wait_for
+from tests.test_page_files import drop as drop_files
+from tests.test_page_files import fill
 from tests.test_page_sources import SOURCES, analyze, drop, jpeg
 from tests.web_fakes import FakeDetectors, free_port, resize
 from web.pages import ROOT
@@ -97,6 +100,24 @@ def test_axe_finds_no_serious_violation(browser, page, axe, state) -> None:
     state(browser)
     assert serious_faults(browser, axe) == {}
     browser.get_log("browser")  # for broken images
+
+
+def test_axe_finds_no_serious_violation_in_the_view_files(browser, fake_camera, serve, axe) -> None:
+    jobs = FakeJobs()
+    browser.get(serve(fake_camera, port=free_port(), answers=jobs).url)
+    fill(browser, jobs)
+    drop_files(browser, "one.mp4", "two.mp4", "broken.jpg", "notes.txt")
+    wait_for(lambda: len(jobs.jobs) == 7)
+    jobs.finish("broken.jpg", "The JPEG image is broken.")
+    jobs.change("one.mp4", state="analyzing", progress=0.41, seconds_left=12.3, frames_per_second=233.1)
+    lists(browser, "#results-rows .label", ["failed", "happy", "sad", "angry", "no face", "happy?"])
+    click(browser, "#results-filter [data-expression=happy]")
+    click(browser, "#results-filter [data-expression=failed]")
+    try:
+        assert serious_faults(browser, axe, widths=(375, 1280, 1920)) == {}
+    finally:
+        jobs.end_events()
+        browser.execute_script("sessionStorage.clear()")
 
 
 def test_axe_finds_no_serious_violation_with_the_browser_camera(

@@ -59,7 +59,10 @@ def test_every_text_used_by_the_page_is_defined_and_no_other(client) -> None:
 
 
 PARTS_OF_THE_PAGE = [
-    path.relative_to(ROOT).as_posix() for room in ("static", "templates") for path in (ROOT / room).iterdir()
+    path.relative_to(ROOT).as_posix()
+    for room in ("static", "templates")
+    for path in (ROOT / room).rglob("*")
+    if path.is_file()
 ]
 
 

@@ -1,0 +1,299 @@
+// The queue: files of this browser on their way to the program, and the program's jobs.
+
+import { fetchJson } from "../server.js";
+import { TEXT } from "../texts.js";
+import { Entry } from "./entries.js";
+import { JobEvents } from "./job_events.js";
+import { upload } from "./upload.js";
+
+const MAX_UPLOADS = 2;
+const MAX_REQUESTS = 4; // to cancel many jobs at once
+const REFRESH_MS = 600000; // the program forgets jobs that nobody asks for in an hour
+
+/** on.change(): something is to be shown anew. on.error(message): an action that failed. */
+export class FileQueue {
+  #group;
+  #on;
+  #events;
+  #entries = new Map(); // by key, in the order they were added
+  #byJob = new Map(); // job id -> entry
+  #forgotten = new Set(); // ids of canceled jobs, which late events may still name
+  #sending = new Set(); // entries
+  #nextKey = 1;
+  #limits = {};
+
+  paused = false; // nothing is sent until resumeAll()
+  lost = false; // the program does not answer
+
+  constructor(group, on) {
+    this.#group = group;
+    this.#on = on;
+    this.#events = new JobEvents(group, {
+      jobs: (jobs) => this.#take(jobs),
+      refresh: () => this.restore(),
+      lost: (isLost) => {
+        this.lost = isLost;
+        this.#on.change();
+      },
+    });
+    setInterval(() => this.#byJob.size && this.restore().catch(() => {}), REFRESH_MS);
+  }
+
+  /** Whether one waits for the user. */
+  isPaused(entry) {
+    return entry.isPaused || (this.paused && entry.state === "unsent");
+  }
+
+  get entries() {
+    return [...this.#entries.values()].filter(({ canceled }) => !canceled);
+  }
+
+  /** Names of the files that closing the page loses. */
+  get unsent() {
+    return this.entries.filter(({ isUnsent }) => isUnsent).map(({ name }) => name);
+  }
+
+  /** files: [{file, name}]. One whose sending was interrupted is continued. */
+  add(files) {
+    for (const { file, name } of files) {
+      const lost = this.entries.find((one) => one.state === "lost" && one.name === name && one.bytes === file.size);
+      if (lost) lost.file = file;
+      else this.#append({ file, name });
+    }
+    this.#changed();
+  }
+
+  /** Ask for all jobs, as for those that were added before the page was reloaded. */
+  async restore() {
+    const known = new Set(this.#byJob.keys());
+    const { jobs, limits } = await this.#events.list();
+    this.#limits = limits;
+    this.#take(jobs, known);
+  }
+
+  // ---- actions of the user
+
+  async pause(entry) {
+    if (entry.isUnsent || entry.state === "lost") {
+      entry.held = true;
+      return this.#changed();
+    }
+    return this.#act(entry, "pause");
+  }
+
+  async resume(entry) {
+    if (this.paused) for (const other of this.entries) other.held = other.isUnsent; // they stay paused
+    this.paused = false;
+    entry.held = false;
+    if (entry.job?.state === "paused") return this.#act(entry, "resume");
+    return this.#changed();
+  }
+
+  async cancel(entry) {
+    this.#remove(entry);
+    this.#changed();
+    if (entry.job) await this.#forget(entry.job.id);
+  }
+
+  retry(entry) {
+    const { job } = entry;
+    if (job) this.cancel(entry);
+    else this.#remove(entry);
+    entry.reset();
+    this.#append({ file: entry.file, name: entry.name });
+    this.#changed();
+  }
+
+  async pauseAll() {
+    this.paused = true;
+    this.#changed();
+    await this.#actOnAll("pause");
+  }
+
+  async resumeAll() {
+    this.paused = false;
+    for (const entry of this.entries) entry.held = false;
+    this.#changed();
+    await this.#actOnAll("resume");
+  }
+
+  /** Cancel all files that are not finished; results stay. */
+  async cancelAll() {
+    const open = this.entries.filter(({ isFinished }) => !isFinished);
+    for (const entry of open) this.#remove(entry);
+    this.paused = false;
+    this.#changed();
+    const ids = open.map(({ job }) => job?.id).filter(Boolean);
+    const work = async () => {
+      while (ids.length) await this.#forget(ids.shift());
+    };
+    await Promise.all(Array.from({ length: MAX_REQUESTS }, work));
+  }
+
+  /** Remove everything, results too, here and in the program. */
+  async clear() {
+    for (const entry of this.entries) this.#remove(entry);
+    this.paused = false;
+    this.#changed();
+    await this.#request(`api/jobs?group=${this.#group}`, "DELETE");
+  }
+
+  async #act(entry, action) {
+    const job = await this.#request(`api/jobs/${entry.job.id}/${action}`, "POST");
+    if (job) this.#take([job]);
+  }
+
+  async #actOnAll(action) {
+    if (this.#byJob.size) await this.#request(`api/jobs/${action}?group=${this.#group}`, "POST");
+  }
+
+  async #forget(id) {
+    await this.#request(`api/jobs/${id}`, "DELETE");
+  }
+
+  /** An action that the program refuses came too late, such as pausing what is done: events say what is true. */
+  async #request(path, method) {
+    try {
+      return await fetchJson(path, { method });
+    } catch (error) {
+      if (![404, 409].includes(error.status)) this.#on.error(error.message);
+      return null;
+    }
+  }
+
+  // ---- sending
+
+  #append({ file, name, bytes }) {
+    const entry = new Entry(this.#nextKey, { file, name, bytes: bytes ?? file.size });
+    this.#entries.set(this.#nextKey, entry);
+    this.#nextKey += 1;
+    return entry;
+  }
+
+  /** Start as many uploads as are allowed; a file for which there is no room yet waits. */
+  #sendNext() {
+    if (this.paused) return;
+    let used = 0; // bytes in the program, which removes files once they are analyzed
+    for (const { isFinished, job, sending, bytes } of this.#entries.values()) {
+      if (!isFinished && (job || sending)) used += bytes;
+    }
+    for (const entry of this.#entries.values()) {
+      if (this.#sending.size >= MAX_UPLOADS) return;
+      if (entry.state !== "unsent" || entry.held) continue;
+      const added = entry.job ? 0 : entry.bytes;
+      entry.hasNoRoom = used > 0 && used + added > this.#limits.total_bytes;
+      if (entry.hasNoRoom) continue;
+      used += added;
+      this.#send(entry);
+    }
+  }
+
+  async #send(entry) {
+    this.#sending.add(entry);
+    entry.sending = true;
+    try {
+      await upload(entry, this.#group, {
+        job: (job) => this.#setJob(entry, job),
+        waiting: (isWaiting) => {
+          entry.linkLost = isWaiting;
+          this.#on.change();
+        },
+        find: () => this.#find(entry),
+        isHeld: () => entry.held || this.paused,
+        isCanceled: () => entry.canceled,
+      });
+    } catch (error) {
+      entry.reason = error.message;
+    }
+    this.#sending.delete(entry);
+    entry.sending = entry.linkLost = false;
+    if (entry.canceled && entry.job) this.#forget(entry.job.id);
+    if (entry.canceled) this.#remove(entry);
+    else if (this.paused && ["waiting", "analyzing"].includes(entry.state)) this.#act(entry, "pause");
+    this.#changed();
+  }
+
+  /** The job of a file whose creation was not answered. */
+  async #find({ name, bytes }) {
+    const { jobs } = await this.#events.list();
+    const isNew = ({ id }) => !this.#byJob.has(id) && !this.#forgotten.has(id);
+    return jobs.find((job) => job.name === name && job.bytes === bytes && isNew(job)) ?? null;
+  }
+
+  // ---- the program's jobs
+
+  /** Take jobs as the program describes them; expected: ids that a complete list must contain. */
+  #take(jobs, expected = null) {
+    for (const job of jobs) {
+      if (this.#forgotten.has(job.id)) continue;
+      if (job.state === "canceled") this.#takeCanceled(this.#byJob.get(job.id));
+      else this.#setJob(this.#entryOf(job), job);
+    }
+    const listed = new Set(jobs.map(({ id }) => id));
+    for (const id of expected ?? []) if (!listed.has(id)) this.#lose(this.#byJob.get(id));
+    this.#changed();
+  }
+
+  /** The program has forgotten a job: it refused the file after all, or this was asked for, or it is an old one. */
+  #takeCanceled(entry) {
+    if (entry?.sending) {
+      this.#byJob.delete(entry.job.id);
+      entry.job = null; // the answer to its request says why
+    } else if (entry?.isFinished) this.#lose(entry);
+    else if (entry) this.#remove(entry);
+  }
+
+  /** An event may name a job before its creation is answered. */
+  #entryOf(job) {
+    const known = this.#byJob.get(job.id);
+    if (known) return known;
+    const isIt = (entry) => !entry.job && entry.name === job.name && entry.bytes === job.bytes;
+    return [...this.#sending].find(isIt) ?? this.#append({ file: null, name: job.name, bytes: job.bytes });
+  }
+
+  #setJob(entry, job) {
+    const other = this.#byJob.get(job.id);
+    if (other && other !== entry) {
+      other.job = null; // of the same name and size, and created at the same time
+      if (!other.file) this.#entries.delete(other.key); // or the program has changed the name
+    }
+    this.#byJob.set(job.id, entry);
+    entry.update(job);
+    this.#on.change();
+  }
+
+  /** The program no longer knows a job, as after its restart: send the file again, or say what happened. */
+  #lose(entry) {
+    if (!entry || entry.sending) return; // upload() notices by itself
+    this.#byJob.delete(entry.job.id);
+    if (entry.state === "done") entry.job = { ...entry.job, gone: true };
+    else if (entry.file) entry.reset();
+    else Object.assign(entry, { job: null, reason: TEXT.files.gone });
+  }
+
+  #remove(entry) {
+    if (entry.job) {
+      this.#byJob.delete(entry.job.id);
+      this.#forgotten.add(entry.job.id);
+    }
+    if (entry.sending) entry.canceled = true; // removed when its request is answered
+    else this.#entries.delete(entry.key);
+  }
+
+  #changed() {
+    this.#sendNext();
+    const isOpen = ({ job, isFinished }) => job && !isFinished;
+    if (this.entries.some(isOpen)) this.#events.start();
+    else {
+      this.#events.stop();
+      this.lost = false;
+    }
+    this.#on.change();
+  }
+}
+
+/** A group key: the secret of this browser tab. */
+export function newGroup() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
+}

@@ -1,0 +1,54 @@
+// The rows of the table of results: one for each face, or one for a file without a face or that failed.
+
+import { EXPRESSIONS } from "../colors.js";
+
+/** Kinds of rows, of which each row is one: a label that is sure, or what else there is to say. */
+export const KINDS = [...EXPRESSIONS, "unsure", "none", "failed"];
+
+const made = new WeakMap(); // job -> its rows, which do not change once it is done
+
+/**
+ * The rows of a file: {key, entry, kind, face, reason, values}; values: what the columns are sorted by, null if there
+ * is nothing.
+ */
+export function rowsOf(entry) {
+  if (!entry.isFinished) return [];
+  const { state, job } = entry;
+  if (state === "refused" || state === "failed") {
+    return [newRow(entry, { kind: "failed", reason: entry.reason ?? job.reason })];
+  }
+  if (!made.has(job)) {
+    const faces = job.result?.faces ?? [];
+    const rows = faces.map((face) => newRow(entry, { kind: face.unsure ? "unsure" : face.label, face }));
+    made.set(job, rows.length ? rows : [newRow(entry, { kind: "none" })]);
+  }
+  return made.get(job);
+}
+
+function newRow(entry, { kind, face = null, reason = null }) {
+  const seen = face?.seconds ? Object.values(face.seconds).reduce((sum, s) => sum + s, 0) : null;
+  const values = {
+    name: entry.name,
+    face: face?.id ?? null,
+    expression: face ? KINDS.indexOf(face.label) : null,
+    confidence: face?.confidence ?? null,
+    seen,
+    quality: face?.quality ?? null,
+  };
+  return { key: `${entry.key}/${face?.id ?? 0}`, entry, kind, face, reason, values };
+}
+
+const compareNames = new Intl.Collator(undefined, { numeric: true }).compare;
+
+/** Rows in the order of a column; those without a value last, equal ones by file and face. */
+export function sortRows(rows, { by, isDown }) {
+  const sign = isDown ? -1 : 1;
+  const byFile = (a, b) => compareNames(a.values.name, b.values.name) || (a.values.face ?? 0) - (b.values.face ?? 0);
+  const compare = (a, b) => {
+    if (by === "name") return sign * compareNames(a.values.name, b.values.name) || byFile(a, b);
+    const [x, y] = [a.values[by], b.values[by]];
+    if (x === null || y === null) return (x === null) - (y === null) || byFile(a, b);
+    return sign * (x - y) || byFile(a, b);
+  };
+  return rows.toSorted(compare);
+}
