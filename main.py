@@ -123,7 +123,19 @@ def methods(argv: Sequence[str]) -> int:
     return run_methods(argv)
 
 
-COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"serve": serve, "analyze": analyze, "methods": methods}
+def report(argv: Sequence[str]) -> int:
+    """Write reports of recordings: see `mien.batch.report_command.report`."""
+    from mien.batch.report_command import report as run_report
+
+    return run_report(argv)
+
+
+COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
+    "serve": serve,
+    "analyze": analyze,
+    "methods": methods,
+    "report": report,
+}
 
 
 def run(settings: Settings, stop: threading.Event) -> None:

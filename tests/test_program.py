@@ -356,7 +356,7 @@ def test_a_camera_that_cannot_be_reached_is_tried_again(run):
         (
             ["srve"],
             {},
-            "expected an option or a command (serve, analyze, methods), found 'srve'; did you mean serve?",
+            "expected an option or a command (serve, analyze, methods, report), found 'srve'; did you mean serve?",
         ),
         (["serve", "--sources", "demo"], {}, "--sources: unknown option; did you mean --source?"),
         (["--save", "no/such/folder/out.mp4"], {}, "out.mp4"),

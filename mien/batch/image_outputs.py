@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import os
 import shutil
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from mien.batch.images_report import MOST_ROWS, ImageCounts, write_images_report
-from mien.batch.inputs import file_name
+from mien.batch.inputs import Names, file_name
 from mien.batch.options import AnalyzeSettings
 from mien.batch.outputs import FaceTables, write_provenance
 from mien.batch.thumbnails import crop_face, whole
@@ -105,8 +104,7 @@ class ImageOutputs:
         self._folder, self._settings = folder, settings
         self._tables = FaceTables(folder, settings)
         self._inputs: list[dict[str, Any]] = []
-        self._names: Counter[str] = Counter()
-        self._taken: set[str] = set()
+        self._names = Names()
         self._counts = ImageCounts()
 
     def add(self, part: Mapping[str, Any], copies: Path) -> None:
@@ -144,12 +142,7 @@ class ImageOutputs:
 
     def _keep(self, copy: Path, name: str) -> str:
         """Put an annotated copy into the folder of the results; its name there is that of the image, or NAME-2."""
-        base = file_name(PurePosixPath(name).stem) or "image"
-        kept = base
-        while kept.casefold() in self._taken:
-            self._names[base.casefold()] += 1
-            kept = f"{base}-{self._names[base.casefold()] + 1}"
-        self._taken.add(kept.casefold())
+        kept = self._names.take(file_name(PurePosixPath(name).stem) or "image")
         to = self._folder / ANNOTATED / f"{kept}.jpg"
         to.parent.mkdir(exist_ok=True)
         try:

@@ -8,6 +8,7 @@ import logging
 import os
 import re
 import stat
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -220,17 +221,37 @@ def file_name(text: str) -> str:
     return storable.decode("utf-8", "ignore").lstrip(".").rstrip(". ")  # Windows drops dots at the end
 
 
+class Names:
+    """Gives each file or folder a name that no other has, even where upper and lower case are the same.
+
+        names = Names({"images"})
+        names.take("anna"), names.take("Anna")  # ("anna", "Anna-2")
+
+    Args:
+        taken: Names that are not given.
+    """
+
+    def __init__(self, taken: Iterable[str] = ()) -> None:
+        self._taken = {name.casefold() for name in taken}
+        self._numbers: Counter[str] = Counter()
+
+    def take(self, wanted: str) -> str:
+        """The name, or, if it is taken, NAME-2, NAME-3, ...
+
+        Args:
+            wanted: The name.
+        """
+        name = wanted
+        while name.casefold() in self._taken:
+            self._numbers[wanted.casefold()] += 1
+            name = f"{wanted}-{self._numbers[wanted.casefold()] + 1}"
+        self._taken.add(name.casefold())
+        return name
+
+
 def _in_folders(found: Iterable[Input]) -> Iterator[Input]:
-    """Give each video a folder that no other has, even where upper and lower case are the same."""
-    taken = set(RESERVED)
+    """Give each video a folder of its own."""
+    names = Names(RESERVED)
     for each in found:
-        if each.is_image:
-            yield replace(each, folder=IMAGES)
-            continue
-        base = file_name(each.folder) or "video"
-        name, number = base, 1
-        while name.casefold() in taken:
-            number += 1
-            name = f"{base}-{number}"
-        taken.add(name.casefold())
-        yield replace(each, folder=name)
+        folder = IMAGES if each.is_image else names.take(file_name(each.folder) or "video")
+        yield replace(each, folder=folder)

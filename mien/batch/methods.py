@@ -87,8 +87,7 @@ def describe_methods(results: Sequence[Mapping[str, Any]]) -> str:
     Raises:
         SettingsError: They were made in different ways.
     """
-    ways = {json.dumps([each[key] for key in ("mien", "network", "detector", "settings")]) for each in results}
-    if len(ways) > 1:
+    if not same_way(results):
         raise SettingsError("methods: expected results of the same version and settings, found several")
     first = results[0]
     sentences = [
@@ -102,8 +101,9 @@ def describe_methods(results: Sequence[Mapping[str, Any]]) -> str:
         used += ["fer", "ferplus"]
     if first["network"]["rare"] is not None:
         used.append("adjustment")
-    if any("input" in each for each in results):
-        sentences.append(_smoothing())
+    timed = [each["input"] for each in results if "input" in each]
+    if timed:
+        sentences.append(_smoothing(live=any("recorded" in each for each in timed)))
         sentences.append(
             "Intervals of shares of time are 95 % intervals of the stationary bootstrap (Politis & Romano, 1994), "
             "whose mean block length follows from the autocorrelation of the labels (Patton, Politis, & White, 2009)."
@@ -115,6 +115,25 @@ def describe_methods(results: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join([paragraph, "", "References", "", *references])
 
 
+def same_way(results: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether it is known how results came about, and the same of all.
+
+    Args:
+        results: The contents of `mien.json` files.
+    """
+    keys = ("mien", "network", "detector", "settings")
+    return len({json.dumps([each.get(key) for key in keys]) for each in results}) == 1 and "network" in results[0]
+
+
+def start_of(result: Mapping[str, Any]) -> float:
+    """Media time from which on a video was analyzed, in seconds; 0 for a recording.
+
+    Args:
+        result: The content of its `mien.json`.
+    """
+    return 0.0 if "recorded" in result["input"] else float(result["settings"]["start"])
+
+
 def _read(file: Path) -> Any:
     try:
         return json.loads(file.read_text(encoding="utf-8"))
@@ -124,14 +143,15 @@ def _read(file: Path) -> Any:
 
 def _amounts(results: Sequence[Mapping[str, Any]]) -> str:
     """How many videos, frames and images were analyzed."""
-    videos = [each for each in results if "input" in each]
+    videos = [each for each in results if "input" in each and "recorded" not in each["input"]]
+    recordings = [each for each in results if "recorded" in each.get("input", {})]
     images = sum(each["frames"]["analyzed"] for each in results if "inputs" in each)
     sentences = []
     if videos:
         frames = sum(each["frames"]["analyzed"] for each in videos)
         seen = sum(each["frames"]["with_face"] for each in videos)
         gaps = sum(each["frames"]["unreadable_parts"] for each in videos)
-        minutes = sum(each["input"]["decoded_s"] - each["settings"]["start"] for each in videos) / 60
+        minutes = sum(each["input"]["decoded_s"] - start_of(each) for each in videos) / 60
         fps = results[0]["settings"]["fps"]
         which = "every frame" if fps is None else f"at most {fps:g} frames per second"
         decoded = f"{_count(gaps, 'part')} could not be decoded" if gaps else "all parts could be decoded"
@@ -139,6 +159,13 @@ def _amounts(results: Sequence[Mapping[str, Any]]) -> str:
             f"{_count(len(videos), 'video')} with a total duration of {minutes:.1f} minutes {_were(len(videos))} "
             f"analyzed, {which}, without dropping any: {_count(frames, 'frame')}, of which "
             f"{seen / max(1, frames):.1%} show a face; {decoded}."
+        )
+    if recordings:
+        frames = sum(each["frames"]["analyzed"] for each in recordings)
+        minutes = sum(each["input"]["decoded_s"] for each in recordings) / 60
+        sentences.append(
+            f"{_count(len(recordings), 'recording')} with a total duration of {minutes:.1f} minutes "
+            f"{_were(len(recordings))} made in real time: {_count(frames, 'frame')} with a face."
         )
     if images:
         sentences.append(f"{_count(images, 'image')} {_were(images)} analyzed.")
@@ -183,10 +210,11 @@ def _classification(result: Mapping[str, Any]) -> list[str]:
     return sentences
 
 
-def _smoothing() -> str:
+def _smoothing(*, live: bool) -> str:
+    where, clock = ("Over time", "") if live else ("In videos", " in the time of the video")
     return (
-        "In videos, faces are tracked by optical flow, and probabilities are smoothed over time by an exponential "
-        f"low-pass filter with a time constant of {TIME_CONSTANT_S:g} s in the time of the video; the label changes "
+        f"{where}, faces are tracked by optical flow, and probabilities are smoothed by an exponential "
+        f"low-pass filter with a time constant of {TIME_CONSTANT_S:g} s{clock}; the label changes "
         "when another expression is clearly more probable for some time."
     )
 

@@ -104,6 +104,17 @@ class AnalyzeSettings(AnalysisSettings):
         return self.report and self.thumbnails and not self.privacy
 
 
+@dataclass(frozen=True)
+class ReportSettings:
+    """Where the command `report` writes.
+
+    Example:
+        settings = ReportSettings(Path("reports"))
+    """
+
+    out: Path | None = _output(None, FOLDER, "new or empty folder for the reports", shown_default="none, is required")
+
+
 def read_analyze_settings(argv: Sequence[str], environ: Mapping[str, str]) -> tuple[AnalyzeSettings, tuple[str, ...]]:
     """Read the settings from the words of the command line and the environment.
 

@@ -10,8 +10,9 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
+import mien
 from mien.batch.figures import as_png, as_svg, clock, themes
-from mien.batch.methods import describe_methods
+from mien.batch.methods import describe_methods, same_way, start_of
 from mien.batch.thumbnails import SIZE_PX
 from mien.types import EXPRESSIONS
 
@@ -36,7 +37,7 @@ def write_page(folder: Path, template: str, results: Sequence[Row], **values: An
     Raises:
         OSError: It cannot be written.
     """
-    text = _environment().get_template(template).render(methods=_methods(results), **values)
+    text = _environment().get_template(template).render(methods=_methods(results), same_way=same_way(results), **values)
     (folder / REPORT).write_text(text, encoding="utf-8", newline="\n")
 
 
@@ -59,7 +60,9 @@ def spoken(rows: Sequence[Row]) -> str:
 
 
 def _methods(results: Sequence[Row]) -> tuple[str, list[str]]:
-    """The paragraph for a paper, and its references."""
+    """The paragraph for a paper, and its references; empty where it is not known how the results came about."""
+    if not same_way(results):
+        return "", []
     paragraph, _, references = describe_methods(results).partition("\n\nReferences\n\n")
     return " ".join(paragraph.split()), references.splitlines()
 
@@ -99,6 +102,8 @@ def _environment() -> Environment:
     environment.filters |= {
         "percent": percent,
         "interval": _interval,
+        "start": start_of,
+        "when": lambda text: text.replace("T", " ").replace("Z", " UTC"),
         "clock": lambda time_s: clock(time_s, 0.1),
         "address": lambda folder: quote(f"{folder}/{REPORT}"),
         "base64": lambda data: base64.b64encode(data).decode("ascii"),
@@ -108,4 +113,5 @@ def _environment() -> Environment:
         "file": lambda name: PureWindowsPath(name).name or name,
     }
     environment.globals |= {"light": light, "dark": dark, "expressions": EXPRESSIONS, "size_px": SIZE_PX}
+    environment.globals["version"] = mien.__version__
     return environment

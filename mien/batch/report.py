@@ -14,6 +14,7 @@ from typing import Any
 from markupsafe import Markup
 
 from mien.batch.figures import face_figure, shares_figure, strips_figure
+from mien.batch.methods import start_of
 from mien.batch.page import Row, draw, spoken, write_page
 from mien.batch.provenance import FILE
 from mien.batch.series import Series, Span, read_series
@@ -147,7 +148,7 @@ def read_video(folder: Path, most: int, thumbnails: Thumbnails | None = None) ->
     rows = {face: list(each) for face, each in groupby(_summary(folder / "summary.csv"), key=lambda row: row["face"])}
     by_time = sorted(rows, key=lambda face: (-rows[face][0]["face_seconds"], face))
     chosen = sorted(by_time[:most])
-    span = Span(described["settings"]["start"], described["input"]["decoded_s"])
+    span = Span(start_of(described), described["input"]["decoded_s"])
     series = read_series(folder, chosen, span) if chosen else {}
     faces = [FaceReport(face, rows[face], series[face], _moments(thumbnails, face)) for face in chosen]
     return VideoReport(described, faces, len(rows) - len(chosen))

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain, groupby, pairwise
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -138,7 +139,7 @@ def read_series(folder: Path, faces: Iterable[int], span: Span) -> dict[int, Ser
     """
     series = {face: Series(span) for face in faces}
     path = next(path for path in (folder / f"faces.{each}" for each in FORMATS) if path.exists())
-    frames = (list(rows) for _, rows in groupby(_rows(path), key=lambda row: row["frame"]))
+    frames = (list(rows) for _, rows in groupby(_rows(path), key=itemgetter("frame", "time_s")))
     for rows, following in pairwise(chain(frames, [[{"time_s": span.end_s}]])):
         for row in rows:
             if row["face"] in series:

@@ -1,0 +1,198 @@
+"""CSV recordings of the live program, read as results: what `analyze` makes of a video, as far as they have it."""
+
+from __future__ import annotations
+
+import csv
+import json
+from array import array
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import chain, groupby, pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mien.batch.provenance import digest
+from mien.errors import SettingsError
+from mien.recording.rows import COLUMNS
+from mien.results import Result
+from mien.types import BOX, EXPRESSIONS, HEAD_COLUMNS, Box, Face, Head, Quality
+
+NEEDED = COLUMNS[: COLUMNS.index("width") + 2]
+"""The columns that each recording has; later versions have added others behind them."""
+
+LONGEST_INTERVALS = 3
+LONGEST_S = 0.2
+"""A frame lasts until the next one, but at most three median intervals or this long: frames without a face are not
+recorded, so that a longer time says nothing about a face."""
+NOT_RECORDED = "not_recorded"
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """The frames of a recording over time.
+
+    Args:
+        began_s: When it began, in seconds since the epoch.
+        times_s: Of each frame, in seconds from the first one.
+        lasts_s: How long each is taken to last, in seconds.
+    """
+
+    began_s: float
+    times_s: np.ndarray
+    lasts_s: np.ndarray
+
+    @property
+    def end_s(self) -> float:
+        """When the last frame ends, in seconds from the first one."""
+        return float(self.times_s[-1] + self.lasts_s[-1])
+
+
+def is_recording(path: Path) -> bool:
+    """Whether a file is a CSV recording, by its first line."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="", errors="replace") as file:
+            return tuple(next(csv.reader(file), ()))[: len(NEEDED)] == NEEDED
+    except (OSError, csv.Error):
+        return False
+
+
+def read_times(path: Path) -> Times:
+    """Read when the frames of a recording were.
+
+    Args:
+        path: The CSV file.
+
+    Raises:
+        SettingsError: It is broken, or has no rows.
+        OSError: It cannot be read.
+    """
+    clock_s = array("d", (_number(path, rows[0], "time") for _, rows in _frames(path)))
+    if not clock_s:
+        raise SettingsError(f"report: expected a recording with faces, found none in {path}")
+    steps_s = np.diff(np.asarray(clock_s))
+    usual_s = float(np.median(steps_s[steps_s > 0])) if (steps_s > 0).any() else LONGEST_S
+    steps_s = np.where(steps_s > 0, steps_s, usual_s)  # the computer's clock may be set back
+    lasts_s = np.minimum([*steps_s, usual_s], max(LONGEST_INTERVALS * usual_s, LONGEST_S))
+    return Times(clock_s[0], np.round(np.concatenate([[0.0], np.cumsum(steps_s)]), 6), np.round(lasts_s, 6))
+
+
+def read_results(path: Path, name: str, times: Times) -> Iterator[tuple[Result, float]]:
+    """Read a recording frame by frame.
+
+    Args:
+        path: The CSV file.
+        name: Its name in the results.
+        times: Of its frames.
+
+    Yields:
+        Each frame and how long it lasts in seconds; a gap begins with a result without faces, whose reason is
+        NOT_RECORDED.
+
+    Raises:
+        SettingsError: It is broken.
+    """
+    ends_s = [*times.times_s[1:], times.end_s]
+    for (number, rows), time_s, lasts_s, end_s in zip(_frames(path), times.times_s, times.lasts_s, ends_s, strict=True):
+        size = int(_number(path, rows[0], "width")), int(_number(path, rows[0], "height"))
+        faces = tuple(_face(path, row) for row in rows)
+        yield Result(name, number, float(time_s), *size, faces), float(lasts_s)
+        gap_s = float(end_s - time_s - lasts_s)
+        if gap_s > 1e-6:
+            yield Result(name, number, float(time_s + lasts_s), *size, (), NOT_RECORDED), gap_s
+
+
+def describe_recording(path: Path, name: str, times: Times) -> dict[str, Any]:
+    """What `mien.json` says of the results of a recording: what is beside the recording, and the recording itself.
+
+    Args:
+        path: The CSV file; how it came about is in NAME.mien.json beside it, unless it was moved without that.
+        name: Its name in the results.
+        times: Of its frames.
+
+    Raises:
+        SettingsError: The file beside it is broken.
+        OSError: It cannot be read.
+    """
+    began = datetime.fromtimestamp(round(times.began_s), UTC).isoformat().replace("+00:00", "Z")
+    count = len(times.times_s)
+    input_ = {
+        **{"name": name, "sha256": digest(path), "bytes": path.stat().st_size},
+        **{"duration_s": round(times.end_s, 6), "decoded_s": round(times.end_s, 6), "recorded": began},
+    }
+    frames = {
+        "read": count,
+        "analyzed": count,
+        "with_face": count,
+        "dropped": 0,
+        "unreadable": [],
+        "unreadable_parts": 0,
+    }
+    return {"input": input_, "frames": frames, **_origin(path.with_suffix(".mien.json"))}
+
+
+def _origin(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return {}
+    try:
+        described: dict[str, Any] = json.loads(text)
+        described["settings"]["unsure"], described["network"]["sha256"], described["detector"]["name"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise SettingsError(f"report: expected {path} as the program wrote it, found {error}") from error
+    return described
+
+
+def _frames(path: Path) -> Iterator[tuple[int, list[Mapping[str, str]]]]:
+    """Number and rows of each frame; a last line that a kill has cut off is left out."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        rows = csv.DictReader(file)
+        if tuple(rows.fieldnames or ())[: len(NEEDED)] != NEEDED:
+            raise SettingsError(f"report: expected a CSV recording of the live program, found {path}, which is none")
+        for number, of_frame in groupby(_complete(rows), key=lambda row: row["frame"]):
+            yield int(_number(path, {"frame": number}, "frame")), list(of_frame)
+
+
+def _complete(rows: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, str]]:
+    """All rows but a last one that lacks columns."""
+    for row, following in pairwise(chain(rows, [None])):
+        if row is not None and (following is not None or None not in row.values()):
+            yield row
+
+
+def _face(path: Path, row: Mapping[str, str]) -> Face:
+    probabilities = np.array([_number(path, row, name) for name in EXPRESSIONS], np.float32)
+    quality = row.get("quality")
+    head = [row.get(name) for name in HEAD_COLUMNS]
+    return Face(
+        Box(*(int(_number(path, row, side)) for side in BOX)),
+        probabilities,
+        probabilities,
+        id=int(_number(path, row, "face")),
+        smoothed_label=_label(path, row),
+        unsure=row["unsure"] == "1",
+        people_share=float(row["people_share"]) if row.get("people_share") else None,
+        quality=Quality(float(quality), row.get("quality_reason") or None) if quality else None,
+        head=Head(*(float(each) for each in head[:-1] if each), head[-1] == "1") if all(head) else None,
+    )
+
+
+def _label(path: Path, row: Mapping[str, str]) -> str:
+    if row["label"] not in EXPRESSIONS:
+        raise SettingsError(
+            f"report: expected one of {', '.join(EXPRESSIONS)} as label in {path}, found {row['label']!r}"
+        )
+    return row["label"]
+
+
+def _number(path: Path, row: Mapping[str, Any], name: str) -> float:
+    try:
+        value = float(row[name])
+    except (TypeError, ValueError):
+        value = float("nan")
+    if not np.isfinite(value):
+        raise SettingsError(f"report: expected a number as {name} in {path}, found {row[name]!r}")
+    return value
