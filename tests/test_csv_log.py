@@ -338,6 +338,7 @@ def test_a_recording_whose_file_is_deleted_ends_with_the_reason(recorder, monkey
     assert (recorder.status().on, recorder.status().rows) == (False, 1)
     assert recorder.needs_frames is False
     assert sum("moved or deleted" in entry.message for entry in caplog.records) == 1
+    wait_for(lambda: not recorder._writer._thread.is_alive())
     assert recorder.start().on, "another attempt is possible"
 
 

@@ -205,6 +205,8 @@ class _CsvWriter:
     def _fail(self, reason: str) -> None:
         self._error = f"{self.path} cannot be written any more: {reason}"
         log.error("%s", self._error)
+        with contextlib.suppress(queue.Full):  # else the thread does not wait
+            self._queue.put_nowait(None)
 
     # --- in the writer's thread
 

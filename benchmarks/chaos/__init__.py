@@ -1,0 +1,1 @@
+"""Faults on purpose: what the running program survives, and what it must not lose."""

@@ -1,0 +1,109 @@
+"""The faults that are caused, one at a time."""
+
+from __future__ import annotations
+
+import errno
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+
+from mien.errors import SourceError
+
+
+class Switchboard:
+    """Breaks named places of the program while a fault is on.
+
+    board = Switchboard()
+    with board.breaking("detector", MemoryError()):
+        ...  # board.strike("detector") raises MemoryError meanwhile
+    """
+
+    def __init__(self) -> None:
+        self._faults: dict[str, BaseException | threading.Event] = {}
+        self.struck: set[str] = set()
+        """Places that were reached while they were broken."""
+
+    def strike(self, place: str) -> None:
+        """Called by each place: raises or hangs if it is broken.
+
+        Args:
+            place: Its name.
+        """
+        fault = self._faults.get(place)
+        if fault is None:
+            return
+        self.struck.add(place)
+        if isinstance(fault, threading.Event):
+            fault.wait()
+        else:
+            raise fault
+
+    @contextmanager
+    def breaking(self, place: str, error: BaseException | None) -> Iterator[None]:
+        """A context in which a place is broken.
+
+        Args:
+            place: Its name.
+            error: What it raises; None: it hangs until the context ends.
+        """
+        hang = threading.Event()
+        self.struck.discard(place)
+        self._faults[place] = hang if error is None else error
+        try:
+            yield
+        finally:
+            del self._faults[place]
+            hang.set()
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One kind of fault.
+
+    Args:
+        name: For the table.
+        cause: Causes it; a context that ends it.
+        loses: What may end because of it and has to say so, "recording" or "video"; it is begun anew afterwards.
+        seconds: How long it lasts.
+    """
+
+    name: str
+    cause: Callable[[], AbstractContextManager[object]] = field(repr=False)
+    loses: Sequence[str] = ()
+    seconds: float = 0.5
+
+
+NO_SPACE = OSError(errno.ENOSPC, "No space left on device")
+
+BROKEN: dict[str, tuple[tuple[BaseException | None, ...], tuple[str, ...]]] = {
+    "open": ((SourceError("unplugged"), RuntimeError("driver"), None), ()),
+    "read": ((SourceError("unplugged"), RuntimeError("driver"), SystemExit(1), MemoryError(), None), ()),
+    "detector": ((ValueError("pixels"), SystemExit(1), MemoryError(), None), ()),
+    "classifier": ((ValueError("shape"), KeyboardInterrupt(), None), ()),
+    "prepare": ((ValueError("privacy"), SystemExit(1)), ()),
+    "draw": ((ValueError("font"), SystemExit(1), MemoryError()), ()),
+    "encode": ((ValueError("JPEG"), MemoryError()), ()),
+    "rows": ((NO_SPACE, ValueError("row"), MemoryError(), SystemExit(1)), ("recording",)),
+    "frames": ((NO_SPACE, ValueError("frame"), MemoryError(), SystemExit(1)), ("video",)),
+}
+"""Places of the program, what they raise (None: they hang), and what may end because of that."""
+
+
+def broken_places(board: Switchboard) -> list[Fault]:
+    """A fault for each place and each exception.
+
+    Args:
+        board: Breaks them.
+    """
+    faults = []
+    for place, (errors, loses) in BROKEN.items():
+        for error in errors:
+            kind = "hangs" if error is None else type(error).__name__
+            seconds = 3.0 if error is None else 0.5
+
+            def cause(place: str = place, error: BaseException | None = error) -> AbstractContextManager[None]:
+                return board.breaking(place, error)
+
+            faults.append(Fault(f"{place}: {kind}", cause, loses, seconds))
+    return faults
