@@ -21,7 +21,7 @@ define install_models
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: run test fuzz check bench bench-long train evaluate notebook composites screenshot clean help
+.PHONY: run test fuzz chaos check bench bench-long train evaluate notebook composites screenshot clean help
 
 RUN_VENV := $(if $(filter-out 0,$(LITE)),$(LITE_VENV),$(VENV))
 run: $(RUN_VENV)/.run  ## serve the page at localhost:5000; OPTIONS="--source 0" for webcam 0; LITE=1 without TensorFlow
@@ -52,6 +52,9 @@ check: $(VENV)/.dev  ## lint, formatting and types
 
 fuzz: $(VENV)/.dev  ## 2,000 generated requests, 2,000 broken images, 500 pixelated frames
 	$(BIN)/python -m pytest -s tests/test_fuzz.py tests/test_privacy.py --fuzz 2000
+
+chaos: $(VENV)/.dev  ## break camera, network, disk and more at random for 20 minutes; OPTIONS="--seed 1"
+	$(BIN)/python -m benchmarks.chaos $(OPTIONS)
 
 composites: $(VENV)/.train  ## compute the demo's average faces anew; OPTIONS="--votes FILE", with --in-place the demo shows them
 	$(BIN)/python -m training composites --data $(DATA) $(OPTIONS)
