@@ -17,7 +17,7 @@ import pytest
 import web.server
 from mien.images import codecs
 from mien.images.codecs import decode_image, encode_jpeg, encode_png
-from mien.types import EXPRESSIONS, Analysis
+from mien.types import EXPRESSIONS, Analysis, SourceStatus
 from tests.patience import PATIENCE_S, wait_for
 from tests.web_fakes import face_showing
 from web import AppOptions, create_app
@@ -210,8 +210,10 @@ def test_requests_from_other_sites_are_refused(client, origin, fetch_site, forei
     headers |= {} if fetch_site is None else {"Sec-Fetch-Site": fetch_site}
     answer = client.post("/api/analyze", data=IMAGE, content_type="image/png", headers=headers)
     assert answer.status_code == (403 if foreign else 200)
-    if fetch_site != "cross-site":
-        assert client.get("/api/state", headers=headers).status_code == 200
+    loads = fetch_site == "same-origin" or (
+        fetch_site != "cross-site" and not is_foreign(origin, None, "localhost:5000")
+    )
+    assert client.get("/api/state", headers=headers).status_code == (200 if loads else 403)
 
 
 @pytest.mark.parametrize(
@@ -234,6 +236,69 @@ def test_pages_of_other_sites_cannot_load_anything(client, fake_camera, path, si
     headers = {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": mode}
     with client.get(path, headers={name: value for name, value in headers.items() if value}) as answer:
         assert answer.status_code == code
+
+
+WAYS_IN = [
+    ("none", "navigate", "document", True),
+    ("same-origin", "navigate", "iframe", True),
+    ("same-origin", "cors", "empty", True),
+    ("cross-site", "navigate", "document", True),
+    ("cross-site", "navigate", "iframe", False),
+    ("cross-site", "navigate", "frame", False),
+    ("cross-site", "navigate", "object", False),
+    ("cross-site", "navigate", "embed", False),
+    ("cross-site", "navigate", "fencedframe", False),
+    ("cross-site", "nested-navigate", None, False),  # a frame in Chrome 76 to 79
+    ("cross-site", "no-cors", "document", False),
+    ("cross-site", "navigate", "image", False),
+    ("cross-site", "no-cors", "image", False),  # also what a foreign image or script redirects to
+    ("cross-site", "no-cors", "video", False),
+    ("cross-site", "no-cors", "empty", False),
+    ("cross-site", "cors", "style", False),
+    ("same-site", "navigate", "document", True),
+    ("same-site", "navigate", "iframe", False),
+    ("same-site", "navigate", "object", False),
+    ("same-site", "no-cors", "image", False),
+    ("same-site", "cors", "empty", False),
+    ("none", "navigate", "iframe", False),
+    (None, None, None, True),  # a program, or an old browser
+]
+
+
+@pytest.mark.parametrize(("site", "mode", "dest", "allowed"), WAYS_IN)
+@pytest.mark.parametrize("path", ["/", "/video_feed", "/api/frames", "/api/snapshot.png", "/api/state"])
+def test_only_a_person_or_our_own_page_opens_an_idle_camera(
+    client, fake_camera, path: str, site, mode, dest, allowed: bool
+) -> None:
+    fake_camera.current = SourceStatus("Webcam 0", "resting")
+    fake_camera.publish()
+    headers = {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": mode, "Sec-Fetch-Dest": dest}
+    with client.get(path, headers={name: value for name, value in headers.items() if value}) as answer:
+        assert (answer.status_code != 403) == allowed
+    assert allowed or fake_camera.asked == 0
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Sec-Purpose": "prefetch", "Sec-Fetch-Site": "cross-site"},
+        {"Sec-Purpose": "prefetch;prerender", "Sec-Fetch-Site": "none"},
+        {"Purpose": "prefetch"},
+        {"X-Moz": "prefetch"},
+    ],
+)
+def test_a_prefetch_does_not_open_the_camera(client, fake_camera, headers: dict[str, str]) -> None:
+    navigates = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+    assert client.get("/", headers={**navigates, **headers}).status_code == 403
+    assert fake_camera.asked == 0
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
+def test_a_foreign_origin_opens_nothing_by_any_method(client, fake_camera, method: str) -> None:
+    for origin in ("http://evil.example", "null", "http://localhost:8080"):
+        headers = {"Host": "localhost:5000", "Origin": origin}
+        assert client.open("/video_feed", method=method, headers=headers).status_code == 403
+    assert fake_camera.asked == 0
 
 
 # ---- over the wire

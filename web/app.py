@@ -49,7 +49,7 @@ def create_app(camera: Camera, options: AppOptions | None = None) -> Flask:
         explain.blueprint(camera, options.explain, lambda: privacy is not None and privacy.on),
     ):
         app.register_blueprint(blueprint)
-    security.protect(app, options.host, options.names)
+    security.protect(app, options.host, options.names, lambda: camera.status().state == "resting")
     security.require_token(app, options.host, options.token)
     limit_bodies(app)
     app.register_error_handler(HTTPException, errors.answer)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import secrets
 import socket
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -27,6 +27,7 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     # Another site's page must not display the picture of this computer's camera in an <img>.
     "Cross-Origin-Resource-Policy": "same-site",
+    "X-Frame-Options": "DENY",  # for browsers that do not know frame-ancestors
 }
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -87,7 +88,38 @@ def is_foreign(origin: str | None, fetch_site: str | None, host: str) -> bool:
     return origin is not None and origin.lower().partition("://")[2] != host.lower()
 
 
-def protect(app: Flask, host: str, names: Collection[str] = ()) -> None:
+FRAMES = frozenset({"iframe", "frame", "fencedframe", "object", "embed", "portal"})
+"""Values of Sec-Fetch-Dest for pages inside of other pages."""
+
+
+def may_load(headers: Mapping[str, str], host: str, *, idle: bool = False) -> bool:
+    """Whether a GET request comes from this page, from a program, or from a person who goes to an address.
+
+    A request for a page or stream opens an idle camera, whoever sees the answer. Frames, images, scripts and prefetches
+    of other sites are therefore refused. A page of another program on this computer ("same-site") may show pictures in
+    an image, but not open the camera.
+
+    Args:
+        headers: Sec-Fetch-* and Origin, which pages cannot forge; programs and older browsers send none of them.
+            https://www.w3.org/TR/fetch-metadata/
+        host: The header Host.
+        idle: Whether the request would open the camera.
+    """
+    site = headers.get("Sec-Fetch-Site")
+    if site == "same-origin":
+        return True
+    if any(headers.get(name) for name in ("Sec-Purpose", "Purpose", "X-Moz")):  # a prefetch: nobody has gone there yet
+        return False
+    if headers.get("Sec-Fetch-Dest") in FRAMES or is_foreign(headers.get("Origin"), None, host):
+        return False
+    if site in (None, "none"):
+        return True
+    dest = headers.get("Sec-Fetch-Dest", "document")  # the first browsers with these headers lacked this one
+    navigates = headers.get("Sec-Fetch-Mode") == "navigate" and dest == "document"
+    return navigates or (site == "same-site" and not idle)
+
+
+def protect(app: Flask, host: str, names: Collection[str] = (), is_idle: Callable[[], bool] = lambda: False) -> None:
     """Add the headers to each answer, and refuse requests for other host names or from other sites' pages.
 
     With DNS rebinding a foreign page would otherwise count as this page's own origin. Requests from other sites' pages
@@ -97,6 +129,7 @@ def protect(app: Flask, host: str, names: Collection[str] = ()) -> None:
         app: The app to protect.
         host: The address the server listens on.
         names: Additional accepted host names.
+        is_idle: Returns whether the camera is released until somebody asks for its pictures.
     """
 
     @app.before_request
@@ -108,12 +141,11 @@ def protect(app: Flask, host: str, names: Collection[str] = ()) -> None:
     @app.before_request
     def check_origin() -> None:
         headers = request.headers
-        if request.method not in SAFE_METHODS and is_foreign(
-            headers.get("Origin"), headers.get("Sec-Fetch-Site"), request.host
-        ):
+        if request.method in SAFE_METHODS:
+            if not may_load(headers, request.host, idle=request.endpoint != "static" and is_idle()):
+                abort(403, "Another site's page may not load this.")
+        elif is_foreign(headers.get("Origin"), headers.get("Sec-Fetch-Site"), request.host):
             abort(403, "Another site's page may not send this.")
-        if headers.get("Sec-Fetch-Site") == "cross-site" and headers.get("Sec-Fetch-Mode") != "navigate":
-            abort(403, "Another site's page may not load this.")  # it could occupy every stream
 
     @app.after_request
     def add_headers(response: Response) -> Response:

@@ -1,0 +1,97 @@
+"""Pages of other sites in a real browser: none of them opens the camera."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from selenium.webdriver.common.by import By
+
+from mien.types import SourceStatus
+from tests.patience import wait_for
+from tests.web_fakes import FakeCamera
+
+ELEMENTS = {
+    "iframe": '<iframe src="{}"></iframe>',
+    "object": '<object data="{}" type="text/html"></object>',
+    "embed": '<embed src="{}" type="text/html">',
+    "image": '<img src="{}">',
+    "video": '<video src="{}" autoplay></video>',
+    "script": '<script src="{}"></script>',
+    "style sheet": '<link rel="stylesheet" href="{}">',
+    "prefetch": '<link rel="prefetch" href="{}">',
+    "preload": '<link rel="preload" as="fetch" href="{}">',
+    "form": '<iframe name="f"></iframe><form action="{}" target="f"></form><script>document.forms[0].submit()</script>',
+    "fetch": '<script>fetch("{}", {{mode: "no-cors"}})</script>',
+    "events": '<script>new EventSource("{}")</script>',
+}
+
+
+class Foreign(BaseHTTPRequestHandler):
+    """Serves a page with one element, and /to?ADDRESS, which redirects there."""
+
+    body = b""
+
+    def do_GET(self) -> None:
+        address = urlsplit(self.path)
+        target = parse_qs(address.query).get("to")
+        self.send_response(302 if target else 200)
+        if target:
+            self.send_header("Location", target[0])
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        with suppress(OSError):  # the browser has left
+            self.wfile.write(b"" if target else self.body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def foreign() -> Iterator[ThreadingHTTPServer]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Foreign) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("redirects", [False, True], ids=["direct", "redirected"])
+@pytest.mark.parametrize("name", ["localhost", "127.0.0.1"])  # another site, and another port of the same one
+def test_no_element_of_a_foreign_page_opens_the_camera(
+    fake_camera: FakeCamera, serve, foreign, browser, name: str, redirects: bool
+) -> None:
+    asked: list[str] = []
+    fake_camera.current = SourceStatus("Webcam 0", "resting")
+    fake_camera.publish()
+    paths = ("/", "/video_feed")
+    server = serve(fake_camera, answers={path: lambda path=path: asked.append(path) for path in paths})
+    here = f"http://127.0.0.1:{foreign.server_port}"
+    for path in paths:
+        address = f"http://{name}:{server.port}{path}"
+        if redirects:
+            address = f"{here}/?to={address}"
+        Foreign.body = ("<!doctype html>" + "".join(text.format(address) for text in ELEMENTS.values())).encode()
+        browser.get(f"{here}/")
+        assert len(browser.find_elements(By.TAG_NAME, "iframe")) == 2
+    browser.execute_async_script("setTimeout(arguments[0], 300)")
+    assert fake_camera.asked == 0
+    assert asked == []
+
+
+def test_a_link_on_a_foreign_page_opens_the_page(fake_camera: FakeCamera, serve, foreign, browser) -> None:
+    fake_camera.current = SourceStatus("Webcam 0", "resting")
+    server = serve(fake_camera)
+    Foreign.body = f'<!doctype html><a href="http://localhost:{server.port}/">Mien</a>'.encode()
+    browser.get(f"http://127.0.0.1:{foreign.server_port}/")
+    browser.find_element(By.TAG_NAME, "a").click()
+    wait_for(lambda: fake_camera.asked > 0)
+    assert browser.title == "Mien"
