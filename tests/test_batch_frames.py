@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
 
 import av
+import cv2
 import numpy as np
 import pytest
 
@@ -112,6 +114,22 @@ def test_only_the_first_parts_that_cannot_be_decoded_are_listed_and_all_are_coun
     assert reading.faults == "10 parts of the video cannot be decoded"
 
 
+def test_a_damaged_video_is_decoded_to_the_same_pixels_each_time(tmp_path):
+    """Several at once, so that threads of a decoder would run in another order each time."""
+    noise = np.random.default_rng(0).integers(0, 255, (96, 128, 3), np.uint8)
+    pictures = [np.roll(cv2.GaussianBlur(noise, (9, 9), 0), 3 * number, axis=1) for number in range(80)]
+    clip = write_video(tmp_path / "hurt.mkv", pictures, codec="libx264", options={"g": "40"})
+    data = bytearray(clip.read_bytes())
+    for start in range(len(data) // 10, len(data) - 200, len(data) // 8):
+        data[start : start + 100] = noise.tobytes()[:100]
+    clip.write_bytes(data)
+    with ThreadPoolExecutor(4) as together:
+        runs = list(together.map(lambda _: [frame.pixels_bgr.tobytes() for frame in read_frames(clip)], range(8)))
+    assert all(run == runs[0] for run in runs)
+    whole = write_video(tmp_path / "whole.mkv", pictures, codec="libx264", options={"g": "40"})
+    assert runs[0] != [frame.pixels_bgr.tobytes() for frame in read_frames(whole)]
+
+
 class BreakingOff:
     """A container of which no more than 10 packets can be read."""
 
@@ -127,14 +145,14 @@ class BreakingOff:
 
 
 def test_a_file_that_breaks_off_keeps_all_frames_up_to_there(steps, monkeypatch):
-    opened = frames_module._opened
+    opened = frames_module.open_video
 
     @contextmanager
     def broken(path):
         with opened(path) as (container, video):
             yield BreakingOff(container), video
 
-    monkeypatch.setattr(frames_module, "_opened", broken)
+    monkeypatch.setattr(frames_module, "open_video", broken)
     reading = Reading()
     assert [frame.index for frame in read_frames(steps, reading=reading)] == list(range(10))
     assert reading.faults == "the file breaks off after 0.4 s: Invalid data found"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
@@ -14,13 +14,19 @@ from typing import Any
 
 import numpy as np
 
+from mien.batch.decoding import Fault, open_video, pictures_and_faults
+from mien.batch.read_ahead import read_ahead
 from mien.batch.seeking import CannotSeekError, KeyFrame, check_following, find_key_frame, packets_from
 from mien.batch.times import MediaTimes
-from mien.errors import SourceError, SourceMissingError
-from mien.sources.decoder import FALLBACK_FPS, choose_stream, file_type, open_video_file
+from mien.errors import SourceMissingError
+from mien.sources.decoder import FALLBACK_FPS
 from mien.sources.upright import PictureConverter
 from mien.types import Frame
 
+DECODER_THREADS = 1
+"""With more, a damaged video differs from run to run: how damage is concealed depends on which thread is faster."""
+FRAMES_AHEAD = 4
+"""Decoded while earlier ones are analyzed, so that one thread of the decoder takes less time than two without it."""
 MOST_LISTED = 100
 """Parts that could not be decoded are listed up to this number, and counted beyond."""
 MISSING_S, MISSING_SHARE = 1.0, 0.02
@@ -193,7 +199,7 @@ def _decoded(path: Path, reading: Reading, start_s: float) -> _Decoded:
     """All frames; those before `start_s` may be left out."""
     if start_s > 0:
         try:
-            with _opened(path) as (container, video):
+            with open_video(path) as (container, video):
                 key = find_key_frame(container, video, start_s)
             yield from _decoded_from(path, reading, key)
         except CannotSeekError as error:  # before a frame from `start_s` on is decoded
@@ -203,17 +209,9 @@ def _decoded(path: Path, reading: Reading, start_s: float) -> _Decoded:
     yield from _decoded_from(path, reading, None)
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
-    """A container and its first video stream."""
-    if not path.is_file():
-        raise SourceMissingError(f"expected a video file, found no file {path}")
-    with open_video_file(path, file_type(path)) as container:
-        yield container, choose_stream(container, str(path))
-
-
 def _decoded_from(path: Path, reading: Reading, key: KeyFrame | None) -> _Decoded:
-    with _opened(path) as (container, video):
+    with open_video(path) as (container, video):
+        video.codec_context.thread_count = DECODER_THREADS
         convert = PictureConverter(video.sample_aspect_ratio)
         reading.duration_s = _stated_duration_s(container, video)
         for time_s, picture in _in_time(path, container, video, reading, key):
@@ -236,54 +234,39 @@ def _in_time(
     interval = 1 / Fraction(video.average_rate or video.guessed_rate or FALLBACK_FPS)
     times = MediaTimes(interval)
     if key is None:
-        pictures = _pictures(path, container.demux(video), video, reading, times)
+        packets = container.demux(video)
     else:
         for stamp in key.before.tolist():
             times.next(stamp * video.time_base)
         reading.passed_over = len(key.before)
         packets = packets_from(container, video, key)
-        pictures = check_following(_pictures(path, packets, video, reading, times), key)
-    try:
-        for picture in pictures:
-            at = times.next(None if picture.pts is None else picture.pts * (picture.time_base or video.time_base))
-            reading.frames += 1
-            if reading.timing is None:
-                reading.timing = Timing(times.first, Fraction(video.time_base), interval)
-            reading.end_s, reading.gap_s = float(times.end), times.gap_s
-            yield float(at), picture
-    finally:
-        if times.jumps:
-            reading.remarks.append(times.described)
+    with closing(read_ahead(pictures_and_faults(path, packets, video), FRAMES_AHEAD)) as decoded:
+        pictures = _without_faults(path, decoded, reading, times)
+        try:
+            for picture in pictures if key is None else check_following(pictures, key):
+                at = times.next(None if picture.pts is None else picture.pts * (picture.time_base or video.time_base))
+                reading.frames += 1
+                if reading.timing is None:
+                    reading.timing = Timing(times.first, Fraction(video.time_base), interval)
+                reading.end_s, reading.gap_s = float(times.end), times.gap_s
+                yield float(at), picture
+        finally:
+            if times.jumps:
+                reading.remarks.append(times.described)
     if not reading.frames:
         raise SourceMissingError(f"expected a video file, found {path}, which has no picture that can be decoded")
 
 
-def _pictures(path: Path, packets: Iterable[Any], video: Any, reading: Reading, times: MediaTimes) -> Iterator[Any]:
-    import av
-
-    for packet in _packets(path, packets, reading):
-        try:
-            pictures = video.decode(packet)
-        except av.error.InvalidDataError as error:  # one broken packet does not end the video
-            if not reading.unreadable_parts:
-                log.warning("%s: a part of the video cannot be decoded: %s", path.name, error)
-            stamp = None if packet is None or packet.pts is None else packet.pts * packet.time_base - times.first
-            reading.cannot_decode(None if stamp is None else float(stamp), str(error.strerror))
-        except av.error.FFmpegError as error:
-            raise SourceError(f"{path}: the video cannot be decoded further: {error}") from error
+def _without_faults(path: Path, decoded: Iterable[Any], reading: Reading, times: MediaTimes) -> Iterator[Any]:
+    """The pictures; takes note of the faults between them."""
+    for each in decoded:
+        if not isinstance(each, Fault):
+            yield each
+        elif each.breaks_off:
+            log.warning("%s: the file breaks off: %s", path.name, each.error)
+            reading.remarks.append(f"the file breaks off after {reading.end_s:.1f} s: {each.error.strerror}")
         else:
-            yield from pictures
-
-
-def _packets(path: Path, packets: Iterable[Any], reading: Reading) -> Iterator[Any]:
-    """The packets; where the file breaks off, None as the last one, which empties the decoder."""
-    import av
-
-    try:
-        yield from packets
-    except av.error.InvalidDataError as error:
-        log.warning("%s: the file breaks off: %s", path.name, error)
-        reading.remarks.append(f"the file breaks off after {reading.end_s:.1f} s: {error.strerror}")
-        yield None
-    except av.error.FFmpegError as error:
-        raise SourceError(f"{path}: the video cannot be read further: {error}") from error
+            if not reading.unreadable_parts:
+                log.warning("%s: a part of the video cannot be decoded: %s", path.name, each.error)
+            time_s = None if each.stamp is None else float(each.stamp - times.first)
+            reading.cannot_decode(time_s, str(each.error.strerror))
