@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,10 @@ import pytest
 pytest.importorskip("matplotlib", reason="matplotlib is not installed")
 
 import main
-from mien.batch.recordings import LONGEST_S, read_times
+from mien.batch.recordings import LONGEST_S, read_results, read_times
 from mien.recording.csv_log import HEADER
 from mien.recording.rows import COLUMNS, as_csv, row
-from mien.types import Analysis, Face, Frame
+from mien.types import Analysis, Face, Frame, Head, Quality
 from tests.report_page import PAPERS, printed_pages, read
 from tests.test_batch_report import MADE_BY
 from tests.web_fakes import face_showing
@@ -119,6 +120,22 @@ def test_recordings_of_earlier_versions_lack_columns_and_a_kill_may_have_cut_off
     assert main.main(["report", str(old), "--out", str(tmp_path / "out")]) == 0
     assert len(rows_of(tmp_path / "out/old/faces.csv")) == 401
     assert "It was not measured." in read(tmp_path / "out/old/report.html").text
+
+
+def test_results_have_all_that_the_recording_has(tmp_path):
+    face = replace(
+        face_showing("sad", 1),
+        quality=Quality(0.4, "dark"),
+        head=Head(1.0, -2.0, 3.0, 0.3, 0.31, 0.05, True),
+        people_share=0.7,
+        unsure=True,
+    )
+    path = write_recording(tmp_path / "one.csv", [(0.0, [face, face_showing("happy", 2)])])
+    ((result, _),) = read_results(path, "one.csv", read_times(path))
+    read_back, other = result.faces
+    assert read_back.to_dict() == face.to_dict()
+    assert (other.head, other.quality, other.unsure) == (None, None, False)
+    assert (result.width, result.height) == (640, 480)
 
 
 def test_a_clock_that_was_set_back_makes_no_time_negative(tmp_path):

@@ -166,7 +166,6 @@ def _complete(rows: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, str]]:
 def _face(path: Path, row: Mapping[str, str]) -> Face:
     probabilities = np.array([_number(path, row, name) for name in EXPRESSIONS], np.float32)
     quality = row.get("quality")
-    head = [row.get(name) for name in HEAD_COLUMNS]
     return Face(
         Box(*(int(_number(path, row, side)) for side in BOX)),
         probabilities,
@@ -176,8 +175,14 @@ def _face(path: Path, row: Mapping[str, str]) -> Face:
         unsure=row["unsure"] == "1",
         people_share=float(row["people_share"]) if row.get("people_share") else None,
         quality=Quality(float(quality), row.get("quality_reason") or None) if quality else None,
-        head=Head(*(float(each) for each in head[:-1] if each), head[-1] == "1") if all(head) else None,
+        head=_head(row),
     )
+
+
+def _head(row: Mapping[str, str]) -> Head | None:
+    found = [row.get(name) for name in HEAD_COLUMNS]
+    yaw, pitch, roll, left, right, mouth, blink = (float(each) if each else float("nan") for each in found)
+    return Head(yaw, pitch, roll, left, right, mouth, blink == 1) if all(found) else None
 
 
 def _label(path: Path, row: Mapping[str, str]) -> str:
