@@ -276,6 +276,7 @@ def build_pipeline(components: Components) -> Pipeline:
         settings.weights,
         labels=settings.labels,
         input_scale=settings.input_scale,
+        pixels=settings.pixels,
         runtime=settings.runtime,
         cache=cache_folder() if settings.cache else None,
     )

@@ -15,14 +15,23 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mien.public import analyze_image, analyze_video, open_camera
+    from mien.public import FacialExpressionModel, analyze_image, analyze_video, open_camera
     from mien.results import Result, to_frame
 
 __version__ = "0.2.0.dev0"
 
-__all__ = ["Result", "__version__", "analyze_image", "analyze_video", "open_camera", "to_frame"]
+__all__ = [
+    "FacialExpressionModel",
+    "Result",
+    "__version__",
+    "analyze_image",
+    "analyze_video",
+    "open_camera",
+    "to_frame",
+]
 
 _MODULES = {
+    "FacialExpressionModel": "mien.public",
     "Result": "mien.results",
     "analyze_image": "mien.public",
     "analyze_video": "mien.public",

@@ -163,6 +163,7 @@ class Parser(argparse.ArgumentParser):
         Raises:
             SettingsError: For a value that is not accepted, or an option or MIEN_* variable that does not exist.
         """
+        argv = with_joined_values(argv)
         end = list(argv).index("--") if self._words is not None and "--" in argv else len(argv)
         parse = self.parse_known_args if self._words is None else self.parse_known_intermixed_args
         given, unknown = parse(argv[:end])
@@ -206,6 +207,25 @@ class Parser(argparse.ArgumentParser):
         if match := re.fullmatch(r"argument (\S+): ignored explicit argument (.*)", message):
             raise SettingsError(f"{match[1]}: expected no value, found {match[2]}")
         raise SettingsError(message)
+
+
+def with_joined_values(argv: Sequence[str]) -> list[str]:
+    """Join options with values that begin like negative numbers, which argparse takes for options: `--pixels -1..1`.
+
+    Args:
+        argv: The words of a command line.
+
+    Returns:
+        The words, with `--pixels=-1..1` instead.
+    """
+    words: list[str] = []
+    for word in argv:
+        follows = bool(words) and re.fullmatch(r"--[a-z][a-z-]*", words[-1]) is not None
+        if follows and "--" not in words and re.match(r"-[0-9]", word):
+            words[-1] += f"={word}"
+        else:
+            words.append(word)
+    return words
 
 
 def did_you_mean(word: str, known: Collection[str], prefix: str = "") -> str:

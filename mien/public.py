@@ -18,9 +18,16 @@ from mien.types import Frame
 if TYPE_CHECKING:
     from camera import VideoCamera
     from mien.analysis.pipeline import Pipeline
+    from model import FacialExpressionModel as FacialExpressionModel  # noqa: PLC0414 - `mien` exports it
 
 
-def analyze_image(image: str | Path | bytes | np.ndarray, *, detector: str = "auto", landmarks: bool = False) -> Result:
+def analyze_image(
+    image: str | Path | bytes | np.ndarray,
+    *,
+    detector: str = "auto",
+    landmarks: bool = False,
+    model: FacialExpressionModel | None = None,
+) -> Result:
     """Find the faces of one image and their expressions.
 
     Args:
@@ -28,6 +35,7 @@ def analyze_image(image: str | Path | bytes | np.ndarray, *, detector: str = "au
             OpenCV reads them, or (height, width) gray.
         detector: What finds faces: "auto", "haar", "centerface", "dlib" or "mtcnn".
         landmarks: Whether to find landmarks and the pose of the head too.
+        model: The network, by default the shipped one: `mien.FacialExpressionModel("mine.keras", pixels="0..1")`.
 
     Returns:
         The faces, from left to right; boxes in pixels of the upright image.
@@ -41,7 +49,7 @@ def analyze_image(image: str | Path | bytes | np.ndarray, *, detector: str = "au
     """
     from mien.analysis.uploads import analyze_image as analyze_file
 
-    analyze = functools.partial(_pipeline(detector).analyze, landmarks=landmarks)
+    analyze = functools.partial(_pipeline(detector, model).analyze, landmarks=landmarks)
     if isinstance(image, np.ndarray):
         return Result.of(analyze(Frame(_as_bgr(image))), input=None)
     if isinstance(image, bytes | bytearray | memoryview):
@@ -50,7 +58,12 @@ def analyze_image(image: str | Path | bytes | np.ndarray, *, detector: str = "au
 
 
 def analyze_video(
-    path: str | Path, fps: float | None = None, *, detector: str = "auto", landmarks: bool = False
+    path: str | Path,
+    fps: float | None = None,
+    *,
+    detector: str = "auto",
+    landmarks: bool = False,
+    model: FacialExpressionModel | None = None,
 ) -> Iterator[Result]:
     """Analyze a video frame by frame, in media time: the same file gives the same results on every run.
 
@@ -62,6 +75,7 @@ def analyze_video(
         fps: At most this many frames per second of media time; None for every frame.
         detector: What finds faces: "auto", "haar", "centerface", "dlib" or "mtcnn".
         landmarks: Whether to find landmarks and the poses of heads too.
+        model: The network, as for `analyze_image`.
 
     Yields:
         One result for each frame, in order, whether or not it shows a face.
@@ -76,11 +90,18 @@ def analyze_video(
     from mien.batch.frames import Sampling
 
     sampling = Sampling(fps)
-    with closing(video_results(_pipeline(detector), path, str(path), sampling, landmarks=landmarks)) as results:
+    pipeline = _pipeline(detector, model)
+    with closing(video_results(pipeline, path, str(path), sampling, landmarks=landmarks)) as results:
         yield from results
 
 
-def open_camera(source: str | int = "auto", *, detector: str = "auto", **options: Any) -> VideoCamera:
+def open_camera(
+    source: str | int = "auto",
+    *,
+    detector: str = "auto",
+    model: FacialExpressionModel | None = None,
+    **options: Any,
+) -> VideoCamera:
     """A camera, video or the demo as a stream of annotated frames, as the program shows them.
 
         with mien.open_camera(0) as camera:
@@ -89,6 +110,7 @@ def open_camera(source: str | int = "auto", *, detector: str = "auto", **options
     Args:
         source: "auto", "demo", a webcam's index, a file, or an address, as `--source` takes it.
         detector: What finds faces: "auto", "haar", "centerface", "dlib" or "mtcnn".
+        model: The network, as for `analyze_image`.
         **options: Keyword arguments of `camera.VideoCamera`.
 
     Returns:
@@ -97,16 +119,22 @@ def open_camera(source: str | int = "auto", *, detector: str = "auto", **options
     Raises:
         ModelError, DetectorError: The network or the detector is missing or broken.
     """
-    return app.load("camera").VideoCamera(str(source), _pipeline(detector), **options)
+    return app.load("camera").VideoCamera(str(source), _pipeline(detector, model), **options)
 
 
-@functools.cache
-def _pipeline(detector: str) -> Pipeline:
-    """The detector and the network that is shipped, loaded once."""
+@functools.lru_cache(maxsize=8)
+def _pipeline(detector: str, model: FacialExpressionModel | None) -> Pipeline:
+    """The detector and the network, by default the shipped one, loaded once."""
     from mien.analysis.pipeline import Pipeline
     from mien.detectors import create_detector
 
-    return Pipeline(create_detector(detector), app.load("model").FacialExpressionModel())
+    return Pipeline(create_detector(detector), model or app.load("model").FacialExpressionModel())
+
+
+def __getattr__(name: str) -> Any:
+    if name != "FacialExpressionModel":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return app.load("model").FacialExpressionModel
 
 
 def _read(path: Path) -> bytes:

@@ -32,10 +32,10 @@ def _parse_size(text: str) -> tuple[int, int]:
 
 
 def _parse_labels(text: str) -> tuple[str, ...]:
-    labels = tuple(label.strip().lower() for label in text.split(","))
-    if len(labels) != 7 or len(set(labels)) != 7 or not all(labels):
-        raise ValueError
-    return labels
+    from mien.labels import OutputLabels  # imports NumPy, for which --help should not wait
+
+    OutputLabels.of(text)  # raises ValueError
+    return tuple(label.strip().lower() for label in text.split(","))
 
 
 def _parse_names(text: str) -> tuple[str, ...]:
@@ -58,7 +58,11 @@ def _parse_token(text: str) -> str:
 
 
 SIZE = Kind("WIDTHxHEIGHT in pixels, such as 1280x720", "WxH", _parse_size, show=lambda size: f"{size[0]}x{size[1]}")
-LABELS = Kind("seven different names separated by commas", "A,B,...", _parse_labels)
+LABELS = Kind(
+    "expressions separated by commas, each once, and other names as contempt=neutral or contempt=none",
+    "A,B,...",
+    _parse_labels,
+)
 HOST = Kind("an address or host name of this computer", "ADDRESS", _parse_host)
 NAMES = Kind("host names without port, separated by commas", "A,B,...", _parse_names)
 FOLDER = path("DIR", "a folder")
@@ -106,10 +110,17 @@ class AnalysisSettings:
     )
 
     model: Path = _network(
-        app.FOLDER / "model.json", path(), "architecture of the network, as Keras JSON", shown_default="model.json"
+        app.FOLDER / "model.json",
+        path(),
+        "the network: a whole one (.h5, .hdf5, .keras or a SavedModel folder of Keras 2), or its architecture as Keras "
+        "JSON",
+        shown_default="model.json",
     )
     weights: Path = _network(
-        app.FOLDER / "model_weights.h5", path(), "weights of the network, as HDF5", shown_default="model_weights.h5"
+        app.FOLDER / "model_weights.h5",
+        path(),
+        "weights of the network, as HDF5, beside an architecture",
+        shown_default="model_weights.h5, or those of a whole network",
     )
     runtime: Literal["auto", "keras", "litert"] = _network(
         "auto",
@@ -119,11 +130,20 @@ class AnalysisSettings:
     labels: tuple[str, ...] | None = _network(
         None,
         LABELS,
-        "names of the network's seven outputs, in their order",
+        "names of the network's outputs, in their order; others than the seven as contempt=neutral or contempt=none",
         shown_default="as stored in model.json, else alphabetical",
     )
-    input_scale: int = _network(
-        1, one_of(1, 255), "divisor of the pixel values 0 to 255: 255 for a network trained on 0 to 1"
+    pixels: Literal["0..255", "0..1", "-1..1", "standardize"] | None = _network(
+        None,
+        one_of("0..255", "0..1", "-1..1", "standardize"),  # as mien.cnn.feeding.PIXELS, by a test
+        "range of pixels that the network was trained on; standardize: mean 0 and standard deviation 1 of each face",
+        shown_default="as stored in model.json, else as the network's first layers tell, else 0..255",
+    )
+    input_scale: int | None = _network(
+        None,
+        one_of(1, 255),
+        "divisor of the pixel values 0 to 255: 1 is --pixels 0..255, 255 is --pixels 0..1",
+        shown_default="as --pixels",
     )
     unsure: float = _network(
         0.5, number(0, 1, "P"), "labels with a lower probability are marked as unsure (happy? 41 %); 0 marks none"

@@ -21,12 +21,13 @@ TOPICS = (
     ("queue",),
     ("outputs", "batch"),
     ("settings", "results"),
-    ("stream",),
+    ("stream", "reading_check"),
     ("recording", "sources", "analysis"),
     ("detectors", "landmarks"),
     ("cnn",),
     ("images",),
     ("options",),
+    ("labels",),
     ("types", "errors", "clock", "loading", "process", "app", "filetypes", "names"),
 )
 """The topics of mien/, from the top down: each imports only those below it."""

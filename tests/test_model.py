@@ -214,10 +214,12 @@ def test_labels_put_outputs_in_order(load: Callable[..., FacialExpressionModel],
     assert model.predict_emotion(tiny.faces(1, 4)) == EXPRESSIONS[int(np.argmax(expected))].capitalize()
 
 
-@pytest.mark.parametrize("labels", [(), EXPRESSIONS[:6], (*EXPRESSIONS, "fear"), ("happy",) * 7, "happy"])
+@pytest.mark.parametrize(
+    "labels", [(), EXPRESSIONS[:1], (*EXPRESSIONS, "contempt"), (*EXPRESSIONS, "fear"), ("happy",) * 7, "happy"]
+)
 def test_labels_that_do_not_name_each_once(labels: Any) -> None:
     with pytest.raises(ModelError, match=r"labels: expected angry, disgust, .* in any order, found"):
-        FacialExpressionModel("missing.json", labels=labels)
+        FacialExpressionModel(ROOT / "model.json", labels=labels)
 
 
 def test_input_scale(load: Callable[..., FacialExpressionModel]) -> None:
@@ -263,7 +265,7 @@ def test_logits_and_probabilities(load: Callable[..., FacialExpressionModel], la
     np.testing.assert_allclose(load(network).predict(faces), expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("activation", ["sigmoid", "relu", "tanh"])
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
 def test_other_last_activations(load: Callable[..., FacialExpressionModel], activation: str) -> None:
     with pytest.raises(ModelError, match=f"model.json: expected softmax.*found '{activation}'"):
         load(tiny.sequential(keras, activation=activation))

@@ -44,6 +44,7 @@ def load_pipeline(settings: AnalysisSettings) -> Pipeline:
         settings.weights,
         labels=settings.labels,
         input_scale=settings.input_scale,
+        pixels=settings.pixels,
         runtime=settings.runtime,
     )
     classifier.adjustment = adjustment

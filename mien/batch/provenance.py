@@ -16,6 +16,7 @@ import cv2
 import mien
 from mien.analysis.pipeline import Pipeline
 from mien.cnn.litert import source_digest
+from mien.cnn.whole import weights_of
 from mien.detectors import centerface, face_filter, haar
 from mien.options import options_of
 from mien.settings import AnalysisSettings
@@ -38,17 +39,19 @@ def describe(settings: AnalysisSettings, pipeline: Pipeline, leave_out: Iterable
         Plain types, ready for JSON.
     """
     adjustment = pipeline.classifier.adjustment
+    weights = weights_of(settings.model, settings.weights)
     name = pipeline.detector.name
     packages = [*PACKAGES, *([DETECTOR_PACKAGES[name]] if name in DETECTOR_PACKAGES else [])]
     return {
         "mien": mien.__version__,
         "network": {
             "model": settings.model.name,
-            "weights": settings.weights.name,
-            "sha256": source_digest(settings.model, settings.weights),
+            "weights": weights.name,
+            "sha256": source_digest(settings.model, weights),
             "runtime": getattr(pipeline.classifier, "runtime", None),
             "tau": getattr(adjustment, "tau", None),
             "rare": pipeline.rare,
+            "pixels": getattr(pipeline.classifier, "pixels", None),
         },
         "detector": {"name": name, "sha256": {file.name: digest(file) for file in _files(name, settings)}},
         "settings": shown_settings(settings, leave_out),

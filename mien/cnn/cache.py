@@ -58,6 +58,10 @@ class CompiledCache:
         """Where the network of this digest is, or will be."""
         return self.folder / f"{source}{SUFFIX}"
 
+    def readings_file(self, source: str) -> Path:
+        """Where it is kept how the network of this digest reads the demo's faces."""
+        return self.folder / f"{source}.readings.json"
+
     def open(self, source: str) -> LiteRtRuntime:
         """Load the network of this digest.
 

@@ -16,9 +16,10 @@ import numpy as np
 
 import mien
 from mien.cnn.cache import FAILED, CompiledCache
+from mien.cnn.facts import stored_facts, stored_labels
 from mien.cnn.frozen import freeze, probabilities_of
 from mien.cnn.litert import LiteRtRuntime, UnusableError, compiled_file, source_digest, write_compiled
-from mien.cnn.loader import import_keras, load_network, stored_facts, stored_labels
+from mien.cnn.loader import import_keras, load_network
 from mien.errors import ModelError
 
 PRECISIONS = ("float32", "float16", "int8", "int8 activations")

@@ -29,9 +29,10 @@ class KerasRuntime:
     Attributes:
         name: For messages.
         input_shape: (height, width, channels) of the network's input.
+        outputs: Number of its outputs.
 
     Raises:
-        ModelError: The network does not turn one gray or color image into seven outputs.
+        ModelError: The network does not turn one gray or color image into one row of outputs.
     """
 
     name = "Keras"
@@ -39,6 +40,7 @@ class KerasRuntime:
     def __init__(self, network: Any, file: str | Path) -> None:
         self.input_shape = _input_shape(network, file)
         self._call = _compile(probabilities_of(network, file), self.input_shape)
+        self.outputs = int(network.output_shape[1])
 
     def __call__(self, pixels: np.ndarray) -> np.ndarray:
         """Compute probabilities.
@@ -47,7 +49,7 @@ class KerasRuntime:
             pixels: The network's input, float32 (n, height, width, channels).
 
         Returns:
-            float32 (n, 7), in the order of the network's outputs.
+            float32 (n, outputs), in the order of the network's outputs.
         """
         return self._call(pixels)
 
@@ -55,23 +57,29 @@ class KerasRuntime:
 def probabilities_of(network: Any, file: str | Path) -> Callable[[Any], Any]:
     """Build a function from a network to probabilities, with a softmax added if the network returns logits.
 
+    Sigmoids, which judge each expression by itself, are divided by their sum: their order stays the same.
+
     Args:
         network: A built Keras network.
         file: The model.json that it was loaded from, for messages.
 
     Returns:
-        A function of tensors: (n, height, width, channels) to float32 (n, 7).
+        A function of tensors: (n, height, width, channels) to float32 (n, outputs).
 
     Raises:
-        ModelError: The network does not have seven outputs, or its last layer has another activation.
+        ModelError: The network does not have one row of outputs, or its last layer has another activation.
     """
-    _check_outputs(network, file)
-    needs_softmax = not _gives_probabilities(network, file)
+    shape = network.output_shape
+    if not isinstance(shape, tuple) or len(shape) != 2 or shape[0] is not None or (shape[1] or 0) < 2:
+        raise ModelError(f"{file}: {expected_outputs(len(EXPRESSIONS))}, found {shape}")
+    end = _last_activation(network, file)
     ops = import_keras().ops
 
     def probabilities(pixels: Any) -> Any:
         outputs = ops.cast(network(pixels, training=False), "float32")
-        return ops.softmax(outputs) if needs_softmax else outputs
+        if end == "sigmoid":
+            return outputs / ops.maximum(ops.sum(outputs, axis=-1, keepdims=True), 1e-30)
+        return outputs if end == "softmax" else ops.softmax(outputs)
 
     return probabilities
 
@@ -131,27 +139,28 @@ def _input_shape(network: Any, file: str | Path) -> tuple[int, int, int]:
     return int(shape[1]), int(shape[2]), int(shape[3])
 
 
-def _check_outputs(network: Any, file: str | Path) -> None:
-    """ModelError unless the network has seven outputs."""
-    if network.output_shape != (None, len(EXPRESSIONS)):
-        raise ModelError(
-            f"{file}: expected an output of (None, {len(EXPRESSIONS)}), one for each of {', '.join(EXPRESSIONS)}, "
-            f"found {network.output_shape}"
-        )
+def expected_outputs(count: int) -> str:
+    """What a network must return, for messages."""
+    return f"expected an output of (None, {count}), one for each of {', '.join(EXPRESSIONS)}"
 
 
-def _gives_probabilities(network: Any, file: str | Path) -> bool:
-    """Whether the network ends in a softmax, judged by its last layers; False for logits."""
+def _last_activation(network: Any, file: str | Path) -> str:
+    """The activation that the outputs come from: softmax, sigmoid, or linear for logits."""
     for layer in reversed(network.layers):
         if hasattr(layer, "layers"):
-            return _gives_probabilities(layer, file)
+            return _last_activation(layer, file)
         kind = type(layer).__name__
         if kind == "Softmax":
-            return True
+            return "softmax"
         if kind in _KEEP_PROBABILITIES:
             continue
         activation = layer.get_config().get("activation", "linear")
-        if activation in ("softmax", "linear", "log_softmax"):  # a softmax undoes the logarithm of log_softmax
-            return bool(activation == "softmax")
-        raise ModelError(f"{file}: expected softmax, or no activation, in the last layer, found {activation!r}")
-    return False
+        if activation == "log_softmax":  # a softmax undoes its logarithm
+            return "linear"
+        if activation in ("softmax", "sigmoid", "linear"):
+            return str(activation)
+        raise ModelError(
+            f"{file}: expected softmax, sigmoid or no activation in the last layer, found {activation!r}: its outputs "
+            "are no probabilities"
+        )
+    return "linear"

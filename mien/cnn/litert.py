@@ -19,8 +19,9 @@ from typing import Any
 
 import numpy as np
 
+from mien.cnn.files import MAX_JSON_BYTES, read_bytes
+from mien.cnn.whole import digest_of, is_whole
 from mien.process import without_notes
-from mien.types import EXPRESSIONS
 
 SUFFIX = ".tflite"
 
@@ -78,6 +79,7 @@ class LiteRtRuntime:
     Attributes:
         name: For messages.
         input_shape: (height, width, channels) of the network's input.
+        outputs: Number of its outputs.
 
     Raises:
         UnusableError: The content is not such a model, or LiteRT is not installed.
@@ -89,9 +91,10 @@ class LiteRtRuntime:
         (given,), (answer,) = self._interpreter.get_input_details(), self._interpreter.get_output_details()
         self._input, self._output = given["index"], answer["index"]
         shape, outputs = (tuple(int(size) for size in one["shape"]) for one in (given, answer))
-        if len(shape) != 4 or shape[0] != 1 or outputs != (1, len(EXPRESSIONS)):
-            raise UnusableError(f"expected a model of one image and seven outputs, found {shape} and {outputs}")
+        if len(shape) != 4 or shape[0] != 1 or len(outputs) != 2 or outputs[0] != 1:
+            raise UnusableError(f"expected a model of one image and one row of outputs, found {shape} and {outputs}")
         self.input_shape = (shape[1], shape[2], shape[3])
+        self.outputs = outputs[1]
 
     def __call__(self, pixels: np.ndarray) -> np.ndarray:
         """Compute probabilities, one face after the other: several in one call take only 5 % less time.
@@ -100,9 +103,9 @@ class LiteRtRuntime:
             pixels: The network's input, float32 (n, height, width, channels).
 
         Returns:
-            float32 (n, 7), in the order of the network's outputs.
+            float32 (n, outputs), in the order of the network's outputs.
         """
-        probabilities = np.empty((len(pixels), len(EXPRESSIONS)), np.float32)
+        probabilities = np.empty((len(pixels), self.outputs), np.float32)
         for i, one in enumerate(pixels):
             self._interpreter.set_tensor(self._input, one[np.newaxis])
             self._interpreter.invoke()
@@ -217,21 +220,26 @@ def write_compiled(file: Path, content: bytes, **facts: Any) -> None:
 
 
 def source_digest(model_json_file: str | Path, model_weights_file: str | Path) -> str:
-    """Identify a network by its two files, whatever line endings a checkout gives model.json.
+    """Identify a network by its files, whatever line endings a checkout gives model.json.
 
     Args:
-        model_json_file: Architecture.
-        model_weights_file: Weights.
+        model_json_file: Architecture, or the whole network.
+        model_weights_file: Weights; the same file again for a whole network.
 
     Returns:
         A SHA-256, in hexadecimal digits.
 
     Raises:
         OSError: A file cannot be read.
+        ModelError: A file is missing, is too large, or is not a file.
     """
-    digest = hashlib.sha256(Path(model_json_file).read_bytes().replace(b"\r\n", b"\n"))
-    with Path(model_weights_file).open("rb") as weights:
-        digest.update(hashlib.file_digest(weights, "sha256").digest())
+    architecture, weights = Path(model_json_file), Path(model_weights_file)
+    if is_whole(architecture):
+        digest = hashlib.sha256(digest_of(architecture))
+    else:
+        digest = hashlib.sha256(read_bytes(architecture, MAX_JSON_BYTES).replace(b"\r\n", b"\n"))
+    if weights != architecture:
+        digest.update(digest_of(weights))
     return digest.hexdigest()
 
 

@@ -5,7 +5,6 @@ Keras is imported on first use: its import takes seconds, and `--help` and inval
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sys
@@ -18,11 +17,12 @@ from typing import Any
 
 import numpy as np
 
-from mien.cnn.keras2 import named_objects, upgrade
+from mien.cnn import savedmodel
+from mien.cnn.build import build_network
+from mien.cnn.files import check_regular, short_cause
+from mien.cnn.hdf5 import check_content
+from mien.cnn.whole import read_document, weights_in_hdf5
 from mien.errors import ModelError
-
-_MAX_CAUSE_CHARS = 300
-_HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
 def import_keras() -> Any:
@@ -74,9 +74,10 @@ def load_network(model_json_file: str | Path, model_weights_file: str | Path) ->
     No code from the files is run: Lambda layers and similar ones are refused.
 
     Args:
-        model_json_file: Written by `model.to_json()` of Keras 3, tf.keras 2.x or keras 2.x.
+        model_json_file: Written by `model.to_json()` of Keras 3, tf.keras 2.x or keras 2.x, or a whole network:
+            HDF5, a .keras archive, or a SavedModel folder of Keras 2.
         model_weights_file: HDF5 written by `model.save(...)`, by `save_weights("x.h5")` of Keras 2, or by
-            `save_weights("x.weights.h5")`; the content decides, not the name.
+            `save_weights("x.weights.h5")`, or the whole network again; the content decides, not the name.
 
     Returns:
         A built, uncompiled Keras 3 network.
@@ -90,99 +91,55 @@ def load_network(model_json_file: str | Path, model_weights_file: str | Path) ->
     return network
 
 
-def stored_facts(model_json_file: str | Path) -> dict[str, Any]:
-    """What model.json stores beside the architecture, such as "expressions" and "tau"; Keras ignores these keys.
-
-    Args:
-        model_json_file: The file.
-
-    Raises:
-        ModelError: The file does not describe a network.
-    """
-    document = _read_document(Path(model_json_file))
-    return {key: value for key, value in document.items() if key not in ("class_name", "config", "module")}
-
-
-def stored_labels(model_json_file: str | Path) -> list[str] | None:
-    """Order of the outputs, which `training` stores in model.json as "expressions".
-
-    Args:
-        model_json_file: The file.
-
-    Returns:
-        Names of the outputs; None if they are missing.
-
-    Raises:
-        ModelError: The file does not describe a network.
-    """
-    labels = stored_facts(model_json_file).get("expressions")
-    return [str(label) for label in labels] if isinstance(labels, list) else None
-
-
-def _read_document(path: Path) -> dict[str, Any]:
-    """The content of model.json, checked to describe a network."""
-    try:
-        document = json.loads(_read_bytes(path).decode("utf-8-sig"))
-        if isinstance(document, str):  # json.dump(model.to_json(), file) writes JSON in JSON
-            document = json.loads(document)
-    except (ValueError, RecursionError) as error:
-        raise ModelError(f"{path}: expected a network as JSON text, found none: {_cause(error)}") from error
-    if not isinstance(document, dict) or not {"class_name", "config"} <= document.keys():
-        found = f"the keys {sorted(document)[:5]}" if isinstance(document, dict) else type(document).__name__
-        raise ModelError(f"{path}: expected class_name and config of a network, as model.to_json() has, found {found}")
-    return document
-
-
 def _read_architecture(path: Path) -> Any:
-    """The untrained network that model.json describes."""
-    document = _read_document(path)
+    """The untrained network that a file describes."""
+    document = read_document(path)
     keras = import_keras()
-    import mien.cnn.layers  # noqa: F401  registers the layers of this project with Keras
-
     try:
-        config = upgrade(document)
-        unknown = {name for name, module in named_objects(config) if module == "keras.layers"} - set(dir(keras.layers))
-        if unknown:
-            raise ModelError(f"expected layers of Keras 3, found {', '.join(sorted(unknown))}")
-        network = keras.saving.deserialize_keras_object(config, safe_mode=True)
+        return build_network(keras, document)
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from error
-    except Exception as error:  # a broken config can fail in any way
-        raise ModelError(f"{path}: Keras cannot build this network: {_cause(error)}") from error
-    if not isinstance(network, keras.Model):
-        raise ModelError(f"{path}: expected a network, found a {type(network).__name__}")
-    if not network.built:
-        raise ModelError(f"{path}: expected a network with an input shape, found none")
-    return network
+    except (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError) as error:  # of `upgrade`
+        raise ModelError(f"{path}: Keras cannot build this network: {short_cause(error)}") from error
 
 
 def _load_weights(network: Any, path: Path, json_path: Path) -> None:
     """Load the weights; ModelError unless every weight of the file and of the network has its counterpart."""
-    _check_hdf5(path)
+    check_regular(path, folder=path == json_path)
+    if path.is_dir():
+        savedmodel.load_weights(network, path)
+    else:
+        with weights_in_hdf5(path) as file:
+            _load_hdf5(network, file, path, json_path)
+    keras = import_keras()
+    for weight in network.weights:
+        if not np.isfinite(keras.ops.convert_to_numpy(weight)).all():
+            raise ModelError(f"{path}: expected numbers, found NaN or infinity in {weight.path}")
+
+
+def _load_hdf5(network: Any, hdf5: Path, path: Path, json_path: Path) -> None:
+    """Load weights from `hdf5`, which is `path` or from inside it."""
     import h5py
 
     try:
-        with h5py.File(path, "r") as file:
+        with h5py.File(hdf5, "r") as file:
+            check_content(file, hdf5.stat().st_size)
             if "layer_names" in file.attrs or "layer_names0" in file.attrs or "model_weights" in file:
                 suffix, options = ".h5", _check_legacy(file, network)
             elif "layers" in file or "_layer_checkpoint_dependencies" in file:
                 suffix, options = ".weights.h5", _check_native(file, network)
             else:
                 raise ModelError(f"expected weights as Keras saves them, found HDF5 holding {sorted(file)[:5]}")
-        with _named(path, suffix) as named:
+        with _named(hdf5, suffix) as named:
             network.load_weights(named, **options)
     except ModelError as error:
         raise ModelError(f"{path} does not fit {json_path}: {error}") from error
     except OSError as error:
         raise ModelError(
-            f"{path}: expected a complete HDF5 file, found a broken or truncated one: {_cause(error)}"
+            f"{path}: expected a complete HDF5 file, found a broken or truncated one: {short_cause(error)}"
         ) from error
     except Exception as error:  # ValueError for shapes, KeyError or RuntimeError for broken groups
-        raise ModelError(f"{path} does not fit {json_path}: {_cause(error)}") from error
-    keras = import_keras()
-    for weight in network.weights:
-        if not np.isfinite(keras.ops.convert_to_numpy(weight)).all():
-            raise ModelError(f"{path}: expected numbers, found NaN or infinity in {weight.path}")
+        raise ModelError(f"{path} does not fit {json_path}: {short_cause(error)}") from error
 
 
 def _check_legacy(file: Any, network: Any) -> dict[str, bool]:
@@ -232,36 +189,6 @@ def _named(path: Path, suffix: str) -> Iterator[Path]:
         copy = Path(folder) / f"model{suffix}"
         shutil.copyfile(path, copy)
         yield copy
-
-
-def _check_hdf5(path: Path) -> None:
-    """ModelError unless the file begins with the signature of HDF5."""
-    start = _read_bytes(path, len(_HDF5_SIGNATURE))
-    if start != _HDF5_SIGNATURE:
-        hint = " (a .keras archive?)" if start.startswith(b"PK") else ""
-        raise ModelError(f"{path}: expected an HDF5 file of weights, found one that starts with {start!r}{hint}")
-
-
-def _read_bytes(path: Path, size: int = -1) -> bytes:
-    """The first `size` bytes of a file, by default all; ModelError if it is missing, empty or not readable."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(size)
-    except FileNotFoundError as error:
-        raise ModelError(f"{path}: expected a file of a trained network, found no such file") from error
-    except OSError as error:
-        found = "a directory" if path.is_dir() else error.strerror or str(error)
-        raise ModelError(f"{path}: expected a file of a trained network, found {found}") from error
-    if not data:
-        raise ModelError(f"{path}: expected a file of a trained network, found an empty file")
-    return data
-
-
-def _cause(error: BaseException) -> str:
-    """The message of a library's error, shortened to one line."""
-    innermost = str(error).rsplit("Exception encountered:", maxsplit=1)[-1]  # Keras prints the whole config first
-    line = " ".join(innermost.split()) or type(error).__name__
-    return line if len(line) <= _MAX_CAUSE_CHARS else f"{line[:_MAX_CAUSE_CHARS]} ..."
 
 
 def _some(names: list[str]) -> str:

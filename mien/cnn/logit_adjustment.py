@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mien.cnn.loader import stored_facts
+from mien.cnn.facts import stored_facts
 from mien.errors import ModelError
 from mien.types import EXPRESSIONS
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from mien.cnn.loader import load_network, stored_labels
+from mien.cnn.facts import stored_labels
+from mien.cnn.loader import load_network
 from mien.types import EXPRESSIONS
 from training.data.splits import Split
 from training.fit.devices import device_count, predict_all
