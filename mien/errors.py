@@ -27,6 +27,12 @@ MienError
 from __future__ import annotations
 
 
+def one_line(error: Exception) -> str:
+    """The message of an error in one line."""
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return " ".join(text.split()) or type(error).__name__
+
+
 class MienError(Exception):
     """A mistake that the user can correct; the message says what was expected and what was found.
 

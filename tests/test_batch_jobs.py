@@ -18,10 +18,10 @@ import pytest
 import main
 from mien.batch import command, lock, pool
 from mien.batch.inputs import Input
-from mien.batch.jobs import Done, Job, one_line, plan, whole_folder
+from mien.batch.jobs import Done, Job, plan, whole_folder
 from mien.batch.manifest import Manifest
 from mien.batch.options import AnalyzeSettings
-from mien.errors import SettingsError
+from mien.errors import SettingsError, one_line
 from mien.images.codecs import encode_jpeg
 from tests.clips import demo_pictures, files_of, write_video
 from tests.media import ROOT
@@ -256,6 +256,20 @@ def test_a_process_that_ends_unexpectedly_is_one_line(media, tmp_path, monkeypat
     words = [str(media / "clip0.mp4"), str(media / "clip1.mp4")]
     assert main.main(["analyze", *words, "--out", str(tmp_path / "out"), "--jobs", "2"]) == 2
     assert "--jobs: a process ended unexpectedly" in capsys.readouterr().err
+
+
+def test_a_part_of_a_video_does_not_give_the_rows_of_the_whole_however_long_it_is(tmp_path):
+    """Why no video is divided: a part searches other frames for faces, and remembers nothing of those before it."""
+    clip = write_video(tmp_path / "clip.mp4", demo_pictures(75))
+    last = []
+    for name, start in (("whole", "0"), ("part", "0.4")):
+        words = ["analyze", str(clip), "--out", str(tmp_path / name), "--jobs", "1", "--start", start]
+        assert main.main(words) == 0
+        lines = (tmp_path / name / "clip" / "faces.csv").read_text().splitlines()
+        last.append([line for line in lines if line.split(",")[1] in ("72", "73", "74")])
+    whole, part = last
+    assert len(whole) == len(part) == 3
+    assert whole != part
 
 
 def test_a_file_that_changed_while_it_was_analyzed_is_not_done(tmp_path):

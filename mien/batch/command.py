@@ -6,23 +6,25 @@ import logging
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from io import TextIOWrapper
 from pathlib import Path
 
-from mien.batch import lock, manifest
+from mien.batch import manifest
 from mien.batch.analysis import load_pipeline
+from mien.batch.destination import Destination, open_destination
 from mien.batch.inputs import IMAGES, Inputs, decode_list, find_inputs
 from mien.batch.jobs import WORK, Done, Job, Worker, plan
 from mien.batch.options import AnalyzeSettings, read_analyze_settings
 from mien.batch.outputs import check_packages, write_table
 from mien.batch.pool import run_jobs
 from mien.batch.progress import Bar
-from mien.batch.report import write_comparison
+from mien.batch.report import MOST_COMPARED, write_comparison
 from mien.batch.summary import SUMMARY_COLUMNS
+from mien.batch.tables import FORMATS
 from mien.batch.video import video_notes
-from mien.errors import MienError, SettingsError
+from mien.errors import MienError
 
 INPUT_COLUMNS = ("input", "status", "reason", "folder", "sha256", "bytes", "duration_s", "frames", "frames_with_face")
 
@@ -47,16 +49,15 @@ def analyze(argv: Sequence[str]) -> int:
     assert settings.out is not None
     check_packages(settings)
     inputs = find_inputs(words, _lines() if "-" in words else (), settings.out)
-    with _own_folder(settings):
-        return _analyze(settings, inputs, argv)
+    with open_destination(settings.out, settings.resume) as destination:
+        return _analyze(settings, destination, inputs, argv)
 
 
-def _analyze(settings: AnalyzeSettings, inputs: Inputs, argv: Sequence[str]) -> int:
-    assert settings.out is not None
+def _analyze(settings: AnalyzeSettings, destination: Destination, inputs: Inputs, argv: Sequence[str]) -> int:
     for name, reason in inputs.skipped[:SHOWN_SKIPPED]:
         log.info("%s: skipped, %s", name, reason)
     if len(inputs.skipped) > SHOWN_SKIPPED:
-        log.info("%d more skipped: %s", len(inputs.skipped) - SHOWN_SKIPPED, settings.out / "inputs.csv")
+        log.info("%d more skipped: %s/inputs.csv", len(inputs.skipped) - SHOWN_SKIPPED, destination.name)
     for name, reason in inputs.missing:
         log.warning("%s: %s", name, reason)
     if settings.privacy and not (settings.video or settings.report):
@@ -64,12 +65,12 @@ def _analyze(settings: AnalyzeSettings, inputs: Inputs, argv: Sequence[str]) -> 
     jobs = plan(inputs.found)
     command = [word for word in ("analyze", *argv) if word not in ("--resume", "--no-resume")]
     try:
-        done = _run(settings, jobs, command) if jobs else []
-        return _finish(settings, inputs, done)
+        done = _run(settings, destination, jobs, command) if jobs else []
+        return _finish(settings, destination, inputs, done)
     except KeyboardInterrupt:
         raise MienError("stopped; the same command with --resume continues") from None
     except OSError as error:
-        raise MienError(f"--out: {settings.out} cannot be written: {error.strerror or error}") from error
+        raise MienError(f"--out: {destination.name} cannot be written: {error.strerror or error}") from error
 
 
 def _lines() -> Iterable[str]:
@@ -79,57 +80,35 @@ def _lines() -> Iterable[str]:
     return decode_list(sys.stdin.buffer.read(), sys.stdin.encoding)
 
 
-@contextmanager
-def _own_folder(settings: AnalyzeSettings) -> Iterator[None]:
-    """Create the folder for the results, or check that this run may write to it; no other one may meanwhile."""
-    out = settings.out
-    assert out is not None
-    with ExitStack() as held:
-        try:
-            out.mkdir(parents=True, exist_ok=True)
-            held.enter_context(lock.exclusive(out))
-            _make_ready(settings, out)
-        except OSError as error:
-            raise SettingsError(f"--out: expected a folder, but {out} cannot be written: {error.strerror}") from error
-        yield
-
-
-def _make_ready(settings: AnalyzeSettings, out: Path) -> None:
-    # A run that ended while it loaded the network, or found no input, has left only these, and may begin again.
-    if {path.name for path in out.iterdir()} - {WORK, lock.FILE, manifest.UNFINISHED, "inputs.csv"}:
-        if not (out / manifest.FILE).exists():
-            raise SettingsError(f"--out: expected a new or empty folder, found files in {out}")
-        if not settings.resume:
-            raise SettingsError(f"--out: expected a new or empty folder, or --resume, found results in {out}")
-    (out / WORK).mkdir(exist_ok=True)
-    for path in (out / WORK).glob("*.part"):
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
-
-
-def _run(settings: AnalyzeSettings, jobs: Sequence[Job], command: Sequence[str]) -> list[Done]:
+def _run(
+    settings: AnalyzeSettings, destination: Destination, jobs: Sequence[Job], command: Sequence[str]
+) -> list[Done]:
     """Do the jobs that are not done yet; what became of each input, in the order of the jobs."""
-    assert settings.out is not None
-    worker = Worker(settings, load_pipeline(settings), command)
-    known = manifest.Manifest(settings.out / manifest.FILE, worker.described)
+    local = replace(settings, out=destination.path)
+    worker = Worker(local, load_pipeline(settings), command)
+    known = manifest.Manifest(destination.path / manifest.FILE, worker.described)
     images = [job for job in jobs if not job.is_video]
-    joined = known.joined(IMAGES, images) and (settings.out / IMAGES).exists()
+    joined = known.joined(IMAGES, images) and destination.has(IMAGES)
     outcomes: dict[str, list[Done]] = {}
     for job in jobs:
         done = known.done(job)
-        complete = (settings.out / job.name).exists() if job.is_video else joined or worker.has_part(job)
-        if done is not None and complete:
+        if done is not None and (destination.has(job.name) if job.is_video else joined or worker.has_part(job)):
             outcomes[job.name] = done
     todo = [job for job in jobs if job.name not in outcomes]
     if outcomes:
         log.info("%d of %d jobs were complete", len(outcomes), len(jobs))
     with Bar(todo) as bar:
-        for job, done in run_jobs(worker, settings, todo, bar):
+        for job, done in run_jobs(worker, local, todo, bar):
+            destination.publish(job)
             known.add(job, done)
+            destination.save_manifest()
             outcomes[job.name] = done
             bar.finish(job, _frames(done))
             _report(done)
     if images and not joined:
+        destination.fetch_parts(images)
         worker.join_images(images)
+        destination.publish_folder(IMAGES)
         known.add_joined(IMAGES, images)
     return [each for job in jobs for each in outcomes[job.name]]
 
@@ -153,10 +132,9 @@ def _report(done: Sequence[Done]) -> None:
                 log.info("%s: decoded from the beginning, because %s", each.input, each.facts["decoded_from_start"])
 
 
-def _finish(settings: AnalyzeSettings, inputs: Inputs, done: Sequence[Done]) -> int:
+def _finish(settings: AnalyzeSettings, destination: Destination, inputs: Inputs, done: Sequence[Done]) -> int:
     """Write inputs.csv, summary.csv and the report of several videos; the exit status."""
-    out = settings.out
-    assert out is not None
+    out = destination.path
     order = {each.name: number for number, each in enumerate(inputs.found)}
     listed = [
         *sorted(done, key=lambda each: order[each.input]),
@@ -167,13 +145,16 @@ def _finish(settings: AnalyzeSettings, inputs: Inputs, done: Sequence[Done]) -> 
     (out / WORK / "inputs.csv").replace(out / "inputs.csv")
     videos = [each.folder for each in listed if each.status == "done" and each.folder and "analyzed" in each.facts]
     if videos:
+        destination.fetch_summaries(videos)
         _join_summaries(out, videos)
     if settings.report and len(videos) > 1:
+        table = next(each for each in FORMATS if each in settings.format)
+        destination.fetch_for_report(videos, f"faces.{table}", MOST_COMPARED)
         write_comparison(out, videos)
-    shutil.rmtree(out / WORK, ignore_errors=True)
+    destination.finish()
     failed = sum(each.status == "failed" for each in listed)
     count = sum(each.status == "done" for each in listed)
-    log.info("%d analyzed, %d failed, %d skipped: %s", count, failed, len(inputs.skipped), out / "inputs.csv")
+    log.info("%d analyzed, %d failed, %d skipped: %s/inputs.csv", count, failed, len(inputs.skipped), destination.name)
     return 1 if failed else 0
 
 

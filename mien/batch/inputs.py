@@ -11,9 +11,10 @@ import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from mien.errors import SettingsError
+from mien.batch.urls import find_files, is_url
+from mien.errors import MienError, SettingsError
 from mien.filetypes import IMAGE_SUFFIXES, SUFFIXES, describe, identify, read_head
 from mien.images.animation import media_type, note_about
 
@@ -44,16 +45,18 @@ class Input:
     """One file to analyze.
 
     Args:
-        path: Where it is.
+        path: Where it is; of a URL only the name, until it is downloaded.
         name: Its name in tables: as it was typed, with "/" between folders; bytes that are no UTF-8 as "\\udc..".
         folder: Name of the folder for its results, below the folder for all results.
         is_image: Whether it is a single image; all images share a folder.
+        url: Where it is, if not on this computer.
     """
 
     path: Path
     name: str
     folder: str = ""
     is_image: bool = False
+    url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,23 +74,29 @@ class Inputs:
     missing: tuple[tuple[str, str], ...]
 
 
-def find_inputs(words: Sequence[str], lines: Iterable[str] = (), leave_out: Path | None = None) -> Inputs:
+def find_inputs(words: Sequence[str], lines: Iterable[str] = (), leave_out: Path | str | None = None) -> Inputs:
     """Find the files that the words of a command line name.
 
     Args:
-        words: Files, folders (searched with all folders below them), patterns such as `videos/*.mp4`, or `-` for the
-            lines of a list.
+        words: Files, folders (searched with all folders below them), patterns such as `videos/*.mp4`, URLs of these, or
+            `-` for the lines of a list.
         lines: The lines that `-` stands for, each a file, folder or pattern.
-        leave_out: A folder of which nothing is taken, such as that of the results.
+        leave_out: A folder or URL of which nothing is taken, such as that of the results.
 
     Returns:
         Each file once, however often it is named.
+
+    Raises:
+        SettingsError: A package that reads URLs is missing.
     """
     found: dict[str, Input] = {}
     skipped: dict[str, str] = {}
     missing: dict[str, str] = {}
-    outside = None if leave_out is None else Path(os.path.realpath(leave_out))
+    outside = Path(os.path.realpath(leave_out)) if isinstance(leave_out, Path) else None
     for word in _with_lists(words, lines):
+        if is_url(word):
+            _add_urls(word, leave_out if isinstance(leave_out, str) else None, found, skipped, missing)
+            continue
         matches = _matches(word)
         if not matches:
             missing[_text(word)] = NO_MATCH if glob.has_magic(word) else NO_FILE
@@ -151,6 +160,30 @@ def _matches(word: str) -> list[Path]:
     if os.path.exists(word):  # noqa: PTH110  Path.exists raises where a folder is closed or the name is too long
         return [Path(word)]
     return [Path(each) for each in sorted(glob.glob(word, recursive=True))]  # noqa: PTH207  it may be absolute
+
+
+def _add_urls(
+    word: str, leave_out: str | None, found: dict[str, Input], skipped: dict[str, str], missing: dict[str, str]
+) -> None:
+    """Add what a URL names; the name alone says what is an image, because to look into each file costs a request."""
+    try:
+        files = find_files(word)
+    except SettingsError:
+        raise
+    except MienError as error:
+        missing[word] = str(error)
+        return
+    if not files:
+        missing[word] = NO_MATCH if glob.has_magic(word) else NO_FILE
+    for file in files:
+        path = PurePosixPath(file.below)
+        if leave_out is not None and file.url.startswith(leave_out.rstrip("/") + "/"):
+            continue
+        if file.url != word and path.suffix.lower() not in SUFFIXES:
+            skipped[file.url] = OTHER
+            continue
+        is_image, folder = path.suffix.lower() in IMAGE_SUFFIXES, path.with_suffix("").as_posix()
+        found.setdefault(file.url, Input(Path(path.name), _text(file.url), folder, is_image, file.url))
 
 
 def _text(name: str) -> str:

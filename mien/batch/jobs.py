@@ -9,7 +9,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,8 @@ from mien.batch.inputs import IMAGES, Input
 from mien.batch.options import ABOUT_RUN, AnalyzeSettings
 from mien.batch.outputs import VideoOutputs
 from mien.batch.provenance import describe, digest
-from mien.errors import MienError
+from mien.batch.urls import download
+from mien.errors import MienError, one_line
 from mien.results import Result
 
 IMAGES_PER_JOB = 50
@@ -89,6 +90,16 @@ def plan(inputs: Sequence[Input]) -> list[Job]:
     return jobs
 
 
+def products(out: Path, job: Job) -> list[Path]:
+    """What a job leaves in the folder of all results; once the last one is there, all are.
+
+    Args:
+        out: The folder.
+        job: A video, or images, of which `Worker.join_images` puts those of all jobs together.
+    """
+    return [out / job.name] if job.is_video else [out / WORK / job.name, out / WORK / f"{job.name}.json"]
+
+
 class Worker:
     """Runs jobs with one pipeline.
 
@@ -114,7 +125,7 @@ class Worker:
         command: Sequence[str],
         described: dict[str, Any] | None = None,
     ) -> None:
-        assert settings.out is not None
+        assert isinstance(settings.out, Path)
         self._settings = settings
         self._out = settings.out
         self._pipeline = pipeline
@@ -140,7 +151,8 @@ class Worker:
         (each,) = job.inputs
         reading = Reading()
         try:
-            facts = self._video(each, reading, progress, watcher)
+            with self._local(each) as file:
+                facts = self._video(file, reading, progress, watcher)
         except OSError:
             raise
         except Exception as error:
@@ -189,7 +201,7 @@ class Worker:
                 rows += result.rows()
                 progress(1, (number + 1) / len(job.inputs))
         part = {"rows": rows, "thumbnails": pictures.thumbnails, "done": [asdict(one) for one in done]}
-        path = self._part(job)
+        path = products(self._out, job)[-1]
         unfinished = path.with_suffix(f".{os.getpid()}.part")
         unfinished.write_text(json.dumps(part), encoding="utf-8")
         unfinished.replace(path)
@@ -198,8 +210,8 @@ class Worker:
     def _image(self, each: Input) -> tuple[Done, Result, bytes | None]:
         """What became of an image, what was found in it, and its file, if that is an image."""
         try:
-            facts = _file_facts(each)
-            data = each.path.read_bytes()
+            with self._local(each) as file:
+                facts, data = _file_facts(file), file.path.read_bytes()
             result = image_result(self._pipeline, data, each.name, landmarks=self._settings.landmarks)
         except Exception as error:
             reason = _failure(each, error)
@@ -207,12 +219,26 @@ class Worker:
         facts |= {"width": result.width, "height": result.height, "faces": len(result.faces)}
         return Done(each.name, "done", None, IMAGES, facts), result, data
 
+    @contextmanager
+    def _local(self, each: Input) -> Iterator[Input]:
+        """The input as a file of this computer; one that a URL names is downloaded, and deleted at the end."""
+        if each.url is None:
+            yield each
+            return
+        folder = self._out / WORK / f".input.{os.getpid()}.part"
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / each.path.name
+        try:
+            download(each.url, path)
+            yield replace(each, path=path)
+        except MienError as error:  # the same message on each run
+            raise MienError(str(error).replace(str(path), each.name)) from error
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
     def has_part(self, job: Job) -> bool:
         """Whether a job with images left what `join_images` needs."""
-        return self._part(job).exists()
-
-    def _part(self, job: Job) -> Path:
-        return self._out / WORK / f"{job.name}.json"
+        return products(self._out, job)[-1].exists()
 
     def join_images(self, jobs: Sequence[Job]) -> None:
         """Write the tables of all images from the parts that their jobs left.
@@ -223,7 +249,7 @@ class Worker:
         with whole_folder(self._out, IMAGES) as folder:
             outputs = ImageOutputs(folder, self._settings)
             for job in jobs:
-                part = json.loads(self._part(job).read_text(encoding="utf-8"))
+                part = json.loads(products(self._out, job)[-1].read_text(encoding="utf-8"))
                 outputs.add(part, self._out / WORK / job.name)
             outputs.close(self.described, self.command)
 
@@ -250,12 +276,6 @@ def whole_folder(out: Path, name: str, work: Path | None = None) -> Iterator[Pat
         unfinished.replace(out / name)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
-
-
-def one_line(error: Exception) -> str:
-    """The message of an error in one line."""
-    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return " ".join(text.split()) or type(error).__name__
 
 
 def _failure(each: Input, error: Exception) -> str:

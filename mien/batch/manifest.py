@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from mien.batch.jobs import Done, Job
-from mien.errors import SettingsError
+from mien.batch.urls import file_state
+from mien.errors import MienError, SettingsError
 
 FILE = "jobs.jsonl"
 UNFINISHED = "jobs.part"
@@ -87,13 +88,16 @@ class Manifest:
 
 
 def _inputs(job: Job) -> list[list[Any]]:
-    """Names, sizes and times of change of the files of a job."""
+    """Names and sizes of the files of a job, and when they changed; None for what cannot be found out."""
     found: list[list[Any]] = []
     for each in job.inputs:
         try:
+            if each.url is not None:
+                found.append([each.name, *file_state(each.url)])
+                continue
             facts = each.path.stat()
             found.append([each.name, facts.st_size, facts.st_mtime_ns])
-        except OSError:
+        except (OSError, MienError):
             found.append([each.name, None, None])
     return found
 

@@ -12,6 +12,7 @@ from typing import Any
 from mien.batch.annotations import PACKAGES as KINDS
 from mien.batch.layouts import LAYOUTS
 from mien.batch.tables import FORMATS
+from mien.batch.urls import is_url
 from mien.errors import SettingsError
 from mien.options import SWITCH, Kind, Parser, number, option, options_of, whole_number
 from mien.settings import FOLDER, AnalysisSettings, Settings, names_of, program
@@ -29,6 +30,11 @@ def _parse_time(text: str) -> float:
     return 3600 * hours + 60 * minutes + seconds
 
 
+def _parse_place(text: str) -> Path | str:
+    folder: Path = FOLDER.parse(text)
+    return text if is_url(text) else folder
+
+
 def some_of(*words: str) -> Kind:
     """Several of these words, separated by commas."""
 
@@ -43,6 +49,8 @@ def some_of(*words: str) -> Kind:
 
 TIME = Kind("seconds, or [HOURS:]MINUTES:SECONDS", "TIME", _parse_time, show="{:g}".format)
 RATE = number(0.001, 1000, "FPS")
+
+PLACE = Kind("a folder or its URL", "DIR", _parse_place)
 
 ABOUT_RUN = ("out", "jobs", "resume")
 """Settings that have no influence on what results contain."""
@@ -62,8 +70,8 @@ class AnalyzeSettings(AnalysisSettings):
     start: float = _sampling(0.0, TIME, "skip what comes before this time in the video")
     end: float | None = _sampling(None, TIME, "skip what comes from this time on", shown_default="the end")
 
-    out: Path | None = _output(
-        None, FOLDER, "folder for the results, new or empty unless --resume", shown_default="none, is required"
+    out: Path | str | None = _output(
+        None, PLACE, "folder for the results, new or empty unless --resume", shown_default="none, is required"
     )
     format: tuple[str, ...] = _output(("csv",), some_of(*FORMATS), "formats of the table of faces")
     grid: float | None = _output(None, RATE, "also write the table at this many points per second of a regular grid")

@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from mien.batch.inputs import Input
 from mien.batch.jobs import Job
+from mien.batch.urls import file_state
+from mien.errors import MienError
 
 
 class Bar:
@@ -24,7 +26,7 @@ class Bar:
     """
 
     def __init__(self, jobs: Sequence[Job]) -> None:
-        self._bytes = {job.name: sum(_size(each.path) for each in job.inputs) for job in jobs}
+        self._bytes = {job.name: sum(_size(each) for each in job.inputs) for job in jobs}
         self._shares: dict[str, float] = {}
         self._counted: dict[str, int] = {}
         self._frames = 0
@@ -86,8 +88,8 @@ class Bar:
         self.update(job, max(0, frames - self._counted.get(job.name, 0)), 1.0)
 
 
-def _size(path: Path) -> int:
+def _size(each: Input) -> int:
     try:
-        return path.stat().st_size
-    except OSError:
+        return each.path.stat().st_size if each.url is None else file_state(each.url)[0] or 0
+    except (OSError, MienError):
         return 0

@@ -1,0 +1,205 @@
+"""URLs as inputs and for the results of `analyze`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import main
+from mien.batch import destination, urls
+from mien.batch.inputs import NO_FILE, NO_MATCH, OTHER, find_inputs
+from mien.errors import MienError
+from mien.images.codecs import encode_jpeg
+from tests.clips import demo_pictures, files_of, write_video
+
+fsspec = pytest.importorskip("fsspec", reason="fsspec is not installed")
+
+
+@pytest.fixture
+def memory() -> Iterator[Any]:
+    """The file system of memory:// URLs, empty."""
+    system = fsspec.filesystem("memory")
+    system.store.clear()
+    system.pseudo_dirs[:] = [""]
+    yield system
+    system.store.clear()
+    system.pseudo_dirs[:] = [""]
+
+
+@pytest.fixture(scope="module")
+def media(tmp_path_factory) -> Path:
+    """Three videos, one of them broken, and two images."""
+    folder = tmp_path_factory.mktemp("media")
+    pictures = demo_pictures(12)
+    write_video(folder / "a.mp4", pictures)
+    write_video(folder / "b.mp4", pictures[:8])
+    (folder / "broken.mp4").write_bytes(b"no video")
+    for number in range(2):
+        (folder / f"{number}.jpg").write_bytes(encode_jpeg(pictures[number]))
+    return folder
+
+
+def content(memory: Any, folder: str) -> dict[str, bytes]:
+    """All files of a folder by path."""
+    return {path.removeprefix(f"/{folder}/"): memory.cat_file(path) for path in sorted(memory.find(f"/{folder}"))}
+
+
+@pytest.mark.parametrize(
+    ("word", "names", "missing"),
+    [
+        ("memory://day/a.mp4", ["a.mp4"], {}),
+        ("memory://day", ["1/b.PNG", "a.mp4"], {}),
+        ("memory://day/", ["1/b.PNG", "a.mp4"], {}),
+        ("memory://day/*.mp4", ["a.mp4"], {}),
+        ("memory://day/**/*.PNG", ["1/b.PNG"], {}),
+        ("memory://day/?", ["1/b.PNG"], {}),
+        ("memory://day/notes.txt", ["notes.txt"], {}),
+        ("memory://day/no.mp4", [], {"memory://day/no.mp4": NO_FILE}),
+        ("memory://day/*.mkv", [], {"memory://day/*.mkv": NO_MATCH}),
+        ("https://example.org/day/a.mp4?size=1", ["a.mp4?size=1"], {}),
+    ],
+)
+def test_a_url_names_files(memory, word, names, missing):
+    for name in ("a.mp4", "1/b.PNG", "notes.txt", ".hidden.mp4", ".git/c.mp4"):
+        memory.pipe_file(f"/day/{name}", b"1")
+    found = find_inputs([word])
+    assert [each.name.split("/day/")[1] for each in found.found] == names
+    assert dict(found.missing) == missing
+    assert all(each.url == each.name and each.is_image == each.name.endswith("PNG") for each in found.found)
+
+
+def test_a_file_is_named_as_it_was_typed_and_found_once(memory):
+    memory.pipe_file("/day/1/a.mp4", b"1")
+    memory.pipe_file("/day/notes.txt", b"1")
+    found = find_inputs(["memory://day/", "memory://day/1/a.mp4", "memory://day/notes.txt"])
+    assert [(each.name, each.folder, each.path) for each in found.found] == [
+        ("memory://day/1/a.mp4", "1-a", Path("a.mp4")),
+        ("memory://day/notes.txt", "notes", Path("notes.txt")),
+    ]
+    assert not found.skipped
+    assert find_inputs(["memory://day"]).skipped == (("memory://day/notes.txt", OTHER),)
+    assert find_inputs(["memory://day"], leave_out="memory://day/1").found == ()
+
+
+def test_a_run_from_url_to_url_gives_the_files_of_a_run_on_this_computer(memory, media, tmp_path):
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    memory.put(str(media), "/media", recursive=True)
+    options = ["--jobs", "1", "--report", "--format", "csv,jsonl"]
+    assert main.main(["analyze", "memory://media", "--out", "memory://results", *options]) == 1
+    assert main.main(["analyze", str(media), "--out", str(tmp_path / "out"), *options]) == 1
+    ours, theirs = content(memory, "results"), files_of(tmp_path / "out")
+    assert list(ours) == list(theirs)
+    for name in ours:
+        if Path(name).suffix in (".csv", ".png"):
+            assert ours[name].replace(b"memory://media", str(media).encode()) == theirs[name], name
+    failed = b'memory://media/broken.mp4,failed,"expected a video file, found memory://media/broken.mp4'
+    assert failed in ours["inputs.csv"]
+    jobs = [json.loads(line) for line in ours["jobs.jsonl"].splitlines()]
+    assert sorted(job["job"] for job in jobs[1:]) == [".images-00000000", "a", "b", "broken", "images"]
+
+
+def test_a_run_to_a_url_continues_where_it_was_interrupted(memory, media, monkeypatch, caplog, capsys):
+    words = ["analyze", str(media / "a.mp4"), str(media / "b.mp4"), str(media / "0.jpg"), "--out", "memory://results"]
+    words += ["--jobs", "1"]
+    upload = urls.upload
+
+    def fail(path: Path, url: str) -> None:
+        if url.endswith("b/mien.json"):
+            raise MienError(f"{url} cannot be written: full")
+        upload(path, url)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(urls, "upload", fail)
+        assert main.main(words) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == "mien: memory://results/b/mien.json cannot be written: full"
+    assert "b/mien.json" not in content(memory, "results")
+    assert main.main(words) == 2
+    assert "expected a new or empty folder, or --resume, found results" in capsys.readouterr().err
+    caplog.set_level("INFO")
+    assert main.main([*words, "--resume"]) == 0
+    assert "1 of 3 jobs were complete" in caplog.text
+    again = content(memory, "results")
+    assert {"b/mien.json", "images/faces.csv", "inputs.csv", "summary.csv"} < set(again)
+    assert not [name for name in again if name.startswith(".unfinished")]
+    caplog.clear()
+    assert main.main([*words, "--resume"]) == 0
+    assert "3 of 3 jobs were complete" in caplog.text
+    assert content(memory, "results") == again
+
+
+def test_a_changed_file_is_analyzed_again_and_its_old_result_is_gone(memory, media):
+    words = ["analyze", "memory://media/a.mp4", "--out", "memory://results", "--jobs", "1"]
+    memory.pipe_file("/media/a.mp4", (media / "a.mp4").read_bytes())
+    assert main.main(words) == 0
+    memory.pipe_file("/results/a/old.png", b"of another face")
+    memory.pipe_file("/media/a.mp4", (media / "b.mp4").read_bytes())
+    assert main.main([*words, "--resume"]) == 0
+    found = content(memory, "results")
+    assert json.loads(found["a/mien.json"])["frames"]["read"] == 8
+    assert "a/old.png" not in found
+
+
+def test_a_url_with_other_files_is_refused(memory, media, capsys):
+    memory.pipe_file("/results/notes.txt", b"1")
+    assert main.main(["analyze", str(media / "a.mp4"), "--out", "memory://results"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == "mien: --out: expected a new or empty folder, found files in memory://results"
+
+
+def test_the_list_of_jobs_is_uploaded_at_the_end_and_no_more_often_than_chosen(memory, tmp_path, monkeypatch):
+    monkeypatch.setattr(destination, "SAVE_EVERY_S", 3600.0)
+    place = destination.UrlDestination(tmp_path, "memory://results")
+    for number in range(3):
+        (tmp_path / "jobs.jsonl").write_text(str(number))
+        place.save_manifest()
+    assert memory.cat_file("/results/jobs.jsonl") == b"0"
+    place.finish()
+    assert memory.cat_file("/results/jobs.jsonl") == b"2"
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        (
+            "nonsense://a.mp4",
+            "nonsense://a.mp4: expected a URL that fsspec can open, found: Protocol",
+        ),
+        ("sftp://host/a.mp4", "sftp://host/a.mp4: expected a URL that fsspec can open, found: "),
+    ],
+)
+def test_a_url_that_cannot_be_opened_is_one_line_and_status_2(tmp_path, monkeypatch, capsys, url, message):
+    monkeypatch.setitem(sys.modules, "paramiko", None)
+    for words in ([url, "--out", str(tmp_path / "out")], ["a.mp4", "--out", url]):
+        assert main.main(["analyze", *words]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith(f"mien: {message}")
+
+
+def test_without_the_package_it_is_one_line_and_status_2(monkeypatch, tmp_path, capsys):
+    monkeypatch.setitem(sys.modules, "fsspec", None)
+    monkeypatch.setitem(sys.modules, "fsspec.core", None)
+    assert main.main(["analyze", "s3://bucket/a.mp4", "--out", str(tmp_path / "out")]) == 2
+    expected = "mien: s3://bucket/a.mp4: expected the package fsspec to read and write URLs, found none; "
+    assert capsys.readouterr().err.splitlines() == [expected + "pip install -r requirements-dask.txt installs it"]
+
+
+def test_a_file_that_cannot_be_downloaded_fails_alone(memory, media, tmp_path, monkeypatch):
+    for name in ("a", "b"):
+        memory.pipe_file(f"/media/{name}.mp4", (media / "b.mp4").read_bytes())
+    get_file = type(memory).get_file
+
+    def broken(self, remote: str, local: str, **options: Any) -> None:
+        if remote.endswith("a.mp4"):
+            raise PermissionError("Access Denied")
+        get_file(self, remote, local, **options)
+
+    monkeypatch.setattr(type(memory), "get_file", broken)
+    assert main.main(["analyze", "memory://media", "--out", str(tmp_path / "out"), "--jobs", "1"]) == 1
+    listed = (tmp_path / "out" / "inputs.csv").read_text().splitlines()
+    assert listed[1].startswith("memory://media/a.mp4,failed,memory://media/a.mp4 cannot be read: Access Denied,")
+    assert listed[2].startswith("memory://media/b.mp4,done,")
