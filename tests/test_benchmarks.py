@@ -1,11 +1,13 @@
 """The figures of the benchmarks, on inputs whose results are known."""
 
+import textwrap
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from benchmarks import faces, quality
+from benchmarks import batch_cost, faces, quality
 from benchmarks.detector_cost import empty_frames
 from benchmarks.latency import first_and_last
 from benchmarks.loops import CLIP, boxes_right, clip_frames
@@ -169,3 +171,19 @@ def test_the_quality_of_a_face_is_measured_at_each_size():
     found = quality.measure(calls=3)
     assert tuple(found) == quality.SIDES_PX
     assert min(found.values()) > 0
+
+
+def test_the_cost_of_many_hours_follows_from_speed_and_price(capsys):
+    assert batch_cost.main(["--frames-per-second", "150", "--price", "0.05", "--workers", "100"]) == 0
+    printed = capsys.readouterr().out
+    page = (Path(__file__).parent.parent / "docs" / "cluster.md").read_text(encoding="utf-8")
+    assert textwrap.indent(printed, "    ") in page
+    assert "1,667 core hours\nwith 100 workers: 16.7 hours\nat 0.05 for a core hour: 83.33\n" in printed
+
+
+@pytest.mark.parametrize("words", [["--frames-per-second", "0"], ["--frames-per-second", "9", "--workers", "0"]])
+def test_a_cost_that_cannot_be_computed_is_one_line(capsys, words):
+    with pytest.raises(SystemExit) as ended:
+        batch_cost.main(words)
+    assert ended.value.code == 2
+    assert f"{words[-2]}: expected a" in capsys.readouterr().err.splitlines()[-1]

@@ -199,6 +199,9 @@ def test_every_training_command_mentioned_exists() -> None:
 
 
 def test_every_option_mentioned_exists(capsys) -> None:
+    dask_scheduler = pytest.importorskip("distributed.cli.dask_scheduler", reason="distributed is not installed")
+    from distributed.cli import dask_worker
+
     from training.__main__ import COMMANDS, parse
 
     words = [sys.executable, "main.py", "--help"]
@@ -211,7 +214,13 @@ def test_every_option_mentioned_exists(capsys) -> None:
     declared += capsys.readouterr().out
     files = [*(ROOT / "benchmarks").rglob("*.py"), ROOT / "tests" / "conftest.py"]
     declared += "".join(path.read_text(encoding="utf-8") for path in files)
-    declared += " --no-deps"  # of pip
+    declared += " --no-deps --repo --create-namespace --generate-name --version --rm --image "  # of pip, helm, kubectl
+    declared += " ".join(
+        name
+        for main in (dask_scheduler.main, dask_worker.main)
+        for each in main.params
+        for name in (*each.opts, *each.secondary_opts)
+    )
     option = r"(?<![\w-])(--[a-z][a-z0-9-]*)"
     assert not set(found(option)) - set(re.findall(option, declared))
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from mien.batch import manifest
 from mien.batch.analysis import load_pipeline
+from mien.batch.cluster import run_on_cluster
 from mien.batch.destination import Destination, open_destination
 from mien.batch.inputs import IMAGES, Inputs, decode_list, find_inputs
 from mien.batch.jobs import WORK, Done, Job, Worker, plan
@@ -98,7 +99,9 @@ def _run(
     if outcomes:
         log.info("%d of %d jobs were complete", len(outcomes), len(jobs))
     with Bar(todo) as bar:
-        for job, done in run_jobs(worker, local, todo, bar):
+        on_cluster = settings.scheduler is not None
+        run = run_on_cluster(worker, settings, todo, bar) if on_cluster else run_jobs(worker, local, todo, bar)
+        for job, done in run:
             destination.publish(job)
             known.add(job, done)
             destination.save_manifest()

@@ -35,6 +35,12 @@ def _parse_place(text: str) -> Path | str:
     return text if is_url(text) else folder
 
 
+def _parse_scheduler(text: str) -> str:
+    if not re.fullmatch(r"(tcp|tls)://([^\s/:]+|\[[^\s/\]]+\]):\d{1,5}", text):
+        raise ValueError
+    return text
+
+
 def some_of(*words: str) -> Kind:
     """Several of these words, separated by commas."""
 
@@ -51,8 +57,9 @@ TIME = Kind("seconds, or [HOURS:]MINUTES:SECONDS", "TIME", _parse_time, show="{:
 RATE = number(0.001, 1000, "FPS")
 
 PLACE = Kind("a folder or its URL", "DIR", _parse_place)
+SCHEDULER = Kind("tcp://HOST:PORT or tls://HOST:PORT", "ADDRESS", _parse_scheduler)
 
-ABOUT_RUN = ("out", "jobs", "resume")
+ABOUT_RUN = ("out", "jobs", "resume", "scheduler")
 """Settings that have no influence on what results contain."""
 
 
@@ -101,6 +108,11 @@ class AnalyzeSettings(AnalysisSettings):
         whole_number(1, 256),
         "number of processes, each with a file of its own",
         shown_default="one for each processor core, at most 8",
+    )
+    scheduler: str | None = _processes(
+        None,
+        SCHEDULER,
+        "scheduler of a Dask cluster, whose workers do the work; see docs/cluster.md",
     )
     resume: bool = _processes(
         False, SWITCH, "continue the run that wrote the folder: what is complete is not analyzed again"
@@ -159,6 +171,8 @@ def read_analyze_settings(argv: Sequence[str], environ: Mapping[str, str]) -> tu
         raise SettingsError("analyze: expected videos, images or folders, found none")
     if settings.out is None:
         raise SettingsError("--out: expected a folder for the results, found none")
+    if settings.scheduler is not None and settings.jobs is not None:
+        raise SettingsError("--jobs: expected no number of processes with --scheduler, whose workers do the work")
     if settings.end is not None and settings.end <= settings.start:
         raise SettingsError(f"--end: expected a time after --start, found {settings.end:g} s")
     return settings, words
