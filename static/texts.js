@@ -139,6 +139,7 @@ export const TEXT = {
   files: {
     badge: (done, all) => `FILES ${done} of ${all}`,
     count: (done, all) => `${done} of ${all}`,
+    title: (done, all) => `${done} of ${all} · Mien`,
     summary: (done, all) => (all ? `${done} of ${files(all)} done` : "No files yet"),
     left,
     mayTake: (s) => `, ${left(s)}`,
@@ -164,7 +165,8 @@ export const TEXT = {
       analyzing: "analyzing",
       paused: "paused",
       linkLost: "waiting for the connection",
-      noRoom: "to be sent when others are analyzed",
+      noRoom: "to be sent when there is room: others are analyzed first",
+      noPlace: "to be sent when results are removed: the program keeps no more",
     },
     sent: (sent, all) => `${megabytes(sent)} of ${megabytes(all)}`,
     rate: (fps) => `${Math.round(fps)} frames/s`,
@@ -175,7 +177,7 @@ export const TEXT = {
     resumeAll: "Resume all",
     queueEmpty: "Nothing is waiting. Drop images, videos or folders here, or add them above.",
     queueDone: "All files are done. Drop more here, or add them above.",
-    clearAsk: "Remove all files and results from this list and from the program?",
+    clearAsk: "Remove all results from this list and from the program? Files in the queue stay.",
     rows: (n) => (n === 1 ? "1 row" : `${n} rows`),
     page: (first, last, all) => `${first} to ${last} of ${all}`,
     previous: "Previous",
@@ -263,7 +265,7 @@ export const TEXT = {
       "Files are stored only until they are analyzed, results until you remove them, the program ends, or nobody has " +
       "used them for an hour.",
     csvAll: "CSV of all",
-    clear: "Remove all",
+    clear: "Remove results",
     drop: "Drop images, videos or folders here to analyze them",
     peopleHint:
       "An estimate: the network learned from the votes of ten people about each training image. Unlike the percentage, " +

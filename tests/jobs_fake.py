@@ -40,11 +40,13 @@ class FakeJobs:
     Args:
         outcome: By name of a file: its result, or the reason why its analysis failed; None leaves it waiting.
         refusals: By name: status and reason for which the file is refused.
+        limits: What `GET /api/jobs` says the program takes.
         lost_answers: Names of files that are taken, while a proxy fails to say so.
     """
 
     outcome: Callable[[str], dict[str, Any] | str | None] = lambda name: None
     refusals: dict[str, tuple[int, str]] = field(default_factory=dict)
+    limits: dict[str, int] = field(default_factory=dict)
     lost_answers: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -145,7 +147,7 @@ class FakeJobs:
             return "", 204
         elif method == "POST":
             return self._create(group)
-        return {"jobs": jobs, "limits": {"piece_bytes": PIECE_BYTES}}
+        return {"jobs": jobs, "limits": {"piece_bytes": PIECE_BYTES} | self.limits}
 
     def _create(self, group: str) -> Any:
         data = b""
@@ -227,6 +229,6 @@ class FakeJobs:
         """The jobs that have changed since they were seen, as copies; they count as seen from now on."""
         with self._changed:
             jobs = [job for job in list(self.jobs.values()) if job["group"] == group]
-            changed = [dict(job) for job in jobs if seen.get(job["id"]) != self._versions[job["id"]]]
-            seen |= {job["id"]: self._versions[job["id"]] for job in changed}
+            changed = [dict(job) for job in jobs if seen.get(job["id"]) != self._versions.get(job["id"], 0)]
+            seen |= {job["id"]: self._versions.get(job["id"], 0) for job in changed}
             return changed

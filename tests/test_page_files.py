@@ -199,6 +199,26 @@ def test_refused_files_say_why_and_the_others_go_on(browser, page, jobs) -> None
     browser.get_log("browser")  # says 413
 
 
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [
+        ({"total_bytes": 2500}, "to be sent when there is room: others are analyzed first"),
+        ({"jobs": 2}, "to be sent when results are removed: the program keeps no more"),
+    ],
+)
+def test_files_beyond_a_limit_are_sent_when_there_is_room(browser, page, jobs, limits, words) -> None:
+    jobs.limits = limits
+    drop(browser, "a.mp4", "b.mp4", "c.mp4", size=1000)
+    lists(browser, "#queue-rows .job-state", ["waiting", "waiting", words])
+    jobs.finish("a.mp4", result())
+    if "jobs" in limits:
+        lists(browser, "#queue-rows .job-state", ["waiting", words])
+        click(browser, "#results-clear")
+        browser.switch_to.alert.accept()
+    lists(browser, "#queue-rows .job-state", ["waiting", "waiting"])
+    assert jobs.named("c.mp4")
+
+
 # ---- sending
 
 
@@ -414,6 +434,15 @@ def test_all_results_are_removed(browser, results, jobs) -> None:
     vanishes(browser, "#results")
     vanishes(browser, "#results-csv")
     shows(browser, "#files-summary", "No files yet")
+
+
+def test_the_queue_stays_when_results_are_removed(browser, results, jobs) -> None:
+    drop(browser, "waits.mp4")
+    lists(browser, "#queue-rows .job-state", ["waiting"])
+    click(browser, "#results-clear")
+    browser.switch_to.alert.accept()
+    wait_for(lambda: [job["name"] for job in list(jobs.jobs.values())] == ["waits.mp4"])
+    lists(browser, "#queue-rows .job-name", ["waits.mp4"])
 
 
 def test_a_thousand_files_are_shown_in_pages(browser, page, jobs) -> None:

@@ -13,7 +13,7 @@ export class Entry {
   held = false; // paused before it was sent completely
   canceled = false; // while it was being sent
   linkLost = false; // the program does not answer
-  hasNoRoom = false; // until others are analyzed
+  waitsFor = null; // "noRoom" until others are analyzed, "noPlace" until results are removed
   rates = []; // {at, bytes} while sending, for the time left
 
   constructor(key, { file = null, name, bytes = file.size }) {
@@ -50,11 +50,11 @@ export class Entry {
     return this.job?.received ?? 0;
   }
 
-  /** Share of all work, 0 to 1: sending counts for one half, the analysis for the other. */
-  get work() {
-    if (this.isFinished) return 1;
+  /** Shares of it that are sent and analyzed, 0 to 1. */
+  get shares() {
+    if (this.isFinished) return { sent: 1, analyzed: 1 };
     const isSent = this.job && this.job.state !== "uploading";
-    return isSent ? 0.5 + this.progress / 2 : this.progress / 2;
+    return isSent ? { sent: 1, analyzed: this.progress } : { sent: this.progress, analyzed: 0 };
   }
 
   /** Seconds until it is sent or analyzed; null if not known. */

@@ -21,6 +21,7 @@ export class FileQueue {
   #sending = new Set(); // entries
   #nextKey = 1;
   #limits = {};
+  #removals = 0; // that the program has not confirmed
 
   paused = false; // nothing is sent until resumeAll()
   lost = false; // the program does not answer
@@ -71,7 +72,7 @@ export class FileQueue {
     this.#take(jobs, known);
   }
 
-  // ---- actions of the user
+  // ---- actions
 
   async pause(entry) {
     if (entry.isUnsent || entry.state === "lost") {
@@ -120,22 +121,26 @@ export class FileQueue {
   /** Cancel all files that are not finished; results stay. */
   async cancelAll() {
     const open = this.entries.filter(({ isFinished }) => !isFinished);
-    for (const entry of open) this.#remove(entry);
     this.paused = false;
-    this.#changed();
-    const ids = open.map(({ job }) => job?.id).filter(Boolean);
+    await this.#removeAll(open);
+  }
+
+  /** Remove what is finished, here and in the program. */
+  async removeResults() {
+    await this.#removeAll(this.entries.filter(({ isFinished }) => isFinished));
+  }
+
+  async #removeAll(entries) {
+    const ids = entries.map(({ job }) => job?.id).filter(Boolean);
+    for (const entry of entries) this.#remove(entry);
+    this.#on.change();
+    this.#removals += 1;
     const work = async () => {
       while (ids.length) await this.#forget(ids.shift());
     };
     await Promise.all(Array.from({ length: MAX_REQUESTS }, work));
-  }
-
-  /** Remove everything, results too, here and in the program. */
-  async clear() {
-    for (const entry of this.entries) this.#remove(entry);
-    this.paused = false;
-    this.#changed();
-    await this.#request(`api/jobs?group=${this.#group}`, "DELETE");
+    this.#removals -= 1;
+    this.#changed(); // there is room for others now
   }
 
   async #act(entry, action) {
@@ -147,9 +152,7 @@ export class FileQueue {
     if (this.#byJob.size) await this.#request(`api/jobs/${action}?group=${this.#group}`, "POST");
   }
 
-  async #forget(id) {
-    await this.#request(`api/jobs/${id}`, "DELETE");
-  }
+  #forget = (id) => this.#request(`api/jobs/${id}`, "DELETE");
 
   /** An action that the program refuses came too late, such as pausing what is done: events say what is true. */
   async #request(path, method) {
@@ -172,19 +175,22 @@ export class FileQueue {
 
   /** Start as many uploads as are allowed; a file for which there is no room yet waits. */
   #sendNext() {
-    if (this.paused) return;
+    if (this.paused || this.#removals) return;
+    const { total_bytes: mostBytes = Infinity, jobs: mostJobs = Infinity } = this.#limits;
+    const known = [...this.#entries.values()].filter(({ job, sending }) => (job && !job.gone) || sending);
     let used = 0; // bytes in the program, which removes files once they are analyzed
-    for (const { isFinished, job, sending, bytes } of this.#entries.values()) {
-      if (!isFinished && (job || sending)) used += bytes;
-    }
+    for (const { isFinished, bytes } of known) if (!isFinished) used += bytes;
+    let places = mostJobs - known.length;
     for (const entry of this.#entries.values()) {
-      if (this.#sending.size >= MAX_UPLOADS) return;
       if (entry.state !== "unsent" || entry.held) continue;
-      const added = entry.job ? 0 : entry.bytes;
-      entry.hasNoRoom = used > 0 && used + added > this.#limits.total_bytes;
-      if (entry.hasNoRoom) continue;
-      used += added;
-      this.#send(entry);
+      const isNew = !entry.job;
+      entry.waitsFor = null;
+      if (isNew && places <= 0) entry.waitsFor = "noPlace";
+      else if (isNew && used > 0 && used + entry.bytes > mostBytes) entry.waitsFor = "noRoom";
+      else if (this.#sending.size < MAX_UPLOADS) {
+        if (isNew) [used, places] = [used + entry.bytes, places - 1];
+        this.#send(entry);
+      }
     }
   }
 
@@ -209,7 +215,7 @@ export class FileQueue {
     entry.sending = entry.linkLost = false;
     if (entry.canceled && entry.job) this.#forget(entry.job.id);
     if (entry.canceled) this.#remove(entry);
-    else if (this.paused && ["waiting", "analyzing"].includes(entry.state)) this.#act(entry, "pause");
+    else if ((this.paused || entry.held) && ["waiting", "analyzing"].includes(entry.state)) this.#act(entry, "pause");
     this.#changed();
   }
 
@@ -290,10 +296,4 @@ export class FileQueue {
     }
     this.#on.change();
   }
-}
-
-/** A group key: the secret of this browser tab. */
-export function newGroup() {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
 }

@@ -77,7 +77,7 @@ function stateOf(entry, isPaused) {
   const { state, progress } = entry;
   if (entry.linkLost) return WORDS.states.linkLost;
   if (state === "lost") return WORDS.states.lost;
-  if (state === "unsent" && entry.hasNoRoom && !isPaused) return WORDS.states.noRoom;
+  if (state === "unsent" && entry.waitsFor && !isPaused) return WORDS.states[entry.waitsFor];
   const share = progress > 0 || state === "analyzing" ? ` ${TEXT.percent(progress)}` : "";
   const parts = [`${isPaused ? WORDS.states.paused : WORDS.states[state]}${share}`];
   if (state === "sending" && entry.sent) parts.push(WORDS.sent(entry.sent, entry.bytes));

@@ -4,7 +4,7 @@ import { EXPRESSIONS } from "../colors.js";
 import { $, cloneOf, sentence, setText } from "../dom.js";
 import { TEXT } from "../texts.js";
 import { PagedList } from "./pager.js";
-import { KINDS, rowsOf, sortRows } from "./rows.js";
+import { KINDS, RowOrder, rowsOf } from "./rows.js";
 
 const PAGE = 100;
 const SORTABLE = ["name", "face", "expression", "confidence", "seen", "quality"];
@@ -17,6 +17,7 @@ export class ResultTable {
   #queue;
   #isPrivate;
   #pages;
+  #rows = new RowOrder();
   #order = { by: "name", isDown: false };
   #kinds = new Set(); // of the rows to show; none: all
 
@@ -36,9 +37,10 @@ export class ResultTable {
   }
 
   show() {
-    const all = this.#queue.entries.flatMap(rowsOf);
+    const { entries } = this.#queue;
+    const all = entries.flatMap(rowsOf);
     const rows = this.#kinds.size ? all.filter(({ kind }) => this.#kinds.has(kind)) : all;
-    this.#pages.show(sortRows(rows, this.#order));
+    this.#pages.show(this.#rows.sort(rows, entries, this.#order));
     $("results").hidden = !all.length;
     $("results-none").hidden = all.length > 0;
     setText($("results-count"), all.length ? countOf(rows.length, all.length) : "");

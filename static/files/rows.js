@@ -28,7 +28,6 @@ export function rowsOf(entry) {
 function newRow(entry, { kind, face = null, reason = null }) {
   const seen = face?.seconds ? Object.values(face.seconds).reduce((sum, s) => sum + s, 0) : null;
   const values = {
-    name: entry.name,
     face: face?.id ?? null,
     expression: face ? KINDS.indexOf(face.label) : null,
     confidence: face?.confidence ?? null,
@@ -40,15 +39,30 @@ function newRow(entry, { kind, face = null, reason = null }) {
 
 const compareNames = new Intl.Collator(undefined, { numeric: true }).compare;
 
-/** Rows in the order of a column; those without a value last, equal ones by file and face. */
-export function sortRows(rows, { by, isDown }) {
-  const sign = isDown ? -1 : 1;
-  const byFile = (a, b) => compareNames(a.values.name, b.values.name) || (a.values.face ?? 0) - (b.values.face ?? 0);
-  const compare = (a, b) => {
-    if (by === "name") return sign * compareNames(a.values.name, b.values.name) || byFile(a, b);
-    const [x, y] = [a.values[by], b.values[by]];
-    if (x === null || y === null) return (x === null) - (y === null) || byFile(a, b);
-    return sign * (x - y) || byFile(a, b);
-  };
-  return rows.toSorted(compare);
+/** Sorts rows by a column: those without a value last, equal ones by file and face. */
+export class RowOrder {
+  #ranks = new Map(); // entry -> its place by name; comparing names anew for each update would take too long
+  #newest = 0;
+
+  sort(rows, entries, { by, isDown }) {
+    this.#rank(entries);
+    const sign = isDown ? -1 : 1;
+    const placeOf = ({ entry }) => this.#ranks.get(entry);
+    const byFile = (a, b) => placeOf(a) - placeOf(b) || (a.face?.id ?? 0) - (b.face?.id ?? 0);
+    const byName = (a, b) => sign * (placeOf(a) - placeOf(b)) || byFile(a, b);
+    const byValue = (a, b) => {
+      const [x, y] = [a.values[by], b.values[by]];
+      if (x === null || y === null) return (x === null) - (y === null) || byFile(a, b);
+      return sign * (x - y) || byFile(a, b);
+    };
+    return rows.toSorted(by === "name" ? byName : byValue);
+  }
+
+  #rank(entries) {
+    const newest = entries.at(-1)?.key ?? 0; // entries are only removed, or added at the end
+    if (newest === this.#newest) return;
+    this.#newest = newest;
+    const sorted = entries.toSorted((a, b) => compareNames(a.name, b.name) || a.key - b.key);
+    this.#ranks = new Map(sorted.map((entry, i) => [entry, i]));
+  }
 }

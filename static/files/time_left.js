@@ -3,21 +3,28 @@
 const WINDOW_MS = 60000;
 const MIN_MS = 3000; // before that an estimate says nothing
 
-/** Estimates the rest of a queue of entries. Bytes stand for work: the lengths of videos are not known before. */
+/** Estimates the rest of a queue of entries. Bytes stand for work: how long the analysis of a file takes is not known. */
 export class TimeLeft {
-  #samples = []; // {at, done, total}
+  #samples = []; // {at, sent, analyzed}, in bytes
 
-  /** Seconds left, null if not known. */
+  /** Seconds left, null if not known. Files are sent and analyzed at the same time: the slower of the two counts. */
   update(entries, isPaused, now = performance.now()) {
-    const total = sum(entries, ({ bytes }) => bytes);
-    const done = sum(entries, ({ work, bytes }) => work * bytes);
+    const sample = { at: now, total: 0, sent: 0, analyzed: 0 };
+    for (const { bytes, shares } of entries) {
+      sample.total += bytes;
+      sample.sent += bytes * shares.sent;
+      sample.analyzed += bytes * shares.analyzed;
+    }
     const last = this.#samples.at(-1);
-    if (isPaused || done >= total || (last && done < last.done)) this.#samples = [];
-    this.#samples = [...this.#samples.filter(({ at }) => now - at < WINDOW_MS), { at: now, done }];
-    const [first] = this.#samples;
-    if (isPaused || done >= total || now - first.at < MIN_MS || done <= first.done) return null;
-    return ((total - done) * (now - first.at)) / 1000 / (done - first.done);
+    if (isPaused || sample.analyzed >= sample.total || sample.analyzed < last?.analyzed) this.#samples = [];
+    this.#samples = [...this.#samples.filter(({ at }) => now - at < WINDOW_MS), sample];
+    const lefts = ["sent", "analyzed"].map((what) => secondsLeft(this.#samples[0], sample, what));
+    return isPaused || lefts.includes(null) ? null : Math.max(...lefts);
   }
 }
 
-const sum = (entries, valueOf) => entries.reduce((total, entry) => total + valueOf(entry), 0);
+function secondsLeft(first, { at, total, ...now }, what) {
+  if (now[what] >= total) return what === "sent" ? 0 : null;
+  const done = now[what] - first[what];
+  return at - first.at < MIN_MS || done <= 0 ? null : ((total - now[what]) * (at - first.at)) / 1000 / done;
+}

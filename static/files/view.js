@@ -3,7 +3,7 @@
 import { $, cloneOf, nameControl, note, setText } from "../dom.js";
 import { TEXT } from "../texts.js";
 import { findMedia } from "./folders.js";
-import { FileQueue, newGroup } from "./queue.js";
+import { FileQueue } from "./queue.js";
 import { QueueList } from "./queue_list.js";
 import { ResultTable } from "./results.js";
 import { TimeLeft } from "./time_left.js";
@@ -46,7 +46,7 @@ export class FilesView {
     $("files-add").addEventListener("click", () => $("files").click());
     $("files-folder").addEventListener("click", () => $("folder").click());
     $("files-back").addEventListener("click", page.onBack);
-    $("results-clear").addEventListener("click", () => confirm(WORDS.clearAsk) && this.#queue.clear());
+    $("results-clear").addEventListener("click", () => confirm(WORDS.clearAsk) && this.#queue.removeResults());
     if (stored.unsent?.length) this.#say(WORDS.unsentLost(stored.unsent));
     addEventListener("beforeunload", (event) => {
       if (this.#queue.unsent.length) event.preventDefault(); // the browser asks whether to leave
@@ -100,7 +100,7 @@ export class FilesView {
     this.#table.show();
     const isOver = entries.some(({ job }) => job?.state === "done" && !job.gone);
     $("results-csv").hidden = !isOver;
-    $("results-clear").hidden = !entries.length;
+    $("results-clear").hidden = !done;
   }
 
   /** The summary of the view, and the badge in the header of others. */
@@ -110,7 +110,8 @@ export class FilesView {
     const left = this.#timeLeft.update(entries, isPaused);
     const what = isPaused ? WORDS.isPaused : left === null ? "" : WORDS.mayTake(left);
     setText($("files-summary"), WORDS.summary(done, entries.length) + what);
-    const share = entries.reduce((sum, { work }) => sum + work, 0) / Math.max(1, entries.length);
+    document.title = open.length ? WORDS.title(done, entries.length) : "Mien";
+    const share = entries.reduce((sum, { shares }) => sum + shares.analyzed, 0) / Math.max(1, entries.length);
     $("files-bar").style.transform = `translateX(${(100 * share - 100).toFixed(1)}%)`;
     const isElsewhere = !this.#page.isOpen();
     $("files-badge").hidden = $("own-queue").hidden = !entries.length || !isElsewhere;
@@ -160,6 +161,12 @@ function loadStyle() {
   const link = Object.assign(document.createElement("link"), { rel: "stylesheet", href: STYLE });
   document.head.append(link);
   return new Promise((resolve) => (link.onload = link.onerror = resolve));
+}
+
+/** A group key: the secret of this browser tab. */
+function newGroup() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
 }
 
 function readStore() {
