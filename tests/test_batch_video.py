@@ -13,12 +13,15 @@ import pytest
 
 import main
 from mien.batch.frames import Reading, Sampling, read_frames
+from mien.batch.sound import Sound
 from mien.batch.video import AnnotatedVideo, video_notes
 from mien.sources.demo import face_place
 from mien.types import Analysis, Face
 from tests.clips import demo_pictures, files_of, rotate_by_metadata, write_video
 from tests.web_fakes import face_showing
 
+ADTS_BYTES = 7
+"""Header of each packet of AAC in MPEG-TS, which MP4 files do not have."""
 VARYING_S = [0.0, 0.04, 0.08, 0.5, 0.51, 1.1, 1.14, 1.9]
 
 
@@ -152,6 +155,52 @@ def test_sound_that_begins_before_the_first_frame_stays_in_sync(tmp_path):
     begun = dict(zip((data for _, data in packets_of(clip)), (at for at, _ in packets_of(clip)), strict=True))
     assert [at + 0.5 for at, _ in kept] == pytest.approx([begun[data] for _, data in kept], abs=2e-3)
     assert kept[-1][1] == packets_of(clip)[-1][1]
+
+
+def test_sound_stays_in_sync_where_time_stamps_go_back(tmp_path):
+    part = write_video(tmp_path / "part.ts", [gray(9 * i) for i in range(24)], [i / 2 for i in range(24)], sound="aac")
+    clip = tmp_path / "clip.ts"
+    clip.write_bytes(2 * part.read_bytes())
+    written, _ = rewrite(clip)
+    times = pictures_of(written)[0]
+    assert len(times) == 48
+    assert times[-1] == pytest.approx(23.5, abs=0.6)
+    fifth = packets_of(part)[5][1][ADTS_BYTES:]
+    starts = [at for at, data in packets_of(written) if data == fifth]
+    assert len(starts) == 2
+    assert starts[1] - starts[0] == pytest.approx(times[24] - times[0], abs=0.6), "half a second is from frame to frame"
+
+
+def test_a_packet_of_sound_that_cannot_be_written_ends_the_sound_and_not_the_video(tmp_path, monkeypatch):
+    moved = Sound._moved
+
+    def broken(self: Sound, packet):
+        packet = moved(self, packet)
+        if packet.pts * packet.time_base > 0.5:
+            packet.pts = packet.dts = 0
+        return packet
+
+    monkeypatch.setattr(Sound, "_moved", broken)
+    written, facts = rewrite(write_video(tmp_path / "clip.mp4", [gray(9)] * 30, sound="aac"))
+    assert len(pictures_of(written)[0]) == 30
+    assert facts["sound_problem"].startswith("it cannot be written further: ")
+    assert packets_of(written)[-1][0] == pytest.approx(0.5, abs=0.05)
+    (note,) = video_notes(facts)
+    assert note.startswith("annotated.mp4 has not all of the sound: it cannot be written further")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_a_full_disk_is_an_error_of_the_results(tmp_path):
+    clip = write_video(tmp_path / "clip.mp4", [gray(9)] * 3)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "annotated.mp4").symlink_to("/dev/full")
+    reading = Reading()
+    video = AnnotatedVideo(tmp_path / "out", clip, reading, None)
+    with pytest.raises(OSError, match="No space left"):
+        for frame in read_frames(clip, reading=reading):
+            video.show(frame, Analysis(64, 48))
+        video.close()
+    video.abandon()
 
 
 def test_with_a_rate_all_frames_are_written_with_the_last_analysis(tmp_path):

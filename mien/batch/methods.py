@@ -87,7 +87,7 @@ def describe_methods(results: Sequence[Mapping[str, Any]]) -> str:
     Raises:
         SettingsError: They were made in different ways.
     """
-    if not same_way(results):
+    if len(_ways(results)) > 1:
         raise SettingsError("methods: expected results of the same version and settings, found several")
     first = results[0]
     sentences = [
@@ -121,8 +121,12 @@ def same_way(results: Sequence[Mapping[str, Any]]) -> bool:
     Args:
         results: The contents of `mien.json` files.
     """
+    return len(_ways(results)) == 1 and "network" in results[0]
+
+
+def _ways(results: Sequence[Mapping[str, Any]]) -> set[str]:
     keys = ("mien", "network", "detector", "settings")
-    return len({json.dumps([each.get(key) for key in keys]) for each in results}) == 1 and "network" in results[0]
+    return {json.dumps([each.get(key) for key in keys]) for each in results}
 
 
 def start_of(result: Mapping[str, Any]) -> float:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from mien.batch.frames import Timing
+from mien.batch.times import LONGEST_S
 
 MP4_CODECS = frozenset({"aac", "mp3", "ac3", "eac3", "alac", "opus", "flac"})
 """What players expect in an MP4 file; FFmpeg can write others, such as PCM, that browsers do not play."""
@@ -15,6 +17,9 @@ MP4_CODECS = frozenset({"aac", "mp3", "ac3", "eac3", "alac", "opus", "flac"})
 PREROLL_S = 0.1
 """Sound before the first picture that decoders need (Opus 80 ms, AAC 21); the edit list of MP4 keeps it from being
 heard."""
+
+FARTHEST_S = 36_000
+"""Time stamps that jump forward by more are taken for wrong."""
 
 
 class Sound:
@@ -44,6 +49,8 @@ class Sound:
         self._streams: list[Any] = [each for each in self._container.streams.audio if each.codec_context is not None]
         self._copies: dict[int, Any] = {}
         self._last: dict[int, int] = {}
+        self._ends: dict[int, int] = {}
+        self._shifts: Counter[int] = Counter()
         self._first = timing.first + Fraction(start_s).limit_denominator(10**6)
         self._end = None if end_s is None else timing.first + Fraction(end_s).limit_denominator(10**6)
         self._preroll = Fraction(0)
@@ -88,6 +95,14 @@ class Sound:
                 return
             yield self._moved(packet)
 
+    def stop(self, problem: str) -> None:
+        """Return no more packets.
+
+        Args:
+            problem: Why.
+        """
+        self.problem, self._waiting, self._packets = problem, None, iter(())
+
     def facts(self) -> list[dict[str, Any]]:
         """Codec and number of packets of each stream that was copied."""
         return [{"codec": self.codecs[index], "packets": count} for index, count in self._counts.items()]
@@ -109,12 +124,30 @@ class Sound:
         packet, self._waiting = self._waiting, None
         while packet is None or not self._belongs(packet):
             try:
-                packet = next(self._packets, None)
+                packet = self._unwrapped(next(self._packets, None))
             except self._ffmpeg_error as error:
-                self.problem, packet = f"it cannot be read further: {error.strerror}", None
+                self.stop(f"it cannot be read further: {error.strerror}")
+                return None
             if packet is None:
                 self._packets = iter(())
                 return None
+        return packet
+
+    def _unwrapped(self, packet: Any) -> Any:
+        """A packet whose time goes on where time stamps go back far, as `mien.batch.times` does for frames."""
+        if packet is None or packet.pts is None:
+            return packet
+        index, duration = packet.stream.index, packet.duration or 0
+        before = self._ends.get(index, round(self._first / packet.time_base))
+        if (packet.pts + self._shifts[index] - before) * packet.time_base > FARTHEST_S:
+            packet.pts = None  # a time below zero, wrapped around, as at the beginning of some MPEG-TS files
+            return packet
+        if index in self._ends and (before - packet.pts - self._shifts[index]) * packet.time_base > LONGEST_S:
+            self._shifts[index] = before - packet.pts
+        packet.pts += self._shifts[index]
+        if packet.dts is not None:
+            packet.dts += self._shifts[index]
+        self._ends[index] = packet.pts + duration
         return packet
 
     def _belongs(self, packet: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from pathlib import Path
@@ -28,6 +29,7 @@ ENCODER_THREADS = 2
 """The same on each computer: the bytes depend on it."""
 KEYFRAME_EVERY_S = 4.0
 SCENE_PX = 160
+DISK_ERRORS = {errno.ENOSPC, errno.EIO, errno.EROFS, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _BT601 = 5  # the matrix swscale converts with; without it, players assume another one for HD and shift the colors
 
 
@@ -154,7 +156,7 @@ class _File:
         self._cut = [max(0, first.width - self._size[0]), max(0, first.height - self._size[1])]
         self._path = folder / f"{NAME}.{'mp4' if sound.fits_mp4 else 'mkv'}"
         # bitexact: no random identifiers, and nothing of the version of FFmpeg, so that the file is the same each time
-        self._container: Any = av.open(str(self._path), "w", options={"fflags": "bitexact"})
+        self._container: Any = av.open(str(self._path), "w", options={"fflags": "+bitexact"})
         self._stream: Any = self._video_stream()
         sound.copy_to(self._container)
         self._frames = 0
@@ -178,7 +180,7 @@ class _File:
         frame = self._av.VideoFrame.from_ndarray(letterbox(pixels_bgr, self._size), format="bgr24")
         frame.pts, frame.time_base = self._pts, self._timing.time_base
         self._frames += 1
-        self._mux(self._sound.packets(at_s))
+        self._mux_sound(self._sound.packets(at_s))
         self._mux(self._stream.encode(frame))
 
     def finish(self, end_s: float) -> dict[str, Any]:
@@ -188,7 +190,7 @@ class _File:
                 lasts = self._ticks(end_s) - self._ticks(self._start_s) - self._pts
                 packet.duration = max(1, round(lasts * self._timing.time_base / packet.time_base))
             self._mux([packet])
-        self._mux(self._sound.packets(None))
+        self._mux_sound(self._sound.packets(None))
         self._container.close()
         self._sound.close()
         problem = self._sound.problem
@@ -217,7 +219,21 @@ class _File:
         for packet in packets:
             try:
                 self._container.mux(packet)
-            except OSError:  # as for all files: the disk is full
-                raise
             except self._av.error.FFmpegError as error:
-                raise MienError(f"{self._path.name} cannot be written: {error}") from error
+                self._raise_if_disk(error)
+                raise MienError(f"{self._path.name} cannot be written: {error.strerror}") from error
+
+    def _mux_sound(self, packets: Iterable[Any]) -> None:
+        """A packet that the file cannot hold ends the sound, not the video."""
+        for packet in packets:
+            try:
+                self._container.mux(packet)
+            except self._av.error.FFmpegError as error:
+                self._raise_if_disk(error)
+                self._sound.stop(f"it cannot be written further: {error.strerror}")
+                return
+
+    def _raise_if_disk(self, error: Any) -> None:
+        """PyAV also raises subclasses of OSError for faults of the data."""
+        if error.errno in DISK_ERRORS:
+            raise OSError(error.errno, error.strerror, str(self._path)) from error
