@@ -37,7 +37,7 @@ class Switchboard:
         if isinstance(fault, threading.Event):
             fault.wait()
         else:
-            raise fault
+            raise type(fault)(*fault.args)  # a new one: each `raise` adds frames to its traceback, with their pictures
 
     @contextmanager
     def breaking(self, place: str, error: BaseException | None) -> Iterator[None]:

@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -280,7 +281,7 @@ class Rig:
         def refuse(_: object) -> None:
             raise OSError(errno.EMFILE, "Too many open files")
 
-        accepting = self._server._cheroot._connections
+        accepting: Any = vars(self._server._cheroot)["_connections"]
         with (
             mock.patch.object(accepting, "_from_server_socket", refuse),
             socket.create_connection(("127.0.0.1", self._server.port)),
@@ -320,7 +321,7 @@ class Rig:
         wait_until(lambda: self._recorder.status().rows > rows + 2, "no rows are written")
         wait_until(lambda: self._video.written > frames + 2, "no video is written")
         for path in PATHS:
-            wait_until(lambda path=path: self._get(path)[0] == 200, f"{path} does not answer")
+            wait_until(partial(self._answers, path), f"{path} does not answer")
         with self._view() as viewer:
             viewer.settimeout(10)
             received = b""
@@ -347,6 +348,9 @@ class Rig:
         if Path("/proc/self/fd").is_dir():
             counts["descriptors"] = sum(1 for _ in Path("/proc/self/fd").iterdir())
         return counts
+
+    def _answers(self, path: str) -> bool:
+        return self._get(path)[0] == 200
 
     def _get(self, path: str) -> tuple[int, bytes]:
         try:
