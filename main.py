@@ -458,8 +458,10 @@ def announce(settings: Settings, camera: VideoCamera, server: Server, token: str
     from mien.detectors import choose_detector
     from web.addresses import is_loopback
 
-    query = f"/?token={token}" if token else ""
-    log.info("%s: open %s%s (Ctrl-C stops)", camera.status().name, server.url, query)
+    # A token that the user has chosen is not repeated: logs are read by others and kept.
+    query = f"/?token={token}" if token and settings.token is None else ""
+    note = "; it asks for the token you have set" if settings.token else ""
+    log.info("%s: open %s%s (Ctrl-C stops)%s", camera.status().name, server.url, query, note)
     detector = choose_detector(settings.detector, settings.detector_model)
     log.info("face detector: %s%s", detector, " (auto)" if settings.detector == "auto" != detector else "")
     if not is_loopback(settings.host):

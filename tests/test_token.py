@@ -11,13 +11,16 @@ from base64 import b64encode
 from hashlib import sha256
 
 import pytest
+from werkzeug.exceptions import TooManyRequests
 
 import main
+import web.attempts
 from mien.settings import Settings
 from tests.fakes import FakePipeline
 from tests.patience import PATIENCE_S, wait_for
 from tests.web_fakes import free_port
 from web import AppOptions, create_app, security
+from web.attempts import Attempts
 
 TOKEN = "correct-horse-battery"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
@@ -186,6 +189,99 @@ def status(url: str) -> int:
     except urllib.error.HTTPError as error:
         with error:
             return error.code
+
+
+class Waits:
+    """A clock, and a sleep that notes how long it was asked for."""
+
+    def __init__(self) -> None:
+        self.time_s = 0.0
+        self.waited: list[float] = []
+
+    def now(self) -> float:
+        return self.time_s
+
+    def sleep(self, seconds: float) -> None:
+        self.waited.append(seconds)
+
+
+@pytest.fixture
+def waits(monkeypatch) -> Waits:
+    monkeypatch.setattr(web.attempts, "DELAY_S", 1.0)
+    return Waits()
+
+
+def test_a_wrong_token_is_delayed_and_a_right_one_is_not(waits) -> None:
+    attempts = Attempts(waits.now, waits.sleep)
+    assert attempts.check("192.0.2.7", lambda: True)
+    assert waits.waited == []
+    assert not attempts.check("192.0.2.7", lambda: False)
+    assert not attempts.check("192.0.2.8", lambda: False)
+    assert waits.waited == [1.0, 1.0]
+    assert attempts.check("192.0.2.7", lambda: True)
+    assert len(waits.waited) == attempts.count == 2
+
+
+def test_many_at_once_from_one_address_are_refused_without_comparing(waits) -> None:
+    entered, leave = threading.Semaphore(0), threading.Event()
+
+    def sleep(_: float) -> None:
+        entered.release()
+        assert leave.wait(PATIENCE_S)
+
+    attempts = Attempts(waits.now, sleep)
+    threads = [threading.Thread(target=attempts.check, args=("192.0.2.7", lambda: False)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    assert all(entered.acquire(timeout=PATIENCE_S) for _ in threads)
+    with pytest.raises(TooManyRequests):
+        attempts.check("192.0.2.7", lambda: pytest.fail("a fifth token was compared"))
+    assert attempts.check("192.0.2.8", lambda: True)  # others are not locked out
+    assert not attempts.check("192.0.2.9", lambda: False)  # at once: no thread waits for more than four
+    leave.set()
+    for thread in threads:
+        thread.join(PATIENCE_S)
+    assert attempts.check("192.0.2.7", lambda: True)
+
+
+def test_each_address_is_logged_once_and_not_without_end(waits, caplog) -> None:
+    attempts = Attempts(waits.now, waits.sleep)
+    for number in range(3000):
+        for _ in range(3):
+            attempts.check(f"192.{number >> 16}.{number >> 8 & 255}.{number & 255}", lambda: False)
+    assert 20 <= len(caplog.records) <= 22
+    assert attempts.count == 9000
+    assert len(attempts._wrong_at_s) <= 1000
+    waits.time_s += 601
+    attempts.check("192.0.0.0", lambda: False)
+    assert "9001 so far" in caplog.records[-1].getMessage()
+
+
+def test_one_ipv6_network_counts_as_one_address(waits, caplog) -> None:
+    attempts = Attempts(waits.now, waits.sleep)
+    for address in ("2001:db8::1", "2001:db8::ffff:1", "::ffff:192.0.2.7", "192.0.2.7", "nonsense\x1b[2J"):
+        attempts.check(address, lambda: False)
+    assert [record.args[0] for record in caplog.records] == ["2001:db8::/64", "192.0.2.7", "an unknown address"]
+
+
+def test_requests_without_a_token_are_not_counted(client, caplog) -> None:
+    for path in ("/", "/api/state", "/?token="):
+        assert client.get(path).status_code == 401
+    assert caplog.records == []
+    client.get("/?token=wrong-wrong-wrong")
+    assert "a wrong token from 127.0.0.1" in caplog.text
+    assert "wrong-wrong" not in caplog.text
+
+
+@pytest.mark.parametrize(("token", "printed"), [(None, True), (TOKEN, False)])
+def test_a_token_the_user_has_set_is_not_printed(fake_camera, serve, caplog, token, printed: bool) -> None:
+    caplog.set_level("INFO", "mien")
+    main.announce(
+        Settings(host="0.0.0.0", token=token), fake_camera, serve(fake_camera), token or "generated-token-123"
+    )
+    assert ("?token=generated-token-123" in caplog.text) == printed
+    assert TOKEN not in caplog.text
+    assert ("the token you have set" in caplog.text) != printed
 
 
 def test_the_program_prints_the_address_with_the_generated_token(monkeypatch, caplog) -> None:

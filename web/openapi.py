@@ -172,6 +172,8 @@ class Operation:
             Answer(403, "The request names a foreign host or origin, or something that is not allowed.", refusal),
             *(BODY_REFUSALS if self._body else ()),
         ]
+        if all(answer.status != 429 for answer in answers):
+            answers.append(Answer(429, "This address has sent too many wrong tokens.", refusal, retry=True))
         body = self._other_body
         if self._body:
             body = {"required": True, "content": {"application/json": {"schema": _reference(self._body)}}}

@@ -10,10 +10,11 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, abort, request
-from werkzeug.datastructures import WWWAuthenticate
+from werkzeug.datastructures import Headers, WWWAuthenticate
 from werkzeug.exceptions import Unauthorized
 
 from web.addresses import is_loopback
+from web.attempts import Attempts
 
 HEADERS = {
     # Only what is listed: no inline script or style, nothing from another host, no framing.
@@ -92,7 +93,7 @@ FRAMES = frozenset({"iframe", "frame", "fencedframe", "object", "embed", "portal
 """Values of Sec-Fetch-Dest for pages inside of other pages."""
 
 
-def may_load(headers: Mapping[str, str], host: str, *, idle: bool = False) -> bool:
+def may_load(headers: Mapping[str, str] | Headers, host: str, *, idle: bool = False) -> bool:
     """Whether a GET request comes from this page, from a program, or from a person who goes to an address.
 
     A request for a page or stream opens an idle camera, whoever sees the answer. Frames, images, scripts and prefetches
@@ -159,7 +160,8 @@ def protect(app: Flask, host: str, names: Collection[str] = (), is_idle: Callabl
 def require_token(app: Flask, host: str, token: str | None) -> None:
     """Refuse every request without the token, sent as Authorization: Bearer, as `?token=`, or as a cookie.
 
-    A request with the right `?token=` sets the cookie, so that it is needed once. The cookie does not contain the token
+    Wrong ones are answered after a second, counted and logged: see `Attempts`. A request with the right `?token=` sets
+    the cookie, so that it is needed once. The cookie does not contain the token
     itself: browsers send cookies to every port of a host.
 
     Args:
@@ -177,17 +179,16 @@ def require_token(app: Flask, host: str, token: str | None) -> None:
     if len(token) < MIN_TOKEN:
         raise ValueError(f"a token needs at least {MIN_TOKEN} characters, found {len(token)}")
     key = hmac.digest(token.encode(), b"cookie", "sha256").hex()
+    attempts = Attempts()
     cookie = f"mien-{key[:8]}"  # two programs on one host do not overwrite each other's
 
     @app.before_request
     def check_token() -> None:
         scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
         given = bearer.strip() if scheme.lower() == "bearer" else ""
-        if not (
-            _is_same(given, token)
-            or _is_same(request.args.get("token", ""), token)
-            or _is_same(request.cookies.get(cookie, ""), key)
-        ):
+        pairs = [(given, token), (request.args.get("token", ""), token), (request.cookies.get(cookie, ""), key)]
+        tried = [pair for pair in pairs if pair[0]]
+        if not tried or not attempts.check(request.remote_addr or "", lambda: any(_is_same(*pair) for pair in tried)):
             raise Unauthorized(NO_TOKEN, www_authenticate=WWWAuthenticate("bearer"))
 
     @app.after_request
