@@ -128,7 +128,7 @@ class Sound:
             except self._ffmpeg_error as error:
                 self.stop(f"it cannot be read further: {error.strerror}")
                 return None
-            if packet is None:
+            if packet is None or self._is_far_beyond_end(packet):
                 self._packets = iter(())
                 return None
         return packet
@@ -149,6 +149,12 @@ class Sound:
             packet.dts += self._shifts[index]
         self._ends[index] = packet.pts + duration
         return packet
+
+    def _is_far_beyond_end(self, packet: Any) -> bool:
+        """Whether no packet that follows can belong, as far as files interleave their streams."""
+        if self._end is None or packet.pts is None:
+            return False
+        return bool(packet.pts * packet.time_base > self._end + LONGEST_S)
 
     def _belongs(self, packet: Any) -> bool:
         if packet.pts is None or not packet.size:
