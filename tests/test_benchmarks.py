@@ -1,22 +1,28 @@
 """The figures of the benchmarks, on inputs whose results are known."""
 
+import sys
 import textwrap
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from benchmarks import batch_cost, faces, quality
+from benchmarks.batch import differences
+from benchmarks.batch_media import write_images, write_looped
 from benchmarks.detector_cost import empty_frames
 from benchmarks.latency import first_and_last
 from benchmarks.loops import CLIP, boxes_right, clip_frames
 from benchmarks.runtimes import compare_answers
 from benchmarks.steadiness import changes, delays
+from mien.batch.frames import read_frames
 from mien.cnn.convert import convert
 from mien.detectors import HaarDetector
 from mien.types import Box
 from model import FacialExpressionModel
+from tests.clips import demo_pictures, write_video
 from tests.synthetic import write_folders
 from training.data.dataset import load_dataset
 from training.evaluate.frames import Shown, face_paths, frames_with_faces
@@ -187,3 +193,30 @@ def test_a_cost_that_cannot_be_computed_is_one_line(capsys, words):
         batch_cost.main(words)
     assert ended.value.code == 2
     assert f"{words[-2]}: expected a" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_a_looped_video_has_the_frames_of_the_clip_again_and_again(tmp_path):
+    clip = write_video(tmp_path / "clip.mp4", demo_pictures(20), codec="libx264", options={"bf": "2"})
+    frames = write_looped(tmp_path / "long.mp4", clip, minutes=0.05)
+    found = list(read_frames(tmp_path / "long.mp4"))
+    assert len(found) == frames == 80, "four times 0.8 seconds and a tenth"
+    assert np.diff([frame.media_time_s for frame in found]).min() > 0.03
+    assert (found[0].pixels_bgr == found[60].pixels_bgr).all()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights on Windows")
+def test_images_of_all_kinds_are_written_and_a_fifth_is_broken(tmp_path):
+    write_images(tmp_path / "media", 100)
+    files = sorted((tmp_path / "media").iterdir())
+    assert [int(path.stem) for path in files] == list(range(100))
+    assert {path.suffix for path in files} == {".png", ".jpg", ".webp", ".gif", ".bmp", ".tif"}
+    readable = [path.exists() and cv2.imread(str(path)) is not None for path in files if int(path.stem) % 5]
+    assert all(readable)
+
+
+def test_tables_that_differ_or_are_missing_are_found(tmp_path):
+    for name, text in {"a/x.csv": "1", "a/y.csv": "1", "a/jobs.jsonl": "1", "b/x.csv": "2", "b/z/z.csv": "1"}.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert [path.as_posix() for path in differences(tmp_path / "a", tmp_path / "b")] == ["x.csv", "y.csv", "z/z.csv"]
+    assert differences(tmp_path / "a", tmp_path / "a") == []
