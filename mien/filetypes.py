@@ -188,8 +188,8 @@ _BRANDS = {
     b"qt  ": _MOV,
     b"crx ": _unread_image("a Canon raw"),
 }
-_QUICKTIME_BOXES = frozenset((b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"))
-"""Files older than `ftyp` begin with one of these: QuickTime File Format, "Movie atoms"."""
+_QUICKTIME_BOXES = frozenset((b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot", b"styp", b"moof", b"sidx"))
+"""Files older than `ftyp`, and parts of streams, begin with one of these: QuickTime File Format, ISO/IEC 14496-12."""
 
 _START_CODE = re.compile(rb"\0{2,3}\x01")
 _H264_UNITS = frozenset((1, 5, 6, 7, 8, 9))  # ITU-T H.264, table 7-1
@@ -271,10 +271,16 @@ def _iso_media(head: bytes) -> FileType | None:
 
 
 def _transport_stream(head: bytes) -> FileType | None:
-    """Each packet of 188 bytes begins with 0x47; on Blu-ray discs four more bytes stand before it."""
-    for first, length in ((0, 188), (4, 192)):
-        if len(head) > first + length and all(head[at] == 0x47 for at in range(first, len(head), length)):
-            return _video("an MPEG-TS", "mpegts")
+    """Each packet of 188 bytes begins with 0x47; on Blu-ray discs four more bytes stand before it.
+
+    A recording may begin within a packet: then more packets have to follow.
+    """
+    for first in range(192):
+        packets = 2 if first in (0, 4) else 5
+        for length in (188, 192):
+            starts = head[first::length]
+            if len(starts) >= packets and starts == b"\x47" * len(starts):
+                return _video("an MPEG-TS", "mpegts")
     return None
 
 

@@ -127,6 +127,18 @@ def test_a_cover_picture_is_not_played(tmp_path):
         open_source(str(path))
 
 
+def test_a_title_in_any_encoding_is_no_error(tmp_path):
+    path = tmp_path / "a.avi"
+    with av.open(str(path), "w") as container:
+        container.metadata["title"] = "Cafeteria"
+        stream = container.add_stream("mjpeg", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuvj420p"
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(quarters(), format="bgr24")))
+        container.mux(stream.encode())
+    path.write_bytes(path.read_bytes().replace(b"Cafeteria", b"Caf\xe9teria"[:9]))
+    assert len(played(path)) == 1
+
+
 # --- animated images
 
 

@@ -80,6 +80,10 @@ def tarred():
         ("Grüße".encode() * 999, "text file", "other", False),
         ("Grüße".encode("utf-16"), "text file", "other", False),
         (b"", "empty file", "other", False),
+        (b"\0\0\0\x18stypmsdh\0\0\0\0msdhmsix", "QuickTime", "video", True),
+        (b"x" * 100 + (b"\x47" + b"y" * 187) * 6, "MPEG-TS", "video", True),
+        (b"\0\0\0\1\x40\1\x0c\1", "H.265", "video", True),
+        (b"\0\0\1\x67\x42\0\x1e", "H.264", "video", True),
     ],
 )
 def test_a_type_is_known_by_its_first_bytes(head, name, media, usable):

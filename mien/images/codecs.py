@@ -22,6 +22,9 @@ MAX_IMAGE_BYTES = 32 * 1024 * 1024
 MAX_IMAGE_PIXELS = 50_000_000
 """The largest phone cameras in common use store 48 megapixels; decoded that is 150 MB."""
 
+# Each failure is reported once, as an ImageError: OpenCV would print it, too.
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
 FORMATS = "JPEG, PNG, WebP, GIF or BMP"
 
 JPEG_SIGNATURE = b"\xff\xd8"

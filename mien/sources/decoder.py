@@ -108,7 +108,8 @@ def open_container(location: str, access: Access) -> Any:
     }
     timeout = None if access.timeout_s is None else (access.timeout_s, access.timeout_s)
     only = access.formats[0] if len(access.formats) == 1 else None  # else FFmpeg would also judge by the name
-    return av.open(location, format=only, options=options, timeout=timeout)
+    # Titles may be in any encoding; they are not read, but av decodes them.
+    return av.open(location, format=only, options=options, timeout=timeout, metadata_errors="replace")
 
 
 def open_video_file(path: Path, kind: FileType) -> Any:
@@ -152,13 +153,13 @@ def choose_stream(container: Any, name: str) -> Any:
         raise SourceMissingError(f"{name}: expected a video, found {found}")
     # An animated AVIF has its first picture as a stream of its own; otherwise the first stream is the video.
     video = max(videos, key=lambda each: each.frames > 1)
+    if video.codec_context is None:
+        raise SourceMissingError(f"{name}: expected a video in a format that FFmpeg decodes, found another")
     if video.width * video.height > MAX_IMAGE_PIXELS:
         raise SourceMissingError(
             f"{name}: expected a video of at most {MAX_IMAGE_PIXELS / 1e6:g} megapixels, "
             f"found {video.width}x{video.height}, {video.width * video.height / 1e6:.0f} megapixels"
         )
-    if video.codec_context is None:
-        raise SourceMissingError(f"{name}: expected a video in a format that FFmpeg decodes, found another")
     video.codec_context.options = {"max_pixels": str(MAX_IMAGE_PIXELS)}
     video.codec_context.thread_count = DECODER_THREADS
     video.thread_type = "AUTO"
@@ -264,7 +265,7 @@ class Decoder:
         decoded = next(self._pictures, None)
         if decoded is None:
             return None
-        stamp = None if decoded.pts is None else decoded.pts * decoded.time_base
+        stamp = None if decoded.pts is None else decoded.pts * Fraction(decoded.time_base or self._video.time_base)
         return Picture(self._times.next_s(stamp), decoded)
 
     def _decode(self) -> Generator[Any]:

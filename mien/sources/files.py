@@ -224,7 +224,7 @@ class VideoSource(Source):
             self._video = self._reopen()
             first = self._video.read()
         except SourceError as error:
-            raise SourceError(f"{self.name} cannot be played again from its start: {error}") from error
+            raise SourceError(f"{self.name} cannot be played again from its start") from error
         if first is None:
             raise SourceError(f"{self.name} cannot be played again from its start")
         if self._start_s is not None:

@@ -11,6 +11,8 @@ from typing import Any
 import cv2
 import numpy as np
 
+from mien.errors import SourceError
+
 MAX_PIXEL_ASPECT = 8
 """A file that asks for pixels wider or taller than this is not believed."""
 
@@ -48,8 +50,16 @@ class PictureConverter:
 
         Returns:
             uint8 (height, width, 3), blue-green-red.
+
+        Raises:
+            SourceError: Its format cannot be converted.
         """
-        pixels = self._reformatter.reformat(picture, format="bgr24").to_ndarray()
+        import av
+
+        try:
+            pixels = self._reformatter.reformat(picture, format="bgr24").to_ndarray()
+        except (av.error.FFmpegError, ValueError) as error:
+            raise SourceError(f"pictures in the format {picture.format.name} cannot be converted") from error
         curve = tone_curve(int(picture.color_trc))
         if curve is not None:
             pixels = cv2.LUT(pixels, curve)
