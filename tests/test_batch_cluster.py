@@ -177,7 +177,9 @@ def test_a_run_whose_scheduler_is_killed_continues_on_this_computer(media, unbro
     assert killed
     (line,) = capsys.readouterr().err.splitlines()
     assert line == f"mien: --scheduler: the connection to {dask.address} was lost; {cluster.RESUME}"
-    assert names_of_jobs(out)
+    first = json.loads((out / "jobs.jsonl").read_text().splitlines()[1])["job"]
+    images = sum((media / f"{number:02d}.jpg").stat().st_size for number in range(50))
+    assert first == ("long" if (media / "long.mp4").stat().st_size > images else ".images-00000000"), "the largest"
     assert main.main([*words, "--resume", "--jobs", "1"]) == 1
     assert_unbroken(out, unbroken)
 

@@ -95,7 +95,7 @@ def _put_in_place(out: Path, name: str, job: Job) -> None:
         if target.is_dir():
             shutil.rmtree(target)
         (left / target.name).replace(target)
-    left.rmdir()
+    shutil.rmtree(left, ignore_errors=True)
 
 
 @contextmanager
@@ -133,7 +133,9 @@ class _Cluster:
     def run(self, run: Run, jobs: Sequence[Job]) -> Iterator[tuple[Job, list[Done], str | None]]:
         """Do jobs in this order; yields each when it is done, with the name under which its worker left the result."""
         prefix = f"mien-{secrets.token_hex(8)}"
-        waiting = {f"{prefix}-{job.name}": job for job in jobs}
+        waiting = {
+            f"{prefix}-{number:08d}-{job.name}": job for number, job in enumerate(jobs)
+        }  # Dask goes by their names
         finished: SimpleQueue[Any] = SimpleQueue()
         absolute = [_absolute(job) for job in jobs]
         for future in self._client.map(run_job, absolute, run=run, key=list(waiting), pure=False):

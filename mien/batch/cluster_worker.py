@@ -18,6 +18,7 @@ from mien.batch.analysis import load_pipeline
 from mien.batch.destination import upload_products
 from mien.batch.jobs import WORK, Done, Job, Worker, products
 from mien.batch.options import ABOUT_RUN, AnalyzeSettings
+from mien.batch.outputs import check_packages
 from mien.batch.provenance import describe
 from mien.errors import MienError, one_line
 
@@ -100,6 +101,7 @@ def _load(run: Run) -> _Loaded:
         with _loading:
             cv2.setNumThreads(1)  # the worker has a thread for each job already
             settings = AnalyzeSettings(**run.settings)
+            check_packages(settings)
             pipeline = load_pipeline(settings)
             # Settings are shown as on the computer that asks: paths as they were typed there.
             described = {**describe(settings, pipeline, ABOUT_RUN), "settings": run.described["settings"]}

@@ -15,7 +15,7 @@ from mien.batch.provenance import FILE
 from mien.errors import MienError, SettingsError
 
 SAVE_EVERY_S = 10.0
-"""How often the list of jobs is uploaded: a server stores a file only as a whole."""
+"""How often the list of jobs is uploaded, or less often if that takes long: a server stores a file only as a whole."""
 
 
 class Destination:
@@ -87,7 +87,7 @@ class UrlDestination(Destination):
 
     def __init__(self, path: Path, name: str) -> None:
         super().__init__(path, name)
-        self._saved_s = -SAVE_EVERY_S
+        self._save_after_s = 0.0
         names = urls.list_names(name)
         if manifest.FILE in names:
             self._fetch(manifest.FILE)
@@ -112,9 +112,10 @@ class UrlDestination(Destination):
 
     def save_manifest(self, now: bool = False) -> None:
         """Upload the list of jobs, unless that was done just now: a kill costs what was done since."""
-        if now or time.monotonic() - self._saved_s > SAVE_EVERY_S:
+        begun_s = time.monotonic()
+        if now or begun_s > self._save_after_s:
             self._upload(manifest.FILE)
-            self._saved_s = time.monotonic()
+            self._save_after_s = begun_s + max(SAVE_EVERY_S, 20 * (time.monotonic() - begun_s))
 
     def fetch_parts(self, jobs: Sequence[Job]) -> None:
         """Download what jobs with images left, to put it together."""

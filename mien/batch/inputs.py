@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from mien.batch.urls import find_files, is_url
+from mien.batch.urls import State, find_files, is_url
 from mien.errors import MienError, SettingsError
 from mien.filetypes import IMAGE_SUFFIXES, SUFFIXES, describe, identify, read_head
 from mien.images.animation import media_type, note_about
@@ -50,6 +50,7 @@ class Input:
         folder: Name of the folder for its results, below the folder for all results.
         is_image: Whether it is a single image; all images share a folder.
         url: Where it is, if not on this computer.
+        state: Its size and version there, if they are known already.
     """
 
     path: Path
@@ -57,6 +58,7 @@ class Input:
     folder: str = ""
     is_image: bool = False
     url: str | None = None
+    state: State | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +185,8 @@ def _add_urls(
             skipped[file.url] = OTHER
             continue
         is_image, folder = path.suffix.lower() in IMAGE_SUFFIXES, path.with_suffix("").as_posix()
-        found.setdefault(file.url, Input(Path(path.name), _text(file.url), folder, is_image, file.url))
+        each = Input(Path(path.name), _text(file.url), folder, is_image, file.url, file.state)
+        found.setdefault(file.url, each)
 
 
 def _text(name: str) -> str:

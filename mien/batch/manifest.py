@@ -93,7 +93,7 @@ def _inputs(job: Job) -> list[list[Any]]:
     for each in job.inputs:
         try:
             if each.url is not None:
-                found.append([each.name, *file_state(each.url)])
+                found.append([each.name, *(each.state or file_state(each.url))])
                 continue
             facts = each.path.stat()
             found.append([each.name, facts.st_size, facts.st_mtime_ns])

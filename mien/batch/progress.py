@@ -90,6 +90,8 @@ class Bar:
 
 def _size(each: Input) -> int:
     try:
-        return each.path.stat().st_size if each.url is None else file_state(each.url)[0] or 0
+        if each.url is not None:
+            return (each.state or file_state(each.url))[0] or 0
+        return each.path.stat().st_size
     except (OSError, MienError):
         return 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -20,6 +20,10 @@ VERSIONS = ("ETag", "etag", "md5Hash", "mtime", "LastModified", "last_modified",
 """What file systems call a mark that changes with the content of a file, the most reliable first."""
 
 
+State = tuple[int | None, str | None]
+"""Size of a file in bytes, and what changes with its content; None for what its server does not say."""
+
+
 @dataclass(frozen=True, slots=True)
 class RemoteFile:
     """A file that a URL names.
@@ -27,10 +31,12 @@ class RemoteFile:
     Args:
         url: Of the file.
         below: Its path below the folder that was named, otherwise its name.
+        state: Of the file, as the folder lists it; None if it does not.
     """
 
     url: str
     below: str
+    state: State | None = None
 
 
 def is_url(word: str) -> bool:
@@ -69,23 +75,23 @@ def find_files(url: str) -> list[RemoteFile]:
 
 def _below(system: Any, top: str, typed: str | None) -> Iterator[RemoteFile]:
     """The files of a folder, or the one file; their URLs begin as the folder was typed, if it was."""
-    for path in sorted(system.find(top)):
+    for path, facts in sorted(system.find(top, detail=True).items()):
         below = path.removeprefix(top).strip("/")
         if any(part.startswith(".") for part in below.split("/")):
             continue
         start = system.unstrip_protocol(top) if typed is None else typed
-        yield RemoteFile(join(start, below) if below else start, below or PurePosixPath(path).name)
+        state = _state(facts) if facts else None
+        yield RemoteFile(join(start, below) if below else start, below or PurePosixPath(path).name, state)
 
 
-def file_state(url: str) -> tuple[int | None, str | None]:
-    """Size in bytes, and what changes with the content of a file; None for what its server does not say.
-
-    Raises:
-        MienError: There is no such file, or it cannot be reached.
-    """
+def file_state(url: str) -> State:
+    """The state of a file. Raises MienError if there is none, or it cannot be reached."""
     system, path = _open(url)
     with _explained(f"{url} cannot be read"):
-        facts = system.info(path)
+        return _state(system.info(path))
+
+
+def _state(facts: Mapping[str, Any]) -> State:
     version = next((str(facts[name]) for name in VERSIONS if facts.get(name) is not None), None)
     return facts.get("size"), version
 
@@ -111,7 +117,7 @@ def list_names(url: str) -> set[str]:
     with _explained(f"{url} cannot be listed"):
         system.invalidate_cache(path)
         try:
-            return {PurePosixPath(each).name for each in system.ls(path, detail=False)}
+            return {PurePosixPath(each).name for each in system.ls(path, detail=False)} - {""}
         except FileNotFoundError:
             return set()
 
