@@ -77,6 +77,19 @@ def test_where_packets_do_not_say_enough_all_frames_are_decoded(tmp_path, name, 
     assert (reading.passed_over, reading.frames) == (0, 100)
 
 
+@pytest.mark.parametrize("start_s", [2.0, 5.0])
+def test_after_time_stamps_that_go_back_all_frames_are_decoded(tmp_path, start_s):
+    """Recordings put together: the time stamps of the second begin with those of the first."""
+    first = write_video(tmp_path / "first.ts", pictures(), EVEN_S, "libx264", options={"g": "20"})
+    clip = tmp_path / "both.ts"
+    clip.write_bytes(2 * first.read_bytes())
+    reading = Reading()
+    found = selected(clip, start_s, Sampling(start_s=start_s), reading)
+    assert found == selected(clip, start_s, Sampling())
+    assert len(found) > 70
+    assert (reading.decoded_from_start is None) == (start_s < 4)
+
+
 def test_a_broken_key_frame_is_decoded_around(tmp_path):
     clip = damage(write_video(tmp_path / "a.avi", pictures(), EVEN_S, "mjpeg"), 50)
     reading = Reading()

@@ -56,7 +56,7 @@ def test_no_frame_counts_as_shown_over_a_jump(stamps, gap_s, end_s):
 def test_jumps_are_counted_and_the_first_is_described():
     assert times_of(0, 1, 2)[1].described == ""
     assert times_of(0, 1, 101, 102)[1].described == "time stamps jump by +100.0 s after 1.0 s"
-    assert times_of(50, 51, 0, 1, 101)[1].described == "time stamps jump by -51.0 s after 1.0 s, and 1 more times"
+    assert times_of(50, 51, 0, 1, 101)[1].described == "time stamps jump by -51.0 s after 1.0 s, and 1 more time"
 
 
 def test_a_gap_is_in_the_times_but_not_in_the_durations(tmp_path):

@@ -222,6 +222,8 @@ def _decoded_from(path: Path, reading: Reading, key: KeyFrame | None) -> _Decode
 
 
 def _stated_duration_s(container: Any, video: Any) -> float | None:
+    if container.format.name == "avi" and video.frames and video.average_rate:
+        return float(video.frames / video.average_rate)  # its duration is what is left of a truncated file
     if video.duration is not None and video.time_base is not None:
         return float(video.duration * video.time_base)
     return None if container.duration is None else container.duration / 1e6  # in microseconds

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -49,8 +51,9 @@ def find_key_frame(container: Any, video: Any, start_s: float) -> KeyFrame | Non
     """
     if video.codec_context.name in HIDDEN:
         raise CannotSeekError(f"{video.codec_context.name} has frames that are not shown")
-    stamps: list[int] = []
+    stamps = array("q")
     key: tuple[int, int] | None = None
+    latest = earlier = -math.inf  # time stamps of the last two key frames
     later_keys = 0
     for packet in _checked(container.demux(video)):
         first = stamps[0] if stamps else packet.pts
@@ -59,14 +62,18 @@ def find_key_frame(container: Any, video: Any, start_s: float) -> KeyFrame | Non
         # What follows is shown later: all frames shown before a key frame are decoded before the next one.
         if later_keys == 2 or (packet.dts is not None and _seconds(packet.dts - first, video) > start_s):
             break
+        if packet.is_keyframe:
+            latest, earlier = packet.pts, latest
+        if packet.pts < max(earlier, first):
+            raise CannotSeekError("its time stamps go back")
         stamps.append(packet.pts)
         if packet.is_keyframe and not is_later:
             key = packet.pts, packet.pts if packet.dts is None else packet.dts
     shown = np.sort(np.array(stamps, np.int64))
-    if key is None or len(stamps) == 0:
+    if key is None:
         return None
-    if shown[0] != stamps[0] or (np.diff(shown) <= 0).any():
-        raise CannotSeekError("its time stamps are not in order")
+    if (np.diff(shown) <= 0).any():
+        raise CannotSeekError("it has frames with the same time stamp")
     pts, dts = key
     before = shown[shown < pts]
     following = [
@@ -87,7 +94,12 @@ def packets_from(container: Any, video: Any, key: KeyFrame) -> Iterator[Any]:
         CannotSeekError: It is not found again.
         av.error.FFmpegError: A packet cannot be read.
     """
-    container.seek(min(key.pts, key.dts), stream=video)
+    import av
+
+    try:
+        container.seek(min(key.pts, key.dts), stream=video)
+    except av.error.FFmpegError as error:
+        raise CannotSeekError("it has no index") from error
     packets = container.demux(video)
     for packet in packets:
         if packet.is_keyframe and (packet.pts is None or packet.pts > key.pts):

@@ -67,7 +67,8 @@ class MediaTimes:
         if self.first_jump is None:
             return ""
         at_s, by_s = self.first_jump
-        more = f", and {self.jumps - 1} more times" if self.jumps > 1 else ""
+        times = "time" if self.jumps == 2 else "times"
+        more = f", and {self.jumps - 1} more {times}" if self.jumps > 1 else ""
         return f"time stamps jump by {by_s:+.1f} s after {at_s:.1f} s{more}"
 
     def _after(self, last: Fraction, stamp: Fraction | None) -> Fraction:
