@@ -41,12 +41,14 @@ class FakeJobs:
         outcome: By name of a file: its result, or the reason why its analysis failed; None leaves it waiting.
         refusals: By name: status and reason for which the file is refused.
         limits: What `GET /api/jobs` says the program takes.
+        late_answers: If set, a new job is answered as it was at first, when this event is set.
         lost_answers: Names of files that are taken, while a proxy fails to say so.
     """
 
     outcome: Callable[[str], dict[str, Any] | str | None] = lambda name: None
     refusals: dict[str, tuple[int, str]] = field(default_factory=dict)
     limits: dict[str, int] = field(default_factory=dict)
+    late_answers: threading.Event | None = None
     lost_answers: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -167,7 +169,11 @@ class FakeJobs:
         job |= {"bytes": size, "received": len(data), "progress": 0, "frames": 0, "frames_per_second": None}
         job |= {"seconds_left": None, "result": None, "piece_bytes": PIECE_BYTES}
         self.jobs[number], self.content[number] = job, data
+        at_first = dict(job)
         self._advance(job)
+        if self.late_answers is not None:
+            assert self.late_answers.wait(PATIENCE_S)
+            return at_first | {"state": "waiting"}, 201
         return (job, 201) if name not in self.lost_answers else ("", 502)
 
     def _receive(self, job: dict[str, Any], offset: int) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import suppress
 from pathlib import Path
 
@@ -241,11 +242,31 @@ def test_a_large_file_is_sent_in_pieces_and_continues_after_a_lost_connection(br
 
 
 def test_a_file_whose_answer_was_lost_is_not_queued_twice(browser, page, jobs) -> None:
-    jobs.lost_answers = {"film.mp4"}
-    drop(browser, "film.mp4")
-    lists(browser, "#queue-rows .job-state", ["waiting"])
-    assert len(jobs.jobs) == 1
+    jobs.lost_answers = {"film.mp4", "named-by-an-event.mp4"}
+    for name in ("film.mp4", "named-by-an-event.mp4"):
+        drop(browser, name)
+        wait_for(lambda name=name: jobs.named(name))
+        see(lambda: set(states(browser)) == {"waiting"}, "it is known")
+    lists(browser, "#queue-rows .job-state", ["waiting", "waiting"])
+    assert len(jobs.jobs) == 2
     browser.get_log("browser")  # says 502
+
+
+def test_a_late_answer_does_not_hide_what_an_event_has_said_since(browser, page, jobs) -> None:
+    jobs.late_answers = threading.Event()
+    drop(browser, "first.mp4", "film.mp4")
+    jobs.late_answers.set()
+    lists(browser, "#queue-rows .job-state", ["waiting", "waiting"])
+    jobs.late_answers = threading.Event()
+    drop(browser, "quick.mp4")
+    wait_for(lambda: jobs.named("quick.mp4"))
+    jobs.finish("quick.mp4", result())
+    lists(browser, "#results-rows .file-name", ["quick.mp4"])
+    jobs.late_answers.set()
+    answered = "return performance.getEntriesByType('resource').filter((e) => e.name.includes('quick.mp4')).length"
+    wait_for(lambda: browser.execute_script(answered) == 1)
+    lists(browser, "#queue-rows .job-state", ["waiting", "waiting"])
+    lists(browser, "#results-rows .file-name", ["quick.mp4"])
 
 
 def test_uploads_continue_in_another_view_and_closing_the_page_warns(browser, page, jobs) -> None:
@@ -337,7 +358,7 @@ def test_a_few_images_are_shown_at_once_and_in_the_view_files_queued(browser, pa
 def test_a_chosen_folder_is_read_with_those_below_it(browser, page, jobs, tmp_path) -> None:
     make_folder(tmp_path)
     find(browser, "#folder").send_keys(str(tmp_path / "may"))
-    lists(browser, "#queue-rows .job-name", ["may/a.jpg", "may/day-2/c.jpg", "may/day-10/b.mp4"])
+    lists(browser, "#queue-rows .job-name", ["a.jpg may/", "c.jpg may/day-2/", "b.mp4 may/day-10/"])
     lists(browser, "#files-notes span", ["1 file left out, neither images nor videos: may/notes.txt."])
     wait_for(lambda: sorted(job["name"] for job in jobs.jobs.values())[0] == "may/a.jpg")
 
@@ -347,7 +368,7 @@ def test_a_dropped_folder_is_read_with_those_below_it(browser, page, jobs, tmp_p
     data = {"items": [], "files": [str(tmp_path / "may")], "dragOperationsMask": 1}
     for kind in ("dragEnter", "dragOver", "drop"):
         browser.execute_cdp_cmd("Input.dispatchDragEvent", {"type": kind, "x": 400, "y": 300, "data": data})
-    lists(browser, "#queue-rows .job-name", ["may/a.jpg", "may/day-2/c.jpg", "may/day-10/b.mp4"])
+    lists(browser, "#queue-rows .job-name", ["a.jpg may/", "c.jpg may/day-2/", "b.mp4 may/day-10/"])
     lists(browser, "#files-notes span", ["1 file left out, neither images nor videos: may/notes.txt."])
 
 

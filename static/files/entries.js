@@ -1,5 +1,7 @@
 // One file of the queue, and what is known about it.
 
+const STEPS = { uploading: 0, waiting: 1, analyzing: 1, paused: 1, done: 2, failed: 2 }; // never back to a lower one
+
 /**
  * A file that was added in this page, or a job of the program that was added before the page was reloaded.
  *
@@ -65,8 +67,9 @@ export class Entry {
     return ((this.bytes - last.bytes) * (last.at - first.at)) / 1000 / (last.bytes - first.bytes);
   }
 
-  /** Take the job as the program describes it now. */
+  /** Take the job as the program describes it, unless this is older than what is known: answers may overtake each other. */
   update(job) {
+    if (this.job?.id === job.id && STEPS[job.state] < STEPS[this.job.state]) return;
     this.job = job;
     if (job.state !== "uploading") this.rates = [];
     else if (this.sending && this.rates.at(-1)?.bytes !== job.received) {

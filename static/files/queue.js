@@ -4,6 +4,7 @@ import { fetchJson } from "../server.js";
 import { TEXT } from "../texts.js";
 import { Entry } from "./entries.js";
 import { JobEvents } from "./job_events.js";
+import { Room } from "./room.js";
 import { upload } from "./upload.js";
 
 const MAX_UPLOADS = 2;
@@ -56,9 +57,10 @@ export class FileQueue {
 
   /** files: [{file, name}]. One whose sending was interrupted is continued. */
   add(files) {
+    const interrupted = this.entries.filter(({ state }) => state === "lost");
     for (const { file, name } of files) {
-      const lost = this.entries.find((one) => one.state === "lost" && one.name === name && one.bytes === file.size);
-      if (lost) lost.file = file;
+      const known = interrupted.find((one) => !one.file && one.name === name && one.bytes === file.size);
+      if (known) known.file = file;
       else this.#append({ file, name });
     }
     this.#changed();
@@ -97,8 +99,7 @@ export class FileQueue {
   }
 
   retry(entry) {
-    const { job } = entry;
-    if (job) this.cancel(entry);
+    if (entry.job) this.cancel(entry);
     else this.#remove(entry);
     entry.reset();
     this.#append({ file: entry.file, name: entry.name });
@@ -176,21 +177,13 @@ export class FileQueue {
   /** Start as many uploads as are allowed; a file for which there is no room yet waits. */
   #sendNext() {
     if (this.paused || this.#removals) return;
-    const { total_bytes: mostBytes = Infinity, jobs: mostJobs = Infinity } = this.#limits;
-    const known = [...this.#entries.values()].filter(({ job, sending }) => (job && !job.gone) || sending);
-    let used = 0; // bytes in the program, which removes files once they are analyzed
-    for (const { isFinished, bytes } of known) if (!isFinished) used += bytes;
-    let places = mostJobs - known.length;
+    const room = new Room(this.#entries.values(), this.#limits);
     for (const entry of this.#entries.values()) {
       if (entry.state !== "unsent" || entry.held) continue;
-      const isNew = !entry.job;
-      entry.waitsFor = null;
-      if (isNew && places <= 0) entry.waitsFor = "noPlace";
-      else if (isNew && used > 0 && used + entry.bytes > mostBytes) entry.waitsFor = "noRoom";
-      else if (this.#sending.size < MAX_UPLOADS) {
-        if (isNew) [used, places] = [used + entry.bytes, places - 1];
-        this.#send(entry);
-      }
+      entry.waitsFor = room.waitsFor(entry);
+      if (entry.waitsFor || this.#sending.size >= MAX_UPLOADS) continue;
+      if (!entry.job) room.take(entry);
+      this.#send(entry);
     }
   }
 
@@ -215,15 +208,23 @@ export class FileQueue {
     entry.sending = entry.linkLost = false;
     if (entry.canceled && entry.job) this.#forget(entry.job.id);
     if (entry.canceled) this.#remove(entry);
-    else if ((this.paused || entry.held) && ["waiting", "analyzing"].includes(entry.state)) this.#act(entry, "pause");
+    else this.#agreeOnPause(entry);
     this.#changed();
   }
 
+  /** What was paused or resumed while it was being sent is so in the program too. */
+  #agreeOnPause(entry) {
+    const isHeld = this.paused || entry.held;
+    if (isHeld && ["waiting", "analyzing"].includes(entry.state)) this.#act(entry, "pause");
+    else if (!isHeld && entry.state === "paused") this.#act(entry, "resume");
+  }
+
   /** The job of a file whose creation was not answered. */
-  async #find({ name, bytes }) {
+  async #find(entry) {
     const { jobs } = await this.#events.list();
     const isNew = ({ id }) => !this.#byJob.has(id) && !this.#forgotten.has(id);
-    return jobs.find((job) => job.name === name && job.bytes === bytes && isNew(job)) ?? null;
+    const isIt = (job) => job.name === entry.name && job.bytes === entry.bytes && isNew(job);
+    return entry.job ?? jobs.find(isIt) ?? null; // an event may have named it
   }
 
   // ---- the program's jobs

@@ -3,6 +3,7 @@
 import { $, cloneOf, nameControl, setText } from "../dom.js";
 import { TEXT } from "../texts.js";
 import { PagedList } from "./pager.js";
+import { splitName } from "./rows.js";
 
 const PAGE = 50;
 const WORDS = TEXT.files;
@@ -47,7 +48,9 @@ export class QueueList {
 
   #create(entry) {
     const row = cloneOf("queue-row");
-    setText(row.querySelector(".job-name"), entry.name);
+    const [folder, name] = splitName(entry.name);
+    setText(row.querySelector(".file-name"), name);
+    setText(row.querySelector(".file-detail"), folder);
     row.querySelector(".job-name").title = entry.name;
     nameControl(row.querySelector(".job-cancel"), WORDS.cancel(entry.name));
     row.querySelector(".job-cancel").addEventListener("click", () => this.#queue.cancel(entry));

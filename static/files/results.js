@@ -4,7 +4,7 @@ import { EXPRESSIONS } from "../colors.js";
 import { $, cloneOf, sentence, setText } from "../dom.js";
 import { TEXT } from "../texts.js";
 import { PagedList } from "./pager.js";
-import { KINDS, RowOrder, rowsOf } from "./rows.js";
+import { KINDS, RowOrder, rowsOf, splitName } from "./rows.js";
 
 const PAGE = 100;
 const SORTABLE = ["name", "face", "expression", "confidence", "seen", "quality"];
@@ -156,8 +156,8 @@ function fillPicture(cell, address) {
 
 /** The name, and below it the reason of a failure, or folder and length. */
 function fillFile(cell, { entry: { name, job }, reason }) {
-  const folder = name.slice(0, name.lastIndexOf("/") + 1);
-  setText(cell.querySelector(".file-name"), name.slice(folder.length));
+  const [folder, base] = splitName(name);
+  setText(cell.querySelector(".file-name"), base);
   const { duration_s: length = null } = job?.result ?? {};
   const details = reason ? [sentence(reason)] : [folder, length === null ? "" : TEXT.minutes(length)];
   setText(cell.querySelector(".file-detail"), details.filter(Boolean).join(" · "));

@@ -5,6 +5,12 @@ import { EXPRESSIONS } from "../colors.js";
 /** Kinds of rows, of which each row is one: a label that is sure, or what else there is to say. */
 export const KINDS = [...EXPRESSIONS, "unsure", "none", "failed"];
 
+/** [folder, name] of a path such as may/anna.mp4; the name identifies a file even where the line is too short. */
+export function splitName(path) {
+  const start = path.lastIndexOf("/") + 1;
+  return [path.slice(0, start), path.slice(start)];
+}
+
 const made = new WeakMap(); // job -> its rows, which do not change once it is done
 
 /**

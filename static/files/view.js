@@ -49,7 +49,9 @@ export class FilesView {
     $("results-clear").addEventListener("click", () => confirm(WORDS.clearAsk) && this.#queue.removeResults());
     if (stored.unsent?.length) this.#say(WORDS.unsentLost(stored.unsent));
     addEventListener("beforeunload", (event) => {
-      if (this.#queue.unsent.length) event.preventDefault(); // the browser asks whether to leave
+      if (!this.#queue.unsent.length) return;
+      event.preventDefault(); // the browser asks whether to leave
+      event.returnValue = true; // in older browsers
     });
     this.#show();
   }
@@ -107,7 +109,7 @@ export class FilesView {
   #showHeader(done, entries) {
     const open = entries.filter((entry) => !entry.isFinished && entry.state !== "lost");
     const isPaused = open.length > 0 && open.every((entry) => this.#queue.isPaused(entry));
-    const left = this.#timeLeft.update(entries, isPaused);
+    const left = this.#timeLeft.update(entries.filter(({ state }) => state !== "lost"), isPaused);
     const what = isPaused ? WORDS.isPaused : left === null ? "" : WORDS.mayTake(left);
     setText($("files-summary"), WORDS.summary(done, entries.length) + what);
     document.title = open.length ? WORDS.title(done, entries.length) : "Mien";
