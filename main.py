@@ -49,9 +49,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         go on, or the command's own.
     """
     from mien.errors import FatalError, MienError
-    from mien.names import printable
+    from mien.names import PrintableFormatter, printable
 
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr)
+    for handler in logging.getLogger().handlers:
+        handler.setFormatter(PrintableFormatter())
     try:
         command, words = choose_command(sys.argv[1:] if argv is None else argv)
         return command(words)
@@ -239,13 +241,17 @@ def check_early(components: Components) -> int:
     Raises:
         MienError: The first setting that cannot be used.
     """
+    from mien.errors import SettingsError
     from mien.recording.video import VideoWriter
     from mien.sources import source_kind, source_name
     from web.free_port import choose_port
+    from web.own_stream import is_own_address
 
     settings = components.settings
     port = choose_port(settings.host, settings.port)
     source_name(settings.source)
+    if is_own_address(settings.source, settings.host, port):
+        raise SettingsError("--source: expected another source than the pictures of this program itself")
     if settings.save is not None:
         VideoWriter(settings.save).close()  # writes nothing before the first frame
     if settings.record:
@@ -449,6 +455,7 @@ def build_app(
         host=settings.host,
         token=token,
         names=settings.names,
+        base_path=settings.base_path,
     )
     return create_app(camera, options)
 
@@ -461,7 +468,7 @@ def announce(settings: Settings, camera: VideoCamera, server: Server, token: str
     # A token that the user has chosen is not repeated: logs are read by others and kept.
     query = f"/?token={token}" if token and settings.token is None else ""
     note = "; it asks for the token you have set" if settings.token else ""
-    log.info("%s: open %s%s (Ctrl-C stops)%s", camera.status().name, server.url, query, note)
+    log.info("%s: open %s%s (Ctrl-C stops)%s", camera.status().name, server.url + settings.base_path, query, note)
     detector = choose_detector(settings.detector, settings.detector_model)
     log.info("face detector: %s%s", detector, " (auto)" if settings.detector == "auto" != detector else "")
     if not is_loopback(settings.host):

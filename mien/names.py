@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 
 def printable(name: str) -> str:
     r"""A name without line breaks, escape sequences, and bytes that are no UTF-8.
@@ -18,6 +20,23 @@ def printable(name: str) -> str:
     if name.isprintable():
         return name
     return "".join(char if char.isprintable() else _escaped(char) for char in name)
+
+
+class PrintableFormatter(logging.Formatter):
+    """Log lines in which no name or message can begin a new line, or control the terminal.
+
+    handler.setFormatter(PrintableFormatter())
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line of a record, and the lines of its traceback."""
+        return "\n".join(printable(line) for line in self._lines(record))
+
+    def _lines(self, record: logging.LogRecord) -> list[str]:
+        lines = [record.getMessage()]
+        if record.exc_info:
+            lines += self.formatException(record.exc_info).split("\n")
+        return lines
 
 
 def _escaped(char: str) -> str:

@@ -8,7 +8,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 
 OPEN_FILES = 4096
 """Enough for all streams and waiting connections; macOS allows a program 256 unless it asks for more."""
@@ -70,7 +70,13 @@ def without_notes(start: bytes) -> Iterator[None]:
     except OSError:  # there is no standard error, as without a console
         yield
         return
-    with tempfile.TemporaryFile() as written:
+    with ExitStack() as stack:
+        stack.callback(os.close, kept)
+        try:
+            written = stack.enter_context(tempfile.TemporaryFile())
+        except OSError:  # no folder for temporary files can be written
+            yield
+            return
         os.dup2(written.fileno(), 2)
         try:
             yield
@@ -79,4 +85,3 @@ def without_notes(start: bytes) -> Iterator[None]:
             os.dup2(kept, 2)
             written.seek(0)
             os.write(kept, b"".join(line for line in written if not line.startswith(start)))
-            os.close(kept)

@@ -46,9 +46,17 @@ def _parse_names(text: str) -> tuple[str, ...]:
 
 
 def _parse_host(text: str) -> str:
+    text = text.removeprefix("[").removesuffix("]") if ":" in text else text  # as in an address: [::1]
     if not text.encode("idna"):  # raises UnicodeError, a ValueError, for what no network could look up
         raise ValueError
     return text
+
+
+def _parse_base_path(text: str) -> str:
+    path = f"/{text.strip('/')}" if text.strip("/") else ""
+    if not BASE_PATH.fullmatch(path):
+        raise ValueError
+    return path
 
 
 def _parse_token(text: str) -> str:
@@ -56,6 +64,9 @@ def _parse_token(text: str) -> str:
         raise ValueError
     return text
 
+
+BASE_PATH = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)*")
+"""Paths that need no escaping anywhere."""
 
 SIZE = Kind("WIDTHxHEIGHT in pixels, such as 1280x720", "WxH", _parse_size, show=lambda size: f"{size[0]}x{size[1]}")
 LABELS = Kind(
@@ -201,6 +212,12 @@ class Settings(AnalysisSettings, SourceSettings):  # the fields of the last base
         NAMES,
         "additional accepted host names, such as camera.example",
         shown_default="localhost; if --host admits other computers, also this computer's name and addresses",
+    )
+    base_path: str = _server(
+        "",
+        Kind("a path such as /mien", "/PATH", _parse_base_path),
+        "path below which a proxy passes requests on without removing it; one that removes it needs no option",
+        shown_default="none",
     )
 
 

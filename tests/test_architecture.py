@@ -31,7 +31,7 @@ TOPICS = (
     ("types", "errors", "clock", "loading", "process", "app", "filetypes", "names"),
 )
 """The topics of mien/, from the top down: each imports only those below it."""
-FOR_WEB = {"mien.types", "mien.errors", "mien.stream.latest"}
+FOR_WEB = {"mien.types", "mien.errors", "mien.names", "mien.stream.latest"}
 """All that web/ imports from mien/, except for annotations."""
 
 

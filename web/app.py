@@ -6,6 +6,7 @@ from flask import Flask
 from werkzeug.exceptions import HTTPException
 
 from web import analyze, controls, errors, explain, jobs, openapi, pages, security, state, streams
+from web.base_path import BasePath
 from web.limits import Slots, limit_bodies
 from web.ports import AppOptions, Camera
 
@@ -43,7 +44,7 @@ def create_app(camera: Camera, options: AppOptions | None = None) -> Flask:
         streams.snapshot_blueprint(camera, options.to_png),
         state.blueprint(camera, options, state_of),
         controls.blueprint(camera, options, state_of),
-        controls.sources_blueprint(camera, options.catalog),
+        controls.sources_blueprint(camera, options.catalog, options.host),
         analyze.blueprint(options),
         jobs.blueprint(options, readers),
         explain.blueprint(camera, options.explain, lambda: privacy is not None and privacy.on),
@@ -52,5 +53,6 @@ def create_app(camera: Camera, options: AppOptions | None = None) -> Flask:
     security.protect(app, options.host, options.names, lambda: camera.status().state == "resting")
     security.require_token(app, options.host, options.token)
     limit_bodies(app)
+    app.wsgi_app = BasePath(app.wsgi_app, options.base_path)  # type: ignore[method-assign]
     app.register_error_handler(HTTPException, errors.answer)
     return app

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, abort
+from flask import Blueprint, Response, abort, request
 
 from mien.errors import DetectorError, RecordingError, SourceError, SourceForbiddenError
 from web import schemas
 from web.limits import Slots
 from web.openapi import Answer, Operation
+from web.own_stream import is_own_address
 from web.ports import AppOptions, Camera, Catalog
 from web.state import StateReader, describe_source, sentence
 
@@ -114,12 +115,13 @@ def blueprint(camera: Camera, options: AppOptions, state: StateReader) -> Bluepr
     return routes
 
 
-def sources_blueprint(camera: Camera, catalog: Catalog | None) -> Blueprint:
+def sources_blueprint(camera: Camera, catalog: Catalog | None, host: str = "127.0.0.1") -> Blueprint:
     """Routes of the sources.
 
     Args:
         camera: Opens the chosen source.
         catalog: The sources that may be chosen; if None, the routes respond with 404.
+        host: The address the server listens on; what it serves itself is no source.
     """
     routes = Blueprint("sources", __name__)
     slots = Slots(1)  # opening a source may take seconds: concurrent requests are refused, not queued
@@ -150,6 +152,8 @@ def sources_blueprint(camera: Camera, catalog: Catalog | None) -> Blueprint:
     def switch(body: schemas.Choice) -> schemas.Opened:
         found = offered()
         with slots.hold("Another source is being opened already.", RETRY_AFTER_S):
+            if is_own_address(body.source, host, int(request.environ.get("SERVER_PORT") or 0)):
+                abort(403, "Expected another source than the pictures of this program itself.")
             try:
                 status = camera.switch(found.spec_of(body.source, camera.in_use))
             except SourceError as error:

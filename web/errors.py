@@ -11,6 +11,7 @@ from werkzeug.exceptions import HTTPException, Unauthorized
 from werkzeug.wrappers import Response
 
 from web.security import HEADERS
+from web.texts import public
 
 ERROR_PAGE = Markup(
     '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
@@ -41,17 +42,18 @@ def answer(error: HTTPException) -> Response:
     Args:
         error: The error; its description becomes the text.
     """
+    text = public(error.description or error.name)
     response = error.get_response()  # with the status and headers such as Allow
     if request.path.startswith("/api/"):
         response.mimetype = "application/json"
-        response.data = jsonify(error=error.description).data
+        response.data = jsonify(error=text).data
         return response
     root = path_to_root(request.path)
     style, next_step = STYLE_SHEET.format(root=root), BACK.format(root=root)
     if isinstance(error, Unauthorized):
         style, next_step = PLAIN_STYLE, TOKEN_FORM.format(root=root)
         response.headers[POLICY] = HEADERS[POLICY].replace("style-src 'self'", f"style-src {PLAIN_STYLE_HASH}")
-    response.data = ERROR_PAGE.format(name=error.name, text=error.description, style=style, next_step=next_step)
+    response.data = ERROR_PAGE.format(name=error.name, text=text, style=style, next_step=next_step)
     return response
 
 

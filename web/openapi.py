@@ -267,6 +267,9 @@ def blueprint() -> Blueprint:
     @routes.get("/api/openapi.json")
     @Operation("This description, for programs.", Answer(200, "OpenAPI 3.1.", "application/json"))
     def openapi_json() -> Response:
-        return jsonify(document(current_app))
+        described = document(current_app)
+        if request.script_root:
+            described["servers"] = [{"url": request.script_root}]
+        return jsonify(described)
 
     return routes

@@ -11,6 +11,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, field_validator
 
 from mien.types import EXPRESSIONS, QUALITY_REASONS, SourceState
+from web.texts import Message, Name
 
 MAX_SOURCE = 2048
 """Characters of a source; browsers and cameras do not use longer addresses either."""
@@ -49,7 +50,7 @@ class Body(Schema):
 class Error(Schema):
     """Why a request was refused."""
 
-    error: str = Field(description="What was expected, and what was found.")
+    error: Message = Field(description="What was expected, and what was found.")
 
 
 class Probabilities(Schema):
@@ -134,13 +135,13 @@ class Frame(Schema):
 class Source(Schema):
     """The source and what it is doing."""
 
-    name: str = Field(description="Name of the camera, file or address.")
+    name: Name = Field(description="Name of the camera, file or address.")
     state: SourceState
     truth: Label | None = Field(description="The expression the demo's first face shows; null during a transition.")
     truths: list[Label | None] = Field(
         description="The same for each face of the demo, from left to right; else empty."
     )
-    reason: str | None = Field(description="Why no frames arrive; null while they do.")
+    reason: Message | None = Field(description="Why no frames arrive; null while they do.")
     retry_in_s: float | None = Field(description="Seconds until the next attempt.")
 
 
@@ -212,7 +213,7 @@ class Recording(Schema):
     since: float | None = Field(description="When it was started, seconds since the epoch.")
     rows: Count = Field(description="Rows written so far.")
     name: str | None = Field(description="Name of the file; null before the first recording.")
-    error: str | None = Field(description="Why it stopped by itself; null where it did not.")
+    error: Message | None = Field(description="Why it stopped by itself; null where it did not.")
 
 
 NO_RECORDING = Recording(on=False, since=None, rows=0, name=None, error=None)
@@ -222,7 +223,7 @@ class Saving(Schema):
     """The annotated video that is being written."""
 
     name: str | None = Field(description="Name of the file; null while there is none.")
-    error: str | None = Field(description="Why writing stopped; null without an error.")
+    error: Message | None = Field(description="Why writing stopped; null without an error.")
     dropped: Count = Field(description="Frames missing in the file because the encoder was busy.")
 
 
@@ -283,7 +284,7 @@ ImageStatus = Literal[413, 415, 422]
 class ImageError(Schema):
     """Why one of several images was not analyzed."""
 
-    error: str
+    error: Message
     status: ImageStatus = Field(description="The status this image alone would have been answered with.")
 
 
@@ -373,7 +374,7 @@ class Job(Schema):
     name: str = Field(description="Name of the file.")
     kind: Literal["video", "image"] = Field(description="By the content; until its first bytes have arrived, a guess.")
     state: JobState
-    reason: str | None = Field(description="Why it failed, or what of a video could not be read; else null.")
+    reason: Message | None = Field(description="Why it failed, or what of a video could not be read; else null.")
     bytes: Count = Field(description="Size of the file.")
     received: Count = Field(description="How much of it has arrived: the offset of the next piece.")
     progress: Probability = Field(description="Analyzed share.")
@@ -411,7 +412,7 @@ class ChangedJobs(Schema):
 class WrongOffset(Schema):
     """Why a piece was refused."""
 
-    error: str = Field(description="What was expected, and what was found.")
+    error: Message = Field(description="What was expected, and what was found.")
     received: Count | None = Field(description="How much of the file has arrived: the offset that was expected.")
 
 
@@ -420,7 +421,7 @@ class Health(Schema):
 
     ok: bool
     state: SourceState
-    reason: str | None = Field(description="Why no frames arrive; null while they do.")
+    reason: Message | None = Field(description="Why no frames arrive; null while they do.")
     not_written: list[str] = Field(
         description="Why recording or saved video ended by itself, until the next one begins; empty while all is well. "
         "The picture goes on, so this does not change `ok`."

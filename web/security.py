@@ -194,7 +194,14 @@ def require_token(app: Flask, host: str, token: str | None) -> None:
     @app.after_request
     def set_cookie(response: Response) -> Response:
         if request.method == "GET" and _is_same(request.args.get("token", ""), token):
-            response.set_cookie(cookie, key, httponly=True, samesite="Strict", secure=request.is_secure)
+            response.set_cookie(
+                cookie,
+                key,
+                path=request.script_root or "/",
+                httponly=True,
+                samesite="Strict",
+                secure=request.is_secure,
+            )
         return response
 
 
