@@ -74,6 +74,7 @@ LABELS = Kind(
     "A,B,...",
     _parse_labels,
 )
+PIXELS = one_of("0..255", "0..1", "-1..1", "standardize")  # as mien.cnn.feeding.PIXELS, by a test
 HOST = Kind("an address or host name of this computer", "ADDRESS", _parse_host)
 NAMES = Kind("host names without port, separated by commas", "A,B,...", _parse_names)
 FOLDER = path("DIR", "a folder")
@@ -146,7 +147,7 @@ class AnalysisSettings:
     )
     pixels: Literal["0..255", "0..1", "-1..1", "standardize"] | None = _network(
         None,
-        one_of("0..255", "0..1", "-1..1", "standardize"),  # as mien.cnn.feeding.PIXELS, by a test
+        PIXELS,
         "range of pixels that the network was trained on; standardize: mean 0 and standard deviation 1 of each face",
         shown_default="as stored in model.json, else as the network's first layers tell, else 0..255",
     )

@@ -79,8 +79,32 @@ def test_the_command_writes_the_temperature_into_the_weights(tmp_path, capsys):
     whole = json.loads((tmp_path / "again" / "model.json").read_text())["temperature"]
     assert whole == pytest.approx(temperature * further, rel=1e-3), "the total divisor of the trained weights"
     files[0].write_text(json.dumps({**json.loads(files[0].read_text()), "expressions": list(reversed(EXPRESSIONS))}))
+    before = FacialExpressionModel(*files, runtime="keras").predict(images)
+    assert main([*words, "--in-place"]) == 0
+    stored = json.loads(files[0].read_text())
+    assert stored["expressions"] == list(reversed(EXPRESSIONS)), "the outputs stay where they are"
+    found = FacialExpressionModel(*files, runtime="keras").predict(images)
+    assert (found.argmax(axis=1) == before.argmax(axis=1)).all()
+
+
+def test_a_whole_network_is_calibrated_and_says_how_it_is_fed(tmp_path, capsys):
+    data, whole, out = write_folders(tmp_path / "data"), tmp_path / "whole.keras", tmp_path / "out"
+    tiny().save(whole)
+    labels = ("disgust", "angry", *EXPRESSIONS[2:])
+    words = ["calibrate", "--data", str(data), "--model", str(whole), "--pixels", "-1..1", "--labels", ",".join(labels)]
     assert main([*words, "--in-place"]) == 2
-    assert "expected outputs in the order angry" in capsys.readouterr().err
+    assert "--in-place: expected model.json, found a whole network" in capsys.readouterr().err
+    assert main([*words, "--export", str(out)]) == 0
+    assert "fed with pixels -1..1" in capsys.readouterr().out
+    stored = json.loads((out / "model.json").read_text())
+    assert (stored["pixels"], stored["expressions"]) == ("-1..1", list(labels))
+    images = load_dataset(data).validation.images
+    before = FacialExpressionModel(whole, pixels="-1..1", labels=labels, runtime="keras").predict(images)
+    after = FacialExpressionModel(out / "model.json", out / "model_weights.h5", runtime="keras").predict(images)
+    np.testing.assert_allclose(after, at_temperature(before, stored["temperature"]), atol=1e-5)
+    few = ",".join([*EXPRESSIONS[:6], "neutral=none"])
+    assert main([*words[:-1], few.replace("neutral,", ""), "--export", str(out)]) == 2
+    assert "labels: expected 7, one for each output, found 6" in capsys.readouterr().err
 
 
 def test_images_held_out_of_training_are_reported(tmp_path, capsys):

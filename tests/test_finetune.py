@@ -4,14 +4,17 @@ import keras
 import numpy as np
 import pytest
 
+from mien.cnn.feeding import feed
+from mien.cnn.loader import load_network
 from mien.errors import ModelError
+from mien.labels import OutputLabels
 from mien.types import EXPRESSIONS
 from model import FacialExpressionModel
 from tests.synthetic import write_folders
 from training.__main__ import main
 from training.export import export, read_origin
 from training.fit.fitting import build
-from training.fit.warm_start import freeze_convolutions, starting_network
+from training.fit.warm_start import FedAs, freeze_convolutions, starting_network
 from training.recipe import Recipe, RunError
 from training.run_folder import read_history
 
@@ -110,16 +113,52 @@ def test_a_network_with_other_inputs_or_outputs_is_refused(make, message, tmp_pa
         starting_network(*export(make(), tmp_path))
 
 
-def test_outputs_in_another_order_are_refused(files):
+@pytest.mark.parametrize("given", [True, False])
+@pytest.mark.parametrize("labels", [None, [e.capitalize() for e in EXPRESSIONS], EXPRESSIONS[::-1]])
+def test_outputs_in_another_order_are_put_in_order(files, labels, given):
     model_file, weights_file = files
     document = json.loads(model_file.read_text())
-    for labels, fits in ((None, True), ([e.capitalize() for e in EXPRESSIONS], True), (EXPRESSIONS[::-1], False)):
+    if given and labels is not None:
+        fed = FedAs(OutputLabels.of(labels))
+    else:
+        fed = None
         model_file.write_text(json.dumps({**document, "expressions": labels}))
-        if fits:
-            starting_network(model_file, weights_file)
-        else:
-            with pytest.raises(RunError, match=r"order angry, disgust, .*; found surprise, sad"):
-                starting_network(model_file, weights_file)
+    images = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 1)).astype(np.float32)
+    expected = load_network(model_file, weights_file).predict(images, verbose=0)
+    if labels == EXPRESSIONS[::-1]:
+        expected = expected[:, ::-1]
+    network, _ = starting_network(model_file, weights_file, fed)
+    np.testing.assert_allclose(network.predict(images, verbose=0), expected, atol=1e-6)
+    model_file.write_text(json.dumps(document))
+
+
+@pytest.mark.parametrize("pixels", ["0..1", "-1..1", "standardize"])
+@pytest.mark.parametrize("name", ["model.json", "whole.keras"])
+def test_a_network_fed_otherwise_gets_a_scaling_layer(tmp_path, pixels, name):
+    keras.utils.set_random_seed(1)
+    image = layers.Input((32, 32, 1))
+    maps = layers.Conv2D(3, 3, padding="same")(image)
+    joined = layers.Add()([maps, layers.BatchNormalization()(maps)])
+    network = keras.Model(image, layers.Dense(7, activation="softmax")(layers.GlobalAveragePooling2D()(joined)))
+    files = export(network, tmp_path)
+    if name == "whole.keras":
+        files = (tmp_path / name, tmp_path / name)
+        network.save(files[0])
+    images = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 1)).astype(np.float32)
+    expected = network.predict(feed(images, pixels), verbose=0)
+    start, digest = starting_network(*files, FedAs(pixels=pixels))
+    assert start.name == network.name
+    assert digest != starting_network(*files, FedAs(pixels="0..255"))[1]
+    again = FacialExpressionModel(*export(start, tmp_path / "out"), pixels="0..255", runtime="keras")
+    np.testing.assert_allclose(again.predict(images[..., 0]), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "labels", ["angry,happy", "angry,disgust,fear,happy,sad,surprise,contempt=neutral,neutral=none"]
+)
+def test_outputs_that_are_not_the_seven_are_refused(files, labels):
+    with pytest.raises(RunError, match="expected each of the seven expressions as one output, found angry"):
+        starting_network(*files, FedAs(OutputLabels.of(labels)))
 
 
 def test_missing_files_and_wrong_data_are_reported_in_one_line(files, tmp_path, capsys):

@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, NoReturn
 
+from mien.cnn.whole import is_whole
 from mien.errors import MienError, SettingsError
 from mien.names import printable
-from training.options import COMMANDS
+from mien.options import with_joined_values
+from training.options import COMMANDS, WEIGHTS
 
 _RESUMABLE = ("train", "teach", "finetune", "search")
 
@@ -77,6 +79,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
     Raises:
         SettingsError: They are invalid.
+        ModelError: The file of the network cannot be read.
         SystemExit: --help was given.
     """
     words = list(argv)
@@ -90,7 +93,11 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     parsers = parser.add_subparsers(dest="command", required=True)
     for name, (_, add_options) in COMMANDS.items():
         add_options(parsers.add_parser(name, help=add_options.__doc__))
-    return parser.parse_args(words)
+    options = parser.parse_args(with_joined_values(words))
+    if getattr(options, "weights", ...) is None:
+        whole = options.model.exists() and is_whole(options.model)
+        options.weights = options.model if whole else WEIGHTS
+    return options
 
 
 if __name__ == "__main__":

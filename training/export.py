@@ -12,6 +12,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from mien.cnn.facts import stored_facts
+from mien.cnn.whole import is_whole, read_document
+from mien.errors import ModelError
 from mien.types import EXPRESSIONS
 from training.heads import Head, HeadFacts, head_of, read_other_head, set_head, write_other_head
 from training.recipe import Recipe, RunError, recipe_from
@@ -94,7 +97,7 @@ def read_heads(network: keras.Model, model_file: Path) -> tuple[HeadFacts | None
 
 
 def _read_facts(model_file: Path) -> HeadFacts | None:
-    description = json.loads(model_file.read_text(encoding="utf-8"))
+    description = stored_facts(model_file)
     if "head" not in description:
         return None
     try:
@@ -105,26 +108,25 @@ def _read_facts(model_file: Path) -> HeadFacts | None:
 
 
 def export_calibrated(
-    network: keras.Model, model_file: Path, temperature: float, folder: Path, tau: float | None = None
+    network: keras.Model, model_file: Path, temperature: float, folder: Path, **stored: Any
 ) -> tuple[Path, Path]:
     """Export a network that was loaded from a file and calibrated since.
 
-    model.json keeps its content, except for "temperature", the product of all temperatures so far, and "tau".
+    model.json keeps its content, except for "temperature", the product of all temperatures so far, and `stored`.
 
     Args:
         network: The network, with calibrated weights.
-        model_file: The model.json that it was loaded from.
+        model_file: The file that it was loaded from.
         temperature: By which its logits have been divided.
         folder: Created if missing.
-        tau: Of the logit adjustment in its bias; None for none.
+        **stored: Other values to store, such as "tau" of the logit adjustment in its bias; None for none.
 
     Returns:
         As `export`.
     """
-    description = json.loads(model_file.read_text(encoding="utf-8"))
+    description = json.loads(network.to_json()) if is_whole(model_file) else read_document(model_file)
     description["temperature"] = temperature * float(description.get("temperature", 1.0))
-    if tau is not None:
-        description["tau"] = tau
+    description |= {key: value for key, value in stored.items() if value is not None}
     return _write(network, description, folder)
 
 
@@ -145,9 +147,9 @@ def _write(network: keras.Model, description: dict[str, Any], folder: Path) -> t
 def read_origin(model_file: Path) -> tuple[Recipe | None, int | None]:
     """Return (recipe, number of finished epochs) from model.json, else from the run in its folder, else None."""
     try:
-        origin = json.loads(model_file.read_text(encoding="utf-8"))["training"]
+        origin = stored_facts(model_file)["training"]
         return recipe_from(origin["recipe"]), origin["epochs"]
-    except (ValueError, KeyError, TypeError):
+    except (ModelError, ValueError, KeyError, TypeError):
         pass
     run_folder = model_file.parent
     recipe = read_recipe(run_folder / "recipe.json") if (run_folder / "recipe.json").is_file() else None

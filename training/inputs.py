@@ -7,6 +7,7 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
+from mien.cnn.feeding import DEFAULT
 from mien.errors import ModelError
 from mien.names import printable
 from model import FacialExpressionModel
@@ -58,7 +59,7 @@ def report_skipped(lines: Sequence[str]) -> None:
 
 
 def square_model(options: argparse.Namespace) -> tuple[FacialExpressionModel, int]:
-    """Load --model and --weights.
+    """Load --model and --weights, with --labels, --pixels and --input-scale; print the pixels if they are unusual.
 
     Returns:
         The network, and the side of its input in pixels.
@@ -66,7 +67,16 @@ def square_model(options: argparse.Namespace) -> tuple[FacialExpressionModel, in
     Raises:
         ModelError: The network cannot be loaded, or its input is not square.
     """
-    model = FacialExpressionModel(options.model, options.weights, runtime="keras")
+    model = FacialExpressionModel(
+        options.model,
+        options.weights,
+        labels=options.labels,
+        pixels=options.fed_pixels,
+        input_scale=options.input_scale,
+        runtime="keras",
+    )
+    if model.pixels != DEFAULT:
+        print(f"the network is fed with pixels {model.pixels}")
     height_px, width_px = model.input_size_px
     if height_px != width_px:
         raise ModelError(f"{options.model}: expected a network for square faces, found {width_px}x{height_px}")

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import mien
-from mien.options import SWITCH, Kind
-from mien.settings import DETECTOR
+from mien.options import SWITCH, Kind, one_of
+from mien.settings import DETECTOR, LABELS, PIXELS
 from training.recipe import ARCHITECTURE, DISTILLATION, HEADS, START, VOTES, Recipe, recipe_options
 
 FORMATS = ("litert", "onnx", "savedmodel")
@@ -22,6 +22,9 @@ FORMATS = ("litert", "onnx", "savedmodel")
 
 FACES = 600
 """Faces of each size that `evaluate --end-to-end` shows."""
+
+WEIGHTS = Path("model_weights.h5")
+"""Of `--model model.json`, where no weights are named."""
 
 NEUTRAL_RECALL = 0.84
 """Least recall of neutral faces by default: people mind most that a neutral face is taken for a sad one."""
@@ -43,7 +46,7 @@ def _teach(parser: ArgumentParser) -> None:
 
 def _finetune(parser: ArgumentParser) -> None:
     """train the shipped network, or another one, further on your own images, and export it"""
-    names = ("--data", "--votes", "--model", "--weights", "--run", "--export", "--devices")
+    names = ("--data", "--votes", *_NETWORK, "--run", "--export", "--devices")
     _add(parser, *names, run=Path("runs/finetune"))
     parser.add_argument("--head", choices=HEADS, default="people", help="with votes, the head to export (%(default)s)")
     _add_recipe(parser, (ARCHITECTURE, DISTILLATION), learning_rate=1e-4, epochs=8, warmup_epochs=0.5)
@@ -59,7 +62,7 @@ def _search(parser: ArgumentParser) -> None:
 
 def _evaluate(parser: ArgumentParser) -> None:
     """print and save accuracy, macro-F1, calibration, confusion and costs of an exported network"""
-    _add(parser, "--data", "--votes", "--model", "--weights", "--card", "--in-place")
+    _add(parser, "--data", "--votes", *_NETWORK, "--card", "--in-place")
     folder = "folder for JSON, Markdown and plots (%(default)s)"
     parser.add_argument("--out", type=Path, default=Path("runs/evaluation"), help=folder)
     also = "also write the figures here, such as docs/figures/NAME.json, and NAME.png beside it"
@@ -69,7 +72,7 @@ def _evaluate(parser: ArgumentParser) -> None:
     parser.add_argument("--recorded", type=Path, default=Path("docs/figures/six_layer.json"), help=recorded)
     parser.add_argument("--end-to-end", action="store_true", help="also detect and classify faces in frames, slower")
     parser.add_argument("--faces", type=int, help=f"for --end-to-end: at most this many faces of each size ({FACES})")
-    parser.add_argument("--detector", nargs="+", type=_parser_of(DETECTOR), help="for --end-to-end (haar and auto)")
+    parser.add_argument("--detector", nargs="+", type=_kind(DETECTOR), help="for --end-to-end (haar and auto)")
     parser.add_argument("--detector-model", type=Path, help="for --end-to-end: network file of yunet")
 
 
@@ -77,13 +80,13 @@ def _framing(parser: ArgumentParser) -> None:
     """fit how detectors frame faces, and measure which crop of a face is classified best"""
     _add(parser, "--data", "--votes", "--model", "--weights")
     parser.add_argument("--faces", type=int, default=FACES, help="number of faces of each kind (%(default)s)")
-    parser.add_argument("--detector", nargs="+", type=_parser_of(DETECTOR), default=["haar"], help="(haar)")
+    parser.add_argument("--detector", nargs="+", type=_kind(DETECTOR), default=["haar"], help="(haar)")
     parser.add_argument("--detector-model", type=Path, help="network file of yunet")
 
 
 def _calibrate(parser: ArgumentParser) -> None:
     """fit a network's temperature, and with votes its logit adjustment, on PublicTest"""
-    _add(parser, "--data", "--votes", "--model", "--weights")
+    _add(parser, "--data", "--votes", *_NETWORK)
     parser.add_argument("--tau", type=float, help="of the logit adjustment, 0 to 1 (default: chosen on PublicTest)")
     floor = "share of neutral faces that must still be named neutral by the tau chosen (%(default)s)"
     parser.add_argument("--neutral-recall", type=float, default=NEUTRAL_RECALL, help=floor)
@@ -104,7 +107,7 @@ def _predict(parser: ArgumentParser) -> None:
     """label images that have no label: a folder of faces, or a CSV file such as Kaggle's test.csv"""
     parser.add_argument("source", type=Path, help="folder of face images, or a CSV file with a column pixels")
     parser.add_argument("--out", type=Path, default=Path("predictions.csv"), help="file to write (%(default)s)")
-    _add(parser, "--model", "--weights")
+    _add(parser, *_NETWORK)
 
 
 def _card(parser: ArgumentParser) -> None:
@@ -116,7 +119,7 @@ def _card(parser: ArgumentParser) -> None:
 
 def _masking(parser: ArgumentParser) -> None:
     """test Grad-CAM: hide the pixels that it rates highest, or others, and measure how far the probability falls"""
-    _add(parser, "--data", "--model", "--weights")
+    _add(parser, "--data", *_NETWORK)
     parser.add_argument("--images", type=int, default=1500, help="number of validation images (%(default)s)")
 
 
@@ -187,6 +190,20 @@ def recipe_of(options: argparse.Namespace, **fixed: Any) -> Recipe:
 # ---- options that several commands share
 
 
+def _kind(kind: Kind) -> Callable[[str], Any]:
+    """What argparse calls to read an option of this kind."""
+
+    def parse(text: str) -> Any:
+        try:
+            return kind.parse(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"expected {kind.expected}, found {text!r}") from None
+
+    return parse
+
+
+_NETWORK = ("--model", "--weights", "--labels", "--pixels", "--input-scale")
+
 _SHARED: dict[str, dict[str, Any]] = {
     "--data": {
         "type": Path,
@@ -199,8 +216,20 @@ _SHARED: dict[str, dict[str, Any]] = {
         "metavar": "FILE",
         "help": "CSV of several people's votes for each image, by split and file name; or FER+'s, beside a Kaggle CSV",
     },
-    "--model": {"type": Path, "default": Path("model.json"), "help": "%(default)s"},
-    "--weights": {"type": Path, "default": Path("model_weights.h5"), "help": "%(default)s"},
+    "--model": {"type": Path, "default": Path("model.json"), "help": "architecture or whole network (%(default)s)"},
+    "--weights": {"type": Path, "help": f"{WEIGHTS}, or those of a whole network"},
+    "--labels": {"type": _kind(LABELS), "metavar": "A,B,...", "help": "names of the network's outputs, in their order"},
+    "--pixels": {
+        "dest": "fed_pixels",
+        "type": _kind(PIXELS),
+        "metavar": PIXELS.metavar,
+        "help": "range of pixels that the network was trained on (default: as the network tells, else 0..255)",
+    },
+    "--input-scale": {
+        "type": _kind(one_of(1, 255)),
+        "metavar": "1|255",
+        "help": "1 is --pixels 0..255, 255 is --pixels 0..1",
+    },
     "--run": {"type": Path, "help": "folder of the run, with its checkpoints; the same one resumes (%(default)s)"},
     "--export": {"type": Path, "help": "folder for model.json and model_weights.h5 (default: that of the run)"},
     "--folds": {"type": int, "help": "number of folds (%(default)s)"},
@@ -236,18 +265,8 @@ def _add_recipe(
     for each in recipe_options():
         if each.group in without:
             continue
-        kind: dict[str, Any] = {"type": _parser_of(each.kind), "metavar": each.kind.metavar}
+        kind: dict[str, Any] = {"type": _kind(each.kind), "metavar": each.kind.metavar}
         if each.kind is SWITCH:
             kind = {"action": BooleanOptionalAction}
         default = defaults.get(each.name, each.default)
         parser.add_argument(each.flag, default=default, help=f"{each.help} (%(default)s)", **kind)
-
-
-def _parser_of(kind: Kind) -> Callable[[str], Any]:
-    def parse(text: str) -> Any:
-        try:
-            return kind.parse(text)
-        except ValueError:
-            raise argparse.ArgumentTypeError(f"expected {kind.expected}, found {text!r}") from None
-
-    return parse

@@ -12,8 +12,11 @@ import argparse
 import keras
 import numpy as np
 
+from mien.cnn.feeding import DEFAULT
 from mien.cnn.loader import load_network
+from mien.cnn.whole import is_whole
 from mien.types import EXPRESSIONS
+from model import FacialExpressionModel
 from training.data.splits import Dataset, Split
 from training.data.votes import ambiguous, shares
 from training.evaluate.metrics import score
@@ -128,11 +131,10 @@ def run(options: argparse.Namespace) -> None:
         RunError: The options do not fit the network.
     """
     model, side_px = square_model(options)
-    if model.output_order != sorted(model.output_order):
-        raise RunError(f"{options.model}: expected outputs in the order {', '.join(EXPRESSIONS)}, found another")
     network = load_network(options.model, options.weights)
     about, heads = read_heads(network, options.model)
     _check_options(options, about)
+    _check_outputs(options, model, about)
     dataset = read_data(options, side_px)
     warn_of_known_images(dataset)
     if about is None:
@@ -141,9 +143,22 @@ def run(options: argparse.Namespace) -> None:
     else:
         temperature, tau = _calibrate_heads(options, network, (about, heads), dataset)
     folder = options.export or options.model.parent
-    files = export_calibrated(network, options.model, temperature, folder, tau)
+    in_order = model.labels.expressions == EXPRESSIONS
+    labels = None if in_order and options.labels is None else list(model.labels.expressions)
+    pixels = None if model.pixels == DEFAULT else model.pixels
+    files = export_calibrated(network, options.model, temperature, folder, tau=tau, expressions=labels, pixels=pixels)
     print(f"temperature {temperature:.4f}; wrote {files[0]} and {files[1]}")
     also_compile(*files)
+
+
+def _check_outputs(options: argparse.Namespace, model: FacialExpressionModel, about: HeadFacts | None) -> None:
+    """Raise RunError where the outputs are not the seven expressions, for two heads in their usual order."""
+    in_order = model.labels.expressions == EXPRESSIONS
+    if not (in_order or (about is None and model.labels.is_permutation)):
+        found = ", ".join(name or "none" for name in model.labels.expressions)
+        raise RunError(f"{options.model}: expected outputs in the order {', '.join(EXPRESSIONS)}, found {found}")
+    if options.in_place and is_whole(options.model):
+        raise RunError(f"--in-place: expected model.json, found a whole network, {options.model}")
 
 
 def _check_options(options: argparse.Namespace, about: HeadFacts | None) -> None:

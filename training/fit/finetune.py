@@ -12,7 +12,7 @@ from training.fit.devices import use_devices
 from training.fit.fitting import finish, fit, prepare
 from training.fit.train import write
 from training.fit.two_heads import base_rates
-from training.fit.warm_start import accuracy, freeze_convolutions, starting_network, thaw
+from training.fit.warm_start import accuracy, fed_as, freeze_convolutions, starting_network, thaw
 from training.formats import also_compile
 from training.heads import OTHER_HEAD, HeadFacts, set_head
 from training.inputs import read_data
@@ -24,7 +24,7 @@ from training.run_folder import read_history
 def run(options: argparse.Namespace) -> None:
     """Train a trained network further, and export it."""
     use_devices(options.devices)
-    start, digest = starting_network(options.model, options.weights)
+    start, digest = starting_network(options.model, options.weights, fed_as(options))
     side_px = start.input_shape[1]
     votes = options.votes_file.name if options.votes_file else ""
     recipe = recipe_of(options, network=start.name, side_px=side_px, start=digest, votes=votes)

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import argparse
 import hashlib
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import keras
 import numpy as np
 
-from mien.cnn.facts import stored_labels
+from mien.cnn.facts import stored_facts, stored_outputs, stored_pixels
+from mien.cnn.feeding import DEFAULT, Pixels, wanted_pixels
+from mien.cnn.frozen import KerasRuntime
+from mien.cnn.graph import flatten
+from mien.cnn.guess import guess_pixels
+from mien.cnn.layers import Standardize
 from mien.cnn.loader import load_network
+from mien.cnn.whole import digest_of
+from mien.labels import OutputLabels
+from mien.reading_check import choose_pixels, read_demo_faces
 from mien.types import EXPRESSIONS
 from training.data.splits import Split
 from training.fit.devices import device_count, predict_all
@@ -17,17 +28,45 @@ from training.heads import OTHER_HEAD
 from training.recipe import SIDES_PX, RunError
 
 
-def starting_network(model_file: Path, weights_file: Path) -> tuple[keras.Model, str]:
+@dataclass(frozen=True, slots=True)
+class FedAs:
+    """How a network from elsewhere was trained, where its file does not say it.
+
+    Attributes:
+        labels: What its outputs mean; None for what its file says.
+        pixels: The range of its pixels; None for what its file or its layers say.
+
+    Example:
+        network, digest = starting_network(file, file, FedAs(pixels="-1..1"))
+    """
+
+    labels: OutputLabels | None = None
+    pixels: Pixels | None = None
+
+
+def fed_as(options: argparse.Namespace) -> FedAs:
+    """What --labels, --pixels and --input-scale say. Raise RunError where they contradict each other."""
+    try:
+        labels = None if options.labels is None else OutputLabels.of(options.labels)
+        return FedAs(labels, wanted_pixels(options.fed_pixels, options.input_scale))
+    except ValueError as error:
+        raise RunError(str(error)) from error
+
+
+def starting_network(model_file: Path, weights_file: Path, fed: FedAs | None = None) -> tuple[keras.Model, str]:
     """Load a network to start from: model_file, its model.json, and weights_file.
+
+    One that was fed otherwise than this project's networks gets a scaling layer at its beginning, and its outputs are
+    put in the order of EXPRESSIONS, so that what is exported needs neither --pixels nor --labels.
 
     Returns:
         The network, all of it trainable, and a digest of its files, that of its other head included, for the recipe.
 
     Raises:
         ModelError: The files cannot be loaded.
-        RunError: Its input is not one square gray face, or its output not the probabilities of the seven expressions
-            in the order of EXPRESSIONS.
+        RunError: Its input is not one square gray face, or its output not the probabilities of the seven expressions.
     """
+    fed = fed or FedAs()
     network = load_network(model_file, weights_file)
     shape = network.input_shape
     low, high = SIDES_PX
@@ -37,18 +76,56 @@ def starting_network(model_file: Path, weights_file: Path) -> tuple[keras.Model,
         raise RunError(f"{model_file}: expected a network for faces of {low} to {high} pixels, found {shape[1]}")
     if network.output_shape != (None, len(EXPRESSIONS)):
         raise RunError(f"{model_file}: expected the seven expressions as outputs, found {network.output_shape}")
-    labels = [label.strip().lower() for label in stored_labels(model_file) or EXPRESSIONS]
-    if tuple(labels) != EXPRESSIONS:
-        raise RunError(
-            f"{model_file}: expected outputs in the order {', '.join(EXPRESSIONS)}; found {', '.join(labels)}"
-        )
+    labels = fed.labels or stored_outputs(model_file)
+    if not labels.is_permutation:
+        found = ", ".join(name or "none" for name in labels.expressions)
+        raise RunError(f"{model_file}: expected each of the seven expressions as one output, found {found}")
     outputs = network.predict(np.zeros((device_count(), *shape[1:]), np.float32), verbose=0)
     if outputs.min() < 0 or not np.allclose(outputs.sum(axis=1), 1, atol=1e-3):
         raise RunError(f"{model_file}: expected a network that ends in a softmax, found sums of {outputs.sum(axis=1)}")
+    pixels = fed.pixels or stored_pixels(model_file)
+    if pixels is None and "training" not in stored_facts(model_file):
+        pixels = _pixels_of(network, labels, model_file)
+    if pixels not in (None, DEFAULT):
+        print(f"the network is fed with pixels {pixels}; what is exported takes 0..255")
+        network = _with_scaling(network, pixels)
+    if labels.expressions != EXPRESSIONS:
+        _reorder(network, labels.order)
     thaw(network)
-    files = [model_file, weights_file, model_file.parent / OTHER_HEAD]
-    digest = hashlib.sha256(b"".join(file.read_bytes() for file in files if file.is_file())).hexdigest()
-    return network, digest[:12]
+    files = [model_file, *([weights_file] if weights_file != model_file else []), model_file.parent / OTHER_HEAD]
+    content = b"".join(digest_of(file) if file.is_dir() else file.read_bytes() for file in files if file.exists())
+    if pixels not in (None, DEFAULT) or labels.expressions != EXPRESSIONS:
+        content += f"{pixels} {labels.expressions}".encode()
+    return network, hashlib.sha256(content).hexdigest()[:12]
+
+
+def _pixels_of(network: keras.Model, labels: OutputLabels, model_file: Path) -> Pixels:
+    """The range of pixels that the network's layers and the demo's faces tell."""
+    runtime = KerasRuntime(network, model_file)
+    readings = read_demo_faces(runtime, runtime.input_shape, partial(guess_pixels, network))
+    return choose_pixels(readings, labels, None)
+
+
+def _with_scaling(network: keras.Model, pixels: Pixels | None) -> keras.Model:
+    """The same network with a layer at its beginning that converts pixels 0..255 to the range that it takes."""
+    layers: dict[Pixels | None, keras.layers.Layer] = {
+        "0..1": keras.layers.Rescaling(1 / 255),
+        "-1..1": keras.layers.Rescaling(1 / 127.5, offset=-1.0),
+        "standardize": Standardize(),
+    }
+    image = keras.layers.Input(network.input_shape[1:])
+    graph = flatten(keras.Model(image, network(layers[pixels](image))))
+    return keras.Model(graph.inputs[0], graph.outputs[0], name=network.name)
+
+
+def _reorder(network: keras.Model, order: list[int]) -> None:
+    """Put the outputs of the last dense layer in another order. Raise RunError for another last layer."""
+    last, *before = reversed(network.layers)
+    if isinstance(last, (keras.layers.Activation, keras.layers.Softmax)) and before:
+        last = before[0]
+    if not isinstance(last, keras.layers.Dense):
+        raise RunError(f"{network.name}: expected a dense layer at the end, to sort its outputs, found {last.name}")
+    last.set_weights([weights[..., order] for weights in last.get_weights()])
 
 
 def freeze_convolutions(network: keras.Model) -> None:
