@@ -1,4 +1,7 @@
 import dataclasses
+import io
+import tarfile
+import zipfile
 import zlib
 
 import cv2
@@ -7,6 +10,7 @@ import pytest
 
 from mien.types import EXPRESSIONS
 from tests.synthetic import picture, write_csv, write_folders
+from training.__main__ import main
 from training.data.dataset import CSV_CODES, duplicates, load_dataset
 from training.data.files import DataError, files_under, parse_pixels, read_image
 from training.data.splits import HELD_OUT, OFFICIAL, Dataset, Split, hold_out, not_in
@@ -298,3 +302,126 @@ def test_parse_pixels():
     image = parse_pixels(text)
     assert image.shape == (48, 48)
     assert image[0, 5] == 5
+
+
+NAMES = ("Anger", "disgusted", "2_scared", "3 - Happiness", "neutral", "SADNESS", "surprised")
+
+
+@pytest.mark.parametrize("deeper", ["", "archive", "images/images/images"])
+@pytest.mark.parametrize(
+    "splits",
+    [
+        ("train", "validation", "test"),
+        ("Training", "val", "testing"),
+        ("TRAIN", "Valid", "Test"),
+        ("train", "dev", "test"),
+    ],
+)
+def test_other_names_of_folders_and_folders_around_them(tmp_path, deeper, splits):
+    plain = write_folders(tmp_path / "plain", train=3, public=2, private=1)
+    (plain / "validation").mkdir()
+    for label, other in zip(EXPRESSIONS, NAMES, strict=True):
+        (plain / "validation" / label).mkdir()
+        for path in (plain / "test" / label).glob("PublicTest*"):
+            path.rename(plain / "validation" / label / f"{path.stem}.png")
+        for split in ("train", "validation", "test"):
+            (plain / split / label).rename(plain / split / other)
+    for name, other in zip(("train", "validation", "test"), splits, strict=True):
+        (plain / name).rename(plain / other)
+    root = tmp_path / "root" / deeper
+    root.parent.mkdir(parents=True, exist_ok=True)
+    plain.rename(root)
+    dataset = load_dataset(tmp_path / "root" if deeper else root)
+    assert [len(split) for split in (dataset.train, dataset.validation, dataset.test)] == [21, 14, 7]
+    assert dataset.train.counts() == dict.fromkeys(EXPRESSIONS, 3)
+    assert not dataset.skipped
+
+
+def test_the_usages_of_fer2013_as_folders(tmp_path):
+    root = write_folders(tmp_path)
+    (root / "train").rename(root / "Training")
+    (root / "test").rename(root / "PrivateTest")
+    for path in list((root / "PrivateTest").glob("*/Public*")):
+        to = root / "PublicTest" / path.parent.name
+        to.mkdir(parents=True, exist_ok=True)
+        path.rename(to / path.name)
+    assert load_dataset(root).named == OFFICIAL
+
+
+@pytest.mark.parametrize("suffix", [".jfif", ".JPE", ".jpeg"])
+def test_other_suffixes_of_jpeg(tmp_path, suffix):
+    picture_ = np.full((48, 48), 90, np.uint8)
+    path = tmp_path / f"a{suffix}"
+    path.write_bytes(cv2.imencode(".jpg", picture_)[1].tobytes())
+    assert read_image(path).shape == (48, 48)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("code", ["{}", "{}.0", " {} ", "name"])
+def test_dialects_of_csv(tmp_path, encoding, delimiter, code):
+    rng = np.random.default_rng(0)
+    plain = write_csv(tmp_path / "plain.csv", rows_of(2, "Training", rng) + rows_of(1, "PublicTest", rng))
+    expected = load_dataset(plain)
+    header, *rows = plain.read_text().splitlines()
+    lines = [delimiter.join(f'"{name}"' for name in header.split(","))]
+    for row in rows:
+        number, pixels, usage = row.split(",")
+        written = CSV_CODES[int(number)].upper() if code == "name" else code.format(number)
+        lines.append(delimiter.join((written, pixels, usage)))
+    path = tmp_path / "other.csv"
+    path.write_bytes(("\r\n".join(lines) + "\r\n").encode(encoding))
+    found = load_dataset(path)
+    assert not found.skipped
+    assert found.train.digest() == expected.train.digest()
+    assert found.validation.digest() == expected.validation.digest()
+
+
+@pytest.mark.parametrize("code", ["6.5", "7.0", "-1", "1e0", "٣", "6.0.0", "", "nan"])
+def test_codes_that_are_none(tmp_path, code):
+    rng = np.random.default_rng(0)
+    path = write_csv(tmp_path / "a.csv", rows_of(2, "Training", rng))
+    pixels = " ".join(["1"] * 2304)
+    path.write_text(path.read_text() + f"{code},{pixels},Training\n", encoding="utf-8")
+    (line,) = load_dataset(path).skipped
+    assert f"expected an emotion code 0..6, found {code!r}" in line
+
+
+def packed(kind):
+    data = io.BytesIO()
+    if kind == "zip":
+        with zipfile.ZipFile(data, "w") as archive:
+            archive.writestr("train/happy/1.png", b"")
+    else:
+        with tarfile.open(fileobj=data, mode=kind) as archive:
+            archive.addfile(tarfile.TarInfo("train/happy/1.png"))
+    return data.getvalue()
+
+
+@pytest.mark.parametrize(("kind", "name"), [("zip", "a ZIP"), ("w:", "a tar"), ("w:gz", "a gzip"), ("w:xz", "an xz")])
+def test_an_archive_is_named_and_to_be_unpacked(tmp_path, kind, name):
+    path = tmp_path / "data.csv"
+    path.write_bytes(packed(kind))
+    with pytest.raises(DataError, match=f"expected a folder, or a CSV file .*; found {name} archive; unpack it"):
+        load_dataset(path)
+    (tmp_path / "data.csv").rename(tmp_path / "fer2013.tar.gz")
+    with pytest.raises(DataError, match=r"found no folder, but fer2013\.tar\.gz, an archive; unpack it"):
+        load_dataset(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"<!doctype html><title>\x1b[2J", b"version https://git-lfs.github.com/spec/v1\n"])
+def test_downloads_of_something_else_are_named(tmp_path, content):
+    (tmp_path / "fer.csv").write_bytes(content)
+    with pytest.raises(DataError, match=r"found (a web page|a Git LFS pointer)"):
+        load_dataset(tmp_path / "fer.csv")
+
+
+def test_the_content_of_a_file_reaches_the_terminal_escaped(tmp_path, capsys):
+    path = tmp_path / "fer.csv"
+    path.write_bytes(b"\x1b[2Jred,\x07bell\n1,2\n")
+    (tmp_path / "data" / "\x1b[31mhappy").mkdir(parents=True)
+    for data in (path, tmp_path / "data", tmp_path / "\x1b[2J"):
+        assert main(["--data", str(data), "--run", str(tmp_path / "run")]) == 2
+        printed = capsys.readouterr()
+        assert printed.err.removesuffix("\n").isprintable()
+        assert printed.out.isprintable()

@@ -164,9 +164,9 @@ def test_outputs_that_are_not_the_seven_are_refused(files, labels):
 def test_missing_files_and_wrong_data_are_reported_in_one_line(files, tmp_path, capsys):
     with pytest.raises(ModelError, match="no such file"):
         starting_network(tmp_path / "missing.json", files[1])
-    (tmp_path / "data" / "joy").mkdir(parents=True)
+    (tmp_path / "data" / "bliss").mkdir(parents=True)
     assert command(tmp_path, files) == 2
-    assert "found joy" in capsys.readouterr().err
+    assert "found bliss" in capsys.readouterr().err
 
 
 def test_freezing_a_network_without_dense_layers_is_refused():

@@ -47,7 +47,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"training: {printable(str(error))}", file=sys.stderr)
         return 2
     except OSError as error:  # a file or folder that the user named
-        print(f"training: {error.filename or command}: {error.strerror or error}", file=sys.stderr)
+        print(printable(f"training: {error.filename or command}: {error.strerror or error}"), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         resumes = "; the same command resumes after the last finished epoch" if command in _RESUMABLE else ""

@@ -6,12 +6,14 @@ Goodfellow et al., "Challenges in representation learning: a report on three mac
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from mien.labels import expression_of
 from mien.types import EXPRESSIONS
 from training.data.files import (
     CSV_SIDE_PX,
@@ -28,8 +30,15 @@ from training.data.splits import HELD_OUT, OFFICIAL, Dataset, Split, hold_out
 CSV_CODES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 """The codes 0 to 6 of the CSV's column `emotion`; another order than that of EXPRESSIONS."""
 
-_FOLDERS = {"train": "train", "validation": "validation", "val": "validation", "valid": "validation", "test": "test"}
+_FOLDERS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("validation", "val", "valid", "dev", "publictest"), "validation"),
+    **dict.fromkeys(("test", "testing", "privatetest"), "test"),
+}
 """Accepted names of the folders of a split data set, and the splits they contain."""
+
+_MAX_DEPTH = 3
+_ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
 
 _VALIDATION_SHARE = _TEST_SHARE = 0.1
 
@@ -62,7 +71,9 @@ def load_dataset(source: str | Path, *, side_px: int = CSV_SIDE_PX, seed: int = 
     FER-2013's file names split its test images: PublicTest_* is validation, PrivateTest_* is test. Otherwise a folder
     `validation/` is used, or else 10 % of the training images, stratified by expression; their exact duplicates go with
     them. A tree of the seven folders alone is split by a hash of the pixels: 80 % train, 10 % validation, 10 % test.
-    Folders may be nested, their names in upper or lower case; hidden files are ignored.
+    Folders may be nested, their names in upper or lower case, those of `mien.labels.ALIASES` too, perhaps after a number
+    ("3_happiness"), and all of them one to three folders deeper. Hidden files are ignored. A CSV is of UTF-8 or UTF-16,
+    with commas, semicolons or tabs.
 
     Args:
         source: The folder or the CSV file.
@@ -121,36 +132,50 @@ def duplicates(dataset: Dataset) -> dict[str, int]:
 def _read_folders(root: Path, collector: _Collector) -> None:
     """Read folders of splits, or the seven folders of expressions alone."""
     folders = _folders_in(root)
+    for _ in range(_MAX_DEPTH):  # archives often contain a folder around everything
+        if len(folders) == 1 and folders[0].name.lower() not in _FOLDERS and _expression_of(folders[0]) is None:
+            (root,) = folders
+            folders = _folders_in(root)
     splits = [folder for folder in folders if folder.name.lower() in _FOLDERS]
-    loose = [folder for folder in folders if folder.name.lower() in EXPRESSIONS]
+    loose = [folder for folder in folders if _expression_of(folder) is not None]
     if loose and not splits:
         for image, label, path in _images_of(root, collector):
             collector.add(_split_by_hash(image), image, label, str(path))
         return
-    if loose or not any(folder.name.lower() == "train" for folder in splits):
-        found = ", ".join(folder.name for folder in folders) or "no folder"
+    if loose or not any(_FOLDERS[folder.name.lower()] == "train" for folder in splits):
+        found = ", ".join(folder.name for folder in folders[:10]) or "no folder"
+        if packed := [entry.name for entry in root.iterdir() if entry.suffix.lower() in _ARCHIVES]:
+            found += f", but {packed[0]}, an archive; unpack it"
         raise DataError(f"{root}: expected the folders train/ and test/, or those of the seven alone; found {found}")
     for folder in splits:
         split = _FOLDERS[folder.name.lower()]
         for image, label, path in _images_of(folder, collector):
             public = split == "test" and path.name.startswith(OFFICIAL[0])
-            collector.official |= split == "test" and path.name.startswith(OFFICIAL)
+            named = folder.name.lower() in ("publictest", "privatetest")
+            collector.official |= named or (split == "test" and path.name.startswith(OFFICIAL))
             collector.add("validation" if public else split, image, label, str(path))
 
 
 def _images_of(folder: Path, collector: _Collector) -> Iterator[tuple[np.ndarray, int, Path]]:
     """Yield (image, label, path) of all readable images in the folders of the expressions."""
     classes = _folders_in(folder)
-    unknown = sorted(entry.name for entry in classes if entry.name.lower() not in EXPRESSIONS)
+    labels = {entry: _expression_of(entry) for entry in classes}
+    unknown = sorted(entry.name for entry, label in labels.items() if label is None)
     if unknown or not classes:
-        found = ", ".join(unknown) or "none"
+        found = ", ".join(unknown[:10]) or "none"
         raise DataError(f"{folder}: expected folders named {', '.join(EXPRESSIONS)}; found {found}")
-    for entry in sorted(classes, key=lambda entry: (EXPRESSIONS.index(entry.name.lower()), entry.name)):
+    numbers = {entry: EXPRESSIONS.index(label) for entry, label in labels.items() if label is not None}
+    for entry in sorted(classes, key=lambda entry: (numbers[entry], entry.name)):
         for path in files_under(entry):
             try:
-                yield read_image(path), EXPRESSIONS.index(entry.name.lower()), path
+                yield read_image(path), numbers[entry], path
             except ValueError as error:
                 collector.skipped.append(f"{path}: {error}")
+
+
+def _expression_of(folder: Path) -> str | None:
+    """The expression that a folder is named after, such as "happy" of "3_Happiness"; None for another name."""
+    return expression_of(re.sub(r"^\d+[\s._-]+", "", folder.name))
 
 
 def _folders_in(folder: Path) -> list[Path]:
@@ -171,7 +196,7 @@ def _read_csv(path: Path, collector: _Collector) -> None:
     for number, row in read_rows(path, {"emotion", "pixels"}, "the columns emotion,pixels and perhaps Usage"):
         name = f"{path.name} row {number}"
         try:
-            label = EXPRESSIONS.index(CSV_CODES[_code(row["emotion"])])
+            label = EXPRESSIONS.index(expression_of(row["emotion"] or "") or CSV_CODES[_code(row["emotion"])])
             image = parse_pixels(row["pixels"])
             usage = "train" if "usage" not in row else usages[(row["usage"] or "").strip().lower()]
         except KeyError as error:
@@ -184,10 +209,9 @@ def _read_csv(path: Path, collector: _Collector) -> None:
 
 
 def _code(text: str | None) -> int:
-    try:
-        code = int(text or "")
-    except ValueError:
-        code = -1
+    """The code of a cell, also where a program has written it as a fraction: "6.0"."""
+    match = re.fullmatch(r"\s*([0-9]{1,3})(?:\.0*)?\s*", text or "", re.ASCII)
+    code = -1 if match is None else int(match[1])
     if not 0 <= code < len(CSV_CODES):
         raise ValueError(f"expected an emotion code 0..6, found {text!r}")
     return code

@@ -10,10 +10,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from mien.cnn.files import name_content
 from mien.errors import MienError
 
 CSV_SIDE_PX = 48
-_IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".pgm", ".gif"}
+_START_BYTES = 4096
+_IMAGE_SUFFIXES = {
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp"),
+    *(".tif", ".tiff", ".pgm", ".ppm", ".pnm", ".gif"),
+}
 _SYSTEM_FILES = {"thumbs.db", "desktop.ini"}
 """Files that operating systems leave in folders of pictures."""
 
@@ -86,11 +91,17 @@ def read_rows(path: Path, needed: set[str], expected: str) -> Iterator[tuple[int
     """
     csv.field_size_limit(1 << 20)
     try:
-        opened = path.open(newline="", encoding="utf-8-sig", errors="replace")
+        with path.open("rb") as file:
+            start = file.read(_START_BYTES)
+        opened = path.open(newline="", encoding=_encoding(start), errors="replace")
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+    named = name_content(path, start)
+    if not named.startswith(("one that", "JSON")):  # as which a header in quotes begins
+        opened.close()
+        raise DataError(f"{path}: expected a folder, or a CSV file with {expected}; found {named}")
     with opened as file:
-        reader = csv.DictReader(file)
+        reader = csv.DictReader(file, delimiter=_delimiter(start, needed))
         try:
             reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
             if not needed <= set(reader.fieldnames):
@@ -101,6 +112,25 @@ def read_rows(path: Path, needed: set[str], expected: str) -> Iterator[tuple[int
             raise DataError(
                 f"{path}: expected a table, found a broken row after line {reader.line_num}: {error}"
             ) from error
+
+
+def _encoding(start: bytes) -> str:
+    """The encoding of a text that begins so: UTF-16 by its mark, or by the zeros between its letters; else UTF-8."""
+    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16"
+    for encoding, zeros, letters in (("utf-16-le", start[1::2], start[::2]), ("utf-16-be", start[::2], start[1::2])):
+        if len(start) > 2 and not any(zeros) and all(letters):
+            return encoding
+    return "utf-8-sig"
+
+
+def _delimiter(start: bytes, needed: set[str]) -> str:
+    """What separates the columns: the first of comma, semicolon and tab with which the header has what is needed."""
+    header = start.decode(_encoding(start), "replace").partition("\n")[0].lower()
+    for delimiter in ",;\t":
+        if needed <= {name.strip().strip('"').strip() for name in header.split(delimiter)}:
+            return delimiter
+    return ","
 
 
 def parse_pixels(text: str | None) -> np.ndarray:
