@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import Flask
+from flask.json.provider import DefaultJSONProvider
 from werkzeug.exceptions import HTTPException
 
 from web import analyze, controls, errors, explain, jobs, openapi, pages, security, state, streams
@@ -12,6 +15,19 @@ from web.ports import AppOptions, Camera
 
 MAX_EVENT_STREAMS = 64
 """Concurrent streams of events; each occupies a worker of the server and a socket."""
+
+
+class StrictJson(DefaultJSONProvider):
+    """Keeps the order of keys, and refuses NaN and infinity, which JSON does not have.
+
+    `web.schemas` refuses them in all answers that it describes.
+    """
+
+    sort_keys = False
+
+    def dumps(self, obj: Any, **options: Any) -> str:
+        """The object as JSON text; ValueError for NaN and infinity."""
+        return super().dumps(obj, **{"allow_nan": False, **options})
 
 
 def create_app(camera: Camera, options: AppOptions | None = None) -> Flask:
@@ -30,7 +46,7 @@ def create_app(camera: Camera, options: AppOptions | None = None) -> Flask:
     """
     options = options or AppOptions()
     app = Flask(__name__, template_folder=str(pages.ROOT / "templates"), static_folder=str(pages.ROOT / "static"))
-    app.json.sort_keys = False  # type: ignore[attr-defined]  # keep the order of the description
+    app.json = StrictJson(app)
     app.request_class = analyze.InMemoryRequest
     viewers, readers = Slots(options.max_streams), Slots(min(options.max_streams, MAX_EVENT_STREAMS))
     app.config["MAX_STREAMS"] = viewers.limit + readers.limit  # the number of workers that the server adds

@@ -34,7 +34,8 @@ class Schema(BaseModel):
         Box(x=4, y=8, w=100, h=100).to_json()
     """
 
-    model_config = ConfigDict(extra="forbid", from_attributes=True, frozen=True)
+    # Without NaN and infinity, which JSON does not have: an answer with them is an error instead.
+    model_config = ConfigDict(extra="forbid", from_attributes=True, frozen=True, allow_inf_nan=False)
 
     def to_json(self) -> str:
         """The object as JSON, in ASCII and on one line, without the optional fields that were not given."""

@@ -71,9 +71,9 @@ def load_dataset(source: str | Path, *, side_px: int = CSV_SIDE_PX, seed: int = 
     FER-2013's file names split its test images: PublicTest_* is validation, PrivateTest_* is test. Otherwise a folder
     `validation/` is used, or else 10 % of the training images, stratified by expression; their exact duplicates go with
     them. A tree of the seven folders alone is split by a hash of the pixels: 80 % train, 10 % validation, 10 % test.
-    Folders may be nested, their names in upper or lower case, those of `mien.labels.ALIASES` too, perhaps after a number
-    ("3_happiness"), and all of them one to three folders deeper. Hidden files are ignored. A CSV is of UTF-8 or UTF-16,
-    with commas, semicolons or tabs.
+    Folders may be nested, their names in upper or lower case, also those of `mien.labels.ALIASES`, perhaps after a
+    number ("3_happiness"), and all of them one to three folders deeper. Hidden files are ignored. A CSV is of UTF-8 or
+    UTF-16, with commas, semicolons or tabs.
 
     Args:
         source: The folder or the CSV file.
