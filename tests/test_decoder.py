@@ -15,7 +15,7 @@ from PIL import Image
 
 from mien.batch.frames import read_frames
 from mien.batch.inputs import find_inputs
-from mien.errors import SourceEndedError, SourceMissingError
+from mien.errors import MienError, SourceEndedError, SourceMissingError
 from mien.images import codecs
 from mien.images.animation import media_type
 from mien.sources import decoder, open_source
@@ -227,6 +227,14 @@ def test_a_hdr_video_is_shown_as_bright_as_it_was_meant(tmp_path):
     path = encoded(tmp_path / "a.mp4", [gray] * 3, "libx265", color_trc=16, color_primaries=9, colorspace=9)
     for frame in played(path):
         assert abs(frame.mean() - 255 * (1.055 * 0.126 ** (1 / 2.4) - 0.055)) < 8
+
+
+@pytest.mark.parametrize("way", ["file", "url"])
+def test_without_av_a_video_says_what_to_install(tmp_path, monkeypatch, way):
+    path = write_video(tmp_path / "a.mp4", [quarters()] * 3)
+    monkeypatch.setitem(sys.modules, "av", None)
+    with pytest.raises(MienError, match=r"expected the package av .* pip install av installs it"):
+        open_source(str(path) if way == "file" else "http://127.0.0.1:9/")
 
 
 # --- limits

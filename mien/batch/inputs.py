@@ -17,6 +17,7 @@ from mien.batch.urls import State, find_files, is_url
 from mien.errors import MienError, SettingsError
 from mien.filetypes import IMAGE_SUFFIXES, SUFFIXES, describe, identify, read_head
 from mien.images.animation import media_type, note_about
+from mien.names import printable
 
 log = logging.getLogger(__name__)
 
@@ -228,10 +229,10 @@ def _is_image(path: Path) -> bool:
         if kind is None or kind.media not in ("image", "video"):
             return path.suffix.lower() in IMAGE_SUFFIXES
         if kind.contradicts(path):
-            log.info("%s is %s, contrary to its name", _text(path.as_posix()), kind.text)
+            log.info("%s is %s, contrary to its name", printable(path.as_posix()), kind.text)
         note = note_about(path) if kind.media == "image" else None
         if note:
-            log.info("%s %s analyzed", _text(path.as_posix()), note)
+            log.info("%s %s analyzed", printable(path.as_posix()), note)
         return kind.media == "image"
     except OSError:  # the analysis will say why
         return False

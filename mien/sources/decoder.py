@@ -82,6 +82,19 @@ def file_type(path: Path) -> FileType:
     return kind
 
 
+def import_av() -> Any:
+    """The module av, imported only where a video is opened.
+
+    Raises:
+        MienError: It is not installed.
+    """
+    try:
+        import av
+    except ModuleNotFoundError as error:
+        raise MienError("expected the package av to read videos, found none; pip install av installs it") from error
+    return av
+
+
 def open_container(location: str, access: Access) -> Any:
     """Open a video, whose streams are not chosen yet.
 
@@ -96,10 +109,7 @@ def open_container(location: str, access: Access) -> Any:
         av.error.FFmpegError, OSError: It cannot be opened.
         MienError: The package av is not installed.
     """
-    try:
-        import av
-    except ModuleNotFoundError as error:
-        raise MienError("expected the package av to read videos, found none; pip install av installs it") from error
+    av = import_av()
     options = {
         "format_whitelist": ",".join(access.formats),
         "protocol_whitelist": ",".join(access.protocols),
@@ -127,8 +137,7 @@ def open_video_file(path: Path, kind: FileType) -> Any:
     """
     if kind.media != "video":
         raise SourceMissingError(f"expected a video file, found {path}, which is {kind.text}")
-    import av
-
+    av = import_av()
     try:
         return open_container(str(path.absolute()), Access((kind.ffmpeg,), ("file",)))
     except (av.error.FFmpegError, OSError) as error:
@@ -269,8 +278,7 @@ class Decoder:
         return Picture(self._times.next_s(stamp), decoded)
 
     def _decode(self) -> Generator[Any]:
-        import av
-
+        av = import_av()
         packets = self._container.demux(self._video)
         unreadable = 0
         while True:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from mien.clock import Clock
 from mien.errors import SourceError, SourceMissingError
 from mien.sources.base import Source
-from mien.sources.decoder import Access, Decoder, Picture, open_container
+from mien.sources.decoder import Access, Decoder, Picture, import_av, open_container
 from mien.sources.files import Video, VideoSource
 from mien.types import Frame, SourceState
 
@@ -123,8 +123,7 @@ def open_url(url: str, *, loop: bool = True, paced: bool = True, clock: Clock | 
 
 
 def _connect(url: str, name: str) -> Decoder:
-    import av
-
+    av = import_av()
     try:
         container = open_container(url, Access(FORMATS, PROTOCOLS, URL_TIMEOUT_S, OPTIONS))
     except (av.error.FFmpegError, OSError) as error:
