@@ -9,7 +9,7 @@ from fractions import Fraction
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import cv2
 import numpy as np
@@ -337,3 +337,47 @@ def network_camera(file: Path | None = None) -> Iterator[str]:
         server.shutdown()
         server.server_close()
         thread.join(PATIENCE_S)
+
+
+class FakeChild:
+    """The process of the queue of files: a test reads what was sent to it, and says what it answers.
+
+    Args: as those of mien.queue.child.Child. All that were started are in `started`, which a test empties.
+    """
+
+    started: ClassVar[list[FakeChild]] = []
+
+    def __init__(self, receive: Callable[..., None], lost: Callable[[Any, str], None]) -> None:
+        self.receive = receive
+        self._lost = lost
+        self.sent: list[tuple[Any, ...]] = []
+        self.killed = False
+        self.pid = 1
+        self.started.append(self)
+
+    def send(self, *message: Any) -> None:
+        self.sent.append(message)
+
+    @property
+    def orders(self) -> list[str]:
+        """Names of the files that it was asked to analyze."""
+        return [message[1].name for message in self.sent if message[0] == "analyze"]
+
+    def kinds(self) -> list[str]:
+        """Kinds of the messages."""
+        return [message[0] for message in self.sent]
+
+    def finish(self, number: str) -> None:
+        """Say that a job without faces is done."""
+        found = {"width": 640, "height": 480, "duration_s": 2.0, "frames": 50, "frames_with_face": 0, "faces": []}
+        self.receive("started", number)
+        self.receive("done", number, found, [], None)
+
+    def die(self, reason: str = "SIGSEGV") -> None:
+        self._lost(self, reason)
+
+    def kill(self) -> None:
+        self.killed = True
+
+    def end(self) -> None:
+        pass

@@ -116,9 +116,9 @@ def add_routes(routes: Blueprint, options: AppOptions) -> None:
 
 def _length(most: int) -> int:
     """Length of the body; raises 400 if it is 0, 411 if it is unknown, and 413 above the limit."""
-    length = request.content_length
-    if length is None:
-        abort(411, "Expected the header Content-Length, found none.")
+    length = request.content_length or 0
+    if request.environ.get("wsgi.input_terminated"):
+        abort(411, "Expected the header Content-Length, found a body in chunks.")
     if length > most:
         raise RequestEntityTooLarge(f"Expected at most {most} bytes, found {length}.")
     if length == 0:

@@ -1,0 +1,289 @@
+"""Which job of the queue runs when, by a process that a test plays."""
+
+from __future__ import annotations
+
+import io
+import time
+
+import pytest
+
+import mien.queue.scheduler
+from mien.errors import JobMissingError, JobStateError, LoadingError, MienError
+from mien.queue import service
+from mien.queue.service import FileQueue
+from mien.queue.storage import Storage
+from mien.settings import AnalysisSettings
+from tests.fakes import FakeChild
+
+GROUP = "g" * 22
+VIDEO = b"\0\0\0\x18ftypisom\0\0\0\0mp42isom" + bytes(400)
+
+
+@pytest.fixture
+def queue(monkeypatch, tmp_path):
+    monkeypatch.setattr(mien.queue.scheduler, "Child", FakeChild)
+    monkeypatch.setattr(FakeChild, "started", [])
+    queue = FileQueue(AnalysisSettings, storage=Storage(tmp_path))
+    yield queue
+    queue.close()
+
+
+def add(queue: FileQueue, name: str, group: str | None = GROUP) -> str:
+    job = queue.create(name, len(VIDEO), group)
+    queue.write(job.id, 0, io.BytesIO(VIDEO), len(VIDEO))
+    return job.id
+
+
+def states(queue: FileQueue) -> list[str]:
+    return [job.state for job in queue.find(group=GROUP)]
+
+
+def test_nothing_is_stored_or_started_before_the_first_job(queue, tmp_path) -> None:
+    assert queue.find(group=GROUP) == []
+    queue.tidy(0.0)
+    assert list(tmp_path.iterdir()) == []
+    assert FakeChild.started == []
+
+
+def test_jobs_are_analyzed_one_after_the_other_in_their_order(queue) -> None:
+    first, second = add(queue, "a.mp4"), add(queue, "b.mp4")
+    (child,) = FakeChild.started
+    assert states(queue) == ["analyzing", "waiting"]
+    child.receive("started", first)
+    child.receive("progress", first, 25, 0.5)
+    job = queue.get(first)
+    assert (job.frames, job.progress) == (25, 0.5)
+    assert job.frames_per_second > 0
+    assert job.seconds_left is not None
+    child.finish(first)
+    assert states(queue) == ["done", "analyzing"]
+    child.finish(second)
+    assert states(queue) == ["done", "done"]
+    assert child.orders == ["a.mp4", "b.mp4"]
+    assert len(FakeChild.started) == 1
+
+
+def test_a_failed_job_does_not_stop_the_queue(queue) -> None:
+    first, second = add(queue, "a.mp4"), add(queue, "b.mp4")
+    FakeChild.started[0].receive("failed", first, "it has no picture")
+    assert queue.get(first).reason == "it has no picture"
+    assert states(queue) == ["failed", "analyzing"]
+    assert queue.get(second).state == "analyzing"
+
+
+def test_while_a_job_is_paused_the_next_one_is_analyzed(queue) -> None:
+    first, second = add(queue, "a.mp4"), add(queue, "b.mp4")
+    (child,) = FakeChild.started
+    child.receive("started", first)
+    child.receive("progress", first, 25, 0.5)
+    assert queue.pause(first).state == "paused"
+    assert child.kinds() == ["analyze", "pause"]
+    assert states(queue) == ["paused", "waiting"], "until it has come to the next frame"
+    child.receive("paused", first)
+    assert states(queue) == ["paused", "analyzing"]
+    assert queue.resume(first).state == "waiting"
+    assert queue.get(first).progress == 0.5
+    child.finish(second)
+    assert states(queue) == ["analyzing", "done"]
+    assert child.sent[-1] == ("resume", first)
+    assert child.orders == ["a.mp4", "b.mp4"]
+
+
+def test_a_job_that_is_resumed_before_it_has_paused_goes_on(queue) -> None:
+    first, _ = add(queue, "a.mp4"), add(queue, "b.mp4")
+    (child,) = FakeChild.started
+    queue.pause(first)
+    assert queue.resume(first).state == "analyzing"
+    child.receive("paused", first)
+    assert states(queue) == ["analyzing", "waiting"]
+    assert child.kinds() == ["analyze", "pause", "resume"]
+
+
+def test_with_many_jobs_paused_midway_no_other_one_is_begun(queue) -> None:
+    numbers = [add(queue, f"{n}.mp4") for n in range(6)]
+    (child,) = FakeChild.started
+    for number in numbers[:4]:
+        queue.pause(number)
+        child.receive("paused", number)
+    assert states(queue) == ["paused"] * 4 + ["waiting"] * 2
+    queue.resume(numbers[1])
+    assert states(queue) == ["paused", "analyzing", "paused", "paused", "waiting", "waiting"]
+
+
+@pytest.mark.parametrize("state", ["uploading", "done", "paused"])
+def test_only_a_job_that_waits_or_runs_can_be_paused(queue, state: str) -> None:
+    number = queue.create("a.mp4", 100).id if state == "uploading" else add(queue, "a.mp4")
+    if state == "done":
+        FakeChild.started[0].finish(number)
+    if state == "paused":
+        queue.pause(number)
+    with pytest.raises(JobStateError, match=f"found one that is {state}"):
+        queue.pause(number)
+
+
+def test_only_a_paused_job_can_be_resumed(queue) -> None:
+    with pytest.raises(JobStateError, match="expected a paused job, found one that is analyzing"):
+        queue.resume(add(queue, "a.mp4"))
+
+
+def test_a_group_is_paused_with_the_jobs_that_are_uploading_and_resumed(queue) -> None:
+    first, second = add(queue, "a.mp4"), add(queue, "b.mp4")
+    other = add(queue, "other.mp4", group=None)
+    third = queue.create("c.mp4", len(VIDEO), GROUP).id
+    assert [job.id for job in queue.pause_group(GROUP)] == [first, second, third]
+    assert states(queue) == ["paused", "paused", "uploading"]
+    FakeChild.started[0].receive("paused", first)
+    assert queue.get(other).state == "analyzing", "a job of somebody else"
+    queue.write(third, 0, io.BytesIO(VIDEO), len(VIDEO))
+    assert states(queue) == ["paused"] * 3
+    queue.resume_group(GROUP)
+    assert states(queue) == ["waiting"] * 3
+
+
+def test_a_canceled_job_keeps_its_files_until_the_process_has_ended_it(queue) -> None:
+    first, second = add(queue, "a.mp4"), add(queue, "b.mp4")
+    (child,) = FakeChild.started
+    folder = child.sent[0][1].files.folder
+    queue.delete(first)
+    with pytest.raises(JobMissingError):
+        queue.get(first)
+    assert child.sent[-1] == ("cancel", first)
+    assert folder.exists()
+    assert queue.get(second).state == "waiting"
+    child.receive("canceled", first)
+    assert not folder.exists()
+    assert queue.get(second).state == "analyzing"
+
+
+def test_a_group_is_deleted_without_the_jobs_of_others(queue) -> None:
+    numbers = [add(queue, "a.mp4"), add(queue, "b.mp4")]
+    other = add(queue, "c.mp4", group=None)
+    queue.delete_group(GROUP)
+    assert queue.find(numbers) == []
+    FakeChild.started[0].receive("canceled", numbers[0])
+    assert queue.get(other).state == "analyzing"
+
+
+def test_when_the_process_dies_its_job_fails_and_a_new_process_goes_on(queue) -> None:
+    first, second, third = (add(queue, f"{name}.mp4") for name in "abc")
+    (child,) = FakeChild.started
+    child.receive("started", first)
+    child.receive("progress", first, 25, 0.5)
+    queue.pause(first)
+    child.receive("paused", first)
+    child.receive("started", second)
+    child.die("SIGSEGV")
+    assert queue.get(second).reason == "the process that analyzed it ended unexpectedly: SIGSEGV"
+    assert states(queue) == ["paused", "failed", "analyzing"]
+    assert queue.get(first).progress == 0, "it begins again"
+    _, new = FakeChild.started
+    assert new.orders == ["c.mp4"]
+    queue.resume(first)
+    new.finish(third)
+    assert new.orders == ["c.mp4", "a.mp4"]
+
+
+def test_a_process_that_dies_before_it_begins_is_replaced_once(queue) -> None:
+    number = add(queue, "a.mp4")
+    FakeChild.started[0].die("exit status 1")
+    assert queue.get(number).state == "analyzing"
+    FakeChild.started[1].die("exit status 1")
+    job = queue.get(number)
+    assert (job.state, job.reason) == ("failed", "the process that analyzed it ended unexpectedly: exit status 1")
+    assert len(FakeChild.started) == 2
+
+
+def test_an_old_process_that_ends_late_changes_nothing(queue) -> None:
+    number = add(queue, "a.mp4")
+    old = FakeChild.started[0]
+    old.die()
+    old.die()
+    assert queue.get(number).state == "analyzing"
+    assert len(FakeChild.started) == 2
+
+
+def test_a_process_that_cannot_be_started_fails_the_jobs(queue, monkeypatch) -> None:
+    def refuse(*_):
+        raise OSError(12, "Cannot allocate memory")
+
+    monkeypatch.setattr(mien.queue.scheduler, "Child", refuse)
+    number = add(queue, "a.mp4")
+    assert queue.get(number).reason == "no process can be started: Cannot allocate memory"
+
+
+def test_a_process_that_does_not_end_a_canceled_job_is_killed(queue) -> None:
+    number = add(queue, "a.mp4")
+    waiting = add(queue, "b.mp4")
+    (child,) = FakeChild.started
+    queue.delete(number)
+    queue.tidy(time.monotonic())
+    assert not child.killed
+    queue.tidy(time.monotonic() + 31)
+    assert child.killed
+    child.die("SIGKILL")
+    assert queue.get(waiting).state == "analyzing"
+    assert FakeChild.started[1].orders == ["b.mp4"]
+
+
+def test_an_idle_process_is_ended_and_another_one_started_when_needed(queue) -> None:
+    number = add(queue, "a.mp4")
+    (child,) = FakeChild.started
+    queue.tidy(time.monotonic() + 61)
+    assert "end" not in child.kinds(), "it works"
+    child.finish(number)
+    queue.tidy(time.monotonic() + 59)
+    assert "end" not in child.kinds()
+    queue.tidy(time.monotonic() + 61)
+    assert child.kinds()[-1] == "end"
+    child.die("exit status 0")
+    add(queue, "b.mp4")
+    assert FakeChild.started[1].orders == ["b.mp4"]
+
+
+def test_a_job_that_nobody_asks_for_is_forgotten_after_an_hour(queue, tmp_path) -> None:
+    number = add(queue, "a.mp4")
+    FakeChild.started[0].finish(number)
+    queue.tidy(time.monotonic() + service.UNUSED_S - 1)
+    assert queue.get(number).state == "done"
+    queue.tidy(time.monotonic() + service.UNUSED_S + 1)
+    with pytest.raises(JobMissingError):
+        queue.get(number)
+    assert [path.name for path in tmp_path.glob("*/*")] == ["lock"]
+
+
+def test_a_report_is_drawn_once_and_a_failure_is_not_kept(queue, monkeypatch) -> None:
+    number = add(queue, "a.mp4")
+    (child,) = FakeChild.started
+    child.finish(number)
+    monkeypatch.setattr(service, "REPORT_S", 0)
+    with pytest.raises(LoadingError):
+        queue.report(number)
+    with pytest.raises(LoadingError):
+        queue.report(number)
+    assert child.kinds().count("report") == 1
+    child.receive("report", number, False, "expected the package matplotlib, found none")
+    files = child.sent[0][1].files
+    monkeypatch.setattr(child, "send", lambda *message: child.receive("report", number, False, "no space"))
+    with pytest.raises(MienError, match="no space"):
+        queue.report(number)
+
+    def draw(*message):
+        files.report(pictures=False).write_text("drawn")
+        child.receive("report", number, False, None)
+
+    monkeypatch.setattr(child, "send", draw)
+    assert queue.report(number).read_text() == "drawn"
+    monkeypatch.setattr(child, "send", lambda *message: pytest.fail("drawn again"))
+    assert queue.report(number).read_text() == "drawn"
+
+
+def test_closing_kills_the_process_and_leaves_nothing(queue, tmp_path) -> None:
+    number = add(queue, "a.mp4")
+    queue.close()
+    assert FakeChild.started[0].killed
+    assert list(tmp_path.iterdir()) == []
+    assert queue.wait(0, 60) == -1
+    with pytest.raises(MienError):
+        queue.create("b.mp4", 5)
+    assert queue.get(number).state == "analyzing"
+    queue.close()
