@@ -222,7 +222,7 @@ def _remove(path: Path) -> bool:
 
 def shown_size(count: int) -> str:
     """A number of bytes, as messages show it."""
-    for factor, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+    for factor, unit in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
         if count >= factor:
             return f"{count / factor:.3g} {unit}"
     return f"{count} bytes"
