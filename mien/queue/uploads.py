@@ -94,6 +94,7 @@ class Uploads:
                 if job.state == "canceled":
                     board.storage.remove(job.files.folder)
         with board.lock:
+            board.check_open()
             if job.state == "canceled":
                 raise JobMissingError("expected a job, found one that was canceled")
             if written < length:
@@ -134,7 +135,10 @@ class Uploads:
         """Check the first bytes as soon as there are enough; a file of a wrong type fails."""
         if job.has_type or job.received < min(HEAD_BYTES, job.bytes):
             return
-        head = read_head(job.files.content)
+        try:
+            head = read_head(job.files.content)
+        except OSError as error:
+            raise StorageError(f"the file cannot be read: {error.strerror or error}") from error
         found = identify(head)
         if found is None or not found.usable:
             reason = f"expected a video or an image, found {describe(head)}"
