@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
@@ -102,6 +103,18 @@ def test_parts_that_cannot_be_decoded_are_listed_and_the_rest_is_read(tmp_path):
     assert len(frames) == 38
     assert [time_s for time_s, _ in reading.unreadable] == pytest.approx([0.4, 0.8])
     assert all(reason for _, reason in reading.unreadable)
+
+
+def test_pictures_are_freed_without_waiting_for_the_garbage_collector(steps):
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in read_frames(steps):
+            pass
+        left = sum(isinstance(each, av.VideoFrame) for each in gc.get_objects())
+    finally:
+        gc.enable()
+    assert left < 10
 
 
 def test_only_the_first_parts_that_cannot_be_decoded_are_listed_and_all_are_counted(tmp_path, monkeypatch):

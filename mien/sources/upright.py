@@ -40,6 +40,8 @@ class PictureConverter:
 
         aspect = float(pixel_aspect or 1)
         self._aspect = aspect if 1 / MAX_PIXEL_ASPECT <= aspect <= MAX_PIXEL_ASPECT else 1.0
+        self._rotation: float | None = None
+        self._matrix: tuple[int, ...] | None = None
         self._reformatter = VideoReformatter()  # one for all pictures: `to_ndarray` would prepare another for each
 
     def __call__(self, picture: Any) -> np.ndarray:
@@ -67,7 +69,9 @@ class PictureConverter:
             height, width = pixels.shape[:2]
             size = max(1, round(width * self._aspect)), height
             pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR)
-        return turned(pixels, display_matrix(picture))
+        if picture.rotation != self._rotation:  # looking at the matrix keeps a picture until garbage is collected
+            self._rotation, self._matrix = picture.rotation, display_matrix(picture)
+        return turned(pixels, self._matrix)
 
 
 def display_matrix(picture: Any) -> tuple[int, ...] | None:
