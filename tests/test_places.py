@@ -22,6 +22,8 @@ from mien.names import PrintableFormatter
 from mien.settings import Settings, read_settings
 from mien.sources.catalog import SourceCatalog
 from mien.types import SourceStatus
+from tests.page import texts
+from tests.patience import wait_for
 from tests.web_fakes import free_port
 from web import AppOptions, create_app
 from web.own_stream import is_own_address
@@ -87,6 +89,18 @@ def test_the_option_takes_any_slashes(given: str, kept: str) -> None:
 def test_the_option_takes_plain_paths_only(given: str) -> None:
     with pytest.raises(SettingsError, match="--base-path"):
         read_settings(["--base-path", given], {})
+
+
+@pytest.mark.browser
+def test_in_a_browser_the_page_works_below_a_path(fake_camera, serve, browser) -> None:
+    fake_camera.play()
+    server = serve(fake_camera, base_path="/mien")
+    browser.get(f"{server.url}/mien")
+    wait_for(lambda: len(texts(browser, "#faces .face")) == 2)
+    assert browser.current_url == f"{server.url}/mien/"
+    loaded = browser.execute_script("return performance.getEntriesByType('resource').map(({ name }) => name)")
+    assert len(loaded) > 10
+    assert all(name.startswith((f"{server.url}/mien/", "blob:")) for name in loaded)
 
 
 # ---- hosts

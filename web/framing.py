@@ -15,7 +15,9 @@ MAX_FIELDS = 200
 """Header fields of a request; browsers send about twenty."""
 
 _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-_REQUEST_LINE = re.compile(_TOKEN + rb" [^\x00-\x20\x7f]+ HTTP/([0-9]\.[0-9])\r\n")
+_REQUEST_LINE = re.compile(
+    rb"(?:" + _TOKEN + rb" (?:/[^\x00-\x20\x7f]*|\*)|CONNECT [^\x00-\x20\x7f]+) HTTP/([0-9]\.[0-9])\r\n"
+)
 _FIELD_LINE = re.compile(rb"(" + _TOKEN + rb"):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*)\r\n")
 _LENGTH = re.compile(rb"[0-9]{1,18}")
 _CODINGS = re.compile(_TOKEN + rb"([ \t]*,[ \t]*" + _TOKEN + rb")*")
@@ -105,7 +107,7 @@ def check_head(lines: list[bytes]) -> Head:
     """
     request = _REQUEST_LINE.fullmatch(lines[0])
     if request is None:
-        raise _bad("Expected a request line of method, address and version, separated by one space.")
+        raise _bad("Expected a request line of method, path and version, separated by one space.")
     if len(lines) - 2 > MAX_FIELDS:
         raise FramingError("431 Request Header Fields Too Large", f"Expected at most {MAX_FIELDS} header fields.")
     single: dict[bytes, bytes] = {}

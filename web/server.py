@@ -122,7 +122,10 @@ class _Request(HTTPRequest):
             self.conn.discard_received()
             return
         self.rfile = BytesIO(b"".join(lines))
-        self.ready = self.read_request_line() and self.read_request_headers()
+        try:
+            self.ready = self.read_request_line() and self.read_request_headers()
+        except ValueError:  # an address such as //[ which no URL may contain
+            self.simple_response("400 Bad Request", "Expected another address.\n")
         self.rfile = Body(self.conn.rfile, head.length, self._ask_for_body if head.waits else None)
 
     def respond(self) -> None:
