@@ -254,6 +254,18 @@ def test_any_bytes_are_a_body_or_a_body_error(data: bytes, length: int | None, p
     assert len(received) <= len(data)
 
 
+def test_the_rest_of_a_body_is_discarded_up_to_a_limit() -> None:
+    rest = Body(BytesIO(bytes(200_000)), 200_000)
+    rest.read(10)
+    assert rest.discard(1_000_000)
+    assert not Body(Endless(), 10**9).discard(1_000_000)  # without receiving anything
+    stream = Endless()
+    assert not Body(stream, None).discard(1_000_000)
+    assert 1_000_000 < stream.count < 1_200_000
+    assert not Body(Endless(), None).discard(10**15, max_s=0.01)
+    assert not Body(BytesIO(b"cut off"), 100).discard(1000)
+
+
 # ---- size
 
 

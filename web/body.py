@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import re
+import time
 from collections.abc import Callable
 from typing import IO, Any
 
@@ -83,22 +84,22 @@ class Body(io.RawIOBase):
             self.finished = not self._left
         return len(data)
 
-    def discard(self, max_bytes: int) -> bool:
+    def discard(self, max_bytes: int, max_s: float = 10.0) -> bool:
         """Receive the rest without keeping it.
 
         Args:
             max_bytes: Give up after so many bytes, or at once if the body is longer.
+            max_s: Give up after this time: a client that sends slowly would occupy a thread for minutes.
 
         Returns:
             Whether all of it was received, so that the connection can be used again.
         """
         if self.waiting or self._left > max_bytes:
             return False
-        end = self._received + max_bytes
-        while not self.finished:
+        end, end_s = self._received + max_bytes, time.monotonic() + max_s
+        while not self.finished and self._received <= end and time.monotonic() < end_s:
             try:
-                if not self.read(64 * 1024) or self._received > end:
-                    break
+                self.read(64 * 1024)
             except OSError:  # the body does not arrive; the answer can still be sent
                 return False
         return self.finished
