@@ -13,7 +13,10 @@ from mien.queue import service
 from mien.queue.service import FileQueue
 from mien.queue.storage import Storage
 from mien.settings import AnalysisSettings
+from mien.types import EXPRESSIONS
 from tests.fakes import FakeChild
+from tests.web_fakes import FakeCamera
+from web import AppOptions, create_app
 
 GROUP = "g" * 22
 VIDEO = b"\0\0\0\x18ftypisom\0\0\0\0mp42isom" + bytes(400)
@@ -287,3 +290,19 @@ def test_closing_kills_the_process_and_leaves_nothing(queue, tmp_path) -> None:
         queue.create("b.mp4", 5)
     assert queue.get(number).state == "analyzing"
     queue.close()
+
+
+def test_the_picture_of_a_face_has_its_path_also_behind_a_proxy(queue) -> None:
+    number = add(queue, "a.mp4")
+    (child,) = FakeChild.started
+    face = {"id": 1, "label": "happy", "confidence": 0.9, "unsure": False, "quality": None, "seconds": None}
+    face["probabilities"] = dict.fromkeys(EXPRESSIONS, 0.1)
+    result = {"width": 9, "height": 9, "duration_s": None, "frames": 1, "frames_with_face": 1, "faces": [face]}
+    child.receive("done", number, result, [1], None)
+    client = create_app(FakeCamera(), AppOptions(jobs=queue)).test_client()
+    headers = {"X-Forwarded-Prefix": "/mien"}
+    path = f"/mien/api/jobs/{number}/thumbnails/1"
+    assert client.get(f"/api/jobs/{number}", headers=headers).json["result"]["faces"][0]["thumbnail"] == path
+    with client.get(f"/api/jobs/{number}/events", headers=headers) as answer:
+        assert next(block for block in answer.response if path.encode() in block)
+    assert client.get(f"/api/jobs/{number}").json["result"]["faces"][0]["thumbnail"] == path.removeprefix("/mien")

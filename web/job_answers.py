@@ -93,16 +93,18 @@ def ids() -> list[str]:
     return numbers
 
 
-def describe(job: JobStatus, piece_bytes: int | None = None) -> schemas.Job:
+def describe(job: JobStatus, piece_bytes: int | None = None, root: str | None = None) -> schemas.Job:
     """A job as JSON.
 
     Args:
         job: What the queue knows of it.
         piece_bytes: Largest piece, where an upload begins.
+        root: The path below which the program answers; None for that of the present request.
     """
+    base = request.script_root if root is None else root
     fields: dict[str, Any] = {name: getattr(job, name) for name in schemas.Job.model_fields if name != "piece_bytes"}
     if job.result is not None:
-        faces = [{**face, "thumbnail": _thumbnail(job, face["id"])} for face in job.result["faces"]]
+        faces = [{**face, "thumbnail": _thumbnail(job, face["id"], base)} for face in job.result["faces"]]
         fields["result"] = {**job.result, "faces": faces}
     if piece_bytes is not None:
         fields["piece_bytes"] = piece_bytes
@@ -125,13 +127,14 @@ def _limits_of(jobs: Jobs) -> dict[str, int]:
     return {name: getattr(jobs.limits, name) for name in schemas.JobLimits.model_fields}
 
 
-def _thumbnail(job: JobStatus, face: int) -> str | None:
-    return f"/api/jobs/{job.id}/thumbnails/{face}" if face in job.pictures else None
+def _thumbnail(job: JobStatus, face: int, base: str) -> str | None:
+    return f"{base}/api/jobs/{job.id}/thumbnails/{face}" if face in job.pictures else None
 
 
 def messages(
     jobs: Jobs,
     find: Callable[[], list[JobStatus]],
+    root: str = "",
     heartbeat_s: float = HEARTBEAT_S,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[bytes]:
@@ -140,6 +143,7 @@ def messages(
     Args:
         jobs: The queue.
         find: Returns those that are watched.
+        root: The path below which the program answers.
         heartbeat_s: After this long without a change a comment is sent.
         sleep: Waits for this many seconds.
     """
@@ -149,8 +153,8 @@ def messages(
     while version >= 0:
         before = known or {}
         found = {job.id: job for job in find()}
-        changed = [describe(job) for job in found.values() if _version(before.get(job.id)) != job.version]
-        gone = [describe(job) for number, job in before.items() if number not in found]
+        changed = [describe(job, root=root) for job in found.values() if _version(before.get(job.id)) != job.version]
+        gone = [describe(job, root=root) for number, job in before.items() if number not in found]
         changed += [job.model_copy(update={"state": "canceled", "result": None}) for job in gone]
         if changed or known is None:
             yield f"data: {schemas.ChangedJobs(jobs=changed).to_json()}\n\n".encode()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from flask import Blueprint, Response, send_file
+from flask import Blueprint, Response, request, send_file
 
 from mien.errors import JobMissingError
 from web import job_uploads, schemas
@@ -84,8 +84,8 @@ def _add_progress(routes: Blueprint, options: AppOptions, readers: Slots) -> Non
         parameters=(IDS, GROUP),
     )
     def events() -> Response:
-        jobs, numbers, group = offered(options), ids(), group_key()
-        return respond(lambda: messages(jobs, lambda: jobs.find(numbers, group)), EVENT_STREAM, readers)
+        jobs, numbers, group, root = offered(options), ids(), group_key(), request.script_root
+        return respond(lambda: messages(jobs, lambda: jobs.find(numbers, group), root), EVENT_STREAM, readers)
 
     @routes.get("/api/jobs/<job>")
     @Operation("A job.", Answer(200, "Its state.", schemas.Job), NOT_FOUND)
@@ -101,10 +101,10 @@ def _add_progress(routes: Blueprint, options: AppOptions, readers: Slots) -> Non
         ALL_SLOTS_USED,
     )
     def events_of_one(job: str) -> Response:
-        jobs = offered(options)
+        jobs, root = offered(options), request.script_root
         with answering_errors():
             jobs.get(job)
-        return respond(lambda: messages(jobs, lambda: jobs.find([job])), EVENT_STREAM, readers)
+        return respond(lambda: messages(jobs, lambda: jobs.find([job]), root), EVENT_STREAM, readers)
 
 
 def _add_action(routes: Blueprint, options: AppOptions, action: str, summary: str, conflict: str) -> None:
