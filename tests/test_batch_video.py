@@ -13,6 +13,7 @@ import pytest
 
 import main
 from mien.batch.frames import Reading, Sampling, read_frames
+from mien.batch.options import read_analyze_settings
 from mien.batch.sound import Sound
 from mien.batch.video import AnnotatedVideo, video_notes
 from mien.sources.demo import face_place
@@ -218,6 +219,11 @@ def test_without_the_encoder_one_line_says_what_is_missing(monkeypatch, capsys, 
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("mien: --video: expected the package av with the H.264 encoder libx264, found av")
     assert not (tmp_path / "out").exists()
+
+
+def test_the_variable_for_privacy_in_the_live_program_counts_here_too():
+    settings, _ = read_analyze_settings(["clip.mp4", "--out", "out"], {"MIEN_PRIVACY": "1", "MIEN_FPS": "30"})
+    assert (settings.privacy, settings.fps) == (True, None)
 
 
 @pytest.fixture(scope="module")
