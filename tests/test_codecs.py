@@ -311,3 +311,31 @@ def test_segments_after_the_size_are_limited_too(never_decodes):
     at = data.index(b"\xff\xda")
     with pytest.raises(ImageTooLargeError):
         decode_image(data[:at] + b"\xff\xe0\0\2" * (MAX_SEGMENTS + 1) + data[at:])
+
+
+def png_chunk(kind, content):
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+@pytest.mark.parametrize(
+    "chunk",
+    [
+        png_chunk(b"iCCP", b"\x1b[2Jname\0\0" + zlib.compress(b"x")),
+        png_chunk(b"zTXt", b"\x1b[2J\0\0" + zlib.compress(bytes(9_000_000))) * 3,
+        png_chunk(b"iTXt", b"a\0\1\0\0\0" + zlib.compress(bytes(9_000_000))) * 3,
+        png_chunk(b"acTL", bytes(8)),
+        png_chunk(b"\x1b[2J", b"x"),
+    ],
+    ids=["profile", "text", "international text", "animation", "unknown"],
+)
+def test_what_a_png_has_beside_its_picture_is_neither_unpacked_nor_printed(chunk, capfd):
+    data = encoded(".png", picture())
+    assert np.array_equal(decode_image(data[:33] + chunk + data[33:] + b"more"), picture())
+    assert capfd.readouterr() == ("", "")
+
+
+def test_the_orientation_of_a_png_is_kept():
+    data = encoded(".png", picture())
+    data = data[:33] + png_chunk(b"eXIf", exif(6)[10:]) + data[33:]
+    assert np.array_equal(decode_image(data), cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR))
+    assert decode_image(data).shape == (64, 48, 3)

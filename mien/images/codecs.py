@@ -30,6 +30,8 @@ FORMATS = "JPEG, PNG, WebP, GIF or BMP"
 JPEG_SIGNATURE = b"\xff\xd8"
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
+_PNG_CHUNKS = frozenset((b"IHDR", b"PLTE", b"tRNS", b"eXIf", b"IDAT", b"IEND"))
+
 _JPEG_MARKER = re.compile(rb"\xff([^\xff])")  # of several 0xFF in a row, all but the last are fill bytes
 _JPEG_SIZE_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOF0..SOF15 without DHT, JPG and DAC
 _JPEG_BARE_MARKERS = frozenset((0x01, *range(0xD0, 0xD9)))  # TEM, RST0..RST7, SOI: no length follows
@@ -100,8 +102,11 @@ def decode_image(data: bytes, *, max_bytes: int = MAX_IMAGE_BYTES, max_pixels: i
         )
     if data.startswith(JPEG_SIGNATURE) and count_scans(data) > MAX_SCANS:
         raise ImageTooLargeError(f"expected a JPEG image with at most {MAX_SCANS} scans, found more")
-    if data.startswith(PNG_SIGNATURE) and not _png_is_whole(data):
-        raise ImageError("the PNG image is broken or cut off")
+    if data.startswith(PNG_SIGNATURE):
+        picture = _png_picture(data)
+        if picture is None:
+            raise ImageError("the PNG image is broken or cut off")
+        data = picture
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error as error:
@@ -188,19 +193,22 @@ def _png_size(data: bytes) -> tuple[int, int] | None:
     return _two(">II", data, 16) if data[12:16] == b"IHDR" else None
 
 
-def _png_is_whole(data: bytes) -> bool:
-    """Whether each chunk is as long as it says, up to IEND.
+def _png_picture(data: bytes) -> bytes | None:
+    """A PNG file without what its picture does not need; None if a chunk is shorter than it says, or IEND is missing.
 
-    OpenCV allocates as much as a chunk claims, up to 2 GB, before it checks whether that much is there.
+    OpenCV allocates as much as a chunk claims, up to 2 GB, before it checks whether that much is there. Texts and
+    profiles would be unpacked although nobody uses them, and libpng prints their names with all control characters.
     """
-    position = len(PNG_SIGNATURE)
-    kind = b""
+    kept, position, kind = [data[: len(PNG_SIGNATURE)]], len(PNG_SIGNATURE), b""
     for _ in range(MAX_SEGMENTS):
         if kind == b"IEND" or position + 12 > len(data):
             break
         kind = data[position + 4 : position + 8]
-        position += 12 + int.from_bytes(data[position : position + 4], "big")  # length, type, data, checksum
-    return kind == b"IEND" and position <= len(data)
+        end = position + 12 + int.from_bytes(data[position : position + 4], "big")  # length, type, data, checksum
+        if kind in _PNG_CHUNKS:
+            kept.append(data[position:end])
+        position = end
+    return b"".join(kept) if kind == b"IEND" and position <= len(data) else None
 
 
 def _gif_size(data: bytes) -> tuple[int, int]:
