@@ -80,7 +80,7 @@ def test_bad_files_fail_with_a_reason_and_the_others_are_done(mixed, media):
     }
     assert all(bool(row["reason"]) == (row["status"] != "done") for row in listed.values())
     assert "broken or cut off" in listed["broken.png"]["reason"]
-    assert "cannot be read as one" in listed["broken.mp4"]["reason"]
+    assert "which is a text file" in listed["broken.mp4"]["reason"]
     assert listed["two.mp4"]["sha256"] == digest(media / "two.mp4")
     assert (listed["two.mp4"]["frames"], listed["nobody.avi"]["frames_with_face"]) == ("30", "0")
     assert sorted(path.name for path in out.iterdir()) == [

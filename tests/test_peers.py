@@ -124,7 +124,7 @@ def test_the_demo_is_the_clip_unless_one_is_given(tmp_path):
         (["--round-trips", "3"], "--round-trips: unknown option"),
         (["clip.mp4"], "expected an option"),
         (["--video", "{folder}/none.mp4"], "expected a video file, found no file"),
-        (["--video", "{folder}/text.mp4"], "which cannot be read as one"),
+        (["--video", "{folder}/text.mp4"], "which is a text file"),
         (["--video", "{folder}/one.avi"], "expected a clip of at least 2 frames"),
         (["--cache", "{folder}/text.mp4"], "--cache: expected a folder to write to"),
     ],

@@ -29,7 +29,7 @@ def open_video(path: Path) -> Iterator[tuple[Any, Any]]:
     """
     if not path.is_file():
         raise SourceMissingError(f"expected a video file, found no file {path}")
-    with open_video_file(path, file_type(path)) as container:
+    with open_video_file(path, file_type(path, "a video file")) as container:
         yield container, choose_stream(container, str(path))
 
 

@@ -60,11 +60,12 @@ class Picture:
     decoded: Any
 
 
-def file_type(path: Path) -> FileType:
+def file_type(path: Path, expected: str = "a video or image file") -> FileType:
     """The type of a video or image file; an animated image is a video.
 
     Args:
         path: The file.
+        expected: What it should be, for messages.
 
     Raises:
         SourceMissingError: It cannot be read, or is neither video nor image.
@@ -74,11 +75,11 @@ def file_type(path: Path) -> FileType:
         kind = media_type(path)
     except (OSError, ValueError) as error:  # ValueError: a null byte in the path
         reason = error.strerror if isinstance(error, OSError) else error
-        raise SourceMissingError(f"expected a video or image file, but {path} cannot be read: {reason}") from error
+        raise SourceMissingError(f"expected {expected}, but {path} cannot be read: {reason}") from error
     if not head:
-        raise SourceMissingError(f"expected a video or image file, found {path}, which is empty")
+        raise SourceMissingError(f"expected {expected}, found {path}, which is empty")
     if kind is None or not kind.usable:
-        raise SourceMissingError(f"expected a video or image file, found {path}, which is {describe(head)}")
+        raise SourceMissingError(f"expected {expected}, found {path}, which is {describe(head)}")
     return kind
 
 
