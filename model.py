@@ -233,9 +233,10 @@ class FacialExpressionModel:
         with self._lock:  # live frames and uploads share the cores: one call at a time is as fast and bounds memory
             for start in range(0, len(pixels), _FACES_PER_CALL):
                 batch = self.as_input(pixels[start : start + _FACES_PER_CALL])
-                probabilities[start : start + len(batch)] = self.labels.apply(self._forward(batch))
-        if not np.isfinite(probabilities).all():
-            raise ModelError(f"{self.files[1]}: expected probabilities, found NaN or infinity")
+                outputs = self._forward(batch)
+                if not np.isfinite(outputs).all():
+                    raise ModelError(f"{self.files[1]}: expected probabilities, found NaN or infinity")
+                probabilities[start : start + len(batch)] = self.labels.apply(outputs)
         return probabilities if self.adjustment is None else self.adjustment(probabilities)
 
     def predict_emotion(self, img: np.ndarray) -> str:

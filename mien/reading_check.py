@@ -15,7 +15,6 @@ import numpy as np
 
 from mien.cnn.feeding import DEFAULT, PIXELS, Pixels, feed
 from mien.labels import OutputLabels
-from mien.sources.demo_faces import FACE_WIDTH, DemoFaces
 from mien.types import EXPRESSIONS
 
 log = logging.getLogger(__name__)
@@ -32,6 +31,8 @@ _NOISE = 0.15
 
 def demo_faces(size_px: tuple[int, int]) -> np.ndarray:
     """The demo's faces as a detector would crop them: uint8 (people, 7, height, width), in the order of EXPRESSIONS."""
+    from mien.sources.demo_faces import FACE_WIDTH, DemoFaces  # the shipped network needs none of the sources
+
     textures = DemoFaces.load().textures
     margin_px = round(textures.shape[-1] * (1 - FACE_WIDTH) / 2)
     inner = textures[..., margin_px:-margin_px, margin_px:-margin_px]

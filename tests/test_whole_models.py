@@ -308,8 +308,9 @@ def test_weights_that_give_nan_are_refused(activation: str | None, tmp_path: Pat
         FacialExpressionModel(*tiny.write_keras_3(network, tmp_path))
 
 
-def test_nan_in_one_call_is_an_error_of_that_call(tmp_path: Path, monkeypatch) -> None:
-    model = FacialExpressionModel(*tiny.write_keras_3(tiny.sequential(keras), tmp_path))
+@pytest.mark.parametrize("labels", [None, "angry,happy,neutral,sad,surprise,contempt=neutral,x=none"])
+def test_nan_in_one_call_is_an_error_of_that_call(labels: str | None, tmp_path: Path, monkeypatch) -> None:
+    model = FacialExpressionModel(*tiny.write_keras_3(tiny.sequential(keras), tmp_path), labels=labels)
     monkeypatch.setattr(model, "_forward", lambda batch: np.full((len(batch), 7), np.nan, np.float32))
     with pytest.raises(ModelError, match="expected probabilities, found NaN or infinity"):
         model.predict(tiny.faces())

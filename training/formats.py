@@ -21,8 +21,7 @@ from mien.cnn.frozen import probabilities_of
 from mien.cnn.litert import UnusableError, compiled_file, open_compiled, source_digest
 from mien.cnn.loader import load_network
 from mien.sources.demo_faces import FACE_WIDTH, DemoFaces
-from model import FacialExpressionModel
-from training.inputs import writable
+from training.inputs import load_model, writable
 from training.recipe import RunError
 
 CHECKED_FACES = 100
@@ -49,7 +48,7 @@ class Source:
 
 def run(options: argparse.Namespace) -> None:
     """Write a network in another format; print the largest difference to Keras on a few faces."""
-    model = FacialExpressionModel(options.model, options.weights, runtime="keras")
+    model = load_model(options)
     source = Source(model.network, options.model, options.weights)
     suffix, write = FORMATS[options.format]
     to = options.out or options.model.with_suffix(suffix)

@@ -58,14 +58,11 @@ def report_skipped(lines: Sequence[str]) -> None:
         print(f"  and {len(lines) - _SKIPPED_SHOWN} more")
 
 
-def square_model(options: argparse.Namespace) -> tuple[FacialExpressionModel, int]:
+def load_model(options: argparse.Namespace) -> FacialExpressionModel:
     """Load --model and --weights, with --labels, --pixels and --input-scale; print the pixels if they are unusual.
 
-    Returns:
-        The network, and the side of its input in pixels.
-
     Raises:
-        ModelError: The network cannot be loaded, or its input is not square.
+        ModelError: The network cannot be loaded.
     """
     model = FacialExpressionModel(
         options.model,
@@ -77,6 +74,19 @@ def square_model(options: argparse.Namespace) -> tuple[FacialExpressionModel, in
     )
     if model.pixels != DEFAULT:
         print(f"the network is fed with pixels {model.pixels}")
+    return model
+
+
+def square_model(options: argparse.Namespace) -> tuple[FacialExpressionModel, int]:
+    """Load a network as `load_model`.
+
+    Returns:
+        The network, and the side of its input in pixels.
+
+    Raises:
+        ModelError: The network cannot be loaded, or its input is not square.
+    """
+    model = load_model(options)
     height_px, width_px = model.input_size_px
     if height_px != width_px:
         raise ModelError(f"{options.model}: expected a network for square faces, found {width_px}x{height_px}")

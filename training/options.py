@@ -97,7 +97,7 @@ def _calibrate(parser: ArgumentParser) -> None:
 
 def _export(parser: ArgumentParser) -> None:
     """write a network for LiteRT or other programs, and check that it gives the same answers"""
-    _add(parser, "--model", "--weights")
+    _add(parser, *_NETWORK)
     formats = "litert: model.tflite, which the program runs; onnx; savedmodel: a folder for TensorFlow (%(default)s)"
     parser.add_argument("--format", choices=FORMATS, default=FORMATS[0], help=formats)
     parser.add_argument("--out", type=Path, help="file or folder to write (default: beside model.json)")
