@@ -131,7 +131,7 @@ def test_a_file_that_is_not_a_video_is_refused(tmp_path):
     text = tmp_path / "text.mp4"
     text.write_text("no video")
     for path in (text, tmp_path, tmp_path / "missing.mp4"):
-        with pytest.raises(SourceMissingError, match="expected a video file"):
+        with pytest.raises(SourceMissingError, match="expected a video"):
             next(mien.analyze_video(path))
 
 
