@@ -23,11 +23,8 @@ _LENGTH = re.compile(rb"[0-9]{1,18}")
 _CODINGS = re.compile(_TOKEN + rb"([ \t]*,[ \t]*" + _TOKEN + rb")*")
 
 _SINGLE = frozenset(
-    f"{name}".encode()
-    for name in (
-        *("host", "content-length", "content-type", "content-encoding", "transfer-encoding", "expect"),
-        *("authorization", "origin", "sec-fetch-site", "sec-fetch-mode", "sec-fetch-dest", "x-forwarded-prefix"),
-    )
+    b"host content-length content-type content-encoding transfer-encoding expect authorization origin sec-fetch-site "
+    b"sec-fetch-mode sec-fetch-dest x-forwarded-prefix".split()
 )
 """Fields on which the framing of a request or the permission for it depends; each may be given once."""
 

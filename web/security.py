@@ -33,6 +33,9 @@ HEADERS = {
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
+FRAMES = frozenset({"iframe", "frame", "fencedframe", "object", "embed", "portal"})
+"""Values of Sec-Fetch-Dest for pages inside of other pages."""
+
 MIN_TOKEN = 16
 
 NO_TOKEN = "Open the address that Mien printed when it started, or send its token as Authorization: Bearer."
@@ -87,10 +90,6 @@ def is_foreign(origin: str | None, fetch_site: str | None, host: str) -> bool:
     if fetch_site is not None:  # the browser's own judgment; a proxy may have changed Host
         return fetch_site not in ("same-origin", "none")
     return origin is not None and origin.lower().partition("://")[2] != host.lower()
-
-
-FRAMES = frozenset({"iframe", "frame", "fencedframe", "object", "embed", "portal"})
-"""Values of Sec-Fetch-Dest for pages inside of other pages."""
 
 
 def may_load(headers: Mapping[str, str] | Headers, host: str, *, idle: bool = False) -> bool:
@@ -161,8 +160,8 @@ def require_token(app: Flask, host: str, token: str | None) -> None:
     """Refuse every request without the token, sent as Authorization: Bearer, as `?token=`, or as a cookie.
 
     Wrong ones are answered after a second, counted and logged: see `Attempts`. A request with the right `?token=` sets
-    the cookie, so that it is needed once. The cookie does not contain the token
-    itself: browsers send cookies to every port of a host.
+    the cookie, so that it is needed once. The cookie does not contain the token itself: browsers send cookies to every
+    port of a host.
 
     Args:
         app: The app to protect.
