@@ -60,6 +60,13 @@ def test_each_readable_image_has_a_copy_of_its_size_under_a_name_of_its_own(medi
         assert np.median(np.abs(drawn.astype(int) - original)) < 4, "the rest is as it was"
 
 
+def test_an_image_too_wide_for_a_jpeg_has_a_smaller_copy(tmp_path):
+    (tmp_path / "wide.png").write_bytes(encode_png(np.full((80, 65_600, 3), 90, np.uint8)))
+    out = tmp_path / "out"
+    assert main.main(["analyze", str(tmp_path / "wide.png"), "--out", str(out), "--video"]) == 0
+    assert cv2.imread(str(out / "images" / "annotated" / "wide.jpg")).shape[1] == 65_500
+
+
 def test_the_report_counts_labels_unsure_faces_images_without_a_face_and_broken_ones(reported):
     page = read(reported / "report.html")
     facts = re.findall(r"([A-Z][a-z ]+)\s*(\d+)", page.text.partition("What was analyzed")[2].partition("Labels\n")[0])

@@ -20,12 +20,15 @@ from mien.batch.thumbnails import crop_face, whole
 from mien.images.codecs import decode_image, encode_jpeg
 from mien.images.draw import annotate
 from mien.images.privacy import Privacy
+from mien.images.resize import fit_within
 from mien.results import Result
 from mien.types import Analysis, Frame
 
 ANNOTATED = "annotated"
 """Folder of the annotated copies."""
 JPEG_QUALITY = 92
+MAX_JPEG_SIDE_PX = 65_500
+"""Of the copies: the encoder writes no larger ones."""
 
 
 @dataclass(slots=True)
@@ -72,7 +75,8 @@ class ImagePictures:
             self.thumbnails += [base64.b64encode(encode_jpeg(each)).decode("ascii") for each in pictures]
         if self.settings.video:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._copy_path(number).write_bytes(encode_jpeg(self._annotated(pixels_bgr, result), JPEG_QUALITY))
+            copy = fit_within(self._annotated(pixels_bgr, result), MAX_JPEG_SIDE_PX)
+            self._copy_path(number).write_bytes(encode_jpeg(copy, JPEG_QUALITY))
 
     def _annotated(self, pixels_bgr: np.ndarray, result: Result) -> np.ndarray:
         analysis = Analysis(result.width, result.height, result.faces)
