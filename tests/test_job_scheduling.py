@@ -113,6 +113,19 @@ def test_with_many_jobs_paused_midway_no_other_one_is_begun(queue) -> None:
     assert states(queue) == ["paused", "analyzing", "paused", "paused", "waiting", "waiting"]
 
 
+def test_when_jobs_paused_midway_are_canceled_the_others_are_analyzed(queue) -> None:
+    numbers = [add(queue, f"{n}.mp4") for n in range(6)]
+    (child,) = FakeChild.started
+    for number in numbers[:4]:
+        queue.pause(number)
+        child.receive("paused", number)
+    for number in numbers[:4]:
+        queue.delete(number)
+        child.receive("canceled", number)
+    queue.tidy(time.monotonic())
+    assert states(queue) == ["analyzing", "waiting"]
+
+
 @pytest.mark.parametrize("state", ["uploading", "done", "paused"])
 def test_only_a_job_that_waits_or_runs_can_be_paused(queue, state: str) -> None:
     number = queue.create("a.mp4", 100).id if state == "uploading" else add(queue, "a.mp4")

@@ -128,11 +128,12 @@ class Scheduler:
                 self._board.change(job)
 
     def tidy(self, now_s: float) -> None:
-        """End a process that has had no work for long, or does not end a job that was canceled.
+        """Begin what can be begun, and end a process that has no work for long, or does not end a job when it should.
 
         Args:
             now_s: Present time of `time.monotonic`.
         """
+        self._advance()
         child = self._child
         if child is None:
             return
