@@ -102,23 +102,72 @@ def test_a_job_that_is_resumed_before_it_has_paused_goes_on(queue) -> None:
     assert child.kinds() == ["analyze", "pause", "resume"]
 
 
-def test_with_many_jobs_paused_midway_no_other_one_is_begun(queue) -> None:
-    numbers = [add(queue, f"{n}.mp4") for n in range(6)]
-    (child,) = FakeChild.started
-    for number in numbers[:4]:
+def pause_midway(queue: FileQueue, numbers: list[str]) -> FakeChild:
+    child = FakeChild.started[-1]
+    for number in numbers:
+        child.receive("started", number)
+        child.receive("progress", number, 25, 0.5)
         queue.pause(number)
         child.receive("paused", number)
-    assert states(queue) == ["paused"] * 4 + ["waiting"] * 2
-    queue.resume(numbers[1])
-    assert states(queue) == ["paused", "analyzing", "paused", "paused", "waiting", "waiting"]
+    return child
+
+
+def test_of_many_jobs_paused_midway_the_oldest_is_given_up_and_others_are_analyzed(queue) -> None:
+    numbers = [add(queue, f"{n}.mp4") for n in range(6)]
+    child = pause_midway(queue, numbers[:4])
+    assert states(queue) == ["paused"] * 4 + ["analyzing", "waiting"]
+    assert "cancel" not in child.kinds()
+    pause_midway(queue, numbers[4:5])
+    assert states(queue) == ["paused"] * 5 + ["analyzing"]
+    assert [message for message in child.sent if message[0] == "cancel"] == [("cancel", numbers[0])]
+    assert [queue.get(number).progress for number in numbers[:2]] == [0.0, 0.5]
+
+
+@pytest.mark.parametrize("resumed_first", [False, True])
+def test_a_job_that_was_given_up_starts_from_its_beginning_once_the_process_has_ended_it(queue, resumed_first) -> None:
+    numbers = [add(queue, f"{n}.mp4") for n in range(6)]
+    child = pause_midway(queue, numbers[:5])
+    unfinished = child.sent[0][1].files.unfinished
+    unfinished.mkdir()
+    if resumed_first:
+        queue.resume(numbers[0])
+        child.finish(numbers[5])
+        assert queue.get(numbers[0]).state == "waiting", "the process still has its files open"
+        child.receive("canceled", numbers[0])
+    else:
+        child.receive("canceled", numbers[0])
+        assert queue.get(numbers[0]).state == "paused"
+        queue.resume(numbers[0])
+        child.finish(numbers[5])
+    assert not unfinished.exists()
+    assert states(queue) == ["analyzing", *["paused"] * 4, "done"]
+    assert child.orders[-1] == "0.mp4"
+    child.finish(numbers[0])
+    assert queue.get(numbers[0]).state == "done"
+
+
+def test_a_job_that_is_canceled_after_it_was_given_up_leaves_nothing(queue) -> None:
+    numbers = [add(queue, f"{n}.mp4") for n in range(6)]
+    child = pause_midway(queue, numbers[:5])
+    folder = child.sent[0][1].files.folder
+    queue.delete(numbers[0])
+    assert folder.exists()
+    child.receive("canceled", numbers[0])
+    assert not folder.exists()
+    assert states(queue) == [*["paused"] * 4, "analyzing"]
+
+
+def test_when_the_process_dies_a_job_that_was_given_up_can_start_again(queue) -> None:
+    numbers = [add(queue, f"{n}.mp4") for n in range(6)]
+    pause_midway(queue, numbers[:5]).die()
+    queue.resume(numbers[0])
+    FakeChild.started[-1].finish(numbers[5])
+    assert FakeChild.started[-1].orders == ["5.mp4", "0.mp4"]
 
 
 def test_when_jobs_paused_midway_are_canceled_the_others_are_analyzed(queue) -> None:
     numbers = [add(queue, f"{n}.mp4") for n in range(6)]
-    (child,) = FakeChild.started
-    for number in numbers[:4]:
-        queue.pause(number)
-        child.receive("paused", number)
+    child = pause_midway(queue, numbers[:4])
     for number in numbers[:4]:
         queue.delete(number)
         child.receive("canceled", number)

@@ -19,10 +19,10 @@ CHILD_IDLE_S = 60.0
 """After this long without work the process is ended."""
 
 CANCEL_S = 30.0
-"""A job that was canceled and does not end in this time, as in a broken decoder, is ended with its process."""
+"""An analysis that does not end in this time, as in a broken decoder, is ended with its process."""
 
 MOST_SUSPENDED = 4
-"""Jobs that are paused midway keep their decoders, and so some memory each; with so many, no other one is begun."""
+"""Jobs that are paused midway keep their decoders, and so some memory each; of more, the oldest begin again later."""
 
 ATTEMPTS = 2
 """A process may end before it has begun with a job: that is not the fault of its file."""
@@ -44,8 +44,8 @@ class Scheduler:
         self._child: Child | None = None
         self._active: FileJob | None = None
         """The job that the process analyzes, also after it was asked to pause or cancel it and has not done so yet."""
-        self._canceled: dict[str, tuple[FileJob, float]] = {}
-        """Jobs that the process has not ended yet, and until when it has to."""
+        self._ending: dict[str, tuple[FileJob, float]] = {}
+        """Jobs whose analysis the process is to end and has not ended yet, and until when it has to."""
         self._last_work_s = 0.0
 
     @property
@@ -84,12 +84,11 @@ class Scheduler:
     def forget(self, job: FileJob) -> None:
         """Cancel a job and remove its files, at the next frame if it is being analyzed."""
         self._board.jobs.pop(job.id, None)
-        is_open = job.started and job.state in UNFINISHED
+        is_open = (job.started and job.state in UNFINISHED) or job.id in self._ending
         job.state = "canceled"
         job.stop_clock()
         if is_open:  # the process still has its files open
-            self._canceled[job.id] = (job, time.monotonic() + CANCEL_S)
-            self._send("cancel", job.id)
+            self._end_analysis(job)
         elif not job.receiving:
             self._board.storage.remove(job.files.folder)
         job.fail_reports(JobMissingError("expected a job, found one that was canceled"))
@@ -137,12 +136,16 @@ class Scheduler:
         child = self._child
         if child is None:
             return
-        if any(job is self._active and now_s > until_s for job, until_s in self._canceled.values()):
+        if any(job is self._active and now_s > until_s for job, until_s in self._ending.values()):
             child.kill()
         jobs = self._board.jobs.values()
-        works = self._active is not None or any(
-            (job.started and job.state in UNFINISHED) or any(not drawn.done() for drawn in job.reports.values())
-            for job in jobs
+        works = (
+            self._active is not None
+            or bool(self._ending)
+            or any(
+                (job.started and job.state in UNFINISHED) or any(not drawn.done() for drawn in job.reports.values())
+                for job in jobs
+            )
         )
         if not works and now_s - self._last_work_s > CHILD_IDLE_S:
             self._child = None
@@ -166,9 +169,8 @@ class Scheduler:
         """Have the next job analyzed, if none is at present."""
         board = self._board
         while self._active is None and not board.closed:
-            suspended = sum(job.started and job.state == "paused" for job in board.jobs.values())
-            waiting = (job for job in board.jobs.values() if job.state == "waiting")
-            job = next((job for job in waiting if job.started or suspended < MOST_SUSPENDED), None)
+            waiting = (job for job in board.jobs.values() if job.state == "waiting" and job.id not in self._ending)
+            job = next(waiting, None)
             if job is None:
                 return
             try:
@@ -176,6 +178,22 @@ class Scheduler:
             except OSError as error:
                 self._active = None
                 board.end(job, "failed", f"no process can be started: {error.strerror or error}")
+
+    def _limit_suspended(self, newest: FileJob) -> None:
+        """Give up what the oldest jobs that are paused midway have analyzed, if there are too many with the newest."""
+        held = [job for job in self._board.jobs.values() if job.started and job.state in ("paused", "waiting")]
+        suspended = [job for job in held if job.state == "paused" and job is not newest]
+        for job in suspended[: max(0, len(held) - MOST_SUSPENDED)]:
+            job.begin_again()
+            job.attempts = 0
+            self._end_analysis(job)
+            self._board.change(job)
+
+    def _end_analysis(self, job: FileJob) -> None:
+        """Have the process end what it does with a job; it says "canceled" once it has closed the files."""
+        if job.id not in self._ending:
+            self._ending[job.id] = (job, time.monotonic() + CANCEL_S)
+            self._send("cancel", job.id)
 
     def _analyze(self, job: FileJob) -> None:
         self._active = job
@@ -197,11 +215,12 @@ class Scheduler:
         with self._board.lock:
             self._last_work_s = time.monotonic()
             job = self._board.jobs.get(number)
-            if job is not None:
+            if number in self._ending:
+                if kind in ("done", "failed", "canceled"):
+                    self._take_end(number)
+            elif job is not None:
                 job.used_s = self._last_work_s
                 getattr(self, f"_take_{kind}")(job, *values)
-            elif kind in ("done", "failed", "canceled"):
-                self._clean(number)
 
     def _take_started(self, job: FileJob) -> None:
         job.acknowledged = True
@@ -216,6 +235,7 @@ class Scheduler:
 
     def _take_paused(self, job: FileJob) -> None:
         if job is self._active and job.state == "paused":  # else it was resumed in the meantime
+            self._limit_suspended(job)
             self._next()
 
     def _take_done(self, job: FileJob, result: dict[str, Any], pictures: list[int], reason: str | None) -> None:
@@ -249,13 +269,17 @@ class Scheduler:
         self._active = None
         self._advance()
 
-    def _clean(self, number: str) -> None:
-        """A job that was canceled has ended."""
-        job, _ = self._canceled.pop(number, (None, 0.0))
-        if job is not None:
-            self._board.storage.remove(job.files.folder)
-            if job is self._active:
-                self._next()
+    def _take_end(self, number: str) -> None:
+        """The analysis of a job that was canceled or given up has ended."""
+        if self._clean(number) is self._active:
+            self._active = None
+        self._advance()
+
+    def _clean(self, number: str) -> FileJob:
+        """Remove what an analysis that has ended leaves; of a job that was canceled, everything."""
+        job, _ = self._ending.pop(number)
+        self._board.storage.remove(job.files.unfinished if number in self._board.jobs else job.files.folder)
+        return job
 
     def _lost(self, child: Child, reason: str) -> None:
         """The process has ended, by itself or because it was killed; jobs that it had paused begin again."""
@@ -265,7 +289,7 @@ class Scheduler:
                 return
             self._child = None
             active, self._active = self._active, None
-            for number in list(self._canceled):
+            for number in list(self._ending):
                 self._clean(number)
             for job in list(board.jobs.values()):
                 job.fail_reports(LoadingError("the process that draws reports has ended"))
