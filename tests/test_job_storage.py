@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -108,6 +109,19 @@ def test_a_folder_that_another_start_takes_for_abandoned_is_created_again(tmp_pa
     storage = Storage(tmp_path)
     assert storage.root == calls[1].parent != calls[0].parent
     storage.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows removes no folder with an open file")
+def test_a_folder_that_was_removed_is_created_again(tmp_path) -> None:
+    storage = Storage(tmp_path)
+    first = storage.root
+    shutil.rmtree(first)
+    storage.check_free(0)
+    assert (storage.new_folder("job").parent, storage.root.is_dir()) == (storage.root, True)
+    assert (storage.root / LOCK).exists()
+    assert remove_abandoned(tmp_path) == 0
+    storage.close()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_cannot_be_removed_yet_is_removed_later(tmp_path, monkeypatch) -> None:

@@ -57,7 +57,9 @@ class Storage:
 
     @property
     def root(self) -> Path:
-        """The folder. Raises StorageError if it cannot be created."""
+        """The folder, a new one if it was removed. Raises StorageError if it cannot be created."""
+        if self._root is not None and not _is_own_folder(self._root):  # as by a cleaner of temporary files
+            self.close()
         if self._root is None:
             try:
                 self._root, self._lock = _create(self._parent or Path(tempfile.gettempdir()))
