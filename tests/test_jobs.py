@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import main
+from mien.batch.times import LONGEST_S
 from mien.images.codecs import encode_jpeg
 from mien.queue.service import FileQueue
 from mien.queue.storage import Storage
@@ -143,6 +144,17 @@ def test_the_result_of_a_video_sums_up_its_tables(client, media, analyzed) -> No
     picture = cv2.imdecode(np.frombuffer(data(client, face["thumbnail"]), np.uint8), cv2.IMREAD_COLOR)
     assert picture.shape == (112, 112, 3)
     assert client.get(f"/api/jobs/{job['id']}/thumbnails/7").status_code == 404
+
+
+def test_a_gap_of_time_stamps_is_no_time_of_a_person(client, tmp_path_factory) -> None:
+    demo = DemoSource(count=1)
+    pictures = [demo.render(time_of("happy") + number / 25)[0] for number in range(8)]
+    times_s = [number / 25 + (3600 if number >= 5 else 0) for number in range(8)]
+    clip = write_video(tmp_path_factory.mktemp("gap") / "gap.mkv", pictures, times_s)
+    job = ended(client, send(client, clip))
+    assert "time stamps jump" in job["reason"]
+    (face,) = job["result"]["faces"]
+    assert 0 < sum(face["seconds"].values()) < LONGEST_S + 1
 
 
 def test_files_that_cannot_be_read_fail_alone_and_the_common_table_has_the_others(client, media, analyzed) -> None:

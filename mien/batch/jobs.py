@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import cv2
 
@@ -37,6 +37,13 @@ log = logging.getLogger("mien")
 
 Progress = Callable[[int, float], None]
 """Is called with the number of analyzed frames and the analyzed share of a job, 0 to 1."""
+
+
+class Audience(Watcher, Protocol):
+    """Sees the pictures of a video while it is analyzed, and what its tables count."""
+
+    def add(self, result: Result, duration_s: float) -> None:
+        """Take what was found in the next frame, and how long it is shown in seconds, without gaps of time stamps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,13 +139,13 @@ class Worker:
         self.command = list(command)
         self.described = described or describe(settings, pipeline, ABOUT_RUN)
 
-    def run(self, job: Job, progress: Progress, watcher: Watcher | None = None) -> list[Done]:
+    def run(self, job: Job, progress: Progress, watcher: Audience | None = None) -> list[Done]:
         """Do a job; an input that cannot be analyzed is reported, not raised.
 
         Args:
             job: The job.
             progress: Is called with each frame.
-            watcher: Sees each frame of a video, unless the outputs need the frames: a report or a video.
+            watcher: Sees each frame of a video; not its picture if the outputs need that: a report or a video.
 
         Returns:
             What became of each input.
@@ -159,14 +166,14 @@ class Worker:
             return [Done(each.name, "failed", _failure(each, error))]
         return [Done(each.name, "done", reading.faults, each.folder, facts)]
 
-    def _video(self, each: Input, reading: Reading, progress: Progress, watcher: Watcher | None) -> dict[str, Any]:
+    def _video(self, each: Input, reading: Reading, progress: Progress, watcher: Audience | None) -> dict[str, Any]:
         facts = _file_facts(each)
         settings = self._settings
         sampling = Sampling(settings.fps, settings.start, settings.end)
         with whole_folder(self._out, each.folder) as folder:
             outputs = VideoOutputs(folder, settings, each.name, each.path, reading)
             try:
-                seen_by = outputs if outputs.watches else watcher
+                seen_by: Watcher | None = outputs if outputs.watches else watcher
                 landmarks = settings.landmarks
                 found = video_results(
                     self._pipeline, each.path, each.name, sampling, reading, landmarks=landmarks, watcher=seen_by
@@ -174,6 +181,8 @@ class Worker:
                 with closing(found) as results:
                     for result, duration_s in with_durations(results, reading):
                         outputs.add(result, duration_s)
+                        if watcher is not None:
+                            watcher.add(result, duration_s)
                         progress(1, min(1.0, result.time_s / (reading.duration_s or math.inf)))
                 if not outputs.frames:
                     raise MienError(

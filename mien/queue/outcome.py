@@ -38,7 +38,7 @@ class People:
     """Sums up each person of a video while it is analyzed; memory does not grow with its length.
 
         people = People()
-        people.add(result)
+        people.add(result, duration_s)
         outcome = people.outcome(facts)
 
     Attributes:
@@ -48,35 +48,15 @@ class People:
     def __init__(self) -> None:
         self.width = self.height = 0
         self._people: dict[int, _Person] = {}
-        self._last: Result | None = None
 
-    def add(self, result: Result) -> None:
-        """Take the next analyzed frame; the one before it was shown until then."""
-        self.width, self.height = result.width, result.height
-        if self._last is not None:
-            self._count(self._last, result.time_s - self._last.time_s)
-        self._last = result
-
-    def outcome(self, facts: Mapping[str, Any]) -> dict[str, Any]:
-        """The result of the job.
+    def add(self, result: Result, duration_s: float) -> None:
+        """Take the next analyzed frame.
 
         Args:
-            facts: Those of `mien.batch.jobs.Done`.
+            result: What was found in it.
+            duration_s: How long it is shown, in seconds, as the tables count it.
         """
-        if self._last is not None:
-            self._count(self._last, max(0.0, facts["decoded_s"] - self._last.time_s))
-            self._last = None
-        longest = sorted(self._people, key=lambda number: (-self._people[number].seconds.sum(), number))[:MOST_FACES]
-        return {
-            "width": self.width,
-            "height": self.height,
-            "duration_s": round(facts["duration_s"] or facts["decoded_s"], 3),
-            "frames": facts["analyzed"],
-            "frames_with_face": facts["with_face"],
-            "faces": [_describe(number, self._people[number]) for number in sorted(longest)],
-        }
-
-    def _count(self, result: Result, duration_s: float) -> None:
+        self.width, self.height = result.width, result.height
         for face in result.faces:
             assert face.id is not None
             person = self._people.setdefault(face.id, _Person())
@@ -87,6 +67,22 @@ class People:
             if face.quality is not None:
                 person.quality += duration_s * face.quality.value
                 person.quality_s += duration_s
+
+    def outcome(self, facts: Mapping[str, Any]) -> dict[str, Any]:
+        """The result of the job.
+
+        Args:
+            facts: Those of `mien.batch.jobs.Done`.
+        """
+        longest = sorted(self._people, key=lambda number: (-self._people[number].seconds.sum(), number))[:MOST_FACES]
+        return {
+            "width": self.width,
+            "height": self.height,
+            "duration_s": round(facts["duration_s"] or facts["decoded_s"], 3),
+            "frames": facts["analyzed"],
+            "frames_with_face": facts["with_face"],
+            "faces": [_describe(number, self._people[number]) for number in sorted(longest)],
+        }
 
 
 def _describe(number: int, person: _Person) -> dict[str, Any]:

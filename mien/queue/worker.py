@@ -160,12 +160,14 @@ class _Watcher:
         self.people, self.pictures = People(), Pictures()
 
     def show(self, frame: Frame, analysis: Analysis, result: Result) -> None:
-        self.people.add(result)
         if self._task.keeps_pictures:
             self.pictures.add(frame, result)
 
     def show_between(self, frame: Frame) -> None:
         """Every frame is analyzed."""
+
+    def add(self, result: Result, duration_s: float) -> None:
+        self.people.add(result, duration_s)
 
 
 class _Task:
