@@ -10,6 +10,8 @@ import multiprocessing
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import threading
 import time
 from contextlib import suppress
@@ -63,14 +65,27 @@ def serve(connection: Connection) -> None:
     """
     threading.Thread(target=_end_with_parent, name="parent-watch", daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the first one decides
-    with suppress(OSError, AttributeError):  # Windows has no nice
-        os.nice(NICE)
+    _lower_priority()
     cv2.setNumThreads(max(1, (os.cpu_count() or 1) // 2))
     analyst = Analyst(connection)
     with suppress(EOFError, OSError):
         while (message := connection.recv())[0] != "end":
             analyst.take(*message)
     os._exit(0)  # at once, whatever threads are doing
+
+
+def _lower_priority() -> None:
+    """Let other processes come first; if the system refuses, the analysis works all the same."""
+    if sys.platform == "win32":
+        import ctypes
+
+        kernel = ctypes.WinDLL("kernel32")
+        kernel.GetCurrentProcess.restype = ctypes.c_void_p  # a handle, which is as wide as a pointer
+        kernel.SetPriorityClass.argtypes = (ctypes.c_void_p, ctypes.c_uint32)
+        kernel.SetPriorityClass(kernel.GetCurrentProcess(), subprocess.BELOW_NORMAL_PRIORITY_CLASS)
+    else:
+        with suppress(OSError):
+            os.nice(NICE)
 
 
 def _end_with_parent() -> None:
@@ -204,6 +219,8 @@ class _Task:
     def wait_for_turn(self) -> None:
         """Wait until it may run, and no other job does. Raises CanceledError."""
         while not self._has_turn:
+            if not self._goes_on.is_set():
+                self._analyst.send("paused", self.order.id)
             self._goes_on.wait()
             if self._canceled:
                 raise CanceledError
@@ -263,7 +280,6 @@ class _Task:
         if not self._goes_on.is_set():
             self._analyst.send("progress", self.order.id, self._frames, share)
             self.end_turn()
-            self._analyst.send("paused", self.order.id)
             self.wait_for_turn()
         if self._canceled:
             raise CanceledError

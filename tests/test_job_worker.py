@@ -1,0 +1,62 @@
+"""How the process that analyzes takes turns, and its priority."""
+
+from __future__ import annotations
+
+import ctypes
+import queue
+import sys
+from types import SimpleNamespace
+
+from mien.queue import worker
+from mien.queue.files import JobFiles
+from mien.queue.jobs import Order
+from mien.queue.worker import Analyst
+from mien.settings import AnalysisSettings
+from tests.patience import PATIENCE_S
+
+
+class Sent:
+    """The connection to the queue, with what was sent to it."""
+
+    def __init__(self) -> None:
+        self.messages: queue.Queue[tuple] = queue.Queue()
+        self.send = self.messages.put
+
+    def next(self) -> tuple:
+        return self.messages.get(timeout=PATIENCE_S)
+
+
+def test_a_job_that_is_paused_before_its_turn_says_so(tmp_path) -> None:
+    sent = Sent()
+    order = Order("a", "a.mp4", JobFiles(tmp_path), AnalysisSettings(), pictures=False)
+    analyst = Analyst(sent)
+    with analyst.turn:  # of another job
+        analyst.take("analyze", order)
+        analyst.take("pause", "a")
+    assert sent.next() == ("paused", "a")
+    analyst.take("cancel", "a")
+    assert sent.next() == ("canceled", "a")
+    assert analyst.turn.acquire(blocking=False)
+
+
+def test_on_windows_other_processes_come_first(monkeypatch) -> None:
+    classes = []
+
+    def set_priority_class(process, value) -> None:
+        classes.append((process, value))
+
+    kernel = SimpleNamespace(GetCurrentProcess=Handle(), SetPriorityClass=set_priority_class)
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setattr(ctypes, "WinDLL", lambda name: kernel, raising=False)
+    monkeypatch.setattr(worker.subprocess, "BELOW_NORMAL_PRIORITY_CLASS", 0x4000, raising=False)
+    worker._lower_priority()
+    assert classes == [(-1, 0x4000)]
+
+
+class Handle:
+    """A function of a Windows library, whose type of result can be set."""
+
+    restype = None
+
+    def __call__(self) -> int:
+        return -1
