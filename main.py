@@ -178,6 +178,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
         token = token_for(settings.host, settings.token)
         jobs = build_queue(components, detectors)
         app = build_app(components, pipeline, camera, detectors, jobs, token)
+        cleanup.callback(jobs.close)  # again after the server, whose requests may have files open
         server = cleanup.enter_context(Server(app, settings.host, port))
         cleanup.callback(jobs.close)
         cleanup.callback(camera.stop)  # before the server: its streams end with camera and queue

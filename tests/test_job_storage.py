@@ -129,7 +129,7 @@ def test_what_cannot_be_removed_yet_is_removed_later(tmp_path, monkeypatch) -> N
     folder = storage.new_folder("job")
     with monkeypatch.context() as patch:
         patch.setattr(
-            mien.queue.storage.shutil, "rmtree", lambda path: (_ for _ in ()).throw(PermissionError(13, "in use"))
+            mien.queue.storage.shutil, "rmtree", lambda path, **_: (_ for _ in ()).throw(PermissionError(13, "in use"))
         )
         storage.remove(folder)
         storage.remove_leftover()
@@ -137,6 +137,26 @@ def test_what_cannot_be_removed_yet_is_removed_later(tmp_path, monkeypatch) -> N
     storage.remove_leftover()
     assert not folder.exists()
     storage.close()
+
+
+def test_all_but_an_open_file_is_removed_and_the_rest_when_it_is_closed(tmp_path, monkeypatch) -> None:
+    storage = Storage(tmp_path)
+    for name in ("a", "b", "c"):
+        (storage.new_folder(name) / "content").write_text(name)
+    root, unlink = storage.root, os.unlink
+    held = (root / "b" / "content").stat().st_ino
+
+    def refuse(path, *arguments, **more) -> None:
+        if os.stat(path, dir_fd=more.get("dir_fd")).st_ino == held:
+            raise PermissionError(13, "in use")
+        unlink(path, *arguments, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "unlink", refuse)
+        storage.close()
+    assert [path.relative_to(root).as_posix() for path in root.rglob("*")] == ["b", "b/content"]
+    storage.close()
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -266,10 +266,11 @@ class FileQueue:
     # --- the end
 
     def close(self) -> None:
-        """End the analysis, and remove all files; nothing is taken any more."""
+        """End the analysis, and remove all files; nothing is taken any more.
+
+        Repeated, it removes what a request still had open the first time (on Windows).
+        """
         with self._board.lock:
-            if self._board.closed:
-                return
             self._board.closed = True
             self._board.lock.notify_all()
             child = self._scheduler.close()

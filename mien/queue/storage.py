@@ -60,6 +60,7 @@ class Storage:
         """The folder, a new one if it was removed. Raises StorageError if it cannot be created."""
         if self._root is not None and not _is_own_folder(self._root):  # as by a cleaner of temporary files
             self.close()
+            self._root = None  # also if something else has its name
         if self._root is None:
             try:
                 self._root, self._lock = _create(self._parent or Path(tempfile.gettempdir()))
@@ -122,12 +123,11 @@ class Storage:
         self._leftover = {path for path in self._leftover if not _remove(path)}
 
     def close(self) -> None:
-        """Remove the folder with everything in it."""
+        """Remove the folder with everything in it; to be repeated if a process still has a file open (on Windows)."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
-        if self._root is not None:
-            _remove(self._root)
+        if self._root is not None and _remove(self._root):
             self._root = None
 
 
@@ -209,9 +209,12 @@ def _lock(path: Path, *, create: bool) -> int | None:
 
 
 def _remove(path: Path) -> bool:
+    """Remove a file, or of a folder all that can be removed; whether nothing is left."""
     try:
         if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
+            shutil.rmtree(path, ignore_errors=True)  # goes on after a file that is open, unlike without
+            if path.exists():
+                path.rmdir()  # says why not
         else:
             path.unlink(missing_ok=True)
     except FileNotFoundError:

@@ -80,6 +80,7 @@ class Uploads:
         """Take a piece of a file; see `FileQueue.write`."""
         board = self._board
         with board.lock:
+            board.check_open()  # else it would create another folder
             job = board.get(number)
             if offset < job.received and offset + length <= job.received:  # its answer was lost
                 return board.describe(job)
