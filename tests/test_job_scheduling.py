@@ -8,7 +8,7 @@ import time
 import pytest
 
 import mien.queue.scheduler
-from mien.errors import JobMissingError, JobStateError, LoadingError, MienError
+from mien.errors import JobMissingError, JobStateError, LoadingError, MienError, StorageError
 from mien.queue import service
 from mien.queue.service import FileQueue
 from mien.queue.storage import Storage
@@ -340,6 +340,45 @@ def test_a_report_is_drawn_once_and_a_failure_is_not_kept(queue, monkeypatch) ->
     assert queue.report(number).read_text() == "drawn"
     monkeypatch.setattr(child, "send", lambda *message: pytest.fail("drawn again"))
     assert queue.report(number).read_text() == "drawn"
+
+
+def test_a_job_fails_when_the_disk_gets_full_and_the_next_one_runs_when_there_is_space(monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr(mien.queue.scheduler, "Child", FakeChild)
+    monkeypatch.setattr(FakeChild, "started", [])
+    free = [10**9]
+    queue = FileQueue(AnalysisSettings, storage=Storage(tmp_path, 10**6, lambda folder: free[0]))
+    first, _ = add(queue, "a.mp4"), add(queue, "b.mp4")
+    (child,) = FakeChild.started
+    queue.tidy(time.monotonic())
+    assert states(queue) == ["analyzing", "waiting"]
+    free[0] = 999_999
+    queue.tidy(time.monotonic())
+    queue.tidy(time.monotonic())
+    assert states(queue) == ["failed", "waiting"], "the process still has the files of the first one open"
+    assert "1 MB to spare" in queue.get(first).reason
+    assert child.kinds() == ["analyze", "cancel"]
+    free[0] = 10**9
+    child.receive("canceled", first)
+    assert states(queue) == ["failed", "analyzing"]
+    queue.close()
+
+
+def test_nobody_waits_for_a_report_with_faces_after_privacy_mode_was_switched_on(queue) -> None:
+    number = add(queue, "a.mp4")
+    FakeChild.started[0].receive("done", number, {"frames": 1}, [1], None)
+    with queue._board.lock:
+        drawn = queue._scheduler.draw_report(queue._board.jobs[number], pictures=True)
+        queue._scheduler.forget_pictures()
+    with pytest.raises(LoadingError):
+        drawn.result(0)
+
+
+def test_a_piece_that_arrives_after_the_end_creates_no_folder(queue, tmp_path) -> None:
+    number = queue.create("a.mp4", len(VIDEO), GROUP).id
+    queue.close()
+    with pytest.raises(StorageError, match="one that is stopping"):
+        queue.write(number, 0, io.BytesIO(VIDEO), len(VIDEO))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_closing_kills_the_process_and_leaves_nothing(queue, tmp_path) -> None:

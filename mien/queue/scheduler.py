@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any
 
-from mien.errors import JobMissingError, JobStateError, LoadingError, MienError
+from mien.errors import JobMissingError, JobStateError, LoadingError, MienError, StorageError
 from mien.queue.board import Board
 from mien.queue.child import Child
 from mien.queue.jobs import UNFINISHED, FileJob, Kind, Order
@@ -121,7 +121,9 @@ class Scheduler:
                 self._send("forget", job.id)
             elif job.state == "done":
                 job.pictures = frozenset()
-                job.reports.pop(True, None)
+                drawn = job.reports.pop(True, None)
+                if drawn is not None and not drawn.done():
+                    drawn.set_exception(LoadingError("the report has changed since it was asked for"))
                 with suppress(OSError):
                     job.files.remove_pictures()
                 self._board.change(job)
@@ -132,6 +134,7 @@ class Scheduler:
         Args:
             now_s: Present time of `time.monotonic`.
         """
+        self._check_free()
         self._advance()
         child = self._child
         if child is None:
@@ -188,6 +191,17 @@ class Scheduler:
             job.attempts = 0
             self._end_analysis(job)
             self._board.change(job)
+
+    def _check_free(self) -> None:
+        """Let the job that is analyzed fail before its tables fill the disk."""
+        job, board = self._active, self._board
+        if job is None or job.id in self._ending or board.closed:
+            return
+        try:
+            board.storage.check_free(0)
+        except StorageError as error:
+            self._end_analysis(job)
+            board.end(job, "failed", str(error))
 
     def _end_analysis(self, job: FileJob) -> None:
         """Have the process end what it does with a job; it says "canceled" once it has closed the files."""
@@ -278,7 +292,13 @@ class Scheduler:
     def _clean(self, number: str) -> FileJob:
         """Remove what an analysis that has ended leaves; of a job that was canceled, everything."""
         job, _ = self._ending.pop(number)
-        self._board.storage.remove(job.files.unfinished if number in self._board.jobs else job.files.folder)
+        if number in self._board.jobs:
+            self._board.storage.remove(job.files.unfinished)
+            self._board.storage.remove(job.files.results)
+            with suppress(OSError):
+                job.files.remove_pictures()
+        else:
+            self._board.storage.remove(job.files.folder)
         return job
 
     def _lost(self, child: Child, reason: str) -> None:
