@@ -342,6 +342,23 @@ def test_files_that_a_restarted_program_has_lost_are_sent_again(browser, page, j
     lists(browser, "#results-rows .cell-links a", [])
 
 
+def test_after_a_restart_what_failed_is_not_sent_again_and_what_was_paused_stays_so(browser, page, jobs) -> None:
+    drop(browser, "broken.mp4", "paused.mp4", "waits.mp4")
+    wait_for(lambda: len(jobs.jobs) == 3)
+    jobs.finish("broken.mp4", "It has no picture.")
+    lists(browser, "#results-rows .label", ["failed"])
+    jobs.change("paused.mp4", state="paused")
+    lists(browser, "#queue-rows .job-state", ["paused", "waiting"])
+    jobs.forget_all()
+    wait_for(lambda: jobs.named("waits.mp4"))
+    lists(browser, "#queue-rows .job-state", ["paused", "waiting"])
+    lists(browser, "#results-rows .label", ["failed"])
+    assert [job["name"] for job in jobs.jobs.values()] == ["waits.mp4"]
+    find(browser, "#queue-rows .job-pause").click()
+    wait_for(lambda: jobs.named("paused.mp4"))
+    lists(browser, "#queue-rows .job-state", ["waiting", "waiting"])
+
+
 # ---- what is taken
 
 

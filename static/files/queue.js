@@ -273,9 +273,12 @@ export class FileQueue {
   #lose(entry) {
     if (!entry || entry.sending) return; // upload() notices by itself
     this.#byJob.delete(entry.job.id);
-    if (entry.state === "done") entry.job = { ...entry.job, gone: true };
-    else if (entry.file) entry.reset();
-    else Object.assign(entry, { job: null, reason: TEXT.files.gone });
+    const { isPaused } = entry;
+    if (["done", "failed"].includes(entry.state)) entry.job = { ...entry.job, gone: true };
+    else if (entry.file) {
+      entry.reset();
+      entry.held = isPaused;
+    } else Object.assign(entry, { job: null, reason: TEXT.files.gone });
   }
 
   #remove(entry) {

@@ -129,7 +129,7 @@ export class FilesView {
   }
 
   #sayLost(entries) {
-    const isMissed = entries.some(({ job }) => job?.gone);
+    const isMissed = entries.some(({ job }) => job?.gone && job.state === "done");
     if (isMissed && !this.#isMissed) this.#say(WORDS.resultsGone);
     this.#isMissed = isMissed;
     if (!this.#page.isOpen()) return;
