@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import logging
+import unicodedata
+
+JOINERS = "\u200c\u200d"
+"""Inside words of some scripts, and inside emoji."""
 
 
 def printable(name: str) -> str:
@@ -17,9 +21,20 @@ def printable(name: str) -> str:
     Example:
         printable("two\nlines")  # r"two\nlines"
     """
-    if name.isprintable():
-        return name
-    return "".join(char if char.isprintable() else _escaped(char) for char in name)
+    return "".join(char if is_printable(char) else _escaped(char) for char in name)
+
+
+def is_printable(name: str) -> bool:
+    """Whether a name is shown as it is: nothing in it ends a line, controls a terminal or changes the order of writing.
+
+    Unlike `str.isprintable`, this accepts all kinds of spaces: macOS writes U+202F before "AM" in names of recordings.
+
+    Args:
+        name: Any text.
+    """
+    return name.isprintable() or all(
+        char.isprintable() or char in JOINERS or unicodedata.category(char) == "Zs" for char in name
+    )
 
 
 class PrintableFormatter(logging.Formatter):

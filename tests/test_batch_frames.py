@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from fractions import Fraction
 from itertools import islice
 
 import av
@@ -169,6 +170,20 @@ def test_a_file_that_breaks_off_keeps_all_frames_up_to_there(steps, monkeypatch)
     reading = Reading()
     assert [frame.index for frame in read_frames(steps, reading=reading)] == list(range(10))
     assert reading.faults == "the file breaks off after 0.4 s: Invalid data found"
+
+
+@pytest.mark.parametrize("name", ["slides.mp4", "slides.mkv"])
+def test_a_video_whose_last_frame_lasts_long_is_complete(tmp_path, name):
+    with av.open(str(tmp_path / name), "w") as container:
+        stream = container.add_stream("mjpeg", rate=Fraction(1, 5))  # a slide every five seconds
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuvj420p"
+        for level in range(8):
+            picture = np.full((48, 64, 3), 20 * level, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="bgr24")))
+        container.mux(stream.encode())
+    reading = Reading()
+    assert len(list(read_frames(tmp_path / name, reading=reading))) == 8
+    assert (reading.end_s, reading.faults) == (40.0, None)
 
 
 @pytest.mark.parametrize("name", ["cut.mkv", "cut.avi"])

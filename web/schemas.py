@@ -10,6 +10,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, field_validator
 
+from mien.names import is_printable
 from mien.types import EXPRESSIONS, QUALITY_REASONS, SourceState
 from web.texts import Message, Name
 
@@ -176,7 +177,7 @@ class Choice(Body):
     @field_validator("source")
     @classmethod
     def _check_printable(cls, source: str) -> str:
-        if not source.isprintable():
+        if not is_printable(source):
             raise ValueError("expected printable characters only")
         return source
 

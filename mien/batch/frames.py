@@ -85,6 +85,7 @@ class Reading:
         frames: Frames decoded, those left out by the sampling too.
         passed_over: Frames before those, which were not decoded because the sampling starts after them.
         end_s: Media time at which the last decoded frame ends, at most the end of the sampling; in seconds.
+        last_lasts_s: How long the file says that this frame lasts, in seconds; 0 if it does not say.
         duration_s: Length that the file states, in seconds; None if it states none.
         timing: Known from the first frame on.
         gap_s: Seconds of media time in which no frame counts as shown, see `mien.batch.times.MediaTimes`.
@@ -98,6 +99,7 @@ class Reading:
     frames: int = 0
     passed_over: int = 0
     end_s: float = 0.0
+    last_lasts_s: float = 0.0
     duration_s: float | None = None
     gap_s: float = 0.0
     unreadable: list[tuple[float | None, str]] = field(default_factory=list)
@@ -132,11 +134,11 @@ class Reading:
         """Note that frames are missing at the end that the file states.
 
         Args:
-            last_s: Time of the last frame in seconds from the first.
+            last_s: Time of the last frame in seconds from the first; it lasts for `last_lasts_s`.
             first_s: That of the first frame in the file.
         """
         stated_s = (self.duration_s or 0.0) - max(0.0, first_s)
-        if last_s < stated_s - max(MISSING_S, MISSING_SHARE * stated_s):
+        if last_s + self.last_lasts_s < stated_s - max(MISSING_S, MISSING_SHARE * stated_s):
             self.remarks.append(f"the last frame is at {last_s:.1f} s of {stated_s:.1f} s")
 
     @property
@@ -251,6 +253,7 @@ def _in_time(
                 if reading.timing is None:
                     reading.timing = Timing(times.first, Fraction(video.time_base), interval)
                 reading.end_s, reading.gap_s = float(times.end), times.gap_s
+                reading.last_lasts_s = float((picture.duration or 0) * (picture.time_base or video.time_base))
                 yield float(at), picture
         finally:
             if times.jumps:

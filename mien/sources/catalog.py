@@ -10,6 +10,7 @@ from typing import Any
 
 from mien.errors import SettingsError, SourceError, SourceForbiddenError, SourceMissingError
 from mien.filetypes import SUFFIXES, describe, identify, read_head
+from mien.names import is_printable
 from mien.sources import Source, open_source, source_kind, webcam_index
 from mien.sources.network import URL_SCHEMES, masked_url
 from mien.sources.webcam import Webcams
@@ -175,7 +176,7 @@ class MediaFolder:
             name = path.resolve().relative_to(self._root).as_posix()
         except (OSError, RuntimeError, ValueError):
             return None
-        return name if name.isprintable() and self._is_found(name) else None  # else it is not in the list either
+        return name if is_printable(name) and self._is_found(name) else None  # else it is not in the list either
 
     def hide(self, text: str) -> str:
         """The text without the path of the folder."""
@@ -206,7 +207,7 @@ class MediaFolder:
                 if visited > MAX_VISITED:
                     return
                 name = (Path(folder) / file).relative_to(self._root).as_posix()
-                if name.isprintable() and self._is_found(name):
+                if is_printable(name) and self._is_found(name):
                     yield name
 
     def _is_found(self, name: str) -> bool:

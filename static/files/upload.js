@@ -4,10 +4,14 @@ import { pause } from "../dom.js";
 import { fetchJson } from "../server.js";
 import { TEXT } from "../texts.js";
 
-const PIECE_BYTES = 4 * 1024 * 1024; // small enough for progress over a slow network; the program may ask for less
-const SEND_MS = 180000; // time limit of a piece: 0.2 Mbit/s
+const FIRST_BYTES = 256 * 1024; // the program expects 0.5 MB a second after ten seconds: enough for 0.2 Mbit/s
+const MOST_BYTES = 4 * 1024 * 1024; // the program may ask for less
+const FAST_MS = 1000; // after a piece that took less, the next one is twice as large
+const SEND_MS = 60000; // time limit of a piece
 const RETRY_MS = [1000, 2000, 4000, 8000]; // between attempts
 const MAX_FAILURES = 8; // of one piece, while the program answers other requests
+
+let pieceBytes = FIRST_BYTES; // as the network allows
 
 /**
  * Sends a file and returns its job; null if on.isHeld() or on.isCanceled() became true between two pieces.
@@ -26,6 +30,7 @@ export async function upload({ file, name, job }, group, on) {
       job = job ? await sendPiece(file, job) : await create(file, name, query);
       failures = 0;
     } catch (error) {
+      pieceBytes = FIRST_BYTES;
       if (!error.again) failures += 1; // a busy program says when to come again
       if (!(await isReadable(file))) throw new Error(TEXT.files.unreadable);
       if (!mayPass(error, job) || failures > MAX_FAILURES) throw error;
@@ -38,7 +43,7 @@ export async function upload({ file, name, job }, group, on) {
 }
 
 async function create(file, name, query) {
-  if (file.size > PIECE_BYTES) {
+  if (file.size > pieceBytes) {
     return fetchJson(`api/jobs?${query}`, {
       method: "POST",
       headers: { "Content-Type": "application/json" },
@@ -50,10 +55,18 @@ async function create(file, name, query) {
   return fetchJson(url, { method: "POST", headers, body: file, limitMs: SEND_MS });
 }
 
-async function sendPiece(file, { id, received, piece_bytes: most = PIECE_BYTES }) {
-  const body = file.slice(received, received + Math.min(PIECE_BYTES, most));
+async function sendPiece(file, { id, received, piece_bytes: most = MOST_BYTES }) {
+  const body = file.slice(received, received + Math.min(pieceBytes, most));
   const headers = { "Content-Type": "application/octet-stream" };
-  return fetchJson(`api/jobs/${id}/content?offset=${received}`, { method: "PUT", headers, body, limitMs: SEND_MS });
+  const begun = performance.now();
+  const job = await fetchJson(`api/jobs/${id}/content?offset=${received}`, {
+    method: "PUT",
+    headers,
+    body,
+    limitMs: SEND_MS,
+  });
+  if (performance.now() - begun < FAST_MS) pieceBytes = Math.min(2 * pieceBytes, MOST_BYTES);
+  return job;
 }
 
 /** Whether another attempt may succeed: no answer, a wrong offset, a busy program, or one that has lost the job. */
