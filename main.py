@@ -51,9 +51,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     from mien.errors import FatalError, MienError
     from mien.names import PrintableFormatter, printable
 
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr)
-    for handler in logging.getLogger().handlers:
-        handler.setFormatter(PrintableFormatter())
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(PrintableFormatter())
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     try:
         command, words = choose_command(sys.argv[1:] if argv is None else argv)
         return command(words)

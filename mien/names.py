@@ -45,10 +45,11 @@ class PrintableFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The line of a record, and the lines of its traceback."""
+        record.message = record.getMessage()  # as every formatter does, for other handlers
         return "\n".join(printable(line) for line in self._lines(record))
 
     def _lines(self, record: logging.LogRecord) -> list[str]:
-        lines = [record.getMessage()]
+        lines = [record.message]
         if record.exc_info:
             lines += self.formatException(record.exc_info).split("\n")
         return lines

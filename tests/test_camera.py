@@ -433,12 +433,11 @@ def test_an_analysis_that_hangs_is_abandoned_and_another_thread_takes_over(rig, 
     assert (len(renewed), it.camera.failed) == (1, None)
     assert "its thread is abandoned, 1 of at most 4" in caplog.text
     it.sources[0].step()
-    it.until("live")
-    shown, _ = it.camera.snapshots.peek()
+    it.snapshot(lambda newest: newest.frame is not None and newest.frame.index == 1)
     go_on.set()
     abandoned.join(PATIENCE_S)
     assert not abandoned.is_alive()
-    assert it.camera.snapshots.peek()[0] == shown, "what an abandoned thread finds is not shown"
+    assert it.camera.snapshots.peek()[1].frame.index == 1, "what an abandoned thread finds is not shown"
     assert len(it.streams) == 2, "the new thread begins without the faces of the old one"
 
 

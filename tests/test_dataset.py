@@ -161,7 +161,7 @@ def test_a_broken_row_is_named_and_skipped(tmp_path, line, reason):
     [
         (lambda path: None, "found nothing there"),
         (lambda path: path.mkdir(), "expected the folders train/ and test/, or .*; found no folder"),
-        (lambda path: (path / "images" / "bliss").mkdir(parents=True), "found no folder"),
+        (lambda path: (path / "images" / "bliss").mkdir(parents=True), "found images"),
         (lambda path: (path / "test" / "happy").mkdir(parents=True), "found test"),
         (lambda path: [(path / name).mkdir(parents=True) for name in ("train", "happy")], "found happy, train"),
         (lambda path: [(path / name).mkdir(parents=True) for name in ("happy", "bliss")], "found bliss"),

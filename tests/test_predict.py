@@ -104,7 +104,7 @@ def test_a_csv_with_or_without_labels(labeled, tmp_path):
         (lambda path: path.mkdir(), "found none that can be read$"),
         (lambda path: path.write_text("pixels\n1 2\n"), "1 skipped, first row 1: expected 2304 pixels"),
         (lambda path: path.write_text("image,label\n"), "expected a column pixels; found image,label"),
-        (lambda path: path.write_bytes(b"\x89PNG\x00\xff"), "expected a column pixels"),
+        (lambda path: path.write_bytes(b"\x89PNG\x00\xff"), "with a column pixels; found a PNG picture"),
     ],
 )
 def test_invalid_input_is_reported_and_an_older_file_is_kept(make, message, tmp_path):

@@ -131,7 +131,7 @@ def duplicates(dataset: Dataset) -> dict[str, int]:
 
 def _read_folders(root: Path, collector: _Collector) -> None:
     """Read folders of splits, or the seven folders of expressions alone."""
-    folders = _folders_in(root)
+    folders = named = _folders_in(root)
     for _ in range(_MAX_DEPTH):  # archives often contain a folder around everything
         if len(folders) == 1 and folders[0].name.lower() not in _FOLDERS and _expression_of(folders[0]) is None:
             (root,) = folders
@@ -143,7 +143,7 @@ def _read_folders(root: Path, collector: _Collector) -> None:
             collector.add(_split_by_hash(image), image, label, str(path))
         return
     if loose or not any(_FOLDERS[folder.name.lower()] == "train" for folder in splits):
-        found = ", ".join(folder.name for folder in folders[:10]) or "no folder"
+        found = ", ".join(folder.name for folder in (folders or named)[:10]) or "no folder"
         if packed := [entry.name for entry in root.iterdir() if entry.suffix.lower() in _ARCHIVES]:
             found += f", but {packed[0]}, an archive; unpack it"
         raise DataError(f"{root}: expected the folders train/ and test/, or those of the seven alone; found {found}")
