@@ -6,12 +6,15 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
-from mien.errors import SourceError
+from mien.errors import SourceEndedError, SourceError
 from mien.images.codecs import encode_jpeg
 from mien.sources import decoder, network, open_source
 from mien.sources.files import VideoSource
@@ -113,6 +116,126 @@ def test_a_playlist_of_parts_on_the_same_server_is_played(tmp_path):
     ):
         assert isinstance(source, VideoSource)
         assert abs(source.read().pixels_bgr.mean() - 120) < 6
+
+
+def hls(*lines: str) -> bytes:
+    return "\n".join(["#EXTM3U", "#EXT-X-VERSION:3", *lines, ""]).encode()
+
+
+def segment(name: str, *lines: str) -> bytes:
+    return hls("#EXT-X-TARGETDURATION:1", *lines, "#EXTINF:1.0,", name, "#EXT-X-ENDLIST")
+
+
+def write_sound(path: Path, codec: str, form: str) -> bytes:
+    with av.open(str(path), "w", format=form) as container:
+        stream = container.add_stream(codec, rate=48000, layout="stereo")
+        layout = "fltp" if codec != "libmp3lame" else "s16p"
+        size = stream.codec_context.frame_size or 1024
+        for at in range(0, 48000, size):
+            samples = np.zeros((2, size), np.float32 if layout == "fltp" else np.int16)
+            block = av.AudioFrame.from_ndarray(samples, format=layout, layout="stereo")
+            block.sample_rate, block.pts = 48000, at
+            container.mux(stream.encode(block))
+        container.mux(stream.encode())
+    return path.read_bytes()
+
+
+def level_of(url: str) -> float:
+    """The mean of the first picture of a video on a server, once it has been played to its end."""
+    with open_source(url, loop=False, paced=False) as source, pytest.raises(SourceEndedError):
+        level = source.read().pixels_bgr.mean()
+        while True:
+            source.read()
+    return level
+
+
+@pytest.mark.parametrize("rendition", ["separate sound", "sound alone"])
+@pytest.mark.parametrize(
+    ("suffix", "codec", "form"),
+    [("aac", "aac", "adts"), ("mp3", "libmp3lame", "mp3"), ("ac3", "ac3", "ac3"), ("ec3", "eac3", "eac3")],
+)
+def test_a_stream_with_sound_in_files_apart_is_played(tmp_path, suffix, codec, form, rendition):
+    variants = ["#EXT-X-STREAM-INF:BANDWIDTH=900000", "video.m3u8"]
+    if rendition == "sound alone":
+        variants = ["#EXT-X-STREAM-INF:BANDWIDTH=64000", "sound.m3u8", *variants]
+    else:
+        variants[0] += ',AUDIO="a"'
+        variants.insert(0, '#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="a",NAME="a",DEFAULT=YES,URI="sound.m3u8"')
+    answers = {
+        "/list.m3u8": hls(*variants),
+        "/video.m3u8": segment("part.ts"),
+        "/sound.m3u8": segment(f"part.{suffix}"),
+        "/part.ts": write_video(tmp_path / "part.ts", [GRAY] * 25, codec="libx264").read_bytes(),
+        f"/part.{suffix}": write_sound(tmp_path / f"part.{suffix}", codec, form),
+    }
+    with serving(answers) as (url, _):
+        assert abs(level_of(f"{url}/list.m3u8") - 120) < 6
+
+
+def test_a_stream_with_subtitles_is_played(tmp_path):
+    answers = {
+        "/list.m3u8": hls(
+            '#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID="s",NAME="s",DEFAULT=YES,LANGUAGE="en",URI="text.m3u8"',
+            '#EXT-X-STREAM-INF:BANDWIDTH=900000,SUBTITLES="s"',
+            "video.m3u8",
+        ),
+        "/video.m3u8": segment("part.ts"),
+        "/text.m3u8": segment("part.vtt"),
+        "/part.ts": write_video(tmp_path / "part.ts", [GRAY] * 25, codec="libx264").read_bytes(),
+        "/part.vtt": b"WEBVTT\n\n00:00.000 --> 00:00.900\nHello\n",
+    }
+    with serving(answers) as (url, _):
+        assert abs(level_of(f"{url}/list.m3u8") - 120) < 6
+
+
+def encrypted(folder: Path, key_url: str) -> dict[str, bytes]:
+    """An HLS stream that is encrypted by AES-128."""
+    part = write_video(folder / "part.ts", [GRAY] * 25, codec="libx264")
+    (folder / "key.ts").write_bytes(bytes(range(16)))
+    (folder / "key.txt").write_text(f"{key_url}\n{folder / 'key.ts'}\n")
+    options = {"hls_key_info_file": str(folder / "key.txt"), "hls_time": "9", "hls_playlist_type": "vod"}
+    with (
+        av.open(str(part)) as source,
+        av.open(str(folder / "list.m3u8"), "w", format="hls", options=options) as container,
+    ):
+        copy = container.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = copy
+                container.mux(packet)
+    return {f"/{path.name}": path.read_bytes() for path in folder.iterdir() if path.suffix in (".m3u8", ".ts")}
+
+
+def test_an_encrypted_stream_is_played(tmp_path):
+    answers = encrypted(tmp_path, "key.ts")
+    assert b"METHOD=AES-128" in answers["/list.m3u8"]
+    with serving(answers) as (url, asked):
+        assert abs(level_of(f"{url}/list.m3u8") - 120) < 6
+    assert "/key.ts" in asked
+
+
+@pytest.mark.parametrize("scheme", ["{}", "file:{}", "crypto:{}", "crypto+file:{}"])
+@pytest.mark.parametrize("which", ["part", "key"])
+def test_encryption_reaches_no_file_of_this_computer(tmp_path, scheme, which):
+    """The same stream, except that its part or its key is a file here: where it were opened, it would be played."""
+    answers = encrypted(tmp_path, scheme.format(tmp_path / "key.ts") if which == "key" else "key.ts")
+    if which == "part":
+        (name,) = [each[1:] for each in answers if each.startswith("/list") and each.endswith(".ts")]
+        local = scheme.format(tmp_path / name).encode()
+        answers["/list.m3u8"] = answers["/list.m3u8"].replace(name.encode(), local)
+    with serving(answers) as (url, _), pytest.raises(SourceError):
+        open_source(f"{url}/list.m3u8", loop=False, paced=False).read()
+
+
+def test_what_is_decrypted_comes_from_an_allowed_protocol(tmp_path):
+    encrypted(tmp_path, "key.ts")
+    (part,) = tmp_path.glob("list*.ts")
+    options = (("decryption_key", bytes(range(16)).hex()), ("decryption_iv", bytes(16).hex()))
+    allowed = decoder.Access(network.FORMATS, (*network.PROTOCOLS, "file"), options=options)
+    with decoder.open_container(f"crypto+file:{part}", allowed) as container:
+        assert container.streams.video
+    with pytest.raises(av.error.FFmpegError):
+        decoder.open_container(f"crypto+file:{part}", replace(allowed, protocols=network.PROTOCOLS))
 
 
 def test_pictures_of_a_camera_have_the_limit_of_images(monkeypatch):

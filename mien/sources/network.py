@@ -31,9 +31,16 @@ FORMATS = (
     "asf",
     "ogg",
     "mpeg",
+    "aac",
+    "mp3",
+    "ac3",
+    "eac3",
+    "webvtt",
 )
-"""What an address may deliver. No descriptions of sessions (SDP) and no lists of files: they open ports and files."""
-PROTOCOLS = ("http", "https", "httpproxy", "tcp", "tls")
+"""What an address may deliver, and each rendition of an HLS stream: separate sound and subtitles too. No descriptions
+of sessions (SDP) and no lists of files: they open ports and files."""
+PROTOCOLS = ("http", "https", "httpproxy", "tcp", "tls", "crypto")
+"""`crypto` decrypts parts of HLS streams (AES-128); what it reads them from has to be one of these protocols too."""
 OPTIONS = (("rtsp_transport", "tcp"),)
 """UDP would lose parts of pictures, and needs open ports."""
 
