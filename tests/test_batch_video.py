@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import struct
 from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -12,10 +14,11 @@ import numpy as np
 import pytest
 
 import main
-from mien.batch.frames import Reading, Sampling, read_frames
+from mien.batch.frames import Reading, Sampling, Timing, read_frames
 from mien.batch.options import read_analyze_settings
 from mien.batch.sound import Sound
 from mien.batch.video import AnnotatedVideo, video_notes
+from mien.errors import SourceMissingError
 from mien.sources.demo import face_place
 from mien.types import Analysis, Face
 from tests.clips import demo_pictures, files_of, rotate_by_metadata, write_video
@@ -146,6 +149,24 @@ def test_a_stretch_has_its_own_sound_in_sync(tmp_path, sound):
         np.corrcoef(heard[200 + by : count - 200 + by], expected[200 : count - 200])[0, 1] for by in range(-99, 99)
     ]
     assert max(shifts) > 0.99, "a millisecond is 48 samples, and the file has no finer times"
+
+
+def test_the_sound_of_a_video_with_a_title_in_any_encoding_is_kept(tmp_path):
+    clip = write_video(tmp_path / "clip.avi", [gray(9)] * 5, codec="mjpeg", sound="libmp3lame")
+    data = clip.read_bytes()
+    start = data.index(b"INFOISFT")  # the name of the program that wrote it, in a list of tags
+    (length,) = struct.unpack_from("<I", data, start + 8)
+    tag = b"INFOINAM" + struct.pack("<I", length) + b"Caf\xe9".ljust(length, b"x")
+    clip.write_bytes(data.replace(data[start : start + 12 + length], tag))
+    written, facts = rewrite(clip)
+    assert facts["sound"][0]["packets"] == len(packets_of(written)) > 0
+
+
+def test_only_the_demuxer_of_the_video_is_tried_for_its_sound(tmp_path):
+    clip = tmp_path / "clip.mp4"
+    clip.write_text("ffconcat version 1.0\nfile 'other.mp4'\n")
+    with pytest.raises(SourceMissingError, match="a playlist"):
+        Sound(clip, Timing(Fraction(0), Fraction(1, 1000), Fraction(1, 25)), 0.0, None)
 
 
 def test_sound_that_begins_before_the_first_frame_stays_in_sync(tmp_path):

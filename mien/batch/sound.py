@@ -10,6 +10,7 @@ from typing import Any
 
 from mien.batch.frames import Timing
 from mien.batch.times import LONGEST_S
+from mien.sources.decoder import file_type, open_video_file
 
 MP4_CODECS = frozenset({"aac", "mp3", "ac3", "eac3", "alac", "opus", "flac"})
 """What players expect in an MP4 file; FFmpeg can write others, such as PCM, that browsers do not play."""
@@ -45,7 +46,7 @@ class Sound:
         import av
 
         self._ffmpeg_error = av.error.FFmpegError
-        self._container: Any = av.open(str(path.absolute()))
+        self._container: Any = open_video_file(path, file_type(path, "a video file"))
         self._streams: list[Any] = [each for each in self._container.streams.audio if each.codec_context is not None]
         self._copies: dict[int, Any] = {}
         self._last: dict[int, int] = {}
