@@ -98,6 +98,7 @@ EMPTY = _other("an empty file", "copy it again")
 MJPEG = _video("an MJPEG", "mjpeg")
 """JPEG images one after the other; `identify` sees only the first: see `mien.images.animation`."""
 
+_MPEG = _video("an MPEG", "mpeg")
 _QUICKTIME = "mov"
 _MP4 = _video("an MP4", _QUICKTIME)
 _MOV = _video("a QuickTime", _QUICKTIME)
@@ -139,7 +140,9 @@ _BEGINNINGS: tuple[tuple[bytes, FileType], ...] = (
     (b"nut/multimedia container\0", _video("a NUT", "nut")),
     (b"\xb7\xd8\0\x20\x37\x49\xda\x11\xa6\x4e\0\x07\xe9\x5e\xad\x8d", _video("a WTV", "wtv")),
     (b"\x1f\x07\0", _video("a DV", "dv")),
-    (b"\0\0\x01\xba", _video("an MPEG", "mpeg")),
+    (b"\0\0\x01\xba", _MPEG),
+    (b"IMKH", _MPEG),  # recorders of Hikvision: 40 bytes before it
+    (b"DHAV", _video("a DAV", "dhav")),  # recorders of Dahua
     (b"\0\0\x01\xb3", _video("an MPEG-2", "mpegvideo")),
     (b"\0\0\x01\xb0", _video("an MPEG-4", "m4v")),
     (b"\0\0\x01\0\0\0\x01\x20", _video("an MPEG-4", "m4v")),
@@ -188,7 +191,7 @@ _BRANDS = {
     b"qt  ": _MOV,
     b"crx ": _unread_image("a Canon raw"),
 }
-_QUICKTIME_BOXES = frozenset((b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot", b"styp", b"moof", b"sidx"))
+_QUICKTIME_BOXES = frozenset((b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot", b"styp", b"moof", b"sidx", b"uuid"))
 """Files older than `ftyp`, and parts of streams, begin with one of these: QuickTime File Format, ISO/IEC 14496-12."""
 
 _START_CODE = re.compile(rb"\0{2,3}\x01")
@@ -271,17 +274,22 @@ def _iso_media(head: bytes) -> FileType | None:
 
 
 def _transport_stream(head: bytes) -> FileType | None:
-    """Each packet of 188 bytes begins with 0x47; on Blu-ray discs four more bytes stand before it.
+    """Each packet of 188 bytes begins with 0x47; on Blu-ray discs four more bytes stand before it, in DVB 16 after it.
 
     A recording may begin within a packet: then more packets have to follow.
     """
-    for first in range(192):
+    for first in range(204):
         packets = 2 if first in (0, 4) else 5
-        for length in (188, 192):
+        for length in (188, 192, 204):
             starts = head[first::length]
             if len(starts) >= packets and starts == b"\x47" * len(starts):
                 return _video("an MPEG-TS", "mpegts")
     return None
+
+
+def _program_stream(head: bytes) -> FileType | None:
+    """Some recorders write zeros before the first start code, as ISO/IEC 13818-1 lets them between packs."""
+    return _MPEG if re.match(rb"\0{2,}\x01\xba", head) else None
 
 
 def _bare_stream(head: bytes) -> FileType | None:
@@ -351,6 +359,7 @@ _CHECKS: tuple[Callable[[bytes], FileType | None], ...] = (
     _bitmap,
     _iso_media,
     _transport_stream,
+    _program_stream,
     _icon,
     _bare_stream,
     _netpbm,

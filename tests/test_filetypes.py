@@ -81,6 +81,11 @@ def tarred():
         ("Grüße".encode("utf-16"), "text file", "other", False),
         (b"", "empty file", "other", False),
         (b"\0\0\0\x18stypmsdh\0\0\0\0msdhmsix", "QuickTime", "video", True),
+        (b"\0\0\0\x18uuid" + bytes(16), "QuickTime", "video", True),
+        (b"IMKH\1\1\0\0" + bytes(32) + b"\0\0\1\xba", "MPEG", "video", True),
+        (bytes(70) + b"\1\xba\x44", "MPEG", "video", True),
+        (b"DHAV\xfd\0\0\0", "DAV", "video", True),
+        (b"x" * 203 + (b"\x47" + b"y" * 203) * 5, "MPEG-TS", "video", True),
         (b"x" * 100 + (b"\x47" + b"y" * 187) * 6, "MPEG-TS", "video", True),
         (b"\0\0\0\1\x40\1\x0c\1", "H.265", "video", True),
         (b"\0\0\1\x67\x42\0\x1e", "H.264", "video", True),
@@ -127,6 +132,28 @@ def test_every_container_is_known_and_read_by_its_demuxer(tmp_path, suffix, code
     assert (kind.name, kind.media, kind.usable) == (name, "video", True)
     with av.open(str(path), format=kind.ffmpeg) as container:
         assert len(list(container.decode(video=0))) >= 3
+
+
+def as_recorder(data: bytes) -> bytes:
+    return b"IMKH\1\1\0\0" + bytes(32) + data
+
+
+def after_zeros(data: bytes) -> bytes:
+    return bytes(100) + data
+
+
+def with_parity(data: bytes) -> bytes:
+    return b"".join(data[at : at + 188] + b"\xff" * 16 for at in range(0, len(data), 188))
+
+
+@pytest.mark.parametrize(
+    ("suffix", "changed"), [("mpg", as_recorder), ("mpg", after_zeros), ("ts", with_parity)], ids=["IMKH", "0", "204"]
+)
+def test_recordings_of_surveillance_cameras_and_broadcasts_are_played(tmp_path, suffix, changed):
+    path = write_video(tmp_path / f"clip.{suffix}", [GRAY] * 5, codec="libx264")
+    path.write_bytes(changed(path.read_bytes()))
+    with open_source(str(path), loop=False, paced=False) as source:
+        assert abs(source.read().pixels_bgr.mean() - 90) < 6
 
 
 @pytest.mark.parametrize("head", [bytes(2000), b"\x01\x02\x03" * 99, b"\0\0\x01\0\0\0", b"\0\0\0\x01", b"\xff", b"\0"])
