@@ -247,6 +247,31 @@ def test_a_video_of_too_many_pixels_is_refused_before_it_is_decoded(tmp_path, mo
         open_source(str(path))
 
 
+@pytest.mark.parametrize(
+    ("aspect", "found"), [(8, "found 512x48 with square pixels"), (Fraction(1, 8), None), (200, None)]
+)
+def test_the_limit_counts_pixels_as_they_are_shown(tmp_path, monkeypatch, aspect, found):
+    path = encoded(tmp_path / "wide.mkv", [quarters()] * 3, sample_aspect_ratio=Fraction(aspect))
+    monkeypatch.setattr(decoder, "MAX_IMAGE_PIXELS", 8 * 64 * 48 - 1)
+    if found is None:
+        assert len(played(path)) == 3
+        return
+    with pytest.raises(SourceMissingError, match=found):
+        open_source(str(path))
+
+
+def test_pictures_that_grow_within_a_video_are_widened_within_the_limit(tmp_path, monkeypatch):
+    path = tmp_path / "grows.mjpeg"
+    wide = b"\xff\xe0\0\x10JFIF\0\1\1\0\0\x08\0\1\0\0"  # pixels 8 times as wide as high
+    jpegs = [codecs.encode_jpeg(quarters(size, size)) for size in (32, 32, 80, 80)]
+    path.write_bytes(b"".join(each[:2] + wide + each[20:] for each in jpegs))
+    monkeypatch.setattr(decoder, "MAX_IMAGE_PIXELS", 20_000)
+    found = decoder.Decoder(decoder.open_container(str(path), decoder.Access(("mjpeg",), ("file",))), "grows")
+    with found, pytest.raises(decoder.SourceError, match="cannot be decoded further"):
+        while (picture := found.read()) is not None:
+            assert found.pixels(picture).shape == (32, 256, 3)
+
+
 def test_pictures_that_grow_within_a_video_are_not_decoded(tmp_path, monkeypatch):
     path = tmp_path / "grows.mjpeg"
     path.write_bytes(b"".join(codecs.encode_jpeg(quarters(size, size)) for size in (32, 32, 400, 400)))

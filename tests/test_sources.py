@@ -5,6 +5,7 @@ import itertools
 import logging
 import os
 import time
+from fractions import Fraction
 from pathlib import Path
 
 import cv2
@@ -16,6 +17,7 @@ from mien.analysis.tracker import Tracker
 from mien.errors import SourceEndedError, SourceError, SourceMissingError
 from mien.images.codecs import encode_jpeg, encode_png
 from mien.sources import network, open_source, source_kind, source_name, webcam
+from mien.sources.decoder import PictureTimes
 from mien.sources.demo import CYCLE_S, HEIGHT_PX, SHOWN_S, WIDTH_PX, DemoSource, face_place
 from mien.sources.demo_faces import FACES_FILE, GRID, PEOPLE, DemoFaces
 from mien.sources.files import MAX_IMAGE_SIDE_PX, REPEAT_AFTER_S, ImageSource, VideoSource, open_file
@@ -344,8 +346,20 @@ def test_a_video_without_frames_is_reported_as_missing_and_closed():
 
 
 def test_a_rate_that_cannot_be_true_is_replaced_even_where_the_times_agree_with_it():
-    source = video(FakeVideo(range(4), fps=1000, times_s=[0, 0.001, 0.002, 0.003]), FakeClock(), paced=False)
+    source = video(FakeVideo(range(4), fps=1200, times_s=[0, 1 / 1200, 2 / 1200, 3 / 1200]), FakeClock(), paced=False)
     assert [source.read().media_time_s for _ in range(4)] == pytest.approx([0, 0.04, 0.08, 0.12])
+
+
+@pytest.mark.parametrize("fps", [240.3, 480.2, 960.4])
+def test_slow_motion_plays_at_its_own_rate(fps):
+    for times_s in ([i / fps for i in range(4)], [None] * 4):
+        source = video(FakeVideo(range(4), fps=fps, times_s=times_s), FakeClock(), paced=False)
+        assert [source.read().media_time_s for _ in range(4)] == pytest.approx([i / fps for i in range(4)])
+
+
+def test_times_a_thousandth_of_a_second_apart_are_kept():
+    times = PictureTimes(Fraction(1000))
+    assert [times.next_s(Fraction(i, 1000)) for i in range(4)] == pytest.approx([0, 0.001, 0.002, 0.003])
 
 
 def test_true_times_are_kept_where_the_rate_is_only_the_finest_step_of_time():

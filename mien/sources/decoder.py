@@ -18,14 +18,15 @@ from mien.errors import MienError, SourceError, SourceMissingError
 from mien.filetypes import FileType, describe, read_head
 from mien.images.animation import media_type
 from mien.images.codecs import MAX_IMAGE_PIXELS
-from mien.sources.upright import PictureConverter
+from mien.sources.upright import PictureConverter, believed_aspect
 
 DECODER_THREADS = 2
 """The same on each computer: with more threads, the decoder reports unreadable parts later, and delays pictures."""
 FALLBACK_FPS = 25
 """Frame rate of a video that states none and has no time stamps."""
-MAX_FPS = 240
-"""A video that states more, with times that are as close, is taken to have FALLBACK_FPS."""
+MAX_FPS = 1000
+"""Slow motion has up to 960. A video that states more, with times that are as close, is taken to have FALLBACK_FPS; one
+that states just this, too, unless its times say otherwise: it is the finest step of time in Matroska files."""
 MAX_UNREADABLE = 1000
 """So many unreadable parts in a row end a video; a camera may begin with those of some seconds."""
 
@@ -165,12 +166,15 @@ def choose_stream(container: Any, name: str) -> Any:
     video = max(videos, key=lambda each: each.frames > 1)
     if video.codec_context is None:
         raise SourceMissingError(f"{name}: expected a video in a format that FFmpeg decodes, found another")
-    if video.width * video.height > MAX_IMAGE_PIXELS:
+    widened = max(1.0, believed_aspect(video.sample_aspect_ratio))
+    width, height = round(video.width * widened), video.height
+    if width * height > MAX_IMAGE_PIXELS:
+        square = " with square pixels" if widened > 1 else ""
         raise SourceMissingError(
             f"{name}: expected a video of at most {MAX_IMAGE_PIXELS / 1e6:g} megapixels, "
-            f"found {video.width}x{video.height}, {video.width * video.height / 1e6:.0f} megapixels"
+            f"found {width}x{height}{square}, {width * height / 1e6:.0f} megapixels"
         )
-    video.codec_context.options = {"max_pixels": str(MAX_IMAGE_PIXELS)}
+    video.codec_context.options = {"max_pixels": str(int(MAX_IMAGE_PIXELS / widened))}  # pictures may grow later
     video.codec_context.thread_count = DECODER_THREADS
     video.thread_type = "AUTO"
     return video
@@ -194,10 +198,10 @@ class PictureTimes:
 
     def __init__(self, stated_fps: Fraction | None) -> None:
         fps = float(stated_fps or FALLBACK_FPS)
-        self._is_absurd = not 0 < fps <= MAX_FPS
+        self._is_absurd = not 0 < fps < MAX_FPS
         self.interval_s = 1 / (FALLBACK_FPS if self._is_absurd else fps)
         self._first: Fraction | None = None
-        self._stamp_s = 0.0  # of the previous picture, from the first one on
+        self._stamp = Fraction(0)  # of the previous picture, from the first one on
         self._time_s: float | None = None  # of the previous picture
         self._added_s = 0.0
 
@@ -214,10 +218,11 @@ class PictureTimes:
         time_s = self._time_s + self.interval_s
         if stamp is not None:
             self._first = stamp if self._first is None else self._first
-            stamp_s = float(stamp - self._first)
-            if self._is_absurd and stamp_s - self._stamp_s < 1 / MAX_FPS:
+            stamp -= self._first
+            stamp_s = float(stamp)
+            if self._is_absurd and stamp - self._stamp < Fraction(1, MAX_FPS):
                 self._added_s = time_s - stamp_s
-            self._stamp_s = stamp_s
+            self._stamp = stamp
             if stamp_s + self._added_s > self._time_s:
                 time_s = stamp_s + self._added_s
         self._time_s = time_s

@@ -25,6 +25,19 @@ KNEE = 0.75
 _PQ, _HLG = 16, 18  # transfer characteristics: Rec. ITU-T H.273, table 3
 
 
+def believed_aspect(pixel_aspect: Fraction | None) -> float:
+    """The aspect ratio of the pixels as it is applied.
+
+    Args:
+        pixel_aspect: Width of a pixel divided by its height, as the file states it; None for square ones.
+
+    Returns:
+        The same as a number, 1 / MAX_PIXEL_ASPECT to MAX_PIXEL_ASPECT; 1 for one that is not believed.
+    """
+    aspect = float(pixel_aspect or 1)
+    return aspect if 1 / MAX_PIXEL_ASPECT <= aspect <= MAX_PIXEL_ASPECT else 1.0
+
+
 class PictureConverter:
     """Converts the decoded pictures of one video.
 
@@ -38,8 +51,7 @@ class PictureConverter:
     def __init__(self, pixel_aspect: Fraction | None) -> None:
         from av.video.reformatter import VideoReformatter
 
-        aspect = float(pixel_aspect or 1)
-        self._aspect = aspect if 1 / MAX_PIXEL_ASPECT <= aspect <= MAX_PIXEL_ASPECT else 1.0
+        self._aspect = believed_aspect(pixel_aspect)
         self._rotation: float | None = None
         self._matrix: tuple[int, ...] | None = None
         self._reformatter = VideoReformatter()  # one for all pictures: `to_ndarray` would prepare another for each
