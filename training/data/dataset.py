@@ -151,8 +151,8 @@ def _read_folders(root: Path, collector: _Collector) -> None:
         split = _FOLDERS[folder.name.lower()]
         for image, label, path in _images_of(folder, collector):
             public = split == "test" and path.name.startswith(OFFICIAL[0])
-            named = folder.name.lower() in ("publictest", "privatetest")
-            collector.official |= named or (split == "test" and path.name.startswith(OFFICIAL))
+            is_official = folder.name.lower() in ("publictest", "privatetest")
+            collector.official |= is_official or (split == "test" and path.name.startswith(OFFICIAL))
             collector.add("validation" if public else split, image, label, str(path))
 
 
