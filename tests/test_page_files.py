@@ -309,7 +309,7 @@ def test_after_a_reload_what_was_sent_is_there_and_the_rest_is_named(browser, pa
 
 
 def test_a_large_file_that_was_being_sent_at_a_reload_continues_when_it_is_added_again(browser, page, jobs) -> None:
-    drop(browser, "film.mp4", size=3_000_000)  # at once, so that there is a queue
+    drop(browser, "film.mp4", size=100_000)  # at once, so that there is a queue
     wait_for(lambda: len(jobs.jobs) == 1)
     jobs.open.clear()
     drop(browser, "long.mp4", size=10_000_000)
