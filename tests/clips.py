@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
@@ -109,3 +110,13 @@ def files_of(folder: Path) -> dict[str, bytes]:
     """The content of all files of a folder and those below it, by path."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+def results(out: Path) -> dict[str, bytes]:
+    """All files except the list of jobs, whose order differs; without the command, which names the folder."""
+    files = files_of(out)
+    del files["jobs.jsonl"]
+    for name in files:
+        if name.endswith("mien.json"):
+            files[name] = json.dumps({**json.loads(files[name]), "command": None}).encode()
+    return files

@@ -21,7 +21,7 @@ from mien.batch.cluster_worker import Run, difference
 from mien.batch.inputs import Input
 from mien.batch.jobs import WORK, Job
 from mien.images.codecs import encode_jpeg
-from tests.clips import demo_pictures, files_of, write_video
+from tests.clips import demo_pictures, results, write_video
 from tests.media import ROOT
 from tests.patience import PATIENCE_S, wait_for
 
@@ -102,16 +102,6 @@ def unbroken(media, tmp_path_factory) -> dict[str, bytes]:
     out = tmp_path_factory.mktemp("unbroken") / "out"
     assert main.main(["analyze", str(media), "--out", str(out), "--jobs", "1"]) == 1
     return results(out)
-
-
-def results(out: Path) -> dict[str, bytes]:
-    """All files except the list of jobs, whose order differs; without the command, which names the folder."""
-    files = files_of(out)
-    del files["jobs.jsonl"]
-    for name in files:
-        if name.endswith("mien.json"):
-            files[name] = json.dumps({**json.loads(files[name]), "command": None}).encode()
-    return files
 
 
 def names_of_jobs(out: Path) -> list[str]:

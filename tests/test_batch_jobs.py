@@ -23,7 +23,7 @@ from mien.batch.manifest import Manifest
 from mien.batch.options import AnalyzeSettings
 from mien.errors import SettingsError, one_line
 from mien.images.codecs import encode_jpeg
-from tests.clips import demo_pictures, files_of, write_video
+from tests.clips import demo_pictures, files_of, results, write_video
 from tests.media import ROOT
 from tests.patience import PATIENCE_S, scaled, wait_for
 
@@ -49,16 +49,6 @@ def unbroken(media, tmp_path_factory) -> dict[str, bytes]:
     out = tmp_path_factory.mktemp("unbroken") / "out"
     assert main.main(["analyze", str(media), "--out", str(out), "--jobs", "1"]) == 1
     return results(out)
-
-
-def results(out: Path) -> dict[str, bytes]:
-    """All files except the list of jobs, whose order differs; without the command, which names the folder."""
-    files = files_of(out)
-    del files["jobs.jsonl"]
-    for name in files:
-        if name.endswith("mien.json"):
-            files[name] = json.dumps({**json.loads(files[name]), "command": None}).encode()
-    return files
 
 
 def test_two_processes_give_the_same_results_as_one(media, unbroken, tmp_path):

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mien.errors import ModelError
+from mien.names import printable
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 ZIP_SIGNATURE = b"PK\x03\x04"
@@ -218,6 +219,5 @@ def _levels(node: Any) -> Iterator[list[Any]]:
 def short_cause(error: BaseException) -> str:
     """The message of a library's error, shortened to one line."""
     innermost = str(error).rsplit("Exception encountered:", maxsplit=1)[-1]  # Keras prints the whole config first
-    line = " ".join(innermost.split()) or type(error).__name__
-    line = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in line)
+    line = printable(" ".join(innermost.split()) or type(error).__name__)
     return line if len(line) <= _MAX_CAUSE_CHARS else f"{line[:_MAX_CAUSE_CHARS]} ..."

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from mien.errors import ModelError
+from mien.names import printable
 
 Config = dict[str, Any]
 
@@ -167,7 +168,7 @@ def _has_key(node: Any, keys: set[str]) -> bool:
 
 def _short(text: str) -> str:
     """A name from the file, for a message: printable and not long."""
-    shown = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
+    shown = printable(text)
     return shown if len(shown) <= 80 else f"{shown[:80]}..."
 
 
