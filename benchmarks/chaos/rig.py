@@ -5,13 +5,15 @@ from __future__ import annotations
 import errno
 import gc
 import json
+import re
 import socket
 import threading
 import time
 import urllib.error
 import urllib.request
+from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -116,6 +118,7 @@ class Rig:
     """
 
     def __init__(self, folder: Path) -> None:
+        self._foreign = set(threading.enumerate())
         self._folder = folder
         self._board = Switchboard()
         self._clock = SteppingClock()
@@ -139,7 +142,7 @@ class Rig:
         )
         app = create_app(self._camera, AppOptions(recorder=self._recorder))
         self._server = Server(app, port=0)
-        self._before: dict[str, int] = {}
+        self._before: dict[str, Counter[str]] = {}
 
     def __enter__(self) -> Rig:
         """Start it, and wait until all works."""
@@ -332,22 +335,26 @@ class Rig:
         """What there is more of than at the start, after some time to settle."""
 
         def more() -> str | None:
-            now = self._resources()
-            grown = [f"{now[name]} {name}, {most} before" for name, most in self._before.items() if now[name] > most]
-            return "; ".join(grown) or None
+            grown = {kind: counts - self._before[kind] for kind, counts in self._resources().items()}
+            return "; ".join(f"more {kind}: {', '.join(sorted(more))}" for kind, more in grown.items() if more) or None
 
         deadline_s = time.monotonic() + 10
         while (found := more()) is not None and time.monotonic() < deadline_s:
             time.sleep(0.2)
         return found
 
-    def _resources(self) -> dict[str, int]:
+    def _resources(self) -> dict[str, Counter[str]]:
+        """How many threads and descriptors there are, by name.
+
+        Without the threads that were there before the program, and without the workers of the web server, of which
+        there are as many as were ever needed at a time.
+        """
         gc.collect()
-        # Without the workers of the web server, of which there are as many as were ever needed at a time.
-        counts = {"threads": sum(not each.name.startswith("CP Server") for each in threading.enumerate())}
-        if Path("/proc/self/fd").is_dir():
-            counts["descriptors"] = sum(1 for _ in Path("/proc/self/fd").iterdir())
-        return counts
+        threads = (each.name for each in threading.enumerate() if each not in self._foreign)
+        return {
+            "threads": Counter(name for name in threads if not name.startswith("CP Server")),
+            "descriptors": Counter(_descriptors()),
+        }
 
     def _answers(self, path: str) -> bool:
         return self._get(path)[0] == 200
@@ -366,6 +373,14 @@ class Rig:
         viewer = socket.create_connection(("127.0.0.1", self._server.port))
         viewer.sendall(b"GET /video_feed HTTP/1.1\r\nHost: localhost:%d\r\n\r\n" % self._server.port)
         return viewer
+
+
+def _descriptors() -> Iterator[str]:
+    """Each open descriptor: a file's suffix, or a kind such as `socket`; none where the system does not tell."""
+    folder = Path("/proc/self/fd")
+    for each in folder.iterdir() if folder.is_dir() else ():
+        with suppress(FileNotFoundError):  # that of the folder itself
+            yield each.readlink().suffix or re.sub(r"\W*\d+\W*$", "", each.readlink().name)
 
 
 def wait_until(condition: Callable[[], bool], otherwise: str, timeout_s: float = 15.0) -> None:
