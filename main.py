@@ -216,12 +216,13 @@ class Components:
         from mien.images.privacy import Privacy
         from mien.landmarks.demand import LandmarkDemand
         from mien.recording.csv_log import CsvRecorder
+        from mien.settings import LOCKED
         from mien.sources.catalog import SourceCatalog
 
         self.settings = settings
         self.catalog = SourceCatalog(settings.media)
         self.recorder = CsvRecorder(settings.sessions, at_once=settings.record)
-        self.privacy = Privacy(settings.privacy)
+        self.privacy = Privacy(bool(settings.privacy), locked=settings.privacy == LOCKED)
         self.landmarks = LandmarkDemand(always=settings.landmarks)
         self.adjustment = read_adjustment(settings.model)
         if settings.rare is not None:

@@ -52,7 +52,9 @@ def written_tables() -> dict[Path, str]:
 
 def _cells(each: Option) -> list[str]:
     flags = ", ".join(f"`{flag}`" for flag in each.flags)
-    values = "on or off" if each.kind is SWITCH else each.kind.expected
+    values = each.kind.expected
+    if each.kind.is_switch:
+        values = "on or off" if each.kind is SWITCH else f"on, off or {each.kind.metavar}"
     meaning = re.sub(r"(--[a-z][a-z-]+|MIEN_[A-Z]+)", r"`\1`", each.help)
     default = re.sub(r"(--[a-z][a-z-]+)", r"`\1`", each.shown_default)
     return [text.replace("|", r"\|") for text in (flags, meaning, values, default)]

@@ -9,6 +9,7 @@ MienError
 │   ├── NotAnImageError
 │   └── ImageTooLargeError
 ├── RecordingError
+├── LockedError
 ├── BusyError
 ├── LoadingError
 ├── JobError
@@ -78,6 +79,10 @@ class ImageTooLargeError(ImageError):
 
 class RecordingError(MienError):
     """The recording cannot be written: folder missing, no permission, disk full."""
+
+
+class LockedError(MienError):
+    """A setting that was locked when the program started, so that nobody can change it while it runs."""
 
 
 class BusyError(MienError):

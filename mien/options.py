@@ -36,6 +36,7 @@ class Kind:
         parse: Converts the text; raises ValueError where it is not accepted.
         show: The reverse of `parse`, for documented defaults.
         secret: Whether messages must not repeat the text.
+        is_switch: Whether the option may stand without a value, which is on, and has the opposite --no-name.
     """
 
     expected: str
@@ -43,6 +44,7 @@ class Kind:
     parse: Callable[[str], Any]
     show: Callable[[Any], str] = str
     secret: bool = False
+    is_switch: bool = False
 
     def read(self, text: str, name: str) -> Any:
         """Convert the text of an option or variable.
@@ -92,7 +94,7 @@ class Option:
     @property
     def flags(self) -> tuple[str, ...]:
         """All names on the command line; a switch has two: "--loop", "--no-loop"."""
-        return (self.flag, "--no" + self.flag[1:]) if self.kind is SWITCH else (self.flag,)
+        return (self.flag, "--no" + self.flag[1:]) if self.kind.is_switch else (self.flag,)
 
     @property
     def variable(self) -> str:
@@ -147,6 +149,10 @@ class Parser(argparse.ArgumentParser):
             text = f"{each.help} (default: {each.shown_default})".replace("%", "%%")
             if each.kind is SWITCH:
                 groups[each.group].add_argument(each.flag, action=argparse.BooleanOptionalAction, help=text)
+            elif each.kind.is_switch:
+                on, off = each.flags
+                groups[each.group].add_argument(on, nargs="?", const=True, metavar=each.kind.metavar, help=text)
+                groups[each.group].add_argument(off, dest=each.name, action="store_false", help=f"the opposite of {on}")
             else:
                 groups[each.group].add_argument(each.flag, metavar=each.kind.metavar, help=text)
 
@@ -332,5 +338,22 @@ def _parse_switch(text: str) -> bool:
     return text == "1"
 
 
-SWITCH = Kind("0 or 1", "", _parse_switch, show=lambda on: "on" if on else "off")
+def _show_switch(on: bool) -> str:
+    return "on" if on else "off"
+
+
+SWITCH = Kind("0 or 1", "", _parse_switch, show=_show_switch, is_switch=True)
 """On or off: --name or --no-name on the command line, 1 or 0 in a variable."""
+
+
+def switch_or(word: str) -> Kind:
+    """On or off like SWITCH, or a word: --name, --no-name or --name=word; 1, 0 or the word in a variable.
+
+    Args:
+        word: The third value.
+    """
+
+    def parse(text: str) -> bool | str:
+        return word if text == word else _parse_switch(text)
+
+    return Kind(f"0, 1 or {word}", word, parse, show=_show_switch, is_switch=True)

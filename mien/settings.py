@@ -15,7 +15,20 @@ from typing import Literal
 
 import mien
 from mien import app
-from mien.options import SWITCH, Kind, Parser, from_home, number, one_of, option, options_of, path, text, whole_number
+from mien.options import (
+    SWITCH,
+    Kind,
+    Parser,
+    from_home,
+    number,
+    one_of,
+    option,
+    options_of,
+    path,
+    switch_or,
+    text,
+    whole_number,
+)
 
 _video = partial(option, group="Video source")
 _faces = partial(option, group="Face detection")
@@ -78,6 +91,8 @@ PIXELS = one_of("0..255", "0..1", "-1..1", "standardize")  # as mien.cnn.feeding
 HOST = Kind("an address or host name of this computer", "ADDRESS", _parse_host)
 NAMES = Kind("host names without port, separated by commas", "A,B,...", _parse_names)
 FOLDER = path("DIR", "a folder")
+LOCKED: Literal["locked"] = "locked"
+"""Privacy mode that nobody can lift."""
 DETECTOR = one_of("auto", "haar", "centerface", "yunet", "dlib", "mtcnn")  # as mien.detectors.DETECTORS, by a test
 
 
@@ -194,7 +209,11 @@ class Settings(AnalysisSettings, SourceSettings):  # the fields of the last base
     )
     sessions: Path = _recording(Path("sessions"), FOLDER, "folder for the CSV recordings, created with the first one")
     record: bool = _recording(False, SWITCH, "record a CSV file from the first frame on")
-    privacy: bool = _recording(False, SWITCH, "start with all faces pixelated; the page can show them")
+    privacy: bool | Literal["locked"] = _recording(
+        False,
+        switch_or(LOCKED),
+        "start with all faces pixelated; the page can show them, unless the value is locked",
+    )
 
     host: str = _server(
         "127.0.0.1", HOST, "address to listen on; any but 127.0.0.1 admits other computers, with a token"

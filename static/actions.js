@@ -1,5 +1,6 @@
 // The toolbar and its shortcuts. Some actions affect only this browser, others the program and all viewers.
 
+import { ask } from "./ask.js";
 import { hasPicture, pictureFile, setMirrored } from "./canvas.js";
 import { $, nameControl, note, saveFile, setText, stamp } from "./dom.js";
 import { startHeat, stopHeat } from "./gradcam.js";
@@ -7,11 +8,13 @@ import { postJson } from "./server.js";
 import { TEXT } from "./texts.js";
 
 const MAX_BEHIND = 1000; // another run of the program counts its settings from elsewhere
+const LIFTED_MS = 10000; // for everybody to notice
+const CONSENT = "mien.consent"; // in localStorage
 
 /** What the user has set, and what the program reported last; null if nothing yet. */
 export const actions = {
   paused: false, mirrored: false, heat: false, landmarks: false,
-  version: null, privacy: null, recording: null, saving: null, choosesDetector: false,
+  version: null, privacy: null, lifted: undefined, recording: null, saving: null, choosesDetector: false,
 };
 
 /** Whether faces must be pixelated: also until the program has reported that they need not be. */
@@ -83,7 +86,10 @@ function toggleHelp() {
  * Display recording, privacy mode and saving as reported in a state or an answer; missing fields are unchanged. A state
  * that was made before the newest change, and arrives after the answer to it, is ignored.
  */
-export function showProgram({ settings_version: version, recording, privacy, saving, rare, detector, detectors }) {
+export function showProgram({
+  settings_version: version, recording, privacy, saving, rare, detector, detectors,
+  privacy_locked: locked, privacy_lifted_at: lifted,
+}) {
   const behind = actions.version - version;
   if (behind > 0 && behind < MAX_BEHIND) return;
   actions.version = version ?? actions.version;
@@ -96,6 +102,8 @@ export function showProgram({ settings_version: version, recording, privacy, sav
     $("privacy-badge").hidden = !privacy;
     page.onPrivacy();
   }
+  if (locked !== undefined) showLocked(locked);
+  if (lifted !== undefined) showLifted(lifted);
   if (recording === undefined) return;
   if (recording.error && actions.recording?.on) note(TEXT.recordingBroke(recording.error));
   actions.recording = recording;
@@ -103,6 +111,21 @@ export function showProgram({ settings_version: version, recording, privacy, sav
   $("recording").hidden = !recording.on;
   if (recording.on) setText($("recording"), TEXT.recording(Math.max(0, Date.now() / 1000 - recording.since)));
   $("csv").hidden = !recording.name;
+}
+
+/** Privacy mode that nobody can lift: its button says why. */
+function showLocked(locked) {
+  if ($("privacy").disabled === locked) return;
+  $("privacy").disabled = locked;
+  nameControl($("privacy"), locked ? `${TEXT.page.privacy}: ${TEXT.privacyLocked}` : TEXT.page.privacy);
+  $("privacy-badge").title = locked ? TEXT.privacyLocked : "";
+}
+
+/** Faces became visible: whoever looks at a page must know. lifted: when; null if never. */
+function showLifted(lifted) {
+  const isNews = actions.lifted !== undefined && lifted !== null && lifted !== actions.lifted;
+  actions.lifted = lifted;
+  if (isNews) note(TEXT.privacyLifted, LIFTED_MS);
 }
 
 /** People in front of the camera must know that video is saved. saving: null if the program saves none. */
@@ -167,8 +190,21 @@ async function chooseDetector() {
   }
 }
 
+/** Before the first recording in this browser: whether those in front of the camera know of it. */
+async function mayRecord() {
+  try {
+    if (localStorage.getItem(CONSENT)) return true;
+  } catch { /* this browser stores nothing: it asks each time */ }
+  const confirmed = await ask(TEXT.consent);
+  try {
+    if (confirmed) localStorage.setItem(CONSENT, new Date().toISOString());
+  } catch { /* as above */ }
+  return confirmed;
+}
+
 async function toggleRecord() {
   const on = !actions.recording?.on;
+  if (on && !(await mayRecord())) return;
   if (on && !page.isLive()) note(TEXT.recordsSource);
   const rows = actions.recording?.rows ?? 0;
   try {
@@ -182,9 +218,12 @@ async function toggleRecord() {
 }
 
 async function togglePrivacy() {
+  if ($("privacy").disabled) return note(TEXT.privacyLocked);
+  const on = !actions.privacy;
+  if (!on && !(await ask(TEXT.lift))) return;
   try {
-    showProgram(await postJson("api/privacy", { on: !actions.privacy }));
-    note(actions.privacy ? TEXT.privacyOn : TEXT.privacyOff);
+    showProgram(await postJson("api/privacy", { on }));
+    if (actions.privacy) note(TEXT.privacyOn); // when it is lifted, all pages say so
   } catch (error) {
     note(TEXT.notDone(error.message));
   }
@@ -222,7 +261,7 @@ export function bindActions(callbacks) {
     if (!$("shortcuts").checked) return; // speech input may press letters unintentionally
     if (event.target.closest("input:not([type=range]), textarea, select")) return;
     if (key === " " && event.target.closest("button, a, [tabindex], input")) return; // it has its own function there
-    if ($("help").open && key !== "?") return;
+    if ($("ask").open || ($("help").open && key !== "?")) return;
     if (document.querySelector(`[data-key="${key}"]`)?.checkVisibility() === false) return; // not in this view
     event.preventDefault();
     keys.get(key)();

@@ -57,11 +57,11 @@ export function nameControl(element, name) {
 let noteTimer = 0;
 
 /** Show one line over the picture for a few seconds. */
-export function note(text) {
+export function note(text, ms = NOTE_MS) {
   setText($("note"), text);
   $("note").hidden = false;
   clearTimeout(noteTimer);
-  noteTimer = setTimeout(() => ($("note").hidden = true), NOTE_MS);
+  noteTimer = setTimeout(() => ($("note").hidden = true), ms);
 }
 
 /** Save a file for the user; nothing leaves the browser. */

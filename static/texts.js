@@ -101,7 +101,29 @@ export const TEXT = {
   privacyOn:
     "Privacy mode is on: faces are pixelated for all viewers and in everything that is saved. A frame without a " +
     "detected face is pixelated as a whole.",
-  privacyOff: "Privacy mode is off: faces are visible.",
+  privacyLifted: "Privacy mode was lifted: faces are visible for all viewers, and in what is saved from now on.",
+  privacyLocked: "locked when the program was started, and cannot be lifted here",
+  lift: {
+    title: "Show faces to everybody?",
+    text: [
+      "Privacy mode is for everybody. If you lift it, faces become visible on all pages and in video that is saved, " +
+        "from now on. All pages will say so.",
+    ],
+    yes: "Show faces",
+    no: "Keep privacy mode",
+  },
+  consent: {
+    title: "Before the first recording",
+    text: [
+      "Record only people who know about it and agree. A recording holds numbers for each face: where it is, and which " +
+        "expressions it shows. Such data about people may be protected by law.",
+      "In the European Union, AI must not infer emotions of people at work or in schools, universities and other " +
+        "education, except for medical or safety reasons. Consent does not change that. (Article 5(1)(f), Regulation " +
+        "(EU) 2024/1689, the AI Act.)",
+    ],
+    yes: "They know and agree: record",
+    no: "Do not record",
+  },
   heatSource: "Grad-CAM is available for the program's own source only.",
   landmarksPrivate: "Landmarks are not shown in privacy mode.",
   landmarksImages: "Landmarks appear in images that are opened from now on.",

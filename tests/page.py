@@ -124,6 +124,11 @@ def press(browser, key: str) -> None:
     find(browser, "body").send_keys(key)
 
 
+def consent(browser) -> None:
+    """As in a browser in which somebody has confirmed that those who are recorded know of it."""
+    browser.execute_script("localStorage.setItem('mien.consent', 'in a test')")
+
+
 def asked(browser, path: str) -> int:
     """How often the page has requested an address that contains this text."""
     script = "return performance.getEntriesByType('resource').filter((e) => e.name.includes(arguments[0])).length"

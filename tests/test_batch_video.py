@@ -242,8 +242,9 @@ def test_without_the_encoder_one_line_says_what_is_missing(monkeypatch, capsys, 
     assert not (tmp_path / "out").exists()
 
 
-def test_the_variable_for_privacy_in_the_live_program_counts_here_too():
-    settings, _ = read_analyze_settings(["clip.mp4", "--out", "out"], {"MIEN_PRIVACY": "1", "MIEN_FPS": "30"})
+@pytest.mark.parametrize("value", ["1", "locked"])
+def test_the_variable_for_privacy_in_the_live_program_counts_here_too(value):
+    settings, _ = read_analyze_settings(["clip.mp4", "--out", "out"], {"MIEN_PRIVACY": value, "MIEN_FPS": "30"})
     assert (settings.privacy, settings.fps) == (True, None)
 
 

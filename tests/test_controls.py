@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import csv
 import io
+import time
+from contextlib import closing
 
 import numpy as np
 import pytest
 
 from mien.cnn.logit_adjustment import LogitAdjustment
+from mien.errors import LockedError
 from mien.images.privacy import Privacy
+from mien.queue.service import FileQueue
+from mien.queue.storage import Storage
 from mien.recording.csv_log import CsvRecorder
 from mien.recording.rows import COLUMNS
 from mien.recording.video import Saving
-from mien.types import Analysis
+from mien.settings import AnalysisSettings
+from mien.types import Analysis, Frame
 from tests.patience import wait_for
 from tests.test_openapi import check
 from tests.web_fakes import FakeCamera, FakeDetectors
@@ -119,6 +125,38 @@ def test_privacy_mode_is_switched_reported_and_applied_to_the_newest_picture(
     assert privacy.on is on
     assert fake_camera.shown_again == 1
     assert client.get("/api/state").json["privacy"] is on
+
+
+def test_programs_are_told_when_privacy_mode_was_lifted(client) -> None:
+    answers = [client.post("/api/privacy", json={"on": on}).json for on in (True, False, False, True)]
+    assert not any(answer["privacy_locked"] for answer in answers)
+    none, lifted, same, still = [answer["privacy_lifted_at"] for answer in answers]
+    assert none is None
+    assert time.time() - 60 < lifted <= time.time()
+    assert lifted == same == still == client.get("/api/state").json["privacy_lifted_at"]
+
+
+def test_locked_privacy_mode_cannot_be_lifted_and_is_respected_everywhere(fake_camera, tmp_path) -> None:
+    fake_camera.publish()
+    privacy, asked = Privacy(locked=True), []
+    with closing(FileQueue(AnalysisSettings, lambda: privacy.on, storage=Storage(tmp_path))) as queue:
+        explain = lambda *faces: asked.append(faces) or []  # noqa: E731
+        client = create_app(fake_camera, AppOptions(privacy=privacy, explain=explain, jobs=queue)).test_client()
+        before = client.get("/api/controls").json
+        assert (before["privacy"], before["privacy_locked"]) == (True, True)
+        refused = client.post("/api/privacy", json={"on": False})
+        assert refused.status_code == 403
+        assert refused.json == {"error": "Privacy mode is locked: the program was started with --privacy=locked."}
+        check(refused, "/api/privacy", "post")
+        assert client.get("/api/controls").json == before
+        assert client.post("/api/privacy", json={"on": True}).status_code == 200
+        assert client.get("/api/explain").status_code == 503
+        assert not asked
+        with pytest.raises(LockedError):
+            privacy.switch(False)
+        pixels = np.random.default_rng(1).integers(0, 255, (240, 320, 3), np.uint8)
+        shown = privacy.prepare(Frame(pixels), Analysis(320, 240, fake_camera.faces)).pixels_bgr
+        assert not np.array_equal(shown, pixels)  # what the page, snapshots and saved video get
 
 
 @pytest.mark.parametrize("rare", [0, 0.5, 1])

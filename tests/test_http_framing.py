@@ -61,7 +61,8 @@ def statuses(answer: bytes) -> list[int]:
 class CountedPrivacy:
     """Counts what reaches the app."""
 
-    on = False
+    on = locked = False
+    lifted_at = None
     switched = 0
 
     def switch(self, on: bool) -> None:

@@ -59,7 +59,8 @@ def analyzed(media, tmp_path_factory) -> dict[str, bytes]:
 
 
 class Privacy:
-    on = False
+    on = locked = False
+    lifted_at = None
 
     def switch(self, on: bool) -> None:
         self.on = on

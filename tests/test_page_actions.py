@@ -22,6 +22,7 @@ from tests.page import (
     caught_up,
     changes,
     click,
+    consent,
     find,
     is_pressed,
     lists,
@@ -45,6 +46,7 @@ def explain(pixels_bgr, faces) -> list[bytes]:
 
 
 REFUSED = {"error": "The disk is full."}, 503
+LIFTED = "Privacy mode was lifted: faces are visible for all viewers, and in what is saved from now on."
 
 
 @pytest.fixture
@@ -60,6 +62,7 @@ def page(browser, fake_camera, serve, tmp_path, refusals):
     parts = {"recorder": recorder, "privacy": Privacy(), "explain": explain, "answers": refusals}
     server = serve(fake_camera, port=free_port(), **parts)
     browser.get(server.url)
+    consent(browser)
     wait_for(lambda: len(texts(browser, "#faces .face")) == 2)
     changes(browser)
     yield server
@@ -209,9 +212,32 @@ def test_a_recording_is_displayed_and_its_csv_can_be_downloaded(browser, fake_ca
     appears(browser, "#csv")  # the last recording stays
 
 
-def turn_on(server, path: str) -> None:
-    """Switch it on as another viewer would."""
-    body = json.dumps({"on": True}).encode()
+def test_before_the_first_recording_in_a_browser_the_page_asks_for_consent(browser, page) -> None:
+    browser.execute_script("localStorage.clear()")
+    for refusal in (lambda: click(browser, "#ask-no"), lambda: press(browser, "\ue00c")):
+        press(browser, "r")
+        appears(browser, "#ask")
+        says(browser, "#ask", "people who know about it and agree")
+        says(browser, "#ask", "Article 5(1)(f), Regulation (EU) 2024/1689")
+        press(browser, "p")  # keys wait for the answer
+        refusal()
+        vanishes(browser, "#ask")
+        is_pressed(browser, "#record", False)
+    shows(browser, "#status", "LIVE")
+    assert not asked(browser, "/api/record")
+    click(browser, "#record")
+    click(browser, "#ask-yes")
+    is_pressed(browser, "#record")
+    click(browser, "#record")
+    is_pressed(browser, "#record", False)
+    click(browser, "#record")  # the answer is remembered
+    is_pressed(browser, "#record")
+    vanishes(browser, "#ask")
+
+
+def turn_on(server, path: str, on: bool = True) -> None:
+    """Switch it as another viewer would."""
+    body = json.dumps({"on": on}).encode()
     urlopen(Request(server.url + path, body, {"Content-Type": "application/json"})).close()
 
 
@@ -245,8 +271,40 @@ def test_privacy_mode_is_switched_on_and_off(browser, fake_camera, page) -> None
     is_pressed(browser, "#privacy")
     says(browser, "#note", "pixelated for all viewers")
     press(browser, "b")
+    says(browser, "#ask", "Privacy mode is for everybody")
+    wait_for(lambda: browser.switch_to.active_element == find(browser, "#ask-no"))
+    click(browser, "#ask-no")
+    caught_up(browser, fake_camera)
+    is_pressed(browser, "#privacy")
+    press(browser, "b")
+    click(browser, "#ask-yes")
     is_pressed(browser, "#privacy", False)
     vanishes(browser, "#privacy-badge")
+    shows(browser, "#note", LIFTED)
+
+
+def test_when_another_viewer_lifts_privacy_mode_the_page_says_so(browser, fake_camera, page) -> None:
+    turn_on(page, "/api/privacy")
+    appears(browser, "#privacy-badge")
+    turn_on(page, "/api/privacy", on=False)
+    shows(browser, "#note", LIFTED)
+    press(browser, "p")  # while paused the page asks for the state
+    browser.execute_script("document.getElementById('note').hidden = true")
+    for on in (True, False):
+        turn_on(page, "/api/privacy", on=on)
+    shows(browser, "#note", LIFTED)
+
+
+def test_locked_privacy_mode_cannot_be_lifted_from_the_page(browser, fake_camera, serve) -> None:
+    fake_camera.play()
+    browser.get(serve(fake_camera, privacy=Privacy(locked=True)).url)
+    appears(browser, "#privacy-badge")
+    wait_for(lambda: not find(browser, "#privacy").is_enabled())
+    is_pressed(browser, "#privacy")
+    assert "cannot be lifted" in find(browser, "#privacy").accessible_name
+    press(browser, "b")
+    says(browser, "#note", "locked when the program was started")
+    assert not asked(browser, "/api/privacy")
 
 
 @pytest.mark.parametrize(("ahead", "ignored"), [(1, True), (5000, False)])

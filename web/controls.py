@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, abort, request
 
-from mien.errors import DetectorError, RecordingError, SourceError, SourceForbiddenError
+from mien.errors import DetectorError, LockedError, RecordingError, SourceError, SourceForbiddenError
 from web import schemas
 from web.limits import Slots
 from web.openapi import Answer, Operation
@@ -68,14 +68,17 @@ def blueprint(camera: Camera, options: AppOptions, state: StateReader) -> Bluepr
 
     @routes.post("/api/privacy")
     @Operation(
-        "Pixelate faces, or show them again, for all viewers.",
+        "Pixelate faces, or show them again, for all viewers, whose pages say so; 403 if privacy mode is locked.",
         Answer(200, "What is in force.", schemas.Controls),
         body=schemas.Switch,
     )
     def switch_privacy(body: schemas.Switch) -> schemas.Controls:
         if privacy is None:
             abort(404, "This program has no privacy mode.")
-        privacy.switch(body.on)
+        try:
+            privacy.switch(body.on)
+        except LockedError as error:
+            abort(403, sentence(error))
         if options.jobs is not None:
             options.jobs.update_privacy()
         camera.show_again()  # the newest picture may stay for long, e.g. at the end of a file

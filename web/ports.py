@@ -82,12 +82,18 @@ class Recorder(Protocol):
 class Privacy(Protocol):
     """Privacy mode, in which faces are pixelated."""
 
+    locked: bool
+    """Whether it cannot be turned off."""
+
+    lifted_at: float | None
+    """When it was last turned off, in seconds since the epoch; None if it never was."""
+
     @property
     def on(self) -> bool:
         """Whether faces are pixelated."""
 
     def switch(self, on: bool) -> None:
-        """Turn it on or off, from the next frame on."""
+        """Turn it on or off, from the next frame on. Raises LockedError."""
 
 
 class Detectors(Protocol):

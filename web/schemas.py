@@ -245,6 +245,12 @@ class Controls(Schema):
     )
     detector: str = Field(description="Name of the face detector.")
     detectors: list[str] = Field(description="Names of the face detectors that may be chosen.")
+    privacy_locked: bool = Field(
+        description="Whether privacy mode is on and cannot be lifted, as --privacy=locked says."
+    )
+    privacy_lifted_at: float | None = Field(
+        description="When privacy mode was last lifted, seconds since the epoch; null if it was not since the start."
+    )
 
 
 class State(Controls):

@@ -95,6 +95,8 @@ class StateReader:
             rare=adjustment.rare if adjustment else None,
             detector=detectors.current if detectors else self._options.detector_name,
             detectors=list(detectors.available) if detectors else [],
+            privacy_locked=privacy is not None and privacy.locked,
+            privacy_lifted_at=privacy.lifted_at if privacy else None,
         )
 
     def changed(self) -> schemas.Controls:

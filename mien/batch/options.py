@@ -15,7 +15,7 @@ from mien.batch.tables import FORMATS
 from mien.batch.urls import is_url
 from mien.errors import SettingsError
 from mien.options import SWITCH, Kind, Parser, number, option, options_of, whole_number
-from mien.settings import FOLDER, AnalysisSettings, Settings, names_of, program
+from mien.settings import FOLDER, LOCKED, AnalysisSettings, Settings, names_of, program
 
 _sampling = partial(option, group="Frames of videos")
 _output = partial(option, group="Results")
@@ -164,7 +164,10 @@ def read_analyze_settings(argv: Sequence[str], environ: Mapping[str, str]) -> tu
     parser.add_options(AnalyzeSettings)
     shared = {*names_of(AnalysisSettings), "privacy"}
     ignored = {each.variable for each in options_of(Settings) if each.name not in shared}
-    values: dict[str, Any] = parser.read(argv, {name: text for name, text in environ.items() if name not in ignored})
+    heeded = {name: text for name, text in environ.items() if name not in ignored}
+    if heeded.get("MIEN_PRIVACY", "").strip() == LOCKED:  # nobody can switch it here anyway
+        heeded["MIEN_PRIVACY"] = "1"
+    values: dict[str, Any] = parser.read(argv, heeded)
     words = values.pop("input")
     settings = AnalyzeSettings(**values)
     if not words:

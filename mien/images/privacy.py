@@ -18,6 +18,8 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
+from mien.clock import Clock
+from mien.errors import LockedError
 from mien.types import Analysis, Box, Frame, clip_box
 
 REMEMBER_S = 1.0
@@ -59,6 +61,11 @@ class Privacy:
 
     Args:
         on: Whether it starts switched on.
+        locked: Whether it is on and cannot be switched off.
+
+    Attributes:
+        locked: Whether it cannot be switched off.
+        lifted_at: When it was last switched off, in seconds since the epoch; None if it never was.
 
     Example:
         privacy = Privacy(on=True)
@@ -66,9 +73,12 @@ class Privacy:
         privacy.switch(False)
     """
 
-    def __init__(self, on: bool = False) -> None:
+    def __init__(self, on: bool = False, *, locked: bool = False, clock: Clock | None = None) -> None:
+        self.locked = locked
+        self.lifted_at: float | None = None
+        self._clock = clock or Clock()
         self._lock = threading.Lock()
-        self._on = on
+        self._on = on or locked
         self._forget()
 
     @property
@@ -81,11 +91,18 @@ class Privacy:
 
         Args:
             on: Whether to pixelate faces. Switched on, it has seen no face yet, so the whole picture is pixelated.
+
+        Raises:
+            LockedError: It is locked, and was to be switched off.
         """
+        if self.locked and not on:
+            raise LockedError("privacy mode is locked: the program was started with --privacy=locked")
         with self._lock:
             if on != self._on:
                 self._on = on
                 self._forget()
+                if not on:
+                    self.lifted_at = self._clock.wall()
 
     def prepare(self, frame: Frame, analysis: Analysis) -> Frame:
         """Pixelate the faces of a frame.
