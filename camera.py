@@ -206,12 +206,13 @@ class VideoCamera:
     def status(self) -> SourceStatus:
         """The state of the source, and the analyzed frames per second over the last 2 s."""
         status = self._switcher.status()
+        halted = replace(status, retry_in_s=None, failing=None)
         if self._stopping.is_set():
-            return SourceStatus(status.name, "ended", "stopped")
+            return replace(halted, state="ended", reason="stopped")
         if not self._begun:
-            return SourceStatus(status.name, "resting", "not started yet")
+            return replace(halted, state="resting", reason="not started yet")
         if self._is_loading:
-            return SourceStatus(status.name, "loading", "loading the network")
+            return replace(halted, state="loading", reason="loading the network")
         return self._health.complete(status)
 
     def show_again(self) -> None:

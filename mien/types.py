@@ -24,6 +24,12 @@ SourceState = Literal["loading", "live", "file", "demo", "resting", "reconnectin
 """State of a source: `loading` while the program starts, `live` is a webcam or network camera, `file` a video or image,
 `resting` idle and released."""
 
+SourceType = Literal["webcam", "url", "video", "image", "demo"]
+"""What a source is: `video` and `image` are files, `url` is a network camera or a video on a web server."""
+
+Failing = Literal["source", "analysis"]
+"""What keeps frames from being shown."""
+
 
 @dataclass(frozen=True, slots=True)
 class Box:
@@ -403,6 +409,9 @@ class SourceStatus:
         reason: Why no frames arrive, in one line; None while they do.
         retry_in_s: Seconds to the next attempt while reconnecting.
         fps: Analyzed frames per second over the last 2 s.
+        kind: What the source is; None if that is not known yet.
+        failing: What has failed; None while frames arrive, or the first ones are about to.
+        stream: `Frame.stream` of its frames since it was last opened; 0 before.
 
     Example:
         status = camera.status()
@@ -414,6 +423,9 @@ class SourceStatus:
     reason: str | None = None
     retry_in_s: float | None = None
     fps: float = 0.0
+    kind: SourceType | None = None
+    failing: Failing | None = None
+    stream: int = 0
 
 
 def check_pixels(pixels_bgr: np.ndarray, what: str) -> None:

@@ -329,6 +329,37 @@ def test_a_reopened_source_is_another_stream_for_the_same_analysis(rig):
     assert len(it.streams) == 1, "so that no two faces of a run share a number"
 
 
+@pytest.mark.parametrize(
+    ("spec", "is_image", "kind"),
+    [
+        ("0", False, "webcam"),
+        ("demo", False, "demo"),
+        ("rtsp://camera/stream", False, "url"),
+        ("clip.mp4", False, "video"),
+        ("photo.jpg", True, "image"),
+    ],
+)
+def test_the_status_says_what_the_source_is_and_which_stream_it_gives(rig, spec, is_image, kind):
+    source = FakeSource([FRAME], spec=spec)
+    source.is_image = is_image
+    it = rig(source, spec=spec)
+    assert it.camera.status().kind == (None if spec.endswith(("mp4", "jpg")) else kind)
+    it.camera.start()
+    status = it.until("live")
+    assert (status.kind, status.failing) == (kind, None)
+    assert status.stream == it.snapshot(lambda found: found.frame).frame.stream > 0
+
+
+def test_a_source_that_has_failed_keeps_the_number_of_its_stream_until_it_is_opened_again(rig):
+    it = rig(FakeSource([FRAME, DIED]), FakeSource([FRAME]))
+    it.camera.start()
+    status = it.until("reconnecting")
+    assert (status.failing, status.stream) == ("source", 1)
+    it.clock.advance(1)
+    status = it.until("live")
+    assert (status.failing, status.stream) == (None, 2)
+
+
 def test_the_source_found_by_auto_is_reopened(rig):
     it = rig(FakeSource([FRAME, DIED], name="Webcam 2", spec="2"), DIED, FakeSource([FRAME]), spec="auto")
     it.camera.start()
@@ -409,7 +440,8 @@ def test_an_analysis_that_hangs_is_reported(rig):
     it.camera.start()
     wait_for(lambda: it.camera._health.busy_since_s is not None)
     it.clock.advance(5)
-    assert it.camera.status().reason == "the analysis of one frame takes longer than 5 s"
+    status = it.camera.status()
+    assert (status.reason, status.failing) == ("the analysis of one frame takes longer than 5 s", "analysis")
     go_on.set()
 
 

@@ -258,6 +258,27 @@ def test_without_a_catalog_there_are_no_sources(fake_camera) -> None:
     client = create_app(fake_camera).test_client()
     assert client.get("/api/sources").status_code == 404
     assert choose(client, "demo").status_code == 404
+    assert client.post("/api/source/again").status_code == 404
+
+
+# ---- opening the same source again
+
+
+def test_the_open_source_is_opened_again(client, fake_camera, media) -> None:
+    fake_camera.in_use = str(media / "a.mp4")
+    answer = client.post("/api/source/again")
+    assert answer.status_code == 200
+    assert fake_camera.switched == [str(media / "a.mp4")]
+    fake_camera.error = SourceError("a.mp4 is gone")
+    answer = client.post("/api/source/again")
+    assert (answer.status_code, answer.json) == (422, {"error": "a.mp4 is gone."})
+
+
+def test_an_idle_source_is_opened_for_the_next_viewer_instead(client, fake_camera) -> None:
+    fake_camera.in_use = None
+    assert client.post("/api/source/again").json["source"]["name"] == "Fake camera"
+    assert fake_camera.switched == []
+    assert fake_camera.asked == 1
 
 
 # ---- requests that keep the source awake
@@ -272,6 +293,7 @@ def test_without_a_catalog_there_are_no_sources(fake_camera) -> None:
         ("/api/explain", True),
         ("/healthz", False),
         ("/api/sources", False),
+        ("/api/sources/thumbnail?file=a.mp4", False),
         ("/api", False),
         ("/api/openapi.json", False),
         ("/static/app.js", False),

@@ -140,6 +140,8 @@ def test_the_state_is_that_of_the_newest_picture(client, fake_camera) -> None:
             "truths": ["happy", None],
             "reason": None,
             "retry_in_s": None,
+            "kind": None,
+            "failing": None,
         },
         "fps": 30.0,
         "latency_ms": 12.3,
@@ -217,8 +219,19 @@ def test_a_placeholder_has_no_frame_and_no_faces(client, fake_camera) -> None:
         "truths": [],
         "reason": "no frame for 5 s",
         "retry_in_s": 1.3,
+        "kind": None,
+        "failing": None,
     }
     assert (state["frame"], state["faces"]) == (None, [])
+
+
+def test_a_picture_of_the_source_before_is_not_described_as_one_of_this_source(client, fake_camera) -> None:
+    fake_camera.publish()
+    assert client.get("/api/state").json["faces"]
+    fake_camera.current = SourceStatus("clip.mp4", "file", stream=2)
+    state = client.get("/api/state").json
+    assert (state["source"]["name"], state["frame"], state["faces"]) == ("clip.mp4", None, [])
+    assert (state["latency_ms"], state["source"]["truth"]) == (None, None)
 
 
 def test_without_faces_the_list_is_empty(client, fake_camera) -> None:

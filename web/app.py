@@ -60,7 +60,7 @@ def create_app(camera: Camera, options: AppOptions | None = None) -> Flask:
         streams.snapshot_blueprint(camera, options.to_png),
         state.blueprint(camera, options, state_of),
         controls.blueprint(camera, options, state_of),
-        sources.blueprint(camera, options.catalog, options.host),
+        sources.blueprint(camera, options),
         analyze.blueprint(options),
         jobs.blueprint(options, readers),
         explain.blueprint(camera, options.explain, lambda: privacy is not None and privacy.on),

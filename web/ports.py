@@ -56,6 +56,9 @@ class Catalog(Protocol):
     def files(self) -> list[str] | None:
         """Names of files; None if no files may be chosen."""
 
+    def thumbnail(self, name: str) -> bytes:
+        """A small picture of one of the files, JPEG. Raises SourceForbiddenError, or SourceError if there is none."""
+
     def current(self, in_use: str | None) -> str | None:
         """The choice that is open; None while idle, or if it is not in the lists."""
 
@@ -217,7 +220,7 @@ class AppOptions:
         follow: For /api/analyze?track=KEY.
         to_png: For /api/snapshot.png; if None, it responds with 503.
         explain: For /api/explain; if None, it responds with 503.
-        catalog: For /api/sources and /api/source.
+        catalog: For /api/sources, /api/source and their routes.
         recorder: For /api/record and /api/session.csv.
         privacy: For /api/privacy.
         adjustment: For /api/rare.

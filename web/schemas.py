@@ -11,7 +11,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, field_validator
 
 from mien.names import is_printable
-from mien.types import EXPRESSIONS, QUALITY_REASONS, SourceState
+from mien.types import EXPRESSIONS, QUALITY_REASONS, Failing, SourceState, SourceType
 from web.texts import Message, Name
 
 MAX_SOURCE = 2048
@@ -145,6 +145,14 @@ class Source(Schema):
     )
     reason: Message | None = Field(description="Why no frames arrive; null while they do.")
     retry_in_s: float | None = Field(description="Seconds until the next attempt.")
+    kind: SourceType | None = Field(
+        default=None,
+        description="Whether it is a webcam, the demo, a url (a network camera, or a video on a web server), or a file "
+        "with a video or an image; null while that is not known.",
+    )
+    failing: Failing | None = Field(
+        default=None, description="What has failed, the source or the analysis; null while nothing has."
+    )
 
 
 class Camera(Schema):

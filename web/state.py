@@ -52,6 +52,8 @@ class StateReader:
     ) -> schemas.State:
         """Everything known about a snapshot; `watching` is given if the name of a viewer is.
 
+        A snapshot from before the source was last opened is described as none: what it shows is not this source.
+
         Args:
             snapshot: The snapshot.
             viewer: Name of a viewer.
@@ -61,6 +63,8 @@ class StateReader:
         if landmarks and self._options.landmarks is not None:
             self._options.landmarks.request()
         status = self._camera.status()
+        if snapshot is not None and snapshot.frame is not None and snapshot.frame.stream != status.stream:
+            snapshot = None
         frame = snapshot.frame if snapshot else None
         shared: dict[str, Any] = dict(self.controls())
         if viewer:
@@ -120,6 +124,8 @@ def describe_source(snapshot: Snapshot | None, status: SourceStatus) -> schemas.
         truths=list(snapshot.frame.truths) if snapshot and snapshot.frame else [],
         reason=status.reason,
         retry_in_s=None if status.retry_in_s is None else round(float(status.retry_in_s), 1),
+        kind=status.kind,
+        failing=status.failing,
     )
 
 

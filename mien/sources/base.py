@@ -30,6 +30,8 @@ class Source(ABC):
     """State while frames arrive."""
     spec: str
     """What `open_source` takes to open the same source again; for `auto` the source that was found."""
+    is_image: bool = False
+    """Whether it is a single image, given again and again."""
 
     @abstractmethod
     def read(self) -> Frame:

@@ -13,6 +13,7 @@ from mien.filetypes import SUFFIXES, describe, identify, read_head
 from mien.names import is_printable
 from mien.sources import Source, open_source, source_kind, webcam_index
 from mien.sources.network import URL_SCHEMES, masked_url
+from mien.sources.thumbnails import Thumbnails
 from mien.sources.webcam import Webcams
 
 MAX_FILES = 500
@@ -38,6 +39,7 @@ class SourceCatalog:
     def __init__(self, media: Path | None = None, webcams: Webcams | None = None) -> None:
         self._media = None if media is None else MediaFolder(media)
         self._webcams = webcams or Webcams()
+        self._thumbnails = Thumbnails()
 
     def cameras(self, in_use: str | None = None) -> dict[str, str]:
         """Names of demo and webcams by the source to choose.
@@ -51,6 +53,24 @@ class SourceCatalog:
     def files(self) -> list[str] | None:
         """Names of the files, relative to the folder; None without a folder."""
         return None if self._media is None else self._media.names()
+
+    def thumbnail(self, name: str) -> bytes:
+        """A small picture of a file: JPEG, at most 160 pixels on a side.
+
+        Args:
+            name: One of `files`.
+
+        Raises:
+            SourceForbiddenError: It may not be chosen.
+            SourceMissingError: There is no such file, or no picture in it.
+        """
+        if self._media is None:
+            raise SourceForbiddenError("expected a file below the folder of --media, which is not given")
+        path = self._media.find(name)
+        try:
+            return self._thumbnails(path)
+        except SourceMissingError as error:
+            raise SourceMissingError(self._media.hide(str(error))) from None
 
     def current(self, in_use: str | None) -> str | None:
         """The choice that matches the open source.

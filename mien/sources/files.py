@@ -53,6 +53,7 @@ class ImageSource(Source):
     """
 
     state: SourceState = "file"
+    is_image = True
 
     def __init__(self, path: Path, *, loop: bool = True, paced: bool = True, clock: Clock | None = None) -> None:
         self.name = printable(path.name)

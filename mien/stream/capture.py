@@ -9,9 +9,10 @@ from dataclasses import replace
 from typing import Protocol
 
 from mien.errors import MienError, SourceEndedError, SourceError
+from mien.sources import source_kind
 from mien.sources.base import Source
 from mien.stream.config import Services, Timeouts
-from mien.types import Frame, SourceState, SourceStatus
+from mien.types import Frame, SourceState, SourceStatus, SourceType
 
 MAX_HUNG_THREADS = 4
 """While this many threads hang inside a driver, no further one is started."""
@@ -75,6 +76,8 @@ class Capture:
         self._reason: str | None = "opening"
         self._error: MienError | None = None
         self._opened = 0
+        self._kind = _kind_of(spec)
+        self._stream = 0
         self._background = False
         self._failures = 0
         self._retry_at_s: float | None = None  # None while the thread opens or reads the source
@@ -146,7 +149,15 @@ class Capture:
             retry_in_s = None
             if self._state == "reconnecting":
                 retry_in_s = max(0.0, (self._retry_at_s or 0.0) - self._clock.monotonic())
-            return SourceStatus(self._name, self._state, self._reason, retry_in_s)
+            return SourceStatus(
+                self._name,
+                self._state,
+                self._reason,
+                retry_in_s,
+                kind=self._kind,
+                failing="source" if self._state == "reconnecting" and self._failures else None,
+                stream=self._stream,
+            )
 
     # --- with the lock held
 
@@ -242,6 +253,8 @@ class Capture:
             # "Demo (no webcam found)" must not be renamed, because the page would treat it as a new source.
             if source.spec != self._spec:
                 self._name, self._spec = source.name, source.spec
+            self._kind = _kind_of(source.spec, source)
+            self._stream = stream
             self._opened += 1
             if self._opened == 1:
                 self._state, self._reason = source.state, None  # later it counts as working with its first frame
@@ -265,3 +278,11 @@ class Capture:
             if self._is_current(number):
                 self._state, self._reason = "ended", reason
                 self._change.notify_all()
+
+
+def _kind_of(spec: str, source: Source | None = None) -> SourceType | None:
+    """What a source is; of a file, and of whatever `auto` finds, that is known once it is open."""
+    kind = source_kind(spec)
+    if kind == "file":
+        return None if source is None else "image" if source.is_image else "video"
+    return None if kind == "auto" else kind

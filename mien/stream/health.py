@@ -93,7 +93,7 @@ class Health:
         if busy_since_s is not None and now_s - busy_since_s >= self._hang_after_s:
             fault = f"the analysis of one frame takes longer than {self._hang_after_s:g} s"
         if fault is not None and status.reason is None:
-            return replace(status, state="reconnecting", reason=fault, fps=0.0)
+            return replace(status, state="reconnecting", reason=fault, fps=0.0, failing="analysis")
         return replace(status, fps=recent / FPS_WINDOW_S)
 
 

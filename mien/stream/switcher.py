@@ -7,6 +7,7 @@ import itertools
 import logging
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 from mien.errors import MienError, SourceError
 from mien.sources import source_kind, source_name
@@ -156,7 +157,9 @@ class Switcher:
     def status(self) -> SourceStatus:
         """The state of the source."""
         status = self._capture.status()
-        return SourceStatus(status.name, "resting", "no viewers") if self._idle else status
+        if not self._idle:
+            return status
+        return replace(status, state="resting", reason="no viewers", retry_in_s=None, failing=None)
 
     # --- changes
 
