@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # imported where they are used, so that --help, --version and
     from mien.analysis.pipeline import Pipeline
     from mien.detectors import Detector
     from mien.loading import Loading
+    from mien.outputs.service import Outputs
     from mien.queue.service import FileQueue
     from mien.settings import Settings
     from mien.types import Analysis
@@ -168,6 +169,9 @@ def run(settings: Settings, stop: threading.Event) -> None:
         detectors = build_detectors(components, pipeline)
         camera = build_camera(components, pipeline, detectors, stop)
         cleanup.callback(camera.stop)
+        if components.outputs is not None:
+            components.outputs.start(camera.snapshots, camera.status)
+            cleanup.callback(components.outputs.stop)
         opening = Loading(camera.start)
         opening.start()
 
@@ -208,6 +212,7 @@ class Components:
         SettingsError: `media` is not a folder.
         LandmarkError: `landmarks`, and their networks are not installed.
         ModelError: There is no network, or `--rare` is given for one without base rates.
+        SettingsError: An output is not understood, or needs a package that is not installed.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -224,11 +229,28 @@ class Components:
         self.recorder = CsvRecorder(settings.sessions, at_once=settings.record)
         self.privacy = Privacy(bool(settings.privacy), locked=settings.privacy == LOCKED)
         self.landmarks = LandmarkDemand(always=settings.landmarks)
+        self.outputs = build_outputs(settings)
         self.adjustment = read_adjustment(settings.model)
         if settings.rare is not None:
             if self.adjustment is None:
                 raise ModelError(f"--rare: expected a network with base rates, found {settings.model} without")
             self.adjustment.rare = settings.rare
+
+
+def build_outputs(settings: Settings) -> Outputs | None:
+    """Make the live outputs, which are not connected yet; None without any, so that nothing is imported for them.
+
+    Args:
+        settings: How the program runs.
+
+    Raises:
+        SettingsError: One is not understood, or needs a package that is not installed.
+    """
+    if not settings.out:
+        return None
+    from mien.outputs.service import Outputs
+
+    return Outputs.of(settings.out, fps=settings.out_fps)
 
 
 def check_early(components: Components) -> int:
@@ -355,7 +377,7 @@ def build_camera(
             prepare=components.privacy.prepare,
             record=components.recorder.record,
             landmarks=lambda: components.landmarks.wanted,
-            needed=lambda: components.recorder.needs_frames,
+            needed=lambda: components.recorder.needs_frames or components.outputs is not None,
             renew=detectors.renew,
             cancelled=stop.is_set,
         ),
@@ -454,6 +476,7 @@ def build_app(
         min_quality=settings.min_quality,
         detectors=detectors,
         jobs=jobs,
+        outputs=components.outputs,
         host=settings.host,
         token=token,
         names=settings.names,

@@ -10,6 +10,8 @@ MienError
 │   └── ImageTooLargeError
 ├── RecordingError
 ├── LockedError
+├── OutputError
+│   └── NotTakenError
 ├── BusyError
 ├── LoadingError
 ├── JobError
@@ -83,6 +85,23 @@ class RecordingError(MienError):
 
 class LockedError(MienError):
     """A setting that was locked when the program started, so that nobody can change it while it runs."""
+
+
+class OutputError(MienError):
+    """A live output cannot connect, or its connection is lost; it is tried again.
+
+    Args:
+        message: What is wrong, in a few words, without the receiver's name.
+        permanent: Whether trying again makes no sense.
+    """
+
+    def __init__(self, message: str, *, permanent: bool = False) -> None:
+        super().__init__(message)
+        self.permanent = permanent
+
+
+class NotTakenError(OutputError):
+    """One message was lost, and counts as dropped; the connection, if there is such a thing, goes on."""
 
 
 class BusyError(MienError):

@@ -77,6 +77,7 @@ class Option:
         help: Meaning, in one sentence without a full stop.
         group: Heading it stands under in --help and in the documentation.
         shown_default: The default in words, where the value itself says too little.
+        repeatable: Whether it may be given several times; its value is a tuple. In a variable, white space separates.
     """
 
     name: str
@@ -85,6 +86,7 @@ class Option:
     help: str
     group: str
     shown_default: str
+    repeatable: bool = False
 
     @property
     def flag(self) -> str:
@@ -101,17 +103,34 @@ class Option:
         """Name of the environment variable: "MIEN_MIN_FACE"."""
         return ENVIRONMENT_PREFIX + self.name.upper()
 
+    def read(self, given: str | Sequence[str], name: str) -> Any:
+        """Convert the text, or the texts of a repeatable option; raises SettingsError as `Kind.read`.
 
-def option(default: Any, kind: Kind, help: str, *, group: str, shown_default: str | None = None) -> Any:
+        Args:
+            given: As found.
+            name: The option or variable, for messages.
+        """
+        return self.kind.read(given, name) if isinstance(given, str) else tuple(self.kind.read(x, name) for x in given)
+
+
+def option(
+    default: Any, kind: Kind, help: str, *, group: str, shown_default: str | None = None, repeatable: bool = False
+) -> Any:
     """Declare a field of a dataclass as an option.
 
     Args:
-        default, kind, help, group: As in `Option`.
+        default, kind, help, group, repeatable: As in `Option`.
         shown_default: The default in words; by default the value as text.
     """
     if shown_default is None:
         shown_default = "none" if default is None else kind.show(default)
-    metadata = {"kind": kind, "help": help, "group": group, "shown_default": shown_default}
+    metadata = {
+        "kind": kind,
+        "help": help,
+        "group": group,
+        "shown_default": shown_default,
+        "repeatable": repeatable,
+    }
     return dataclasses.field(default=default, repr=not kind.secret, metadata=metadata)
 
 
@@ -154,7 +173,8 @@ class Parser(argparse.ArgumentParser):
                 groups[each.group].add_argument(on, nargs="?", const=True, metavar=each.kind.metavar, help=text)
                 groups[each.group].add_argument(off, dest=each.name, action="store_false", help=f"the opposite of {on}")
             else:
-                groups[each.group].add_argument(each.flag, metavar=each.kind.metavar, help=text)
+                action = "append" if each.repeatable else "store"
+                groups[each.group].add_argument(each.flag, action=action, metavar=each.kind.metavar, help=text)
 
     def read(self, argv: Sequence[str], environ: Mapping[str, str]) -> dict[str, Any]:
         """Read the options that are given; the command line has precedence.
@@ -182,7 +202,7 @@ class Parser(argparse.ArgumentParser):
             if name == self._words:
                 continue
             each = self._declared[name]
-            values[name] = value if isinstance(value, bool) else each.kind.read(value, each.flag)
+            values[name] = value if isinstance(value, bool) else each.read(value, each.flag)
         return values
 
     def _from_environment(self, environ: Mapping[str, str]) -> dict[str, Any]:
@@ -195,7 +215,8 @@ class Parser(argparse.ArgumentParser):
                 raise SettingsError(f"{variable}: unknown variable{hint or '; --help lists all'}")
             if environ[variable]:
                 each = declared[variable]
-                values[each.name] = each.kind.read(environ[variable], variable)
+                text = environ[variable]
+                values[each.name] = each.read(text.split() if each.repeatable else text, variable)
         return values
 
     def _refuse(self, word: str) -> NoReturn:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -34,6 +34,7 @@ _video = partial(option, group="Video source")
 _faces = partial(option, group="Face detection")
 _network = partial(option, group="Expression network")
 _recording = partial(option, group="Recording and privacy")
+_outputs = partial(option, group="Live outputs")
 _server = partial(option, group="Web server and access")
 
 
@@ -93,6 +94,7 @@ NAMES = Kind("host names without port, separated by commas", "A,B,...", _parse_n
 FOLDER = path("DIR", "a folder")
 LOCKED: Literal["locked"] = "locked"
 """Privacy mode that nobody can lift."""
+OUTPUT = replace(text("URL", "the URL of an output, such as osc://127.0.0.1:9000"), secret=True)
 DETECTOR = one_of("auto", "haar", "centerface", "yunet", "dlib", "mtcnn")  # as mien.detectors.DETECTORS, by a test
 
 
@@ -213,6 +215,21 @@ class Settings(AnalysisSettings, SourceSettings):  # the fields of the last base
         False,
         switch_or(LOCKED),
         "start with all faces pixelated; the page can show them, unless the value is locked",
+    )
+
+    out: tuple[str, ...] = _outputs(
+        (),
+        OUTPUT,
+        "send what is found to another program, see docs/outputs.md; may be given several times, in MIEN_OUT separated "
+        "by spaces; safer as MIEN_OUT if it contains a password, since other users may see command lines",
+        shown_default="none",
+        repeatable=True,
+    )
+    out_fps: float | None = _outputs(
+        None,
+        number(0.1, 1000, "FPS"),
+        "most frames per second sent to each output",
+        shown_default="every analyzed frame",
     )
 
     host: str = _server(

@@ -162,6 +162,7 @@ def test_the_state_is_that_of_the_newest_picture(client, fake_camera) -> None:
         "detectors": [],
         "privacy_locked": False,
         "privacy_lifted_at": None,
+        "outputs": [],
     }
     assert [face["id"] for face in faces] == [1, 2]
     assert faces[0] | {"probabilities": None, "raw": None} == {

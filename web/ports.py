@@ -13,6 +13,7 @@ from mien.stream.latest import Latest
 from mien.types import Adjustment, Analysis, Face, Snapshot, SourceStatus
 
 if TYPE_CHECKING:
+    from mien.outputs.base import OutputStatus
     from mien.queue.jobs import JobStatus
     from mien.queue.uploads import Limits
     from mien.recording.csv_log import Recording
@@ -200,6 +201,13 @@ class Jobs(Protocol):
         """Take notice that privacy mode was switched."""
 
 
+class Outputs(Protocol):
+    """The live outputs."""
+
+    def status(self) -> Sequence[OutputStatus]:
+        """State of each, in the order of the command line."""
+
+
 Explain = Callable[[np.ndarray, Sequence[Face]], Sequence[bytes]]
 """Computes a heat map, as a PNG file, for each of the faces of a BGR frame; raises MienError if it cannot."""
 
@@ -226,6 +234,7 @@ class AppOptions:
         adjustment: For /api/rare.
         landmarks: For the parameter landmarks=1; if None, it is refused with 503.
         jobs: For /api/jobs.
+        outputs: Listed in the state.
         model_name: Displayed on the page.
         detectors: For /api/detector.
         detector_name: Displayed on the page, and part of the state, where `detectors` is None.
@@ -253,6 +262,7 @@ class AppOptions:
     detectors: Detectors | None = None
     landmarks: Landmarks | None = None
     jobs: Jobs | None = None
+    outputs: Outputs | None = None
     model_name: str = "model.json"
     detector_name: str = "haar"
     unsure: float = 0.5

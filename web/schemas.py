@@ -261,6 +261,18 @@ class Controls(Schema):
     )
 
 
+class Output(Schema):
+    """A live output, as --out names it."""
+
+    name: Name = Field(description="Its URL, without passwords.")
+    state: Literal["connecting", "connected", "waiting", "failed"] = Field(
+        description="waiting: until the next attempt, or for a receiver that takes nothing; failed: for good."
+    )
+    error: Message | None = Field(description="What went wrong last; null while it is connected.")
+    sent: Count = Field(description="Messages sent.")
+    dropped: Count = Field(description="Messages not sent because the receiver was absent or too slow.")
+
+
 class State(Controls):
     """The newest frame and everything known about it."""
 
@@ -274,6 +286,7 @@ class State(Controls):
     frame: Frame | None
     faces: list[Face]
     watching: bool = Field(default_factory=bool, description="Whether the stream named by viewer is open.")
+    outputs: list[Output] = Field(description="The live outputs; empty without --out.")
 
 
 class Opened(Schema):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import secrets
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, abort, request
 
@@ -16,6 +17,9 @@ from web import schemas
 from web.limits import Slots
 from web.openapi import LANDMARKS, VIEWER, Answer, Operation
 from web.ports import AppOptions, Camera
+
+if TYPE_CHECKING:
+    from mien.outputs.base import OutputStatus
 
 STALE_S = 5.0
 """With a newest frame older than this no frames arrive, whatever the source reports."""
@@ -69,6 +73,7 @@ class StateReader:
         shared: dict[str, Any] = dict(self.controls())
         if viewer:
             shared["watching"] = viewer in self._viewers
+        shared["outputs"] = [schemas.Output.model_validate(each) for each in self._outputs()]
         return schemas.State(
             source=describe_source(snapshot, status),
             fps=round(float(status.fps), 1),
@@ -102,6 +107,9 @@ class StateReader:
             privacy_locked=privacy is not None and privacy.locked,
             privacy_lifted_at=privacy.lifted_at if privacy else None,
         )
+
+    def _outputs(self) -> Sequence[OutputStatus]:
+        return self._options.outputs.status() if self._options.outputs is not None else ()
 
     def changed(self) -> schemas.Controls:
         """As `controls`, after something was switched: the version increases."""
