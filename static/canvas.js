@@ -1,12 +1,15 @@
 // The picture and its overlay: two canvases that always show the same frame.
 
-import { $, clearedContext } from "./dom.js";
+import { $, clearedContext, textScale } from "./dom.js";
+import { fontSize } from "./labels.js";
 import { drawFaces, placement } from "./overlay.js";
 
 const MAX_SIDE = 1920; // pixels in the canvas: screens show no more, and a photo of 50 megapixels would be slow
 
 const picture = $("picture");
 const overlay = $("overlay");
+
+const slots = new Map(); // face id -> place of its label
 
 /** What is displayed now: the faces in pixels of the canvas, and the scale from frame to canvas. */
 let shown = null;
@@ -80,7 +83,8 @@ export function drawOverlay() {
   if (!shown) return;
   const context = clearedContext(overlay);
   const transform = placement(picture.width, picture.height, overlay.width, overlay.height, display.mirrored);
-  drawFaces(context, shown.faces, transform, { ...display, unit: devicePixelRatio });
+  const fontPx = fontSize(overlay.clientHeight, textScale()) * devicePixelRatio;
+  drawFaces(context, shown.faces, transform, { ...display, unit: devicePixelRatio, fontPx, slots });
   overlay.dataset.frame = picture.dataset.frame;
 }
 
@@ -115,8 +119,8 @@ export async function pictureFile() {
   if (display.mirrored) context.setTransform(-1, 0, 0, 1, width, 0);
   context.drawImage(picture, 0, 0);
   context.restore();
-  const unit = Math.max(1, Math.min(width, height) / 540);
-  drawFaces(context, shown.faces, placement(width, height, width, height, display.mirrored), { ...display, unit });
+  const style = { ...display, unit: Math.max(1, height / 540), fontPx: fontSize(height) };
+  drawFaces(context, shown.faces, placement(width, height, width, height, display.mirrored), style);
   return canvas.convertToBlob({ type: "image/png" });
 }
 

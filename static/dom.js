@@ -21,6 +21,9 @@ export function sentence(text) {
   return /[.!?]$/.test(capital) ? capital : `${capital}.`;
 }
 
+/** By how much the user has enlarged the texts of pages: 1 for 16 pixels. */
+export const textScale = () => parseFloat(getComputedStyle(document.documentElement).fontSize) / 16;
+
 /** The context of a canvas that is as large as it is displayed, in the screen's own pixels, and cleared. */
 export function clearedContext(canvas) {
   const width = Math.round(canvas.clientWidth * devicePixelRatio);

@@ -55,7 +55,7 @@ function newCard(number) {
 function fillHead(card, face, isChosen) {
   const unsure = isUnsure(face, display);
   card.classList.toggle("unsure", unsure);
-  setText(card.querySelector(".label"), unsure ? TEXT.unsure : face.label);
+  setText(card.querySelector(".label"), TEXT.labelOf(face.label, unsure));
   const who = card.querySelector(".who");
   const finder = face.found_by ? TEXT.foundBy(face.found_by) : "";
   if (who.title !== finder) who.title = finder;

@@ -1,6 +1,8 @@
 // The state in words: badge, figures, hint below the faces, and announcements for screen readers.
 
+import { display } from "./canvas.js";
 import { $, sentence, setText } from "./dom.js";
+import { isUnsure } from "./overlay.js";
 import { TEXT } from "./texts.js";
 
 const ANNOUNCE_MS = 3000; // a screen reader cannot keep up with every change
@@ -51,14 +53,19 @@ export function hintFor({ source, frame, faces }) {
 }
 
 let announcedAt = 0;
+let announced = "";
 
 /** isImage: a single image, which is announced at once, by its name. */
 export function announce({ source, faces }, { isImage = false } = {}) {
   const now = performance.now();
   if (!isImage && now - announcedAt < ANNOUNCE_MS) return;
-  const what = isImage && source.reason ? [source.reason] : faces.map((face) => face.label);
-  const text = TEXT.heard(isImage ? source.name : $("status").textContent, what);
-  if ($("announcement").textContent === text) return;
+  const name = isImage ? source.name : $("status").textContent;
+  const unsure = faces.map((face) => isUnsure(face, display));
+  const labels = faces.map((face, i) => TEXT.labelOf(face.label, unsure[i]));
+  const key = [name, source.reason, ...labels].join();
+  if (key === announced) return; // percentages differ from frame to frame, and are no news
   announcedAt = now;
-  $("announcement").textContent = text;
+  announced = key;
+  const words = labels.map((label, i) => (unsure[i] ? TEXT.shareOf(label, faces[i].confidence) : label));
+  $("announcement").textContent = TEXT.heard(name, isImage && source.reason ? [source.reason] : words);
 }

@@ -1,12 +1,13 @@
 // Draws boxes, labels and heat maps over a picture, sharp at any size.
 
 import { INK, ON_PICTURE } from "./colors.js";
+import { placeLabels } from "./labels.js";
 import { drawLandmarks } from "./landmarks.js";
 import { TEXT } from "./texts.js";
 
 const FONT = '600 SIZEpx system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif';
 
-const MAX_LABEL_WIDTH = 1.5; // in widths of its box
+const LINE_PX = 14; // with larger labels, boxes have thicker lines in proportion
 
 /**
  * Fit a picture of w x h into an area, as large as possible and centered: the transform from picture to area.
@@ -33,10 +34,12 @@ const pointIn = ({ mirrored, w, left, top, scale }, [x, y]) => [left + (mirrored
 
 /**
  * Draw each face's box and label. heats: Map of face id to a heat map drawn over its box. landmarks: whether to draw
- * them where a face has them.
- * unit: pixels of the canvas per pixel of the page. limits: threshold and minQuality, below which a face is unsure.
+ * them where a face has them. unit: pixels of the canvas per pixel of the page. fontPx: size of labels in pixels of the
+ * canvas. slots: Map of face id to the place of its label, kept from one picture to the next. limits: threshold and
+ * minQuality, below which a face is unsure.
  */
-export function drawFaces(context, faces, transform, { unit = 1, heats = new Map(), landmarks, ...limits } = {}) {
+export function drawFaces(context, faces, transform, style) {
+  const { unit = 1, fontPx = LINE_PX, heats = new Map(), landmarks = false, slots = new Map(), ...limits } = style;
   for (const face of faces) {
     const heat = heats.get(face.id);
     if (heat) drawHeat(context, heat, boxIn(transform, face.box), transform.mirrored);
@@ -45,8 +48,10 @@ export function drawFaces(context, faces, transform, { unit = 1, heats = new Map
     const points = face.landmarks?.map((point) => pointIn(transform, point));
     if (points) drawLandmarks(context, points, unit);
   }
-  for (const face of faces) drawBox(context, boxIn(transform, face.box), colorOf(face, limits), unit);
-  for (const face of faces) drawLabel(context, face, transform, unit, limits);
+  const boxes = faces.map((face) => boxIn(transform, face.box));
+  const line = Math.max(unit, fontPx / LINE_PX);
+  faces.forEach((face, i) => drawBox(context, boxes[i], colorOf(face, limits), line));
+  drawLabels(context, faces, { boxes, transform, fontPx, slots, limits });
 }
 
 /** Whether the confidence or the quality of a face is too low to rely on its label. */
@@ -78,32 +83,27 @@ function drawBox(context, box, color, unit) {
   context.stroke();
 }
 
-/** Text and size that fit the box; without the percentage if the box is small, so as not to hide other labels. */
-function labelText(context, face, box, unit, limits) {
-  const word = isUnsure(face, limits) ? TEXT.unsure : face.label;
-  const full = TEXT.boxLabel(face.id, word, face.confidence);
-  const widthOf = (text, size) => {
-    context.font = FONT.replace("SIZE", size);
-    return context.measureText(text).width + 1.1 * size;
-  };
-  const size = Math.min(14 * unit, Math.max(11 * unit, (14 * unit * box.w) / widthOf(full, 14 * unit)));
-  const text = widthOf(full, size) > MAX_LABEL_WIDTH * box.w ? TEXT.boxLabel(face.id, word) : full;
-  return { text, size, w: widthOf(text, size) };
-}
-
-/** Draw a label on the box's upper edge, no wider than the box if that is readable, and inside the picture. */
-function drawLabel(context, face, transform, unit, limits) {
-  const box = boxIn(transform, face.box);
-  const { text, size, w } = labelText(context, face, box, unit, limits);
-  const h = 1.6 * size;
-  const right = transform.left + transform.w * transform.scale;
-  const x = Math.max(transform.left, Math.min(box.x - unit, right - w));
-  const y = Math.max(transform.top, box.y - h + unit);
-  context.fillStyle = colorOf(face, limits);
-  context.beginPath();
-  context.roundRect(x, y, w, h, 4 * unit);
-  context.fill();
-  context.fillStyle = INK;
+/** Draw all labels where they do not hide each other. */
+function drawLabels(context, faces, { boxes, transform, fontPx, slots, limits }) {
+  context.font = FONT.replace("SIZE", fontPx);
   context.textBaseline = "middle";
-  context.fillText(text, x + 0.55 * size, y + 0.53 * h);
+  const h = 1.6 * fontPx;
+  const { left, top, w, h: pictureH, scale } = transform;
+  const labels = faces.map((face, i) => {
+    const box = { ...boxes[i], x: boxes[i].x - left, y: boxes[i].y - top };
+    const label = TEXT.labelOf(face.label, isUnsure(face, limits));
+    const texts = [TEXT.boxLabel(face.id, label, face.confidence), String(face.id ?? label)];
+    return { box, texts, sizes: texts.map((text) => [context.measureText(text).width + 1.1 * fontPx, h]) };
+  });
+  const places = placeLabels(labels, w * scale, pictureH * scale, faces.map(({ id }) => slots.get(id)));
+  slots.clear();
+  places.forEach(({ x, y, w: width, form, slot }, i) => {
+    slots.set(faces[i].id, slot);
+    context.fillStyle = colorOf(faces[i], limits);
+    context.beginPath();
+    context.roundRect(left + x, top + y, width, h, fontPx / 3.5);
+    context.fill();
+    context.fillStyle = INK;
+    context.fillText(labels[i].texts[form], left + x + 0.55 * fontPx, top + y + 0.53 * h);
+  });
 }

@@ -29,7 +29,7 @@ export const TEXT = {
   unknown: "–",
   truth: (label) => `showing: ${label}`,
   face: (number) => `Face ${number}`,
-  unsure: "unsure",
+  labelOf: (label, unsure) => (unsure ? `${label}?` : label),
   people: (share, label) => `${ofTenPeople(Math.round(10 * share))} would call this ${label}`,
   quality: {
     small: "too small: come closer",
@@ -45,7 +45,8 @@ export const TEXT = {
   seconds: (s) => `${Math.ceil(s)} s`,
   viewers: (n) => (n === 1 ? "1 viewer" : `${n} viewers`),
   heard: (word, labels) => `${word}. ${labels.length ? labels.join(", ") : "No face"}`,
-  boxLabel: (number, label, share) => `${number == null ? "" : `${number}  `}${label}${share == null ? "" : ` ${percent(share)}`}`,
+  shareOf: (label, share) => `${label} ${percent(share)}`,
+  boxLabel: (number, label, share) => `${number == null ? "" : `${number}  `}${TEXT.shareOf(label, share)}`,
 
   states: {
     loading: "LOADING",
@@ -215,7 +216,6 @@ export const TEXT = {
       quality: "Quality",
       links: "More",
     },
-    unsureLabel: (label) => `${label}?`,
     ofTime: (share) => `${percent(share)} of the time`,
     kinds: { unsure: "unsure", none: "no face", failed: "failed" },
     report: "Report",

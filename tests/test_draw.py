@@ -79,9 +79,20 @@ def test_tiny_frames_are_annotated():
     assert annotate(frame(16, 16), Analysis(16, 16, (face(Box(1, 1, 8, 8)),))).shape == (16, 16, 3)
 
 
-def test_labels_of_adjacent_faces_do_not_overlap():
-    left, right = face(Box(200, 300, 190, 190)), face(Box(400, 300, 190, 190), "sad", number=2)
+def test_the_label_of_an_adjacent_face_moves_below_rather_than_overlap():
+    left, right = face(Box(200, 300, 90, 90)), face(Box(300, 300, 90, 90), "sad", number=2)
     drawn = annotate(frame(1280, 720), Analysis(1280, 720, (left, right)))
-    plates = (drawn[280:299] != 90).any(axis=(0, 2))
-    assert plates[205:380].all()
-    assert not plates[391:399].any(), "a gap stays between the two"
+    above, below = ((drawn[rows] != 90).any(axis=(0, 2)) for rows in (slice(280, 296), slice(394, 405)))
+    assert above[205:300].all()
+    assert not above[360:].any()
+    assert below[305:400].all()
+    assert not below[:298].any()
+
+
+@pytest.mark.parametrize(("width", "height"), [(640, 480), (1280, 720), (3840, 2160)])
+def test_letters_are_as_high_as_those_of_a_font_of_2_percent_of_the_height(width, height):
+    drawn = annotate(frame(width, height), Analysis(width, height, (face(Box(100, 200, 300, 200)),)))
+    font_px = min(48, max(14, 0.022 * height))
+    number = drawn[100:199, 105 : round(100 + 1.2 * font_px)]  # 1, in dark ink
+    rows = np.flatnonzero((number.max(axis=2) < 90).any(axis=1))
+    assert rows[-1] - rows[0] + 1 == pytest.approx(0.72 * font_px, abs=3)

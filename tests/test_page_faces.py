@@ -35,7 +35,7 @@ def legend(browser) -> list[str]:
 # ---- labels in the picture
 
 LABELS = """
-const [widths, done] = arguments;
+const [confidences, done] = arguments;
 import("/static/overlay.js").then(({ drawFaces, placement }) => {
   const drawn = [];
   const pen = new Proxy(document.createElement("canvas").getContext("2d"), {
@@ -43,26 +43,33 @@ import("/static/overlay.js").then(({ drawFaces, placement }) => {
       : typeof real[name] === "function" ? real[name].bind(real) : real[name],
     set: (real, name, value) => Reflect.set(real, name, value),
   });
-  const faces = widths.map((w, i) => ({ id: i + 1, box: { x: 0, y: 50, w, h: w }, label: "happy", confidence: 0.82 }));
-  drawFaces(pen, faces, placement(640, 480, 640, 480));
+  const boxOf = (i) => ({ x: 40 + 42 * i, y: 80, w: 40, h: 40 });
+  const faces = confidences.map((confidence, i) => ({ id: i + 1, box: boxOf(i), label: "happy", confidence }));
+  drawFaces(pen, faces, placement(640, 480, 640, 480), { threshold: 0.5 });
   done(drawn.map((text) => text.replace(/\\s+/g, " ")));
 });
 """
 
 
-def test_a_small_face_has_a_short_label_so_that_adjacent_labels_are_readable(browser, page) -> None:
-    assert browser.execute_async_script(LABELS, [200, 90, 36]) == ["1 happy 82 %", "2 happy 82 %", "3 happy"]
+def test_labels_of_adjacent_faces_shrink_to_their_number_rather_than_overlap(browser, page) -> None:
+    assert browser.execute_async_script(LABELS, [0.82, 0.9, 0.9, 0.43]) == [
+        "1 happy 82 %",
+        "2 happy 90 %",
+        "3",
+        "4 happy? 43 %",
+    ]
 
 
 # ---- cards
 
 
 def test_a_face_below_the_threshold_is_unsure(browser, page) -> None:
-    for threshold, labels in ((0, ["happy", "sad"]), (80, ["happy", "sad"]), (85, ["unsure"] * 2)):
+    for threshold, labels in ((0, ["happy", "sad"]), (80, ["happy", "sad"]), (85, ["happy?", "sad?"])):
         slide(browser, threshold)
         lists(browser, "#faces .label", labels)
         lists(browser, "#threshold-value", [f"{threshold}\u202f%"])
         assert texts(browser, ".face:first-child .value")[3] == "82"  # the bars still show the probabilities
+    says(browser, "#announcement", "happy? 82\u202f%, sad? 82\u202f%")
 
 
 @pytest.mark.parametrize(
@@ -79,7 +86,7 @@ def test_a_card_says_how_many_people_would_name_the_label(browser, fake_camera, 
     lists(browser, "#faces .people", [sentence])
     assert "votes of ten people" in find(browser, "#faces .people").get_attribute("title")
     slide(browser, 95)
-    lists(browser, "#faces .label", ["unsure"])
+    lists(browser, "#faces .label", ["happy?"])
     lists(browser, "#faces .people", [sentence])  # why it is unsure
 
 
@@ -106,10 +113,10 @@ def test_a_card_says_what_is_wrong_with_a_face_and_what_helps(browser, fake_came
 
 def test_a_face_below_the_least_quality_is_unsure(browser, fake_camera, page) -> None:
     fake_camera.faces = (replace(face_showing("happy", 1), quality=Quality(0.4, "dark")), face_showing("sad", 2, x=200))
-    lists(browser, "#faces .label", ["unsure", "sad"])
+    lists(browser, "#faces .label", ["happy?", "sad"])
     lists(browser, "#faces .quality", ["too dark: turn toward the light", ""])
     slide(browser, 0)
-    lists(browser, "#faces .label", ["unsure", "sad"])  # whatever the confidence
+    lists(browser, "#faces .label", ["happy?", "sad"])  # whatever the confidence
 
 
 def test_the_reason_disappears_once_a_face_can_be_read(browser, fake_camera, page) -> None:

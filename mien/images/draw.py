@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from mien.images.label_placement import Rect, font_size_px, place_labels
 from mien.types import Analysis, Face, Frame
 
 COLORS_RGB = {
@@ -25,6 +26,8 @@ DARK_BGR = (24, 20, 16)
 LIGHT_BGR = (226, 222, 218)
 BACKGROUND_BGR = (30, 25, 21)
 FONT = cv2.FONT_HERSHEY_DUPLEX
+FONT_PX = 29.0
+"""Size of a font of the page whose letters are as high as those of FONT at scale 1."""
 
 
 def annotate(frame: Frame, analysis: Analysis) -> np.ndarray:
@@ -38,13 +41,15 @@ def annotate(frame: Frame, analysis: Analysis) -> np.ndarray:
         uint8 (height, width, 3), blue-green-red.
     """
     canvas = frame.pixels_bgr.copy()
-    unit = max(0.45, min(canvas.shape[:2]) / 720)
-    for face in analysis.faces:
-        _draw_face(canvas, face, unit)
-    if not analysis.faces:
-        margin = round(16 * unit)
-        corner = (margin, canvas.shape[0] - margin)
-        _draw_label(canvas, "No face found", corner, unit, (BACKGROUND_BGR, LIGHT_BGR))
+    height = canvas.shape[0]
+    size_px = font_size_px(height)
+    if analysis.faces:
+        _draw_faces(canvas, analysis.faces, size_px)
+    else:
+        label = _Label("No face found", size_px)
+        margin = round(size_px)
+        place = Rect(margin, height - margin - label.size[1], *label.size)
+        label.draw(canvas, place, BACKGROUND_BGR, LIGHT_BGR)
     return canvas
 
 
@@ -78,36 +83,57 @@ def _drawable(text: str) -> str:
     return unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
 
 
-def _draw_face(canvas: np.ndarray, face: Face, unit: float) -> None:
+class _Label:
+    """A text on a filled rectangle, of a font size in pixels."""
+
+    def __init__(self, text: str, size_px: float) -> None:
+        self.text = text
+        self._scale = size_px / FONT_PX
+        self._thickness = max(1, round(size_px / 20))
+        (text_w, text_h), below = cv2.getTextSize(text, FONT, self._scale, self._thickness)
+        self._pad = round(0.35 * size_px)
+        self._below = below
+        self.size = text_w + 2 * self._pad, text_h + below + self._pad
+
+    def draw(
+        self,
+        canvas: np.ndarray,
+        place: Rect,
+        background_bgr: tuple[int, int, int],
+        text_bgr: tuple[int, int, int],
+    ) -> None:
+        """Draw it with this upper left corner."""
+        left, top = round(place.x), round(place.y)
+        width, height = self.size
+        cv2.rectangle(canvas, (left, top), (left + width, top + height), background_bgr, cv2.FILLED)
+        at = left + self._pad, top + height - self._below
+        cv2.putText(canvas, self.text, at, FONT, self._scale, text_bgr, self._thickness, cv2.LINE_AA)
+
+
+def _draw_faces(canvas: np.ndarray, faces: Sequence[Face], size_px: float) -> None:
+    thickness = max(1, round(size_px / 8))
+    for face in faces:
+        box = face.box
+        cv2.rectangle(canvas, (box.x, box.y), (box.x + box.w, box.y + box.h), _color_of(face), thickness)
+    labels = [[_Label(text, size_px) for text in _texts_of(face)] for face in faces]
+    places = place_labels(
+        [Rect(*map(float, (face.box.x, face.box.y, face.box.w, face.box.h))) for face in faces],
+        [[label.size for label in forms] for forms in labels],
+        canvas.shape[1],
+        canvas.shape[0],
+    )
+    for face, forms, (form, rect) in zip(faces, labels, places, strict=True):
+        colors_bgr = (BACKGROUND_BGR, LIGHT_BGR) if face.unsure else (_color_of(face), DARK_BGR)
+        forms[form].draw(canvas, rect, *colors_bgr)
+
+
+def _color_of(face: Face) -> tuple[int, int, int]:
     red, green, blue = COLORS_RGB[face.label]
-    color = (blue, green, red)
-    box = face.box
-    thickness = max(1, round(2 * unit))
-    cv2.rectangle(canvas, (box.x, box.y), (box.x + box.w, box.y + box.h), color, thickness)
-    number = "" if face.id is None else f"{face.id}  "
-    text = f"{number}{face.label}{'?' if face.unsure else ''} {face.confidence * 100:.0f} %"
-    colors_bgr = (BACKGROUND_BGR, LIGHT_BGR) if face.unsure else (color, DARK_BGR)
-    (text_w, _), _ = cv2.getTextSize(text, FONT, 1.0, 1)
-    # Not wider than the box, so that labels of neighboring faces do not overlap, but never too small to read.
-    unit = max(0.45, min(unit, box.w / (0.8 * text_w + 14)))
-    _draw_label(canvas, text, (box.x, box.y), unit, colors_bgr)
+    return blue, green, red
 
 
-def _draw_label(
-    canvas: np.ndarray,
-    text: str,
-    corner: tuple[int, int],
-    unit: float,
-    colors_bgr: tuple[tuple[int, int, int], tuple[int, int, int]],
-) -> None:
-    """Draw text on a filled rectangle with this lower left corner, moved if it would leave the picture."""
-    background_bgr, text_bgr = colors_bgr
-    scale = 0.8 * unit
-    (text_w, text_h), below = cv2.getTextSize(text, FONT, scale, 1)
-    pad = round(7 * unit)
-    width, height = text_w + 2 * pad, text_h + below + pad
-    left = max(0, min(corner[0], canvas.shape[1] - width))
-    top = max(0, min(corner[1] - height, canvas.shape[0] - height))
-    cv2.rectangle(canvas, (left, top), (left + width, top + height), background_bgr, cv2.FILLED)
-    at = left + pad, top + height - below
-    cv2.putText(canvas, text, at, FONT, scale, text_bgr, 1, cv2.LINE_AA)
+def _texts_of(face: Face) -> tuple[str, str]:
+    """The label of a face, and the shortest text to which it may shrink."""
+    label = f"{face.label}{'?' if face.unsure else ''}"
+    number = "" if face.id is None else str(face.id)
+    return f"{number}  {label} {face.confidence * 100:.0f} %".lstrip(), number or label

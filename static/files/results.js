@@ -167,7 +167,7 @@ function fillFile(cell, { entry: { name, job }, reason }) {
 function fillExpression(cell, { kind, face }) {
   cell.dataset.expression = kind;
   cell.classList.toggle("unsure", kind === "unsure");
-  const text = kind === "unsure" ? WORDS.unsureLabel(face.label) : WORDS.kinds[kind] ?? face.label;
+  const text = face ? TEXT.labelOf(face.label, kind === "unsure") : WORDS.kinds[kind];
   setText(cell.querySelector(".label"), text);
 }
 
