@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # imported where they are used, so that --help, --version and
     from mien.loading import Loading
     from mien.outputs.service import Outputs
     from mien.queue.service import FileQueue
+    from mien.recording.csv_log import Recording
     from mien.settings import Settings
     from mien.types import Analysis
     from web.server import Server
@@ -221,6 +222,7 @@ class Components:
         from mien.images.privacy import Privacy
         from mien.landmarks.demand import LandmarkDemand
         from mien.recording.csv_log import CsvRecorder
+        from mien.recording.sessions import Sessions
         from mien.settings import LOCKED
         from mien.sources.catalog import SourceCatalog
 
@@ -228,6 +230,8 @@ class Components:
         self.catalog = SourceCatalog(settings.media)
         self.recorder = CsvRecorder(settings.sessions, at_once=settings.record)
         self.privacy = Privacy(bool(settings.privacy), locked=settings.privacy == LOCKED)
+        self.sessions = Sessions(settings.sessions, self._recordings)
+        self.recorder.changed = self.sessions.note_change
         self.landmarks = LandmarkDemand(always=settings.landmarks)
         self.outputs = build_outputs(settings)
         self.adjustment = read_adjustment(settings.model)
@@ -235,6 +239,11 @@ class Components:
             if self.adjustment is None:
                 raise ModelError(f"--rare: expected a network with base rates, found {settings.model} without")
             self.adjustment.rare = settings.rare
+
+    def _recordings(self) -> dict[str, Recording]:
+        """The recordings that are running, by the id of their session."""
+        running = self.recorder.status()
+        return {running.session: running} if running.on and running.session is not None else {}
 
 
 def build_outputs(settings: Settings) -> Outputs | None:
@@ -468,6 +477,7 @@ def build_app(
         to_png=lambda snapshot: jpeg_to_png(snapshot.jpeg),
         catalog=components.catalog,
         recorder=components.recorder,
+        sessions=components.sessions,
         privacy=components.privacy,
         adjustment=components.adjustment,
         landmarks=components.landmarks,

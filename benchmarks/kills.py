@@ -79,7 +79,7 @@ def last_row_s(folder: Path) -> float:
         LookupError: There is none.
         ValueError: A row is not complete.
     """
-    (path,) = (folder / "rows").glob("*.csv")
+    (path,) = (folder / "rows").glob("*/faces.csv")
     with path.open(encoding="utf-8", newline="") as file:
         header, *rows = csv.reader(file)
     if any(len(row) != len(header) for row in rows):

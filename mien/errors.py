@@ -12,6 +12,9 @@ MienError
 ├── LockedError
 ├── OutputError
 │   └── NotTakenError
+├── SessionError
+│   ├── SessionMissingError
+│   └── SessionRunningError
 ├── BusyError
 ├── LoadingError
 ├── JobError
@@ -102,6 +105,18 @@ class OutputError(MienError):
 
 class NotTakenError(OutputError):
     """One message was lost, and counts as dropped; the connection, if there is such a thing, goes on."""
+
+
+class SessionError(MienError):
+    """A session cannot be changed as asked for."""
+
+
+class SessionMissingError(SessionError):
+    """There is no such session, or none any more."""
+
+
+class SessionRunningError(SessionError):
+    """A session is being recorded, so that it cannot be deleted."""
 
 
 class BusyError(MienError):

@@ -60,7 +60,7 @@ def recorder(tmp_path):
 
 
 def file_of(recorder: CsvRecorder) -> Path:
-    return recorder.folder / recorder.status().name
+    return recorder.folder / recorder.status().session / "faces.csv"
 
 
 def test_nothing_is_written_before_recording_starts(recorder) -> None:
@@ -125,14 +125,16 @@ def test_pandas_reads_it_with_numbers_as_numbers(recorder) -> None:
 
 
 def test_no_recording_replaces_another(recorder) -> None:
-    names = []
+    sessions = []
     for index in range(3):
-        names.append(recorder.start().name)
+        started = recorder.start()
+        sessions.append(started.session)
+        assert started.name == f"{started.session}.csv"
         recorder.record(frame(index), analysis(face()))
         recorder.stop()
-    assert len(set(names)) == 3
-    assert [name[-6:] for name in names[1:]] == ["-2.csv", "-3.csv"]
-    assert [read(recorder.folder / name)[0]["frame"] for name in names] == ["0", "1", "2"]
+    assert len(set(sessions)) == 3
+    assert [name[-2:] for name in sessions[1:]] == ["-2", "-3"]
+    assert [read(recorder.folder / name / "faces.csv")[0]["frame"] for name in sessions] == ["0", "1", "2"]
 
 
 def test_starting_and_stopping_twice_changes_nothing(recorder) -> None:
@@ -424,7 +426,7 @@ def test_after_kill_9_pandas_reads_all_rows_but_the_last_second(tmp_path) -> Non
         printed += [(int(words[0]), float(words[1])) for words in map(str.split, child.stdout) if len(words) == 2]
     assert child.returncode == -signal.SIGKILL
     (path,) = tmp_path.iterdir()
-    table = pd.read_csv(path)
+    table = pd.read_csv(path / "faces.csv")
     expected = {index for index, at_s in printed if at_s <= printed[-1][1] - 1}
     assert len(expected) > 20
     whole = table.dropna(subset=["label"])
@@ -440,7 +442,7 @@ def test_how_the_rows_come_about_is_written_beside_each_recording(recorder) -> N
         recorder.start()
         recorder.record(frame(0), analysis(face()))
         recorder.stop()
-        assert file_of(recorder).with_suffix(".mien.json").read_text() == expected
+        assert file_of(recorder).with_name("mien.json").read_text() == expected
 
 
 @pytest.mark.parametrize("error", [SettingsError("no network"), OSError(28, "No space left on device")])

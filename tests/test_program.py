@@ -291,8 +291,8 @@ def test_a_recording_starts_with_the_first_frame(run, tmp_path):
     program = run("--source", write_clip(tmp_path / "clip.avi"), "--sessions", tmp_path / "sessions", "--record")
     assert program.wait_for(lambda state: state["frame"])["recording"]["on"]
     assert program.stop()[0] == 0
-    assert len(list((tmp_path / "sessions").glob("*.csv"))) == 1
-    (described,) = (tmp_path / "sessions").glob("*.mien.json")
+    assert len(list((tmp_path / "sessions").glob("*/faces.csv"))) == 1
+    (described,) = (tmp_path / "sessions").glob("*/mien.json")
     assert json.loads(described.read_text())["detector"]["name"]
 
 
@@ -475,7 +475,7 @@ def test_faces_are_pixelated_and_a_recording_survives_a_kill(run, tmp_path):
     assert not detector.detect(pixelated)
     last = program.wait_for(lambda state: state["frame"]["captured_at"] > recorded["frame"]["captured_at"] + 2)
     os.kill(program.process.pid, signal.SIGKILL)
-    table = pd.read_csv(folder / recorded["recording"]["name"])
+    table = pd.read_csv(folder / recorded["recording"]["session"] / "faces.csv")
     assert len(table) >= recorded["recording"]["rows"]
     assert table["time"].max() >= last["frame"]["captured_at"] - 1
     assert table["label"].isin(EXPRESSIONS).all()

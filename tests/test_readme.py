@@ -271,7 +271,7 @@ def test_the_page_of_the_interface_has_every_route(fake_camera) -> None:
         if rule.rule not in pages
         for method in rule.methods - {"HEAD", "OPTIONS"}
     }
-    assert set(re.findall(r"(?m)^\| `((?:GET|POST|PUT|DELETE) [^`?]+)", PAGES["docs/api.md"])) == routes
+    assert set(re.findall(r"(?m)^\| `((?:GET|POST|PUT|PATCH|DELETE) [^`?]+)", PAGES["docs/api.md"])) == routes
 
 
 def test_the_readme_quotes_the_recorded_accuracy_of_the_shipped_network() -> None:

@@ -14,8 +14,9 @@ import pytest
 pytest.importorskip("matplotlib", reason="matplotlib is not installed")
 
 import main
-from mien.batch.recordings import LONGEST_S, read_results, read_times
+from mien.batch.recordings import read_results, read_times
 from mien.recording.csv_log import HEADER
+from mien.recording.durations import LONGEST_S
 from mien.recording.rows import COLUMNS, as_csv, row
 from mien.types import Analysis, Face, Frame, Head, Quality
 from tests.report_page import PAPERS, printed_pages, read

@@ -155,7 +155,7 @@ def test_the_state_is_that_of_the_newest_picture(client, fake_camera) -> None:
             "width": 320,
             "height": 240,
         },
-        "recording": {"on": False, "since": None, "rows": 0, "name": None, "error": None},
+        "recording": {"on": False, "since": None, "rows": 0, "name": None, "error": None, "session": None, "people": 0},
         "saving": None,
         "privacy": False,
         "rare": None,
@@ -163,6 +163,7 @@ def test_the_state_is_that_of_the_newest_picture(client, fake_camera) -> None:
         "privacy_locked": False,
         "privacy_lifted_at": None,
         "outputs": [],
+        "sessions_version": 0,
     }
     assert [face["id"] for face in faces] == [1, 2]
     assert faces[0] | {"probabilities": None, "raw": None} == {

@@ -41,6 +41,13 @@ PATH_VALUES = {
         "schema": {"type": "string"},
         "description": "Id of a job, which only its owner knows.",
     },
+    "session": {
+        "name": "session",
+        "in": "path",
+        "required": True,
+        "schema": {"type": "string"},
+        "description": "Id of a recorded session.",
+    },
     "face": {
         "name": "face",
         "in": "path",

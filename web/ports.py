@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mien.queue.jobs import JobStatus
     from mien.queue.uploads import Limits
     from mien.recording.csv_log import Recording
+    from mien.recording.sessions import Session
     from mien.recording.video import Saving
 
 
@@ -81,6 +82,26 @@ class Recorder(Protocol):
 
     def content(self) -> tuple[str, int, Iterator[bytes]] | None:
         """Name, length in bytes and pieces of its file; None before the first recording."""
+
+
+class SessionStore(Protocol):
+    """The recorded sessions; methods raise SessionError where they say no."""
+
+    @property
+    def version(self) -> int:
+        """Increases whenever a session has changed."""
+
+    def all(self) -> list[Session]:
+        """All sessions, the newest first."""
+
+    def get(self, session: str, *, complete: bool = ...) -> Session:
+        """A session; `complete`: with what takes time to compute."""
+
+    def edit(self, session: str, edits: Sequence[Mapping[str, Any]]) -> Session:
+        """Add edits to a session, all or none of them."""
+
+    def delete(self, session: str) -> None:
+        """Delete a session."""
 
 
 class Privacy(Protocol):
@@ -230,6 +251,7 @@ class AppOptions:
         explain: For /api/explain; if None, it responds with 503.
         catalog: For /api/sources, /api/source and their routes.
         recorder: For /api/record and /api/session.csv.
+        sessions: For /api/sessions.
         privacy: For /api/privacy.
         adjustment: For /api/rare.
         landmarks: For the parameter landmarks=1; if None, it is refused with 503.
@@ -257,6 +279,7 @@ class AppOptions:
     explain: Explain | None = None
     catalog: Catalog | None = None
     recorder: Recorder | None = None
+    sessions: SessionStore | None = None
     privacy: Privacy | None = None
     adjustment: Adjustment | None = None
     detectors: Detectors | None = None

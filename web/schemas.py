@@ -222,11 +222,13 @@ class Recording(Schema):
     on: bool = Field(description="Whether it is running.")
     since: float | None = Field(description="When it was started, seconds since the epoch.")
     rows: Count = Field(description="Rows written so far.")
-    name: str | None = Field(description="Name of the file; null before the first recording.")
+    name: str | None = Field(description="Name of the file as it is downloaded; null before the first recording.")
     error: Message | None = Field(description="Why it stopped by itself; null where it did not.")
+    session: str | None = Field(description="Id of the session; null before the first recording.")
+    people: Count = Field(description="How many faces were recorded so far.")
 
 
-NO_RECORDING = Recording(on=False, since=None, rows=0, name=None, error=None)
+NO_RECORDING = Recording(on=False, since=None, rows=0, name=None, error=None, session=None, people=0)
 
 
 class Saving(Schema):
@@ -258,6 +260,9 @@ class Controls(Schema):
     )
     privacy_lifted_at: float | None = Field(
         description="When privacy mode was last lifted, seconds since the epoch; null if it was not since the start."
+    )
+    sessions_version: Count = Field(
+        description="Increases whenever a recorded session has changed, or more is known of it; see /api/sessions."
     )
 
 

@@ -106,6 +106,7 @@ class StateReader:
             detectors=list(detectors.available) if detectors else [],
             privacy_locked=privacy is not None and privacy.locked,
             privacy_lifted_at=privacy.lifted_at if privacy else None,
+            sessions_version=self._options.sessions.version if self._options.sessions else 0,
         )
 
     def _outputs(self) -> Sequence[OutputStatus]:

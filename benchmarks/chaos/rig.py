@@ -235,9 +235,9 @@ class Rig:
 
     @contextmanager
     def _without_recording(self) -> Iterator[None]:
-        name = self._recorder.status().name
-        assert name is not None
-        (self._recorder.folder / name).unlink()
+        session = self._recorder.status().session
+        assert session is not None
+        (self._recorder.folder / session / "faces.csv").unlink()
         yield
 
     @contextmanager
@@ -308,7 +308,7 @@ class Rig:
     def _check_rows(self) -> None:
         """Each row that is counted is in the file."""
         status = self._recorder.status()
-        path = self._recorder.folder / (status.name or "")
+        path = self._recorder.folder / (status.session or "") / "faces.csv"
         if path.is_file():
             lines = path.read_bytes().count(b"\n") - 1
             if lines < status.rows:

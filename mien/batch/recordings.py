@@ -16,17 +16,15 @@ import numpy as np
 
 from mien.batch.provenance import digest
 from mien.errors import SettingsError
+from mien.recording.durations import durations
 from mien.recording.rows import COLUMNS
+from mien.recording.session_files import FACES, PROVENANCE
 from mien.results import Result
 from mien.types import BOX, EXPRESSIONS, HEAD_COLUMNS, Box, Face, Head, Quality
 
 NEEDED = COLUMNS[: COLUMNS.index("width") + 2]
 """The columns that each recording has; later versions have added others behind them."""
 
-LONGEST_INTERVALS = 3
-LONGEST_S = 0.2
-"""A frame lasts until the next one, but at most three median intervals or this long: frames without a face are not
-recorded, so that a longer time says nothing about a face."""
 NOT_RECORDED = "not_recorded"
 
 
@@ -72,11 +70,7 @@ def read_times(path: Path) -> Times:
     clock_s = array("d", (_number(path, rows[0], "time") for _, rows in _frames(path)))
     if not clock_s:
         raise SettingsError(f"report: expected a recording with faces, found none in {path}")
-    steps_s = np.diff(np.asarray(clock_s))
-    usual_s = float(np.median(steps_s[steps_s > 0])) if (steps_s > 0).any() else LONGEST_S
-    steps_s = np.where(steps_s > 0, steps_s, usual_s)  # the computer's clock may be set back
-    lasts_s = np.minimum([*steps_s, usual_s], max(LONGEST_INTERVALS * usual_s, LONGEST_S))
-    return Times(clock_s[0], np.round(np.concatenate([[0.0], np.cumsum(steps_s)]), 6), np.round(lasts_s, 6))
+    return Times(clock_s[0], *durations(np.asarray(clock_s)))
 
 
 def read_results(path: Path, name: str, times: Times) -> Iterator[tuple[Result, float]]:
@@ -108,7 +102,8 @@ def describe_recording(path: Path, name: str, times: Times) -> dict[str, Any]:
     """What `mien.json` says of the results of a recording: what is beside the recording, and the recording itself.
 
     Args:
-        path: The CSV file; how it came about is in NAME.mien.json beside it, unless it was moved without that.
+        path: The CSV file; how it came about is in mien.json beside faces.csv, or in NAME.mien.json beside NAME.csv,
+            unless it was moved without that.
         name: Its name in the results.
         times: Of its frames.
 
@@ -130,7 +125,11 @@ def describe_recording(path: Path, name: str, times: Times) -> dict[str, Any]:
         "unreadable": [],
         "unreadable_parts": 0,
     }
-    return {"input": input_, "frames": frames, **_origin(path.with_suffix(".mien.json"))}
+    return {"input": input_, "frames": frames, **_origin(_provenance_of(path))}
+
+
+def _provenance_of(path: Path) -> Path:
+    return path.with_name(PROVENANCE) if path.name == FACES else path.with_suffix(f".{PROVENANCE}")
 
 
 def _origin(path: Path) -> dict[str, Any]:

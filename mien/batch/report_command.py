@@ -17,6 +17,7 @@ from mien.batch.report import write_comparison, write_report
 from mien.batch.summary import SUMMARY_COLUMNS, Summary
 from mien.errors import SettingsError
 from mien.options import Parser
+from mien.recording.session_files import FACES
 from mien.settings import program
 
 log = logging.getLogger("mien")
@@ -41,7 +42,7 @@ def report(argv: Sequence[str]) -> int:
         "tables of faces, events and shares.",
         epilog="docs/recording.md describes recordings, docs/batch.md the tables.",
     )
-    parser.add_words("recording", "CSV recordings, or folders with some, such as sessions")
+    parser.add_words("recording", "recorded sessions, CSV files, or folders with some, such as sessions")
     parser.add_options(ReportSettings)
     values = parser.read(argv, {})
     paths = _recordings(values.pop("recording"))
@@ -51,7 +52,7 @@ def report(argv: Sequence[str]) -> int:
     check_figures()
     _make_folder(out)
     free = Names()
-    names = [free.take(file_name(path.stem) or "recording") for path in paths]
+    names = [free.take(file_name(_name_of(path)) or "recording") for path in paths]
     try:
         for path, name in zip(paths, names, strict=True):
             _write(path, out / name, ["report", *argv])
@@ -71,7 +72,7 @@ def _recordings(words: Sequence[str]) -> list[Path]:
     for word in words:
         path = Path(word)
         if path.is_dir():
-            inside = [each for each in sorted(path.glob("*.csv")) if is_recording(each)]
+            inside = [each for each in sorted([*path.glob("*.csv"), *path.glob(f"*/{FACES}")]) if is_recording(each)]
             if not inside:
                 hint = "; analyze --report writes reports of videos" if list(path.rglob(FILE)) else ""
                 raise SettingsError(f"report: expected a folder with CSV recordings, found none in {word}{hint}")
@@ -83,6 +84,11 @@ def _recordings(words: Sequence[str]) -> list[Path]:
         else:
             found[path] = None
     return list(found)
+
+
+def _name_of(path: Path) -> str:
+    """What to call a recording: the name of the session's folder, or of the file."""
+    return path.resolve().parent.name if path.name == FACES else path.stem
 
 
 def _make_folder(out: Path) -> None:

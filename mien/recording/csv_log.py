@@ -16,9 +16,11 @@ from typing import IO
 import numpy as np
 
 from mien.clock import Clock
-from mien.errors import RecordingError
-from mien.recording import GONE, has_name, new_file, reason_of
+from mien.errors import RecordingError, SessionError
+from mien.recording import GONE, has_name, reason_of
+from mien.recording.journal import append_edits, create_journal
 from mien.recording.rows import COLUMNS, FrameNumbers, as_csv, row
+from mien.recording.session_files import SessionFiles, new_session
 from mien.types import Analysis, Frame
 
 HEADER = as_csv([COLUMNS])
@@ -39,8 +41,10 @@ class Recording:
         on: Whether it is running.
         since: When it was started, in seconds since the epoch.
         rows: Rows written so far.
-        name: Name of the file.
+        name: Name of the file as it is downloaded.
         error: Why it stopped without being told to; None if it did not.
+        session: Id of the session.
+        people: How many faces were recorded so far.
 
     Example:
         recording = recorder.status()
@@ -52,19 +56,23 @@ class Recording:
     rows: int = 0
     name: str | None = None
     error: str | None = None
+    session: str | None = None
+    people: int = 0
 
 
 class CsvRecorder:
-    """Records on demand, each recording in a new file `session-YYYYMMDD-HHMMSS.csv`; thread-safe.
+    """Records on demand, each recording in a new folder `session-YYYYMMDD-HHMMSS`, as `faces.csv`; thread-safe.
 
     Args:
-        folder: Folder of the files, created with the first recording if its parent exists.
+        folder: Folder of these folders, created with the first recording if its parent exists.
         clock: The computer's clock by default.
         at_once: Start with the first frame.
+        source: Whose camera is recorded: "program" or "browser".
 
     Attributes:
         describe: Returns how rows come about, as the text of a JSON file; called at the start of each recording, which
-            writes it beside the CSV file as `session-YYYYMMDD-HHMMSS.mien.json`. None for no such file.
+            writes it beside the CSV file as `mien.json`. None for no such file.
+        changed: Called when a recording has begun or ended.
 
     Example:
         recorder = CsvRecorder("sessions")
@@ -72,9 +80,13 @@ class CsvRecorder:
         recorder.record(frame, analysis)
     """
 
-    def __init__(self, folder: Path | str, clock: Clock | None = None, *, at_once: bool = False) -> None:
+    def __init__(
+        self, folder: Path | str, clock: Clock | None = None, *, at_once: bool = False, source: str = "program"
+    ) -> None:
         self.folder = Path(folder)
         self.describe: Callable[[], str] | None = None
+        self.changed: Callable[[], object] = lambda: None
+        self._source = source
         self._clock = clock or Clock()
         self._lock = threading.Lock()  # guards the next two
         self._writer: _CsvWriter | None = None
@@ -86,8 +98,9 @@ class CsvRecorder:
         with self._lock:
             self._at_once = False
             if self._writer is None or not self._writer.status().on:
-                created = _new_file(self.folder, self._clock.wall())
-                self._writer = _CsvWriter(*created, self._clock.wall(), self.describe)
+                created = _new_file(self.folder, self._clock.wall(), self._source)
+                self._writer = _CsvWriter(*created, self._clock, self.describe, self.changed)
+                self.changed()
             return self._writer.status()
 
     def stop(self) -> Recording:
@@ -100,9 +113,9 @@ class CsvRecorder:
 
     def check(self) -> None:
         """Check that a file can be written, and remove it. Raises RecordingError if it cannot."""
-        path, file = _new_file(self.folder, self._clock.wall())
+        files, file, _ = _new_file(self.folder, self._clock.wall(), self._source)
         file.close()
-        path.unlink()
+        _remove(files)
 
     def record(self, frame: Frame, analysis: Analysis) -> None:
         """Record a frame, one row for each face that was not missed; returns at once.
@@ -141,7 +154,7 @@ class CsvRecorder:
             whole = writer.path.stat().st_size >= size
         except OSError:  # the user moved or deleted it
             return None
-        return (writer.path.name, size, _chunks(writer.path, size)) if whole else None
+        return (writer.name, size, _chunks(writer.path, size)) if whole else None
 
     def _begin(self) -> None:
         try:
@@ -158,13 +171,27 @@ class _CsvWriter:
     second.
     """
 
-    def __init__(self, path: Path, file: IO[bytes], since: float, describe: Callable[[], str] | None = None) -> None:
-        self.path = path
+    def __init__(
+        self,
+        files: SessionFiles,
+        file: IO[bytes],
+        since: float,
+        clock: Clock,
+        describe: Callable[[], str] | None,
+        changed: Callable[[], object],
+    ) -> None:
+        self.path = files.faces
+        self.name = f"{files.id}.csv"
+        self._files = files
+        self._clock = clock
         self._describe = describe
+        self._changed = changed
         self.size = len(HEADER)
         """Bytes of complete frames; readers read no further."""
         self._file = file
         self._since = since
+        self._ended_s: float | None = None  # when it was closed
+        self._faces: set[int | None] = set()
         self._rows = 0
         self._error: str | None = None
         self._closed = False
@@ -188,12 +215,14 @@ class _CsvWriter:
         if self._error is None and not self._closed and not self._thread.is_alive():
             self._fail("its thread has ended")  # nothing is known to cause it, but rows must not be lost silently
         on = not self._closed and self._error is None
-        return Recording(on, self._since, self._rows, self.path.name, self._error)
+        found = self.name, self._error, self._files.id, len(self._faces)
+        return Recording(on, self._since, self._rows, *found)
 
     def close(self, timeout_s: float = 2.0) -> None:
         if self._closed:
             return
         self._closed = True
+        self._ended_s = self._clock.wall()
         deadline_s = time.monotonic() + timeout_s
         if self._thread.is_alive():
             with contextlib.suppress(queue.Full):
@@ -222,12 +251,23 @@ class _CsvWriter:
             self._fail(reason_of(error))
         finally:
             self._ended.set()
+            self._write_end()
+            self._changed()
+
+    def _write_end(self) -> None:
+        """Write how long the session was: nothing else says how long nobody was there at its end."""
+        ended_s = self._clock.wall() if self._ended_s is None else self._ended_s
+        end = {"at": round(ended_s, 3), "do": "end", "length_s": round(max(0.0, ended_s - self._since), 3)}
+        try:
+            append_edits(self._files.edits, lambda _: [end])
+        except (OSError, SessionError) as error:
+            log.warning("%s: its length cannot be written: %s", self._files.edits, reason_of(error))
 
     def _write_description(self) -> None:
         if self._describe is None:
             return
         try:
-            self.path.with_suffix(".mien.json").write_text(self._describe(), encoding="utf-8")
+            self._files.provenance.write_text(self._describe(), encoding="utf-8")
         except Exception as error:  # of any kind: the rows are worth more
             log.warning("%s: how it comes about cannot be written: %s", self.path, error)
 
@@ -243,6 +283,7 @@ class _CsvWriter:
             raise
         self.size += len(data)
         self._rows += len(rows)
+        self._faces |= {face.id for face in analysis.faces if not face.missed}
 
     # --- in the sync thread
 
@@ -260,27 +301,29 @@ class _CsvWriter:
             os.close(descriptor)
 
 
-def _new_file(folder: Path, now_s: float) -> tuple[Path, IO[bytes]]:
-    """Create a file with the header, named after the local time."""
-    expected = f"expected a folder for the recording, found {folder}"
-    stem = time.strftime("session-%Y%m%d-%H%M%S", time.localtime(now_s))
+def _new_file(folder: Path, now_s: float, source: str) -> tuple[SessionFiles, IO[bytes], float]:
+    """Create a session, and its file with the header."""
+    files = new_session(folder, now_s)
     try:
-        folder.mkdir(exist_ok=True)
-        path, file = new_file(folder / f"{stem}.csv")
-    except FileNotFoundError:
-        raise RecordingError(f"{expected}, in a folder that does not exist") from None
-    except FileExistsError:
-        raise RecordingError(f"{expected}, which is a file") from None
+        create_journal(files.edits, {"at": now_s, "do": "begin", "source": source})
+        file = files.faces.open("xb", buffering=0)
+        try:
+            _write_all(file, HEADER)
+        except OSError:
+            file.close()
+            raise
     except OSError as error:
+        _remove(files)
+        expected = f"expected a folder for the recording, found {folder}"
         raise RecordingError(f"{expected}, which cannot be written: {error.strerror}") from error
-    try:
-        _write_all(file, HEADER)
-    except OSError as error:
-        file.close()
-        with contextlib.suppress(OSError):
+    return files, file, now_s
+
+
+def _remove(files: SessionFiles) -> None:
+    with contextlib.suppress(OSError):
+        for path in files.all():
             path.unlink()
-        raise RecordingError(f"{expected}, which cannot be written: {error.strerror}") from error
-    return path, file
+        files.folder.rmdir()
 
 
 def _write_all(file: IO[bytes], data: bytes) -> None:

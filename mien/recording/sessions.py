@@ -1,0 +1,308 @@
+"""The recorded sessions of a folder: what they are called, who was seen for how long, and what people add to them."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import shutil
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mien.clock import Clock
+from mien.errors import SessionError, SessionMissingError, SessionRunningError
+from mien.recording import reason_of
+from mien.recording.csv_log import Recording
+from mien.recording.edits import Edit, Excluded, SessionState, apply, numbered
+from mien.recording.journal import append_edits, read_journal
+from mien.recording.overview import Overview, first_time
+from mien.recording.overviews import Key, Overviews, stamp
+from mien.recording.session_files import SessionFiles, find_session, find_sessions
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A person of a session.
+
+    Args:
+        face: The lowest number of the faces.
+        faces: The numbers of all faces that are this person.
+        name: The name; empty for none.
+        seconds: How long each of SHOWN was shown.
+    """
+
+    face: int
+    faces: Sequence[int]
+    name: str
+    seconds: Sequence[float]
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A recorded session.
+
+    Args:
+        files: Its files.
+        state: What people have added.
+        began_s: When it began, in seconds since the epoch.
+        length_s: How long it is; None if that is not known yet.
+        recording: The recording, while it is being recorded.
+        bytes: Size of all files.
+        people: Who was seen, the longest first; None if that is not known yet, as while it is being recorded.
+    """
+
+    files: SessionFiles
+    state: SessionState
+    began_s: float
+    length_s: float | None
+    recording: Recording | None
+    bytes: int
+    people: Sequence[Person] | None
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+        return self.files.id
+
+    @property
+    def number_of_people(self) -> int | None:
+        """How many people were seen, while it is being recorded how many faces; None if that is not known yet."""
+        if self.people is not None:
+            return len(self.people)
+        return None if self.recording is None else self.recording.people
+
+    @property
+    def has_video(self) -> bool:
+        """Whether it has a video."""
+        return self.files.video.is_file()
+
+    @property
+    def shares(self) -> list[float] | None:
+        """The share of the time of all faces of each of SHOWN; None if it is not known yet, or there was no face."""
+        sums_s = [sum(each) for each in zip(*(person.seconds for person in self.people or ()), strict=True)]
+        total_s = sum(sums_s)
+        return [each / total_s for each in sums_s] if total_s else None
+
+
+class Sessions:
+    """The sessions of a folder; thread-safe. The folder need not exist, and may be changed by others.
+
+        sessions = Sessions(Path("sessions"))
+        for session in sessions.all():
+            print(session.id, session.state.name)
+
+    Args:
+        root: The folder.
+        running: Returns the recordings that are running, by the id of their session.
+        clock: The computer's clock by default.
+    """
+
+    def __init__(
+        self, root: Path, running: Callable[[], Mapping[str, Recording]] = lambda: {}, clock: Clock | None = None
+    ) -> None:
+        self.root = root
+        self._running = running
+        self._clock = clock or Clock()
+        self._lock = threading.Lock()  # guards the rest
+        self._version = 0
+        self._states: dict[str, tuple[Key, SessionState]] = {}
+        self._began: dict[str, float] = {}  # of sessions that do not say it themselves
+        self._overviews = Overviews(self._basis, self.note_change)
+
+    @property
+    def version(self) -> int:
+        """Increases whenever a session has changed."""
+        return self._version
+
+    def note_change(self) -> None:
+        """Take notice that a recording began or ended."""
+        with self._lock:
+            self._version += 1
+
+    def all(self) -> list[Session]:
+        """All sessions, the newest first; what takes time to compute is not there at first, and computed meanwhile."""
+        running = self._running()
+        found = [self._describe(files, running) for files in find_sessions(self.root)]
+        self._forget_others({session.id for session in found})
+        return sorted(found, key=lambda session: (session.began_s, session.id), reverse=True)
+
+    def get(self, session: str, *, complete: bool = False) -> Session:
+        """A session.
+
+        Args:
+            session: Its id.
+            complete: Whether to wait for what takes time to compute, unless it is being recorded.
+
+        Raises:
+            SessionMissingError: There is none.
+        """
+        files = self.files(session)
+        if complete and session not in self._running():
+            self._overviews.compute(session)
+        return self._describe(files, self._running())
+
+    def files(self, session: str) -> SessionFiles:
+        """The files of a session.
+
+        Args:
+            session: Its id.
+
+        Raises:
+            SessionMissingError: There is none.
+        """
+        files = find_session(self.root, session)
+        if files is None:
+            raise SessionMissingError(f"expected the id of a session, found {session[:64]!r}, which there is none of")
+        return files
+
+    def edit(self, session: str, edits: Sequence[Edit]) -> Session:
+        """Add edits to a session, all or none of them; they are on the disk when this returns.
+
+        Args:
+            session: Its id.
+            edits: As `mien.recording.edits` describes them, without "at" and without ids of what is new. A marker
+                without a time is set to now.
+
+        Raises:
+            SessionMissingError: There is no such session.
+            SessionError: One of them is not valid, or cannot be written.
+        """
+        files, at = self.files(session), self._clock.wall()
+        recording = self._running().get(session)
+        began_s = None if recording is None else recording.since
+
+        def complete(state: SessionState) -> list[Edit]:
+            made: list[Edit] = []
+            for edit in edits:
+                made.append({"at": round(at, 3), **numbered(state, _timed(edit, at, began_s))})
+                state = apply(state, made[-1])
+            return made
+
+        try:
+            append_edits(files.edits, complete, create=True)
+        except OSError as error:
+            raise SessionError(f"{files.edits.name} cannot be written: {reason_of(error)}") from error
+        self.note_change()
+        return self.get(session)
+
+    def delete(self, session: str) -> None:
+        """Delete all files of a session.
+
+        Args:
+            session: Its id.
+
+        Raises:
+            SessionMissingError: There is no such session.
+            SessionRunningError: It is being recorded.
+            SessionError: It cannot be deleted.
+        """
+        files = self.files(session)
+        if session in self._running():
+            raise SessionRunningError("expected a session that has ended, found one that is being recorded")
+        try:
+            if files.single:
+                for path in files.all():
+                    path.unlink(missing_ok=True)
+            else:
+                shutil.rmtree(files.folder)
+        except OSError as error:
+            raise SessionError(f"{session} cannot be deleted: {reason_of(error)}") from error
+        self.note_change()
+
+    # --- what is known of a session
+
+    def _describe(self, files: SessionFiles, running: Mapping[str, Recording]) -> Session:
+        state, recording = self._state(files), running.get(files.id)
+        overview = None if recording else self._overviews.known(files, state.excluded)
+        began_s = self._began_s(files, state)
+        if recording:
+            length_s: float | None = max(0.0, self._clock.wall() - began_s)
+        elif state.length_s is None and overview is not None:  # the program was killed
+            length_s = 0.0 if overview.end_s is None else max(0.0, overview.end_s - began_s)
+        else:
+            length_s = state.length_s
+        sizes = 0
+        for path in files.all():
+            with contextlib.suppress(OSError):
+                sizes += path.stat().st_size
+        people = None if overview is None else people_of(overview, state)
+        return Session(files, state, began_s, length_s, recording, sizes, people)
+
+    def _state(self, files: SessionFiles) -> SessionState:
+        key = stamp(files.edits)
+        known = self._states.get(files.id)
+        if known is None or known[0] != key:
+            try:
+                known = (key, read_journal(files.edits))
+            except OSError as error:
+                log.warning("%s cannot be read: %s", files.edits, error)
+                return SessionState()
+            with self._lock:
+                self._states[files.id] = known
+        return known[1]
+
+    def _began_s(self, files: SessionFiles, state: SessionState) -> float:
+        """When it began; a session that does not say it began with its first row, or when its name says."""
+        if state.began_s is not None:
+            return state.began_s
+        if files.id not in self._began:
+            first_s = first_time(files.faces)
+            if first_s is None:
+                return _time_of(files.id)
+            self._began[files.id] = first_s
+        return self._began[files.id]
+
+    def _basis(self, session: str) -> tuple[SessionFiles, float, Sequence[Excluded]] | None:
+        """What the overview of a session depends on; None if there is none any more."""
+        files = find_session(self.root, session)
+        if files is None:
+            return None
+        state = self._state(files)
+        return files, self._began_s(files, state), state.excluded
+
+    def _forget_others(self, ids: set[str]) -> None:
+        with self._lock:
+            self._states = {session: known for session, known in self._states.items() if session in ids}
+            self._began = {session: known for session, known in self._began.items() if session in ids}
+        self._overviews.forget_others(ids)
+
+
+def people_of(overview: Overview, state: SessionState) -> list[Person]:
+    """Who was seen, the longest first.
+
+    Args:
+        overview: Of the faces.
+        state: Which of them are one person, and their names.
+    """
+    groups: dict[int, list[int]] = {}
+    for face in sorted(overview.seconds):
+        groups.setdefault(state.first_face(face), []).append(face)
+    people = [
+        Person(
+            first,
+            faces,
+            state.named(first),
+            [round(sum(each), 3) for each in zip(*(overview.seconds[face] for face in faces), strict=True)],
+        )
+        for first, faces in groups.items()
+    ]
+    return sorted(people, key=lambda person: (-sum(person.seconds), person.face))
+
+
+def _timed(edit: Edit, now_s: float, began_s: float | None) -> Edit:
+    """A new marker without a time is set to now, while the session is being recorded."""
+    if edit.get("do") != "mark" or "t" in edit or "id" in edit or began_s is None:
+        return edit
+    return {**edit, "t": round(max(0.0, now_s - began_s), 3)}
+
+
+def _time_of(session: str) -> float:
+    """When a session began by its id, which is a local time, in seconds since the epoch."""
+    try:
+        return time.mktime(time.strptime(session[: len("session-YYYYMMDD-HHMMSS")], "session-%Y%m%d-%H%M%S"))
+    except (ValueError, OverflowError):
+        return 0.0

@@ -1,0 +1,406 @@
+"""Recorded sessions: what they come to, what people add to them, and what a kill may cost."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from mien.errors import SessionError, SessionMissingError, SessionRunningError
+from mien.recording.csv_log import HEADER, CsvRecorder
+from mien.recording.edits import SessionState, apply
+from mien.recording.journal import append_edits, read_journal
+from mien.recording.overview import SHOWN, read_overview
+from mien.recording.session_files import find_session
+from mien.recording.sessions import Sessions
+from mien.types import EXPRESSIONS
+from tests.fakes import FakeClock
+from tests.patience import wait_for
+from tests.test_csv_log import analysis, face, frame
+
+ID = "session-20231114-221500"
+EPOCH_S = 1_700_000_000.0
+COLUMN = {name: index for index, name in enumerate(HEADER.decode().strip().split(","))}
+
+
+def line(number: int, at_s: float, who: int, label: str = "happy", unsure: int = 0) -> bytes:
+    values = ["0"] * len(COLUMN)
+    for name, value in {"frame": number, "time": f"{EPOCH_S + at_s:.3f}", "face": who, "label": label}.items():
+        values[COLUMN[name]] = str(value)
+    values[COLUMN["unsure"]] = str(unsure)
+    return ",".join(values).encode() + b"\n"
+
+
+def write_session(root: Path, rows: list[bytes], session: str = ID, *, single: bool = False) -> Path:
+    """A session with these rows that began at EPOCH_S, or a file of version 0.1; returns the CSV file."""
+    if single:
+        path = root / f"{session}.csv"
+        root.mkdir(exist_ok=True)
+    else:
+        (root / session).mkdir(parents=True)
+        path = root / session / "faces.csv"
+        begin = {"at": EPOCH_S, "do": "begin", "source": "program"}
+        path.with_name("edits.jsonl").write_text(json.dumps(begin) + "\n")
+    path.write_bytes(HEADER + b"".join(rows))
+    return path
+
+
+def two_people() -> list[bytes]:
+    """Ten frames a second: face 1 happy for a second, then unsure; face 2 sad in the second half."""
+    rows = []
+    for number in range(20):
+        rows.append(line(number, number / 10, 1, unsure=int(number >= 10)))
+        if number >= 10:
+            rows.append(line(number, number / 10, 2, "sad"))
+    return rows
+
+
+@pytest.fixture
+def store(tmp_path) -> Sessions:
+    write_session(tmp_path / "sessions", two_people())
+    return Sessions(tmp_path / "sessions", clock=FakeClock())
+
+
+# ---- edits
+
+
+@pytest.mark.parametrize(
+    ("edits", "expected"),
+    [
+        ([{"do": "rename", "name": " Pilot "}], {"name": "Pilot"}),
+        ([{"do": "rename", "name": "Pilot"}, {"do": "rename", "name": ""}], {"name": ""}),
+        ([{"do": "person", "face": 3, "name": "Anna"}], {"names": {3: "Anna"}}),
+        ([{"do": "person", "face": 3, "name": "Anna"}, {"do": "person", "face": 3, "name": ""}], {"names": {}}),
+        ([{"do": "merge", "faces": [3, 1]}], {"merged": {3: 1}}),
+        ([{"do": "merge", "faces": [5, 3]}, {"do": "merge", "faces": [3, 1]}], {"merged": {3: 1, 5: 1}}),
+        ([{"do": "merge", "faces": [1, 3, 5]}, {"do": "split", "faces": [1]}], {"merged": {5: 3}}),
+        ([{"do": "merge", "faces": [1, 3, 5]}, {"do": "split", "faces": [3]}], {"merged": {5: 1}}),
+        ([{"do": "merge", "faces": [1, 3]}, {"do": "split", "faces": [1, 3]}], {"merged": {}}),
+    ],
+)
+def test_the_state_is_the_result_of_all_edits(edits, expected) -> None:
+    state = SessionState()
+    for edit in edits:
+        state = apply(state, edit)
+    assert {name: getattr(state, name) for name in expected} == expected
+    assert state.count == len(edits)
+
+
+def test_a_merged_person_has_one_name_and_a_split_gives_each_its_own_back() -> None:
+    state = SessionState()
+    for edit in (
+        {"do": "person", "face": 1, "name": "Anna"},
+        {"do": "person", "face": 3, "name": "Ben"},
+        {"do": "merge", "faces": [1, 3]},
+    ):
+        state = apply(state, edit)
+    assert [state.person(each) for each in (1, 2, 3)] == ["Anna", "Face 2", "Anna"]
+    split = apply(state, {"do": "split", "faces": [3]})
+    assert [split.person(each) for each in (1, 3)] == ["Anna", "Ben"]
+    renamed = apply(apply(state, {"do": "person", "face": 3, "name": "Cleo"}), {"do": "split", "faces": [3]})
+    assert [renamed.person(each) for each in (1, 3)] == ["Cleo", "Cleo"]
+
+
+@pytest.mark.parametrize(
+    ("edit", "says"),
+    [
+        ({}, "as do, found None"),
+        ({"do": ["mark"]}, "as do"),
+        ({"do": "explode"}, "as do, found 'explode'"),
+        ({"do": "rename", "name": 3}, "printable characters as name"),
+        ({"do": "rename", "name": "x" * 121}, "at most 120"),
+        ({"do": "rename", "name": "two\nlines"}, "printable"),
+        ({"do": "mark", "id": "m1", "t": -1, "text": ""}, "seconds from 0"),
+        ({"do": "mark", "id": "m1", "t": float("nan")}, "seconds from 0"),
+        ({"do": "mark", "id": "m1", "t": True}, "seconds from 0"),
+        ({"do": "mark", "id": "m1"}, "seconds from 0"),
+        ({"do": "mark", "id": "x1", "t": 1}, "an id such as m1"),
+        ({"do": "mark", "id": "m٣", "t": 1}, "an id such as m1"),
+        ({"do": "unmark", "id": "m7"}, "the id of a marker"),
+        ({"do": "person", "face": 0, "name": "Anna"}, "the number of a face"),
+        ({"do": "person", "face": "1", "name": "Anna"}, "the number of a face"),
+        ({"do": "merge", "faces": [1]}, "from 2 to 100"),
+        ({"do": "merge", "faces": [1, 1]}, "from 2 to 100"),
+        ({"do": "merge", "faces": "13"}, "from 2 to 100"),
+        ({"do": "split", "faces": [1]}, "merged with another, found 1"),
+        ({"do": "exclude", "id": "x1", "from": 2, "to": 2}, "ends after it begins"),
+        ({"do": "include", "id": "x1"}, "the id of an excluded span"),
+    ],
+)
+def test_an_edit_that_is_not_valid_says_what_was_expected(edit, says) -> None:
+    with pytest.raises(SessionError, match=says):
+        apply(SessionState(), edit)
+
+
+def test_markers_and_spans_get_ids_that_are_never_used_again(store) -> None:
+    mark, exclude = {"do": "mark", "t": 2.0, "text": "b"}, {"do": "exclude", "from": 0.0, "to": 0.5}
+    store.edit(ID, [mark, exclude])
+    store.edit(ID, [{"do": "unmark", "id": "m1"}, {"do": "include", "id": "x1"}])
+    state = store.edit(ID, [mark, {**mark, "t": 1.0}, exclude]).state
+    assert [(each.id, each.t) for each in state.markers] == [("m3", 1.0), ("m2", 2.0)]
+    assert [each.id for each in state.excluded] == ["x2"]
+    state = store.edit(ID, [{"do": "mark", "id": "m3", "text": "changed"}]).state
+    assert [(each.id, each.t, each.text) for each in state.markers] == [("m3", 1.0, "changed"), ("m2", 2.0, "b")]
+
+
+def test_edits_are_made_together_or_not_at_all(store) -> None:
+    path = store.files(ID).edits
+    before = path.read_bytes()
+    with pytest.raises(SessionError, match="the id of a marker"):
+        store.edit(ID, [{"do": "rename", "name": "New"}, {"do": "unmark", "id": "m1"}])
+    assert path.read_bytes() == before
+    assert store.get(ID).state.name == ""
+
+
+def test_a_session_can_be_read_without_this_program(store) -> None:
+    store.edit(ID, [{"do": "rename", "name": "Übung"}, {"do": "mark", "t": 1.5, "text": "laughs"}])
+    _, *lines = map(json.loads, store.files(ID).edits.read_text().splitlines())
+    assert [{**each, "at": None} for each in lines] == [
+        {"at": None, "do": "rename", "name": "Übung"},
+        {"at": None, "do": "mark", "t": 1.5, "text": "laughs", "id": "m1"},
+    ]
+
+
+# ---- their file
+
+
+@pytest.mark.parametrize("torn", [b'{"at": 1, "do": "ren', b'{"at": 1, "do": "rename", "name": "Never"}', b"\xff\x00"])
+def test_a_line_that_a_kill_has_cut_off_does_not_count_and_is_mended(store, torn) -> None:
+    path = store.files(ID).edits
+    store.edit(ID, [{"do": "rename", "name": "Kept"}])
+    whole = path.read_bytes()
+    path.write_bytes(whole + torn)
+    assert store.get(ID).state.name == "Kept"
+    store.edit(ID, [{"do": "mark", "t": 1, "text": ""}])
+    assert path.read_bytes().startswith(whole)
+    assert torn not in path.read_bytes()
+    state = store.get(ID).state
+    assert (state.name, len(state.markers)) == ("Kept", 1)
+
+
+def test_lines_that_are_no_edits_do_not_count(tmp_path) -> None:
+    path = tmp_path / "edits.jsonl"
+    path.write_bytes(b'5\n\n{"do": "later"}\n[' + b"[" * 100_000 + b'\nnot json\n{"do": "rename", "name": "Kept"}\n')
+    assert read_journal(path) == SessionState(name="Kept", count=1)
+
+
+def test_concurrent_edits_are_all_kept(store) -> None:
+    def mark(who: int) -> None:
+        for number in range(20):
+            store.edit(ID, [{"do": "mark", "t": number, "text": f"{who}"}])
+
+    threads = [threading.Thread(target=mark, args=(who,)) for who in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    markers = store.get(ID).state.markers
+    assert len({each.id for each in markers}) == len(markers) == 80
+
+
+def test_a_full_disk_leaves_no_half_of_an_edit(store, monkeypatch) -> None:
+    path = store.files(ID).edits
+    before = path.read_bytes()
+    write = os.write
+
+    def full(descriptor: int, data: bytes) -> int:
+        write(descriptor, bytes(data)[:5])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("mien.recording.journal.os.write", full)
+    with pytest.raises(SessionError, match="No space left on device"):
+        store.edit(ID, [{"do": "rename", "name": "New"}])
+    assert path.read_bytes() == before
+
+
+def test_a_deleted_session_is_not_created_again_by_its_end(tmp_path) -> None:
+    with pytest.raises(FileNotFoundError):
+        append_edits(tmp_path / "edits.jsonl", lambda _: [{"at": 1.0, "do": "end", "length_s": 1.0}])
+    assert not list(tmp_path.iterdir())
+
+
+# ---- sums
+
+
+def seconds(**shown: float) -> list[float]:
+    return [pytest.approx(shown.get(name, 0.0), abs=1e-6) for name in SHOWN]
+
+
+def test_each_face_counts_for_as_long_as_it_was_seen(store) -> None:
+    session = store.get(ID, complete=True)
+    assert [(each.face, each.seconds) for each in session.people] == [
+        (1, seconds(happy=1.0, unsure=1.0)),
+        (2, seconds(sad=1.0)),
+    ]
+    assert dict(zip(SHOWN, session.shares, strict=True)) == pytest.approx(
+        dict.fromkeys(SHOWN, 0) | {"happy": 1 / 3, "sad": 1 / 3, "unsure": 1 / 3}
+    )
+
+
+def test_frames_count_by_time_and_gaps_do_not(tmp_path) -> None:
+    times = [*(each / 10 for each in range(10)), *(5 + each / 100 for each in range(10))]
+    rows = [line(number, at_s, 1, "happy" if at_s < 2 else "sad") for number, at_s in enumerate(times)]
+    overview = read_overview(write_session(tmp_path, rows))
+    happy, sad = (overview.seconds[1][EXPRESSIONS.index(each)] for each in ("happy", "sad"))
+    assert happy == pytest.approx(0.9 + 0.3)  # of the gap, three usual intervals
+    assert sad == pytest.approx(0.09 + 0.1)
+    assert (overview.frames, overview.rows) == (20, 20)
+
+
+def test_excluded_spans_do_not_count_and_merged_faces_are_one_person(store) -> None:
+    store.edit(ID, [{"do": "exclude", "from": 0.5, "to": 1.0}, {"do": "merge", "faces": [1, 2]}])
+    store.edit(ID, [{"do": "person", "face": 2, "name": "Anna"}])
+    (person,) = store.get(ID, complete=True).people
+    assert (person.face, person.faces, person.name) == (1, [1, 2], "Anna")
+    assert person.seconds == seconds(happy=0.5, unsure=1.0, sad=1.0)
+
+
+@pytest.mark.parametrize(
+    "tail", [b"21,1700000002.100,,1,0", line(20, 2.0, 1, "bored"), b"\n", b"x,y\n", line(20, 2.0, 1)[:-1]]
+)
+def test_lines_that_are_no_rows_do_not_count(tmp_path, tail) -> None:
+    path = write_session(tmp_path, two_people())
+    whole = read_overview(path)
+    with path.open("ab") as file:
+        file.write(tail)
+    assert read_overview(path) == whole
+
+
+def test_a_session_without_a_face_has_no_shares(tmp_path) -> None:
+    write_session(tmp_path, [])
+    session = Sessions(tmp_path).get(ID, complete=True)
+    assert (session.people, session.shares, session.length_s, session.began_s) == ([], None, 0.0, EPOCH_S)
+
+
+# ---- the list
+
+
+def test_sums_are_computed_in_the_background_and_found_again(store, monkeypatch) -> None:
+    (session,) = store.all()
+    assert session.people is None
+    version = store.version
+    wait_for(lambda: store.version > version)
+    (session,) = store.all()
+    assert len(session.people) == 2
+    monkeypatch.setattr("mien.recording.overviews.read_overview", None)  # as after a restart of the program
+    (session,) = Sessions(store.root).all()
+    assert len(session.people) == 2
+
+
+def test_sums_follow_a_file_that_has_changed(store) -> None:
+    assert len(store.get(ID, complete=True).people) == 2
+    with store.files(ID).faces.open("ab") as file:
+        file.write(line(20, 2.0, 3))
+    assert len(store.get(ID, complete=True).people) == 3
+
+
+def test_files_of_version_0_1_are_sessions_too(tmp_path) -> None:
+    path = write_session(tmp_path, two_people(), single=True)
+    path.with_suffix(".mien.json").write_text("{}")
+    store = Sessions(tmp_path)
+    session = store.get(ID, complete=True)
+    assert (session.began_s, session.length_s, session.number_of_people) == (EPOCH_S, pytest.approx(2.0), 2)
+    raw = path.read_bytes()
+    assert store.edit(ID, [{"do": "rename", "name": "Old"}]).state.name == "Old"
+    assert (tmp_path / f"{ID}.edits.jsonl").is_file()
+    assert path.read_bytes() == raw
+    assert [each.id for each in store.all()] == [ID]
+    store.delete(ID)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_newest_session_comes_first(tmp_path) -> None:
+    for second in (3, 1, 2):
+        write_session(tmp_path, [line(0, second, 1)], f"session-20231114-22150{second}", single=True)
+    assert [each.id[-1] for each in Sessions(tmp_path).all()] == ["3", "2", "1"]
+
+
+def test_without_a_folder_there_are_no_sessions(tmp_path) -> None:
+    assert Sessions(tmp_path / "none").all() == []
+
+
+@pytest.mark.parametrize(
+    "session",
+    [
+        *("", ".", "..", "../secret", f"{ID}/../{ID}", f"{ID}/", f"{ID}\n", f"{ID}.csv", "session-x", "/etc/passwd"),
+        *(f"{ID}\0", ID.replace("2", "٢"), "linked", "session-20200101-000000", "session-20200101-000001"),
+        *("session-20200101-000002", "session-20200101-000003"),
+    ],
+)
+def test_only_what_lies_in_the_folder_is_a_session(store, tmp_path, session) -> None:
+    root = store.root
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "secret" / "faces.csv").write_bytes(HEADER)
+    (root / "linked").symlink_to(tmp_path / "secret")
+    (root / "session-20200101-000000").symlink_to(tmp_path / "secret")
+    (root / "session-20200101-000001.csv").symlink_to(tmp_path / "secret" / "faces.csv")
+    (root / "session-20200101-000002").mkdir()
+    (root / "session-20200101-000002" / "faces.csv").symlink_to(tmp_path / "secret" / "faces.csv")
+    (root / "session-20200101-000003").mkdir()
+    assert find_session(root, session) is None
+    assert [each.id for each in store.all()] == [ID]
+    for act in (store.get, store.delete, lambda each: store.edit(each, [])):
+        with pytest.raises(SessionMissingError):
+            act(session)
+    assert (tmp_path / "secret" / "faces.csv").exists()
+
+
+# ---- while it is recorded
+
+
+@pytest.fixture
+def recorded(tmp_path):
+    """A recorder and the store of its sessions, with a clock that tests set."""
+    clock = FakeClock()
+    recorder = CsvRecorder(tmp_path / "sessions", clock)
+
+    def running() -> dict:
+        status = recorder.status()
+        return {status.session: status} if status.on else {}
+
+    yield recorder, Sessions(tmp_path / "sessions", running, clock), clock
+    recorder.stop()
+
+
+def test_a_running_session_is_listed_can_be_edited_and_not_deleted(recorded) -> None:
+    recorder, store, clock = recorded
+    session = recorder.start().session
+    recorder.record(frame(0), analysis(face(1), face(2)))
+    wait_for(lambda: recorder.status().rows == 2)
+    clock.advance(12.5)
+    store.edit(session, [{"do": "mark", "text": "now"}])
+    (listed,) = store.all()
+    assert (listed.recording.on, listed.length_s, listed.number_of_people) == (True, 12.5, 2)
+    assert [(each.t, each.text) for each in listed.state.markers] == [(12.5, "now")]
+    with pytest.raises(SessionRunningError):
+        store.delete(session)
+    clock.advance(2.5)
+    recorder.stop()
+    ended = store.get(session, complete=True)
+    assert (ended.recording, ended.length_s, ended.number_of_people) == (None, 15.0, 2)
+    assert [each.text for each in ended.state.markers] == ["now"]
+    store.delete(session)
+    assert store.all() == []
+
+
+def test_beginning_and_end_of_a_recording_change_the_version(recorded) -> None:
+    recorder, store, _ = recorded
+    recorder.changed = store.note_change
+    version = store.version
+    recorder.start()
+    assert store.version > version
+    version = store.version
+    recorder.stop()
+    assert store.version > version
+
+
+def test_a_new_recording_never_gets_the_id_of_an_old_file(recorded) -> None:
+    recorder, store, _ = recorded
+    session = recorder.start().session
+    recorder.stop()
+    store.delete(session)
+    (store.root / f"{session}.csv").write_bytes(HEADER)
+    assert recorder.start().session == f"{session}-2"

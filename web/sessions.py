@@ -1,0 +1,149 @@
+"""Recorded sessions: their list, what people add to them, and their files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from flask import Blueprint, Response, abort
+
+from mien.errors import SessionError, SessionMissingError, SessionRunningError
+from mien.types import EXPRESSIONS
+from web import session_schemas as schemas
+from web.openapi import Answer, Operation
+from web.ports import AppOptions, SessionStore
+from web.schemas import Seconds
+from web.state import sentence
+
+if TYPE_CHECKING:
+    from mien.recording.edits import Excluded
+    from mien.recording.sessions import Session
+
+NOT_FOUND = Answer(404, "There is no such session, or none any more.")
+NOT_VALID = Answer(422, "An edit is not valid, or cannot be written; none of them was made.")
+
+STATUS = {SessionMissingError: 404, SessionRunningError: 409}
+
+
+def blueprint(options: AppOptions) -> Blueprint:
+    """Routes of the sessions.
+
+    Args:
+        options: Its `sessions` are listed and changed; if None, the routes respond with 404.
+    """
+    routes = Blueprint("sessions", __name__)
+
+    def offered() -> SessionStore:
+        if options.sessions is None:
+            abort(404, "This program keeps no sessions.")
+        return options.sessions
+
+    @routes.get("/api/sessions")
+    @Operation(
+        "The recorded sessions, the newest first.",
+        Answer(
+            200,
+            "What is not computed yet is null; sessions_version increases when it is.",
+            schemas.Sessions,
+        ),
+        Answer(404, "This program keeps no sessions."),
+    )
+    def listed() -> schemas.Sessions:
+        return schemas.Sessions(sessions=[schemas.SessionEntry(**_entry(each)) for each in offered().all()])
+
+    @routes.get("/api/sessions/<session>")
+    @Operation("A session.", Answer(200, "With what people have added to it.", schemas.Session), NOT_FOUND)
+    def one(session: str) -> schemas.Session:
+        with answering_errors():
+            return describe(offered().get(session, complete=True))
+
+    @routes.patch("/api/sessions/<session>")
+    @Operation(
+        "Rename a session, or add edits to it; the recorded rows stay as they are.",
+        Answer(200, "The session after that; everything is on the disk.", schemas.Session),
+        NOT_FOUND,
+        NOT_VALID,
+        body=schemas.SessionChange,
+    )
+    def change(body: schemas.SessionChange, session: str) -> schemas.Session:
+        renamed: list[dict[str, Any]] = [] if body.name is None else [{"do": "rename", "name": body.name}]
+        edits = [each.model_dump(by_alias=True, exclude_none=True) for each in body.edits]
+        with answering_errors():
+            return describe(offered().edit(session, [*renamed, *edits]))
+
+    @routes.delete("/api/sessions/<session>")
+    @Operation(
+        "Delete a session with all its files.",
+        Answer(204, "It is gone.", None),
+        NOT_FOUND,
+        Answer(409, "It is being recorded."),
+        Answer(422, "It cannot be deleted."),
+    )
+    def delete(session: str) -> Response:
+        with answering_errors():
+            offered().delete(session)
+        return Response(status=204)
+
+    return routes
+
+
+def describe(session: Session) -> schemas.Session:
+    """A session as JSON.
+
+    Args:
+        session: What the store knows of it.
+    """
+    state = session.state
+    persons = None
+    if session.people is not None:
+        persons = [
+            schemas.SessionPerson(
+                face=person.face,
+                faces=list(person.faces),
+                name=person.name or None,
+                seconds=Seconds(**_by_name(person.seconds)),
+            )
+            for person in session.people
+        ]
+    return schemas.Session(
+        **_entry(session),
+        persons=persons,
+        names={str(face): name for face, name in state.names.items()},
+        merged={str(face): first for face, first in state.merged.items()},
+        markers=[schemas.SessionMarker(id=each.id, t=each.t, text=each.text) for each in state.markers],
+        excluded=[_span(each) for each in state.excluded],
+    )
+
+
+@contextmanager
+def answering_errors() -> Iterator[None]:
+    """A context in which errors of sessions become answers."""
+    try:
+        yield
+    except SessionError as error:
+        abort(STATUS.get(type(error), 422), sentence(error))
+
+
+def _entry(session: Session) -> dict[str, Any]:
+    shares = session.shares
+    return {
+        "id": session.id,
+        "name": session.state.name or None,
+        "began": round(session.began_s, 3),
+        "length_s": None if session.length_s is None else round(session.length_s, 3),
+        "recording": session.recording is not None,
+        "source": "browser" if session.state.source == "browser" else "program",
+        "people": session.number_of_people,
+        "shares": None if shares is None else schemas.Shares(**_by_name([round(each, 5) for each in shares])),
+        "bytes": session.bytes,
+        "has_video": session.has_video,
+    }
+
+
+def _span(span: Excluded) -> schemas.ExcludedSpan:
+    return schemas.ExcludedSpan.model_validate({"id": span.id, "from": span.start_s, "to": span.end_s})
+
+
+def _by_name(values: Sequence[float]) -> dict[str, float]:
+    return dict(zip((*EXPRESSIONS, "unsure"), values, strict=True))
