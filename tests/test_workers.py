@@ -33,6 +33,23 @@ def test_workers_are_started_as_they_are_needed(serve) -> None:
         viewer.close()
 
 
+def test_workers_that_are_not_needed_end_and_others_are_started_when_they_are(serve, monkeypatch) -> None:
+    monkeypatch.setattr(workers, "KEEP_S", 0.01)
+    before, camera = count(), FakeCamera()
+    camera.publish()
+    server = serve(camera)
+    for _ in range(2):
+        viewers = [StreamClient(server.port) for _ in range(3 * FIRST_WORKERS)]
+        assert all(viewer.part() for viewer in viewers)
+        assert count() - before >= 3 * FIRST_WORKERS
+        for viewer in viewers:
+            viewer.close()
+        wait_for(lambda: (camera.publish(), count() - before <= FIRST_WORKERS)[1], "workers that are not needed end")
+        assert count() - before == FIRST_WORKERS
+    pool = server._cheroot
+    assert len(pool.stats["Worker Threads"]) == FIRST_WORKERS, "ended workers are kept in the statistics"
+
+
 def refuse_threads(monkeypatch, after: int) -> list[int]:
     """Let the system refuse all workers beyond this many; returns the list of refusals."""
     start, started, refused = WorkerThread.start, [], []

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import errno
 import logging
+import queue
+import threading
 import time
 from typing import Any
 
-from cheroot.workers.threadpool import ThreadPool
+from cheroot.workers.threadpool import _SHUTDOWNREQUEST, ThreadPool  # type: ignore[attr-defined]
 
 from mien.errors import ServerError
 
 FIRST_WORKERS = 8
 IDLE_WORKERS = 4
 """So many are kept waiting, because one that has just taken a request still counts as idle."""
+KEEP_S = 30.0
+"""A worker that waits longer than this for a connection ends, as far as enough others wait."""
 
 NONE_LEFT = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 """What the system answers when a process has too many files and sockets, or no memory."""
@@ -58,7 +62,7 @@ class Shortage:
 
 
 class WorkerPool(ThreadPool):
-    """Cheroot's pool, which starts a worker when one is missing, instead of hundreds at the start.
+    """Cheroot's pool, which starts a worker when one is missing, and ends those that are not needed.
 
     Args:
         server: The server.
@@ -76,6 +80,8 @@ class WorkerPool(ThreadPool):
     def __init__(self, server: Any, most: int, shortage: Shortage) -> None:
         super().__init__(server, min=min(FIRST_WORKERS, most), max=most)
         self._shortage = shortage
+        self._lock = threading.Lock()  # guards the decisions how many workers there have to be
+        self.get = self._take
 
     def grow(self, amount: int) -> None:
         """Start workers, as far as the system allows. Raises ServerError if it allows none at all."""
@@ -87,9 +93,24 @@ class WorkerPool(ThreadPool):
 
     def put(self, obj: Any) -> None:
         """Give a connection to the workers, and start another worker if few are idle."""
-        if self.idle - self._queue.qsize() < IDLE_WORKERS and len(self._threads) < self.max:
-            self._add()
-        super().put(obj)
+        with self._lock:
+            if self.idle - self._queue.qsize() < IDLE_WORKERS and len(self._threads) < self.max:
+                self._add()
+            super().put(obj)
+
+    def _take(self) -> Any:
+        """In a worker: wait for a connection, or for what ends it."""
+        while True:
+            try:
+                return self._queue.get(timeout=KEEP_S)
+            except queue.Empty:
+                pass
+            with self._lock:
+                if len(self._threads) > self.min and self.idle - self._queue.qsize() > IDLE_WORKERS:
+                    worker = threading.current_thread()
+                    self._threads.remove(worker)
+                    self.server.stats["Worker Threads"].pop(worker.name, None)  # would keep it for ever
+                    return _SHUTDOWNREQUEST
 
     def _add(self) -> bool:
         try:
