@@ -157,8 +157,9 @@ def run(settings: Settings, stop: threading.Event) -> None:
     """
     from mien.errors import FatalError
     from mien.loading import Loading
-    from mien.process import raise_open_file_limit
+    from mien.process import limit_arenas, raise_open_file_limit
 
+    limit_arenas()
     raise_open_file_limit()
     with ExitStack() as cleanup:
         components = Components(settings)

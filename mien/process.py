@@ -10,8 +10,28 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
+ARENAS = 2
+"""Parts into which glibc divides the memory of this process, see `limit_arenas`."""
+
+_M_ARENA_MAX = -8  # from malloc.h
+
 OPEN_FILES = 4096
 """Enough for all streams and waiting connections; macOS allows a program 256 unless it asks for more."""
+
+
+def limit_arenas(count: int = ARENAS) -> None:
+    """Let all threads share a few arenas of memory, with glibc; to be called before threads are started.
+
+    By default each thread takes another arena until there are eight for each core, and what a detection needs for a
+    moment (12 MB for 640x480) stays in each one that was ever used for it: 180 MB on two cores. Two arenas are as fast.
+    See mallopt(3).
+
+    Args:
+        count: Number of arenas.
+    """
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):  # another C library, such as musl
+            ctypes.CDLL("libc.so.6").mallopt(_M_ARENA_MAX, count)
 
 
 def release_memory() -> None:

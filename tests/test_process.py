@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import platform
 import subprocess
 import sys
 import threading
@@ -21,6 +22,11 @@ from tests.web_fakes import free_port
 class FakeLibrary:
     def __init__(self):
         self.trimmed = []
+        self.chosen = []
+
+    def mallopt(self, name, value):
+        self.chosen.append((name, value))
+        return 1
 
     def malloc_trim(self, pad):
         self.trimmed.append(pad)
@@ -58,6 +64,50 @@ def test_freed_memory_is_returned_only_on_linux(platform, trimmed, monkeypatch):
     monkeypatch.setattr(ctypes, "CDLL", lambda name: library)
     process.release_memory()
     assert library.trimmed == trimmed
+
+
+@pytest.mark.parametrize(("platform", "chosen"), [("linux", [(-8, 2)]), ("darwin", []), ("win32", [])])
+def test_the_parts_of_the_memory_are_limited_only_on_linux(platform, chosen, monkeypatch):
+    library = FakeLibrary()
+    monkeypatch.setattr(sys, "platform", platform)
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: library)
+    process.limit_arenas()
+    assert library.chosen == chosen
+
+
+GROWTH = """
+import sys, threading, time
+from mien.process import limit_arenas
+if sys.argv[1] == "limited":
+    limit_arenas()
+
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * 4096
+
+def use_and_free():
+    pieces = [bytearray(100_000) for _ in range(100)]
+    kept.append(bytearray(20_000))
+    pieces.clear()
+    done.wait()
+
+kept, done, before = [], threading.Barrier(13), resident()
+threads = [threading.Thread(target=use_and_free) for _ in range(12)]
+for number, thread in enumerate(threads, 1):
+    thread.start()
+    while len(kept) < number or done.n_waiting < number:
+        time.sleep(0.001)
+print(resident() - before)
+done.wait()
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has arenas")
+def test_many_threads_keep_no_memory_that_each_needed_for_a_moment():
+    def grown(limited):
+        words = [sys.executable, "-c", GROWTH, limited]
+        return int(subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout)
+
+    assert grown("limited") < 0.5 * grown("free")
 
 
 def test_another_c_library_is_not_an_error(monkeypatch):
