@@ -21,7 +21,7 @@ define install_models
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: run test fuzz chaos check bench bench-long train evaluate notebook composites screenshot clean help
+.PHONY: run test fuzz chaos soak check bench bench-long train evaluate notebook composites screenshot clean help
 
 RUN_VENV := $(if $(filter-out 0,$(LITE)),$(LITE_VENV),$(VENV))
 run: $(RUN_VENV)/.run  ## serve the page at localhost:5000; OPTIONS="--source 0" for webcam 0; LITE=1 without TensorFlow
@@ -42,7 +42,7 @@ evaluate: $(VENV)/.train  ## measure the exported network: make evaluate DATA=fo
 bench: $(VENV)/.dev  ## measure speed, latency, viewers and memory; under 5 minutes
 	$(BIN)/python -m benchmarks
 
-bench-long: $(VENV)/.dev  ## measure memory over 10 minutes, latency over 5 minutes and under load
+bench-long: $(VENV)/.dev  ## measure memory over 10 minutes, latency over 5 minutes and under load, and soak for 10 minutes
 	$(BIN)/python -m benchmarks --long
 
 check: $(VENV)/.dev  ## lint, formatting and types
@@ -55,6 +55,9 @@ fuzz: $(VENV)/.dev  ## 2,000 generated requests, 2,000 broken images, 500 pixela
 
 chaos: $(VENV)/.dev  ## break camera, network, disk and more at random for 20 minutes; OPTIONS="--seed 1"
 	$(BIN)/python -m benchmarks.chaos $(OPTIONS)
+
+soak: $(VENV)/.dev  ## let 20 viewers do everything for an hour, and compare memory, files and threads; OPTIONS="--minutes 10"
+	$(BIN)/python -m benchmarks.soak $(OPTIONS)
 
 composites: $(VENV)/.train  ## compute the demo's average faces anew; OPTIONS="--votes FILE", with --in-place the demo shows them
 	$(BIN)/python -m training composites --data $(DATA) $(OPTIONS)
