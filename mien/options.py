@@ -202,7 +202,7 @@ class Parser(argparse.ArgumentParser):
             if name == self._words:
                 continue
             each = self._declared[name]
-            values[name] = value if isinstance(value, bool) else each.read(value, each.flag)
+            values[name] = value if isinstance(value, bool) else each.read(_given(value), each.flag)
         return values
 
     def _from_environment(self, environ: Mapping[str, str]) -> dict[str, Any]:
@@ -234,6 +234,13 @@ class Parser(argparse.ArgumentParser):
         if match := re.fullmatch(r"argument (\S+): ignored explicit argument (.*)", message):
             raise SettingsError(f"{match[1]}: expected no value, found {match[2]}")
         raise SettingsError(message)
+
+
+def _given(value: Any) -> str | list[str]:
+    """The text of an option, or its texts, where argparse makes an empty list of the value in `--source=--`."""
+    if isinstance(value, list) and value:
+        return [each if isinstance(each, str) else "--" for each in value]
+    return value if isinstance(value, str) else "--"
 
 
 def with_joined_values(argv: Sequence[str]) -> list[str]:

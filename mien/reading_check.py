@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from mien.cnn.feeding import DEFAULT, PIXELS, Pixels, feed
+from mien.json_text import read_json
 from mien.labels import OutputLabels
 from mien.types import EXPRESSIONS
 
@@ -85,13 +86,13 @@ class Readings:
     def load(cls, file: Path) -> Readings | None:
         """Read what `save` has written; None if there is none."""
         try:
-            stored = json.loads(file.read_text(encoding="utf-8"))
+            stored = read_json(file.read_text(encoding="utf-8"))
             outputs = {str(name): tuple(map(int, found)) for name, found in stored["outputs"].items()}
             guess = next((each for each in PIXELS if each == stored["guess"]), None)
             if outputs.keys() != set(PIXELS):
                 return None
             return cls(outputs, guess, str(stored["teller"]), bool(stored["asked"]))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except (OSError, ValueError, OverflowError, KeyError, TypeError, AttributeError):
             return None
 
 

@@ -153,6 +153,7 @@ def test_an_empty_variable_counts_as_unset():
         (["-x"], "^-x: unknown option; --help lists all$"),
         (["--loop", "clip.mp4"], "^expected an option, such as --source clip.mp4, found 'clip.mp4'$"),
         (["--port"], "^--port: expected a whole number 1 to 65535, found nothing$"),
+        (["--port=--"], "^--port: expected a whole number 1 to 65535, found '--'$"),
         (["--port", "--record"], "^--port: expected a whole number 1 to 65535, found nothing$"),
         (["--record=yes"], "^--record/--no-record: expected no value, found 'yes'$"),
         (["--no-re"], "^ambiguous option: --no-re could match --no-rest, --no-record$"),

@@ -12,6 +12,7 @@ from typing import Any
 from mien.batch.jobs import Done, Job
 from mien.batch.urls import file_state
 from mien.errors import MienError, SettingsError
+from mien.json_text import is_number, read_json
 
 FILE = "jobs.jsonl"
 UNFINISHED = "jobs.part"
@@ -37,8 +38,8 @@ class Manifest:
         lines = _complete_lines(path)
         head, jobs = (lines[0], lines[1:]) if lines else ({"run": described}, [])
         if head.get("run") != described:
-            raise SettingsError(f"--resume: {_difference(head.get('run') or {}, described)}")
-        self._done = {line["job"]: line for line in jobs}
+            raise SettingsError(f"--resume: {_difference(head.get('run'), described)}")
+        self._done = {line["job"]: line for line in jobs if _is_job(line)}
         self._before: dict[str, list[list[Any]]] = {}  # inputs as `done` found them, before they were analyzed
         unfinished = path.with_name(UNFINISHED)
         with unfinished.open("w", encoding="utf-8") as file:  # without a line that a kill has cut off
@@ -55,9 +56,9 @@ class Manifest:
         """
         line = self._done.get(job.name)
         self._before[job.name] = _inputs(job)
-        if line is None or line["inputs"] != self._before[job.name]:
+        done = None if line is None else _done_of(line)
+        if line is None or done is None or line.get("inputs") != self._before[job.name]:
             return None
-        done = [Done(**each) for each in line["done"]]
         return None if job.is_video and any(each.status == "failed" for each in done) else done
 
     def add(self, job: Job, done: Sequence[Done]) -> None:
@@ -73,7 +74,7 @@ class Manifest:
     def joined(self, name: str, jobs: Iterable[Job]) -> bool:
         """Whether the results of several jobs were put together under this name."""
         line = self._done.get(name)
-        return line is not None and line["jobs"] == [_inputs(job) for job in jobs]
+        return line is not None and line.get("jobs") == [_inputs(job) for job in jobs]
 
     def add_joined(self, name: str, jobs: Iterable[Job]) -> None:
         """Record that the results of several jobs were put together."""
@@ -107,21 +108,46 @@ def _complete_lines(path: Path) -> list[dict[str, Any]]:
         text = path.read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return []
-    lines = []
+    lines: list[dict[str, Any]] = []
     for line in text.splitlines():
         try:
-            lines.append(json.loads(line))
+            value = read_json(line)
         except ValueError:
             break
+        if not isinstance(value, dict):
+            break
+        lines.append(value)
     return lines
 
 
-def _difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+def _is_job(line: Mapping[str, Any]) -> bool:
+    """Whether a line is of a job, as the program writes it; a job whose line was damaged is done again."""
+    return isinstance(line.get("job"), str) and ("jobs" in line or _done_of(line) is not None)
+
+
+def _done_of(line: Mapping[str, Any]) -> list[Done] | None:
+    """What became of the inputs of a job; None for a line without that."""
+    try:
+        done = [Done(**each) for each in line["done"]]
+    except (KeyError, TypeError):
+        return None
+    whole = all(isinstance(text, str) for each in done for text in (each.input, each.status))
+    texts = all(isinstance(text, str | None) for each in done for text in (each.reason, each.folder))
+    return done if whole and texts and all(_are_facts(each.facts) for each in done) else None
+
+
+def _are_facts(facts: Any) -> bool:
+    counts = ("bytes", "duration_s", "analyzed", "with_face", "faces")
+    return isinstance(facts, dict) and all(is_number(facts.get(name, 0) or 0) for name in counts)
+
+
+def _difference(before: Any, now: Mapping[str, Any]) -> str:
+    before = before if isinstance(before, dict) else {}
     for key in now:
         if before.get(key) != now[key]:
-            if key == "settings":
-                theirs, ours = before.get(key) or {}, now[key]
-                name = next(name for name in (*ours, *theirs) if theirs.get(name) != ours.get(name))
+            theirs, ours = before.get(key), now[key]
+            if key == "settings" and isinstance(theirs, dict):
+                name = next(name for name in (*ours, *theirs) if theirs.get(name, ...) != ours.get(name, ...))
                 found = f"{name} {ours.get(name)!r}"
                 return f"expected the settings of the run that it continues, found {found}"
             return f"expected the {key} of the run that it continues, found another"

@@ -10,9 +10,11 @@ from typing import Any
 
 from mien import app
 from mien.analysis.smoothing import TIME_CONSTANT_S
-from mien.batch.provenance import FILE
+from mien.batch.provenance import FILE, lacking
 from mien.cnn.litert import source_digest
 from mien.errors import SettingsError
+from mien.json_text import read_json
+from mien.names import printable
 from mien.options import Parser
 from mien.settings import program
 
@@ -70,11 +72,8 @@ def methods(argv: Sequence[str]) -> int:
     files = sorted(Path(folders[0]).rglob(FILE))
     if not files:
         raise SettingsError(f"methods: expected a folder with results of analyze, found no {FILE} in {folders[0]}")
-    try:
-        print(describe_methods([_read(file) for file in files]))
-    except (KeyError, TypeError) as error:
-        found = f"files {FILE} that lack something: {error}"
-        raise SettingsError(f"methods: expected results of this version of analyze, found {found}") from error
+    for line in describe_methods([_read(file) for file in files]).splitlines():
+        print(printable(line))
     return 0
 
 
@@ -140,9 +139,13 @@ def start_of(result: Mapping[str, Any]) -> float:
 
 def _read(file: Path) -> Any:
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
+        described = read_json(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise SettingsError(f"methods: expected {file} as analyze wrote it, found {error}") from error
+    if (key := lacking(described, of_result=True)) is not None:
+        found = f"files {FILE} that lack something: {key!r}"
+        raise SettingsError(f"methods: expected results of this version of analyze, found {found}")
+    return described
 
 
 def _amounts(results: Sequence[Mapping[str, Any]]) -> str:

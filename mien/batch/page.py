@@ -38,7 +38,7 @@ def write_page(folder: Path, template: str, results: Sequence[Row], **values: An
         OSError: It cannot be written.
     """
     text = _environment().get_template(template).render(methods=_methods(results), same_way=same_way(results), **values)
-    (folder / REPORT).write_text(text, encoding="utf-8", newline="\n")
+    (folder / REPORT).write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
 
 
 def draw(figure: Figure, folder: Path, name: str, description: str) -> Markup:

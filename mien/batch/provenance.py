@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,6 +18,7 @@ from mien.analysis.pipeline import Pipeline
 from mien.cnn.litert import source_digest
 from mien.cnn.whole import weights_of
 from mien.detectors import centerface, face_filter, haar
+from mien.json_text import is_number
 from mien.options import options_of
 from mien.settings import AnalysisSettings
 
@@ -88,6 +89,69 @@ def as_json(described: Mapping[str, Any]) -> str:
     """The text of `mien.json`; bytes of names that are no UTF-8 are escaped as JSON does."""
     text = json.dumps(described, indent=1, ensure_ascii=False) + "\n"
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def lacking(described: Any, *, of_result: bool) -> str | None:
+    """What is missing in the content of a `mien.json`, or is of another type, as after somebody has edited it.
+
+    Args:
+        described: The parsed content.
+        of_result: Whether it is of a result; else it is of a recording, and says nothing of files and frames.
+
+    Returns:
+        The first such key, as "network.sha256"; None if nothing is missing.
+    """
+    kinds, inside = dict(_WAY), described if isinstance(described, dict) else {}
+    if of_result:
+        kinds["frames.analyzed"] = is_number
+        if "inputs" in inside:
+            kinds["inputs"] = _is_list
+        if "input" in inside or "inputs" not in inside:
+            kinds |= _OF_INPUT
+            kinds |= {} if _value(inside, "input.recorded") is not ... else _OF_VIDEO
+    return next((key for key, is_right in kinds.items() if not is_right(_value(described, key))), None)
+
+
+def _value(described: Any, key: str) -> Any:
+    for name in key.split("."):
+        if not isinstance(described, dict) or name not in described:
+            return ...
+        described = described[name]
+    return described
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(each, str) for each in value.values())
+
+
+def _may_be_number(value: Any) -> bool:
+    return value is None or is_number(value)
+
+
+_WAY: dict[str, Callable[[Any], bool]] = {
+    **dict.fromkeys(
+        ("mien", "network.model", "network.weights", "network.sha256", "detector.name", "machine"), _is_text
+    ),
+    **dict.fromkeys(("network.tau", "network.rare"), _may_be_number),
+    **dict.fromkeys(("settings.unsure", "settings.min_quality"), is_number),
+    **dict.fromkeys(("detector.sha256", "packages"), _is_texts),
+}
+"""What `describe` writes and others read again, and what each value has to be."""
+
+_OF_INPUT: dict[str, Callable[[Any], bool]] = {
+    **{"input.name": _is_text, "input.decoded_s": is_number, "frames.with_face": is_number},
+}
+_OF_VIDEO: dict[str, Callable[[Any], bool]] = {
+    **{"settings.fps": _may_be_number, "settings.start": is_number, "frames.unreadable_parts": is_number},
+}
 
 
 def _files(detector: str, settings: AnalysisSettings) -> list[Path]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import csv
-import json
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain, groupby, pairwise
@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from mien.batch.provenance import digest
-from mien.errors import SettingsError
+from mien.batch.provenance import digest, lacking
+from mien.errors import SettingsError, one_line
+from mien.json_text import is_number, read_json
 from mien.recording.durations import durations
 from mien.recording.rows import COLUMNS
 from mien.recording.session_files import FACES, PROVENANCE
@@ -67,7 +68,8 @@ def read_times(path: Path) -> Times:
         SettingsError: It is broken, or has no rows.
         OSError: It cannot be read.
     """
-    clock_s = array("d", (_number(path, rows[0], "time") for _, rows in _frames(path)))
+    with _as_written(path):
+        clock_s = array("d", (_number(path, rows[0], "time") for _, rows in _frames(path)))
     if not clock_s:
         raise SettingsError(f"report: expected a recording with faces, found none in {path}")
     return Times(clock_s[0], *durations(np.asarray(clock_s)))
@@ -90,8 +92,9 @@ def read_results(path: Path, name: str, times: Times) -> Iterator[tuple[Result, 
     """
     ends_s = [*times.times_s[1:], times.end_s]
     for (number, rows), time_s, lasts_s, end_s in zip(_frames(path), times.times_s, times.lasts_s, ends_s, strict=True):
-        size = int(_number(path, rows[0], "width")), int(_number(path, rows[0], "height"))
-        faces = tuple(_face(path, row) for row in rows)
+        with _as_written(path):
+            size = int(_number(path, rows[0], "width")), int(_number(path, rows[0], "height"))
+            faces = tuple(_face(path, row) for row in rows)
         yield Result(name, number, float(time_s), *size, faces), float(lasts_s)
         gap_s = float(end_s - time_s - lasts_s)
         if gap_s > 1e-6:
@@ -111,7 +114,8 @@ def describe_recording(path: Path, name: str, times: Times) -> dict[str, Any]:
         SettingsError: The file beside it is broken.
         OSError: It cannot be read.
     """
-    began = datetime.fromtimestamp(round(times.began_s), UTC).isoformat().replace("+00:00", "Z")
+    with _as_written(path):
+        began = datetime.fromtimestamp(round(times.began_s), UTC).isoformat().replace("+00:00", "Z")
     count = len(times.times_s)
     input_ = {
         **{"name": name, "sha256": digest(path), "bytes": path.stat().st_size},
@@ -134,15 +138,23 @@ def _provenance_of(path: Path) -> Path:
 
 def _origin(path: Path) -> dict[str, Any]:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_bytes()
     except FileNotFoundError:
         return {}
-    try:
-        described: dict[str, Any] = json.loads(text)
-        described["settings"]["unsure"], described["network"]["sha256"], described["detector"]["name"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise SettingsError(f"report: expected {path} as the program wrote it, found {error}") from error
+    with _as_written(path):
+        described: dict[str, Any] = read_json(text)
+        if (key := lacking(described, of_result=False)) is not None:
+            raise ValueError(f"no {key}, or another value than it can have")
     return described
+
+
+@contextmanager
+def _as_written(path: Path) -> Iterator[None]:
+    """A file that is broken in any way, or was changed by another program, is named as such."""
+    try:
+        yield
+    except (ValueError, OverflowError, csv.Error) as error:
+        raise SettingsError(f"report: expected {path} as the program wrote it, found {one_line(error)}") from error
 
 
 def _frames(path: Path) -> Iterator[tuple[int, list[Mapping[str, str]]]]:
@@ -172,16 +184,17 @@ def _face(path: Path, row: Mapping[str, str]) -> Face:
         id=int(_number(path, row, "face")),
         smoothed_label=_label(path, row),
         unsure=row["unsure"] == "1",
-        people_share=float(row["people_share"]) if row.get("people_share") else None,
-        quality=Quality(float(quality), row.get("quality_reason") or None) if quality else None,
-        head=_head(row),
+        people_share=_number(path, row, "people_share") if row.get("people_share") else None,
+        quality=Quality(_number(path, row, "quality"), row.get("quality_reason") or None) if quality else None,
+        head=_head(path, row),
     )
 
 
-def _head(row: Mapping[str, str]) -> Head | None:
-    found = [row.get(name) for name in HEAD_COLUMNS]
-    yaw, pitch, roll, left, right, mouth, blink = (float(each) if each else float("nan") for each in found)
-    return Head(yaw, pitch, roll, left, right, mouth, blink == 1) if all(found) else None
+def _head(path: Path, row: Mapping[str, str]) -> Head | None:
+    if not all(row.get(name) for name in HEAD_COLUMNS):
+        return None
+    yaw, pitch, roll, left, right, mouth, blink = (_number(path, row, name) for name in HEAD_COLUMNS)
+    return Head(yaw, pitch, roll, left, right, mouth, blink == 1)
 
 
 def _label(path: Path, row: Mapping[str, str]) -> str:
@@ -197,6 +210,6 @@ def _number(path: Path, row: Mapping[str, Any], name: str) -> float:
         value = float(row[name])
     except (TypeError, ValueError):
         value = float("nan")
-    if not np.isfinite(value):
-        raise SettingsError(f"report: expected a number as {name} in {path}, found {row[name]!r}")
+    if not is_number(value):
+        raise SettingsError(f"report: expected a number as {name} in {path}, found {str(row[name])[:80]!r}")
     return value

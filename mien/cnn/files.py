@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import stat
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from mien.names import printable
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 ZIP_SIGNATURE = b"PK\x03\x04"
+ZIP_ERRORS = (OSError, zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, RuntimeError, ValueError)
+"""What `zipfile` raises for a broken archive, or one that is packed in another way."""
 
 MAX_JSON_BYTES = 32 << 20
 """Of an architecture; that of a network of 800 layers has about 1 MB."""
@@ -166,7 +169,7 @@ def _name_zip(path: Path) -> str:
     try:
         with zipfile.ZipFile(path) as archive:
             names = [entry.filename for entry in archive.infolist()[:1000]]
-    except (OSError, zipfile.BadZipFile, NotImplementedError, ValueError):
+    except ZIP_ERRORS:
         return "a broken or truncated ZIP archive (of a .keras file?)"
     if "config.json" in names and any(name.endswith(".h5") for name in names):
         return "a .keras archive"

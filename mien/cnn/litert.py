@@ -19,8 +19,9 @@ from typing import Any
 
 import numpy as np
 
-from mien.cnn.files import MAX_JSON_BYTES, read_bytes
+from mien.cnn.files import MAX_JSON_BYTES, ZIP_ERRORS, read_bytes
 from mien.cnn.whole import digest_of, is_whole
+from mien.json_text import read_json
 from mien.process import without_notes
 
 SUFFIX = ".tflite"
@@ -182,10 +183,10 @@ def read_compiled(file: Path) -> tuple[bytes, Facts]:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             entry = archive.getinfo(_FACTS)
-            stored = json.loads(archive.read(entry))
+            stored = read_json(archive.read(entry))
             stored["labels"] = None if stored["labels"] is None else tuple(stored["labels"])
             facts = Facts(**stored)
-    except (zipfile.BadZipFile, KeyError, TypeError, ValueError) as error:
+    except (*ZIP_ERRORS, KeyError, TypeError) as error:
         raise UnusableError(f"{file} is truncated or was not written by Mien") from error
     content = data[: entry.header_offset]
     if hashlib.sha256(content).hexdigest() != facts.content:

@@ -18,6 +18,7 @@ from mien.cnn.files import (
     HDF5_SIGNATURE,
     MAX_JSON_BYTES,
     MAX_WEIGHTS_BYTES,
+    ZIP_ERRORS,
     ZIP_SIGNATURE,
     check_regular,
     check_size,
@@ -163,7 +164,7 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(path) as archive:
             yield archive
-    except (OSError, zipfile.BadZipFile, NotImplementedError, EOFError, RuntimeError, ValueError) as error:
+    except ZIP_ERRORS as error:
         raise ModelError(f"{path}: expected a complete .keras archive, found a broken or truncated one") from error
 
 

@@ -189,7 +189,7 @@ def _by_row(table: Path, rows: list[_Row]) -> _Find:
 def _counts(table: Path, number: int, row: dict[str, str | None]) -> np.ndarray:
     try:
         counts = np.array([int(row[column] or "") for column in VOTED], np.int64)
-    except ValueError:
+    except (ValueError, OverflowError):
         counts = np.array([-1])
     if counts.min() < 0:
         found = ",".join(str(row[column]) for column in VOTED)
