@@ -50,7 +50,8 @@ check: $(VENV)/.dev  ## lint, formatting and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-fuzz: $(VENV)/.dev  ## 2,000 generated requests, 2,000 broken images, 500 pixelated frames
+fuzz: $(VENV)/.dev  ## 100,000 broken inputs for all parsers, 2,000 requests, 2,000 images; OPTIONS="--seed 1"
+	$(BIN)/python -m benchmarks.fuzz $(OPTIONS)
 	$(BIN)/python -m pytest -s tests/test_fuzz.py tests/test_privacy.py --fuzz 2000
 
 chaos: $(VENV)/.dev  ## break camera, network, disk and more at random for 20 minutes; OPTIONS="--seed 1"
