@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import tempfile
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 from benchmarks import latency, loops, steadiness
 from benchmarks.crowd import crowd
 from benchmarks.program import Program
+from benchmarks.soak.__main__ import Plan, judge, soak
 from benchmarks.start import measure_memory, measure_start
 from mien.analysis.pipeline import Pipeline
 from mien.detectors import create_detector
@@ -26,7 +28,7 @@ def main() -> None:
     """Measure, print, and write the same to benchmarks/results.json."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
-        "--long", action="store_true", help=f"watch memory for {_LONG_S // 60} minutes, and the delay, instead"
+        "--long", action="store_true", help="watch memory, the delay and the soak for some minutes, instead"
     )
     parser.add_argument(
         "--share", type=float, default=1.0, help="of the time that --long takes, such as 0.1, for a try"
@@ -38,6 +40,7 @@ def main() -> None:
         results = {
             "memory": _show("Memory", _measure_memory(_LONG_S * options.share)),
             "live_long": _show("Delay", latency.measure_long(options.share)),
+            "soak": _show("Soak", _measure_soak(_LONG_S * options.share)),
         }
     else:
         classifier = FacialExpressionModel()
@@ -125,6 +128,22 @@ def _measure_memory(seconds: float) -> dict[str, float]:
         "end_mb": samples[-1],
         "growth_mb": growth_mb,
         "flat": float(growth_mb <= _MAX_GROWTH_MB),
+        "seconds": seconds,
+    }
+
+
+def _measure_soak(seconds: float) -> dict[str, float]:
+    """Let 20 viewers do everything for some time: what the program uses more afterwards, and how much else is wrong."""
+    with tempfile.TemporaryDirectory() as folder:
+        outcome = soak(Path(folder), Plan(minutes=seconds / 60))
+    failures = judge(outcome)
+    print(*failures, sep="\n")
+    return {
+        "start_mb": outcome.start.memory_mb,
+        "growth_mb": outcome.end.memory_mb - outcome.start.memory_mb,
+        "more_descriptors": outcome.end.descriptors - outcome.start.descriptors,
+        "more_threads": outcome.end.count - outcome.start.count,
+        "failures": len(failures),
         "seconds": seconds,
     }
 
