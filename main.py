@@ -37,6 +37,9 @@ if TYPE_CHECKING:  # imported where they are used, so that --help, --version and
 IDLE_AFTER_S = 10.0
 """After this long without viewers, the camera is released (unless --no-rest)."""
 
+TICK_S = 0.5
+"""How often the program checks whether it still works."""
+
 log = logging.getLogger("mien")
 
 
@@ -155,7 +158,6 @@ def run(settings: Settings, stop: threading.Event) -> None:
         MienError: A component cannot start.
         FatalError: A component has ended and cannot be restarted.
     """
-    from mien.errors import FatalError
     from mien.loading import Loading
     from mien.process import limit_arenas, raise_open_file_limit
 
@@ -195,10 +197,30 @@ def run(settings: Settings, stop: threading.Event) -> None:
         threading.Thread(target=remove_abandoned, name="tidy", daemon=True).start()
         if not stop.is_set():
             announce(settings, camera, server, token)
-        while not stop.wait(0.5):
-            if reason := camera.failed or server.failed:
-                raise FatalError(f"{reason}; the program ends, so that it can be started again")
+        watch(camera, server, stop)
         log.info("stopping")
+
+
+def watch(camera: VideoCamera, server: Server, stop: threading.Event) -> None:
+    """Wait for the end; whenever the camera is released because nobody watches, return free memory to the system.
+
+    Args:
+        camera, server: Running.
+        stop: Set by the signal handlers.
+
+    Raises:
+        FatalError: One of them has ended and cannot be restarted.
+    """
+    from mien.errors import FatalError
+    from mien.process import trim_memory
+
+    idle = False
+    while not stop.wait(TICK_S):
+        if reason := camera.failed or server.failed:
+            raise FatalError(f"{reason}; the program ends, so that it can be started again")
+        was_idle, idle = idle, camera.in_use is None
+        if idle and not was_idle:
+            trim_memory()
 
 
 class Components:

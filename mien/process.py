@@ -43,6 +43,11 @@ def release_memory() -> None:
     """
     gc.collect()
     gc.freeze()
+    trim_memory()
+
+
+def trim_memory() -> None:
+    """Return free memory to the system, which glibc would keep; takes some milliseconds, in which others may wait."""
     if sys.platform == "linux":
         with suppress(OSError, AttributeError):  # another C library, such as musl
             ctypes.CDLL("libc.so.6").malloc_trim(0)

@@ -110,6 +110,26 @@ def test_many_threads_keep_no_memory_that_each_needed_for_a_moment():
     assert grown("limited") < 0.5 * grown("free")
 
 
+def test_memory_is_trimmed_each_time_the_camera_is_released(monkeypatch) -> None:
+    trimmed, stop = [], threading.Event()
+    in_use = iter(["demo", None, None, "demo", None])
+
+    class Camera:
+        failed = None
+
+        @property
+        def in_use(self):
+            try:
+                return next(in_use)
+            except StopIteration:
+                stop.set()
+
+    monkeypatch.setattr(main, "TICK_S", 0)
+    monkeypatch.setattr(process, "trim_memory", lambda: trimmed.append(True))
+    main.watch(Camera(), SimpleNamespace(failed=None), stop)
+    assert len(trimmed) == 2
+
+
 def test_another_c_library_is_not_an_error(monkeypatch):
     def missing(name):
         raise OSError(f"{name}: cannot open shared object file")
