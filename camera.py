@@ -221,7 +221,9 @@ class VideoCamera:
 
     def _open(self, spec: str, wanted: Callable[[], bool]) -> Source:
         options = self._options
-        return self._services.open(spec, size=options.size, fps=options.fps, loop=options.loop, wanted=wanted)
+        return self._services.open(
+            spec, size=options.size, fps=options.fps, loop=options.loop, insecure=options.insecure, wanted=wanted
+        )
 
     # --- while it starts
 

@@ -83,14 +83,16 @@ def choose_command(argv: Sequence[str]) -> tuple[Callable[[Sequence[str]], int],
     Raises:
         SettingsError: The first word is neither a command nor an option.
     """
+    from mien.addresses import masked
     from mien.errors import SettingsError
     from mien.options import did_you_mean
 
     if not argv or argv[0].startswith("-"):
         return serve, argv
     if argv[0] not in COMMANDS:
-        hint = did_you_mean(argv[0], COMMANDS) or f"; did you mean --source {argv[0]}?"
-        raise SettingsError(f"expected an option or a command ({', '.join(COMMANDS)}), found {argv[0]!r}{hint}")
+        word = masked(argv[0])
+        hint = did_you_mean(argv[0], COMMANDS) or f"; did you mean --source {word}?"
+        raise SettingsError(f"expected an option or a command ({', '.join(COMMANDS)}), found {word!r}{hint}")
     return COMMANDS[argv[0]], argv[1:]
 
 
@@ -401,6 +403,7 @@ def build_camera(
             size=settings.size,
             fps=settings.fps,
             loop=settings.loop,
+            insecure=settings.insecure,
             save=settings.save,
             idle_after_s=IDLE_AFTER_S if settings.rest else None,
         ),

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from mien.addresses import masked
 from mien.errors import SettingsError
 
 ENVIRONMENT_PREFIX = "MIEN_"
@@ -37,6 +38,7 @@ class Kind:
         show: The reverse of `parse`, for documented defaults.
         secret: Whether messages must not repeat the text.
         is_switch: Whether the option may stand without a value, which is on, and has the opposite --no-name.
+        shown: What of a value may be shown and stored, where that is not all.
     """
 
     expected: str
@@ -45,6 +47,7 @@ class Kind:
     show: Callable[[Any], str] = str
     secret: bool = False
     is_switch: bool = False
+    shown: Callable[[Any], Any] | None = None
 
     def read(self, text: str, name: str) -> Any:
         """Convert the text of an option or variable.
@@ -59,7 +62,7 @@ class Kind:
         try:
             return self.parse(text.strip())
         except ValueError:
-            found = "" if self.secret else f", found {text!r}"
+            found = "" if self.secret else f", found {masked(text)!r}"
             raise SettingsError(f"{name}: expected {self.expected}{found}") from None
 
 
@@ -222,7 +225,7 @@ class Parser(argparse.ArgumentParser):
     def _refuse(self, word: str) -> NoReturn:
         flag = word.partition("=")[0]
         if not flag.startswith("-"):
-            raise SettingsError(f"expected an option, such as --source {word}, found {word!r}")
+            raise SettingsError(f"expected an option, such as --source {masked(word)}, found {masked(word)!r}")
         names = [name for each in self._declared.values() for name in each.flags]
         raise SettingsError(f"{flag}: unknown option{did_you_mean(flag, names) or '; --help lists all'}")
 
@@ -231,8 +234,8 @@ class Parser(argparse.ArgumentParser):
         if match := re.fullmatch(r"argument (\S+): expected one argument", message):
             expected = next(each.kind.expected for each in self._declared.values() if each.flag == match[1])
             raise SettingsError(f"{match[1]}: expected {expected}, found nothing")
-        if match := re.fullmatch(r"argument (\S+): ignored explicit argument (.*)", message):
-            raise SettingsError(f"{match[1]}: expected no value, found {match[2]}")
+        if match := re.fullmatch(r"argument (\S+): ignored explicit argument (['\"])(.*)\2", message):
+            raise SettingsError(f"{match[1]}: expected no value, found {masked(match[3])!r}")
         raise SettingsError(message)
 
 
@@ -324,15 +327,21 @@ def one_of(*values: Any) -> Kind:
     return Kind(f"{', '.join(others)} or {last}", "|".join(by_text), parse)
 
 
-def text(metavar: str, expected: str = "some text", convert: Callable[[str], str] = str) -> Kind:
+def text(
+    metavar: str,
+    expected: str = "some text",
+    convert: Callable[[str], str] = str,
+    shown: Callable[[str], str] | None = None,
+) -> Kind:
     """Accept any text that is not empty or only white space.
 
     Args:
         metavar: Placeholder for the value in --help.
         expected: The accepted values in words.
         convert: Is applied to the text.
+        shown: As for `Kind`.
     """
-    return Kind(expected, metavar, lambda text: convert(_not_empty(text)))
+    return Kind(expected, metavar, lambda text: convert(_not_empty(text)), shown=shown)
 
 
 def path(metavar: str = "FILE", expected: str = "a path") -> Kind:

@@ -15,6 +15,7 @@ from typing import Literal
 
 import mien
 from mien import app
+from mien.addresses import masked
 from mien.options import (
     SWITCH,
     Kind,
@@ -104,9 +105,12 @@ class SourceSettings:
 
     source: str = _video(
         "auto",
-        text("SOURCE", "auto, demo, a webcam index, a file or an address", from_home),
-        "auto (the first webcam that delivers a picture, else the demo), demo, a webcam index (0, 1, ...), a video or "
-        "image file, or the http(s):// or rtsp(s):// address of a network camera",
+        text("SOURCE", "auto, demo, a webcam index, a file or an address", from_home, shown=masked),
+        "auto (the first webcam that delivers a picture, else the demo), demo, a webcam (0, 1, ... or a device), a "
+        "video or image file, or the http(s):// or rtsp(s):// address of a network camera",
+    )
+    insecure: bool = _video(
+        False, SWITCH, "accept https and rtsps certificates that cannot be verified, such as those of many cameras"
     )
     size: tuple[int, int] = _video(
         (1280, 720), SIZE, "picture size requested from a webcam; the log says what it delivers"

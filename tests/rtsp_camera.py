@@ -9,10 +9,14 @@ import struct
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
+
+from tests.patience import PATIENCE_S
+from tests.web_camera import wrap
 
 CLOCK_HZ = 90_000
 FPS = 25
@@ -43,10 +47,24 @@ class _Handler(socketserver.StreamRequestHandler):
             method = lines[0].split()[0]
             fields = dict(line.split(": ", 1) for line in lines[1:])
             self.server.asked.append(method)
+            refusal = self._refusal(method, fields)
+            if refusal:
+                self.wfile.write(f"RTSP/1.0 {refusal}\r\nCSeq: {fields['CSeq']}\r\n\r\n".encode())
+                continue
             self._answer(method, fields)
             if method == "PLAY":
                 self._play()
+                if self.server.stays:
+                    self.server.stopping.wait(PATIENCE_S)
                 return
+
+    def _refusal(self, method: str, fields: dict[str, str]) -> str | None:
+        login = self.server.login
+        if method == "OPTIONS":
+            return None
+        if login is not None and fields.get("Authorization") != f"Basic {base64.b64encode(login.encode()).decode()}":
+            return '401 Unauthorized\r\nWWW-Authenticate: Basic realm="camera"'
+        return self.server.refusal
 
     def _answer(self, method: str, fields: dict[str, str]) -> None:
         body, more = b"", ""
@@ -79,15 +97,35 @@ class _Handler(socketserver.StreamRequestHandler):
 
 
 @contextmanager
-def rtsp_camera(pictures: Sequence[np.ndarray]) -> Iterator[tuple[str, Any]]:
-    """A camera that sends these pictures and closes; yields its address, and the server with what it was asked."""
+def rtsp_camera(
+    pictures: Sequence[np.ndarray],
+    *,
+    login: str | None = None,
+    refusal: str | None = None,
+    certificate: Path | None = None,
+) -> Iterator[tuple[str, Any]]:
+    """A camera that sends these pictures and closes, over TLS stays; yields its address, and the server.
+
+    Args:
+        pictures: Blue-green-red.
+        login: "user:password" that it asks for.
+        refusal: Status that it answers instead, such as "404 Not Found".
+        certificate: Of the camera, to speak TLS.
+    """
+    server: Any
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Handler) as server:
         server.daemon_threads = True
-        server.units, server.asked, server.transports = nal_units(pictures), [], []  # type: ignore[attr-defined]
+        server.handle_error = lambda *_: None  # the reader disconnected
+        server.units, server.asked, server.transports = nal_units(pictures), [], []
+        server.login, server.refusal = login, refusal
+        server.stays, server.stopping = certificate is not None, threading.Event()
+        if certificate is not None:
+            wrap(server, certificate)
         thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         thread.start()
         try:
-            yield f"rtsp://127.0.0.1:{server.server_address[1]}/live", server
+            yield f"rtsp{'s' if certificate else ''}://127.0.0.1:{server.server_address[1]}/live", server
         finally:
+            server.stopping.set()
             server.shutdown()
             thread.join()

@@ -27,11 +27,11 @@ TOPICS = (
     ("cnn",),
     ("images",),
     ("options",),
-    ("labels",),
+    ("labels", "addresses"),
     ("types", "errors", "clock", "loading", "process", "app", "filetypes", "names", "json_text"),
 )
 """The topics of mien/, from the top down: each imports only those below it."""
-FOR_WEB = {"mien.types", "mien.errors", "mien.names", "mien.stream.latest"}
+FOR_WEB = {"mien.types", "mien.errors", "mien.names", "mien.addresses", "mien.stream.latest"}
 """All that web/ imports from mien/, except for annotations."""
 
 

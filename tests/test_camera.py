@@ -121,7 +121,7 @@ def test_the_configured_size_and_rate_are_requested_from_the_source(rig):
     it.camera.start()
     (options,) = it.opener.options
     assert options.pop("wanted")()
-    assert options == {"size": (640, 360), "fps": 15, "loop": False}
+    assert options == {"size": (640, 360), "fps": 15, "loop": False, "insecure": False}
 
 
 def test_fps_counts_the_last_two_seconds(rig):

@@ -234,7 +234,7 @@ def test_without_av_a_video_says_what_to_install(tmp_path, monkeypatch, way):
     path = write_video(tmp_path / "a.mp4", [quarters()] * 3)
     monkeypatch.setitem(sys.modules, "av", None)
     with pytest.raises(MienError, match=r"expected the package av .* pip install av installs it"):
-        open_source(str(path) if way == "file" else "http://127.0.0.1:9/")
+        open_source(str(path) if way == "file" else "rtsp://127.0.0.1:9/")
 
 
 # --- limits

@@ -16,7 +16,7 @@ import pytest
 
 from mien.errors import SourceEndedError, SourceError
 from mien.images.codecs import encode_jpeg
-from mien.sources import decoder, network, open_source
+from mien.sources import decoder, network, network_video, open_source
 from mien.sources.files import VideoSource
 from mien.sources.network import StreamSource
 from mien.stream.config import Services, Timeouts
@@ -231,11 +231,11 @@ def test_what_is_decrypted_comes_from_an_allowed_protocol(tmp_path):
     encrypted(tmp_path, "key.ts")
     (part,) = tmp_path.glob("list*.ts")
     options = (("decryption_key", bytes(range(16)).hex()), ("decryption_iv", bytes(16).hex()))
-    allowed = decoder.Access(network.FORMATS, (*network.PROTOCOLS, "file"), options=options)
+    allowed = decoder.Access(network_video.FORMATS, (*network_video.PROTOCOLS, "file"), options=options)
     with decoder.open_container(f"crypto+file:{part}", allowed) as container:
         assert container.streams.video
     with pytest.raises(av.error.FFmpegError):
-        decoder.open_container(f"crypto+file:{part}", replace(allowed, protocols=network.PROTOCOLS))
+        decoder.open_container(f"crypto+file:{part}", replace(allowed, protocols=network_video.PROTOCOLS))
 
 
 def test_pictures_of_a_camera_have_the_limit_of_images(monkeypatch):

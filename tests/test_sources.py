@@ -17,12 +17,13 @@ from mien.analysis.tracker import Tracker
 from mien.errors import SourceEndedError, SourceError, SourceMissingError
 from mien.images.codecs import encode_jpeg, encode_png
 from mien.sources import network, open_source, source_kind, source_name, webcam
+from mien.sources.catalog import SourceCatalog
 from mien.sources.decoder import PictureTimes
 from mien.sources.demo import CYCLE_S, HEIGHT_PX, SHOWN_S, WIDTH_PX, DemoSource, face_place
 from mien.sources.demo_faces import FACES_FILE, GRID, PEOPLE, DemoFaces
 from mien.sources.files import MAX_IMAGE_SIDE_PX, REPEAT_AFTER_S, ImageSource, VideoSource, open_file
 from mien.sources.network import StreamSource, masked_url
-from mien.sources.webcam import WebcamSource, webcam_indices
+from mien.sources.webcam import Webcams, WebcamSource, webcam_indices
 from mien.types import EXPRESSIONS, Box
 from tests.fakes import FakeCapture, FakeClock, FakeVideo, gray_faces, network_camera, write_clip
 from tests.patience import scaled
@@ -47,6 +48,10 @@ def level(frame):
         ("0", "webcam"),
         ("12", "webcam"),
         ("/dev/video3", "webcam"),
+        ("/dev/v4l/by-id/usb-Camera-index0", "webcam"),
+        ("/dev/v4l/by-path/pci-0000:00:14.0-usb", "webcam"),
+        ("/dev/shm/clip.mp4", "file"),
+        ("192.168.1.5:8080/video", "url"),
         ("-1", "file"),
         ("1234", "file"),
         ("²", "file"),
@@ -75,7 +80,8 @@ def test_source_kind(spec, kind):
         ("HTTPS://host/cgi?user=me&pwd=s3cret", "https://host/cgi?***"),
         ("rtsp://host/user=me&password=s3cret&channel=1", "rtsp://host/user=me&password=***&channel=1"),
         ("rtsp://me:s3cret@[::1]:554/live", "rtsp://***@[::1]:554/live"),
-        ("rtsp://me:s3cret#x@host/", None),
+        ("rtsp://me:s3cret#x@host/", "rtsp://***@host/"),
+        ("rtsp://me:s3cret@host:x/", None),
     ],
 )
 def test_a_name_identifies_the_source_without_secrets(spec, name):
@@ -525,6 +531,51 @@ def test_linux_devices_are_checked_before_opencv_opens_them(monkeypatch, tmp_pat
     monkeypatch.setattr(webcam.os, "access", lambda *_: allowed)
     with pytest.raises(SourceError, match=says):
         WebcamSource(7, open_capture=lambda *_: pytest.fail("opened"))
+
+
+@pytest.fixture
+def lasting_names(tmp_path, monkeypatch):
+    """A folder of devices: webcam 2 by two other names, and a name that leads nowhere."""
+    (tmp_path / "v4l" / "by-id").mkdir(parents=True)
+    (tmp_path / "video2").touch()
+    (tmp_path / "v4l" / "by-id" / "usb-Desk_C920-index0").symlink_to("../../video2")
+    (tmp_path / "v4l" / "by-id" / "usb-Gone-index0").symlink_to("../../video9")
+    (tmp_path / "desk").symlink_to("video2")
+    (tmp_path / "clip.mp4").touch()
+    monkeypatch.setattr(webcam, "DEVICES", tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["v4l/by-id/usb-Desk_C920-index0", "desk"])
+def test_a_webcam_is_opened_and_opened_again_by_a_lasting_name(lasting_names, monkeypatch, name):
+    opened = []
+
+    def open_webcam(index, open_capture):
+        opened.append(index)
+        return FakeCapture([40] * 9)
+
+    monkeypatch.setattr(webcam, "open_webcam", open_webcam)
+    spec = str(lasting_names / name)
+    assert source_kind(spec) == "webcam"
+    for index in (2, 5):
+        with open_source(spec) as source:
+            assert (source.spec, source.name) == (spec, source_name(spec))
+            assert source.name == f"Webcam {name.rpartition('/')[2]}"
+        assert SourceCatalog(webcams=Webcams(platform="none")).current(spec) == str(index)
+        (lasting_names / f"video{index}").rename(lasting_names / "video5")  # unplugged, and plugged in again
+        for link in (lasting_names / "v4l/by-id/usb-Desk_C920-index0", lasting_names / "desk"):
+            link.unlink()
+            link.symlink_to(lasting_names / "video5")
+    assert opened == [2, 5]
+
+
+def test_a_lasting_name_of_a_webcam_that_is_not_plugged_in_may_work_later(lasting_names):
+    spec = str(lasting_names / "v4l" / "by-id" / "usb-Gone-index0")
+    with pytest.raises(SourceError, match=r"expected a webcam at .*usb-Gone-index0, found no such device .*here: 2"):
+        open_source(spec)
+    assert SourceCatalog().current(spec) is None
+    assert source_kind(str(lasting_names / "clip.mp4")) == "file"
+    assert source_kind(str(lasting_names / "nothing")) == "file"
 
 
 # --- auto

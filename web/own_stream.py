@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import socket
 from ipaddress import IPv6Address, ip_address
-from urllib.parse import urlsplit
 
-DEFAULT_PORTS = {"http": 80, "https": 443}
+from mien.addresses import AddressError, parse_address
 
 
 def is_own_address(url: str, host: str, port: int) -> bool:
@@ -20,20 +19,18 @@ def is_own_address(url: str, host: str, port: int) -> bool:
         port: Its port.
     """
     try:
-        parts = urlsplit(url)
-        name, its_port = parts.hostname, parts.port
-    except ValueError:  # refused where it is opened
+        address = parse_address(url)
+    except AddressError:  # refused where it is opened
         return False
-    scheme = parts.scheme.lower()
-    if scheme not in DEFAULT_PORTS or not name or (its_port or DEFAULT_PORTS[scheme]) != port:
+    if address.scheme not in ("http", "https") or address.port_or_default != port:
         return False
     own = {_plain(each) for each in _addresses(host)}
     listens_everywhere = bool(own & {"0.0.0.0", "::"})
-    for address in _addresses(name):
-        plain = _plain(address)
-        if plain in own or (listens_everywhere and _is_local(address)):
+    for each in _addresses(address.host):
+        plain = _plain(each)
+        if plain in own or (listens_everywhere and _is_local(each)):
             return True
-        if plain in ("0.0.0.0", "::") and any(_is_local(each) for each in own):  # connects to this one
+        if plain in ("0.0.0.0", "::") and any(_is_local(one) for one in own):  # connects to this one
             return True
     return False
 

@@ -75,6 +75,8 @@ def shown_settings(settings: Any, leave_out: Iterable[str] = ()) -> dict[str, An
             continue
         if isinstance(value, Path):
             value = value.name if value == each.default else value.as_posix()
+        elif each.kind.shown is not None:
+            value = each.kind.shown(value)
         shown[each.name] = list(value) if isinstance(value, tuple) else value
     return shown
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
+from mien.addresses import is_address, looks_like_address
 from mien.clock import Clock
 from mien.errors import SourceError, SourceMissingError
 from mien.names import printable
@@ -18,13 +19,14 @@ from mien.sources.base import Source
 from mien.sources.demo import DemoSource
 from mien.sources.files import open_file
 from mien.sources.network import masked_url, open_url
-from mien.sources.webcam import WebcamSource, webcam_indices
+from mien.sources.webcam import WebcamSource, device_index, is_device, webcam_indices
 
 __all__ = ["Source", "open_source", "source_kind", "source_name"]
 
 SourceKind = Literal["auto", "demo", "webcam", "url", "file"]
 
 _WEBCAM = re.compile(r"(?:/dev/video)?([0-9]{1,3})", re.ASCII)
+"""A device with a number is opened again by it; one with another name by that, which may then mean another number."""
 
 log = logging.getLogger(__name__)
 
@@ -33,13 +35,16 @@ def source_kind(spec: str) -> SourceKind:
     """Kind of a --source value.
 
     Args:
-        spec: The value: `auto`, `demo`, a webcam index or /dev/videoN, a URL, otherwise a file.
+        spec: The value: `auto`, `demo`, a webcam index or a device such as /dev/video0, a URL, otherwise a file. What
+            names no file and looks like a URL without its scheme counts as one, so that the message says so.
     """
     if spec in ("auto", "demo"):
         return spec  # type: ignore[return-value]
-    if _WEBCAM.fullmatch(spec):
+    if _WEBCAM.fullmatch(spec) or is_device(spec):
         return "webcam"
-    return "url" if "://" in spec else "file"
+    if is_address(spec):
+        return "url"
+    return "url" if looks_like_address(spec) and not _exists(spec) else "file"
 
 
 def source_name(spec: str) -> str:
@@ -53,19 +58,20 @@ def source_name(spec: str) -> str:
     """
     kind = source_kind(spec)
     if kind == "webcam":
-        return f"Webcam {webcam_index(spec)}"
+        return f"Webcam {printable(Path(spec).name)}" if is_device(spec) else f"Webcam {webcam_index(spec)}"
     if kind == "url":
         return masked_url(spec)
     return printable(Path(spec).name) if kind == "file" else kind.capitalize()
 
 
-def open_source(
+def open_source(  # noqa: PLR0913  a keyword for each setting that concerns sources
     spec: str,
     *,
     size: tuple[int, int] = (1280, 720),
     fps: float = 30,
     loop: bool = True,
     paced: bool = True,
+    insecure: bool = False,
     clock: Clock | None = None,
     wanted: Callable[[], bool] = lambda: True,
 ) -> Source:
@@ -73,11 +79,12 @@ def open_source(
 
     Args:
         spec: `auto` (the first webcam that gives a picture, otherwise the demo; the name says which), `demo`, a webcam
-            index, the path of a video or image file, or an http, https, rtsp or rtsps URL.
+            index or device, the path of a video or image file, or an http, https, rtsp or rtsps URL.
         size: Width and height requested from a webcam, in pixels.
         fps: Frames per second requested from a webcam.
         loop: Whether files are played again and again.
         paced: False gives the frames of files and demo as fast as possible, and drops none.
+        insecure: Whether https and rtsps certificates are accepted that cannot be verified.
         clock: The computer's clock by default.
         wanted: Called before each webcam that `auto` tries; False ends the search, as when another source was chosen
             while a webcam hung.
@@ -98,9 +105,13 @@ def open_source(
     if kind == "demo":
         return DemoSource(paced=paced, clock=clock)
     if kind == "webcam":
-        return WebcamSource(webcam_index(spec), size=size, fps=fps, clock=clock)
+        index = webcam_index(spec)
+        if index is None:
+            found = ", ".join(map(str, webcam_indices())) or "none"
+            raise SourceError(f"expected a webcam at {spec}, found no such device (webcams here: {found})")
+        return WebcamSource(index, device=spec if is_device(spec) else None, size=size, fps=fps, clock=clock)
     if kind == "url":
-        return open_url(spec, loop=loop, paced=paced, clock=clock)
+        return open_url(spec, loop=loop, paced=paced, insecure=insecure, clock=clock)
     return open_file(Path(spec), loop=loop, paced=paced, clock=clock)
 
 
@@ -115,19 +126,21 @@ def _first_webcam(open_webcam: Callable[[int], Source], wanted: Callable[[], boo
     return None
 
 
-def webcam_index(spec: str) -> int:
-    """The index of a webcam.
+def webcam_index(spec: str) -> int | None:
+    """The index of a webcam; None for a device that is not there.
 
     Args:
-        spec: A --source value such as `0` or `/dev/video0`.
+        spec: A --source value such as `0`, `/dev/video0` or `/dev/v4l/by-id/usb-...`.
 
     Raises:
         ValueError: It is not that of a webcam.
     """
     match = _WEBCAM.fullmatch(spec)
-    if match is None:
+    if match is not None:
+        return int(match[1])
+    if not is_device(spec):
         raise ValueError(f"expected a webcam index, found {spec!r}")
-    return int(match[1])
+    return device_index(spec)
 
 
 def is_same_file(path: Path, spec: str) -> bool:
@@ -138,3 +151,10 @@ def is_same_file(path: Path, spec: str) -> bool:
         spec: The --source value.
     """
     return source_kind(spec) == "file" and path.exists() and Path(spec).exists() and path.samefile(spec)
+
+
+def _exists(spec: str) -> bool:
+    try:
+        return Path(spec).exists()
+    except (OSError, ValueError):  # too long, a null byte
+        return False

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from mien.addresses import is_address, looks_like_address
 from mien.errors import SettingsError, SourceError, SourceForbiddenError, SourceMissingError
 from mien.filetypes import SUFFIXES, describe, identify, read_head
 from mien.names import is_printable
@@ -86,7 +87,10 @@ class SourceCatalog:
             return None
         if kind == "file":
             return None if self._media is None else self._media.name_of(Path(in_use))
-        return str(webcam_index(in_use)) if kind == "webcam" else in_use
+        if kind == "webcam":
+            index = webcam_index(in_use)
+            return None if index is None else str(index)
+        return in_use
 
     def spec_of(self, source: str, in_use: str | None = None) -> str:
         """Translate a choice to what `open` takes.
@@ -109,11 +113,13 @@ class SourceCatalog:
                     f"expected a webcam of this computer, found no {source} (available: {webcams})"
                 )
             return str(int(source))
-        if "://" in source:
+        if is_address(source):
             if source.partition("://")[0].lower() not in URL_SCHEMES:
                 raise SourceForbiddenError(f"expected a URL with {', '.join(URL_SCHEMES)}")
             masked_url(source)
             return source
+        if looks_like_address(source) and (self._media is None or not self._media.has(source)):
+            masked_url(source)  # raises an error that says what was probably meant
         if self._media is None:
             raise SourceForbiddenError("expected demo, a webcam or a URL: files can be chosen only with --media")
         return str(self._media.find(source))
@@ -196,7 +202,7 @@ class MediaFolder:
             name = path.resolve().relative_to(self._root).as_posix()
         except (OSError, RuntimeError, ValueError):
             return None
-        return name if is_printable(name) and self._is_found(name) else None  # else it is not in the list either
+        return name if is_printable(name) and self.has(name) else None  # else it is not in the list either
 
     def hide(self, text: str) -> str:
         """The text without the path of the folder."""
@@ -227,10 +233,15 @@ class MediaFolder:
                 if visited > MAX_VISITED:
                     return
                 name = (Path(folder) / file).relative_to(self._root).as_posix()
-                if is_printable(name) and self._is_found(name):
+                if is_printable(name) and self.has(name):
                     yield name
 
-    def _is_found(self, name: str) -> bool:
+    def has(self, name: str) -> bool:
+        """Whether there is a file of this name that may be chosen.
+
+        Args:
+            name: With slashes.
+        """
         try:
             self.find(name)
         except (SourceForbiddenError, SourceMissingError):

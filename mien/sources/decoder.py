@@ -6,11 +6,11 @@ formats and protocols are allowed: FFmpeg would also follow lists of other files
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -46,6 +46,19 @@ class Access:
     protocols: tuple[str, ...]
     timeout_s: float | None = None
     options: tuple[tuple[str, str], ...] = ()
+
+
+class Readable(Protocol):
+    """What gives the bytes of a video, such as `mien.sources.http_client.Body`."""
+
+    def read(self, size: int) -> bytes:
+        """The next bytes, at most so many; none at the end. Raises OSError."""
+
+    def restart(self) -> None:
+        """Begin to count the time-out anew."""
+
+    def close(self) -> None:
+        """Close what is read; may be called twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +110,13 @@ def import_av() -> Any:
     return av
 
 
-def open_container(location: str, access: Access) -> Any:
+def open_container(location: str | Readable, access: Access, io_open: Callable[..., Readable] | None = None) -> Any:
     """Open a video, whose streams are not chosen yet.
 
     Args:
-        location: An absolute path, or a URL.
+        location: An absolute path, a URL, or what gives the bytes themselves.
         access: What FFmpeg may open.
+        io_open: Opens URLs instead of FFmpeg, called with URL, flags and options.
 
     Returns:
         An `av.container.InputContainer`, which decodes no picture above the limit for images.
@@ -121,7 +135,7 @@ def open_container(location: str, access: Access) -> Any:
     timeout = None if access.timeout_s is None else (access.timeout_s, access.timeout_s)
     only = access.formats[0] if len(access.formats) == 1 else None  # else FFmpeg would also judge by the name
     # Titles may be in any encoding; they are not read, but av decodes them.
-    return av.open(location, format=only, options=options, timeout=timeout, metadata_errors="replace")
+    return av.open(location, format=only, options=options, timeout=timeout, metadata_errors="replace", io_open=io_open)
 
 
 def open_video_file(path: Path, kind: FileType) -> Any:
@@ -239,14 +253,16 @@ class Decoder:
     Args:
         container: As `open_container` returns it; is closed with the decoder.
         name: Of the video, for messages.
+        read_from: What gives the bytes, if the container was opened with it; is closed too.
 
     Raises:
         SourceMissingError: As for `choose_stream`; the container is closed then.
     """
 
-    def __init__(self, container: Any, name: str) -> None:
+    def __init__(self, container: Any, name: str, read_from: Readable | None = None) -> None:
         self._container = container
         self._name = name
+        self._read_from = read_from
         try:
             self._video = choose_stream(container, name)
         except BaseException:
@@ -277,6 +293,8 @@ class Decoder:
         Raises:
             SourceError: The video cannot be decoded further, or no more of it arrives.
         """
+        if self._read_from is not None:
+            self._read_from.restart()
         decoded = next(self._pictures, None)
         if decoded is None:
             return None
@@ -319,6 +337,8 @@ class Decoder:
         """Close the video; may be called twice."""
         self._pictures.close()
         self._container.close()
+        if self._read_from is not None:
+            self._read_from.close()
 
     def __enter__(self) -> Decoder:
         """The decoder itself."""

@@ -1,51 +1,29 @@
-"""Network cameras: video over HTTP or RTSP."""
+"""Network cameras: video over HTTP or RTSP, and snapshots."""
 
 from __future__ import annotations
 
-import re
-from urllib.parse import urlsplit
+from dataclasses import dataclass
 
+from mien.addresses import SCHEMES, Address, AddressError, parse_address
 from mien.clock import Clock
 from mien.errors import SourceError, SourceMissingError
+from mien.filetypes import HEAD_BYTES, identify
+from mien.sources import reasons
 from mien.sources.base import Source
-from mien.sources.decoder import Access, Decoder, Picture, import_av, open_container
+from mien.sources.decoder import Decoder, Picture
 from mien.sources.files import Video, VideoSource
+from mien.sources.http_client import Body, HttpClient, Trust
+from mien.sources.network_video import FORMATS, open_body, open_by_address, open_hls
+from mien.sources.snapshots import SnapshotSource
 from mien.types import Frame, SourceState
 
-URL_SCHEMES = ("http", "https", "rtsp", "rtsps")
+URL_SCHEMES = SCHEMES
 
 URL_TIMEOUT_S = 5.0
 """Longest wait for a network camera to respond, and then for each picture."""
 
-FORMATS = (
-    "mpjpeg",
-    "mjpeg",
-    "jpeg_pipe",
-    "rtsp",
-    "hls",
-    "mpegts",
-    "mov",
-    "matroska",
-    "avi",
-    "flv",
-    "asf",
-    "ogg",
-    "mpeg",
-    "aac",
-    "mp3",
-    "ac3",
-    "eac3",
-    "webvtt",
-)
-"""What an address may deliver, and each rendition of an HLS stream: separate sound and subtitles too. No descriptions
-of sessions (SDP) and no lists of files: they open ports and files."""
-PROTOCOLS = ("http", "https", "httpproxy", "tcp", "tls", "crypto")
-"""`crypto` decrypts parts of HLS streams (AES-128); what it reads them from has to be one of these protocols too."""
-OPTIONS = (("rtsp_transport", "tcp"),)
-"""UDP would lose parts of pictures, and needs open ports."""
-
-# Many recorders expect the password inside the path: /user=admin&password=...&channel=1
-_SECRET_IN_PATH = re.compile(r"((?:password|passwd|pass|pwd|token|key)=)[^&/;]+", re.IGNORECASE)
+HLS = b"#EXTM3U"
+"""How the playlist of an HLS stream begins: RFC 8216, 4.3.1.1."""
 
 
 class StreamSource(Source):
@@ -98,44 +76,95 @@ class StreamSource(Source):
         stopped = f"{self.name} stopped, or sent no picture for {URL_TIMEOUT_S:g} s"
         try:
             picture = None if self._video is None else self._video.read()
-        except SourceError as error:
-            raise SourceError(stopped) from error
+        except SourceError:
+            raise SourceError(stopped) from None  # what FFmpeg says quotes the address
         if picture is None:
             raise SourceError(stopped)
         return picture
 
 
-def open_url(url: str, *, loop: bool = True, paced: bool = True, clock: Clock | None = None) -> Source:
+def open_url(
+    url: str, *, loop: bool = True, paced: bool = True, insecure: bool = False, clock: Clock | None = None
+) -> Source:
     """Open an http, https, rtsp or rtsps URL: a network camera, or a video file on a web server.
 
     Args:
         url: The address.
+        insecure: Whether certificates are accepted that cannot be verified.
         loop, paced, clock: As for `mien.sources.open_source`.
 
     Raises:
         SourceMissingError: Another scheme, or no host.
-        SourceError: No video within the time-out.
+        SourceError: No video or image within the time-out, with the reason.
     """
-    name = masked_url(url)
-    video = _connect(url, name)
+    address = checked_address(url)
+    trust = Trust(URL_TIMEOUT_S, insecure)
+    opened = _open(address, trust)
+    if isinstance(opened, _Snapshots):
+        return SnapshotSource(url, opened.client, opened.first, clock=clock)
     # A web server sends a file as fast as it can, so whatever has a length is paced by its own times.
-    if video.duration_s is None:
-        return StreamSource(url, video, clock=clock)
-    first = [video]
+    if opened.duration_s is None:
+        return StreamSource(url, opened, clock=clock)
+    first = [opened]
 
-    def reopen() -> Decoder:
-        return first.pop() if first else _connect(url, name)
+    def reopen() -> Video:
+        again = first.pop() if first else _open(address, trust)
+        if isinstance(again, _Snapshots):
+            again.client.close()
+            raise SourceError(f"{address}: expected the same video again, found an image")
+        return again
 
-    return VideoSource(url, name, reopen, loop=loop, paced=paced, clock=clock)
+    return VideoSource(url, str(address), reopen, loop=loop, paced=paced, clock=clock)
 
 
-def _connect(url: str, name: str) -> Decoder:
-    av = import_av()
+@dataclass(frozen=True, slots=True)
+class _Snapshots:
+    client: HttpClient
+    first: Body
+
+
+def _open(address: Address, trust: Trust) -> Decoder | _Snapshots:
+    """Open whatever an address delivers: its content tells, not its path."""
+    if address.scheme.startswith("rtsp"):
+        return open_by_address(address, address, trust)
+    client = HttpClient(address, trust)
+    body = Body(client, client.get())
     try:
-        container = open_container(url, Access(FORMATS, PROTOCOLS, URL_TIMEOUT_S, OPTIONS))
-    except (av.error.FFmpegError, OSError) as error:
-        raise SourceError(f"{name}: expected a video stream, found none within {URL_TIMEOUT_S:g} s") from error
-    return Decoder(container, name)
+        if body.content_type.startswith("multipart/"):
+            return open_body(body, address, ("mpjpeg",), trust.timeout_s)
+        head = body.peek(HEAD_BYTES)
+        kind = identify(head)
+        if kind is not None and kind.media == "image" and kind.usable and body.is_one_image:
+            return _Snapshots(client, body)
+        if not head.startswith(HLS):
+            if kind is not None and not kind.usable:
+                raise SourceError(reasons.for_content(address, head))
+            if not body.has_length:
+                return open_body(body, address, FORMATS, trust.timeout_s)
+        body.close()  # FFmpeg asks again: it may want other parts of a file first
+        opened_by = open_hls if head.startswith(HLS) else open_by_address
+        return opened_by(client.address, address, trust, head)
+    except OSError as error:
+        body.close()
+        raise SourceError(reasons.for_error(address, error, trust.timeout_s)) from None
+    except BaseException:
+        body.close()
+        raise
+
+
+def checked_address(url: str) -> Address:
+    """Read an address.
+
+    Args:
+        url: The address.
+
+    Raises:
+        SourceMissingError: It is not an http, https, rtsp or rtsps URL with a host.
+    """
+    try:
+        return parse_address(url)
+    except AddressError as error:
+        raise SourceMissingError(str(error)) from None
 
 
 def masked_url(url: str) -> str:
@@ -147,19 +176,4 @@ def masked_url(url: str) -> str:
     Raises:
         SourceMissingError: Not an http, https, rtsp or rtsps URL with a host.
     """
-    expected = f"expected a URL such as rtsp://host/path with {', '.join(URL_SCHEMES)}"
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        # The original message would quote part of the URL, perhaps the password.
-        raise SourceMissingError(f"{expected}, found one whose host or port cannot be read") from None
-    if parts.scheme.lower() not in URL_SCHEMES:
-        raise SourceMissingError(f"{expected}, found the scheme {parts.scheme!r}")
-    if not host:
-        raise SourceMissingError(f"{expected}, found no host in it")
-    host = f"[{host}]" if ":" in host else host
-    secret = "***@" if parts.username or parts.password else ""
-    query = "?***" if parts.query else ""
-    path = _SECRET_IN_PATH.sub(r"\1***", parts.path)
-    return f"{parts.scheme.lower()}://{secret}{host}{f':{port}' if port else ''}{path}{query}"
+    return str(checked_address(url))

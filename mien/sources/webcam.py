@@ -16,11 +16,13 @@ import numpy as np
 
 from mien.clock import Clock
 from mien.errors import SourceError
+from mien.names import printable
 from mien.sources.base import CaptureSource, quiet_opencv
 from mien.types import Frame, SourceState
 
 CACHED_S = 10.0
 """How long a list of webcams is reused."""
+DEVICES = Path("/dev")
 SYSFS = Path("/sys/class/video4linux")
 FIRST_FRAME_TRIES = 5
 """Some webcams deliver nothing for the first few reads after opening."""
@@ -110,6 +112,8 @@ class WebcamSource(CaptureSource):
 
     Args:
         index: 0, 1, 2, ...
+        device: The lasting name of a device, such as /dev/v4l/by-id/usb-..., by which it is opened again; None for the
+            index.
         size: Width and height requested, in pixels.
         fps: Frames per second requested.
         clock: The computer's clock by default.
@@ -129,12 +133,14 @@ class WebcamSource(CaptureSource):
         self,
         index: int,
         *,
+        device: str | None = None,
         size: tuple[int, int] = (1280, 720),
         fps: float = 30,
         clock: Clock | None = None,
         open_capture: Callable[[int, int], Any] = cv2.VideoCapture,
     ) -> None:
-        super().__init__(str(index), f"Webcam {index}", open_webcam(index, open_capture), clock)
+        name = f"Webcam {index}" if device is None else f"Webcam {printable(Path(device).name)}"
+        super().__init__(device or str(index), name, open_webcam(index, open_capture), clock)
         try:
             self._request(size, fps)
             self._first = self._read_first()
@@ -182,8 +188,31 @@ def webcam_indices() -> list[int]:
     """Indices of webcams to try, in order: on Linux those that exist, elsewhere the first few."""
     if not sys.platform.startswith("linux"):
         return list(PROBED_WEBCAMS)
-    names = (re.fullmatch(r"video(\d+)", path.name) for path in Path("/dev").glob("video*"))
+    names = (re.fullmatch(r"video(\d+)", path.name) for path in DEVICES.glob("video*"))
     return sorted(int(match[1]) for match in names if match)
+
+
+def is_device(spec: str) -> bool:
+    """Whether a --source value is the path of a video device other than /dev/videoN, such as /dev/v4l/by-id/usb-...
+
+    Args:
+        spec: The value.
+    """
+    return spec.startswith(f"{DEVICES}/v4l/") or (spec.startswith(f"{DEVICES}/") and device_index(spec) is not None)
+
+
+def device_index(spec: str) -> int | None:
+    """The index of a video device to which a path leads now; None if it leads to none.
+
+    Args:
+        spec: A path.
+    """
+    try:
+        path = Path(spec).resolve()
+    except (OSError, RuntimeError, ValueError):  # circular links, a null byte
+        return None
+    match = re.fullmatch(r"video([0-9]{1,3})", path.name, re.ASCII)
+    return int(match[1]) if match and path.parent == DEVICES.resolve() and path.exists() else None
 
 
 def request_camera_access(open_capture: Callable[[int, int], Any] = cv2.VideoCapture) -> None:

@@ -28,6 +28,7 @@ class CameraOptions:
         size: (width, height) in pixels requested from a webcam; also the size of placeholders before the first frame.
         fps: Frames per second requested from a webcam.
         loop: Whether a video file is repeated.
+        insecure: Whether https and rtsps certificates of network cameras are accepted that cannot be verified.
         save: Path of an .mp4 file for the annotated video; see `mien.recording.video.VideoWriter`. None: not saved.
         jpeg_quality: Of the published pictures, 1..100.
         idle_after_s: After this many seconds without requests for frames, the device is released until the next
@@ -40,6 +41,7 @@ class CameraOptions:
     size: tuple[int, int] = (1280, 720)
     fps: float = 30
     loop: bool = True
+    insecure: bool = False
     save: Path | str | None = None
     jpeg_quality: int = 80
     idle_after_s: float | None = None
@@ -97,7 +99,7 @@ class Services:
         camera = VideoCamera("demo", services=services)
 
     Args:
-        open: Opens a source, called as open(spec, size=..., fps=..., loop=..., wanted=...).
+        open: Opens a source, called as open(spec, size=..., fps=..., loop=..., insecure=..., wanted=...).
         make_stream: Makes the `FaceStream` that analyzes the frames, given the pipeline.
         draw: Draws the analysis on a copy of the frame: uint8 (height, width, 3), BGR.
         placeholder: Draws lines of text on a picture of (width, height).
