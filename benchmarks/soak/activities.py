@@ -185,12 +185,18 @@ class Activities:
         time.sleep(self._pause_s)
         self._client.json("POST", "/api/record", {"on": False})
         self._client("GET", "/api/session.csv")
+        for session in self._client.json("GET", "/api/sessions")["sessions"]:
+            path = f"/api/sessions/{session['id']}"
+            self._client.json("PATCH", path, {"name": "Soak"})
+            self._client.json("GET", path)
+            self._client.json("DELETE", path, expected=(204,))
 
     def _look(self) -> None:
         for page in PAGES:
             self._client("GET", page)
         self._client.json("GET", "/api/state?landmarks=1")
         self._client("GET", "/api/snapshot.png")
+        self._client("GET", f"/api/sources/thumbnail?file={VIDEO}")
         self._client("GET", "/nowhere", expected=(404,))
 
     def _explain(self) -> None:
