@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 LITE_VENV := .venv-lite
+AUDIT_VENV := .venv-audit
 LITE ?=
 OPTIONS ?=
 DATA ?= data/fer2013
@@ -21,7 +22,7 @@ define install_models
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: run test fuzz chaos soak check bench bench-long train evaluate notebook composites screenshot clean help
+.PHONY: run test fuzz chaos soak check bench bench-long train evaluate notebook composites screenshot audit sbom clean help
 
 RUN_VENV := $(if $(filter-out 0,$(LITE)),$(LITE_VENV),$(VENV))
 run: $(RUN_VENV)/.run  ## serve the page at localhost:5000; OPTIONS="--source 0" for webcam 0; LITE=1 without TensorFlow
@@ -66,13 +67,19 @@ composites: $(VENV)/.train  ## compute the demo's average faces anew; OPTIONS="-
 screenshot: $(VENV)/.dev  ## take the screenshots of README and docs
 	$(BIN)/python -m docs.screenshot
 
-clean:  ## remove .venv, .venv-lite and caches
-	rm -rf $(VENV) $(LITE_VENV) .pytest_cache .mypy_cache .ruff_cache
+audit: $(AUDIT_VENV)/.audit $(RUN_VENV)/.run  ## look up known vulnerabilities of all installed packages; LITE=1 of .venv-lite
+	$(AUDIT_VENV)/bin/python -m docs.audit $(RUN_VENV)/bin/python
+
+sbom: $(AUDIT_VENV)/.audit $(RUN_VENV)/.run  ## list all installed packages in sbom.json (CycloneDX); LITE=1 of .venv-lite
+	$(AUDIT_VENV)/bin/python -m cyclonedx_py environment --output-reproducible --output-file sbom.json $(RUN_VENV)/bin/python
+
+clean:  ## remove .venv, .venv-lite, .venv-audit and caches
+	rm -rf $(VENV) $(LITE_VENV) $(AUDIT_VENV) .pytest_cache .mypy_cache .ruff_cache
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(VENV)/bin/python $(LITE_VENV)/bin/python: %/bin/python:
+$(VENV)/bin/python $(LITE_VENV)/bin/python $(AUDIT_VENV)/bin/python: %/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13) and "Mien needs Python 3.11 to 3.13: choose one with PYTHON=python3.13")'
 	$(PYTHON) -m venv --clear $* || { rm -rf $*; exit 1; }
 
@@ -84,6 +91,10 @@ $(VENV)/.run: requirements.txt requirements-centerface.txt requirements-landmark
 $(LITE_VENV)/.run: requirements-lite.txt requirements-centerface.txt requirements-landmarks.txt $(LITE_VENV)/bin/python
 	$(call install,$<,LiteRT and OpenCV (downloads about 0.1 GB and takes 0.35 GB),$(LITE_VENV))
 	$(call install_models,$(LITE_VENV))
+	@touch $@
+
+$(AUDIT_VENV)/.audit: requirements-audit.txt $(AUDIT_VENV)/bin/python
+	$(call install,$<,what looks at the installed packages (about 0.1 GB),$(AUDIT_VENV))
 	@touch $@
 
 $(VENV)/.train: requirements-train.txt $(VENV)/.run
