@@ -27,6 +27,7 @@ MienError
 └── SourceError
     ├── SourceMissingError
     ├── SourceForbiddenError
+    ├── SourceLoginError
     └── SourceEndedError
 """
 
@@ -183,6 +184,10 @@ class SourceMissingError(SourceError):
 
 class SourceForbiddenError(SourceError):
     """A source that may not be chosen over the network."""
+
+
+class SourceLoginError(SourceError):
+    """A camera refuses user and password; soon trying again could lock the account."""
 
 
 class SourceEndedError(SourceError):

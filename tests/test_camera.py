@@ -11,7 +11,7 @@ import pytest
 import camera as door
 from camera import VideoCamera
 from mien.detectors import choose_detector
-from mien.errors import SettingsError, SourceEndedError, SourceError, SourceMissingError
+from mien.errors import SettingsError, SourceEndedError, SourceError, SourceLoginError, SourceMissingError
 from mien.images.codecs import decode_image
 from mien.recording.video import Saving
 from mien.settings import Settings
@@ -502,6 +502,15 @@ def test_no_exception_of_a_driver_ends_the_capture(rig, caplog):
     it.camera.start()
     it.until_reason("failed: SystemExit")
     it.clock.advance(0.5)
+    it.until("live")
+
+
+def test_a_camera_that_refuses_the_password_is_tried_again_after_a_minute(rig, caplog):
+    it = rig(SourceLoginError("the password is wrong"), FakeSource([FRAME, FRAME]), spec="rtsp://me:s3cret@camera/")
+    it.camera.start()
+    it.until_reason("the password is wrong")
+    assert it.camera.status().retry_in_s == 60
+    it.clock.advance(60)
     it.until("live")
 
 

@@ -121,6 +121,13 @@ def test_without_a_folder_no_file_can_be_chosen(fake_camera) -> None:
     assert "--media" in answer.json["error"]
 
 
+def test_an_address_without_scheme_is_answered_with_the_one_that_was_meant(client, fake_camera) -> None:
+    answer = choose(client, f"me:{SECRET}@192.168.1.5/video")
+    assert answer.status_code == 422
+    assert answer.json["error"].endswith("did you mean http://***@192.168.1.5/video?")
+    assert fake_camera.switched == []
+
+
 @pytest.mark.parametrize("source", ["b.mp4", "7", "http://", "rtsp:///live"])
 def test_missing_sources_answer_422_and_change_nothing(client, fake_camera, source: str) -> None:
     assert choose(client, source).status_code == 422

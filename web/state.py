@@ -184,7 +184,7 @@ def sentence(error: MienError) -> str:
     """The message of an error as a sentence."""
     text = str(error)
     is_word = text.partition(" ")[0].isalpha()  # and neither a file name nor an address
-    return f"{text[:1].upper() if is_word else text[:1]}{text[1:]}."
+    return f"{text[:1].upper() if is_word else text[:1]}{text[1:]}{'' if text.endswith('?') else '.'}"
 
 
 def trouble(snapshot: Snapshot | None, status: SourceStatus, now_s: float) -> str | None:

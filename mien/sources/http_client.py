@@ -129,7 +129,7 @@ class HttpClient:
         if response.status not in (200, 206, 304):
             response.close()
             self.close()
-            raise SourceError(reasons.for_status(self.address, response.status))
+            raise reasons.for_status(self.address, response.status)
         return response
 
     def close(self) -> None:

@@ -71,7 +71,7 @@ def open_by_address(address: Address, shown: Address, trust: Trust, head: bytes 
     except (av.error.FFmpegError, OSError) as error:
         # From None: what FFmpeg says quotes the address with its password.
         why = TimeoutError() if time.monotonic() - begun_s >= trust.timeout_s else error
-        raise SourceError(_reason(address, shown, why, trust, head)) from None
+        raise _reason(address, shown, why, trust, head) from None
     return Decoder(container, str(shown))
 
 
@@ -196,8 +196,8 @@ def authorities() -> str | None:
     return next((file for file in known if file and Path(file).is_file()), None)
 
 
-def _reason(address: Address, shown: Address, error: Exception, trust: Trust, head: bytes) -> str:
-    """Why FFmpeg cannot open an address."""
+def _reason(address: Address, shown: Address, error: Exception, trust: Trust, head: bytes) -> SourceError:
+    """The error for an address that FFmpeg cannot open."""
     av = import_av()
     for kind, status in (
         (av.error.HTTPUnauthorizedError, 401),
@@ -210,10 +210,11 @@ def _reason(address: Address, shown: Address, error: Exception, trust: Trust, he
         if isinstance(error, kind):
             return reasons.for_status(shown, status)
     if isinstance(error, av.error.ExitError | TimeoutError):
-        return reasons.for_error(shown, TimeoutError(), trust.timeout_s)
+        return SourceError(reasons.for_error(shown, TimeoutError(), trust.timeout_s))
     if head:
-        return reasons.for_content(shown, head)
-    return reasons.for_error(shown, _connection_error(address, trust) or ValueError(), trust.timeout_s)
+        return SourceError(reasons.for_content(shown, head))
+    why = _connection_error(address, trust) or ValueError()
+    return SourceError(reasons.for_error(shown, why, trust.timeout_s))
 
 
 def _connection_error(address: Address, trust: Trust) -> OSError | None:

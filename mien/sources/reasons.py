@@ -7,13 +7,14 @@ import ssl
 from http import HTTPStatus
 
 from mien.addresses import Address
+from mien.errors import SourceError, SourceLoginError
 from mien.filetypes import HEAD_BYTES, describe, identify
 
 EXPECTED = "expected a video stream or a snapshot"
 
 
-def for_status(address: Address, status: int) -> str:
-    """Why a camera or web server gives no video, by the status of its answer.
+def for_status(address: Address, status: int) -> SourceError:
+    """The error for a camera or web server that gives no video, by the status of its answer.
 
     Args:
         address: The address.
@@ -22,7 +23,7 @@ def for_status(address: Address, status: int) -> str:
     if status == HTTPStatus.UNAUTHORIZED and address.user is None:
         say = f"a user and a password are needed (401): {address.scheme}://USER:PASSWORD@{address.netloc}/..."
     elif status == HTTPStatus.UNAUTHORIZED:
-        say = "user or password is wrong (401): check both; too many attempts lock some cameras for a while"
+        say = "user or password is wrong (401): check both; cameras may lock the account after a few attempts"
     elif status == HTTPStatus.FORBIDDEN:
         say = "the camera refuses access (403): allow it, for this user and this computer, in the camera's settings"
     elif status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
@@ -30,7 +31,8 @@ def for_status(address: Address, status: int) -> str:
     else:
         known = {each.value: f" {each.phrase}" for each in HTTPStatus}
         say = f"the camera answers {int(status)}{known.get(status, '')}: restart it, or check the path"
-    return f"{address}: {EXPECTED}, but {say}"
+    is_login = status == HTTPStatus.UNAUTHORIZED and address.user is not None
+    return (SourceLoginError if is_login else SourceError)(f"{address}: {EXPECTED}, but {say}")
 
 
 def for_error(address: Address, error: Exception, timeout_s: float) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
-from mien.errors import MienError, SourceEndedError, SourceError
+from mien.errors import MienError, SourceEndedError, SourceError, SourceLoginError
 from mien.sources import source_kind
 from mien.sources.base import Source
 from mien.stream.config import Services, Timeouts
@@ -172,6 +172,8 @@ class Capture:
     def _fail(self, error: MienError) -> None:
         first_s, longest_s = self._timeouts.backoff_s
         wait_s = min(first_s * 2 ** min(self._failures, 30), longest_s)
+        if isinstance(error, SourceLoginError):
+            wait_s = max(wait_s, self._timeouts.login_retry_s)
         self._failures += 1
         self._state, self._reason = "reconnecting", str(error)
         self._retry_at_s = self._clock.monotonic() + wait_s

@@ -72,6 +72,7 @@ class Timeouts:
         open_within_s: An attempt to open a source fails after this long.
         backoff_s: First and longest pause before the source is opened again; the pause doubles with each failure, and
             is reset by a frame.
+        login_retry_s: Shortest pause after a camera has refused user and password: some refusals may lock the account.
         tick_s: How often waiting threads check the clock.
 
     Raises:
@@ -82,11 +83,12 @@ class Timeouts:
     abandon_after_s: float = 15.0
     open_within_s: float = 15.0  # some webcams take 10 s on Windows
     backoff_s: tuple[float, float] = (0.5, 10.0)
+    login_retry_s: float = 60.0
     tick_s: float = 0.1
 
     def __post_init__(self) -> None:
         """Check all ranges."""
-        for name in ("hang_after_s", "abandon_after_s", "open_within_s", "tick_s"):
+        for name in ("hang_after_s", "abandon_after_s", "open_within_s", "login_retry_s", "tick_s"):
             _check(getattr(self, name) > 0, name, "seconds above 0", getattr(self, name))
         _check(0 <= self.backoff_s[0] <= self.backoff_s[1], "backoff_s", "(first, longest) in seconds", self.backoff_s)
 
