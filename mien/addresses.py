@@ -26,6 +26,7 @@ _SCHEME = re.compile(r"\s*([a-z][a-z0-9+.-]{1,19})://", re.IGNORECASE)
 _MISTYPED = re.compile(r"(https?|rtsps?)(:/?|//?)(?=[^/:])", re.IGNORECASE)
 _PASSWORD = re.compile(r"(?![a-z]:\\)[^/\\?#]*:.*@", re.IGNORECASE | re.DOTALL)
 """What looks like user:password@host; no path of Windows does."""
+_LOGIN = re.compile(r"^([a-z][a-z0-9+.-]*://)(?:[^/]*|[^/:@]*:(?![0-9]*/)[^@]*)@", re.IGNORECASE)
 _HOST = re.compile(r"(\[(?P<v6>[0-9a-f:.%a-z]+)\]|(?P<name>[^\s/?#@:\[\]]{1,253}))(:(?P<port>\d{0,5}))?", re.IGNORECASE)
 _NAMED = re.compile(r"[\w-]+(\.[\w-]+)*\.[^\W\d]{2,63}\.?|localhost", re.IGNORECASE)
 _END = re.compile("[/?#]")
@@ -174,6 +175,15 @@ def masked(text: str) -> str:
         return str(parse_address(text))
     except AddressError:
         return f"{text.partition('://')[0] if _SCHEME.match(text) else HIDDEN}://{HIDDEN}"
+
+
+def without_login(url: str) -> str:
+    """A URL of any scheme, or a path, as it may be shown and stored: without user and password, otherwise as it is.
+
+    Args:
+        url: The URL, such as sftp://me:secret@host/clips.
+    """
+    return _LOGIN.sub(rf"\1{HIDDEN}@", url, count=1)
 
 
 def _meant(text: str) -> str | None:

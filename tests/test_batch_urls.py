@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import main
+from mien.addresses import without_login
 from mien.batch import destination, urls
 from mien.batch.inputs import NO_FILE, NO_MATCH, OTHER, find_inputs
 from mien.errors import MienError
@@ -204,3 +205,32 @@ def test_a_file_that_cannot_be_downloaded_fails_alone(memory, media, tmp_path, m
     listed = (tmp_path / "out" / "inputs.csv").read_text().splitlines()
     assert listed[1].startswith("memory://media/a.mp4,failed,memory://media/a.mp4 cannot be read: Access Denied,")
     assert listed[2].startswith("memory://media/b.mp4,done,")
+
+
+def test_a_password_in_a_url_is_neither_shown_nor_stored(memory, media, tmp_path, capfd, caplog):
+    caplog.set_level("INFO")  # as the program's; fsspec itself logs paths below it
+    memory.pipe_file("/me:s3cret@day/0.jpg", (media / "0.jpg").read_bytes())
+    memory.pipe_file("/me:s3cret@day/x.txt", b"x")
+    words = ["analyze", "memory://me:s3cret@day", "memory://me:s3cret@night/b.mp4"]
+    assert main.main([*words, "--out=memory://me:s3cret@results"]) == 1
+    assert main.main([*words, "--out", "memory://me:s3cret@results"]) == 2
+    assert "found results in memory://***@results" in capfd.readouterr().err
+    results = content(memory, "me:s3cret@results")
+    assert b"memory://***@day/0.jpg" in results["inputs.csv"]
+    assert b"memory://***@night/b.mp4" in results["inputs.csv"]
+    assert not [name for name, data in results.items() if b"s3cret" in data]
+    assert "s3cret" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("sftp://me:s3/cret@host/clip.mp4", "sftp://***@host/clip.mp4"),
+        ("https://me@host/clip.mp4?id=1", "https://***@host/clip.mp4?id=1"),
+        ("s3://bucket/a@b.mp4", "s3://bucket/a@b.mp4"),
+        ("https://host:8443/a@b.mp4", "https://host:8443/a@b.mp4"),
+        ("a@b.mp4", "a@b.mp4"),
+    ],
+)
+def test_a_login_is_left_out_of_a_url_and_nothing_else(url, shown):
+    assert without_login(url) == shown

@@ -11,6 +11,7 @@ from dataclasses import replace
 from io import TextIOWrapper
 from pathlib import Path
 
+from mien.addresses import without_login
 from mien.batch import manifest
 from mien.batch.analysis import load_pipeline
 from mien.batch.cluster import run_on_cluster
@@ -58,20 +59,22 @@ def _analyze(settings: AnalyzeSettings, destination: Destination, inputs: Inputs
     for name, reason in inputs.skipped[:SHOWN_SKIPPED]:
         log.info("%s: skipped, %s", name, reason)
     if len(inputs.skipped) > SHOWN_SKIPPED:
-        log.info("%d more skipped: %s/inputs.csv", len(inputs.skipped) - SHOWN_SKIPPED, destination.name)
+        log.info("%d more skipped: %s/inputs.csv", len(inputs.skipped) - SHOWN_SKIPPED, without_login(destination.name))
     for name, reason in inputs.missing:
         log.warning("%s: %s", name, reason)
     if settings.privacy and not (settings.video or settings.report):
         log.info("--privacy: only --video and --report write pictures; tables contain none")
     jobs = plan(inputs.found)
-    command = [word for word in ("analyze", *argv) if word not in ("--resume", "--no-resume")]
+    command = [_shown(word) for word in ("analyze", *argv) if word not in ("--resume", "--no-resume")]
     try:
         done = _run(settings, destination, jobs, command) if jobs else []
         return _finish(settings, destination, inputs, done)
     except KeyboardInterrupt:
         raise MienError("stopped; the same command with --resume continues") from None
     except OSError as error:
-        raise MienError(f"--out: {destination.name} cannot be written: {error.strerror or error}") from error
+        raise MienError(
+            f"--out: {without_login(destination.name)} cannot be written: {error.strerror or error}"
+        ) from error
 
 
 def _lines() -> Iterable[str]:
@@ -157,7 +160,8 @@ def _finish(settings: AnalyzeSettings, destination: Destination, inputs: Inputs,
     destination.finish()
     failed = sum(each.status == "failed" for each in listed)
     count = sum(each.status == "done" for each in listed)
-    log.info("%d analyzed, %d failed, %d skipped: %s/inputs.csv", count, failed, len(inputs.skipped), destination.name)
+    place = without_login(destination.name)
+    log.info("%d analyzed, %d failed, %d skipped: %s/inputs.csv", count, failed, len(inputs.skipped), place)
     return 1 if failed else 0
 
 
@@ -180,3 +184,9 @@ def _join_summaries(out: Path, folders: Sequence[str]) -> None:
                 next(file)
                 shutil.copyfileobj(file, joined)
     unfinished.replace(out / "summary.csv")
+
+
+def _shown(word: str) -> str:
+    """A word of the command line without the password of a URL."""
+    option, equals, value = word.partition("=")
+    return f"{option}={without_login(value)}" if option.startswith("-") and equals else without_login(word)

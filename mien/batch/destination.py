@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from mien.addresses import without_login
 from mien.batch import lock, manifest, urls
 from mien.batch.jobs import WORK, Job, products
 from mien.batch.provenance import FILE
@@ -206,9 +207,11 @@ def _check_content(names: set[str], resume: bool, out: str) -> None:
     # A run that ended while it loaded the network, or found no input, has left only these, and may begin again.
     if names - {WORK, lock.FILE, manifest.UNFINISHED, "inputs.csv"}:
         if manifest.FILE not in names:
-            raise SettingsError(f"--out: expected a new or empty folder, found files in {out}")
+            raise SettingsError(f"--out: expected a new or empty folder, found files in {without_login(out)}")
         if not resume:
-            raise SettingsError(f"--out: expected a new or empty folder, or --resume, found results in {out}")
+            raise SettingsError(
+                f"--out: expected a new or empty folder, or --resume, found results in {without_login(out)}"
+            )
 
 
 def upload_products(out: Path, job: Job, url: str) -> None:

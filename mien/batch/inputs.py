@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
+from mien.addresses import without_login
 from mien.batch.urls import State, find_files, is_url
 from mien.errors import MienError, SettingsError
 from mien.filetypes import IMAGE_SUFFIXES, SUFFIXES, describe, identify, read_head
@@ -174,19 +175,19 @@ def _add_urls(
     except SettingsError:
         raise
     except MienError as error:
-        missing[word] = str(error)
+        missing[without_login(word)] = str(error)
         return
     if not files:
-        missing[word] = NO_MATCH if glob.has_magic(word) else NO_FILE
+        missing[without_login(word)] = NO_MATCH if glob.has_magic(word) else NO_FILE
     for file in files:
         path = PurePosixPath(file.below)
         if leave_out is not None and file.url.startswith(leave_out.rstrip("/") + "/"):
             continue
         if file.url != word and path.suffix.lower() not in SUFFIXES:
-            skipped[file.url] = OTHER
+            skipped[without_login(file.url)] = OTHER
             continue
         is_image, folder = path.suffix.lower() in IMAGE_SUFFIXES, path.with_suffix("").as_posix()
-        each = Input(Path(path.name), _text(file.url), folder, is_image, file.url, file.state)
+        each = Input(Path(path.name), _text(without_login(file.url)), folder, is_image, file.url, file.state)
         found.setdefault(file.url, each)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from mien.addresses import without_login
 from mien.errors import MienError, SettingsError, one_line
 
 WEB = ("http", "https")
@@ -65,7 +66,7 @@ def find_files(url: str) -> list[RemoteFile]:
     if urlsplit(url).scheme.lower() in WEB:
         return [RemoteFile(url, _name(url))]
     system, path = _open(url)
-    with _explained(f"{url} cannot be listed"):
+    with _explained(url, "listed"):
         is_pattern = glob.has_magic(path)
         tops = [path]
         if is_pattern:
@@ -87,7 +88,7 @@ def _below(system: Any, top: str, typed: str | None) -> Iterator[RemoteFile]:
 def file_state(url: str) -> State:
     """The state of a file. Raises MienError if there is none, or it cannot be reached."""
     system, path = _open(url)
-    with _explained(f"{url} cannot be read"):
+    with _explained(url, "read"):
         return _state(system.info(path))
 
 
@@ -99,14 +100,14 @@ def _state(facts: Mapping[str, Any]) -> State:
 def download(url: str, path: Path) -> None:
     """Copy a file to this computer. Raises MienError if it cannot be read."""
     system, remote = _open(url)
-    with _explained(f"{url} cannot be read"):
+    with _explained(url, "read"):
         system.get_file(remote, str(path))
 
 
 def upload(path: Path, url: str) -> None:
     """Copy a file of this computer to a URL. Raises MienError if it cannot be written."""
     system, remote = _open(url)
-    with _explained(f"{url} cannot be written"):
+    with _explained(url, "written"):
         system.makedirs(remote.rpartition("/")[0], exist_ok=True)
         system.put_file(str(path), remote)
 
@@ -114,7 +115,7 @@ def upload(path: Path, url: str) -> None:
 def list_names(url: str) -> set[str]:
     """The names of what a folder contains; none if there is no such folder. Raises MienError if it cannot be listed."""
     system, path = _open(url)
-    with _explained(f"{url} cannot be listed"):
+    with _explained(url, "listed"):
         system.invalidate_cache(path)
         try:
             return {PurePosixPath(each).name for each in system.ls(path, detail=False)} - {""}
@@ -125,7 +126,7 @@ def list_names(url: str) -> set[str]:
 def remove(url: str) -> None:
     """Remove a file or a folder with all its files, if there is one. Raises MienError if it cannot be removed."""
     system, path = _open(url)
-    with _explained(f"{url} cannot be removed"):
+    with _explained(url, "removed"):
         if system.exists(path):
             system.rm(path, recursive=True)
 
@@ -136,28 +137,32 @@ def _name(url: str) -> str:
 
 def _open(url: str) -> tuple[Any, str]:
     """The file system of a URL, and the path in it."""
+    shown = without_login(url)
     try:
         from fsspec.core import url_to_fs
     except ModuleNotFoundError as error:
         raise SettingsError(
-            f"{url}: expected the package fsspec to read and write URLs, found none; "
+            f"{shown}: expected the package fsspec to read and write URLs, found none; "
             "pip install -r requirements-dask.txt installs it"
         ) from error
     try:
         system, path = url_to_fs(url)
     except (ValueError, ImportError) as error:  # an unknown scheme; a package of the user's that is missing
-        raise SettingsError(f"{url}: expected a URL that fsspec can open, found: {one_line(error)}") from error
+        raise SettingsError(
+            f"{shown}: expected a URL that fsspec can open, found: {one_line(error).replace(url, shown)}"
+        ) from error
     except Exception as error:
-        raise MienError(f"{url} cannot be opened: {one_line(error)}") from error
+        raise MienError(f"{shown} cannot be opened: {one_line(error).replace(url, shown)}") from error
     return system, path
 
 
 @contextmanager
-def _explained(what: str) -> Iterator[None]:
+def _explained(url: str, what: str) -> Iterator[None]:
     """Turn any error into a MienError of one line: each file system raises its own."""
+    what = f"{without_login(url)} cannot be {what}"
     try:
         yield
     except FileNotFoundError as error:
         raise MienError(f"{what}: there is no such file or folder") from error
     except Exception as error:
-        raise MienError(f"{what}: {one_line(error)}") from error
+        raise MienError(f"{what}: {one_line(error).replace(url, without_login(url))}") from error
