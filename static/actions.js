@@ -20,7 +20,7 @@ export const actions = {
 /** Whether faces must be pixelated: also until the program has reported that they need not be. */
 export const isPrivate = () => actions.privacy !== false;
 
-let page = null; // {onPause, onLandmarks, onPrivacy, isLive, isWatched}
+let page = null; // {onPause, onMirror, onLandmarks, onPrivacy, isLive, isWatched}
 
 const press = (id, on) => {
   if ($(id).getAttribute("aria-pressed") !== String(on)) $(id).setAttribute("aria-pressed", String(on));
@@ -45,11 +45,14 @@ async function save() {
   return file ? saveFile(file, `mien-${stamp()}.png`) : note(TEXT.notSaved);
 }
 
-function toggleMirror() {
-  actions.mirrored = !actions.mirrored;
-  press("mirror", actions.mirrored);
-  setMirrored(actions.mirrored);
+/** Mirror the picture, or not. */
+export function mirror(on) {
+  actions.mirrored = on;
+  press("mirror", on);
+  setMirrored(on);
 }
+
+const toggleMirror = () => page.onMirror(!actions.mirrored);
 
 function toggleHeat() {
   if (!actions.heat && !page.isLive()) return note(TEXT.heatSource);

@@ -1,25 +1,30 @@
 // The page: which view is displayed (the program's source, this browser's camera, or images), and what updates it.
 
-import { actions, bindActions, isPrivate, setHeat, setPaused, showProgram, wantsLandmarks } from "./actions.js";
+import { actions, bindActions, isPrivate, mirror, setHeat, setPaused, showProgram, wantsLandmarks } from "./actions.js";
 import { BrowserCamera } from "./browser_camera.js";
 import { filterShown, display, drawOverlay, hasPicture, showLandmarks, showNotice, showPicture } from "./canvas.js";
+import { choices, remember } from "./choices.js";
 import { onThemeChange } from "./colors.js";
-import { $, fillTexts, note, setText } from "./dom.js";
+import { $, fillTexts, note } from "./dom.js";
 import { bindDrops } from "./drops.js";
 import { onChoose, showFaces } from "./face_cards.js";
 import { FilesLink } from "./files_link.js";
 import { announce, hintFor, showBadge, showBanner, showHeader, showHint, showNothing } from "./header.js";
 import { History } from "./history.js";
+import { showNoData, showStale } from "./no_data.js";
+import { isPhoto, numbered } from "./photo.js";
 import { PrivacyFilter } from "./privacy.js";
 import { ProgramStream } from "./program_stream.js";
 import { fetchJson } from "./server.js";
 import { showSession } from "./session_summary.js";
-import { bindSources } from "./sources.js";
+import { bindSources, openAgain, openSheet, refreshSheet } from "./sources.js";
+import { bindSteps, showSteps, stepsFor } from "./steps.js";
 import { TEXT } from "./texts.js";
 import { Timeline } from "./timeline.js";
 import { analyzeImages, bindImages, closeImages, refreshImages } from "./uploads.js";
 
 const POLL_MS = 2000; // between two requests for the program's controls, while no stream reports them
+const FLOWING = new Set(["live", "file", "demo"]);
 
 fillTexts();
 const history = new History();
@@ -29,7 +34,9 @@ let view = "live"; // or "camera", "images", "files"
 let badge = null; // a state of the page that takes precedence over the source's
 let newest = null; // the state on display
 let lastIndex = null;
-let sourceName = "";
+let sourceName = ""; // of the source that timeline and session are about
+let opening = null; // name of the source of the program that is being opened
+let mirrorsOthers = false; // whether sources other than this browser's camera are mirrored
 let privacyFilter = new PrivacyFilter();
 
 /** Whether nobody is looking at new pictures, so that none are requested. */
@@ -42,21 +49,33 @@ function show(state) {
   showProgram(state);
   showHeader(state, badge);
   showHint(hintFor(state));
-  if (view !== "images") addToHistory(state);
+  showSteps(stepsFor(state, view === "camera"));
+  const photo = view === "live" && isPhoto(state.source);
+  document.body.toggleAttribute("data-photo", photo);
+  if (view !== "images" && !photo) addToHistory(state);
   showFaces(state.faces, { chosenId: view === "images" ? null : timeline.face, jump: view === "images" });
   announce(state, { isImage: view === "images" });
 }
 
 /** Add a frame to the history, once; another source starts a new session. */
 function addToHistory({ source, frame, faces }) {
-  if (frame == null || frame.index === lastIndex) return;
-  lastIndex = frame.index;
-  if (source.name !== sourceName) clearHistory(); // only once it delivers frames: opening it may fail
+  const isOther = source.name !== sourceName;
+  if (frame == null) return isOther ? showStale(TEXT.nothingYet(source.name)) : undefined;
+  if (isOther) clearHistory(); // only once it delivers frames: opening it may fail
   sourceName = source.name;
+  showStale("");
+  if (frame.index === lastIndex && !isOther) return undefined;
+  lastIndex = frame.index;
   const now = performance.now();
   history.add(faces, now / 1000);
   timeline.update(faces);
-  showSession(history, { now });
+  return showSession(history, { now });
+}
+
+/** Remove what was known of the source before, and say why there is nothing. */
+function clearSource(reason) {
+  newest = null;
+  showNoData(reason);
 }
 
 function clearHistory() {
@@ -75,9 +94,33 @@ function showFrame(picture, state, filter = null) {
 
 // ---- the program's own source
 
+/** A picture of the program with its state; one of a source before has no frame in its state. */
+function showLive(picture, state) {
+  if (opening !== null) return showProgram(state);
+  if (state.frame == null && FLOWING.has(state.source.state)) return showLiveState(state);
+  return showFrame(picture, numbered(state));
+}
+
+function showLiveState(state) {
+  if (opening !== null) return showProgram(state);
+  if (state.frame == null && FLOWING.has(state.source.state) && hasPicture()) showNotice(TEXT.waiting);
+  return show(numbered(state));
+}
+
+/** name: of the source that is being opened; null if that failed, so that the source before goes on. */
+function showOpening(name) {
+  opening = view === "live" ? name : null;
+  if (opening === null) return;
+  showBadge("connecting");
+  showNotice(TEXT.sources.opening(name));
+  clearSource(TEXT.sources.opening(name));
+}
+
+const playAgain = () => openAgain(newest?.source.name ?? "", (text) => note(TEXT.notDone(text)));
+
 const live = new ProgramStream({
-  onFrame: showFrame,
-  onState: show,
+  onFrame: showLive,
+  onState: showLiveState,
   onFull() {
     badge = "full";
     showNotice(TEXT.full);
@@ -95,8 +138,7 @@ const live = new ProgramStream({
 function showLost() {
   showBanner(TEXT.lost);
   showNothing("lost");
-  showFaces([]);
-  showHint("");
+  clearSource(TEXT.away);
 }
 
 // ---- this browser's camera
@@ -118,10 +160,14 @@ const camera = new BrowserCamera({
   },
 });
 
-function cameraFailed({ state, message }) {
+const cameraState = (state, canRetry) => ({
+  source: { name: TEXT.camera.name, state, canRetry }, fps: null, latency_ms: null, frame: null, faces: [],
+});
+
+function cameraFailed({ state, message, canRetry }) {
   badge = state;
   showNotice(message);
-  show({ source: { name: TEXT.camera.name, state }, fps: null, latency_ms: null, frame: null, faces: [] });
+  show(cameraState(state, canRetry));
   showHint("");
 }
 
@@ -130,10 +176,11 @@ async function openCamera() {
   showBadge("connecting");
   showNotice(TEXT.camera.asking);
   try {
-    await camera.start();
+    await camera.start(choices);
     if (view !== "camera") return;
-    show({ source: { name: TEXT.camera.name, state: "live" }, fps: null, latency_ms: null, frame: null, faces: [] });
+    show(cameraState("live"));
     showNotice(TEXT.waiting);
+    refreshSheet();
   } catch (error) {
     if (view === "camera") cameraFailed(error);
   }
@@ -145,7 +192,6 @@ async function openImages(files) {
   switchView("images");
   showBadge("image");
   showNotice(TEXT.images.working(files.length));
-  showFaces([]);
   await analyzeImages(files, showImage);
 }
 
@@ -176,9 +222,6 @@ async function openQueue(items = []) {
   if (view !== "files") {
     switchView("files");
     showBadge("files");
-    showFaces([]);
-    $("no-face").hidden = true;
-    setText($("truth"), "");
   }
   await files.add(items);
 }
@@ -195,13 +238,23 @@ function switchView(next) {
   badge = null;
   document.body.dataset.view = next;
   privacyFilter = new PrivacyFilter();
+  opening = null;
   setHeat(false);
   setPaused(false);
+  showMirror();
   showBanner("");
+  clearSource(TEXT.waiting);
   $("pause").disabled = next === "images";
   document.querySelector(next === "files" ? "body" : ".screen").append($("note")); // where it can be seen
   queue.refresh();
   pollControls();
+}
+
+const showMirror = () => mirror(view === "camera" ? choices.mirror : mirrorsOthers);
+
+function mirrorOwn(on) {
+  remember({ mirror: on });
+  showMirror();
 }
 
 /** Whether no stream reports the program's controls: another view is open, or the picture is paused. */
@@ -219,6 +272,16 @@ async function fetchControls() {
   if (document.hidden) return;
   const program = await fetchJson("api/controls").catch(() => null); // lets the source become idle
   if (program && isDetached()) showProgram(program);
+}
+
+/** The program has opened a source: show it, and nothing of the one before. */
+function showProgramSource() {
+  opening = null;
+  if (view === "live") {
+    showNotice(TEXT.waiting);
+    clearSource(TEXT.waiting);
+  }
+  goLive();
 }
 
 function goLive() {
@@ -250,6 +313,12 @@ function updateLandmarks() {
 
 bindActions({
   onPause: updateStreams,
+  onMirror(on) {
+    if (view === "camera") mirrorOwn(on);
+    else mirrorsOthers = on;
+    showMirror();
+    refreshSheet();
+  },
   onLandmarks() {
     updateLandmarks();
     if (view === "images" && wantsLandmarks()) note(TEXT.landmarksImages);
@@ -258,6 +327,7 @@ bindActions({
     updateLandmarks();
     privacyFilter = new PrivacyFilter();
     queue.refresh({ pictures: true });
+    refreshSheet();
     if (view === "images") return refreshImages();
     if (!isPrivate() || !newest) return undefined;
     filterShown(pixelate); // a paused picture would continue to show its faces
@@ -266,7 +336,18 @@ bindActions({
   isLive: () => view === "live",
   isWatched: () => view === "live" && !isIdle(),
 });
-bindSources({ onProgram: goLive, onCamera: openCamera, onQueue: () => openQueue(), isLive: () => view === "live" });
+bindSources({
+  onOpening: showOpening,
+  onProgram: showProgramSource,
+  onCamera: openCamera,
+  onMirror: mirrorOwn,
+  onQueue: () => openQueue(),
+  view: () => view,
+  source: () => newest?.source.name ?? null,
+  camera: () => camera.granted,
+  isPrivate,
+});
+bindSteps({ camera: openCamera, retry: openCamera, again: playAgain, reopen: playAgain, sources: openSheet });
 bindDrops({ onImages: openImages, onQueue: openQueue, isQueueOpen: () => view === "files" });
 bindImages({ isPrivate, wantsLandmarks });
 onThemeChange(drawOverlay);

@@ -4,8 +4,9 @@ import { newName, pause } from "./dom.js";
 import { fetchJson } from "./server.js";
 import { TEXT } from "./texts.js";
 
-const WANTED = { width: { ideal: 640 }, height: { ideal: 480 }, frameRate: { ideal: 30 } };
-const MAX_WIDTH = 640;
+/** Width and height to ask for, by name. What is sent and analyzed is no larger. */
+const SIZES = { 480: [640, 480], 720: [1280, 720], 1080: [1920, 1080] };
+const FPS = 30;
 const QUALITY = 0.85; // of the JPEG
 const BUSY_RETRY_MS = 1000;
 const ERROR_RETRY_MS = 500;
@@ -13,11 +14,11 @@ const RATE_WINDOW_S = 2;
 const HIDDEN_POLL_MS = 200;
 const MAX_GAP_MS = 5000; // between two frames of a sequence: the program's keys expire after twice this time
 
-/** The camera cannot be used; the message says what to do, `state` names the badge. */
+/** The camera cannot be used; the message says what to do, `state` names the badge, and trying again may help. */
 export class CameraError extends Error {
-  constructor(state, text) {
+  constructor(state, text, canRetry = true) {
     super(text);
-    this.state = state;
+    Object.assign(this, { state, canRetry });
   }
 }
 
@@ -36,17 +37,24 @@ export class BrowserCamera {
     this.lastFace = 0; // the highest face id so far
   }
 
-  /** Open the camera and start. Throws CameraError. */
-  async start() {
+  /** The camera that is open: {deviceId, label, width, height}; null without one. */
+  get granted() {
+    const track = this.stream?.getVideoTracks()[0];
+    return track ? { ...track.getSettings(), label: track.label } : null;
+  }
+
+  /** Open a camera and start. device: its id, null for the browser's choice. size: see SIZES. Throws CameraError. */
+  async start({ device = null, size = "480" } = {}) {
     const stop = new AbortController();
     this.stopped = stop.signal;
     this.stop = () => {
       stop.abort();
       this.#release();
     };
-    if (!navigator.mediaDevices?.getUserMedia) throw new CameraError("refused", TEXT.camera.insecure);
+    if (!navigator.mediaDevices?.getUserMedia) throw new CameraError("refused", TEXT.camera.insecure, false);
+    this.maxSide = Math.max(...(SIZES[size] ?? SIZES[480]));
     try {
-      const stream = await navigator.mediaDevices.getUserMedia({ video: WANTED, audio: false });
+      const stream = await openCamera(device, size);
       if (stop.signal.aborted) return release(stream); // stopped meanwhile, and perhaps started again
       this.stream = stream;
       this.video.srcObject = stream;
@@ -117,11 +125,25 @@ export class BrowserCamera {
   /** The camera's newest frame as JPEG; it stays on the canvas until the next one is captured. */
   #capture() {
     const { videoWidth, videoHeight } = this.video;
-    const scale = Math.min(1, MAX_WIDTH / videoWidth);
+    const scale = Math.min(1, this.maxSide / Math.max(videoWidth, videoHeight));
     this.canvas.width = Math.round(videoWidth * scale);
     this.canvas.height = Math.round(videoHeight * scale);
     this.canvas.getContext("2d", { alpha: false }).drawImage(this.video, 0, 0, this.canvas.width, this.canvas.height);
     return this.canvas.convertToBlob({ type: "image/jpeg", quality: QUALITY });
+  }
+}
+
+/** A device that is no longer there is replaced by another one; any other one would not be what the user chose. */
+async function openCamera(device, size) {
+  const [width, height] = SIZES[size] ?? SIZES[480];
+  const video = { width: { ideal: width }, height: { ideal: height }, frameRate: { ideal: FPS } };
+  const open = (wanted) => navigator.mediaDevices.getUserMedia({ video: wanted, audio: false });
+  if (!device) return open(video);
+  try {
+    return await open({ ...video, deviceId: { exact: device } });
+  } catch (error) {
+    if (error.name !== "OverconstrainedError" && error.name !== "NotFoundError") throw error;
+    return open(video);
   }
 }
 

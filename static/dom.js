@@ -14,10 +14,10 @@ export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-/** A reason given by the program, as a sentence. */
+/** A reason given by the program, as a sentence. Names of files and addresses at its beginning stay as they are. */
 export function sentence(text) {
   if (!text) return "";
-  const capital = text[0].toUpperCase() + text.slice(1);
+  const capital = /^\p{L}+(?=\s|$)/u.test(text) ? text[0].toUpperCase() + text.slice(1) : text;
   return /[.!?]$/.test(capital) ? capital : `${capital}.`;
 }
 
@@ -39,6 +39,13 @@ export function clearedContext(canvas) {
 /** A copy of a <template>'s content. */
 export function cloneOf(id) {
   return $(id).content.firstElementChild.cloneNode(true);
+}
+
+/** Resolves when a style sheet is loaded, or cannot be. */
+export function loadStyle(href) {
+  const link = Object.assign(document.createElement("link"), { rel: "stylesheet", href });
+  document.head.append(link);
+  return new Promise((resolve) => (link.onload = link.onerror = resolve));
 }
 
 /** Fill in texts: data-text, data-title and data-name are keys of an element's text, tooltip and name. */

@@ -2,6 +2,7 @@
 
 import { display, drawOverlay } from "./canvas.js";
 import { note } from "./dom.js";
+import { numberOf } from "./photo.js";
 import { fetchJson } from "./server.js";
 import { TEXT } from "./texts.js";
 
@@ -45,7 +46,7 @@ export function stopHeat() {
 async function decodeHeats({ faces }) {
   const entries = faces.map(async ({ id, heat }) => {
     const bytes = Uint8Array.from(atob(heat), (char) => char.charCodeAt(0));
-    return [id, await createImageBitmap(new Blob([bytes], { type: "image/png" }))];
+    return [numberOf(id), await createImageBitmap(new Blob([bytes], { type: "image/png" }))];
   });
   return new Map(await Promise.all(entries));
 }

@@ -3,6 +3,7 @@
 import { display } from "./canvas.js";
 import { $, sentence, setText } from "./dom.js";
 import { isUnsure } from "./overlay.js";
+import { isPhoto } from "./photo.js";
 import { TEXT } from "./texts.js";
 
 const ANNOUNCE_MS = 3000; // a screen reader cannot keep up with every change
@@ -16,12 +17,13 @@ export function showBadge(state, extra = "") {
 export function showHeader(state, badge = null) {
   const { source, faces, frame } = state;
   const retry = source.state === "reconnecting" && source.retry_in_s != null;
-  if (badge) showBadge(badge);
+  const photo = isPhoto(source) && source.state === "file";
+  if (badge ?? photo) showBadge(badge ?? "image");
   else showBadge(source.state, retry ? TEXT.seconds(source.retry_in_s) : "");
   setText($("source-name"), source.name);
   const truths = source.truths?.map((label) => label ?? TEXT.unknown) ?? [];
   setText($("truth"), truths.length > 0 ? TEXT.truth(truths.join(", ")) : "");
-  setText($("fps"), state.fps == null ? TEXT.unknown : state.fps.toFixed(0));
+  setText($("fps"), state.fps == null ? TEXT.unknown : state.fps.toFixed(state.fps > 0 && state.fps < 2 ? 1 : 0));
   setText($("latency"), state.latency_ms == null ? TEXT.unknown : state.latency_ms.toFixed(0));
   setText($("viewers"), state.viewers == null ? "" : TEXT.viewers(state.viewers));
   $("no-face").hidden = frame == null || faces.length > 0;
@@ -45,9 +47,13 @@ export function showHint(text) {
   setText($("hint"), text);
 }
 
+/** What is the matter, and what helps. */
 export function hintFor({ source, frame, faces }) {
-  const remedy = TEXT.hints[source.state];
-  if (source.reason || remedy) return [sentence(source.reason), remedy].filter(Boolean).join(" ");
+  const { state, reason, failing, kind } = source;
+  if (state === "resting") return TEXT.hints.resting;
+  if (state === "ended") return sentence(reason) || TEXT.hints.ended;
+  const remedy = failing === "source" ? (TEXT.hints.missing[kind] ?? TEXT.hints.missing.other) : TEXT.hints[failing];
+  if (reason || remedy) return [sentence(reason), remedy].filter(Boolean).join(" ");
   if (frame == null) return TEXT.hints.noPicture;
   return faces.length === 0 ? TEXT.hints.noFace : "";
 }

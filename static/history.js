@@ -5,7 +5,10 @@ import { EXPRESSIONS } from "./colors.js";
 export const SPAN_S = 60;
 export const BIN_S = 0.1;
 export const MAX_LISTED = 8; // faces of the session that are listed individually
-const MAX_GAP_S = 1; // between two frames that count as continuous
+const MAX_GAP_S = 1; // between two frames that count as continuous,
+const MAX_GAP_FRAMES = 2.5; // or this many times the usual interval, for sources with less than a frame a second,
+const MAX_SLOW_GAP_S = 15; // but no more
+const INTERVALS = 3; // the usual interval is their median
 const ROUNDING_S = 1e-6;
 
 const noTime = () => ({ seconds: Object.fromEntries(EXPRESSIONS.map((name) => [name, 0])), total: 0 });
@@ -20,13 +23,22 @@ export class History {
     this.faces = new Map(); // id -> {bins: [{at, sums, count}], seconds: {label: s}, total}
     this.others = { ...noTime(), count: 0 }; // sum over those removed from `faces`
     this.now = null; // time of the newest entry, in seconds
+    this.intervals = []; // the last ones between frames, in seconds
+  }
+
+  /** Whether nothing is known of the time since the previous frame; passed: how long that was, in seconds. */
+  #isGap(passed) {
+    const [, usual] = [...this.intervals].sort((a, b) => a - b);
+    const limit = Math.min(MAX_SLOW_GAP_S, MAX_GAP_FRAMES * (usual ?? 0));
+    this.intervals = [...this.intervals, passed].slice(-INTERVALS);
+    return passed > Math.max(MAX_GAP_S, limit);
   }
 
   /** Add the faces of one frame at `now` seconds, which must not decrease. */
   add(faces, now) {
     const passed = this.now === null ? 0 : now - this.now;
+    if (this.now !== null && this.#isGap(passed)) for (const known of this.faces.values()) known.away = true;
     this.now = now;
-    if (passed > MAX_GAP_S) for (const known of this.faces.values()) known.away = true;
     const missing = new Set(this.faces.values());
     for (const face of faces) {
       if (face.id == null) continue;

@@ -1,82 +1,116 @@
-// The menu of sources: those of the program, for all viewers, and those of this browser only.
+// The sheet of sources: this browser's camera and files first, then the sources of the program, for all viewers.
 
-import { $, cloneOf, setText } from "./dom.js";
+import { choices, remember } from "./choices.js";
+import { $, loadStyle, setText } from "./dom.js";
 import { fetchJson, postJson } from "./server.js";
 import { TEXT } from "./texts.js";
 
+const STYLE = new URL("sources/sheet.css", import.meta.url).href;
+
 const menu = $("source-menu");
-let page = null; // {onProgram(source), onCamera(), onQueue(), isLive()}
+let page = null; // {onOpening(name), onProgram(source), onCamera(), onMirror(on), onQueue(), and what is shown: view(), source(), camera(), isPrivate()}
+let loading = null; // of sources/sheet.js
+let retry = null; // what "Try again" in the sheet does
 
 export function bindSources(callbacks) {
   page = callbacks;
   menu.addEventListener("toggle", (event) => {
-    $("source").setAttribute("aria-expanded", String(event.newState === "open"));
-    if (event.newState === "open") loadList();
+    const isOpen = event.newState === "open";
+    $("source").setAttribute("aria-expanded", String(isOpen));
+    if (isOpen) fill();
+    else loading?.then(({ closeSheet }) => closeSheet(), () => {});
   });
-  $("own-camera").addEventListener("click", () => {
-    menu.hidePopover();
-    page.onCamera();
-  });
-  for (const [button, input] of [["own-images", "files"], ["own-folder", "folder"]]) {
-    $(button).addEventListener("click", () => {
+  const bind = (id, act) =>
+    $(id).addEventListener("click", () => {
       menu.hidePopover();
-      $(input).click();
+      act();
     });
-  }
-  $("own-queue").addEventListener("click", () => {
-    menu.hidePopover();
-    page.onQueue();
-  });
-  $("url-form").addEventListener("submit", (event) => {
+  bind("own-camera", () => page.onCamera());
+  bind("own-images", () => $("files").click());
+  bind("own-folder", () => $("folder").click());
+  bind("own-queue", () => page.onQueue());
+  $("source-retry").addEventListener("click", () => retry());
+  $("source-look").addEventListener("click", fill);
+  $("url").value = choices.address;
+  $("url-form").addEventListener("submit", async (event) => {
     event.preventDefault();
     const url = $("url").value.trim();
-    if (url) choose(url, url);
+    if (url && (await choose(url, url))) remember({ address: isSecret(url) ? "" : url });
   });
 }
 
-async function loadList() {
+/** Whether an address may contain a password or key, which must not stay in the browser. */
+const isSecret = (url) => /[@?]/.test(url);
+
+export const openSheet = () => menu.showPopover();
+
+/** Show what has changed meanwhile: the camera, mirroring or privacy mode. */
+export function refreshSheet() {
+  if (!menu.matches(":popover-open")) return;
+  loading?.then((sheet) => {
+    sheet.showCamera(page);
+    sheet.showFiles();
+  }, () => {}); // what is not loaded shows nothing that could have changed
+}
+
+/** Fill the sheet with what can be chosen now. */
+async function fill() {
   showNote("");
-  let answer;
   try {
-    answer = await fetchJson("api/sources");
+    loading ??= load();
+    loading.catch(() => (loading = null)); // so that the user can try again
+    const { showCamera, showPrograms } = await loading;
+    showCamera(page);
+    showPrograms(page, await fetchJson("api/sources"), choose);
   } catch {
-    return showNote(TEXT.sources.list);
+    showNote(TEXT.sources.list, fill);
   }
-  const current = page.isLive() ? answer.current : null;
-  const files = answer.files ?? [];
-  $("source-list").replaceChildren(...answer.sources.map(({ source, name }) => newItem(source, name, current)));
-  $("source-files").hidden = !files.length;
-  $("file-list").replaceChildren(...files.map((file) => newItem(file, file, current)));
-  return undefined;
 }
 
-function newItem(source, name, current) {
-  const entry = cloneOf("source-item");
-  const button = entry.querySelector("button");
-  setText(button, name);
-  if (source === current) button.setAttribute("aria-current", "true");
-  button.addEventListener("click", () => choose(source, name));
-  return entry;
+/** The modules and styles of the sheet, which are needed only once it is open. */
+async function load() {
+  menu.classList.add("loading");
+  try {
+    const [sheet] = await Promise.all([import("./sources/sheet.js"), loadStyle(STYLE)]);
+    return sheet;
+  } finally {
+    menu.classList.remove("loading");
+    if (!menu.contains(document.activeElement)) $("own-camera").focus();
+  }
 }
 
-/** Switch the program to another source; if it cannot be opened, the previous one continues and the menu shows why. */
+/** Switch the program to another source; if it cannot be opened, the previous one continues and the sheet shows why. */
 async function choose(source, name) {
   showNote(TEXT.sources.opening(name));
   menu.classList.add("busy");
+  const isOpen = await open("api/source", { source }, name, (text) => showNote(text, () => choose(source, name)));
+  if (isOpen) menu.hidePopover();
+  return isOpen;
+}
+
+/** Open the program's source again: a file that has ended, or a camera that is missing. */
+export const openAgain = (name, onError) => open("api/source/again", {}, name, onError);
+
+async function open(path, body, name, onError) {
+  page.onOpening(name);
   try {
-    const answer = await postJson("api/source", { source });
-    menu.hidePopover();
-    $("url").value = "";
-    page.onProgram(answer.source);
+    const { source } = await postJson(path, body);
+    page.onProgram(source);
+    return true;
   } catch (error) {
-    showNote(error.message, true);
+    page.onOpening(null);
+    onError(error.message);
+    return false;
   } finally {
     menu.classList.remove("busy");
   }
 }
 
-function showNote(text, isError = false) {
+/** again(): what "Try again" does, after an error. */
+function showNote(text, again = null) {
+  retry = again;
   $("source-note").hidden = !text;
-  $("source-note").classList.toggle("error-note", isError);
-  setText($("source-note"), text);
+  $("source-note").classList.toggle("error-note", Boolean(again));
+  setText($("source-words"), text);
+  $("source-retry").hidden = !again;
 }

@@ -68,8 +68,14 @@ export const TEXT = {
 
   hints: {
     noFace: "No face detected. It works best with faces turned to the camera, in even light and not too far away.",
-    reconnecting: "Check that the camera is plugged in and not used by another program, or choose another source.",
-    ended: "The file has ended. Choose it again above to replay it.",
+    missing: {
+      webcam: "Check that the camera is plugged in and not used by another program. It is tried again by itself.",
+      url: "Check that the camera or server at this address is on and can be reached. It is tried again by itself.",
+      other: "It is tried again by itself.",
+    },
+    analysis:
+      "The program tries again by itself. If this goes on, choose another face detector below, or start Mien again.",
+    ended: "The file has ended.",
     resting: "The camera is released while nobody is watching, and opened again within a second.",
     noPicture: "Waiting for the first picture.",
   },
@@ -77,6 +83,7 @@ export const TEXT = {
   waiting: "Waiting for the picture …",
   lost: "The connection to Mien is lost. Is the program still running? This page reconnects by itself.",
   away: "The picture returns when the connection does.",
+  nothingYet: (name) => `Nothing yet from “${name}”.`,
   full: "Too many viewers are connected. The picture appears as soon as one of them leaves.",
 
   saved: (name) => `Saved as ${name}`,
@@ -130,9 +137,19 @@ export const TEXT = {
   landmarksImages: "Landmarks appear in images that are opened from now on.",
   heatNone: (reason) => `Grad-CAM: ${reason}`,
 
+  steps: {
+    camera: "Use my camera",
+    again: "Play again",
+    reopen: "Try again",
+    retry: "Try again",
+    sources: "Choose another source",
+  },
+
   sources: {
     opening: (name) => `Opening ${name} …`,
     list: "The sources cannot be listed: the program did not answer.",
+    granted: ({ width, height }) => `The camera gives ${width} × ${height}.`,
+    files: (shown, all) => (shown === all ? `${all}` : `${shown} of ${all}`),
   },
 
   camera: {
@@ -140,9 +157,9 @@ export const TEXT = {
     asking: "Allow this page to use the camera when the browser asks.",
     refused:
       "The browser does not let this page use the camera. Allow it in the browser's site settings (next to the " +
-      "address), then choose “This browser's camera” again.",
-    none: "The browser finds no camera on this device. Plug one in, or choose another source.",
-    busy: "The camera is in use by another program. Close it, then choose “This browser's camera” again.",
+      "address), then try again.",
+    none: "The browser finds no camera on this device. Plug one in, then try again.",
+    busy: "The camera is in use by another program. Close that program, then try again.",
     insecure:
       "Browsers allow camera access only to pages opened as localhost or over HTTPS. Open Mien on this computer as " +
       "http://localhost, or put an HTTPS proxy in front of it.",
@@ -268,7 +285,20 @@ export const TEXT = {
     sourceFiles: "Files",
     sourceUrl: "Address of a network camera or video",
     open: "Open",
-    ownCamera: "This browser's camera",
+    ownCamera: "Use my camera",
+    camera: "Camera",
+    cameraSize: "Picture",
+    size480: "480p, fastest",
+    size720: "720p",
+    size1080: "1080p, for distant faces",
+    cameraMirror: "Mirror my camera",
+    cameraUnnamed: "If there are several cameras, you can choose one here as soon as you have allowed the first.",
+    sourceNone: "No camera is connected to the computer that runs Mien.",
+    lookAgain: "Look again",
+    sourceCameras: "Cameras",
+    fileFilter: "Filter by name",
+    retry: "Try again",
+    nextStep: "What you can do",
     ownImages: "Images or videos from this device …",
     ownFolder: "A folder from this device …",
     ownImagesHint: "or drop them on the page; more than 16 images, videos and folders are queued",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import pytest
 
 from tests.browser_camera import CHOOSE, Program, choose_camera, demo_pictures, film, set_permission
-from tests.page import SHADE, appears, asked, click, lists, press, says, shows, texts, vanishes, viewers
+from tests.page import SHADE, appears, asked, click, find, lists, press, says, shows, texts, vanishes, viewers
 from tests.patience import PATIENCE_S, scaled, stays, wait_for
 from tests.web_fakes import free_port
 
@@ -172,19 +173,102 @@ def test_an_unresponsive_program_is_asked_again(with_camera, fake_camera, serve,
     with_camera.get("about:blank")
 
 
+# ---- which camera, and how
+
+TWO_CAMERAS = """
+const { mediaDevices } = navigator;
+const [list, open] = ["enumerateDevices", "getUserMedia"].map((name) => mediaDevices[name].bind(mediaDevices));
+window.wanted = [];
+mediaDevices.enumerateDevices = async () =>
+  (await list()).filter(({ kind }) => kind === "videoinput").flatMap((device) => [
+    { kind: "videoinput", deviceId: device.deviceId, label: "Front" },
+    { kind: "videoinput", deviceId: "rear", label: "Rear" },
+  ]);
+mediaDevices.getUserMedia = async ({ video }) => {
+  wanted.push([video.width.ideal, video.height.ideal, video.deviceId?.exact ?? null]);
+  if (video.deviceId?.exact === "unplugged") throw new DOMException("", "OverconstrainedError");
+  return open({ video: { width: video.width, height: video.height } });
+};
+"""
+"""A second camera, which shows the same, and what the page asks for."""
+
+
+@pytest.fixture
+def two_cameras(with_camera):
+    script = {"source": TWO_CAMERAS}
+    added = with_camera.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", script)
+    yield
+    with_camera.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
+
+
+def mirrored(browser) -> bool:
+    return browser.execute_script("return document.body.classList.contains('mirrored')")
+
+
+def test_camera_size_and_mirror_are_chosen_and_remembered(with_camera, two_cameras, page, program) -> None:
+    from selenium.webdriver.support.select import Select
+
+    assert not mirrored(with_camera)
+    choose_camera(with_camera)
+    wait_for(lambda: len(program.sizes) > 3)
+    assert mirrored(with_camera)
+    click(with_camera, "#source")
+    lists(with_camera, "#camera-device option", ["Front", "Rear"])
+    says(with_camera, "#camera-granted", "640 × 480")
+    lists(with_camera, "#source-menu [aria-current=true]", ["Use my camera"])
+    Select(find(with_camera, "#camera-device")).select_by_visible_text("Rear")
+    wait_for(lambda: with_camera.execute_script("return wanted") == [[640, 480, None], [640, 480, "rear"]])
+    Select(find(with_camera, "#camera-size")).select_by_value("1080")
+    wait_for(lambda: with_camera.execute_script("return wanted.at(-1)") == [1920, 1080, "rear"])
+    click(with_camera, "#camera-mirror")
+    wait_for(lambda: not mirrored(with_camera))
+    with_camera.refresh()
+    shows(with_camera, "#status", "LIVE")
+    choose_camera(with_camera)
+    wait_for(lambda: with_camera.execute_script("return wanted") == [[1920, 1080, "rear"]])
+    shows(with_camera, "#source-name", "This browser's camera")
+    assert not mirrored(with_camera)
+    press(with_camera, "m")
+    wait_for(lambda: mirrored(with_camera))
+    click(with_camera, "#source")
+    wait_for(lambda: texts(with_camera, "#source-list button") != [])
+    click(with_camera, "#source-list button")
+    shows(with_camera, "#source-name", "Fake camera")
+    assert not mirrored(with_camera)
+
+
+def test_a_camera_that_is_no_longer_there_is_replaced(with_camera, two_cameras, page, program) -> None:
+    with_camera.execute_script("localStorage.setItem('mien.choices', JSON.stringify({ device: 'unplugged', size: 7 }))")
+    with_camera.refresh()
+    shows(with_camera, "#status", "LIVE")
+    choose_camera(with_camera)
+    wait_for(lambda: len(program.sizes) > 3)
+    assert with_camera.execute_script("return wanted") == [[640, 480, "unplugged"], [640, 480, None]]
+
+
+def test_the_demo_offers_the_browser_s_camera_on_the_stage(with_camera, fake_camera, page, program) -> None:
+    lists(with_camera, "#steps button", [])
+    fake_camera.current = replace(fake_camera.current, name="Demo", state="demo")
+    lists(with_camera, "#steps button", ["Use my camera"])
+    click(with_camera, "#steps button")
+    shows(with_camera, "#source-name", "This browser's camera")
+    wait_for(lambda: len(program.sizes) > 3)
+    lists(with_camera, "#steps button", [])
+
+
 # ---- a browser without a camera
 
 
 @pytest.mark.parametrize(
-    ("camera", "badge", "words"),
+    ("camera", "badge", "words", "retries"),
     [
-        ("denied", "CAMERA REFUSED", "Allow it in the browser's site settings"),
-        ("missing", "NO CAMERA", "finds no camera"),
-        ("insecure", "CAMERA REFUSED", "opened as localhost or over HTTPS"),
+        ("denied", "CAMERA REFUSED", "Allow it in the browser's site settings", True),
+        ("missing", "NO CAMERA", "finds no camera", True),
+        ("insecure", "CAMERA REFUSED", "opened as localhost or over HTTPS", False),
     ],
 )
 def test_without_a_camera_the_page_says_what_to_do(
-    browser, with_camera, fake_camera, serve, camera, badge, words
+    browser, with_camera, fake_camera, serve, camera, badge, words, retries
 ) -> None:
     fake_camera.play()
     server = serve(fake_camera, answers=CHOOSE)
@@ -199,7 +283,12 @@ def test_without_a_camera_the_page_says_what_to_do(
     shows(browser, "#status", badge)
     says(browser, "#notice", words)
     lists(browser, "#faces .face", [])
-    click(browser, "#source")
+    lists(browser, "#steps button", ["Try again"] * retries + ["Choose another source"])
+    if camera == "denied":
+        set_permission(browser, server, "granted")
+        click(browser, "#steps button")
+        shows(browser, "#status", "LIVE")
+    click(browser, "#steps button:last-child" if camera != "denied" else "#source")
     wait_for(lambda: texts(browser, "#source-list button") != [])
     # In one step, because the page may redraw its list at any time.
     browser.execute_script("document.querySelector('#source-list li:last-child button').click()")

@@ -92,7 +92,13 @@ def without_a_camera(browser) -> None:
     wait_for(lambda: find(browser, "#status").text in {"NO CAMERA", "CAMERA REFUSED"})
 
 
-STATES = [as_it_opens, with_menu, with_help, with_images, with_a_broken_image, without_a_camera]
+def at_the_end(browser) -> None:
+    state = "import('/static/steps.js').then(({ showSteps }) => showSteps(['again', 'sources']))"
+    browser.execute_script(f"setInterval(() => {state}, 10)")
+    appears(browser, "#steps button")
+
+
+STATES = [at_the_end, as_it_opens, with_menu, with_help, with_images, with_a_broken_image, without_a_camera]
 
 
 @pytest.mark.parametrize("state", STATES)

@@ -85,7 +85,13 @@ def test_the_page_says_when_there_is_no_face(browser, fake_camera, page) -> None
     says(browser, "#hint", "No face detected")
 
 
-RECONNECTING = {"state": "reconnecting", "reason": "no frame for 5 s", "retry_in_s": 2.4}
+RECONNECTING = {
+    "state": "reconnecting",
+    "reason": "no frame for 5 s",
+    "retry_in_s": 2.4,
+    "failing": "source",
+    "kind": "webcam",
+}
 
 
 def test_each_state_is_described_in_words(browser, fake_camera, page) -> None:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
-from flask import request
+from flask import Response, request
 
 from mien.images.codecs import decode_image, encode_jpeg
 from mien.images.privacy import Privacy
 from mien.stream.config import Timeouts
 from mien.types import Analysis
 from tests.page import appears, changes, click, find, is_pressed, lists, press, says, shows, texts, vanishes, viewers
-from tests.patience import wait_for
+from tests.patience import PATIENCE_S, stays, wait_for
 from tests.web_fakes import face_showing, free_port
 from web.pages import ROOT
 
@@ -69,7 +70,8 @@ def open_menu(browser) -> None:
 def test_the_menu_lists_the_sources_and_marks_the_current_one(browser, page) -> None:
     vanishes(browser, "#source-menu")
     open_menu(browser)
-    lists(browser, "#source-list button", ["Demo", "Webcam 0 (Fake)"])
+    lists(browser, "#source-list button", ["Webcam 0 (Fake)"])
+    lists(browser, "#demo-list button", ["Demo"])
     lists(browser, "#file-list button", ["a.mp4"])
     lists(browser, "#source-menu [aria-current=true]", ["Webcam 0 (Fake)"])
     wait_for(lambda: find(browser, "#source").get_attribute("aria-expanded") == "true")
@@ -78,9 +80,7 @@ def test_the_menu_lists_the_sources_and_marks_the_current_one(browser, page) -> 
     wait_for(lambda: find(browser, "#source").get_attribute("aria-expanded") == "false")
 
 
-@pytest.mark.parametrize(
-    ("selector", "name"), [("#source-list li:first-child button", "Demo"), ("#file-list button", "a.mp4")]
-)
+@pytest.mark.parametrize(("selector", "name"), [("#demo-list button", "Demo"), ("#file-list button", "a.mp4")])
 def test_another_source_is_selected(browser, page, selector, name) -> None:
     open_menu(browser)
     click(browser, selector)
@@ -95,7 +95,7 @@ def test_a_source_chosen_while_paused_is_shown(browser, page) -> None:
     press(browser, "p")
     shows(browser, "#status", "PAUSED")
     open_menu(browser)
-    click(browser, "#source-list li:first-child button")
+    click(browser, "#demo-list button")
     shows(browser, "#source-name", "Demo")
     shows(browser, "#status", "LIVE")
     is_pressed(browser, "#pause", False)
@@ -110,6 +110,258 @@ def test_a_source_that_cannot_be_opened_is_explained_and_the_old_one_continues(b
     shows(browser, "#source-name", "Fake camera")
     changes(browser)
     browser.get_log("browser")  # says 422
+
+
+def test_while_another_source_is_opened_nothing_of_the_old_one_is_shown(browser, fake_camera, serve) -> None:
+    opening, go_on, answers = threading.Event(), threading.Event(), iter([422, 200])
+
+    def switch():
+        opening.set()
+        assert go_on.wait(PATIENCE_S)
+        go_on.clear()
+        status = next(answers)
+        if status == 200:
+            fake_camera.current = replace(fake_camera.current, name="Webcam 1")
+        return ({"error": "Webcam 1 is busy."}, 422) if status == 422 else {"source": {"name": "Webcam 1"}}
+
+    fake_camera.play()
+    listed = {"sources": [{"source": "1", "name": "Webcam 1"}], "files": None, "current": "0"}
+    browser.get(serve(fake_camera, answers={"/api/sources": lambda: listed, "/api/source": switch}).url)
+    lists(browser, "#faces .label", ["happy", "sad"])
+    wait_for(lambda: texts(browser, "#session-rows .session-row") != [])
+    for button in ("#source-list button", "#source-retry"):
+        if button == "#source-list button":
+            click(browser, "#source")
+        click(browser, button)
+        assert opening.wait(PATIENCE_S)
+        opening.clear()
+        lists(browser, "#faces .label", [])
+        shows(browser, "#notice", "Opening Webcam 1 …")
+        lists(browser, ".timeline .stale-reason", ["Opening Webcam 1 …"])
+        vanishes(browser, "#lines")
+        vanishes(browser, "#session-rows")
+        go_on.set()
+        lists(browser, "#faces .label", ["happy", "sad"])  # of the old source first, then of the new one
+        appears(browser, "#lines")
+        appears(browser, "#session-rows")
+    shows(browser, "#source-name", "Webcam 1")
+    vanishes(browser, "#source-menu")
+    browser.get_log("browser")  # says 422
+
+
+def test_a_picture_of_the_source_before_is_not_shown_as_one_of_the_new_one(browser, fake_camera, page) -> None:
+    changes(browser)
+    fake_camera.pause()
+    fake_camera.current = replace(fake_camera.current, name="clip.mp4", state="file", stream=7)
+    shows(browser, "#source-name", "clip.mp4")
+    appears(browser, "#notice")
+    vanishes(browser, "#picture")
+    lists(browser, "#faces .label", [])
+    says(browser, ".timeline .stale-reason", "Nothing yet from “clip.mp4”")
+
+
+@pytest.mark.parametrize(
+    ("status", "button", "note"),
+    [
+        ({"state": "ended", "reason": "clip.mp4 was played to its end"}, "Play again", None),
+        (
+            {"state": "reconnecting", "reason": "gone", "failing": "source", "kind": "webcam"},
+            "Try again",
+            "Gone again.",
+        ),
+    ],
+)
+def test_a_source_that_is_missing_or_at_its_end_is_opened_again_by_a_button(
+    browser, fake_camera, serve, status, button, note
+) -> None:
+    asked_for = []
+
+    def again():
+        asked_for.append(request.method)
+        return ({"error": note}, 422) if note else {"source": {"name": "Fake camera", "state": "live"}}
+
+    fake_camera.publish()
+    fake_camera.current = replace(fake_camera.current, **status)
+    browser.get(serve(fake_camera, answers={"/api/source/again": again}).url)
+    lists(browser, "#steps button", [button, "Choose another source"])
+    click(browser, "#steps button:first-child")
+    wait_for(lambda: asked_for == ["POST"])
+    if note:
+        says(browser, "#note", note)
+        lists(browser, "#steps button", [button, "Choose another source"])
+    else:
+        fake_camera.current = replace(fake_camera.current, state="live", reason=None)
+        fake_camera.play()
+        changes(browser)
+        lists(browser, "#steps button", [])
+    browser.get_log("browser")  # says 422
+    fake_camera.current = replace(fake_camera.current, **status)
+    click(browser, "#steps button:last-child")
+    appears(browser, "#source-menu")
+
+
+HINTS = """
+const done = arguments[1];
+const hints = ({ hintFor }) => arguments[0].map((source) => hintFor({ source, frame: {}, faces: [{}] }));
+import("/static/header.js").then((header) => done(hints(header)));
+"""
+
+
+def test_what_is_the_matter_is_said_once_and_with_what_helps(browser, page) -> None:
+    again = "It is tried again by itself."
+    cases = {
+        ("reconnecting", "opening", None, "webcam"): "Opening.",
+        (
+            "reconnecting",
+            "webcam 0 is busy",
+            "source",
+            "webcam",
+        ): f"Webcam 0 is busy. Check that the camera is plugged in and not used by another program. {again}",
+        (
+            "reconnecting",
+            "no picture",
+            "source",
+            "url",
+        ): f"No picture. Check that the camera or server at this address is on and can be reached. {again}",
+        ("reconnecting", "it broke", "source", "demo"): f"It broke. {again}",
+        ("reconnecting", "the analysis of one frame takes longer than 5 s", "analysis", "demo"): "The analysis of one "
+        "frame takes longer than 5 s. The program tries again by itself. If this goes on, choose another face detector "
+        "below, or start Mien again.",
+        ("ended", "clip.mp4 was played to its end", None, "video"): "clip.mp4 was played to its end.",
+        ("ended", None, None, "video"): "The file has ended.",
+        ("resting", "no viewers", None, "webcam"): "The camera is released while nobody is watching, and opened again "
+        "within a second.",
+        ("live", None, None, "webcam"): "",
+    }
+    sources = [dict(zip(("state", "reason", "failing", "kind"), case, strict=True)) for case in cases]
+    assert browser.execute_async_script(HINTS, sources) == list(cases.values())
+
+
+def test_a_photo_is_shown_without_rates_and_timeline_and_its_faces_are_counted_from_1(
+    browser, fake_camera, page
+) -> None:
+    appears(browser, ".timeline")
+    fake_camera.faces = (face_showing("fear", 7), face_showing("sad", 9, x=200))
+    fake_camera.current = replace(fake_camera.current, name="photo.jpg", state="file", kind="image")
+    shows(browser, "#status", "IMAGE")
+    lists(browser, "#faces .who", ["Face 1", "Face 2"])
+    lists(browser, "#faces .label", ["fear", "sad"])
+    for selector in (".timeline", ".session", ".figures"):
+        vanishes(browser, selector)
+    fake_camera.faces = (face_showing("sad", 9, x=200), face_showing("happy", 12))
+    lists(browser, "#faces .who", ["Face 2", "Face 3"])
+    fake_camera.current = replace(fake_camera.current, name="clip.mp4", kind="video")
+    shows(browser, "#status", "FILE")
+    lists(browser, "#faces .who", ["Face 9", "Face 12"])
+    appears(browser, ".timeline")
+
+
+SLOW = """
+const done = arguments[1];
+import("/static/history.js").then(({ History }) => {
+  const history = new History();
+  const probabilities = { angry: 0, disgust: 0, fear: 0, happy: 1, neutral: 0, sad: 0, surprise: 0 };
+  for (const at of arguments[0]) history.add([{ id: 1, label: "happy", probabilities }], at);
+  const { bins, total } = history.faces.get(1);
+  done([bins.map(({ afterAway }) => !afterAway), total]);
+});
+"""
+
+
+@pytest.mark.parametrize(
+    ("times", "joined", "total"),
+    [
+        ([0, 2, 4, 6, 8], [False, False, False, True, True], 4),  # the usual interval is known after two of them
+        ([0, 4, 8, 12, 16, 30], [False, False, False, True, True, False], 8),
+        ([0, 0.2, 0.4, 0.6, 3.6, 3.8], [False, True, True, True, False, True], 0.8),
+    ],
+)
+def test_frames_rarer_than_one_a_second_make_a_line_but_gaps_stay_gaps(browser, page, times, joined, total) -> None:
+    found, seconds = browser.execute_async_script(SLOW, times)
+    assert found == joined
+    assert seconds == pytest.approx(total)
+
+
+# ---- the files of the program
+
+NAMES = [f"day {number % 3}/Prüfung {number:03}.jpg" for number in range(200)]
+
+PICTURES = (
+    "return [...document.querySelectorAll('#file-list img:not([hidden])')].filter((each) => each.naturalWidth).length"
+)
+
+
+@pytest.fixture
+def files(browser, fake_camera, serve):
+    """The page of a program with 200 files, and the names of which it sent thumbnails."""
+    sent: list[str] = []
+
+    def thumbnail():
+        sent.append(request.args["file"])
+        return Response(jpeg(160, 90), mimetype="image/jpeg")
+
+    answers = {
+        "/api/sources": lambda: {"sources": SOURCES, "files": NAMES, "current": NAMES[150]},
+        "/api/sources/thumbnail": thumbnail,
+    }
+    fake_camera.play()
+    browser.get(serve(fake_camera, port=free_port(), privacy=Privacy(), answers=answers).url)
+    lists(browser, "#faces .label", ["happy", "sad"])
+    click(browser, "#source")
+    wait_for(lambda: len(texts(browser, "#file-list button")) == 200)
+    return sent
+
+
+def test_of_many_files_only_those_in_view_have_their_thumbnails_made(browser, files) -> None:
+    wait_for(lambda: browser.execute_script(PICTURES) >= 8)
+    assert len(files) < 40
+    shows(browser, "#file-count", "200")
+    find(browser, "#file-filter").send_keys("PRUFUNG 15 day")
+    matching = {name for name in NAMES if "15" in name}
+    shows(browser, "#file-count", f"{len(matching)} of 200")
+    wait_for(lambda: matching <= set(files))
+    lists(browser, "#file-list [aria-current=true]", [NAMES[150]])
+    click(browser, "#source-menu .menu-head button")
+    click(browser, "#source")
+    wait_for(lambda: len(texts(browser, "#file-list button")) == 200)
+    assert len(files) == len(set(files)), "each is requested once"
+
+
+def test_in_privacy_mode_files_have_no_thumbnails(browser, files) -> None:
+    wait_for(lambda: browser.execute_script(PICTURES) >= 8)
+    press(browser, "\ue00c")  # Escape
+    press(browser, "b")
+    appears(browser, "#privacy-badge")
+    count = len(files)
+    click(browser, "#source")
+    wait_for(lambda: browser.execute_script(PICTURES) == 0)
+    stays(lambda: len(files) == count, 0.5)
+
+
+def test_files_are_one_stop_of_the_tab_key_and_arrows_move_between_them(browser, files) -> None:
+    def focused() -> str:
+        return browser.switch_to.active_element.get_attribute("data-file") or ""
+
+    find(browser, "#file-filter").send_keys("prüfung 02\ue004")  # Tab
+    names = [name for name in NAMES if "02" in name]
+    assert focused() == names[0]
+    for key, name in (("\ue014", names[1]), ("\ue010", names[-1]), ("\ue014", names[-1]), ("\ue011", names[0])):
+        browser.switch_to.active_element.send_keys(key)
+        assert focused() == name
+    browser.switch_to.active_element.send_keys("\ue004")
+    assert browser.switch_to.active_element.get_attribute("id") == "url"
+
+
+def test_an_address_is_remembered_unless_it_may_contain_a_password(browser, page) -> None:
+    for url, kept in (("http://camera/live", "http://camera/live"), ("http://me:s3cret@camera/live", "")):
+        open_menu(browser)
+        find(browser, "#url").clear()
+        find(browser, "#url").send_keys(f"{url}\n")
+        shows(browser, "#source-name", url)
+        vanishes(browser, "#source-menu")
+        browser.refresh()
+        shows(browser, "#status", "LIVE")
+        wait_for(lambda kept=kept: find(browser, "#url").get_property("value") == kept)
 
 
 def test_the_page_waits_for_a_source_longer_than_the_program() -> None:
@@ -232,5 +484,6 @@ def test_in_privacy_mode_a_dropped_image_is_pixelated(browser, page) -> None:
     wait_for(lambda: browser.execute_script(script) <= 4)  # one block of one color
     appears(browser, "#privacy-badge")
     press(browser, "b")
+    click(browser, "#ask-yes")
     wait_for(lambda: browser.execute_script(script) > 50)
     browser.get_log("browser")  # a hint about frequent pixel readback

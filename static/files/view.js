@@ -1,6 +1,6 @@
 // The view "Files": the queue, its results, and what is kept over a reload of the page.
 
-import { $, cloneOf, nameControl, note, setText } from "../dom.js";
+import { $, cloneOf, loadStyle, nameControl, note, setText } from "../dom.js";
 import { TEXT } from "../texts.js";
 import { findMedia } from "./folders.js";
 import { FileQueue } from "./queue.js";
@@ -28,7 +28,7 @@ export class FilesView {
 
   /** Load the style sheet, build the view, and find the jobs of an earlier load of the page. */
   static async open(page) {
-    await loadStyle();
+    await loadStyle(STYLE);
     const view = new FilesView(page);
     await view.#restore();
     return view;
@@ -157,12 +157,6 @@ export class FilesView {
     $("files-notes").append(line);
     $("announcement").textContent = text;
   }
-}
-
-function loadStyle() {
-  const link = Object.assign(document.createElement("link"), { rel: "stylesheet", href: STYLE });
-  document.head.append(link);
-  return new Promise((resolve) => (link.onload = link.onerror = resolve));
 }
 
 /** A group key: the secret of this browser tab. */
