@@ -31,7 +31,7 @@ if TYPE_CHECKING:  # imported where they are used, so that --help, --version and
     from mien.queue.service import FileQueue
     from mien.recording.csv_log import Recording
     from mien.settings import Settings
-    from mien.types import Analysis
+    from mien.types import Analysis, Frame
     from web.server import Server
 
 IDLE_AFTER_S = 10.0
@@ -171,7 +171,9 @@ def run(settings: Settings, stop: threading.Event) -> None:
         log.info("loading the network ...")
         cleanup.callback(components.recorder.stop)  # registered before the camera, so stopped after it
         pipeline = Loading(lambda: build_pipeline(components))
+        cleanup.callback(components.browser_recorder.close)
         components.recorder.describe = lambda: describe_session(components, pipeline)
+        components.browser_recorder.describe = components.recorder.describe
         detectors = build_detectors(components, pipeline)
         camera = build_camera(components, pipeline, detectors, stop)
         cleanup.callback(camera.stop)
@@ -187,6 +189,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
 
         token = token_for(settings.host, settings.token)
         jobs = build_queue(components, detectors)
+        cleanup.callback(components.exports.close)
         app = build_app(components, pipeline, camera, detectors, jobs, token)
         cleanup.callback(jobs.close)  # again after the server, whose requests may have files open
         server = cleanup.enter_context(Server(app, settings.host, port))
@@ -246,6 +249,8 @@ class Components:
         from mien.errors import ModelError
         from mien.images.privacy import Privacy
         from mien.landmarks.demand import LandmarkDemand
+        from mien.queue.session_exports import SessionExports
+        from mien.recording.browser import BrowserRecorder
         from mien.recording.csv_log import CsvRecorder
         from mien.recording.sessions import Sessions
         from mien.settings import LOCKED
@@ -256,7 +261,9 @@ class Components:
         self.recorder = CsvRecorder(settings.sessions, at_once=settings.record)
         self.privacy = Privacy(bool(settings.privacy), locked=settings.privacy == LOCKED)
         self.sessions = Sessions(settings.sessions, self._recordings)
-        self.recorder.changed = self.sessions.note_change
+        self.browser_recorder = BrowserRecorder(settings.sessions, self._make_prepare)
+        self.exports = SessionExports(self.sessions)
+        self.recorder.changed = self.browser_recorder.changed = self.sessions.note_change
         self.landmarks = LandmarkDemand(always=settings.landmarks)
         self.outputs = build_outputs(settings)
         self.adjustment = read_adjustment(settings.model)
@@ -267,8 +274,21 @@ class Components:
 
     def _recordings(self) -> dict[str, Recording]:
         """The recordings that are running, by the id of their session."""
-        running = self.recorder.status()
-        return {running.session: running} if running.on and running.session is not None else {}
+        own = self.recorder.status()
+        running = {own.session: own} if own.on and own.session is not None else {}
+        return running | self.browser_recorder.running()
+
+    def _make_prepare(self) -> Callable[[Frame, Analysis], Frame]:
+        """What pixelates the pictures of one browser that are kept, while privacy mode is on."""
+        from mien.images.privacy import Privacy
+
+        of_browser = Privacy()
+
+        def prepare(frame: Frame, analysis: Analysis) -> Frame:
+            of_browser.switch(self.privacy.on)
+            return of_browser.prepare(frame, analysis)
+
+        return prepare
 
 
 def build_outputs(settings: Settings) -> Outputs | None:
@@ -488,7 +508,8 @@ def build_app(
 
     settings = components.settings
     explainer = cache(lambda: Explainer(pipeline.result()))
-    sessions = UploadSessions(lambda: FaceStream(pipeline.result()))
+    sessions = UploadSessions(lambda: FaceStream(pipeline.result()), record=components.browser_recorder.record)
+    components.browser_recorder.is_known = sessions.__contains__
 
     def analyze(data: bytes, *, landmarks: bool = settings.landmarks) -> Analysis:
         return analyze_image(data, partial(pipeline.result().analyze, landmarks=landmarks))
@@ -503,7 +524,9 @@ def build_app(
         to_png=lambda snapshot: jpeg_to_png(snapshot.jpeg),
         catalog=components.catalog,
         recorder=components.recorder,
+        browser_recorder=components.browser_recorder,
         sessions=components.sessions,
+        exports=components.exports,
         privacy=components.privacy,
         adjustment=components.adjustment,
         landmarks=components.landmarks,

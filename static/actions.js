@@ -4,12 +4,12 @@ import { ask } from "./ask.js";
 import { hasPicture, pictureFile, setMirrored } from "./canvas.js";
 import { $, nameControl, note, saveFile, setText, stamp } from "./dom.js";
 import { startHeat, stopHeat } from "./gradcam.js";
+import { showRecording, toggleRecord } from "./recording.js";
 import { postJson } from "./server.js";
 import { TEXT } from "./texts.js";
 
 const MAX_BEHIND = 1000; // another run of the program counts its settings from elsewhere
 const LIFTED_MS = 10000; // for everybody to notice
-const CONSENT = "mien.consent"; // in localStorage
 
 /** What the user has set, and what the program reported last; null if nothing yet. */
 export const actions = {
@@ -108,12 +108,8 @@ export function showProgram({
   if (locked !== undefined) showLocked(locked);
   if (lifted !== undefined) showLifted(lifted);
   if (recording === undefined) return;
-  if (recording.error && actions.recording?.on) note(TEXT.recordingBroke(recording.error));
   actions.recording = recording;
-  press("record", recording.on);
-  $("recording").hidden = !recording.on;
-  if (recording.on) setText($("recording"), TEXT.recording(Math.max(0, Date.now() / 1000 - recording.since)));
-  $("csv").hidden = !recording.name;
+  showRecording(recording);
 }
 
 /** Privacy mode that nobody can lift: its button says why. */
@@ -140,7 +136,8 @@ function showSaving(saving) {
   $("saving").dataset.state = error ? "failed" : "recording";
   setText($("saving"), error ? TEXT.video.failed : TEXT.video.saving);
   const kept = error ? TEXT.video.storedOnce(error) : TEXT.video.stored;
-  for (const element of document.querySelectorAll(".stored")) setText(element, saving ? kept : TEXT.video.notStored);
+  const notKept = actions.recording?.on && actions.recording.video ? TEXT.video.recorded : TEXT.video.notStored;
+  for (const element of document.querySelectorAll(".stored")) setText(element, saving ? kept : notKept);
 }
 
 /** rare: how often rare expressions are expected, 0 to 1, a step or not; null for a network without base rates. */
@@ -193,33 +190,6 @@ async function chooseDetector() {
   }
 }
 
-/** Before the first recording in this browser: whether those in front of the camera know of it. */
-async function mayRecord() {
-  try {
-    if (localStorage.getItem(CONSENT)) return true;
-  } catch { /* this browser stores nothing: it asks each time */ }
-  const confirmed = await ask(TEXT.consent);
-  try {
-    if (confirmed) localStorage.setItem(CONSENT, new Date().toISOString());
-  } catch { /* as above */ }
-  return confirmed;
-}
-
-async function toggleRecord() {
-  const on = !actions.recording?.on;
-  if (on && !(await mayRecord())) return;
-  if (on && !page.isLive()) note(TEXT.recordsSource);
-  const rows = actions.recording?.rows ?? 0;
-  try {
-    const answer = await postJson("api/record", { on });
-    showProgram(answer);
-    if (!page.isLive()) return;
-    note(on ? TEXT.recordingOn(answer.recording.name) : TEXT.recordingOff(answer.recording.rows ?? rows));
-  } catch (error) {
-    note(TEXT.notDone(error.message));
-  }
-}
-
 async function togglePrivacy() {
   if ($("privacy").disabled) return note(TEXT.privacyLocked);
   const on = !actions.privacy;
@@ -237,7 +207,7 @@ async function togglePrivacy() {
 const BUTTONS = {
   pause: togglePause,
   save,
-  record: toggleRecord,
+  record: () => toggleRecord(showProgram),
   privacy: togglePrivacy,
   mirror: toggleMirror,
   heat: toggleHeat,

@@ -15,6 +15,7 @@ import { showNoData, showStale } from "./no_data.js";
 import { isPhoto, numbered } from "./photo.js";
 import { PrivacyFilter } from "./privacy.js";
 import { ProgramStream } from "./program_stream.js";
+import { bindRecording, setRecordedKey, setRecordedView, showOwnRecording } from "./recording.js";
 import { fetchJson } from "./server.js";
 import { showSession } from "./session_summary.js";
 import { bindSources, openAgain, openSheet, refreshSheet } from "./sources.js";
@@ -152,8 +153,10 @@ const camera = new BrowserCamera({
   onFrame(canvas, state) {
     showBanner("");
     if (state.new_scene) privacyFilter = new PrivacyFilter(); // faces are elsewhere now
+    showOwnRecording(state.recording, state.latency_ms);
     showFrame(canvas, state, isPrivate() ? pixelate : null);
   },
+  onKey: setRecordedKey,
   onError(error) {
     if (error.state) cameraFailed(error);
     else showBanner(error.message);
@@ -237,6 +240,7 @@ function switchView(next) {
   view = next;
   badge = null;
   document.body.dataset.view = next;
+  setRecordedView(next);
   privacyFilter = new PrivacyFilter();
   opening = null;
   setHeat(false);
@@ -350,6 +354,7 @@ bindSources({
 bindSteps({ camera: openCamera, retry: openCamera, again: playAgain, reopen: playAgain, sources: openSheet });
 bindDrops({ onImages: openImages, onQueue: openQueue, isQueueOpen: () => view === "files" });
 bindImages({ isPrivate, wantsLandmarks });
+bindRecording();
 onThemeChange(drawOverlay);
 onChoose((id) => {
   timeline.choose(id);

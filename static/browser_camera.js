@@ -26,10 +26,11 @@ export class BrowserCamera {
   /**
    * onFrame(canvas, state): a frame with its result, in the form of the program's state. Only one frame is in flight:
    * a slow program or network lowers the rate but adds no delay. onError(error): the camera resumes by itself if
-   * error.state is undefined. isWanted(): whether somebody is looking. wantsLandmarks(): whether landmarks are shown.
+   * error.state is undefined. onKey(key): the key under which images are analyzed, whenever it changes. isWanted():
+   * whether somebody is looking. wantsLandmarks(): whether landmarks are shown.
    */
-  constructor({ onFrame, onError, isWanted, wantsLandmarks }) {
-    Object.assign(this, { onFrame, onError, isWanted, wantsLandmarks });
+  constructor({ onFrame, onError, onKey, isWanted, wantsLandmarks }) {
+    Object.assign(this, { onFrame, onError, onKey, isWanted, wantsLandmarks });
     this.video = document.createElement("video");
     Object.assign(this.video, { muted: true, playsInline: true });
     this.canvas = new OffscreenCanvas(1, 1); // unlike a canvas element it encodes at once, not when idle
@@ -99,6 +100,8 @@ export class BrowserCamera {
           body: await this.#capture(),
           signal: stopped,
         });
+        if (!sequence.known) this.onKey(sequence.key);
+        sequence.known = true;
         sequence.newScene ||= answer.new_scene; // even if this answer is not displayed
         if (stopped.aborted || !this.isWanted()) continue;
         sequence.at = performance.now();
@@ -152,7 +155,7 @@ function release(stream) {
   for (const track of stream?.getTracks() ?? []) track.stop();
 }
 
-function describe({ width, height, faces, new_scene }, index, capturedAt, times) {
+function describe({ width, height, faces, new_scene, recording }, index, capturedAt, times) {
   const spanS = (times.at(-1) - times[0]) / 1000;
   return {
     source: { name: TEXT.camera.name, state: "live" },
@@ -161,6 +164,7 @@ function describe({ width, height, faces, new_scene }, index, capturedAt, times)
     frame: { index, width, height },
     faces,
     new_scene,
+    recording,
   };
 }
 

@@ -13,6 +13,7 @@ import pytest
 from mien.images.codecs import encode_jpeg
 from mien.images.privacy import Privacy
 from mien.recording.csv_log import CsvRecorder
+from mien.recording.sessions import Sessions
 from mien.recording.video import Saving
 from tests.page import (
     BLOCKS,
@@ -59,7 +60,13 @@ def refusals() -> dict:
 def page(browser, fake_camera, serve, tmp_path, refusals):
     fake_camera.play()
     recorder = CsvRecorder(tmp_path / "sessions")
-    parts = {"recorder": recorder, "privacy": Privacy(), "explain": explain, "answers": refusals}
+    parts = {
+        "recorder": recorder,
+        "sessions": Sessions(tmp_path / "sessions"),
+        "privacy": Privacy(),
+        "explain": explain,
+        "answers": refusals,
+    }
     server = serve(fake_camera, port=free_port(), **parts)
     browser.get(server.url)
     consent(browser)

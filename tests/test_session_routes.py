@@ -163,3 +163,38 @@ def test_another_site_changes_nothing(client) -> None:
     foreign = {"Origin": "https://elsewhere.example"}
     assert client.delete(f"/api/sessions/{ID}", headers=foreign).status_code == 403
     assert client.patch(f"/api/sessions/{ID}", data=json.dumps({"name": "x"}), headers=foreign).status_code == 403
+
+
+# ---- files
+
+
+@pytest.mark.parametrize(("name", "kind"), [("faces.csv", "text/csv"), ("faces.json", "application/json")])
+def test_the_table_is_downloaded_under_the_name_of_the_session(client, name, kind) -> None:
+    patch(client, {"name": "Pilot 1/2"})
+    answer = client.get(f"/api/sessions/{ID}/{name}")
+    assert (answer.status_code, answer.mimetype) == (200, kind)
+    assert f"Pilot_1_2{name[5:]}" in answer.headers["Content-Disposition"]
+    assert "Face 1" in answer.text
+    assert client.get(f"/api/sessions/session-20200101-000000/{name}").status_code == 404
+
+
+def test_a_video_is_sent_in_parts(client, store) -> None:
+    path = f"/api/sessions/{ID}/video.mp4"
+    assert client.get(path).status_code == 404
+    store.files(ID).video.write_bytes(bytes(range(200)))
+    with client.get(path, headers={"Range": "bytes=100-109"}) as part:
+        assert (part.status_code, part.data) == (206, bytes(range(100, 110)))
+    with client.get(path) as whole, client.get(path, headers={"Range": "bytes=900-"}) as none:
+        assert (whole.headers["Accept-Ranges"], none.status_code) == ("bytes", 416)
+    assert client.get("/api/sessions").json["sessions"][0]["has_video"]
+
+
+def test_the_page_offers_parquet_only_where_it_can_be_made(fake_camera, store) -> None:
+    class Exports:
+        parquet = True
+
+    assert (
+        "faces.parquet" not in create_app(fake_camera, AppOptions(sessions=store)).test_client().get("/sessions").text
+    )
+    client = create_app(fake_camera, AppOptions(sessions=store, exports=Exports())).test_client()
+    assert "faces.parquet" in client.get("/sessions").text

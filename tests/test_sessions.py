@@ -2,36 +2,44 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
+import subprocess
+import sys
+import textwrap
 import threading
+from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
+from mien.batch.session_files import make_session_file
 from mien.errors import SessionError, SessionMissingError, SessionRunningError
+from mien.queue.session_exports import SessionExports
 from mien.recording.csv_log import HEADER, CsvRecorder
 from mien.recording.edits import SessionState, apply
 from mien.recording.journal import append_edits, read_journal
 from mien.recording.overview import SHOWN, read_overview
+from mien.recording.rows import COLUMNS, as_csv, row
 from mien.recording.session_files import find_session
 from mien.recording.sessions import Sessions
-from mien.types import EXPRESSIONS
+from mien.types import EXPRESSIONS, Analysis, Frame
 from tests.fakes import FakeClock
 from tests.patience import wait_for
-from tests.test_csv_log import analysis, face, frame
+from tests.test_csv_log import PIXELS, analysis, face, frame
+from tests.web_fakes import face_showing
 
 ID = "session-20231114-221500"
+ROOT = Path(__file__).resolve().parents[1]
 EPOCH_S = 1_700_000_000.0
-COLUMN = {name: index for index, name in enumerate(HEADER.decode().strip().split(","))}
 
 
 def line(number: int, at_s: float, who: int, label: str = "happy", unsure: int = 0) -> bytes:
-    values = ["0"] * len(COLUMN)
-    for name, value in {"frame": number, "time": f"{EPOCH_S + at_s:.3f}", "face": who, "label": label}.items():
-        values[COLUMN[name]] = str(value)
-    values[COLUMN["unsure"]] = str(unsure)
-    return ",".join(values).encode() + b"\n"
+    shown = replace(face_showing(label, who), unsure=bool(unsure))
+    return as_csv([row(number, Frame(PIXELS, number, EPOCH_S + at_s), shown, Analysis(640, 480, (shown,)))])
 
 
 def write_session(root: Path, rows: list[bytes], session: str = ID, *, single: bool = False) -> Path:
@@ -259,7 +267,14 @@ def test_excluded_spans_do_not_count_and_merged_faces_are_one_person(store) -> N
 
 
 @pytest.mark.parametrize(
-    "tail", [b"21,1700000002.100,,1,0", line(20, 2.0, 1, "bored"), b"\n", b"x,y\n", line(20, 2.0, 1)[:-1]]
+    "tail",
+    [
+        b"21,1700000002.100,,1,0",
+        line(20, 2.0, 1).replace(b"happy,0", b"bored,0"),
+        b"\n",
+        b"x,y\n",
+        line(20, 2.0, 1)[:-1],
+    ],
 )
 def test_lines_that_are_no_rows_do_not_count(tmp_path, tail) -> None:
     path = write_session(tmp_path, two_people())
@@ -404,3 +419,145 @@ def test_a_new_recording_never_gets_the_id_of_an_old_file(recorded) -> None:
     store.delete(session)
     (store.root / f"{session}.csv").write_bytes(HEADER)
     assert recorder.start().session == f"{session}-2"
+
+
+# ---- the table
+
+
+def table(store: Sessions) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(b"".join(store.csv(ID)).decode())))
+
+
+def test_the_table_has_what_people_added_and_the_rows_stay(store) -> None:
+    raw = store.files(ID).faces.read_bytes()
+    store.edit(
+        ID,
+        [
+            {"do": "mark", "t": 1.04, "text": "laughs, then"},
+            {"do": "mark", "t": 1.09},
+            {"do": "mark", "t": 60, "text": "late"},
+            {"do": "person", "face": 2, "name": "Anna"},
+            {"do": "exclude", "from": 0.3, "to": 0.55},
+        ],
+    )
+    rows = table(store)
+    assert list(rows[0]) == [*COLUMNS, "marker", "person", "excluded"]
+    assert [(row["frame"], row["face"], row["marker"]) for row in rows if row["marker"]] == [
+        *(("10", face, "laughs, then; m2") for face in ("1", "2")),
+        *(("19", face, "late") for face in ("1", "2")),
+    ]
+    assert {(row["face"], row["person"]) for row in rows} == {("1", "Face 1"), ("2", "Anna")}
+    assert [row["frame"] for row in rows if row["excluded"] == "1"] == ["3", "4", "5"]
+    assert store.files(ID).faces.read_bytes() == raw
+    whole = json.loads(b"".join(store.json(ID, '{"id": 1}')))
+    assert whole["session"] == {"id": 1}
+    assert len(whole["rows"]) == len(rows) == 30
+    assert whole["rows"][3] | {"time": 0} == whole["rows"][3] | {
+        **{"frame": 3, "time": 0, "face": 1, "label": "happy", "unsure": False, "media_time_s": None},
+        **{"marker": None, "person": "Face 1", "excluded": True},
+    }
+
+
+def test_the_table_of_a_killed_session_ends_with_a_whole_row(store) -> None:
+    with store.files(ID).faces.open("ab") as file:
+        file.write(line(20, 2.0, 1)[:-5])
+    assert len(table(store)) == 30
+
+
+def test_a_table_without_rows_has_a_header(tmp_path) -> None:
+    write_session(tmp_path, [])
+    store = Sessions(tmp_path)
+    store.edit(ID, [{"do": "mark", "t": 1, "text": "nobody there"}])
+    assert table(store) == []
+    assert json.loads(b"".join(store.json(ID, "{}"))) == {"session": {}, "rows": []}
+
+
+# ---- what is made of it
+
+
+@pytest.fixture
+def edited(store) -> Sessions:
+    store.edit(
+        ID,
+        [
+            {"do": "rename", "name": "Pilot $1$"},
+            {"do": "person", "face": 1, "name": "Anna <b>"},
+            {"do": "mark", "t": 1.25, "text": "laughs"},
+            {"do": "exclude", "from": 0.0, "to": 0.5},
+        ],
+    )
+    return store
+
+
+def test_the_report_has_names_markers_and_no_excluded_spans(edited, tmp_path) -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    page = make_session_file(edited.root, ID, "report.html", tmp_path / "made").read_text()
+    assert "Facial expressions in Pilot $1$" in page
+    assert "Anna &lt;b&gt;" in page
+    assert "Face 2" in page
+    assert "Markers and excluded spans" in page
+    assert "laughs" in page
+    summary = pd.read_csv(tmp_path / "made" / "summary.csv").groupby("face")["face_seconds"].first()
+    assert summary.to_dict() == {1: pytest.approx(1.5), 2: pytest.approx(1.0)}
+
+
+def test_merged_faces_are_one_person_in_the_report(edited, tmp_path) -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    edited.edit(ID, [{"do": "merge", "faces": [1, 2]}])
+    page = make_session_file(edited.root, ID, "report.html", tmp_path / "made").read_text()
+    assert "Face 2" not in page
+
+
+def test_the_table_is_written_as_parquet(edited, tmp_path) -> None:
+    pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    table = pd.read_parquet(make_session_file(edited.root, ID, "faces.parquet", tmp_path / "made"))
+    assert list(table.columns) == [*COLUMNS, "marker", "person", "excluded"]
+    assert (len(table), table["excluded"].sum(), set(table["person"])) == (30, 5, {"Anna <b>", "Face 2"})
+    assert table["marker"].dropna().tolist() == ["laughs", "laughs"]
+    assert table["frame"].dtype == "int64"
+
+
+def test_files_are_made_in_another_process_once(edited, tmp_path, monkeypatch) -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    exports = SessionExports(edited)
+    try:
+        path = exports.make(ID, "report.html")
+        assert "Anna" in path.read_text()
+        with monkeypatch.context() as patched:
+            patched.setattr(SessionExports, "_run", None)
+            assert exports.make(ID, "report.html") == path
+        write_session(edited.root, [], "session-20200101-000000")
+        with pytest.raises(SessionError, match="a recording with faces, found none"):
+            exports.make("session-20200101-000000", "report.html")
+        with pytest.raises(SessionMissingError):
+            exports.make("session-20200101-000001", "report.html")
+    finally:
+        exports.close()
+    assert not path.exists()
+
+
+CHILD = """
+    import itertools, sys
+    from pathlib import Path
+    from mien.recording.sessions import Sessions
+    store = Sessions(Path(sys.argv[1]))
+    for number in itertools.count():
+        store.edit(sys.argv[2], [{"do": "mark", "t": number, "text": "x" * 400}, {"do": "rename", "name": f"{number}"}])
+        print(number, flush=True)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+def test_a_kill_loses_no_edit_that_was_confirmed(store) -> None:
+    words = [sys.executable, "-c", textwrap.dedent(CHILD), str(store.root), ID]
+    with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True) as child:
+        for line_ in child.stdout:
+            if int(line_) == 100:
+                child.kill()
+                break
+        last = max([100, *(int(each) for each in child.stdout if each.endswith("\n"))])
+    state = store.edit(ID, [{"do": "mark", "t": 1e6, "text": "after"}]).state
+    assert int(state.name) >= last
+    times = [marker.t for marker in state.markers]
+    assert times[: last + 1] == [float(number) for number in range(last + 1)]
+    assert times[-1] == 1e6

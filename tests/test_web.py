@@ -47,14 +47,15 @@ def test_everything_the_page_refers_to_is_served_locally(client) -> None:
     modules = {f"static/{path.name}" for path in (ROOT / "static").glob("*.js")}
     assert modules | {"static/style.css", "static/favicon.svg", "model-card"} <= set(addresses)
     for address in sorted(set(addresses) - {"video_feed", "api/session.csv"}):
-        assert address.startswith(("static/", "model-card"))
+        assert address.startswith(("static/", "model-card", "sessions"))
         with client.get(f"/{address}") as answer:
             assert answer.status_code == 200
 
 
 def test_every_text_used_by_the_page_is_defined_and_no_other(client) -> None:
     texts = (ROOT / "static" / "texts.js").read_text().partition("  page: {")[2]
-    wanted = set(re.findall(r'data-(?:text|title|name)="(\w+)"', client.get("/").text))
+    pages = client.get("/").text + (ROOT / "templates" / "sessions.html").read_text()
+    wanted = set(re.findall(r'data-(?:text|title|name)="(\w+)"', pages))
     assert wanted == set(re.findall(r"(?m)^    (\w+):", texts))
 
 
@@ -155,7 +156,17 @@ def test_the_state_is_that_of_the_newest_picture(client, fake_camera) -> None:
             "width": 320,
             "height": 240,
         },
-        "recording": {"on": False, "since": None, "rows": 0, "name": None, "error": None, "session": None, "people": 0},
+        "recording": {
+            "on": False,
+            "since": None,
+            "rows": 0,
+            "name": None,
+            "error": None,
+            "session": None,
+            "people": 0,
+            "video": False,
+            "video_error": None,
+        },
         "saving": None,
         "privacy": False,
         "rare": None,

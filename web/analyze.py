@@ -63,7 +63,7 @@ def blueprint(options: AppOptions) -> Blueprint:
         options: Its `analyze` and `follow` do the work, with and without a key; if None, the route responds with 404.
     """
     routes = Blueprint("analyze", __name__)
-    slots = Slots(options.max_analyses)
+    slots, recorders = Slots(options.max_analyses), options.browser_recorder
 
     @routes.post("/api/analyze")
     @Operation(
@@ -92,10 +92,14 @@ def blueprint(options: AppOptions) -> Blueprint:
         with slots.hold(f"{slots.limit} images are being analyzed already.", RETRY_AFTER_S):
             try:
                 one: Analyze = analyze if key is None or follow is None else partial(follow, key)
-                return _analyze_request(
+                found = _analyze_request(
                     partial(one, landmarks=True) if landmarks else one,
                     max_images=schemas.MAX_IMAGES if key is None else 1,
                 )
+                recording = recorders.status(key) if recorders is not None and key is not None else None
+                if recording is None:
+                    return found
+                return found.model_copy(update={"recording": schemas.Recording.model_validate(recording)})
             except ImageError as error:
                 abort(_status_of(error), sentence(error))
             except BusyError as error:

@@ -8,7 +8,22 @@ from flask import Flask
 from flask.json.provider import DefaultJSONProvider
 from werkzeug.exceptions import HTTPException
 
-from web import analyze, controls, errors, explain, jobs, openapi, pages, security, sessions, sources, state, streams
+from web import (
+    analyze,
+    controls,
+    errors,
+    explain,
+    jobs,
+    openapi,
+    pages,
+    record,
+    security,
+    session_files,
+    sessions,
+    sources,
+    state,
+    streams,
+)
 from web.base_path import BasePath
 from web.limits import Slots, limit_bodies
 from web.ports import AppOptions, Camera
@@ -60,8 +75,10 @@ def create_app(camera: Camera, options: AppOptions | None = None) -> Flask:
         streams.snapshot_blueprint(camera, options.to_png),
         state.blueprint(camera, options, state_of),
         controls.blueprint(camera, options, state_of),
+        record.blueprint(options, state_of),
         sources.blueprint(camera, options),
         sessions.blueprint(options),
+        session_files.blueprint(options),
         analyze.blueprint(options),
         jobs.blueprint(options, readers),
         explain.blueprint(camera, options.explain, lambda: privacy is not None and privacy.on),

@@ -1,10 +1,10 @@
-"""What affects the program and so all viewers: recording, privacy mode, rare expressions and detector."""
+"""What affects the program and so all viewers: privacy mode, rare expressions and detector."""
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, abort
+from flask import Blueprint, abort
 
-from mien.errors import DetectorError, LockedError, RecordingError
+from mien.errors import DetectorError, LockedError
 from web import schemas
 from web.limits import Slots
 from web.openapi import Answer, Operation
@@ -15,16 +15,16 @@ RETRY_AFTER_S = 2
 
 
 def blueprint(camera: Camera, options: AppOptions, state: StateReader) -> Blueprint:
-    """Routes of recording, privacy mode, rare expressions and the face detector.
+    """Routes of privacy mode, rare expressions and the face detector.
 
     Args:
         camera: Publishes the newest frame again after privacy mode was switched.
-        options: Its `recorder`, `privacy`, `adjustment` and `detectors` are controlled; if None, their routes respond
+        options: Its `privacy`, `adjustment` and `detectors` are controlled; if None, their routes respond
             with 404.
         state: Describes what is in force.
     """
     routes = Blueprint("controls", __name__)
-    recorder, privacy = options.recorder, options.privacy
+    privacy = options.privacy
     loading = Slots(1)
 
     @routes.get("/api/controls")
@@ -34,36 +34,6 @@ def blueprint(camera: Camera, options: AppOptions, state: StateReader) -> Bluepr
     )
     def controls() -> schemas.Controls:
         return state.controls()
-
-    @routes.post("/api/record")
-    @Operation(
-        "Start or stop a recording, for all viewers.",
-        Answer(200, "What is in force.", schemas.Controls),
-        Answer(409, "The file cannot be written."),
-        body=schemas.Switch,
-    )
-    def record(body: schemas.Switch) -> schemas.Controls:
-        if recorder is None:
-            abort(404, "This program cannot record.")
-        try:
-            recorder.start() if body.on else recorder.stop()
-        except RecordingError as error:
-            abort(409, sentence(error))
-        return state.changed()
-
-    @routes.get("/api/session.csv")
-    @Operation(
-        "The running recording so far, or the last one: a row for each face of each frame.",
-        Answer(200, "CSV with a header.", "text/csv"),
-        Answer(404, "Nothing was recorded since the program started."),
-    )
-    def session_csv() -> Response:
-        content = recorder.content() if recorder else None
-        if content is None:
-            abort(404, "Nothing was recorded since the program started.")
-        name, size, pieces = content
-        headers = {"Content-Length": str(size), "Content-Disposition": f'attachment; filename="{name}"'}
-        return Response(pieces, mimetype="text/csv", headers=headers)
 
     @routes.post("/api/privacy")
     @Operation(

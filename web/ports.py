@@ -71,8 +71,8 @@ class Catalog(Protocol):
 class Recorder(Protocol):
     """Records the faces as CSV."""
 
-    def start(self) -> Recording:
-        """Start a recording, or continue the running one. Raises RecordingError."""
+    def start(self, *, video: bool = ...) -> Recording:
+        """Start a recording, or continue the running one; `video`: keep the pictures too. Raises RecordingError."""
 
     def stop(self) -> Recording:
         """Stop the running recording."""
@@ -82,6 +82,19 @@ class Recorder(Protocol):
 
     def content(self) -> tuple[str, int, Iterator[bytes]] | None:
         """Name, length in bytes and pieces of its file; None before the first recording."""
+
+
+class BrowserRecorder(Protocol):
+    """Records what browsers send under a key."""
+
+    def start(self, key: str, *, video: bool = ..., continues: str | None = ...) -> Recording:
+        """Start a recording of a key, or continue that of another one. Raises RecordingError or BusyError."""
+
+    def stop(self, key: str) -> Recording:
+        """Stop the recording of a key."""
+
+    def status(self, key: str) -> Recording | None:
+        """The recording of a key, or its last one; None without one."""
 
 
 class SessionStore(Protocol):
@@ -100,8 +113,28 @@ class SessionStore(Protocol):
     def edit(self, session: str, edits: Sequence[Mapping[str, Any]]) -> Session:
         """Add edits to a session, all or none of them."""
 
+    def csv(self, session: str) -> Iterator[bytes]:
+        """Its table with what people have added, as CSV in pieces."""
+
+    def json(self, session: str, about: str) -> Iterator[bytes]:
+        """The same as JSON, with what else there is to know."""
+
+    def video(self, session: str) -> Path:
+        """The video of a session."""
+
     def delete(self, session: str) -> None:
         """Delete a session."""
+
+
+class SessionExports(Protocol):
+    """Files that are made of sessions, each when it is first asked for."""
+
+    @property
+    def parquet(self) -> bool:
+        """Whether tables can be written as Parquet."""
+
+    def make(self, session: str, name: str) -> Path:
+        """The file "faces.parquet" or "report.html" of a session. Raises SessionError, BusyError or LoadingError."""
 
 
 class Privacy(Protocol):
@@ -251,7 +284,9 @@ class AppOptions:
         explain: For /api/explain; if None, it responds with 503.
         catalog: For /api/sources, /api/source and their routes.
         recorder: For /api/record and /api/session.csv.
+        browser_recorder: For /api/record?track=KEY.
         sessions: For /api/sessions.
+        exports: For reports and Parquet files of sessions.
         privacy: For /api/privacy.
         adjustment: For /api/rare.
         landmarks: For the parameter landmarks=1; if None, it is refused with 503.
@@ -279,7 +314,9 @@ class AppOptions:
     explain: Explain | None = None
     catalog: Catalog | None = None
     recorder: Recorder | None = None
+    browser_recorder: BrowserRecorder | None = None
     sessions: SessionStore | None = None
+    exports: SessionExports | None = None
     privacy: Privacy | None = None
     adjustment: Adjustment | None = None
     detectors: Detectors | None = None

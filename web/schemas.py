@@ -199,6 +199,17 @@ class Switch(Body):
     on: bool
 
 
+class RecordSwitch(Switch):
+    """Whether to record, and what."""
+
+    video: bool = Field(default=False, description="Whether to keep the pictures too, of a new recording.")
+    continues: str | None = Field(
+        default=None,
+        max_length=64,
+        description="Only with track: an earlier key, whose recording goes on with this one if it is still running.",
+    )
+
+
 class Expected(Body):
     """How often rare expressions are to be expected."""
 
@@ -226,9 +237,19 @@ class Recording(Schema):
     error: Message | None = Field(description="Why it stopped by itself; null where it did not.")
     session: str | None = Field(description="Id of the session; null before the first recording.")
     people: Count = Field(description="How many faces were recorded so far.")
+    video: bool = Field(description="Whether the pictures are kept too.")
+    video_error: Message | None = Field(description="Why they are no longer kept; null while all is well.")
 
 
-NO_RECORDING = Recording(on=False, since=None, rows=0, name=None, error=None, session=None, people=0)
+NO_RECORDING = Recording(
+    on=False, since=None, rows=0, name=None, error=None, session=None, people=0, video=False, video_error=None
+)
+
+
+class OwnRecording(Schema):
+    """The recording of one browser's images."""
+
+    recording: Recording
 
 
 class Saving(Schema):
@@ -309,6 +330,9 @@ class Image(Schema):
     new_scene: bool = Field(
         default_factory=bool,
         description="Whether it shows or may show another scene than the previous image of its track, as after a cut.",
+    )
+    recording: Recording | None = Field(
+        default=None, description="The recording of its track, running or ended; null or missing without one."
     )
 
 

@@ -236,8 +236,13 @@ def blueprint(camera: Camera, options: AppOptions, state: StateReader) -> Bluepr
     def healthz() -> tuple[schemas.Health, int]:
         status = camera.status()
         reason = trouble(camera.snapshots.peek()[1], status, time.time())
-        written = (None if options.recorder is None else options.recorder.status(), camera.saving)
-        not_written = [each.error for each in written if each is not None and each.error is not None]
+        recording = None if options.recorder is None else options.recorder.status()
+        written = (
+            recording and recording.error,
+            recording and recording.video_error,
+            camera.saving and camera.saving.error,
+        )
+        not_written = [error for error in written if error]
         health = schemas.Health(ok=reason is None, state=status.state, reason=reason, not_written=not_written)
         return health, 200 if health.ok else 503
 

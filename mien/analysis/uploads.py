@@ -67,6 +67,7 @@ class _Session:
     stream: FaceStream
     busy: bool = False
     used_at_s: float = 0.0
+    count: int = 0
 
 
 class UploadSessions:
@@ -78,10 +79,17 @@ class UploadSessions:
     Args:
         make_stream: Makes the FaceStream of a new session.
         clock: Where the time comes from. A session without images for EXPIRE_AFTER_S ends.
+        record: Called with the key of each image, the image as it was analyzed, and what was found in it.
     """
 
-    def __init__(self, make_stream: Callable[[], FaceStream], clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        make_stream: Callable[[], FaceStream],
+        clock: Clock | None = None,
+        record: Callable[[str, Frame, Analysis], object] = lambda *_: None,
+    ) -> None:
         self._make_stream = make_stream
+        self._record = record
         self._clock = clock or Clock()
         self._lock = threading.Lock()  # guards the sessions
         self._sessions: dict[str, _Session] = {}
@@ -100,8 +108,15 @@ class UploadSessions:
         """
         session = self._acquire(key)
         try:
-            time_s = self._clock.monotonic()
-            analysis = analyze_image(data, lambda frame: session.stream.analyze(frame, time_s, landmarks=landmarks))
+            time_s, captured_at = self._clock.monotonic(), self._clock.wall()
+
+            def find(frame: Frame) -> Analysis:
+                found = session.stream.analyze(frame, time_s, landmarks=landmarks)
+                self._record(key, replace(frame, index=session.count, captured_at=captured_at), found)
+                session.count += 1
+                return found
+
+            analysis = analyze_image(data, find)
         except ImageError:  # the stream is as it was; a client that never sent an image takes no slot
             self._release(key, session, keep=session.used_at_s > 0)
             raise
@@ -110,6 +125,16 @@ class UploadSessions:
             raise
         self._release(key, session, keep=True)
         return analysis
+
+    def __contains__(self, key: str) -> bool:
+        """Whether images with this key were analyzed lately.
+
+        Args:
+            key: The key.
+        """
+        with self._lock:
+            self._drop_expired()
+            return key in self._sessions
 
     def _acquire(self, key: str) -> _Session:
         with self._lock:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import csv
 from array import array
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import chain, groupby, pairwise
 from pathlib import Path
@@ -18,8 +18,10 @@ from mien.batch.provenance import digest, lacking
 from mien.errors import SettingsError, one_line
 from mien.json_text import is_number, read_json
 from mien.recording.durations import durations
+from mien.recording.edits import SessionState
+from mien.recording.journal import read_journal
 from mien.recording.rows import COLUMNS
-from mien.recording.session_files import FACES, PROVENANCE
+from mien.recording.session_files import EDITS, FACES, PROVENANCE
 from mien.results import Result
 from mien.types import BOX, EXPRESSIONS, HEAD_COLUMNS, Box, Face, Head, Quality
 
@@ -27,6 +29,7 @@ NEEDED = COLUMNS[: COLUMNS.index("width") + 2]
 """The columns that each recording has; later versions have added others behind them."""
 
 NOT_RECORDED = "not_recorded"
+EXCLUDED = "excluded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +78,31 @@ def read_times(path: Path) -> Times:
     return Times(clock_s[0], *durations(np.asarray(clock_s)))
 
 
-def read_results(path: Path, name: str, times: Times) -> Iterator[tuple[Result, float]]:
+def read_added(path: Path, times: Times) -> SessionState:
+    """What people have added to a recording, with all times in seconds from its first frame.
+
+    Args:
+        path: The CSV file; what was added is in edits.jsonl beside faces.csv, or in NAME.edits.jsonl beside NAME.csv.
+        times: Of its frames.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    state = read_journal(_beside(path, EDITS))
+    return state if state.began_s is None else state.shifted(round(state.began_s - times.began_s, 3))
+
+
+def read_results(
+    path: Path, name: str, times: Times, added: SessionState | None = None
+) -> Iterator[tuple[Result, float]]:
     """Read a recording frame by frame.
 
     Args:
         path: The CSV file.
         name: Its name in the results.
         times: Of its frames.
+        added: What people have added: merged faces get the lowest of their numbers, and the frames of excluded spans
+            have no faces, and the reason EXCLUDED.
 
     Yields:
         Each frame and how long it lasts in seconds; a gap begins with a result without faces, whose reason is
@@ -90,18 +111,20 @@ def read_results(path: Path, name: str, times: Times) -> Iterator[tuple[Result, 
     Raises:
         SettingsError: It is broken.
     """
+    added = added or SessionState()
     ends_s = [*times.times_s[1:], times.end_s]
     for (number, rows), time_s, lasts_s, end_s in zip(_frames(path), times.times_s, times.lasts_s, ends_s, strict=True):
         with _as_written(path):
             size = int(_number(path, rows[0], "width")), int(_number(path, rows[0], "height"))
-            faces = tuple(_face(path, row) for row in rows)
-        yield Result(name, number, float(time_s), *size, faces), float(lasts_s)
+            faces = () if added.is_excluded(float(time_s)) else tuple(_face(path, row) for row in rows)
+        reason = None if faces else EXCLUDED
+        yield Result(name, number, float(time_s), *size, _as_people(faces, added), reason), float(lasts_s)
         gap_s = float(end_s - time_s - lasts_s)
         if gap_s > 1e-6:
             yield Result(name, number, float(time_s + lasts_s), *size, (), NOT_RECORDED), gap_s
 
 
-def describe_recording(path: Path, name: str, times: Times) -> dict[str, Any]:
+def describe_recording(path: Path, name: str, times: Times, added: SessionState | None = None) -> dict[str, Any]:
     """What `mien.json` says of the results of a recording: what is beside the recording, and the recording itself.
 
     Args:
@@ -109,6 +132,7 @@ def describe_recording(path: Path, name: str, times: Times) -> dict[str, Any]:
             unless it was moved without that.
         name: Its name in the results.
         times: Of its frames.
+        added: What people have added.
 
     Raises:
         SettingsError: The file beside it is broken.
@@ -129,11 +153,37 @@ def describe_recording(path: Path, name: str, times: Times) -> dict[str, Any]:
         "unreadable": [],
         "unreadable_parts": 0,
     }
-    return {"input": input_, "frames": frames, **_origin(_provenance_of(path))}
+    session = _describe_added(added) if added is not None and added.count else {}
+    return {"input": input_, "frames": frames, **session, **_origin(_beside(path, PROVENANCE))}
 
 
-def _provenance_of(path: Path) -> Path:
-    return path.with_name(PROVENANCE) if path.name == FACES else path.with_suffix(f".{PROVENANCE}")
+def _describe_added(added: SessionState) -> dict[str, Any]:
+    people = {str(face): added.named(face) for face in sorted({added.first_face(each) for each in added.names})}
+    return {
+        "session": {
+            "name": added.name,
+            "people": people,
+            "merged": {str(face): first for face, first in added.merged.items()},
+            "markers": [{"time_s": round(max(0.0, each.t), 3), "text": each.text} for each in added.markers],
+            "excluded": [
+                {"from_s": round(max(0.0, each.start_s), 3), "to_s": round(max(0.0, each.end_s), 3)}
+                for each in added.excluded
+            ],
+        }
+    }
+
+
+def _beside(path: Path, name: str) -> Path:
+    return path.with_name(name) if path.name == FACES else path.with_suffix(f".{name}")
+
+
+def _as_people(faces: Sequence[Face], added: SessionState) -> tuple[Face, ...]:
+    """The faces with the numbers of their people; of two that are one person, the larger one."""
+    people: dict[int | None, Face] = {}
+    for face in sorted(faces, key=lambda each: -each.box.w * each.box.h):
+        number = None if face.id is None else added.first_face(face.id)
+        people.setdefault(number, replace(face, id=number))
+    return tuple(people[number] for number in sorted(people, key=lambda each: each or 0))
 
 
 def _origin(path: Path) -> dict[str, Any]:

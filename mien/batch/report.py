@@ -79,6 +79,19 @@ class VideoReport:
         """The video's name in the tables."""
         return str(self.described["input"]["name"])
 
+    @property
+    def session(self) -> Row:
+        """What people have added to a recorded session; nothing for other videos."""
+        return {"name": "", "people": {}, "markers": [], "excluded": [], **self.described.get("session", {})}
+
+    def person(self, face: int) -> str:
+        """The name of a person, else "Face 1".
+
+        Args:
+            face: Number of the face.
+        """
+        return str(self.session["people"].get(str(face)) or f"Face {face}")
+
 
 def write_report(folder: Path, thumbnails: Thumbnails | None) -> None:
     """Write `report.html`, and its figures as PNG files.
@@ -93,11 +106,11 @@ def write_report(folder: Path, thumbnails: Thumbnails | None) -> None:
     video = read_video(folder, MOST_FACES, thumbnails)
     figures: dict[str, Markup] = {}
     if len(video.faces) > 1:
-        names = [f"face {face.number}" for face in video.faces]
+        names = [video.person(face.number).replace("$", r"\$") for face in video.faces]  # no formulas
         figure = strips_figure(names, [face.series for face in video.faces])
         figures["people"] = draw(figure, folder, "people", "The label of each face over time.")
     for face in video.faces:
-        text = f"Face {face.number} over time: {spoken(face.most)}"
+        text = f"{video.person(face.number)} over time: {spoken(face.most)}"
         figures[f"face-{face.number}"] = draw(face_figure(face.series), folder, f"face-{face.number}", text)
     with_pictures = thumbnails is not None
     write_page(folder, "video.html.j2", [video.described], video=video, figures=figures, with_pictures=with_pictures)

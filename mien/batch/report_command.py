@@ -6,15 +6,13 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from mien.batch.events import EVENT_COLUMNS, Events
 from mien.batch.figures import check_figures
 from mien.batch.inputs import Names, file_name
-from mien.batch.options import AnalyzeSettings, ReportSettings
-from mien.batch.outputs import FaceTables, write_provenance, write_table
+from mien.batch.options import ReportSettings
 from mien.batch.provenance import FILE
-from mien.batch.recordings import describe_recording, is_recording, read_results, read_times
-from mien.batch.report import write_comparison, write_report
-from mien.batch.summary import SUMMARY_COLUMNS, Summary
+from mien.batch.recording_report import write_recording_report
+from mien.batch.recordings import is_recording
+from mien.batch.report import write_comparison
 from mien.errors import SettingsError
 from mien.options import Parser
 from mien.recording.session_files import FACES
@@ -55,7 +53,7 @@ def report(argv: Sequence[str]) -> int:
     names = [free.take(file_name(_name_of(path)) or "recording") for path in paths]
     try:
         for path, name in zip(paths, names, strict=True):
-            _write(path, out / name, ["report", *argv])
+            write_recording_report(path, out / name, ["report", *argv])
             log.info("%s: %s", path, out / name / "report.html")
         if len(paths) > 1:
             write_comparison(out, names)
@@ -98,22 +96,3 @@ def _make_folder(out: Path) -> None:
             raise SettingsError(f"--out: expected a new or empty folder, found files in {out}")
     except OSError as error:
         raise SettingsError(f"--out: expected a folder, but {out} cannot be written: {error.strerror}") from error
-
-
-def _write(path: Path, folder: Path, command: Sequence[str]) -> None:
-    name, times = path.as_posix(), read_times(path)
-    described = describe_recording(path, name, times)
-    folder.mkdir()
-    tables, events, summary = FaceTables(folder, AnalyzeSettings()), Events(name), Summary(name)
-    try:
-        for result, duration_s in read_results(path, name, times):
-            # A recording has no probabilities of the frame alone.
-            tables.add({key: row[key] for key in row if not key.startswith("raw_")} for row in result.rows())
-            events.add(result, duration_s)
-            summary.add(result, duration_s)
-    finally:
-        tables.close()
-    write_table(folder / "events.csv", EVENT_COLUMNS, events.rows())
-    write_table(folder / "summary.csv", SUMMARY_COLUMNS, summary.rows())
-    write_provenance(folder, described, command)
-    write_report(folder, None)

@@ -20,8 +20,8 @@ DECIMALS = {"time_s": 6, "timestamp": 6, "onset": 6, "duration": 6}
 """Of times, in seconds; other numbers with a fraction have 5."""
 
 WHOLE = {"frame", "success", "face", *BOX, "changes", "frames"}
-TRUTHS = {"unsure", "blink"}
-TEXTS = {"input", "label", "reason", "quality_reason", "found_by", "trial_type", "expression"}
+TRUTHS = {"unsure", "blink", "excluded"}
+TEXTS = {"input", "label", "reason", "quality_reason", "found_by", "trial_type", "expression", "marker", "person"}
 """Columns that hold whole numbers, yes or no, and text; all others hold numbers with a fraction."""
 
 CHUNK_ROWS = 4096

@@ -16,11 +16,12 @@ from typing import IO
 import numpy as np
 
 from mien.clock import Clock
-from mien.errors import RecordingError, SessionError
+from mien.errors import RecordingError, SessionError, SettingsError
 from mien.recording import GONE, has_name, reason_of
 from mien.recording.journal import append_edits, create_journal
 from mien.recording.rows import COLUMNS, FrameNumbers, as_csv, row
 from mien.recording.session_files import SessionFiles, new_session
+from mien.recording.video import VideoWriter
 from mien.types import Analysis, Frame
 
 HEADER = as_csv([COLUMNS])
@@ -45,6 +46,8 @@ class Recording:
         error: Why it stopped without being told to; None if it did not.
         session: Id of the session.
         people: How many faces were recorded so far.
+        video: Whether the pictures are kept too.
+        video_error: Why they are no longer kept; None while all is well.
 
     Example:
         recording = recorder.status()
@@ -58,6 +61,8 @@ class Recording:
     error: str | None = None
     session: str | None = None
     people: int = 0
+    video: bool = False
+    video_error: str | None = None
 
 
 class CsvRecorder:
@@ -93,13 +98,20 @@ class CsvRecorder:
         self._at_once = at_once  # until the first frame, `start` or `stop`
         self._refused = Recording()  # with the reason if the first frame could not start one
 
-    def start(self) -> Recording:
-        """Start a recording, or continue the running one. Raises RecordingError if the file cannot be written."""
+    def start(self, *, video: bool = False) -> Recording:
+        """Start a recording, or continue the running one.
+
+        Args:
+            video: Whether to keep the pictures too, of a new recording.
+
+        Raises:
+            RecordingError: The file cannot be written, or videos cannot be saved.
+        """
         with self._lock:
             self._at_once = False
             if self._writer is None or not self._writer.status().on:
-                created = _new_file(self.folder, self._clock.wall(), self._source)
-                self._writer = _CsvWriter(*created, self._clock, self.describe, self.changed)
+                begun = _begin(self.folder, self._clock.wall(), self._source, video=video)
+                self._writer = _CsvWriter(begun, self._clock, self.describe, self.changed)
                 self.changed()
             return self._writer.status()
 
@@ -113,15 +125,15 @@ class CsvRecorder:
 
     def check(self) -> None:
         """Check that a file can be written, and remove it. Raises RecordingError if it cannot."""
-        files, file, _ = _new_file(self.folder, self._clock.wall(), self._source)
-        file.close()
-        _remove(files)
+        begun = _begin(self.folder, self._clock.wall(), self._source)
+        begun.file.close()
+        _remove(begun.files)
 
     def record(self, frame: Frame, analysis: Analysis) -> None:
         """Record a frame, one row for each face that was not missed; returns at once.
 
         Args:
-            frame: The analyzed frame.
+            frame: The analyzed frame, with its picture as it may be shown: in privacy mode, pixelated.
             analysis: What was found in it.
         """
         if self._at_once:
@@ -134,6 +146,12 @@ class CsvRecorder:
     def needs_frames(self) -> bool:
         """Whether it is recording, or will start with the first frame."""
         return self._at_once or self.status().on
+
+    @property
+    def needs_pictures(self) -> bool:
+        """Whether it is keeping the pictures, and not only their frames' faces."""
+        status = self.status()
+        return status.on and status.video
 
     def status(self) -> Recording:
         """State of the current or last recording."""
@@ -173,23 +191,22 @@ class _CsvWriter:
 
     def __init__(
         self,
-        files: SessionFiles,
-        file: IO[bytes],
-        since: float,
+        begun: _Begun,
         clock: Clock,
         describe: Callable[[], str] | None,
         changed: Callable[[], object],
     ) -> None:
-        self.path = files.faces
-        self.name = f"{files.id}.csv"
-        self._files = files
+        self.path = begun.files.faces
+        self.name = f"{begun.files.id}.csv"
+        self._files = begun.files
         self._clock = clock
+        self._video = begun.video
         self._describe = describe
         self._changed = changed
         self.size = len(HEADER)
         """Bytes of complete frames; readers read no further."""
-        self._file = file
-        self._since = since
+        self._file = begun.file
+        self._since = begun.since
         self._ended_s: float | None = None  # when it was closed
         self._faces: set[int | None] = set()
         self._rows = 0
@@ -201,10 +218,14 @@ class _CsvWriter:
         self._thread = threading.Thread(target=self._run, name="csv-writer", daemon=True)
         self._thread.start()
         # A disk may take seconds, so this runs in a separate thread.
-        threading.Thread(target=self._sync, args=(os.dup(file.fileno()),), name="csv-sync", daemon=True).start()
+        threading.Thread(target=self._sync, args=(os.dup(begun.file.fileno()),), name="csv-sync", daemon=True).start()
 
     def add(self, frame: Frame, analysis: Analysis) -> None:
-        if not self.status().on or not analysis.faces:
+        if not self.status().on:
+            return
+        if self._video is not None:
+            self._video.write(frame.pixels_bgr, frame.captured_at)
+        if not analysis.faces:
             return
         try:
             self._queue.put_nowait((replace(frame, pixels_bgr=_NO_PIXELS), analysis))
@@ -216,7 +237,8 @@ class _CsvWriter:
             self._fail("its thread has ended")  # nothing is known to cause it, but rows must not be lost silently
         on = not self._closed and self._error is None
         found = self.name, self._error, self._files.id, len(self._faces)
-        return Recording(on, self._since, self._rows, *found)
+        kept = self._video is not None, None if self._video is None else self._video.error
+        return Recording(on, self._since, self._rows, *found, *kept)
 
     def close(self, timeout_s: float = 2.0) -> None:
         if self._closed:
@@ -251,6 +273,8 @@ class _CsvWriter:
             self._fail(reason_of(error))
         finally:
             self._ended.set()
+            if self._video is not None:
+                self._video.close()
             self._write_end()
             self._changed()
 
@@ -301,22 +325,33 @@ class _CsvWriter:
             os.close(descriptor)
 
 
-def _new_file(folder: Path, now_s: float, source: str) -> tuple[SessionFiles, IO[bytes], float]:
-    """Create a session, and its file with the header."""
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """A new session: its files, that of the rows with the header, when it began, and the writer of its video."""
+
+    files: SessionFiles
+    file: IO[bytes]
+    since: float
+    video: VideoWriter | None
+
+
+def _begin(folder: Path, now_s: float, source: str, *, video: bool = False) -> _Begun:
+    """Create a session; without one of its files there is none."""
     files = new_session(folder, now_s)
-    try:
-        create_journal(files.edits, {"at": now_s, "do": "begin", "source": source})
-        file = files.faces.open("xb", buffering=0)
+    with contextlib.ExitStack() as undo:
+        undo.callback(_remove, files)
         try:
+            create_journal(files.edits, {"at": now_s, "do": "begin", "source": source})
+            file = undo.enter_context(files.faces.open("xb", buffering=0))
             _write_all(file, HEADER)
-        except OSError:
-            file.close()
-            raise
-    except OSError as error:
-        _remove(files)
-        expected = f"expected a folder for the recording, found {folder}"
-        raise RecordingError(f"{expected}, which cannot be written: {error.strerror}") from error
-    return files, file, now_s
+            kept = VideoWriter(files.video, began_at=now_s) if video else None
+        except OSError as error:
+            expected = f"expected a folder for the recording, found {folder}"
+            raise RecordingError(f"{expected}, which cannot be written: {error.strerror}") from error
+        except SettingsError as error:
+            raise RecordingError(str(error)) from error
+        undo.pop_all()
+    return _Begun(files, file, now_s, kept)
 
 
 def _remove(files: SessionFiles) -> None:

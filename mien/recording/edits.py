@@ -121,6 +121,16 @@ class SessionState:
         """
         return self.named(face) or f"Face {self.first_face(face)}"
 
+    def shifted(self, by_s: float) -> SessionState:
+        """The same with other times.
+
+        Args:
+            by_s: Seconds by which everything is later.
+        """
+        markers = tuple(replace(each, t=each.t + by_s) for each in self.markers)
+        excluded = tuple(replace(each, start_s=each.start_s + by_s, end_s=each.end_s + by_s) for each in self.excluded)
+        return replace(self, markers=markers, excluded=excluded)
+
     def is_excluded(self, t: float) -> bool:
         """Whether a moment, in seconds since the session began, lies in an excluded span."""
         return any(span.start_s <= t < span.end_s for span in self.excluded)

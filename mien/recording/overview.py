@@ -97,7 +97,7 @@ def read_overview(
     if not frame_times:
         return Overview(None, None, 0, 0, {})
     times_s, lasts_s = durations(frame_times)
-    times_s = times_s + (0.0 if began_s is None else frame_times[0] - began_s)
+    times_s = np.round(times_s + (0.0 if began_s is None else frame_times[0] - began_s), 3)
     counted_s = lasts_s.copy()
     for span in excluded:
         counted_s[(times_s >= span.start_s) & (times_s < span.end_s)] = 0.0

@@ -7,7 +7,7 @@ import logging
 import shutil
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from mien.errors import SessionError, SessionMissingError, SessionRunningError
 from mien.recording import reason_of
 from mien.recording.csv_log import Recording
 from mien.recording.edits import Edit, Excluded, SessionState, apply, numbered
+from mien.recording.export import csv_chunks, json_chunks, read_rows
 from mien.recording.journal import append_edits, read_journal
 from mien.recording.overview import Overview, first_time
 from mien.recording.overviews import Key, Overviews, stamp
@@ -86,6 +87,17 @@ class Session:
         sums_s = [sum(each) for each in zip(*(person.seconds for person in self.people or ()), strict=True)]
         total_s = sum(sums_s)
         return [each / total_s for each in sums_s] if total_s else None
+
+    def rows(self) -> tuple[Sequence[str], Iterator[Sequence[str]]]:
+        """Its table with what people have added, as `mien.recording.export.read_rows` describes it.
+
+        Raises:
+            SessionError: It cannot be read.
+        """
+        try:
+            return read_rows(self.files.faces, self.state, self.began_s)
+        except OSError as error:
+            raise SessionError(f"{self.id} cannot be read: {reason_of(error)}") from error
 
 
 class Sessions:
@@ -188,6 +200,45 @@ class Sessions:
             raise SessionError(f"{files.edits.name} cannot be written: {reason_of(error)}") from error
         self.note_change()
         return self.get(session)
+
+    def csv(self, session: str) -> Iterator[bytes]:
+        """The table of a session with what people have added, as CSV in pieces: see `mien.recording.export.read_rows`.
+
+        Args:
+            session: Its id.
+
+        Raises:
+            SessionMissingError: There is none.
+            SessionError: It cannot be read.
+        """
+        return csv_chunks(*self.get(session).rows())
+
+    def json(self, session: str, about: str) -> Iterator[bytes]:
+        """The same table as JSON in pieces.
+
+        Args:
+            session: Its id.
+            about: What else there is to know of the session, as JSON.
+
+        Raises:
+            SessionMissingError: There is none.
+            SessionError: It cannot be read.
+        """
+        return json_chunks(about, *self.get(session).rows())
+
+    def video(self, session: str) -> Path:
+        """The video of a session.
+
+        Args:
+            session: Its id.
+
+        Raises:
+            SessionMissingError: There is no such session, or it has no video.
+        """
+        path = self.files(session).video
+        if path.is_symlink() or not path.is_file():
+            raise SessionMissingError("expected a session with a video, found one without")
+        return path
 
     def delete(self, session: str) -> None:
         """Delete all files of a session.

@@ -65,6 +65,8 @@ class VideoWriter:
     Args:
         path: Must end in .mp4; if the file exists, NAME-2.mp4, NAME-3.mp4, ... is written instead.
         fps: The nominal rate; frames carry their own times.
+        began_at: When the video begins, in seconds since the epoch: every frame is at its time since then, and the
+            first one is shown from there on. By default it begins with the first frame, and long gaps are shortened.
 
     Raises:
         SettingsError: The file cannot be written.
@@ -74,8 +76,9 @@ class VideoWriter:
             writer.write(pixels_bgr, captured_at=time.time())
     """
 
-    def __init__(self, path: Path | str, fps: float = 30) -> None:
+    def __init__(self, path: Path | str, fps: float = 30, began_at: float | None = None) -> None:
         self._wanted = Path(path)
+        self._began_at = began_at
         if importlib.util.find_spec("av") is None:
             raise SettingsError("expected the package av to save a video, found none; pip install av installs it")
         _check_writable(self._wanted)
@@ -196,7 +199,7 @@ class VideoWriter:
             self._created = os.fstat(file.fileno())
         self._checked_s = time.monotonic()
         log.info("the video is saved to %s", self.path)
-        return _Encoder(self.path, (pixels_bgr.shape[1], pixels_bgr.shape[0]), self._rate)
+        return _Encoder(self.path, (pixels_bgr.shape[1], pixels_bgr.shape[0]), self._rate, self._began_at)
 
     def _end(self) -> None:
         if self._encoder is not None:
@@ -215,7 +218,7 @@ class VideoWriter:
 class _Encoder:
     """The H.264 stream of one file; used only by the writer's thread."""
 
-    def __init__(self, path: Path, size: tuple[int, int], rate: Fraction) -> None:
+    def __init__(self, path: Path, size: tuple[int, int], rate: Fraction, began_at: float | None = None) -> None:
         # Imported here because only --save needs it, and it loads its own FFmpeg.
         import av
 
@@ -235,13 +238,16 @@ class _Encoder:
         self._stream.codec_context.thread_count = 1
         self._stream.codec_context.colorspace = _BT601
         self._default_step_s = float(1 / rate)
+        self._began_at = began_at
         self._captured_at: float | None = None
         self._time_s = 0.0
         self._pts = -1
         self._next_key_s = 0.0
 
     def add(self, pixels_bgr: np.ndarray, captured_at: float) -> None:
-        if self._captured_at is not None:
+        if self._captured_at is not None and self._began_at is not None:
+            self._time_s = max(self._time_s, captured_at - self._began_at)
+        elif self._captured_at is not None:
             self._time_s += self._step_s(captured_at - self._captured_at)
         self._captured_at = captured_at
         self._pts = max(self._pts + 1, round(self._time_s / _TIME_BASE))

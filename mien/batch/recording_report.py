@@ -1,0 +1,45 @@
+"""The report of a recording of the live program, and the tables that `analyze` writes of videos."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from mien.batch.events import EVENT_COLUMNS, Events
+from mien.batch.options import AnalyzeSettings
+from mien.batch.outputs import FaceTables, write_provenance, write_table
+from mien.batch.recordings import describe_recording, read_added, read_results, read_times
+from mien.batch.report import write_report
+from mien.batch.summary import SUMMARY_COLUMNS, Summary
+
+
+def write_recording_report(path: Path, folder: Path, command: Sequence[str], name: str | None = None) -> None:
+    """Write report and tables of a recording.
+
+    Args:
+        path: The CSV file.
+        folder: A folder that does not exist, for the results.
+        command: The command that makes them, for `mien.json`.
+        name: What to call the recording; by default by its path.
+
+    Raises:
+        SettingsError: It is broken, or has no rows.
+        OSError: A file cannot be read or written.
+    """
+    name, times = name or path.as_posix(), read_times(path)
+    added = read_added(path, times)
+    described = describe_recording(path, name, times, added)
+    folder.mkdir()
+    tables, events, summary = FaceTables(folder, AnalyzeSettings()), Events(name), Summary(name)
+    try:
+        for result, duration_s in read_results(path, name, times, added):
+            # A recording has no probabilities of the frame alone.
+            tables.add({key: row[key] for key in row if not key.startswith("raw_")} for row in result.rows())
+            events.add(result, duration_s)
+            summary.add(result, duration_s)
+    finally:
+        tables.close()
+    write_table(folder / "events.csv", EVENT_COLUMNS, events.rows())
+    write_table(folder / "summary.csv", SUMMARY_COLUMNS, summary.rows())
+    write_provenance(folder, described, command)
+    write_report(folder, None)
