@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from main import main
@@ -128,6 +130,22 @@ def test_an_address_that_cannot_surely_be_read_is_refused_without_being_quoted(t
             with pytest.raises(MienError) as refused:
                 refuse(spec)
             assert "s3cret" not in str(refused.value) + masked(spec)
+
+
+def test_no_mixture_of_characters_shows_a_password():
+    chosen = random.Random(1)
+    pieces = ["@", "#", "?", "/", ":", ".", "=", "&", "%", "1", "a", "com", "s3cret"]
+    hosts = ["192.168.1.5", "[::1]:80", "cam.example", "cam.example:8080", "camera", "x:y", "camera:99999"]
+    for _ in range(3000):
+        login = f"{chosen.choice(['admin', 'john.doe', 'me@example.com'])}:{''.join(chosen.choices(pieces, k=4))}"
+        path = chosen.choice(["", "/live", "?x=1", "/a?b=c", "/x@y", "/v?mail=a@b.example"])
+        text = f"rtsp://{login}@{chosen.choice(hosts)}{path}"
+        try:
+            shown = str(parse_address(text))
+        except AddressError as error:
+            shown = str(error)
+        for each in (shown, masked(text), masked(text.removeprefix("rtsp://"))):
+            assert "s3cret" not in each, text
 
 
 MEANT = [

@@ -135,7 +135,7 @@ def test_a_web_server_is_no_rtsp_camera():
 
 @pytest.mark.parametrize("part", ["head", "snapshot", "stream"])
 def test_an_answer_that_comes_byte_by_byte_is_given_up_in_time(monkeypatch, part):
-    monkeypatch.setattr(network, "URL_TIMEOUT_S", scaled(0.5))
+    monkeypatch.setattr(network, "URL_TIMEOUT_S", 0.5)
 
     def drip(request: Request) -> None:
         if part == "snapshot":
@@ -145,7 +145,7 @@ def test_an_answer_that_comes_byte_by_byte_is_given_up_in_time(monkeypatch, part
             request.wfile.write(b"--x\r\nContent-Type: image/jpeg\r\n\r\n")
         else:
             request.wfile.write(b"HTTP/1.1 200 OK\r\nX-Long: ")
-        while not request.server.stopping.wait(scaled(0.5) / 4):
+        while not request.server.stopping.wait(0.1):
             request.wfile.write(b"x")
 
     with web_camera(drip) as (url, _):
