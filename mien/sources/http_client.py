@@ -248,11 +248,6 @@ class Body:
         """What was looked at."""
 
     @property
-    def closed(self) -> bool:
-        """Whether it was read to its end, or closed."""
-        return self._response.closed
-
-    @property
     def is_one_image(self) -> bool:
         """Whether an image is alone, as its type and length tell, and not the first of a stream of JPEG images."""
         return self.content_type.startswith("image/") or (

@@ -88,15 +88,14 @@ def open_body(body: Body, shown: Address, formats: tuple[str, ...], timeout_s: f
         SourceError: It cannot be opened; with the reason, and the stream is closed.
     """
     av = import_av()
+    arriving = _Arriving(body)
     try:
-        container = open_container(body, Access(formats, (), timeout_s))
-        return Decoder(container, str(shown), body)
-    except av.error.FFmpegError:
+        return Decoder(open_container(arriving, Access(formats, (), timeout_s)), str(shown), arriving)
+    except (av.error.FFmpegError, OSError):
         body.close()
+        if arriving.error is not None:
+            raise SourceError(reasons.for_error(shown, arriving.error, timeout_s)) from None
         raise SourceError(reasons.for_content(shown, body.beginning)) from None
-    except OSError as error:
-        body.close()
-        raise SourceError(reasons.for_error(shown, error, timeout_s)) from None
     except BaseException:
         body.close()
         raise
@@ -118,11 +117,54 @@ def open_hls(address: Address, shown: Address, trust: Trust, head: bytes) -> Dec
     options = (("http_persistent", "0"), ("http_multiple", "0"))
     try:
         container = open_container(address.full, Access(FORMATS, PROTOCOLS, trust.timeout_s, options), parts)
+        return Decoder(container, str(shown), parts)
     except (av.error.FFmpegError, OSError, SourceError) as error:
         parts.close()
-        why = parts.problem or (str(error) if isinstance(error, SourceError) else None)
-        raise SourceError(why or reasons.for_content(shown, head)) from None
-    return Decoder(container, str(shown), parts)
+        if parts.problem is None and isinstance(error, SourceError):
+            raise
+        raise SourceError(parts.problem or reasons.for_content(shown, head)) from None
+
+
+class _Arriving:
+    """Bytes for FFmpeg, which end where they cannot be read: PyAV prints exceptions that FFmpeg does not return."""
+
+    def __init__(self, body: Body | None) -> None:
+        self._body = body
+        self.error: OSError | None = None
+        self.closed = False
+
+    def read(self, size: int) -> bytes:
+        """The next bytes, at most so many; none at the end, and from the first error on."""
+        if self._body is None or self.error is not None:
+            return b""
+        try:
+            return self._body.read(size)
+        except OSError as error:
+            self.error = error
+            return b""
+
+    def restart(self) -> None:
+        """Begin to count the time anew."""
+        if self._body is not None:
+            self._body.restart()
+
+    def close(self) -> None:
+        """Close the connection; may be called twice."""
+        self.closed = True
+        if self._body is not None:
+            self._body.close()
+
+
+class _Part(_Arriving):
+    """A part of an HLS stream: each read has its own time, and the end closes the connection."""
+
+    def read(self, size: int) -> bytes:
+        """As `_Arriving.read`."""
+        self.restart()
+        data = super().read(size)
+        if not data:
+            self.close()
+        return data
 
 
 class _VerifiedParts:
@@ -132,10 +174,11 @@ class _VerifiedParts:
         self._playlist = playlist
         self._trust = trust
         self.problem: str | None = None
-        self._open: list[Body] = []
+        """Why the last part that could not be opened could not."""
+        self._open: list[_Part] = []
 
-    def __call__(self, url: str, flags: int, options: dict[str, str]) -> Body:
-        """The bytes of one part. Raises SourceError."""
+    def __call__(self, url: str, flags: int, options: dict[str, str]) -> _Part:
+        """The bytes of one part; none if it cannot be opened."""
         try:
             address = parse_address(url)
         except AddressError:
@@ -143,13 +186,13 @@ class _VerifiedParts:
                 f"{self._playlist}: expected a stream without encryption of its parts (AES-128), found one with it: "
                 "over https, only --insecure plays it"
             )
-            raise SourceError(self.problem) from None
+            return _Part(None)
         client = HttpClient(address, self._trust)
         try:
-            part = _Part(client, client.get(_range(options)))
+            part = _Part(Body(client, client.get(_range(options))))
         except SourceError as error:
             self.problem = str(error)
-            raise
+            return _Part(None)
         self._open = [*(each for each in self._open if not each.closed), part]
         return part
 
@@ -165,16 +208,6 @@ class _VerifiedParts:
         for part in self._open:
             part.close()
         self._open.clear()
-
-
-class _Part(Body):
-    def read(self, size: int) -> bytes:
-        """As `Body.read`; each has its own time, and the end closes the connection."""
-        self.restart()
-        data = super().read(size)
-        if self.closed:
-            self.close()
-        return data
 
 
 def _range(options: dict[str, str]) -> dict[str, str]:
