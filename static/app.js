@@ -14,6 +14,7 @@ import { History } from "./history.js";
 import { showNoData, showStale } from "./no_data.js";
 import { isPhoto, numbered } from "./photo.js";
 import { PrivacyFilter } from "./privacy.js";
+import { showOutputs } from "./outputs.js";
 import { ProgramStream } from "./program_stream.js";
 import { bindRecording, setRecordedKey, setRecordedView, showOwnRecording } from "./recording.js";
 import { fetchJson } from "./server.js";
@@ -48,6 +49,7 @@ const isIdle = () => document.hidden || actions.paused;
 function show(state) {
   newest = state;
   showProgram(state);
+  showOutputs(state.outputs);
   showHeader(state, badge);
   showHint(hintFor(state));
   showSteps(stepsFor(state, view === "camera"));

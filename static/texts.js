@@ -154,6 +154,11 @@ export const TEXT = {
     sources: "Choose another source",
   },
 
+  outputs: {
+    states: { connecting: "connecting", connected: "connected", waiting: "waiting", failed: "failed" },
+    counts: (sent, dropped) => `, ${sent} sent${dropped ? `, ${dropped} dropped` : ""}`,
+  },
+
   sources: {
     opening: (name) => `Opening ${name} …`,
     list: "The sources cannot be listed: the program did not answer.",
@@ -383,6 +388,7 @@ export const TEXT = {
     rare: "Rare expressions:",
     rareName: "How often rare expressions are expected, for all viewers",
     detectorName: "Face detector, for all viewers",
+    outputs: "Live outputs:",
     caveat: "A face shows an expression, not what a person feels.",
     card: "What this can’t tell",
     close: "Close",

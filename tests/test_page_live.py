@@ -8,12 +8,26 @@ from urllib.request import urlopen
 
 import pytest
 
+from mien.outputs.base import OutputStatus
 from mien.types import EXPRESSIONS, Snapshot
 from tests.page import appears, asked, changes, click, find, lists, says, shows, texts, vanishes, viewers
 from tests.patience import wait_for
 from tests.web_fakes import FakeCamera, face_showing, free_port, resize
 
 pytestmark = pytest.mark.browser
+
+
+class FakeOutputs:
+    """Two live outputs, one of which has no receiver."""
+
+    def __init__(self) -> None:
+        self.listed = [
+            OutputStatus("osc://127.0.0.1:9000", "connected", sent=5),
+            OutputStatus("mqtt://***@broker", "waiting", "Connection refused", dropped=7),
+        ]
+
+    def status(self) -> list[OutputStatus]:
+        return self.listed
 
 
 @pytest.fixture
@@ -330,3 +344,18 @@ def test_with_a_token_the_page_works_and_hides_it(browser, fake_camera, serve) -
     lists(browser, "#faces .label", ["happy", "sad"])
     assert browser.get_log("browser") == []
     browser.delete_all_cookies()
+
+
+def test_outputs_are_listed_with_their_state_only_if_there_are_any(browser, fake_camera: FakeCamera, serve) -> None:
+    outputs = FakeOutputs()
+    server = serve(fake_camera, port=free_port(), outputs=outputs)
+    fake_camera.play()
+    browser.get(server.url)
+    lists(
+        browser,
+        "#outputs li",
+        ["osc://127.0.0.1:9000 connected, 5 sent", "mqtt://***@broker waiting, 0 sent, 7 dropped"],
+    )
+    assert find(browser, "#outputs li:last-child").get_attribute("title") == "Connection refused."
+    outputs.listed = []
+    vanishes(browser, "#outputs-line")
