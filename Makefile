@@ -105,7 +105,7 @@ $(VENV)/.notebook: requirements-notebook.txt $(VENV)/.train
 	$(call install,$<,JupyterLab (about 0.2 GB))
 	@touch $@
 
-$(VENV)/.dev: requirements-dev.txt requirements-detectors.txt requirements-batch.txt requirements-dask.txt $(VENV)/.notebook
+$(VENV)/.dev: requirements-dev.txt requirements-detectors.txt requirements-batch.txt requirements-dask.txt requirements-outputs.txt $(VENV)/.notebook
 	$(call install,$<,what tests and checks need (about 0.8 GB))
 	$(BIN)/python -m pip install --disable-pip-version-check --no-deps tf_keras==2.21.0
 	@touch $@

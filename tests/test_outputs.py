@@ -128,7 +128,8 @@ def test_a_message_has_the_names_and_values_of_the_http_interface():
         "height": 240,
     }
     [face] = plain["faces"]
-    assert (face.pop("slot"), face.pop("position")) == (1, {"x": 0.28125, "y": 0.4375, "w": 0.3125, "h": 0.45833})
+    assert face.pop("position") == {"x": 0.28125, "y": 0.4375, "w": 0.3125, "h": 0.45833}
+    assert (face.pop("slot"), face.pop("settled_label")) == (1, None)
     assert FaceSchema.model_validate(face).id == 12
     assert face == {key: value for key, value in shot.analysis.faces[0].to_dict().items() if key != "landmarks"}
     assert message.json is message.json, "made once for all outputs"
@@ -162,10 +163,13 @@ def test_faces_appear_settle_and_leave():
         (0.6, [face_showing("sad", 1)], ["label_settled", "frame"]),
         (0.1, [], ["face_left", "frame"]),
     ]
+    settled = []
     for index, (seconds, faces, expected) in enumerate(steps):
         clock.advance(seconds)
         messages = stream.next(snapshot(index, *faces), LIVE)
         assert kinds(messages) == expected, index
+        settled += [face.settled_label for face in messages[-1].faces]
+    assert settled == [None, None, *7 * ["happy"], "sad"]
     assert messages[0].face.label == "sad", "as it was last seen"
 
 

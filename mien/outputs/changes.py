@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mien.clock import Clock
 from mien.outputs.messages import ChangeMessage, ChangeType, FaceState, FrameMessage, SourceState
@@ -30,7 +30,7 @@ class _Present:
     """
 
     slot: int
-    state: FaceState
+    state: FaceState = field(init=False)
     label: str | None = None
     since_s: float = 0.0
     settled: str | None = None
@@ -103,14 +103,14 @@ class MessageStream:
         width, height = (analysis.width, analysis.height) if analysis else (1, 1)
         now_s = self._clock.monotonic()
         for number, face in faces.items():
-            known = self._present.get(number)
-            state = FaceState(known.slot if known else self._free_slot(), face, width, height)
-            if known is None:
-                known = self._present[number] = _Present(state.slot, state)
-                changes.append(("face_appeared", state))
-            known.state = state
-            if _settles(known, face, now_s):
-                changes.append(("label_settled", state))
+            is_new = number not in self._present
+            if is_new:
+                self._present[number] = _Present(self._free_slot())
+            known = self._present[number]
+            settles = _settles(known, face, now_s)
+            known.state = FaceState(known.slot, face, width, height, known.settled)
+            kinds: list[tuple[ChangeType, bool]] = [("face_appeared", is_new), ("label_settled", settles)]
+            changes += [(kind, known.state) for kind, happened in kinds if happened]
         return changes, _by_slot([each.state for each in self._present.values()])
 
     def _free_slot(self) -> int:

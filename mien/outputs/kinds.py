@@ -30,6 +30,7 @@ class Kind:
 
 
 KINDS = {
+    "osc": Kind("mien.outputs.osc:Osc", "osc://HOST:PORT", "pythonosc", "python-osc"),
     "jsonl": Kind("mien.outputs.jsonl:JsonLines", "jsonl:FILE or jsonl:-"),
 }
 """All kinds, by the beginning of the URL."""

@@ -45,6 +45,7 @@ class FaceState:
         face: What was found. Its `id` is the face's own number, which is not used again.
         width: Width of the frame in pixels.
         height: Height of the frame in pixels.
+        settled_label: The label that settled last; None until one has.
 
     Example:
         for face in message.faces:
@@ -55,6 +56,7 @@ class FaceState:
     face: Face
     width: int
     height: int
+    settled_label: str | None = None
 
     @property
     def label(self) -> str:
@@ -74,10 +76,14 @@ class FaceState:
 
     @cached_property
     def plain(self) -> dict[str, Any]:
-        """Plain types, ready for JSON: the fields of a face of the HTTP interface except landmarks, slot, position."""
+        """Plain types, ready for JSON: the fields of a face of the HTTP interface except landmarks, and three more."""
         fields = self.face.to_dict()
         del fields["landmarks"]
-        return fields | {"slot": self.slot, "position": self.position.to_dict()}
+        return fields | {
+            "slot": self.slot,
+            "position": self.position.to_dict(),
+            "settled_label": self.settled_label,
+        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,6 @@ class Runner:
         self._sent = 0
         self._state: OutputState = "connecting"
         self._error: str | None = None
-        self._last_sent: FrameMessage | None = None
         self._sending_since_s: float | None = None
         self._retry_s = FIRST_RETRY_S
 
@@ -140,8 +139,9 @@ class Runner:
     def _serve(self) -> None:
         """Send what is offered until the end or an error."""
         with self._work:
-            if self._frame is None and self._newest is not self._last_sent:
-                self._frame = self._newest  # so that a receiver that was away learns what is there now
+            newest, self._frame = self._newest, None
+        if newest is not None:
+            self._send(newest)  # so that a receiver that was away learns what is there now
         while not self.output.stopping.is_set():
             if (message := self._take()) is not None:
                 self._send(message)
@@ -170,8 +170,6 @@ class Runner:
             raise
         else:
             self._sent += 1
-            if isinstance(message, FrameMessage):
-                self._last_sent = message
             self._connected()
         finally:
             self._sending_since_s = None
