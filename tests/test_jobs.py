@@ -103,7 +103,7 @@ def ended(client, number: str) -> dict:
 
 
 def under_way(client, number: str) -> dict:
-    return wait_for(lambda: (job := client.get(f"/api/jobs/{number}").json)["frames"] and job, "the first frames")
+    return wait_for(lambda: (job := client.get(f"/api/jobs/{number}").json)["progress"] and job, "some progress")
 
 
 def data(client, path: str) -> bytes:
