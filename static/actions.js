@@ -31,7 +31,9 @@ const press = (id, on) => {
 export function setPaused(paused) {
   actions.paused = paused;
   press("pause", paused);
-  nameControl($("pause"), paused ? TEXT.resume : TEXT.pause);
+  const name = paused ? TEXT.resume : TEXT.page.pause;
+  nameControl($("pause"), name);
+  setText($("pause").querySelector(".word"), name);
 }
 
 function togglePause() {

@@ -360,7 +360,7 @@ bindRecording();
 onThemeChange(drawOverlay);
 onChoose((id) => {
   timeline.choose(id);
-  if (newest && view !== "images") showFaces(newest.faces, { chosenId: id });
+  if (newest) showFaces(newest.faces, { chosenId: view === "images" ? null : id, jump: view === "images" });
 });
 $("back").addEventListener("click", goLive);
 $("files-badge").addEventListener("click", () => openQueue());

@@ -13,6 +13,20 @@ export const ON_PICTURE = {
   surprise: "#6cc4f2",
 };
 
+/**
+ * Dashes of lines in pixels; none: solid. Two lines differ in their dash, or their colors differ for color-blind people
+ * too: a test computes it.
+ */
+export const DASHES = {
+  angry: [9, 4],
+  disgust: [9, 3, 2, 3],
+  fear: [2, 3],
+  happy: [],
+  neutral: [],
+  sad: [],
+  surprise: [5, 3],
+};
+
 export const INK = "#101418";
 
 let themed = null;
@@ -20,17 +34,24 @@ let themed = null;
 /** Colors of lines, bars and texts in the current theme, read from the style sheet. */
 export function theme() {
   if (!themed) {
-    const style = getComputedStyle(document.documentElement);
+    const probe = document.body.appendChild(document.createElement("span"));
+    probe.style.forcedColorAdjust = "none"; // with forced colors, every text has the same
     const named = ["line", "muted", "text", "panel", ...EXPRESSIONS];
-    themed = Object.fromEntries(named.map((name) => [name, style.getPropertyValue(`--${name}`).trim()]));
+    themed = Object.fromEntries(named.map((name) => {
+      probe.style.color = `var(--${name})`;
+      return [name, getComputedStyle(probe).color];
+    }));
+    probe.remove();
   }
   return themed;
 }
 
-/** Call back when the user changes between light and dark. */
+/** Call back when the user changes between light, dark and forced colors. */
 export function onThemeChange(callback) {
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-    themed = null;
-    callback();
-  });
+  for (const query of ["(prefers-color-scheme: dark)", "(forced-colors: active)"]) {
+    matchMedia(query).addEventListener("change", () => {
+      themed = null;
+      callback();
+    });
+  }
 }

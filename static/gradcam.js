@@ -1,7 +1,7 @@
 // Grad-CAM heat maps over the faces of the live picture, requested a few times per second while switched on.
 
 import { display, drawOverlay } from "./canvas.js";
-import { note } from "./dom.js";
+import { $, note, setText } from "./dom.js";
 import { numberOf } from "./photo.js";
 import { fetchJson } from "./server.js";
 import { TEXT } from "./texts.js";
@@ -15,6 +15,7 @@ let run = 0;
 export async function startHeat(isWanted) {
   const ownRun = ++run;
   let lastError = "";
+  showLegend({ busy: true });
   while (ownRun === run) {
     let wait = INTERVAL_MS;
     if (isWanted()) {
@@ -23,10 +24,12 @@ export async function startHeat(isWanted) {
         if (ownRun !== run) return;
         display.heats = heats;
         drawOverlay();
+        showLegend({ busy: false });
         lastError = "";
       } catch (error) {
         wait = ERROR_RETRY_MS;
         display.heats = new Map();
+        if (ownRun === run) showLegend({ busy: true, hidden: !error.again });
         // While Keras is being loaded, which takes seconds, the note stays.
         if (ownRun === run && (error.again || error.message !== lastError)) note(TEXT.heatNone(error.message));
         lastError = error.message;
@@ -39,7 +42,17 @@ export async function startHeat(isWanted) {
 export function stopHeat() {
   run += 1;
   display.heats = new Map();
+  $("heat-legend").hidden = true;
+  $("heat").removeAttribute("aria-busy");
   drawOverlay();
+}
+
+/** What the colors mean, or that the first heat maps are being computed, which takes seconds. */
+function showLegend({ busy, hidden = false }) {
+  $("heat-legend").hidden = hidden;
+  $("heat-legend").classList.toggle("busy", busy);
+  $("heat").setAttribute("aria-busy", String(busy && !hidden));
+  setText($("heat-busy"), busy ? TEXT.heatBusy : "");
 }
 
 /** Face id -> picture. The Content-Security-Policy forbids data: URLs, so the bytes are decoded here. */

@@ -1,13 +1,14 @@
 // The last minute of one face: seven lines, a legend that toggles them, and the values at the cursor.
 
-import { EXPRESSIONS, onThemeChange, theme } from "./colors.js";
-import { $, clearedContext, cloneOf, setText } from "./dom.js";
+import { DASHES, EXPRESSIONS, onThemeChange, theme } from "./colors.js";
+import { $, clearedContext, cloneOf, setText, textScale } from "./dom.js";
 import { BIN_S, SPAN_S } from "./history.js";
+import { drawNames, nameWidth } from "./line_names.js";
 import { TEXT } from "./texts.js";
 
 const DRAW_MS = 100;
 const AWAY_S = 1.5; // after which a face that was not chosen by the user is replaced by another
-const PAD = { left: 40, right: 8, top: 8, bottom: 24 };
+const PAD = { left: 40, right: 8, top: 8, bottom: 24 }; // for texts of the usual size
 const SIZE = 13;
 
 const canvas = $("lines");
@@ -21,6 +22,7 @@ export class Timeline {
     this.hidden = new Set();
     this.cursor = null; // seconds before the newest entry
     this.drawnAt = 0;
+    this.pad = PAD; // around the lines, with room for names on the right
     this.#bindLegend();
     this.#bindCursor();
     this.#describe();
@@ -59,6 +61,7 @@ export class Timeline {
       const button = item.querySelector("button");
       item.dataset.expression = name;
       setText(item.querySelector(".name"), name);
+      item.querySelector("line").setAttribute("stroke-dasharray", DASHES[name].join(" ") || "none");
       button.title = TEXT.lineOf(name);
       button.addEventListener("click", () => {
         if (!this.hidden.delete(name)) this.hidden.add(name);
@@ -76,8 +79,8 @@ export class Timeline {
       this.draw();
     };
     canvas.addEventListener("pointermove", (event) => {
-      const width = canvas.clientWidth - PAD.left - PAD.right;
-      move(SPAN_S * (1 - (event.offsetX - PAD.left) / width));
+      const width = canvas.clientWidth - this.pad.left - this.pad.right;
+      move(SPAN_S * (1 - (event.offsetX - this.pad.left) / width));
     });
     canvas.addEventListener("pointerleave", () => move(null));
     canvas.addEventListener("blur", () => move(null));
@@ -96,11 +99,22 @@ export class Timeline {
     this.drawnAt = now;
     const context = clearedContext(canvas);
     context.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
-    const area = { w: canvas.clientWidth - PAD.left - PAD.right, h: canvas.clientHeight - PAD.top - PAD.bottom };
+    const area = this.#measure(context);
     drawGrid(context, area);
     for (const name of EXPRESSIONS) if (!this.hidden.has(name)) this.#drawLine(context, area, name);
+    this.#drawNames(context, area);
     if (this.cursor !== null) this.#drawCursor(context, area);
     this.#showValues();
+  }
+
+  /** The area of the lines, in a context with the font of its texts. */
+  #measure(context) {
+    const scale = textScale();
+    context.font = `400 ${SIZE * scale}px system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif`;
+    const right = nameWidth(context, EXPRESSIONS, { width: canvas.clientWidth, scale });
+    this.pad = { left: PAD.left * scale, right: Math.max(PAD.right, right), top: PAD.top, bottom: PAD.bottom * scale };
+    const { left, right: end, top, bottom } = this.pad;
+    return { left, top, w: canvas.clientWidth - left - end, h: canvas.clientHeight - top - bottom, scale, named: right > 0 };
   }
 
   #drawLine(context, area, name) {
@@ -110,25 +124,37 @@ export class Timeline {
     context.beginPath();
     let begun = false;
     for (const { at, afterAway, sums, count } of known.bins) {
-      const x = PAD.left + area.w * (1 - Math.max(0, this.history.now - at - BIN_S / 2) / SPAN_S);
-      const y = PAD.top + area.h * (1 - sums[index] / count);
-      if (x >= PAD.left) {
-        if (begun && !afterAway) context.lineTo(x, y);
-        else context.moveTo(x, y);
-        begun = true;
-      }
+      const x = area.left + area.w * (1 - Math.max(0, this.history.now - at - BIN_S / 2) / SPAN_S);
+      const y = area.top + area.h * (1 - sums[index] / count);
+      if (x < area.left) continue;
+      if (!begun) context.lineDashOffset = (at * area.w) / SPAN_S; // dashes move with the line
+      if (begun && !afterAway) context.lineTo(x, y);
+      else context.moveTo(x, y);
+      begun = true;
     }
     context.strokeStyle = theme()[name];
     context.lineWidth = name === known.label ? 2.5 : 1.5;
     context.lineJoin = "round";
+    context.setLineDash(DASHES[name]);
     context.stroke();
+    context.setLineDash([]);
+  }
+
+  /** The names of the lines that reach the right end. */
+  #drawNames(context, area) {
+    const values = area.named && this.history.now !== null ? this.history.at(this.face, this.history.now) : null;
+    if (!values) return;
+    const lines = EXPRESSIONS.filter((name) => !this.hidden.has(name))
+      .map((name) => ({ name, y: area.top + area.h * (1 - values[name]), color: theme()[name] }));
+    const { left, w, top, h, scale } = area;
+    drawNames(context, lines, { x: left + w, top: top + 4 * scale, bottom: top + h - 4 * scale, scale, color: theme().text });
   }
 
   #drawCursor(context, area) {
-    const x = Math.round(PAD.left + area.w * (1 - this.cursor / SPAN_S)) + 0.5;
+    const x = Math.round(area.left + area.w * (1 - this.cursor / SPAN_S)) + 0.5;
     context.beginPath();
-    context.moveTo(x, PAD.top);
-    context.lineTo(x, PAD.top + area.h);
+    context.moveTo(x, area.top);
+    context.lineTo(x, area.top + area.h);
     context.strokeStyle = theme().text;
     context.lineWidth = 1;
     context.stroke();
@@ -161,9 +187,9 @@ export class Timeline {
   }
 }
 
-function drawGrid(context, area) {
+/** The context has the font of the texts. */
+function drawGrid(context, { left, top, w, h, scale }) {
   const { line, muted } = theme();
-  context.font = `400 ${SIZE}px system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif`;
   context.fillStyle = muted;
   context.strokeStyle = line;
   context.lineWidth = 1;
@@ -171,17 +197,17 @@ function drawGrid(context, area) {
   context.textBaseline = "middle";
   context.textAlign = "right";
   for (const share of [0, 0.5, 1]) {
-    const y = Math.round(PAD.top + area.h * (1 - share)) + 0.5;
-    context.moveTo(PAD.left, y);
-    context.lineTo(PAD.left + area.w, y);
-    context.fillText(String(100 * share), PAD.left - 8, y);
+    const y = Math.round(top + h * (1 - share)) + 0.5;
+    context.moveTo(left, y);
+    context.lineTo(left + w, y);
+    context.fillText(String(100 * share), left - 8, y);
   }
   context.stroke();
   context.textBaseline = "bottom";
-  const step = area.w < 400 ? 30 : 15;
+  const step = w < 400 * scale ? 30 : 15;
   for (let ago = SPAN_S; ago >= 0; ago -= step) {
     context.textAlign = ago === SPAN_S ? "left" : ago === 0 ? "right" : "center";
-    const x = PAD.left + area.w * (1 - ago / SPAN_S);
-    context.fillText(ago === 0 ? TEXT.ago(0) : `−${ago} s`, x, PAD.top + area.h + PAD.bottom - 2);
+    const x = left + w * (1 - ago / SPAN_S);
+    context.fillText(ago === 0 ? TEXT.ago(0) : `−${ago} s`, x, top + h + PAD.bottom * scale - 2);
   }
 }
