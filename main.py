@@ -539,6 +539,7 @@ def build_app(
         host=settings.host,
         token=token,
         names=settings.names,
+        embed=settings.embed,
         base_path=settings.base_path,
     )
     return create_app(camera, options)

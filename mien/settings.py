@@ -60,6 +60,13 @@ def _parse_names(text: str) -> tuple[str, ...]:
     return names
 
 
+def _parse_origins(text: str) -> tuple[str, ...]:
+    origins = tuple(origin.strip().lower().removesuffix("/") for origin in text.split(","))
+    if not all(re.fullmatch(r"https?://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:\d{1,5})?", origin) for origin in origins):
+        raise ValueError
+    return origins
+
+
 def _parse_host(text: str) -> str:
     text = text.removeprefix("[").removesuffix("]") if ":" in text else text  # as in an address: [::1]
     if not text.encode("idna"):  # raises UnicodeError, a ValueError, for what no network could look up
@@ -92,6 +99,7 @@ LABELS = Kind(
 PIXELS = one_of("0..255", "0..1", "-1..1", "standardize")  # as mien.cnn.feeding.PIXELS, by a test
 HOST = Kind("an address or host name of this computer", "ADDRESS", _parse_host)
 NAMES = Kind("host names without port, separated by commas", "A,B,...", _parse_names)
+ORIGINS = Kind("addresses such as https://class.example, separated by commas", "ORIGIN,...", _parse_origins)
 FOLDER = path("DIR", "a folder")
 LOCKED: Literal["locked"] = "locked"
 """Privacy mode that nobody can lift."""
@@ -253,6 +261,12 @@ class Settings(AnalysisSettings, SourceSettings):  # the fields of the last base
         NAMES,
         "additional accepted host names, such as camera.example",
         shown_default="localhost; if --host admits other computers, also this computer's name and addresses",
+    )
+    embed: tuple[str, ...] = _server(
+        (),
+        ORIGINS,
+        "origins whose pages may show the bars of the faces, /?view=bars, in a frame",
+        shown_default="none",
     )
     base_path: str = _server(
         "",

@@ -4,8 +4,10 @@ import { ask } from "./ask.js";
 import { hasPicture, pictureFile, setMirrored } from "./canvas.js";
 import { $, nameControl, note, saveFile, setText, stamp } from "./dom.js";
 import { startHeat, stopHeat } from "./gradcam.js";
+import { togglePresent } from "./present.js";
 import { showRecording, toggleRecord } from "./recording.js";
 import { postJson } from "./server.js";
+import { toggleSmallWindow } from "./small_window.js";
 import { TEXT } from "./texts.js";
 
 const MAX_BEHIND = 1000; // another run of the program counts its settings from elsewhere
@@ -214,6 +216,8 @@ const BUTTONS = {
   mirror: toggleMirror,
   heat: toggleHeat,
   landmarks: toggleLandmarks,
+  present: togglePresent,
+  "small-window": toggleSmallWindow,
   keys: toggleHelp,
   "help-close": toggleHelp,
 };
@@ -221,7 +225,7 @@ const BUTTONS = {
 /** Bind buttons and shortcuts; each button's key is its data-key. */
 export function bindActions(callbacks) {
   page = callbacks;
-  const keys = new Map([[" ", togglePause]]);
+  const keys = new Map([[" ", togglePause]]); // as p
   for (const [id, run] of Object.entries(BUTTONS)) {
     $(id).addEventListener("click", run);
     if ($(id).dataset.key) keys.set($(id).dataset.key, run);
@@ -237,7 +241,7 @@ export function bindActions(callbacks) {
     if (event.target.closest("input:not([type=range]), textarea, select")) return;
     if (key === " " && event.target.closest("button, a, [tabindex], input")) return; // it has its own function there
     if ($("ask").open || ($("help").open && key !== "?")) return;
-    if (document.querySelector(`[data-key="${key}"]`)?.checkVisibility() === false) return; // not in this view
+    if (document.querySelector(`[data-key="${key === " " ? "p" : key}"]`)?.checkVisibility() === false) return; // not in this view
     event.preventDefault();
     keys.get(key)();
   });

@@ -8,17 +8,20 @@ import { onThemeChange } from "./colors.js";
 import { $, fillTexts, note } from "./dom.js";
 import { bindDrops } from "./drops.js";
 import { onChoose, showFaces } from "./face_cards.js";
+import { EventStream } from "./event_stream.js";
 import { FilesLink } from "./files_link.js";
 import { announce, hintFor, showBadge, showBanner, showHeader, showHint, showNothing } from "./header.js";
 import { History } from "./history.js";
 import { showNoData, showStale } from "./no_data.js";
 import { isPhoto, numbered } from "./photo.js";
+import { bindPresent, showStrips } from "./present.js";
 import { PrivacyFilter } from "./privacy.js";
 import { showOutputs } from "./outputs.js";
 import { ProgramStream } from "./program_stream.js";
 import { bindRecording, setRecordedKey, setRecordedView, showOwnRecording } from "./recording.js";
 import { fetchJson } from "./server.js";
 import { showSession } from "./session_summary.js";
+import { bindSmallWindow, drawSmallWindow, isSmallWindowOpen, isSupported } from "./small_window.js";
 import { bindSources, openAgain, openSheet, refreshSheet } from "./sources.js";
 import { bindSteps, showSteps, stepsFor } from "./steps.js";
 import { TEXT } from "./texts.js";
@@ -32,6 +35,7 @@ fillTexts();
 const history = new History();
 const timeline = new Timeline(history);
 
+const { only } = document.body.dataset; // "stage" or "bars": for another program's scene or page
 let view = "live"; // or "camera", "images", "files"
 let badge = null; // a state of the page that takes precedence over the source's
 let newest = null; // the state on display
@@ -42,7 +46,7 @@ let mirrorsOthers = false; // whether sources other than this browser's camera a
 let privacyFilter = new PrivacyFilter();
 
 /** Whether nobody is looking at new pictures, so that none are requested. */
-const isIdle = () => document.hidden || actions.paused;
+const isIdle = () => (document.hidden && !isSmallWindowOpen()) || actions.paused;
 
 // ---- one state, from any view
 
@@ -57,6 +61,7 @@ function show(state) {
   document.body.toggleAttribute("data-photo", photo);
   if (view !== "images" && !photo) addToHistory(state);
   showFaces(state.faces, { chosenId: view === "images" ? null : timeline.face, jump: view === "images" });
+  showStrips(state.faces);
   announce(state, { isImage: view === "images" });
 }
 
@@ -92,6 +97,7 @@ function showFrame(picture, state, filter = null) {
   const { frame } = state;
   showPicture(picture, { faces: frame ? state.faces : [], index: frame?.index, frameWidth: frame?.width, filter });
   show(state);
+  drawSmallWindow();
   document.dispatchEvent(new CustomEvent("mien:frame", { detail: { state } })); // for tests and benchmarks
 }
 
@@ -121,7 +127,7 @@ function showOpening(name) {
 
 const playAgain = () => openAgain(newest?.source.name ?? "", (text) => note(TEXT.notDone(text)));
 
-const live = new ProgramStream({
+const live = new (only === "bars" ? EventStream : ProgramStream)({
   onFrame: showLive,
   onState: showLiveState,
   onFull() {
@@ -354,9 +360,12 @@ bindSources({
   isPrivate,
 });
 bindSteps({ camera: openCamera, retry: openCamera, again: playAgain, reopen: playAgain, sources: openSheet });
-bindDrops({ onImages: openImages, onQueue: openQueue, isQueueOpen: () => view === "files" });
+if (!only) bindDrops({ onImages: openImages, onQueue: openQueue, isQueueOpen: () => view === "files" });
 bindImages({ isPrivate, wantsLandmarks });
 bindRecording();
+bindPresent();
+bindSmallWindow(updateStreams);
+$("small-window").hidden = !isSupported();
 onThemeChange(drawOverlay);
 onChoose((id) => {
   timeline.choose(id);
@@ -373,11 +382,15 @@ $("threshold").addEventListener("input", () => {
 document.addEventListener("visibilitychange", updateStreams);
 
 // A token in the address is no longer needed: it should not be visible, copied or kept in the browser's history.
-if (new URLSearchParams(location.search).has("token")) window.history.replaceState(null, "", location.pathname);
+const query = new URLSearchParams(location.search);
+if (query.has("token")) {
+  query.delete("token");
+  window.history.replaceState(null, "", location.pathname + (query.size ? `?${query}` : ""));
+}
 
 display.threshold = $("threshold").valueAsNumber / 100;
 display.minQuality = Number($("faces").dataset.minQuality);
 $("threshold-value").textContent = TEXT.percent(display.threshold);
 showSession(history, { force: true });
 updateStreams();
-queue.restore(openQueue);
+if (!only) queue.restore(openQueue);

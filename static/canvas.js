@@ -109,18 +109,27 @@ export function drawThumbnail(canvas, box) {
   context.drawImage(picture, x, y, side, side, 0, 0, canvas.width, canvas.height);
 }
 
-/** The picture as displayed, including boxes, as a PNG file; null without a picture. */
-export async function pictureFile() {
-  if (!shown) return null;
-  const { width, height } = picture;
-  const canvas = new OffscreenCanvas(width, height);
+/** Paint the picture as displayed, including boxes, on another canvas. fontPx: size of labels if not the usual one. */
+export function paintPicture(canvas, { maxWidth = Infinity, fontPx = null } = {}) {
+  const scale = Math.min(1, maxWidth / picture.width);
+  const [width, height] = [picture.width, picture.height].map((side) => Math.round(side * scale));
+  if (canvas.width !== width) canvas.width = width;
+  if (canvas.height !== height) canvas.height = height;
   const context = canvas.getContext("2d");
   context.save();
   if (display.mirrored) context.setTransform(-1, 0, 0, 1, width, 0);
-  context.drawImage(picture, 0, 0);
+  context.drawImage(picture, 0, 0, width, height);
   context.restore();
-  const style = { ...display, unit: Math.max(1, height / 540), fontPx: fontSize(height) };
-  drawFaces(context, shown.faces, placement(width, height, width, height, display.mirrored), style);
+  const style = { ...display, unit: Math.max(1, height / 540), fontPx: fontPx ?? fontSize(height) };
+  const transform = placement(picture.width, picture.height, width, height, display.mirrored);
+  drawFaces(context, shown?.faces ?? [], transform, style);
+}
+
+/** The picture as displayed, including boxes, as a PNG file; null without a picture. */
+export async function pictureFile() {
+  if (!shown) return null;
+  const canvas = new OffscreenCanvas(picture.width, picture.height);
+  paintPicture(canvas);
   return canvas.convertToBlob({ type: "image/png" });
 }
 

@@ -1,7 +1,7 @@
 // Requests the picture stream while the page's modules are still loading; program_stream.js takes it over. Also tells
 // the user if the browser is too old for those modules.
 
-if (!document.hidden) {
+if (!document.hidden && new URLSearchParams(location.search).get("view") !== "bars") {
   const name = [...crypto.getRandomValues(new Uint8Array(8))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
   const connection = new AbortController();
   const answer = fetch(`api/frames?viewer=${name}`, { signal: connection.signal, cache: "no-store" });

@@ -11,8 +11,15 @@ const RETRY_MS = 2000; // between two attempts to open a stream
 const POLL_MS = 500; // between two requests for the state
 const ANSWER_MS = 2000; // time limit of an answer
 
-/** Resolves at the next repaint. */
-const repaint = () => new Promise((resolve) => requestAnimationFrame(resolve));
+/** Resolves at the next repaint; at once in a hidden page, whose picture is shown in a small window. */
+const repaint = () => new Promise((resolve) => {
+  if (document.hidden) return resolve();
+  document.addEventListener("visibilitychange", resolve, { once: true });
+  return requestAnimationFrame(() => {
+    document.removeEventListener("visibilitychange", resolve);
+    resolve();
+  });
+});
 
 /**
  * Reads /api/frames while it is started, and polls /api/state while that delivers nothing.

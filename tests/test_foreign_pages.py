@@ -12,6 +12,7 @@ import pytest
 from selenium.webdriver.common.by import By
 
 from mien.types import SourceStatus
+from tests.page import asked, find, lists
 from tests.patience import wait_for
 from tests.web_fakes import FakeCamera
 
@@ -69,11 +70,11 @@ def foreign() -> Iterator[ThreadingHTTPServer]:
 def test_no_element_of_a_foreign_page_opens_the_camera(
     fake_camera: FakeCamera, serve, foreign, browser, name: str, redirects: bool
 ) -> None:
-    asked: list[str] = []
+    opened: list[str] = []
     fake_camera.current = SourceStatus("Webcam 0", "resting")
     fake_camera.publish()
     paths = ("/", "/video_feed")
-    server = serve(fake_camera, answers={path: lambda path=path: asked.append(path) for path in paths})
+    server = serve(fake_camera, answers={path: lambda path=path: opened.append(path) for path in paths})
     here = f"http://127.0.0.1:{foreign.server_port}"
     for path in paths:
         address = f"http://{name}:{server.port}{path}"
@@ -84,7 +85,7 @@ def test_no_element_of_a_foreign_page_opens_the_camera(
         assert len(browser.find_elements(By.TAG_NAME, "iframe")) == 2
     browser.execute_async_script("setTimeout(arguments[0], 300)")
     assert fake_camera.asked == 0
-    assert asked == []
+    assert opened == []
 
 
 def test_a_link_on_a_foreign_page_opens_the_page(fake_camera: FakeCamera, serve, foreign, browser) -> None:
@@ -95,3 +96,33 @@ def test_a_link_on_a_foreign_page_opens_the_page(fake_camera: FakeCamera, serve,
     browser.find_element(By.TAG_NAME, "a").click()
     wait_for(lambda: fake_camera.asked > 0)
     assert browser.title == "Mien"
+
+
+BARS = '<!doctype html><iframe src="http://localhost:{}/?view=bars"></iframe>'
+
+
+def test_a_page_that_the_user_has_named_may_show_the_bars_in_a_frame(fake_camera, serve, foreign, browser) -> None:
+    fake_camera.play()
+    here = f"http://127.0.0.1:{foreign.server_port}"
+    server = serve(fake_camera, embed=(here, "https://class.example"))
+    Foreign.body = BARS.format(server.port).encode()
+    browser.get(f"{here}/")
+    browser.switch_to.frame(0)
+    lists(browser, "#faces .label", ["happy", "sad"])
+    assert not find(browser, "header").is_displayed()
+    assert not find(browser, ".stage").is_displayed()
+    assert asked(browser, "/api/events") == 1
+    assert asked(browser, "/api/frames") == 0  # no picture reaches such a page
+    browser.switch_to.default_content()
+
+
+def test_a_page_that_was_not_named_neither_shows_the_bars_nor_opens_the_camera(
+    fake_camera, serve, foreign, browser
+) -> None:
+    fake_camera.current = SourceStatus("Webcam 0", "resting")
+    fake_camera.publish()
+    server = serve(fake_camera, embed=("https://class.example",))
+    Foreign.body = BARS.format(server.port).encode()
+    browser.get(f"http://127.0.0.1:{foreign.server_port}/")
+    wait_for(lambda: any("frame-ancestors" in entry["message"] for entry in browser.get_log("browser")), "a refusal")
+    assert fake_camera.asked == 0

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 import main
 from mien.cnn.logit_adjustment import LogitAdjustment
+from tests.axe import RUN_AXE, MissingError, axe_source, serious_faults
 from tests.browser_camera import Program, choose_camera, demo_pictures, film, set_permission
 from tests.clips import demo_pictures as pictures
 from tests.clips import write_video
 from tests.jobs_fake import FakeJobs
 from tests.page import appears, click, find, lists, press, says, see, shows, texts, vanishes
-from tests.patience import scaled, wait_for
+from tests.patience import wait_for
 from tests.test_page_files import drop as drop_files
 from tests.test_page_files import fill
 from tests.test_page_sources import SOURCES, analyze, drop, jpeg
@@ -26,31 +24,14 @@ from web.pages import ROOT
 
 pytestmark = pytest.mark.browser
 
-HERE = Path(__file__).parent
-AXE = HERE / "node_modules" / "axe-core" / "axe.min.js"
-
-RUN_AXE = """
-const done = arguments[arguments.length - 1];
-axe.run(document, { resultTypes: ["violations"] }).then(({ violations }) => done(violations
-  .filter(({ impact }) => impact === "serious" || impact === "critical")
-  .map(({ id, nodes }) => [id, nodes.map(({ target, failureSummary }) => `${target}: ${failureSummary}`)])));
-"""
-"""Serious violations only; https://www.deque.com/axe/core-documentation/api-documentation/."""
-
 
 @pytest.fixture(scope="session")
 def axe() -> str:
     """The source of axe-core, fetched once; skips the test without axe-core and npm."""
-    if not AXE.exists():
-        if not shutil.which("npm"):
-            pytest.skip("there is no npm on this computer to fetch axe-core with")
-        options = ("--no-package-lock", "--ignore-scripts", "--no-audit", "--no-fund", "--silent")
-        done = subprocess.run(
-            ["npm", "install", *options], cwd=HERE, capture_output=True, text=True, timeout=scaled(300), check=False
-        )
-        if done.returncode:
-            pytest.skip(f"npm cannot fetch axe-core: {done.stderr.strip()[-200:]}")
-    return AXE.read_text(encoding="utf-8")
+    try:
+        return axe_source()
+    except MissingError as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture
@@ -87,6 +68,21 @@ def with_a_broken_image(browser) -> None:
     shows(browser, "#status", "IMAGE")
 
 
+def presenting(browser) -> None:
+    press(browser, "f")
+    lists(browser, ".big-strip .label", ["happy", "sad"])
+
+
+def as_a_stage(browser) -> None:
+    browser.get(f"{browser.current_url}?view=stage")
+    appears(browser, "#picture")
+
+
+def as_bars(browser) -> None:
+    browser.get(f"{browser.current_url}?view=bars")
+    lists(browser, "#faces .label", ["happy", "sad"])
+
+
 def without_a_camera(browser) -> None:
     choose_camera(browser)
     wait_for(lambda: find(browser, "#status").text in {"NO CAMERA", "CAMERA REFUSED"})
@@ -98,7 +94,18 @@ def at_the_end(browser) -> None:
     appears(browser, "#steps button")
 
 
-STATES = [at_the_end, as_it_opens, with_menu, with_help, with_images, with_a_broken_image, without_a_camera]
+STATES = [
+    at_the_end,
+    as_it_opens,
+    with_menu,
+    with_help,
+    with_images,
+    with_a_broken_image,
+    without_a_camera,
+    presenting,
+    as_a_stage,
+    as_bars,
+]
 
 
 @pytest.mark.parametrize("state", STATES)
@@ -120,7 +127,7 @@ def test_axe_finds_no_serious_violation_in_the_view_files(browser, fake_camera, 
     click(browser, "#results-filter [data-expression=happy]")
     click(browser, "#results-filter [data-expression=failed]")
     try:
-        assert serious_faults(browser, axe, widths=(375, 1280, 1920)) == {}
+        assert serious_faults(browser, axe) == {}
     finally:
         jobs.end_events()
         browser.execute_script("sessionStorage.clear()")
@@ -142,18 +149,6 @@ def test_axe_finds_no_serious_violation_with_the_browser_camera(
         with_camera.get("about:blank")
 
 
-def serious_faults(browser, axe: str, widths: tuple[int, ...] = (375, 1280)) -> dict[tuple[str, int], list]:
-    """Serious violations by theme and width, if there are any."""
-    browser.execute_script(axe)
-    found = {}
-    for scheme in ("light", "dark"):
-        for width in widths:
-            resize(browser, width, 812, scheme)
-            found[scheme, width] = browser.execute_async_script(RUN_AXE)
-    resize(browser, 1280, 800)
-    return {where: faults for where, faults in found.items() if faults}
-
-
 def test_axe_detects_a_violation(browser, page, axe) -> None:
     browser.execute_script("document.getElementById('pause').removeAttribute('aria-label')")
     browser.execute_script("document.getElementById('pause').removeAttribute('title')")
@@ -164,7 +159,7 @@ def test_axe_detects_a_violation(browser, page, axe) -> None:
 def test_model_card_and_api_page_are_accessible(browser, page, axe) -> None:
     for path in ("/model-card", "/api"):
         browser.get(page.url + path)
-        assert serious_faults(browser, axe, widths=(1280,)) == {}
+        assert serious_faults(browser, axe, [(1280, "light"), (375, "dark")]) == {}
 
 
 def test_reports_of_analyze_are_accessible(browser, axe, tmp_path) -> None:

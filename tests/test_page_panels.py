@@ -105,7 +105,7 @@ def test_with_text_of_200_percent_everything_is_reached_by_scrolling_down(browse
         assert find(browser, "h1").value_of_css_property("font-size") == "32px"
         wait_for(lambda: browser.execute_script(OVERFLOWING) == [], "everything in the width of the page")
         for selector in (".stage", ".faces-panel", ".timeline", ".session", ".foot"):
-            assert find(browser, selector).rect["height"] > 60
+            assert find(browser, selector).rect["height"] > 40
     finally:
         browser.execute_cdp_cmd("Page.setFontSizes", {"fontSizes": {"standard": 16}})
 

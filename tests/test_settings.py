@@ -69,6 +69,12 @@ def test_variables_are_read(variable, value, field, expected):
         (["--unsure", "0.35"], "unsure", 0.35),
         (["--unsure", "0"], "unsure", 0.0),
         (["--names", "Camera.local, mine.example"], "names", ("camera.local", "mine.example")),
+        (["--embed", "https://Class.example/"], "embed", ("https://class.example",)),
+        (
+            ["--embed", "http://localhost:3000,https://a.example"],
+            "embed",
+            ("http://localhost:3000", "https://a.example"),
+        ),
     ],
 )
 def test_options_are_parsed(words, field, value):
@@ -97,6 +103,10 @@ def test_options_are_parsed(words, field, value):
         (["--input-scale", "2"], "--input-scale: expected 1 or 255, found '2'"),
         (["--names", "camera.local:5000"], "--names: expected host names"),
         (["--names", "a,,b"], "--names: expected host names"),
+        (["--embed", "class.example"], "--embed: expected addresses such as"),
+        (["--embed", "https://a.example/page"], "--embed: expected addresses such as"),
+        (["--embed", "*"], "--embed: expected addresses such as"),
+        (["--embed", "https://a.example; script-src *"], "--embed: expected addresses such as"),
         (["--token", "short"], "--token: expected 16"),
         (["--unsure", "1.5"], "--unsure: expected a number 0 to 1, found '1.5'"),
         (["--unsure", "-0.1"], "--unsure: expected a number 0 to 1"),

@@ -84,8 +84,8 @@ def create_app(camera: Camera, options: AppOptions | None = None) -> Flask:
         explain.blueprint(camera, options.explain, lambda: privacy is not None and privacy.on),
     ):
         app.register_blueprint(blueprint)
-    security.protect(app, options.host, options.names, lambda: camera.status().state == "resting")
-    security.require_token(app, options.host, options.token)
+    security.protect(app, options.host, options.names, lambda: camera.status().state == "resting", options.embed)
+    security.require_token(app, options.host, options.token, embeds=bool(options.embed))
     limit_bodies(app)
     app.wsgi_app = BasePath(app.wsgi_app, options.base_path)  # type: ignore[method-assign]
     app.register_error_handler(HTTPException, errors.answer)

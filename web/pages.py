@@ -5,16 +5,41 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-from flask import Blueprint, current_app, render_template
+from flask import Blueprint, current_app, render_template, request
 from markupsafe import Markup, escape
 
 from mien.types import EXPRESSIONS
 from web.openapi import HTML, Answer, Operation, document
 from web.ports import AppOptions, Camera
+from web.security import BARS, is_framed
 
 ROOT = Path(__file__).resolve().parent.parent  # so that the program runs from any working directory
 
 CLASSIC_SCRIPT = "early_connect.js"
+
+STAGE = "stage"
+"""The view for programs such as OBS: the picture and its labels."""
+
+VIEWS = (
+    {
+        "name": "view",
+        "in": "query",
+        "schema": {"enum": [STAGE, BARS]},
+        "description": "Only the picture with its labels, or only the bars of each face.",
+    },
+    {
+        "name": "background",
+        "in": "query",
+        "schema": {"enum": ["transparent"]},
+        "description": "For these views: nothing is painted around the picture or behind the bars.",
+    },
+    {
+        "name": "picture",
+        "in": "query",
+        "schema": {"enum": ["off"]},
+        "description": "For view=stage: boxes and labels without the picture.",
+    },
+)
 
 NO_LANDMARKS = "This program finds no landmarks."
 
@@ -33,9 +58,11 @@ def blueprint(camera: Camera, options: AppOptions) -> Blueprint:
     routes = Blueprint("pages", __name__)
 
     @routes.get("/")
-    @Operation("The live page.", Answer(200, "HTML.", HTML))
+    @Operation("The live page.", Answer(200, "HTML.", HTML), parameters=VIEWS)
     def index() -> str:
-        camera.keep_awake()  # the page requests pictures as soon as it is loaded
+        if not is_framed(request.headers):
+            camera.keep_awake()  # the page requests pictures as soon as it is loaded
+        view = request.args.get("view")
         return render_template(
             "index.html",
             expressions=EXPRESSIONS,
@@ -45,6 +72,9 @@ def blueprint(camera: Camera, options: AppOptions) -> Blueprint:
             min_quality=options.min_quality,
             landmarks_missing=NO_LANDMARKS if options.landmarks is None else options.landmarks.missing,
             modules=MODULES,
+            only=view if view in (STAGE, BARS) else None,
+            transparent=request.args.get("background") == "transparent",
+            no_picture=request.args.get("picture") == "off",
         )
 
     @routes.get("/api")

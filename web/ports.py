@@ -303,6 +303,7 @@ class AppOptions:
         host: The address the server listens on; requests for a host name that cannot refer to it are refused.
         token: Secret required with every request; mandatory unless `host` is a loopback address.
         names: Additional accepted host names.
+        embed: Origins whose pages may show the bars of the live page in a frame.
         base_path: Path below which a proxy passes requests on without removing it, such as "/mien".
         base_path: Path below which a proxy passes requests on, such as "/mien"; also what the header X-Forwarded-Prefix
             says, if it is a plain path.
@@ -333,4 +334,5 @@ class AppOptions:
     host: str = "127.0.0.1"
     token: str | None = None
     names: Collection[str] = ()
+    embed: Collection[str] = ()
     base_path: str = ""

@@ -36,6 +36,9 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 FRAMES = frozenset({"iframe", "frame", "fencedframe", "object", "embed", "portal"})
 """Values of Sec-Fetch-Dest for pages inside of other pages."""
 
+BARS = "bars"
+"""The view of the live page that pages of other origins may show in a frame, if the user has named them (`--embed`)."""
+
 MIN_TOKEN = 16
 
 NO_TOKEN = "Open the address that Mien printed when it started, or send its token as Authorization: Bearer."
@@ -119,7 +122,22 @@ def may_load(headers: Mapping[str, str] | Headers, host: str, *, idle: bool = Fa
     return navigates or (site == "same-site" and not idle)
 
 
-def protect(app: Flask, host: str, names: Collection[str] = (), is_idle: Callable[[], bool] = lambda: False) -> None:
+def is_framed(headers: Mapping[str, str] | Headers) -> bool:
+    """Whether a page is requested for a frame: it opens no camera, as the browser may refuse to show it.
+
+    Args:
+        headers: Sec-Fetch-Dest, which pages cannot forge.
+    """
+    return headers.get("Sec-Fetch-Dest") in FRAMES
+
+
+def protect(
+    app: Flask,
+    host: str,
+    names: Collection[str] = (),
+    is_idle: Callable[[], bool] = lambda: False,
+    embed: Collection[str] = (),
+) -> None:
     """Add the headers to each answer, and refuse requests for other host names or from other sites' pages.
 
     With DNS rebinding a foreign page would otherwise count as this page's own origin. Requests from other sites' pages
@@ -130,7 +148,11 @@ def protect(app: Flask, host: str, names: Collection[str] = (), is_idle: Callabl
         host: The address the server listens on.
         names: Additional accepted host names.
         is_idle: Returns whether the camera is released until somebody asks for its pictures.
+        embed: Origins whose pages may show the view `BARS` of the live page in a frame. Only the browser knows which
+            page a frame belongs to, and it enforces `frame-ancestors`.
     """
+    policy = HEADERS["Content-Security-Policy"]
+    framed = policy.replace("frame-ancestors 'none'", f"frame-ancestors {' '.join(sorted(embed))}") if embed else policy
 
     @app.before_request
     def check_host() -> None:
@@ -142,6 +164,8 @@ def protect(app: Flask, host: str, names: Collection[str] = (), is_idle: Callabl
     def check_origin() -> None:
         headers = request.headers
         if request.method in SAFE_METHODS:
+            if embed and _is_bars() and headers.get("Sec-Fetch-Dest") == "iframe":
+                return
             if not may_load(headers, request.host, idle=request.endpoint != "static" and is_idle()):
                 abort(403, "Another site's page may not load this.")
         elif is_foreign(headers.get("Origin"), headers.get("Sec-Fetch-Site"), request.host):
@@ -149,6 +173,8 @@ def protect(app: Flask, host: str, names: Collection[str] = (), is_idle: Callabl
 
     @app.after_request
     def add_headers(response: Response) -> Response:
+        if embed and _is_bars():
+            response.headers.setdefault("Content-Security-Policy", framed)  # before X-Frame-Options for browsers
         for name, value in HEADERS.items():
             response.headers.setdefault(name, value)
         if request.endpoint != "static":  # static files are revalidated by their ETag
@@ -156,7 +182,7 @@ def protect(app: Flask, host: str, names: Collection[str] = (), is_idle: Callabl
         return response
 
 
-def require_token(app: Flask, host: str, token: str | None) -> None:
+def require_token(app: Flask, host: str, token: str | None, *, embeds: bool = False) -> None:
     """Refuse every request without the token, sent as Authorization: Bearer, as `?token=`, or as a cookie.
 
     Wrong ones are answered after a second, counted and logged: see `Attempts`. A request with the right `?token=` sets
@@ -167,6 +193,7 @@ def require_token(app: Flask, host: str, token: str | None) -> None:
         app: The app to protect.
         host: The address the server listens on.
         token: The token, or None where only this computer can connect.
+        embeds: Whether pages of other origins may show the view `BARS` in a frame.
 
     Raises:
         ValueError: The token is too short, or missing although the network can reach `host`.
@@ -193,15 +220,23 @@ def require_token(app: Flask, host: str, token: str | None) -> None:
     @app.after_request
     def set_cookie(response: Response) -> Response:
         if request.method == "GET" and _is_same(request.args.get("token", ""), token):
+            # In a frame of another site, browsers keep only cookies that belong to that site's page alone, over HTTPS.
+            partitioned = embeds and _is_bars() and request.is_secure
             response.set_cookie(
                 cookie,
                 key,
                 path=request.script_root or "/",
                 httponly=True,
-                samesite="Strict",
+                samesite="None" if partitioned else "Strict",
                 secure=request.is_secure,
+                partitioned=partitioned,
             )
         return response
+
+
+def _is_bars() -> bool:
+    """Whether the request asks for the one view that may be embedded."""
+    return request.method == "GET" and request.endpoint == "pages.index" and request.args.get("view") == BARS
 
 
 def _host_name(host: str) -> str:
