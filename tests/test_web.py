@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 import socket
 import time
@@ -350,6 +351,22 @@ def test_every_response_has_the_security_headers(client, path: str) -> None:
         assert headers[name] == value
     assert "unsafe" not in headers["Content-Security-Policy"]
     assert headers["Content-Security-Policy"].startswith("default-src 'none';")
+
+
+def test_static_texts_are_compressed_for_clients_that_accept_it(client) -> None:
+    plain = client.get("/static/app.js", buffered=True)
+    assert "Content-Encoding" not in plain.headers
+    packed = client.get("/static/app.js", headers={"Accept-Encoding": "br, gzip"}, buffered=True)
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert gzip.decompress(packed.data) == plain.data
+    assert len(packed.data) == int(packed.headers["Content-Length"]) < len(plain.data) / 2
+    assert plain.headers["Vary"] == packed.headers["Vary"] == "Accept-Encoding"
+    again = {"Accept-Encoding": "gzip", "If-None-Match": packed.headers["ETag"]}
+    assert client.get("/static/app.js", headers=again, buffered=True).status_code == 304
+    for path in ("/", "/api/state", "/static/nothing.js"):
+        assert "Content-Encoding" not in client.get(path, headers={"Accept-Encoding": "gzip"}, buffered=True).headers
+    refused = client.get("/static/app.js", headers={"Accept-Encoding": "gzip;q=0"}, buffered=True)
+    assert refused.data == plain.data
 
 
 def test_live_answers_are_not_cached_and_static_files_are_revalidated(client) -> None:

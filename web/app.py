@@ -10,6 +10,7 @@ from werkzeug.exceptions import HTTPException
 
 from web import (
     analyze,
+    compression,
     controls,
     errors,
     explain,
@@ -87,6 +88,7 @@ def create_app(camera: Camera, options: AppOptions | None = None) -> Flask:
     security.protect(app, options.host, options.names, lambda: camera.status().state == "resting", options.embed)
     security.require_token(app, options.host, options.token, embeds=bool(options.embed))
     limit_bodies(app)
+    compression.compress_static(app)
     app.wsgi_app = BasePath(app.wsgi_app, options.base_path)  # type: ignore[method-assign]
     app.register_error_handler(HTTPException, errors.answer)
     return app
