@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -41,6 +43,12 @@ def test_the_newest_image_is_requested_ten_times_a_second_over_one_connection():
     source.close()
     with pytest.raises(SourceError, match="closed"):
         source.read()
+
+
+def test_snapshots_need_no_package_for_videos(monkeypatch):
+    monkeypatch.setitem(sys.modules, "av", None)
+    with web_camera(changing) as (url, _), open_source(url) as source:
+        assert source.read().width == 64
 
 
 @pytest.mark.parametrize("tagged", [False, True])

@@ -126,6 +126,8 @@ def _sources(folder: Path, cleanup: ExitStack) -> tuple[SearchStrategy[bytes], C
         ),
         f"rtsp://user:{SECRET}@camera.local:554/live",
         f"http://camera/user=admin&password={SECRET}&channel=1",
+        f"rtsp://user:a@/#?{SECRET}@192.168.1.5:554/live",
+        f"user:{SECRET}@192.168.1.5:8080/video",
     ]
     return mutated_text(seeds), call
 
