@@ -66,6 +66,8 @@ def test_british_spelling_is_found(word: str) -> None:
     assert BRITISH.search(word)
 
 
-@pytest.mark.parametrize("word", ["analyses", "aria-labelledby", "self_distil", "realism", "MonoBehaviour"])
+@pytest.mark.parametrize(
+    "word", ["analyses", "millimeter", "aria-labelledby", "self_distil", "raised", "realism", "MonoBehaviour"]
+)
 def test_other_words_are_not_taken_for_british(word: str) -> None:
     assert not BRITISH.search(word)
