@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mien.queue.uploads import Limits
     from mien.recording.csv_log import Recording
     from mien.recording.sessions import Session
+    from mien.recording.timeline import Timeline
     from mien.recording.video import Saving
 
 
@@ -121,6 +122,12 @@ class SessionStore(Protocol):
 
     def video(self, session: str) -> Path:
         """The video of a session."""
+
+    def timeline(self, session: str, wait_s: float = ...) -> Timeline | None:
+        """How a session went over time; None while that is being computed."""
+
+    def frames(self, session: str, start_s: float, end_s: float) -> tuple[list[dict[str, Any]], float]:
+        """The frames of a part of a session, and until when they are complete. Raises LoadingError, too."""
 
     def delete(self, session: str) -> None:
         """Delete a session."""

@@ -20,6 +20,7 @@ PROVENANCE = "mien.json"
 EDITS = "edits.jsonl"
 VIDEO = "video.mp4"
 OVERVIEW = "overview.json"
+TIMELINE = "timeline.npz"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,11 @@ class SessionFiles:
         return self.beside(OVERVIEW)
 
     @property
+    def timeline(self) -> Path:
+        """The values over time, which can be computed again at any time."""
+        return self.beside(TIMELINE)
+
+    @property
     def video(self) -> Path:
         """The video, where it was kept."""
         return self.beside(VIDEO)
@@ -82,7 +88,7 @@ class SessionFiles:
         with contextlib.suppress(OSError):
             if not self.single:
                 return sorted(path for path in self.folder.iterdir() if path.is_file())
-            known = (self.faces, self.provenance, self.edits, self.overview)
+            known = (self.faces, self.provenance, self.edits, self.overview, self.timeline)
             return [path for path in known if path.is_file()]
         return []
 

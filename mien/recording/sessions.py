@@ -10,9 +10,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mien.clock import Clock
-from mien.errors import SessionError, SessionMissingError, SessionRunningError
+from mien.errors import LoadingError, SessionError, SessionMissingError, SessionRunningError
 from mien.recording import reason_of
 from mien.recording.csv_log import Recording
 from mien.recording.edits import Edit, Excluded, SessionState, apply, numbered
@@ -21,6 +22,13 @@ from mien.recording.journal import append_edits, read_journal
 from mien.recording.overview import Overview, first_time
 from mien.recording.overviews import Key, Overviews, stamp
 from mien.recording.session_files import SessionFiles, find_session, find_sessions
+from mien.recording.timeline import Timeline, read_frames
+from mien.recording.timelines import Timelines
+
+MAX_ROWS = 5000
+"""Most rows of frames at once: five faces for half a minute."""
+
+WAIT_S = 10.0
 
 log = logging.getLogger(__name__)
 
@@ -124,6 +132,7 @@ class Sessions:
         self._states: dict[str, tuple[Key, SessionState]] = {}
         self._began: dict[str, float] = {}  # of sessions that do not say it themselves
         self._overviews = Overviews(self._basis, self.note_change)
+        self._timelines = Timelines()
 
     @property
     def version(self) -> int:
@@ -239,6 +248,53 @@ class Sessions:
         if path.is_symlink() or not path.is_file():
             raise SessionMissingError("expected a session with a video, found one without")
         return path
+
+    def timeline(self, session: str, wait_s: float = 0.0) -> Timeline | None:
+        """How a session went over time; None while that is being computed.
+
+        Args:
+            session: Its id.
+            wait_s: How long to wait for it.
+
+        Raises:
+            SessionMissingError: There is none.
+            SessionRunningError: It is being recorded.
+            SessionError: It cannot be read.
+        """
+        files = self.files(session)
+        if session in self._running():
+            raise SessionRunningError("expected a session that has ended, found one that is being recorded")
+        try:
+            return self._timelines.get(files, self._began_s(files, self._state(files)), wait_s)
+        except (OSError, ValueError) as error:
+            raise SessionError(f"{files.faces.name} cannot be read: {reason_of(error)}") from error
+
+    def frames(self, session: str, start_s: float, end_s: float) -> tuple[list[dict[str, Any]], float]:
+        """The frames of a part of a session, at most MAX_ROWS rows.
+
+        Args:
+            session: Its id.
+            start_s: From when on, in seconds since it began.
+            end_s: Until when.
+
+        Returns:
+            The frames as `mien.recording.timeline.read_frames` describes them, and until when they are complete.
+
+        Raises:
+            SessionMissingError: There is none.
+            SessionRunningError: It is being recorded.
+            SessionError: It cannot be read.
+            LoadingError: Its timeline is still being computed.
+        """
+        timeline = self.timeline(session, WAIT_S)
+        if timeline is None:
+            raise LoadingError("The recording is still being read.")
+        files = self.files(session)
+        began_s = self._began_s(files, self._state(files))
+        try:
+            return read_frames(files.faces, began_s, start_s, end_s, timeline, MAX_ROWS)
+        except (OSError, ValueError) as error:
+            raise SessionError(f"{files.faces.name} cannot be read: {reason_of(error)}") from error
 
     def delete(self, session: str) -> None:
         """Delete all files of a session.

@@ -44,6 +44,7 @@ class Timeline:
         faces: By the number of the face.
         times_s: float64 (m,), when the first frame of some bins was, in seconds since the session began, ascending.
         offsets: int64 (m,), where the first row of each of these frames is in the file, in bytes.
+        end_s: When the last frame ends, in seconds since the session began.
 
     Example:
         timeline = read_timeline(Path("faces.csv"), began_s=1764100000.0)
@@ -53,6 +54,7 @@ class Timeline:
     faces: Mapping[int, FaceTimeline]
     times_s: np.ndarray
     offsets: np.ndarray
+    end_s: float = 0.0
 
     def offset_before(self, at_s: float) -> tuple[float, int] | None:
         """The last known frame at or before a time: its time and where its first row is; None if it is before all.
@@ -114,6 +116,7 @@ class Timeline:
                 rows=np.concatenate([np.zeros(0, np.int32), *(face.rows for face in faces)]),
                 times_s=self.times_s,
                 offsets=self.offsets,
+                end_s=np.asarray(self.end_s),
             )
         temporary.replace(path)
 
@@ -126,14 +129,14 @@ class Timeline:
             key: What it has to be computed from.
         """
         try:
-            with np.load(path, allow_pickle=False) as stored:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
                 if str(stored["key"]) != key:
                     return None
                 ends = np.cumsum(stored["lengths"])
                 parts = [np.split(stored[name], ends[:-1]) for name in ("bins", "means", "rows")]
                 numbers = [int(number) for number in stored["numbers"]]
                 faces = {number: FaceTimeline(*part) for number, *part in zip(numbers, *parts, strict=False)}
-                return cls(faces, stored["times_s"], stored["offsets"])
+                return cls(faces, stored["times_s"], stored["offsets"], float(stored["end_s"]))
         except Exception:  # of many kinds: there is none, or somebody has changed it
             return None
 
@@ -169,7 +172,8 @@ def read_timeline(path: Path, began_s: float, pause_s: float = 0.0) -> Timeline:
             chosen = faces == face
             parts.setdefault(int(face), []).append(_means(bins[chosen], values[chosen]))
         time.sleep(pause_s)
-    return Timeline({face: _joined(each) for face, each in parts.items()}, np.asarray(times_s), np.asarray(offsets))
+    faces_over_time = {face: _joined(each) for face, each in parts.items()}
+    return Timeline(faces_over_time, np.asarray(times_s), np.asarray(offsets), clock.end_s)
 
 
 class SessionClock:
@@ -188,6 +192,11 @@ class SessionClock:
         self._frame: bytes | None = None
         self._clock_s = self._at_s = 0.0
         self._step_s = LONGEST_S
+
+    @property
+    def end_s(self) -> float:
+        """When the last frame ends; 0 before the first."""
+        return 0.0 if self._frame is None else self._at_s + self._step_s
 
     def start(self, at_s: float) -> None:
         """The next frame is at this time."""
