@@ -66,10 +66,12 @@ def test_a_stored_timeline_is_read_again_unless_the_session_has_changed(tmp_path
     assert Timeline.load(tmp_path / "none.npz", "a") is None
 
 
+@pytest.mark.parametrize("known", [True, False])
 @pytest.mark.parametrize("start_s", [0.0, 0.05, 1.0, 2.95, 3.9, 5.0])
-def test_the_frames_of_any_moment_are_found(tmp_path, start_s: float) -> None:
+def test_the_frames_of_any_moment_are_found(tmp_path, monkeypatch, start_s: float, known: bool) -> None:
+    monkeypatch.setattr("mien.recording.timeline.NEAR_BYTES", 200)  # less than two rows
     path = write_session(tmp_path, session(40, faces=2))
-    timeline = read_timeline(path, EPOCH_S)
+    timeline = read_timeline(path, EPOCH_S) if known else None
     frames, complete_s = read_frames(path, EPOCH_S, start_s, start_s + 1, timeline, 1000)
     expected = [number for number in range(40) if start_s <= number / 10 < start_s + 1 - 1e-9]
     assert [each["frame"] for each in frames] == expected

@@ -127,7 +127,7 @@ class SessionStore(Protocol):
         """How a session went over time; None while that is being computed."""
 
     def frames(self, session: str, start_s: float, end_s: float) -> tuple[list[dict[str, Any]], float]:
-        """The frames of a part of a session, and until when they are complete. Raises LoadingError, too."""
+        """The frames of a part of a session, and until when they are complete."""
 
     def delete(self, session: str) -> None:
         """Delete a session."""

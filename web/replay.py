@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING, Any
 from flask import Blueprint, Response, abort, render_template, request
 from werkzeug.exceptions import ServiceUnavailable
 
-from mien.errors import LoadingError
 from mien.types import EXPRESSIONS
 from web.limits import Slots, check_client
 from web.openapi import HTML, Answer, Operation
 from web.ports import AppOptions, SessionStore
 from web.sessions import NOT_FOUND, answering_errors
-from web.state import sentence
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,7 +21,7 @@ if TYPE_CHECKING:
 MAX_POINTS = 2000
 DEFAULT_POINTS = 600
 MAX_SPAN_S = 60.0
-READY_WITHIN_S = 0.5
+READY_WITHIN_S = 10.0
 RETRY_AFTER_S = 1
 
 MAX_READERS = 8
@@ -32,7 +30,8 @@ MAX_READERS = 8
 JSON = "application/json"
 RUNNING = Answer(409, "It is being recorded.")
 UNREADABLE = Answer(422, "It cannot be read.")
-NOT_YET = Answer(503, "It is still being read, or too many others are.", retry=True)
+NOT_YET = Answer(503, "It is still being read.", retry=True)
+OTHERS = Answer(429, "Too many others are being read.", retry=True)
 
 
 def _number(name: str, description: str, *, required: bool = False) -> dict[str, Any]:
@@ -86,11 +85,12 @@ def blueprint(options: AppOptions) -> Blueprint:
         RUNNING,
         UNREADABLE,
         NOT_YET,
+        OTHERS,
         parameters=(*SPAN, POINTS),
     )
     def timeline(session: str) -> Response:
         start_s, points = _query("from", 0.0), _points()
-        with answering_errors():
+        with answering_errors(), readers.hold("Other timelines are being read.", RETRY_AFTER_S):
             found = offered().get(session)
             known = _ready(session)
             end_s = _query("to", known.end_s if found.length_s is None else found.length_s)
@@ -113,7 +113,7 @@ def blueprint(options: AppOptions) -> Blueprint:
         NOT_FOUND,
         RUNNING,
         UNREADABLE,
-        NOT_YET,
+        OTHERS,
         parameters=MOMENTS,
     )
     def frames(session: str) -> Response:
@@ -122,10 +122,7 @@ def blueprint(options: AppOptions) -> Blueprint:
             abort(400, f"Expected `to` 0 to {MAX_SPAN_S:g} s after `from`, found {end_s - start_s:g}.")
         check_client()
         with answering_errors(), readers.hold("Other parts are being read.", RETRY_AFTER_S):
-            try:
-                found, complete_s = offered().frames(session, start_s, end_s)
-            except LoadingError as error:
-                raise ServiceUnavailable(sentence(error), retry_after=RETRY_AFTER_S) from error
+            found, complete_s = offered().frames(session, start_s, end_s)
         return Response(json.dumps({"to": complete_s, "frames": found}, separators=(",", ":")), mimetype=JSON)
 
     def _ready(session: str) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from flask import Blueprint, Response, abort
+from flask import Blueprint, Response, abort, request
 
 from mien.errors import SessionError, SessionMissingError, SessionRunningError
 from mien.types import EXPRESSIONS
@@ -22,6 +22,13 @@ if TYPE_CHECKING:
 
 NOT_FOUND = Answer(404, "There is no such session, or none any more.")
 NOT_VALID = Answer(422, "An edit is not valid, or cannot be written; none of them was made.")
+
+COMPLETE = {
+    "name": "complete",
+    "in": "query",
+    "schema": {"type": "integer", "enum": [0, 1], "default": 1},
+    "description": "0 does not wait for what is not known yet, and is null then.",
+}
 
 STATUS = {SessionMissingError: 404, SessionRunningError: 409}
 
@@ -53,10 +60,15 @@ def blueprint(options: AppOptions) -> Blueprint:
         return schemas.Sessions(sessions=[schemas.SessionEntry(**_entry(each)) for each in offered().all()])
 
     @routes.get("/api/sessions/<session>")
-    @Operation("A session.", Answer(200, "With what people have added to it.", schemas.Session), NOT_FOUND)
+    @Operation(
+        "A session.",
+        Answer(200, "With what people have added to it.", schemas.Session),
+        NOT_FOUND,
+        parameters=(COMPLETE,),
+    )
     def one(session: str) -> schemas.Session:
         with answering_errors():
-            return describe(offered().get(session, complete=True))
+            return describe(offered().get(session, complete=request.args.get("complete") != "0"))
 
     @routes.patch("/api/sessions/<session>")
     @Operation(

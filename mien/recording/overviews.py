@@ -34,9 +34,16 @@ class Overviews:
         basis: Returns the files of a session, when it began in seconds since the epoch, and its excluded spans; None if
             there is no such session.
         changed: Called when an overview was computed.
+        prepare: Called with the id of a session for which nobody waited, after its overview was computed.
     """
 
-    def __init__(self, basis: Callable[[str], Basis | None], changed: Callable[[], object]) -> None:
+    def __init__(
+        self,
+        basis: Callable[[str], Basis | None],
+        changed: Callable[[], object],
+        prepare: Callable[[str], object] = lambda _: None,
+    ) -> None:
+        self._prepare = prepare
         self._basis = basis
         self._changed = changed
         self._lock = threading.Lock()  # guards the rest
@@ -118,6 +125,7 @@ class Overviews:
             session = self._waiting.get()
             try:
                 self.compute(session, PAUSE_S)
+                self._prepare(session)
             except Exception:  # of any kind: the others must not wait forever
                 log.exception("%s cannot be summed up", session)
             with self._lock:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mien.clock import Clock
-from mien.errors import LoadingError, SessionError, SessionMissingError, SessionRunningError
+from mien.errors import SessionError, SessionMissingError, SessionRunningError
 from mien.recording import reason_of
 from mien.recording.csv_log import Recording
 from mien.recording.edits import Edit, Excluded, SessionState, apply, numbered
@@ -27,8 +27,6 @@ from mien.recording.timelines import Timelines
 
 MAX_ROWS = 5000
 """Most rows of frames at once: five faces for half a minute."""
-
-WAIT_S = 10.0
 
 log = logging.getLogger(__name__)
 
@@ -131,7 +129,7 @@ class Sessions:
         self._version = 0
         self._states: dict[str, tuple[Key, SessionState]] = {}
         self._began: dict[str, float] = {}  # of sessions that do not say it themselves
-        self._overviews = Overviews(self._basis, self.note_change)
+        self._overviews = Overviews(self._basis, self.note_change, self._prepare)
         self._timelines = Timelines()
 
     @property
@@ -284,11 +282,8 @@ class Sessions:
             SessionMissingError: There is none.
             SessionRunningError: It is being recorded.
             SessionError: It cannot be read.
-            LoadingError: Its timeline is still being computed.
         """
-        timeline = self.timeline(session, WAIT_S)
-        if timeline is None:
-            raise LoadingError("The recording is still being read.")
+        timeline = self.timeline(session)
         files = self.files(session)
         began_s = self._began_s(files, self._state(files))
         try:
@@ -370,6 +365,11 @@ class Sessions:
             return None
         state = self._state(files)
         return files, self._began_s(files, state), state.excluded
+
+    def _prepare(self, session: str) -> None:
+        """Compute what the replay of a session that has just been summed up needs, so that it opens at once."""
+        with contextlib.suppress(SessionError):
+            self.timeline(session)
 
     def _forget_others(self, ids: set[str]) -> None:
         with self._lock:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -19,6 +20,7 @@ STEP_S = 0.5
 
 NEEDED = (b"frame", b"time", b"face", b"unsure", *(name.encode() for name in EXPRESSIONS))
 CHUNK_ROWS = 4000
+NEAR_BYTES = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ class Timeline:
         Returns:
             float32 (points, 8) for each face that was seen in this time: as `FaceTimeline.means`, NaN where it was not.
         """
-        first, last = int(start_s / STEP_S), max(int(start_s / STEP_S) + 1, int(np.ceil(end_s / STEP_S)))
+        first, last = int(start_s / STEP_S), max(int(start_s / STEP_S) + 1, int(np.ceil(end_s / STEP_S - 1e-6)))
         points = max(1, min(points, last - first))
         lanes: dict[int, np.ndarray] = {}
         for number, face in self.faces.items():
@@ -283,7 +285,7 @@ def header_columns(line: bytes, name: str) -> dict[bytes, int]:
 
 
 def read_frames(
-    path: Path, began_s: float, start_s: float, end_s: float, timeline: Timeline, max_rows: int
+    path: Path, began_s: float, start_s: float, end_s: float, timeline: Timeline | None, max_rows: int
 ) -> tuple[list[dict[str, Any]], float]:
     """The frames of a short time, with all their faces.
 
@@ -292,7 +294,7 @@ def read_frames(
         began_s: When the session began, in seconds since the epoch.
         start_s: From when on, in seconds since the session began.
         end_s: Until when.
-        timeline: Of the same file.
+        timeline: Of the same file; without it, the place is found by the clock of the rows.
         max_rows: Most rows that are read.
 
     Returns:
@@ -306,7 +308,9 @@ def read_frames(
     with path.open("rb") as file:
         columns = header_columns(file.readline(), path.name)
         clock = SessionClock(began_s)
-        if (known := timeline.offset_before(start_s)) is not None:
+        if timeline is None:
+            file.seek(_place_before(file, columns[b"time"], began_s + start_s))
+        elif (known := timeline.offset_before(start_s)) is not None:
             clock.start(known[0])
             file.seek(known[1])
         names = {name.decode(): place for name, place in columns.items()}
@@ -333,6 +337,25 @@ def read_frames(
             frames[-1]["faces"].append(face)
             read += 1
     return frames, end_s
+
+
+def _place_before(file: BinaryIO, column: int, clock_s: float) -> int:
+    """Where a row begins that is not later than a time, and not much earlier; the rows begin at the present place."""
+    low = file.tell()
+    high = file.seek(0, os.SEEK_END)
+    while high - low > NEAR_BYTES:
+        file.seek((low + high) // 2)
+        file.readline()  # the rest of a row
+        place, values = file.tell(), file.readline().split(b",")
+        try:
+            is_later = place >= high or float(values[column]) >= clock_s
+        except (ValueError, IndexError):
+            is_later = True
+        if is_later:
+            high = (low + high) // 2
+        else:
+            low = place
+    return low
 
 
 def _face(values: Sequence[bytes], names: Mapping[str, int]) -> dict[str, Any]:
