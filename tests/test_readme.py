@@ -264,7 +264,15 @@ def test_the_tree_of_the_architecture_page_has_every_module() -> None:
 
 def test_the_page_of_the_interface_has_every_route(fake_camera) -> None:
     rules = create_app(fake_camera).url_map.iter_rules()
-    pages = {"/", "/api", "/api/openapi.json", "/model-card", "/sessions", "/static/<path:filename>"}
+    pages = {
+        "/",
+        "/api",
+        "/api/openapi.json",
+        "/model-card",
+        "/sessions",
+        "/sessions/<session>",
+        "/static/<path:filename>",
+    }
     routes = {
         f"{method} {openapi_path(rule.rule)}"
         for rule in rules

@@ -332,7 +332,9 @@ def read_frames(
                 if read >= max_rows:
                     return frames, at_s
                 last = values[names["frame"]]
-                size = {side: int(values[names[side]] or 0) for side in ("width", "height") if side in names}
+                size: dict[str, Any] = {
+                    each: int(values[names[each]] or 0) for each in ("width", "height") if each in names
+                }
                 frames.append({"t": round(at_s, 3), "frame": int(last), **size, "faces": []})
             frames[-1]["faces"].append(face)
             read += 1
