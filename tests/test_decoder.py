@@ -305,3 +305,12 @@ def test_a_video_with_a_name_of_any_bytes_is_played(tmp_path, name):
     assert [corners(frame.pixels_bgr) for frame in frames] == ["rgbw"] * 4
     assert source.name.encode("utf-8")
     assert source.name.isprintable()
+
+
+def test_a_stream_that_appears_meanwhile_does_not_break_the_end() -> None:
+    class Container:
+        def demux(self, video):
+            yield from (video, video)
+            raise IndexError("list index out of range")  # as PyAV does when it counts the streams again
+
+    assert list(decoder.packets_of(Container(), "packet")) == ["packet"] * 2

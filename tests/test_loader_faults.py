@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 import tiny_networks as tiny
 
+from mien.cnn.hdf5 import MAX_ATTRIBUTE_VALUES, check_content, check_hdf5
 from mien.cnn.keras2 import upgrade
-from mien.cnn.loader import import_keras, load_network
+from mien.cnn.loader import _attribute_list, import_keras, load_network
 from mien.errors import ModelError
 
 keras = import_keras()
@@ -207,3 +208,70 @@ def test_json_with_a_missing_layer_does_not_fit_the_weights(files: tuple[Path, P
     network.save_weights(weights)
     network.pop()
     assert "expected 2 arrays of weights, found 4" in failure(tiny.write_json(network, weights.parent), weights)
+
+
+class ManyAttributes(dict):
+    """As h5py shows a broken header, which states billions of attributes."""
+
+    def __len__(self) -> int:
+        return 2**32
+
+
+class BrokenGroup:
+    attrs = ManyAttributes(
+        {"layer_names": [b"a"], "layer_names0": [b"b"], "layer_names1": ["c"], "layer_names3": [b"d"]}
+    )
+
+
+def test_a_number_of_attributes_that_a_broken_file_states_is_not_believed() -> None:
+    assert _attribute_list(BrokenGroup(), "layer_names") == ["a", "b", "c"]
+    assert _attribute_list(BrokenGroup(), "weight_names") == []
+
+
+def test_an_attribute_of_an_absurd_size_is_not_read(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "large.h5", "w", libver="latest") as file:
+        file.create_group("layers").attrs["layer_names"] = np.zeros(MAX_ATTRIBUTE_VALUES + 1, np.int8)
+    with (
+        h5py.File(tmp_path / "large.h5") as file,
+        pytest.raises(ModelError, match=r"at most 100000 values in an attribute, found more in 'layer_names'"),
+    ):
+        check_content(file, 1)
+
+
+@pytest.mark.parametrize("error", [SystemError, RuntimeError, KeyError])
+def test_a_structure_that_h5py_cannot_walk_through_is_broken(error: type[Exception]) -> None:
+    class Broken:
+        attrs: dict[str, Any] = {}  # noqa: RUF012
+
+        def visititems_links(self, visit: Any) -> None:
+            raise error
+
+    with pytest.raises(OSError, match="its structure is broken"):
+        check_content(Broken(), 1)
+
+
+@pytest.mark.parametrize(
+    "piece", [b"\0" * 16, b"\x05\0\x01\0" + b"\0" * 4 + b"\xff" * 8, b"\0" * 8 + b"\x08" + b"\0" * 7]
+)
+def test_a_broken_heap_of_texts_is_refused_before_the_library_reads_it(piece: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "texts.h5"
+    with h5py.File(path, "w") as file:
+        file.attrs["layer_names"] = ["first", "second"]
+    check_hdf5(path)
+    data = bytearray(path.read_bytes())
+    heap = data.index(b"GCOL")
+    free = data.index(b"second", heap) + 8
+    data[free : free + 16] = piece
+    path.write_bytes(data)
+    with pytest.raises(ModelError, match="a broken heap of texts"):
+        check_hdf5(path)
+
+
+def test_other_sizes_of_lengths_than_those_of_keras_are_refused(files: tuple[Path, Path]) -> None:
+    _, weights = files
+    data = bytearray(weights.read_bytes())
+    check_hdf5(weights)
+    data[14 if data[8] < 2 else 10] = 4
+    weights.write_bytes(data)
+    with pytest.raises(ModelError, match="expected a complete HDF5 file"):
+        check_hdf5(weights)

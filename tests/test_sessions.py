@@ -136,6 +136,8 @@ def test_a_merged_person_has_one_name_and_a_split_gives_each_its_own_back() -> N
         ({"do": "split", "faces": [1]}, "merged with another, found 1"),
         ({"do": "exclude", "id": "x1", "from": 2, "to": 2}, "ends after it begins"),
         ({"do": "include", "id": "x1"}, "the id of an excluded span"),
+        ({"do": "begin", "at": 10**400}, "seconds from 0 to 1e"),
+        ({"do": "begin", "at": float("inf")}, "seconds from 0 to 1e"),
     ],
 )
 def test_an_edit_that_is_not_valid_says_what_was_expected(edit, says) -> None:

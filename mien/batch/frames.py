@@ -19,7 +19,7 @@ from mien.batch.read_ahead import read_ahead
 from mien.batch.seeking import CannotSeekError, KeyFrame, check_following, find_key_frame, packets_from
 from mien.batch.times import MediaTimes
 from mien.errors import SourceMissingError
-from mien.sources.decoder import FALLBACK_FPS
+from mien.sources.decoder import FALLBACK_FPS, packets_of
 from mien.sources.upright import PictureConverter
 from mien.types import Frame
 
@@ -238,7 +238,7 @@ def _in_time(
     interval = 1 / Fraction(video.average_rate or video.guessed_rate or FALLBACK_FPS)
     times = MediaTimes(interval)
     if key is None:
-        packets = container.demux(video)
+        packets = packets_of(container, video)
     else:
         for stamp in key.before.tolist():
             times.next(stamp * video.time_base)

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from mien.sources.decoder import packets_of
+
 HIDDEN = frozenset({"vp8"})
 """Codecs whose packets may contain a frame that is not shown, which would be counted."""
 
@@ -55,7 +57,7 @@ def find_key_frame(container: Any, video: Any, start_s: float) -> KeyFrame | Non
     key: tuple[int, int] | None = None
     latest = earlier = -math.inf  # time stamps of the last two key frames
     later_keys = 0
-    for packet in _checked(container.demux(video)):
+    for packet in _checked(packets_of(container, video)):
         first = stamps[0] if stamps else packet.pts
         is_later = _seconds(packet.pts - first, video) > start_s
         later_keys += packet.is_keyframe and is_later
@@ -100,7 +102,7 @@ def packets_from(container: Any, video: Any, key: KeyFrame) -> Iterator[Any]:
         container.seek(min(key.pts, key.dts), stream=video)
     except av.error.FFmpegError as error:
         raise CannotSeekError("it has no index") from error
-    packets = container.demux(video)
+    packets = packets_of(container, video)
     for packet in packets:
         if packet.is_keyframe and (packet.pts is None or packet.pts > key.pts):
             break

@@ -5,6 +5,7 @@ Keras is imported on first use: its import takes seconds, and `--help` and inval
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import sys
@@ -174,8 +175,10 @@ def _check_native(file: Any, network: Any) -> dict[str, bool]:
 
 def _attribute_list(group: Any, name: str) -> list[str]:
     """A list of names stored as an attribute, which Keras splits into name0, name1, ... if it is long."""
-    chunks = [key for key in (name, *(f"{name}{i}" for i in range(len(group.attrs)))) if key in group.attrs]
-    values = [value for chunk in chunks for value in group.attrs[chunk]]
+    attributes = group.attrs  # their number is not to be believed: in a broken file it may be billions
+    split = itertools.takewhile(attributes.__contains__, (f"{name}{i}" for i in itertools.count()))
+    chunks = [*([name] if name in attributes else []), *split]
+    values = [value for chunk in chunks for value in attributes[chunk]]
     return [value.decode() if isinstance(value, bytes) else str(value) for value in values]
 
 

@@ -113,14 +113,24 @@ def _shown(kind: str, rest: str) -> tuple[str, tuple[str, ...]]:
     """The name of an address, and its secrets; cut by hand, so that no URL is too broken to hide its password."""
     before, slashes, after = rest.partition("//")
     if not slashes:
-        return printable(f"{kind}:{rest.replace(chr(92), '/').rpartition('/')[2]}"), ()  # a file, without its folder
+        user, _, host = rest.rpartition("@")
+        if ":" in user and not re.match(r"[A-Za-z]:[\\/]", rest):  # an address that lacks a slash
+            return printable(f"{kind}:{HIDDEN}@{host.partition('?')[0]}"), (user,)
+        last = rest.replace("\\", "/").rpartition("/")[2]  # of a file, without its folder
+        return printable(f"{kind}:{last}"), ()
     authority, slash, path = after.partition("/") if "@" not in after else _split_after_user(after)
     user, at, host = authority.rpartition("@")
     path, question, query = path.partition("?")
     host, host_question, host_query = host.partition("?")
     question, query = question or host_question, query or host_query
     _, _, password = user.partition(":")
-    found = {password, unquote(password), query, *(value for _, value in parse_qsl(query))} - {""}
+    found = {
+        user if password else "",
+        password,
+        unquote(password),
+        query,
+        *(value for _, value in parse_qsl(query)),
+    } - {""}
     name = f"{kind}:{before}//{HIDDEN + '@' if at else ''}{host}{slash}{path}{'?' + HIDDEN if question else ''}"
     return printable(name), tuple(sorted((each for each in found if len(each) > 2), key=len, reverse=True))
 

@@ -6,7 +6,6 @@ all its edits in order.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -18,6 +17,8 @@ MAX_NAME = 120
 MAX_TEXT = 500
 MAX_S = 1e7
 """Latest time in a session, about four months."""
+MAX_AT_S = 1e11
+"""Latest time at which a session may begin, in seconds since the epoch: the year 5138."""
 MAX_FACE = 10**9
 MAX_MERGED = 100
 MAX_MARKERS = MAX_SPANS = MAX_NAMES = 2000
@@ -171,7 +172,7 @@ def numbered(state: SessionState, edit: Edit) -> Edit:
 
 
 def _begin(state: SessionState, edit: Edit) -> SessionState:
-    return replace(state, began_s=_number(edit, "at", math.inf), source=str(edit.get("source", "program")))
+    return replace(state, began_s=_number(edit, "at", MAX_AT_S), source=str(edit.get("source", "program")))
 
 
 def _end(state: SessionState, edit: Edit) -> SessionState:

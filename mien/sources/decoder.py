@@ -6,7 +6,7 @@ formats and protocols are allowed: FFmpeg would also follow lists of other files
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -194,6 +194,26 @@ def choose_stream(container: Any, name: str) -> Any:
     return video
 
 
+def packets_of(container: Any, video: Any) -> Iterator[Any]:
+    """The packets of a stream, as `demux` of PyAV yields them.
+
+    That fails after the last one where another stream has appeared meanwhile, as in MPEG-TS.
+
+    Args:
+        container: The open container.
+        video: The stream.
+    """
+    packets = container.demux(video)
+    while True:
+        try:
+            packet = next(packets, None)
+        except IndexError:
+            return
+        if packet is None:
+            return
+        yield packet
+
+
 class PictureTimes:
     """When each picture of a video is shown.
 
@@ -303,7 +323,7 @@ class Decoder:
 
     def _decode(self) -> Generator[Any]:
         av = import_av()
-        packets = self._container.demux(self._video)
+        packets = packets_of(self._container, self._video)
         unreadable = 0
         while True:
             try:

@@ -15,11 +15,13 @@ from hypothesis.strategies import SearchStrategy
 
 from benchmarks.fuzz.mutations import WORDS, mutated, mutated_text
 from benchmarks.fuzz.target import Call, Target
+from mien.addresses import masked
 from mien.batch.inputs import decode_list, file_name, find_inputs
 from mien.batch.options import AnalyzeSettings, ReportSettings, read_analyze_settings
 from mien.errors import MienError, SettingsError
 from mien.labels import OutputLabels
 from mien.options import options_of
+from mien.outputs.addresses import endpoint, parse_address
 from mien.settings import Settings, read_settings
 from mien.sources import source_kind, source_name
 from mien.sources.catalog import SourceCatalog
@@ -132,14 +134,35 @@ def _sources(folder: Path, cleanup: ExitStack) -> tuple[SearchStrategy[bytes], C
     return mutated_text(seeds), call
 
 
-def _check_masked(url: str) -> None:
-    """A password is in no name and no message."""
+def _check_masked(text: str) -> None:
+    """No name and no message shows a password, whatever is wrong with the address."""
     try:
-        shown = masked_url(url)
+        shown = masked_url(text)
     except MienError as error:
         shown = str(error)
-    if SECRET in shown and f":{SECRET}@" in url and url.lower().startswith(("rtsp", "http")):
+    if f":{SECRET}@" in text and SECRET in shown + masked(text):
         raise AssertionError("the password is shown")
+
+
+def _outputs(folder: Path, cleanup: ExitStack) -> tuple[SearchStrategy[bytes], Call]:
+    def call(data: bytes) -> None:
+        text = data.decode("utf-8", "surrogateescape")
+        address = parse_address(text)
+        if f":{SECRET}@" in text and SECRET in address.name + address.hide(text):
+            raise AssertionError("the password is shown")
+        endpoint(address, 9000, options=("retain", "qos"))
+
+    seeds = [
+        *(
+            "osc://127.0.0.1:9000/mien",
+            "jsonl:faces.jsonl",
+            "websocket://[::1]:8765",
+            "lsl:Mien",
+            "webhook:https://a/b?c=1",
+        ),
+        f"mqtt://anna:{SECRET}@broker:1883/home?retain=1&qos=2",
+    ]
+    return mutated_text(seeds), call
 
 
 def _look_up_nothing(name: Any, *rest: Any, **more: Any) -> Any:
@@ -174,5 +197,6 @@ TARGETS = (
     Target("training-options", 500, _training, clear=(MienError, SystemExit)),
     Target("labels", 5000, _labels, clear=(ValueError,)),
     Target("sources", 8000, _sources),
+    Target("outputs", 3000, _outputs),
     Target("lists", 2000, _lists),
 )

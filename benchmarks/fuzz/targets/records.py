@@ -20,6 +20,8 @@ from mien.batch.methods import methods
 from mien.batch.provenance import FILE
 from mien.batch.recordings import Times, describe_recording
 from mien.reading_check import Readings
+from mien.recording.edits import numbered
+from mien.recording.journal import append_edits, read_journal
 
 RUN = {
     "mien": "0.2.0",
@@ -48,6 +50,34 @@ def _manifest(folder: Path, cleanup: ExitStack) -> tuple[SearchStrategy[bytes], 
         known = Manifest(path, RUN)
         known.done(job)
         known.joined("images", [job])
+
+    return st.integers(0, 2**63 - 1).map(lambda seed: make(random.Random(seed))), call
+
+
+def _edits(folder: Path, cleanup: ExitStack) -> tuple[SearchStrategy[bytes], Call]:
+    lines = [
+        {"do": "begin", "at": 1790000000.0, "source": "program"},
+        {"do": "rename", "name": "Anna"},
+        {"do": "mark", "id": "m1", "t": 1.5, "text": "laughs"},
+        {"do": "unmark", "id": "m1"},
+        {"do": "person", "face": 1, "name": "Anna"},
+        {"do": "merge", "faces": [1, 3]},
+        {"do": "split", "faces": [3]},
+        {"do": "exclude", "id": "x1", "from": 1.0, "to": 2.0},
+        {"do": "include", "id": "x1"},
+        {"do": "end", "length_s": 60.0},
+    ]
+    path = folder / "edits.jsonl"
+
+    def make(dice: random.Random) -> bytes:
+        broken = [break_structure(dice, line) if dice.random() < 0.3 else line for line in lines]
+        data = b"\n".join(map(dump, broken)) + b"\n"
+        return break_bytes(dice, [data]) if dice.random() < 0.2 else data
+
+    def call(data: bytes) -> None:
+        path.write_bytes(data)
+        read_journal(path).person(1)
+        append_edits(path, lambda state: [numbered(state, {"do": "mark", "t": 2.0, "text": "again"})])
 
     return st.integers(0, 2**63 - 1).map(lambda seed: make(random.Random(seed))), call
 
@@ -99,6 +129,7 @@ def _readings(folder: Path, cleanup: ExitStack) -> tuple[SearchStrategy[bytes], 
 
 TARGETS = (
     Target("manifest", 4000, _manifest),
+    Target("session-edits", 3000, _edits),
     Target("provenance", 3000, _provenance),
     Target("readings-cache", 2000, _readings),
 )
