@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             except (OSError, ValueError, LookupError, av.FFmpegError) as error:
                 failures.append(f"kill {number}: {type(error).__name__}: {error}")
     print(f"{options.kills} kills, {len(failures)} with a file that cannot be read or an edit that is lost")
-    print(*failures, f"markers: {markers} confirmed, none lost otherwise", sep="\n")
+    print(*failures, f"markers: {markers} confirmed and found in the sessions", sep="\n")
     for what, lost_s in (("rows", rows_s), ("video", video_s)):
         if lost_s:
             print(f"{what}: lost {median(lost_s):.2f} s (median), at most {max(lost_s):.2f} s")
