@@ -290,6 +290,7 @@ class VideoCamera:
             analysis = faces.analyze(frame, frame.captured_at, landmarks=landmarks)
             if not current():
                 return
+            analysis = self._services.compare(analysis, frame.captured_at)
             annotated = self._publisher.publish(frame, analysis)
             if self._writer is not None:
                 self._writer.write(annotated(), frame.captured_at)

@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from functools import cache, partial
 from typing import TYPE_CHECKING, NoReturn
@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # imported where they are used, so that --help, --version and
     from flask import Flask
 
     from camera import VideoCamera
+    from mien.analysis.baseline import Rest
     from mien.analysis.detector_switch import DetectorSwitch
     from mien.analysis.pipeline import Pipeline
     from mien.detectors import Detector
@@ -245,6 +246,7 @@ class Components:
     """
 
     def __init__(self, settings: Settings) -> None:
+        from mien.analysis.baseline import Baselines
         from mien.cnn.logit_adjustment import read_adjustment
         from mien.errors import ModelError
         from mien.images.privacy import Privacy
@@ -263,14 +265,37 @@ class Components:
         self.sessions = Sessions(settings.sessions, self._recordings)
         self.browser_recorder = BrowserRecorder(settings.sessions, self._make_prepare)
         self.exports = SessionExports(self.sessions)
-        self.recorder.changed = self.browser_recorder.changed = self.sessions.note_change
+        self.recorder.changed, self.browser_recorder.changed = self._note_recording, self.sessions.note_change
         self.landmarks = LandmarkDemand(always=settings.landmarks)
+        self.baselines = Baselines(settings.min_quality, lambda face, rest: self._store_baselines({face: rest}))
         self.outputs = build_outputs(settings)
         self.adjustment = read_adjustment(settings.model)
         if settings.rare is not None:
             if self.adjustment is None:
                 raise ModelError(f"--rare: expected a network with base rates, found {settings.model} without")
             self.adjustment.rare = settings.rare
+
+    def _note_recording(self) -> None:
+        """A recording has begun or ended."""
+        self.sessions.note_change()
+        self._store_baselines(self.baselines.known())
+
+    def _store_baselines(self, rests: Mapping[int, Rest | None]) -> None:
+        """Add the resting faces of people, None for forgotten ones, to the session that is being recorded."""
+        from mien.errors import SessionError
+
+        running = self.recorder.status()
+        if not rests or not running.on or running.session is None:
+            return
+        forgotten = {"log_odds": None}
+        edits = [
+            {"do": "baseline", "face": face, **(forgotten if rest is None else rest.to_dict())}
+            for face, rest in rests.items()
+        ]
+        try:
+            self.sessions.edit(running.session, edits)
+        except SessionError as error:  # the differences are in the rows
+            log.warning("a resting face cannot be stored: %s", error)
 
     def _recordings(self) -> dict[str, Recording]:
         """The recordings that are running, by the id of their session."""
@@ -413,6 +438,10 @@ def build_camera(
     from mien.sources.webcam import request_camera_access
     from mien.stream.config import CameraOptions, Services
 
+    def renew() -> None:
+        detectors.renew()
+        components.baselines.forget()  # the analysis that takes over numbers faces anew
+
     settings = components.settings
     if source_kind(settings.source) in ("auto", "webcam"):
         request_camera_access()  # macOS requires this in the main thread; the camera is opened in another
@@ -431,9 +460,10 @@ def build_camera(
             open=components.catalog.open,
             prepare=components.privacy.prepare,
             record=components.recorder.record,
+            compare=components.baselines.update,
             landmarks=lambda: components.landmarks.wanted,
             needed=lambda: components.recorder.needs_frames or components.outputs is not None,
-            renew=detectors.renew,
+            renew=renew,
             cancelled=stop.is_set,
         ),
     )
@@ -500,6 +530,7 @@ def build_app(
         jobs: The queue of files.
         token: Secret required with every request, or None.
     """
+    from mien.analysis.baseline import Baselines
     from mien.analysis.face_stream import FaceStream
     from mien.analysis.uploads import UploadSessions, analyze_image
     from mien.cnn.gradcam import Explainer
@@ -508,7 +539,11 @@ def build_app(
 
     settings = components.settings
     explainer = cache(lambda: Explainer(pipeline.result()))
-    sessions = UploadSessions(lambda: FaceStream(pipeline.result()), record=components.browser_recorder.record)
+    sessions = UploadSessions(
+        lambda: FaceStream(pipeline.result()),
+        record=components.browser_recorder.record,
+        make_baselines=lambda: Baselines(settings.min_quality),
+    )
     components.browser_recorder.is_known = sessions.__contains__
 
     def analyze(data: bytes, *, landmarks: bool = settings.landmarks) -> Analysis:
@@ -535,6 +570,7 @@ def build_app(
         min_quality=settings.min_quality,
         detectors=detectors,
         jobs=jobs,
+        baselines=lambda key: components.baselines if key is None else sessions.baselines(key),
         outputs=components.outputs,
         host=settings.host,
         token=token,

@@ -15,6 +15,7 @@ MienError
 ├── SessionError
 │   ├── SessionMissingError
 │   └── SessionRunningError
+├── BaselineError
 ├── BusyError
 ├── LoadingError
 ├── JobError
@@ -118,6 +119,10 @@ class SessionMissingError(SessionError):
 
 class SessionRunningError(SessionError):
     """A session is being recorded, so that it cannot be deleted."""
+
+
+class BaselineError(MienError):
+    """A resting face cannot be measured: no such face, too few frames, too poor a picture, another expression."""
 
 
 class BusyError(MienError):

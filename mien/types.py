@@ -256,6 +256,8 @@ class Face:
         landmarks: float32 (468, 2), x and y in pixels of the frame, in the order of MediaPipe's face mesh; None where
             they were not asked for or not found.
         head: Pose, eyes and mouth, where there are landmarks.
+        rest: float32 (7,), how much the log odds of each expression are above those of this face at rest; None where
+            that was not measured, see `mien.analysis.baseline`.
 
     Example:
         face = analysis.faces[0]
@@ -274,6 +276,7 @@ class Face:
     found_by: str | None = None
     landmarks: np.ndarray | None = None
     head: Head | None = None
+    rest: np.ndarray | None = None
 
     @property
     def label(self) -> str:
@@ -301,11 +304,41 @@ class Face:
             "found_by": self.found_by,
             "landmarks": None if self.landmarks is None else np.round(self.landmarks.astype(float), 1).tolist(),
             "head": None if self.head is None else self.head.to_dict(),
+            "rest": None
+            if self.rest is None
+            else {name: round(float(each), 3) for name, each in zip(EXPRESSIONS, self.rest, strict=True)},
         }
 
 
 def _by_name(probabilities: np.ndarray) -> dict[str, float]:
     return {name: round(float(p), 5) for name, p in zip(EXPRESSIONS, probabilities, strict=True)}
+
+
+REST_COLUMNS = tuple(f"rest_{name}" for name in EXPRESSIONS)
+"""Columns of recordings that hold `Face.rest`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """Whether the resting face of a person is known.
+
+    Args:
+        face: The number of the face.
+        state: "measuring"; "ready"; or "refused": it could not be measured, or cannot be compared any more.
+        left_s: Seconds until it is measured.
+        frames: How many frames it is, or will be, the mean of.
+        reason: Why it was refused.
+
+    Example:
+        for baseline in analysis.baselines:
+            print(baseline.face, baseline.state, baseline.reason or "")
+    """
+
+    face: int
+    state: Literal["measuring", "ready", "refused"]
+    left_s: float = 0.0
+    frames: int = 0
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -319,6 +352,7 @@ class Analysis:
         timing_ms: Milliseconds spent in each stage (detect, track, classify, ...).
         new_scene: Whether the frame shows, or may show, a different scene from the previous frame, as after a cut.
         rare: How often rare expressions were expected, see `Adjustment`; None for a network without base rates.
+        baselines: Of the faces whose resting face is known, being measured, or was refused.
 
     Example:
         for face in analysis.faces:
@@ -331,6 +365,7 @@ class Analysis:
     timing_ms: Mapping[str, float] = field(default_factory=dict)
     new_scene: bool = False
     rare: float | None = None
+    baselines: tuple[Baseline, ...] = ()
 
 
 class Adjustment(Protocol):

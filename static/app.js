@@ -19,6 +19,7 @@ import { PrivacyFilter } from "./privacy.js";
 import { showOutputs } from "./outputs.js";
 import { ProgramStream } from "./program_stream.js";
 import { bindRecording, setRecordedKey, setRecordedView, showOwnRecording } from "./recording.js";
+import { takeBaselines } from "./rest.js";
 import { fetchJson } from "./server.js";
 import { showSession } from "./session_summary.js";
 import { bindSmallWindow, drawSmallWindow, isSmallWindowOpen, isSupported } from "./small_window.js";
@@ -52,6 +53,7 @@ const isIdle = () => (document.hidden && !isSmallWindowOpen()) || actions.paused
 
 function show(state) {
   newest = state;
+  takeBaselines(view === "images" ? null : (state.baselines ?? []), state.track);
   showProgram(state);
   showOutputs(state.outputs);
   showHeader(state, badge);

@@ -119,10 +119,11 @@ export class BrowserCamera {
   }
 
   /** The program numbers the faces of each sequence from 1; here ids are unique across sequences. */
-  #renumber(answer, { shift, newScene }) {
+  #renumber(answer, { key, shift, newScene }) {
     const faces = answer.faces.map((face) => ({ ...face, id: face.id + shift }));
+    const baselines = (answer.baselines ?? []).map((each) => ({ ...each, face: each.face + shift }));
     this.lastFace = Math.max(this.lastFace, ...faces.map(({ id }) => id));
-    return { ...answer, faces, new_scene: newScene };
+    return { ...answer, faces, baselines, new_scene: newScene, track: { key, shift } };
   }
 
   /** The camera's newest frame as JPEG; it stays on the canvas until the next one is captured. */
@@ -155,7 +156,7 @@ function release(stream) {
   for (const track of stream?.getTracks() ?? []) track.stop();
 }
 
-function describe({ width, height, faces, new_scene, recording }, index, capturedAt, times) {
+function describe({ width, height, faces, new_scene, recording, baselines, track }, index, capturedAt, times) {
   const spanS = (times.at(-1) - times[0]) / 1000;
   return {
     source: { name: TEXT.camera.name, state: "live" },
@@ -165,6 +166,8 @@ function describe({ width, height, faces, new_scene, recording }, index, capture
     faces,
     new_scene,
     recording,
+    baselines,
+    track,
   };
 }
 

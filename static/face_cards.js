@@ -4,6 +4,7 @@
 import { display, drawThumbnail, hasPicture } from "./canvas.js";
 import { $, cloneOf, setText } from "./dom.js";
 import { isUnsure } from "./overlay.js";
+import { bindRest, fillRest } from "./rest.js";
 import { TEXT } from "./texts.js";
 
 const THUMBNAIL_MS = 200; // five per second suffice to recognize a face
@@ -75,6 +76,7 @@ function newCard(number) {
     fill: row.querySelector(".fill"),
     value: row.querySelector(".value"),
   }));
+  bindRest(card);
   return card;
 }
 
@@ -117,6 +119,7 @@ function fillBars(card, face, now) {
   card.dataset.label = face.label;
   setText(card.querySelector(".confidence"), TEXT.percent(face.confidence)); // with the bars, to agree with them
   fillPeople(card.querySelector(".people"), face);
+  if (fillRest(card, face)) return;
   for (const { row, name, fill, value } of card.parts) {
     const share = face.probabilities[name];
     row.classList.toggle("top", name === face.label);

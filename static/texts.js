@@ -42,6 +42,15 @@ export const TEXT = {
   },
   qualityHint: (value) =>
     `Quality ${percent(value)}: how often labels of such faces are what people see, compared with flawless pictures.`,
+  rest: {
+    act: { none: "Measure resting face", measuring: "Cancel", ready: "Forget resting face", refused: "Try again" },
+    measuring: (s) => `Relax your face and look at the camera: ${Math.max(1, Math.ceil(s))}`,
+    refused: (reason) => `Not measured: ${reason}.`,
+    meaning:
+      "Log odds against 3 s of this face at rest: +0.7 doubles the odds, −0.7 halves them. It says what changed in " +
+      "the face, not what is felt, and misleads if the face was not at rest.",
+    change: (value) => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(1)}`.replace(/^[+−]0\.0$/, "0.0"),
+  },
   seconds: (s) => `${Math.ceil(s)} s`,
   viewers: (n) => (n === 1 ? "1 viewer" : `${n} viewers`),
   heard: (word, labels) => `${word}. ${labels.length ? labels.join(", ") : "No face"}`,
@@ -415,6 +424,9 @@ export const TEXT = {
     csvAll: "CSV of all",
     clear: "Remove results",
     drop: "Drop images, videos or folders here to analyze them",
+    restAct: "Measure the face for 3 s as this person's resting face, for all viewers",
+    restToggle: "Against rest",
+    restToggleHint: "In this browser, show how each expression differs from this person's resting face",
     peopleHint:
       "An estimate: the network learned from the votes of ten people about each training image. Unlike the percentage, " +
       "it does not depend on how often rare expressions are expected.",

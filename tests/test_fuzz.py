@@ -25,6 +25,7 @@ from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
+from mien.analysis.baseline import Baselines
 from mien.analysis.face_stream import FaceStream
 from mien.analysis.pipeline import Pipeline
 from mien.analysis.uploads import UploadSessions, analyze_image
@@ -62,6 +63,7 @@ def app(request, tmp_path) -> Iterator:
         privacy=Privacy(),
         adjustment=LogitAdjustment(np.full(7, 1 / 7), tau=0.5),
         detectors=FakeDetectors(),
+        baselines=lambda key: Baselines(),
         follow=UploadSessions(lambda: FaceStream(Pipeline(HaarDetector(), Even()))).analyze,
         catalog=SourceCatalog(webcams=NoWebcams(), media=_media(tmp_path)),
         max_streams=10**6,  # the in-process client never closes a stream

@@ -174,6 +174,7 @@ def test_the_state_is_that_of_the_newest_picture(client, fake_camera) -> None:
         "detectors": [],
         "privacy_locked": False,
         "privacy_lifted_at": None,
+        "baselines": [],
         "outputs": [],
         "sessions_version": 0,
     }
@@ -192,6 +193,7 @@ def test_the_state_is_that_of_the_newest_picture(client, fake_camera) -> None:
         "found_by": None,
         "landmarks": None,
         "head": None,
+        "rest": None,
     }
     for kind in ("probabilities", "raw"):
         assert list(faces[0][kind]) == list(EXPRESSIONS)

@@ -60,6 +60,8 @@ class FakeCamera:
         self.error: Exception | None = None
         """The error that `switch` raises."""
         self.shown_again = 0
+        self.compare: Callable[[Analysis, float], Analysis] = lambda analysis, _: analysis
+        """Called as in the real camera."""
         self._numbers = itertools.count()
         self._stop = threading.Event()
         self._player: threading.Thread | None = None
@@ -87,7 +89,8 @@ class FakeCamera:
         if jpeg is None:
             jpeg = cv2.imencode(".jpg", pixels)[1].tobytes()
         frame = Frame(pixels, index, captured_at=time.time(), truth="happy", truths=("happy", None))
-        snapshot = Snapshot(jpeg, frame, Analysis(320, 240, self.faces, {"detect": 2.5}), latency_ms=12.34)
+        analysis = self.compare(Analysis(320, 240, self.faces, {"detect": 2.5}), frame.captured_at)
+        snapshot = Snapshot(jpeg, frame, analysis, latency_ms=12.34)
         self.snapshots.publish(snapshot)
         return snapshot
 

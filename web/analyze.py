@@ -18,7 +18,7 @@ from web import schemas
 from web.limits import MAX_BODY_BYTES, Slots, check_client
 from web.openapi import LANDMARKS, Answer, Operation
 from web.ports import Analyze, AppOptions
-from web.state import LANDMARK_REFUSALS, describe_faces, sentence, wants_landmarks
+from web.state import LANDMARK_REFUSALS, describe_baselines, describe_faces, sentence, wants_landmarks
 
 KEY = "[A-Za-z0-9_-]{8,64}"
 
@@ -127,7 +127,13 @@ def _analyze_request(
 
 def _describe(found: Analysis) -> schemas.Image:
     faces = describe_faces(found, landmarks=True)  # those that were asked for
-    return schemas.Image(width=found.width, height=found.height, faces=faces, new_scene=found.new_scene)
+    return schemas.Image(
+        width=found.width,
+        height=found.height,
+        faces=faces,
+        new_scene=found.new_scene,
+        baselines=describe_baselines(found),
+    )
 
 
 def _analyze_one_of_many(analyze: Callable[[bytes], Analysis], data: bytes) -> schemas.Image | schemas.ImageError:

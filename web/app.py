@@ -10,6 +10,7 @@ from werkzeug.exceptions import HTTPException
 
 from web import (
     analyze,
+    baselines,
     compression,
     controls,
     errors,
@@ -83,6 +84,7 @@ def create_app(camera: Camera, options: AppOptions | None = None) -> Flask:
         session_files.blueprint(options),
         replay.blueprint(options),
         analyze.blueprint(options),
+        baselines.blueprint(options),
         jobs.blueprint(options, readers),
         explain.blueprint(camera, options.explain, lambda: privacy is not None and privacy.on),
     ):

@@ -189,6 +189,20 @@ class Landmarks(Protocol):
         """Compute them for the next two seconds."""
 
 
+class Baselines(Protocol):
+    """The resting faces of the people in one stream."""
+
+    def begin(self, face: int) -> None:
+        """Measure the resting face of a person from the next frame on. Raises BaselineError."""
+
+    def forget(self, face: int | None = ...) -> None:
+        """Forget the resting face of a person, or of all."""
+
+
+FindBaselines = Callable[[str | None], Baselines]
+"""Finds those of a track, or with None those of the program's source; raises BaselineError if there is no track."""
+
+
 class Analyze(Protocol):
     """Analyzes an image file."""
 
@@ -298,6 +312,7 @@ class AppOptions:
         adjustment: For /api/rare.
         landmarks: For the parameter landmarks=1; if None, it is refused with 503.
         jobs: For /api/jobs.
+        baselines: For /api/baseline.
         outputs: Listed in the state.
         model_name: Displayed on the page.
         detectors: For /api/detector.
@@ -330,6 +345,7 @@ class AppOptions:
     detectors: Detectors | None = None
     landmarks: Landmarks | None = None
     jobs: Jobs | None = None
+    baselines: FindBaselines | None = None
     outputs: Outputs | None = None
     model_name: str = "model.json"
     detector_name: str = "haar"

@@ -90,6 +90,18 @@ class Head(Schema):
     blink: bool = Field(description="Whether a blink of both eyes ended with this frame.")
 
 
+class LogOdds(Schema):
+    """Differences of log odds of the seven expressions."""
+
+    angry: float
+    disgust: float
+    fear: float
+    happy: float
+    neutral: float
+    sad: float
+    surprise: float
+
+
 class Face(Schema):
     """One face and the expression it shows."""
 
@@ -122,6 +134,36 @@ class Face(Schema):
     head: Head | None = Field(
         default=None, description="From the landmarks; null where nobody asks for them, see --landmarks."
     )
+    rest: LogOdds | None = Field(
+        default=None,
+        description="How much the log odds of each expression are above those of this face at rest: 0 is as at rest, "
+        "0.7 doubles the odds; null where that was not measured, see /api/baseline.",
+    )
+
+
+class Baseline(Schema):
+    """Whether the resting face of a person is known."""
+
+    face: int = Field(description="The number of the face.")
+    state: Literal["measuring", "ready", "refused"] = Field(
+        description="refused: it could not be measured, or cannot be compared any more."
+    )
+    left_s: float = Field(description="Seconds until it is measured; else 0.")
+    frames: Count = Field(description="How many frames it is, or will be, the mean of.")
+    reason: Message | None = Field(description="Why it was refused.")
+
+
+class BaselineFace(Body):
+    """A face of the newest frame."""
+
+    EXAMPLE = {"face": 1}
+
+    face: Annotated[int, Field(ge=0, le=10**9, strict=True)] = Field(description="Its number.")
+
+    @field_validator("face", mode="before")
+    @classmethod
+    def _read_whole(cls, face: object) -> object:
+        return int(face) if isinstance(face, float) and face.is_integer() else face  # to JSON, 1.0 is an integer
 
 
 class Frame(Schema):
@@ -312,6 +354,9 @@ class State(Controls):
     frame: Frame | None
     faces: list[Face]
     watching: bool = Field(default_factory=bool, description="Whether the stream named by viewer is open.")
+    baselines: list[Baseline] = Field(
+        description="Of the faces whose resting face is known, being measured, or was refused."
+    )
     outputs: list[Output] = Field(description="The live outputs; empty without --out.")
 
 
@@ -334,6 +379,7 @@ class Image(Schema):
     recording: Recording | None = Field(
         default=None, description="The recording of its track, running or ended; null or missing without one."
     )
+    baselines: list[Baseline] = Field(default_factory=list, description="As in the state, for the faces of its track.")
 
 
 ImageStatus = Literal[413, 415, 422]

@@ -84,6 +84,7 @@ class StateReader:
             faces=describe_faces(
                 snapshot.analysis if snapshot else None, landmarks=landmarks and not shared["privacy"]
             ),
+            baselines=describe_baselines(snapshot.analysis if snapshot else None),
             **shared,
         )
 
@@ -148,6 +149,18 @@ def describe_faces(analysis: Analysis | None, *, landmarks: bool = False) -> lis
     faces = analysis.faces if analysis else ()
     shown = faces if landmarks else [replace(face, landmarks=None) for face in faces]
     return [schemas.Face.model_validate(face.to_dict()) for face in shown]
+
+
+def describe_baselines(analysis: Analysis | None) -> list[schemas.Baseline]:
+    """The resting faces of the people in a frame.
+
+    Args:
+        analysis: What was found; None for none.
+    """
+    return [
+        schemas.Baseline.model_validate(replace(each, left_s=round(each.left_s, 2)))
+        for each in (analysis.baselines if analysis else ())
+    ]
 
 
 def wants_landmarks(options: AppOptions) -> bool:

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from mien.analysis.baseline import Baselines
 from mien.analysis.face_stream import FaceStream
 from mien.clock import Clock
-from mien.errors import BusyError, ImageError
+from mien.errors import BaselineError, BusyError, ImageError
 from mien.images.codecs import decode_image
 from mien.images.resize import fit_within
 from mien.types import Analysis, Box, Detection, Frame
@@ -65,6 +66,7 @@ def _scaled(box: Box, scale_x: float, scale_y: float, width: int, height: int) -
 @dataclass(slots=True)
 class _Session:
     stream: FaceStream
+    baselines: Baselines
     busy: bool = False
     used_at_s: float = 0.0
     count: int = 0
@@ -80,6 +82,7 @@ class UploadSessions:
         make_stream: Makes the FaceStream of a new session.
         clock: Where the time comes from. A session without images for EXPIRE_AFTER_S ends.
         record: Called with the key of each image, the image as it was analyzed, and what was found in it.
+        make_baselines: Makes what measures the resting faces of a new session.
     """
 
     def __init__(
@@ -87,9 +90,11 @@ class UploadSessions:
         make_stream: Callable[[], FaceStream],
         clock: Clock | None = None,
         record: Callable[[str, Frame, Analysis], object] = lambda *_: None,
+        make_baselines: Callable[[], Baselines] = Baselines,
     ) -> None:
         self._make_stream = make_stream
         self._record = record
+        self._make_baselines = make_baselines
         self._clock = clock or Clock()
         self._lock = threading.Lock()  # guards the sessions
         self._sessions: dict[str, _Session] = {}
@@ -112,6 +117,7 @@ class UploadSessions:
 
             def find(frame: Frame) -> Analysis:
                 found = session.stream.analyze(frame, time_s, landmarks=landmarks)
+                found = session.baselines.update(found, time_s)
                 self._record(key, replace(frame, index=session.count, captured_at=captured_at), found)
                 session.count += 1
                 return found
@@ -136,6 +142,21 @@ class UploadSessions:
             self._drop_expired()
             return key in self._sessions
 
+    def baselines(self, key: str) -> Baselines:
+        """What measures the resting faces of a session.
+
+        Args:
+            key: Identifies the session.
+
+        Raises:
+            BaselineError: There is no such session, or none any more.
+        """
+        with self._lock:
+            self._drop_expired()
+            if key not in self._sessions:
+                raise BaselineError("expected a track with images in the last 10 s, found none")
+            return self._sessions[key].baselines
+
     def _acquire(self, key: str) -> _Session:
         with self._lock:
             self._drop_expired()
@@ -143,7 +164,7 @@ class UploadSessions:
             if session is None:
                 if len(self._sessions) >= MAX_SESSIONS:
                     raise BusyError(f"expected at most {MAX_SESSIONS} keys at once", self._slot_free_in_s())
-                session = self._sessions[key] = _Session(self._make_stream())
+                session = self._sessions[key] = _Session(self._make_stream(), self._make_baselines())
             elif session.busy:
                 raise BusyError("expected one image of a key at a time", RETRY_IN_S)
             session.busy = True

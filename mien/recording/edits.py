@@ -12,6 +12,7 @@ from typing import Any
 
 from mien.errors import SessionError
 from mien.names import is_printable
+from mien.types import EXPRESSIONS
 
 MAX_NAME = 120
 MAX_TEXT = 500
@@ -22,6 +23,8 @@ MAX_AT_S = 1e11
 MAX_FACE = 10**9
 MAX_MERGED = 100
 MAX_MARKERS = MAX_SPANS = MAX_NAMES = 2000
+MAX_BASELINES = 2000
+MAX_LOG_ODDS = 100
 
 Edit = Mapping[str, Any]
 
@@ -56,6 +59,21 @@ class Excluded:
     end_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class RestingFace:
+    """A person's resting face, with which `rest_angry` and so on of the rows compare.
+
+    Args:
+        log_odds: Of each of EXPRESSIONS, after 0.02 was mixed into its probability.
+        frames: How many frames they are the mean of.
+        rare: How often rare expressions were expected; None for a network without base rates.
+    """
+
+    log_odds: tuple[float, ...]
+    frames: int
+    rare: float | None
+
+
 @dataclass(frozen=True)
 class SessionState:
     """The result of all edits of a session.
@@ -75,6 +93,7 @@ class SessionState:
         last_marker: The number of the last id of a marker.
         last_excluded: The number of the last id of an excluded span.
         count: How many edits there were.
+        baselines: The last resting face that was measured, by the number of a face.
     """
 
     began_s: float | None = None
@@ -88,6 +107,7 @@ class SessionState:
     last_marker: int = 0
     last_excluded: int = 0
     count: int = 0
+    baselines: Mapping[int, RestingFace] = field(default_factory=dict)
 
     def first_face(self, face: int) -> int:
         """The lowest number of the faces that are the same person as this one.
@@ -255,6 +275,20 @@ def _include(state: SessionState, edit: Edit) -> SessionState:
     return replace(state, excluded=left)
 
 
+def _baseline(state: SessionState, edit: Edit) -> SessionState:
+    face, log_odds = _face(edit.get("face")), edit.get("log_odds")
+    baselines = {each: rest for each, rest in state.baselines.items() if each != face}
+    if log_odds is not None:
+        if not isinstance(log_odds, Mapping) or log_odds.keys() != set(EXPRESSIONS):
+            raise SessionError(f"expected log_odds of {', '.join(EXPRESSIONS)}, found {log_odds!r}")
+        odds = tuple(_number(log_odds, name, MAX_LOG_ODDS, -MAX_LOG_ODDS, "log odds") for name in EXPRESSIONS)
+        rare = None if edit.get("rare") is None else _number(edit, "rare", 1, what="a share")
+        baselines[face] = RestingFace(odds, int(_number(edit, "frames", what="a number")), rare)
+    if len(baselines) > MAX_BASELINES:
+        raise SessionError(f"expected resting faces of at most {MAX_BASELINES} faces")
+    return replace(state, baselines=baselines)
+
+
 CHANGES: Mapping[str, Callable[[SessionState, Edit], SessionState]] = {
     "begin": _begin,
     "end": _end,
@@ -266,16 +300,17 @@ CHANGES: Mapping[str, Callable[[SessionState, Edit], SessionState]] = {
     "split": _split,
     "exclude": _exclude,
     "include": _include,
+    "baseline": _baseline,
 }
 
 
 # --- values of edits
 
 
-def _number(edit: Edit, name: str, most: float = MAX_S) -> float:
+def _number(edit: Edit, name: str, most: float = MAX_S, least: float = 0, what: str = "seconds") -> float:
     value = edit.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
-        raise SessionError(f"expected seconds from 0 to {most:g} as {name}, found {value!r}")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+        raise SessionError(f"expected {what} from {least:g} to {most:g} as {name}, found {value!r}")
     return float(value)
 
 

@@ -6,13 +6,14 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 
-from mien.types import BOX, EXPRESSIONS, HEAD_COLUMNS, Analysis, Face, Frame
+from mien.types import BOX, EXPRESSIONS, HEAD_COLUMNS, REST_COLUMNS, Analysis, Face, Frame
 
 COLUMNS = (
     *("frame", "time", "media_time_s", "face", *BOX, *EXPRESSIONS),
     *("label", "unsure", "width", "height", "rare", "people_share"),
     *("quality", "quality_reason"),
     *HEAD_COLUMNS,
+    *REST_COLUMNS,
 )
 
 
@@ -55,6 +56,7 @@ def row(number: int, frame: Frame, face: Face, analysis: Analysis) -> list[objec
         None if face.people_share is None else f"{face.people_share:.5f}",
         *((None, None) if face.quality is None else (f"{face.quality.value:.3f}", face.quality.reason)),
         *(+head[name] if name in head else None for name in HEAD_COLUMNS),  # +True is 1
+        *([None] * len(REST_COLUMNS) if face.rest is None else (f"{float(each):.3f}" for each in face.rest)),
     ]
 
 

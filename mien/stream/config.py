@@ -109,6 +109,8 @@ class Services:
         prepare: Called with each frame and its analysis; returns the frame as it may be shown and saved. If it raises,
             nothing of the frame is shown. Called in the inference thread, like `record`.
         record: Called with each frame, as it was shown, and its analysis.
+        compare: Called with each analysis and the time of its frame; returns it with what is known beyond this frame,
+            such as how faces differ from their own rest.
         landmarks: Whether the landmarks of the faces are wanted in the next frame.
         needed: Whether frames are needed although nobody requests them, as while a session is recorded.
         renew: Called after an analysis was abandoned, to replace what may hang in it, such as the detector.
@@ -122,6 +124,7 @@ class Services:
     clock: Clock = field(default_factory=Clock)
     prepare: Callable[[Frame, Analysis], Frame] | None = None
     record: Callable[[Frame, Analysis], None] | None = None
+    compare: Callable[[Analysis, float], Analysis] = lambda analysis, _: analysis
     landmarks: Callable[[], bool] = lambda: False
     needed: Callable[[], bool] = lambda: False
     renew: Callable[[], None] = lambda: None
