@@ -55,7 +55,8 @@ def test_everything_the_page_refers_to_is_served_locally(client) -> None:
 
 def test_every_text_used_by_the_page_is_defined_and_no_other(client) -> None:
     texts = (ROOT / "static" / "texts.js").read_text().partition("  page: {")[2]
-    pages = client.get("/").text + (ROOT / "templates" / "sessions.html").read_text()
+    others = [(ROOT / "templates" / name).read_text() for name in ("sessions.html", "replay.html")]
+    pages = client.get("/").text + "".join(others)
     wanted = set(re.findall(r'data-(?:text|title|name)="(\w+)"', pages))
     assert wanted == set(re.findall(r"(?m)^    (\w+):", texts))
 
