@@ -31,6 +31,8 @@ class Kind:
 
 KINDS = {
     "osc": Kind("mien.outputs.osc:Osc", "osc://HOST:PORT", "pythonosc", "python-osc"),
+    "mqtt": Kind("mien.outputs.mqtt:Mqtt", "mqtt://HOST/PREFIX", "paho", "paho-mqtt"),
+    "mqtts": Kind("mien.outputs.mqtt:Mqtt", "mqtts://HOST/PREFIX", "paho", "paho-mqtt"),
     "jsonl": Kind("mien.outputs.jsonl:JsonLines", "jsonl:FILE or jsonl:-"),
 }
 """All kinds, by the beginning of the URL."""
