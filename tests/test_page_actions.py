@@ -385,6 +385,10 @@ def test_viewers_see_whether_the_video_is_saved(browser, fake_camera, page) -> N
     assert "not stored" not in "".join(notices())
 
 
+BEYOND_PX = "const { scrollWidth, clientWidth } = document.documentElement; return scrollWidth - clientWidth"
+"""How far the page extends beyond the window, which may have a bar for scrolling down."""
+
+
 def test_all_badges_fit(browser, fake_camera, page) -> None:
     fake_camera.saving, fake_camera.faces = Saving("out.mp4"), ()
     for key in ("r", "b"):
@@ -393,9 +397,11 @@ def test_all_badges_fit(browser, fake_camera, page) -> None:
         appears(browser, name)
     for width in (320, 800):
         resize(browser, width, 700)
-        wait_for(lambda: browser.execute_script("return document.documentElement.scrollWidth") == width)  # noqa: B023
-    ends = [badge.rect["x"] + badge.rect["width"] for badge in browser.find_elements("css selector", ".badges .badge")]
-    assert max(ends) <= find(browser, ".actions").rect["x"]
+        wait_for(lambda: browser.execute_script(BEYOND_PX) == 0)
+    actions = find(browser, ".actions").rect
+    for badge in browser.find_elements("css selector", ".badges .badge:not([hidden])"):
+        right, bottom = (badge.rect[start] + badge.rect[size] for start, size in (("x", "width"), ("y", "height")))
+        assert right <= actions["x"] or bottom <= actions["y"], "no badge lies below the buttons"
 
 
 def test_a_saved_picture_looks_as_displayed(browser, fake_camera, page, tmp_path) -> None:
