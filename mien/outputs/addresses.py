@@ -131,6 +131,9 @@ def _shown(kind: str, rest: str) -> tuple[str, tuple[str, ...]]:
         query,
         *(value for _, value in parse_qsl(query)),
     } - {""}
+    if kind == "webhook" and path:  # the path is the password of many receivers
+        found.add(path)
+        path = HIDDEN
     name = f"{kind}:{before}//{HIDDEN + '@' if at else ''}{host}{slash}{path}{'?' + HIDDEN if question else ''}"
     return printable(name), tuple(sorted((each for each in found if len(each) > 2), key=len, reverse=True))
 

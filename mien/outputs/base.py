@@ -63,7 +63,7 @@ class Output(ABC):
     default_fps: ClassVar[float | None] = None
     """Most frames per second without `--out-fps`; None for all."""
 
-    takes_frames: ClassVar[bool] = True
+    takes_frames: bool = True
     """Whether frames are sent, and not only changes."""
 
     def __init__(self, address: Address) -> None:

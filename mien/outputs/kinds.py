@@ -33,6 +33,12 @@ KINDS = {
     "osc": Kind("mien.outputs.osc:Osc", "osc://HOST:PORT", "pythonosc", "python-osc"),
     "mqtt": Kind("mien.outputs.mqtt:Mqtt", "mqtt://HOST/PREFIX", "paho", "paho-mqtt"),
     "mqtts": Kind("mien.outputs.mqtt:Mqtt", "mqtts://HOST/PREFIX", "paho", "paho-mqtt"),
+    "ws": Kind("mien.outputs.websocket:WebSocket", "ws: or ws://HOST:PORT", "websockets", "websockets"),
+    "webhook": Kind("mien.outputs.webhook:Webhook", "webhook:https://HOST/PATH", "urllib3", "urllib3"),
+    "lsl": Kind("mien.outputs.lsl:Lsl", "lsl: or lsl:NAME", "pylsl", "pylsl"),
+    "camera": Kind(
+        "mien.outputs.virtual_camera:VirtualCamera", "camera: or camera:DEVICE", "pyvirtualcam", "pyvirtualcam"
+    ),
     "jsonl": Kind("mien.outputs.jsonl:JsonLines", "jsonl:FILE or jsonl:-"),
 }
 """All kinds, by the beginning of the URL."""
