@@ -10,6 +10,8 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -66,7 +68,61 @@ def subscribe_mqtt(where: str) -> None:
     client.loop_forever()
 
 
-PEERS: dict[str, Callable[[str], None]] = {"jsonl": read_lines, "osc": serve_osc, "mqtt": subscribe_mqtt}
+def connect_websocket(where: str) -> None:
+    """Receive from the server that the output is, as soon as it is there, again and again."""
+    from websockets.exceptions import ConnectionClosed
+    from websockets.sync.client import connect
+
+    ready()
+    while True:
+        with suppress(OSError, ConnectionClosed), connect(where) as client:
+            for text in client:
+                received_json(text)
+        time.sleep(0.05)
+
+
+def serve_webhook(where: str) -> None:
+    """Answer POST requests."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            received_json(self.rfile.read(int(self.headers["Content-Length"])))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", urlsplit(where.partition(":")[2]).port or 0), Handler)
+    ready()
+    server.serve_forever()
+
+
+def pull_lsl(where: str) -> None:
+    """Pull the samples of the first face, as soon as its stream is there."""
+    import pylsl
+
+    ready()
+    name = where.partition(":")[2].partition("?")[0]
+    while not (found := pylsl.resolve_byprop("name", f"{name} face 1", timeout=1)):
+        pass
+    inlet = pylsl.StreamInlet(found[0])
+    while True:
+        values, _ = inlet.pull_sample()
+        if values[-1] == values[-1]:  # not NaN, which says that the face has left
+            received(int(values[-1]))
+
+
+PEERS: dict[str, Callable[[str], None]] = {
+    "jsonl": read_lines,
+    "osc": serve_osc,
+    "mqtt": subscribe_mqtt,
+    "ws": connect_websocket,
+    "webhook": serve_webhook,
+    "lsl": pull_lsl,
+}
 
 
 if __name__ == "__main__":

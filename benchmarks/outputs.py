@@ -78,6 +78,9 @@ SINKS: dict[str, Callable[[Path], AbstractContextManager[tuple[str, str]]]] = {
     "jsonl": pipe,
     "osc": partial(port, "osc://127.0.0.1:{}"),
     "mqtt": broker,
+    "ws": partial(port, "ws://127.0.0.1:{}"),
+    "webhook": partial(port, "webhook:http://127.0.0.1:{}/#frames"),
+    "lsl": partial(port, "lsl:{}?slots=1"),
 }
 """What has to be there for each kind of output."""
 

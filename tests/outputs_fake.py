@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 
 from mien.errors import OutputError
 from mien.outputs.addresses import Address, parse_address
 from mien.outputs.base import Output
+from mien.outputs.changes import MessageStream
+from mien.outputs.kinds import create
 from mien.outputs.messages import FrameMessage, Message, SourceState
+from mien.outputs.runner import Runner
 from mien.types import Analysis, Face, Frame, Snapshot, SourceStatus
 from tests.patience import PATIENCE_S
 from tests.web_fakes import face_showing
@@ -77,9 +84,69 @@ class FakeOutput(Output):
         return [each.frame.index for each in self.received if isinstance(each, FrameMessage) and each.frame]
 
 
+@contextmanager
+def playing(url: str, label: str) -> Iterator[Runner]:
+    """An output that sends a face with this label, again and again."""
+    runner, stop = Runner(create(url), fps=50), threading.Event()
+
+    def play() -> None:
+        stream, index = MessageStream(), 0
+        while not stop.wait(0.02):
+            index += 1
+            for message in stream.next(snapshot(index, face_showing(label, 1)), LIVE):
+                runner.offer(message)
+
+    player = threading.Thread(target=play)
+    runner.start()
+    player.start()
+    try:
+        yield runner
+    finally:
+        stop.set()
+        player.join()
+        runner.request_stop()
+        assert runner.join(PATIENCE_S)
+
+
+@contextmanager
+def page_server(page: str) -> Iterator[str]:
+    """The address of a web server that has this page only."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(page.encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        try:
+            yield f"http://localhost:{server.server_port}/"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@contextmanager
+def printing(code: str) -> Iterator[subprocess.Popen[str]]:
+    """A program in Python that runs in another process, whose output can be read."""
+    peer = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    try:
+        yield peer
+    finally:
+        peer.kill()
+        peer.communicate()
+
+
 def refusal(address: Address) -> OutputError:
     """An error whose text contains the password, as libraries write them."""
     return OutputError(f"cannot log in with secret at {address.rest}")
 
 
-__all__ = ["LIVE", "FakeOutput", "face_showing", "frame_message", "refusal", "snapshot", "unsure"]
+__all__ = ["LIVE", "FakeOutput", "face_showing", "frame_message", "page_server", "playing", "printing", "refusal"]
+__all__ += ["snapshot", "unsure"]

@@ -1,6 +1,7 @@
 """Lab Streaming Layer: a real inlet, as LabRecorder has."""
 
 import math
+import re
 import time
 from dataclasses import replace
 
@@ -11,8 +12,9 @@ from mien.errors import SettingsError
 from mien.outputs.changes import MessageStream
 from mien.outputs.kinds import create
 from mien.outputs.lsl import CHANNELS
-from tests.outputs_fake import LIVE, face_showing, snapshot
+from tests.outputs_fake import LIVE, face_showing, playing, printing, snapshot
 from tests.patience import PATIENCE_S, scaled
+from tests.test_readme import block
 
 
 def inlet(name):
@@ -50,6 +52,13 @@ def test_an_inlet_gets_faces_and_changes_with_their_times():
             each.close_stream()
     finally:
         output.close()
+
+
+def test_the_example_in_the_documentation_prints_values():
+    unique = f"Mien-{time.monotonic_ns()}"
+    code = block("docs/outputs.md", "import pylsl").replace("Mien face 1", f"{unique} face 1")
+    with playing(f"lsl:{unique}", "happy"), printing(code) as peer:
+        assert re.fullmatch(r"\d+\.\d{3} happy 0\.82\n", peer.stdout.readline())
 
 
 @pytest.mark.parametrize("url", ["lsl:?slots=0", "lsl:?slots=99", "lsl:?color=red", "lsl://host"])

@@ -13,8 +13,9 @@ from mien.outputs import webhook
 from mien.outputs.kinds import create
 from mien.outputs.messages import ChangeMessage, SourceState
 from mien.outputs.runner import Runner
-from tests.outputs_fake import frame_message
+from tests.outputs_fake import frame_message, playing, printing
 from tests.patience import PATIENCE_S, wait_for
+from tests.test_readme import block
 from tests.web_fakes import free_port
 
 CHANGE = ChangeMessage(1_700_000_000.0, SourceState("Webcam 0", "live"), "source_changed")
@@ -145,6 +146,14 @@ def test_frames_are_posted_only_if_the_address_asks_for_them():
             assert runner.join(PATIENCE_S)
             assert sorted(message["type"] for _, _, message in server.received) == expected
             server.received.clear()
+
+
+def test_the_example_in_the_documentation_prints_changes():
+    port = free_port()
+    code = block("docs/outputs.md", "from http.server").replace("8000", str(port))
+    with printing(code) as peer, playing(f"webhook:http://127.0.0.1:{port}/", "sad"):
+        while (line := peer.stdout.readline()) != "label_settled sad\n":
+            assert line
 
 
 @pytest.mark.parametrize("url", ["webhook:", "webhook:ftp://host/a", "webhook:https://", "webhook:https://host/a#all"])

@@ -13,8 +13,9 @@ from mien.errors import SettingsError
 from mien.outputs.kinds import create
 from mien.outputs.runner import Runner
 from mien.outputs.websocket import MAX_CLIENTS
-from tests.outputs_fake import frame_message
+from tests.outputs_fake import frame_message, page_server, playing
 from tests.patience import PATIENCE_S, wait_for
+from tests.test_readme import block
 from tests.web_fakes import free_port
 
 TOKEN = "a-token-of-24-characters"
@@ -144,3 +145,11 @@ def test_an_occupied_port_is_tried_again():
         wait_for(lambda: second.status().state == "connected")
         second.request_stop()
         assert second.join(PATIENCE_S)
+
+
+def test_the_page_in_the_documentation_shows_labels_in_chromium(browser):
+    page = block("docs/outputs.md", "<script>")
+    port = free_port()
+    with page_server(page.replace("8765", str(port))) as url, playing(f"ws://127.0.0.1:{port}", "surprise"):
+        browser.get(url)
+        wait_for(lambda: browser.title == "surprise" or browser.refresh())  # the output may not listen yet

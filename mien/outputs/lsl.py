@@ -30,6 +30,7 @@ CHANNELS = (
     ("w", "share of the width"),
     ("h", "share of the height"),
     ("id", "number of the face"),
+    ("frame", "number of the frame"),
 )
 """Label and unit of each channel."""
 
@@ -78,7 +79,8 @@ class Lsl(Output):
         at = _lsl_time(message.at if message.frame is None else message.frame.captured_at)
         shown = {face.slot: face for face in message.faces if face.slot <= self._slots}
         for slot, face in shown.items():
-            self._faces[slot - 1].push_sample(sample(face), at)
+            index = math.nan if message.frame is None else message.frame.index
+            self._faces[slot - 1].push_sample([*values_of(face), index], at)
         for slot in self._present - set(shown):
             self._faces[slot - 1].push_sample([math.nan] * len(CHANNELS), at)
         self._present = set(shown)
@@ -112,8 +114,8 @@ class Lsl(Output):
         return f"mien-{socket.gethostname()}-{name}".replace(" ", "-")
 
 
-def sample(face: FaceState) -> list[float]:
-    """The values of CHANNELS; NaN for what was not measured.
+def values_of(face: FaceState) -> list[float]:
+    """The values of CHANNELS without the last; NaN for what was not measured.
 
     Args:
         face: A face.
