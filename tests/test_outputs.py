@@ -41,6 +41,7 @@ from web.schemas import Face as FaceSchema
         ("osc://host:9000?token=secret", "osc://host:9000?***"),
         ("mqtt:/anna:secret@broker:1883/home", "mqtt:***@broker:1883/home"),
         ("mqtt:/anna:secret@broker:1883?a=secret", "mqtt:***@broker:1883"),
+        ("mqtt:/anna:secret@a?b=1mqtt://anna:secret@c", "mqtt:***@a//***@c"),
         ("jsonl:logs/me@home.jsonl", "jsonl:me@home.jsonl"),
         ("jsonl:C:\\logs\\me@home.jsonl", "jsonl:me@home.jsonl"),
         ("jsonl:/home/anna/faces.jsonl", "jsonl:faces.jsonl"),

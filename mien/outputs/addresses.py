@@ -118,6 +118,9 @@ def _shown(kind: str, rest: str) -> tuple[str, tuple[str, ...]]:
             return printable(f"{kind}:{HIDDEN}@{host.partition('?')[0]}"), (user,)
         last = rest.replace("\\", "/").rpartition("/")[2]  # of a file, without its folder
         return printable(f"{kind}:{last}"), ()
+    user_before, at_before, host_before = before.rpartition("@")
+    if at_before:  # two addresses in one
+        before = f"{HIDDEN}@{host_before.partition('?')[0]}"
     authority, slash, path = after.partition("/") if "@" not in after else _split_after_user(after)
     user, at, host = authority.rpartition("@")
     path, question, query = path.partition("?")
@@ -125,6 +128,7 @@ def _shown(kind: str, rest: str) -> tuple[str, tuple[str, ...]]:
     question, query = question or host_question, query or host_query
     _, _, password = user.partition(":")
     found = {
+        user_before,
         user if password else "",
         password,
         unquote(password),
