@@ -139,6 +139,7 @@ class Mqtt(Output):
         client = Client(
             CallbackAPIVersion.VERSION2, client_id=f"mien-{secrets.token_hex(6)}", reconnect_on_failure=False
         )
+        client.disable_logger()  # what it would log, `status` and the log say in other words
         client.connect_timeout = CONNECT_WITHIN_S
         client.max_queued_messages_set(MAX_UNCONFIRMED)
         client.will_set(f"{self._prefix}/status", "offline", AT_LEAST_ONCE, retain=True)
