@@ -462,6 +462,7 @@ def test_in_privacy_mode_there_are_no_pictures(browser, results) -> None:
     press(browser, "b")
     see(lambda: browser.execute_script(pictures) == 0, "no pictures")
     press(browser, "b")
+    click(browser, "#ask-yes")
     see(lambda: browser.execute_script(pictures) == 4, "pictures")
 
 
