@@ -17,7 +17,7 @@ export function takeBaselines(baselines, source = null) {
 
 /** Prepare a new card. */
 export function bindRest(card) {
-  card.rest = { wanted: false, shown: false };
+  card.rest = { wanted: false, begun: false, shown: false };
   for (const name of ["box", "act", "toggle", "note"]) card.rest[name] = card.querySelector(`.rest-${name}`);
   const bind = (button, run) =>
     button.addEventListener("click", (event) => {
@@ -51,8 +51,11 @@ export function fillRest(card, face) {
   const { state = "none", left_s: leftS, reason } = states?.get(face.id) ?? {};
   const isChosen = card.querySelector(".who").getAttribute("aria-pressed") === "true";
   box.hidden = states === null || (state === "none" && !isChosen);
-  if (state === "ready" && card.rest.wanted) card.rest.shown = true; // to whom asked for it
-  if (state === "ready" || state === "refused") card.rest.wanted = false;
+  if (state === "measuring") card.rest.begun = card.rest.wanted; // a state from before the request may still arrive
+  else if (card.rest.begun) {
+    if (state === "ready") card.rest.shown = true; // to whom asked for it
+    card.rest.begun = card.rest.wanted = false;
+  }
   const shown = card.rest.shown && face.rest != null;
   setText(card.rest.act, TEXT.rest.act[state]);
   toggle.hidden = face.rest == null;
