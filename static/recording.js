@@ -83,8 +83,10 @@ export function setRecordedView(next) {
 }
 
 async function endOwn() {
+  const ended = key;
   if (own?.on) await switchOwn(false).catch((error) => note(TEXT.notDone(error.message)));
-  own = key = null;
+  own = null;
+  if (key === ended) key = null; // else the view was opened again meanwhile
   update();
 }
 

@@ -80,10 +80,10 @@ def test_markers_names_and_people_are_kept_with_the_session(browser, page, store
     lists(browser, ".marker-text", ["a joke"])
     (marker,) = store.get(ID).state.markers
     assert (marker.t, marker.text) == (1.5, "a joke")
-    click(browser, ".person:first-child .person-rename")
+    click(browser, ".person:nth-child(2) .person-rename")
     press(browser, f"Anna{Keys.ENTER}")
-    lists(browser, ".lane-name", ["Anna", "Face 2"])
-    Select(find(browser, ".person:first-child .person-merge")).select_by_visible_text("Face 2")
+    lists(browser, ".lane-name", ["Face 1", "Anna"])
+    Select(find(browser, ".person:first-child .person-merge")).select_by_visible_text("Anna")
     lists(browser, ".lane-name", ["Anna"])
     assert [list(each.faces) for each in store.get(ID, complete=True).people] == [[1, 2]]
     click(browser, ".person-split")
@@ -123,6 +123,8 @@ def test_a_recording_without_video_shows_boxes_and_a_session_that_is_gone_is_nam
     press(browser, "e")
     press(browser, f"too late{Keys.ENTER}")
     says(browser, "#note", "there is none")
+    press(browser, " ")  # the next frames are fetched
+    says(browser, "#banner", "there is none")
     browser.get_log("browser")
 
 

@@ -8,10 +8,9 @@ const LASTS_S = 0.5; // a frame is shown for at most this long: frames without a
 const RETRY_MS = 1000;
 
 export class Frames {
-  /** path: of the session. arrived: called when a piece has arrived. */
-  constructor(path, arrived) {
-    this.path = path;
-    this.arrived = arrived;
+  /** path: of the session. arrived: called when a piece has arrived. failed: called with an error, of each attempt. */
+  constructor(path, { arrived, failed }) {
+    Object.assign(this, { path, arrived, failed });
     this.pieces = new Map(); // number -> frames, null while they are fetched; the last used last
   }
 
@@ -52,8 +51,9 @@ export class Frames {
         from = piece.to > from ? piece.to : end;
       }
     } catch (error) {
-      if (!error.again) throw error;
-      setTimeout(() => this.pieces.has(number) && this.#fetch(number), RETRY_MS);
+      if (!error.again) this.failed(error);
+      const isRefused = error.status && !error.again; // for example because the session was deleted
+      if (!isRefused) setTimeout(() => this.pieces.get(number) === null && this.#fetch(number), RETRY_MS);
       return;
     }
     if (!this.pieces.has(number)) return;

@@ -11,7 +11,8 @@ export function peopleOf(faces, { names, merged }) {
     const first = merged[face] ?? face;
     groups.set(first, [...(groups.get(first) ?? []), face]);
   }
-  return [...groups].map(([first, own]) => ({ first, faces: own, name: names[first] ?? TEXT.face(first) }));
+  const nameOf = (own) => own.map((face) => names[face]).find(Boolean); // faces that were named before they were merged
+  return [...groups].map(([first, own]) => ({ first, faces: own, name: nameOf(own) ?? TEXT.face(first) }));
 }
 
 /** Show the list. edit: called with edits. ask: asks for a word, with a title and the present word. */

@@ -23,15 +23,31 @@ let session = null;
 let timeline = { faces: [] };
 let people = [];
 let excludeFrom = null;
+let isLost = false; // frames could not be fetched
 const slots = new Map();
 
 fillTexts();
-const frames = new Frames(PATH, show);
+const frames = new Frames(PATH, {
+  arrived() {
+    if (isLost) showBanner("");
+    isLost = false;
+    show();
+  },
+  failed({ status, message }) {
+    isLost = true;
+    showBanner(status ? TEXT.replay.broke(message) : TEXT.lost);
+  },
+});
 const video = $("video");
 const player = new Player(null, show);
 const lanes = new Lanes({ seek: (t) => player.seek(t), exclude: ({ from, to }) => excludeSpan(from, to) });
 
 // ---- what is shown
+
+function showBanner(text) {
+  setText($("banner"), text);
+  $("banner").hidden = !text;
+}
 
 function show() {
   const { t, length, playing } = player;
@@ -245,6 +261,7 @@ async function start() {
   }
   setText($("lanes-hint"), TEXT.replay.loading);
   const values = patiently(`${PATH}/timeline?points=${POINTS}`);
+  values.catch(() => {}); // reported below, where it is waited for
   session = await fetchJson(`${PATH}?complete=0`);
   if (session.has_video) {
     video.src = `${PATH}/video.mp4`;
@@ -275,7 +292,4 @@ function setLength(length) {
 }
 
 if (new URLSearchParams(location.search).has("token")) window.history.replaceState(null, "", location.pathname);
-start().catch((error) => {
-  setText($("banner"), TEXT.replay.broke(error.message));
-  $("banner").hidden = false;
-});
+start().catch((error) => showBanner(TEXT.replay.broke(error.message)));
