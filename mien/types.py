@@ -134,6 +134,7 @@ class Frame:
         truth: The expression that the first face shows, known only for the demo; None while it changes.
         stream: 1, 2, ..., a new number each time a source is opened; 0 if there is only one.
         truths: The same for each face of the demo, from left to right; empty for other sources.
+        covered: Whether privacy mode has pixelated it.
 
     Raises:
         ValueError: The pixels have another dtype or shape.
@@ -149,6 +150,7 @@ class Frame:
     truth: str | None = None
     stream: int = 0
     truths: tuple[str | None, ...] = ()
+    covered: bool = False
 
     def __post_init__(self) -> None:
         check_pixels(self.pixels_bgr, "a frame")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from mien.errors import BusyError, RecordingError
 from mien.images.codecs import encode_png
 from mien.recording import browser, video
 from mien.recording.browser import BrowserRecorder
+from mien.recording.journal import read_journal
 from mien.types import Analysis, Frame
 from tests.fakes import FakeClock
 from tests.test_csv_log import analysis, face
@@ -129,6 +131,21 @@ def test_kept_pictures_are_those_that_may_be_shown(tmp_path, clock, monkeypatch)
         [0.0, *(0.5 + number / 10 for number in range(1, 10))], abs=0.01
     )
     assert [gray > 100 for _, gray in pictures] == [True] * 5 + [False] * 5
+
+
+@pytest.mark.parametrize("last", [True, False])
+def test_a_session_says_whether_all_pictures_were_covered(tmp_path, clock, last: bool) -> None:
+    pytest.importorskip("av", reason="av is not installed")
+    covered = iter([True, last])
+    recorder = BrowserRecorder(
+        tmp_path / "sessions", lambda: lambda picture, _: replace(picture, covered=next(covered)), clock
+    )
+    recorder.is_known = lambda key: True
+    session = recorder.start(ONE, video=True).session
+    recorder.record(ONE, frame(0), analysis())
+    recorder.record(ONE, frame(1, 0.5), analysis())
+    recorder.stop(ONE)
+    assert read_journal(tmp_path / "sessions" / session / "edits.jsonl").covered == last
 
 
 class Stream:

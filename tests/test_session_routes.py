@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from mien.images.privacy import Privacy
 from mien.recording.csv_log import Recording
 from mien.recording.sessions import Sessions
 from tests.test_openapi import check
@@ -187,6 +188,20 @@ def test_a_video_is_sent_in_parts(client, store) -> None:
     with client.get(path) as whole, client.get(path, headers={"Range": "bytes=900-"}) as none:
         assert (whole.headers["Accept-Ranges"], none.status_code) == ("bytes", 416)
     assert client.get("/api/sessions").json["sessions"][0]["has_video"]
+
+
+@pytest.mark.parametrize(("covered", "status"), [(None, 404), (False, 404), (True, 200)])
+def test_privacy_mode_shows_only_videos_in_which_it_was_on(fake_camera, store, covered, status) -> None:
+    files = store.files(ID)
+    files.video.write_bytes(b"video")
+    files.edits.write_text(json.dumps({"at": 1.0, "do": "end", "length_s": 1.0, "covered": covered}) + "\n")
+    privacy = Privacy(True)
+    client = create_app(fake_camera, AppOptions(sessions=store, privacy=privacy)).test_client()
+    with client.get(f"/api/sessions/{ID}/video.mp4") as answer:
+        assert answer.status_code == status
+    privacy.switch(False)
+    with client.get(f"/api/sessions/{ID}/video.mp4") as answer:
+        assert answer.status_code == 200
 
 
 def test_the_page_offers_parquet_only_where_it_can_be_made(fake_camera, store) -> None:

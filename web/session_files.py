@@ -8,12 +8,17 @@ from werkzeug.exceptions import ServiceUnavailable, TooManyRequests
 from mien.errors import BusyError, LoadingError
 from web.job_answers import attachment
 from web.jobs import REPORT_POLICY
+from web.limits import Slots
 from web.openapi import HTML, Answer, Operation
 from web.ports import AppOptions, SessionStore
 from web.sessions import NOT_FOUND, answering_errors, describe
 from web.state import sentence
 
 RETRY_AFTER_S = 2
+
+MAX_MAKING = 4
+"""Concurrent requests for reports and Parquet files, of which one is made at a time: each occupies a worker of the
+server."""
 
 PARQUET = "application/vnd.apache.parquet"
 
@@ -29,10 +34,11 @@ def blueprint(options: AppOptions) -> Blueprint:
 
     Args:
         options: Its `sessions` are shown; if None, the routes of files respond with 404. Its `exports` make reports and
-            Parquet files; if None, they cannot be made.
+            Parquet files; if None, they cannot be made. In its `privacy` mode no uncovered video is sent.
     """
     routes = Blueprint("session_files", __name__)
-    exports = options.exports
+    exports, privacy = options.exports, options.privacy
+    making = Slots(MAX_MAKING)
 
     def offered() -> SessionStore:
         if options.sessions is None:
@@ -97,11 +103,13 @@ def blueprint(options: AppOptions) -> Blueprint:
         "The video of a session, where it was kept.",
         Answer(200, "MP4.", "video/mp4"),
         Answer(206, "The part of it that the header Range asks for.", "video/mp4"),
-        Answer(404, "There is no such session, or it has no video."),
+        Answer(404, "There is no such session, or no video, or one with visible faces while privacy mode is on."),
         Answer(416, "There is no such part."),
     )
     def video(session: str) -> Response:
         with answering_errors():
+            if privacy is not None and privacy.on and not offered().get(session).state.covered:
+                abort(404, "In privacy mode, only videos are shown in which it was on from beginning to end.")
             return send_file(offered().video(session), mimetype="video/mp4", conditional=True, max_age=0)
 
     def made(session: str, name: str, content_type: str) -> Response:
@@ -110,7 +118,9 @@ def blueprint(options: AppOptions) -> Blueprint:
                 offered().get(session)
                 if exports is None:
                     abort(503, "This program makes no reports.")
-                return send_file(exports.make(session, name), mimetype=content_type, conditional=False, etag=False)
+                with making.hold("Others are being made.", RETRY_AFTER_S):
+                    path = exports.make(session, name)
+                    return send_file(path, mimetype=content_type, conditional=False, etag=False)
         except BusyError as error:
             raise TooManyRequests(sentence(error), retry_after=RETRY_AFTER_S) from error
         except LoadingError as error:

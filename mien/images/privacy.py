@@ -118,7 +118,7 @@ class Privacy:
             if not self._on:
                 return frame
             self._update(frame, analysis)
-            return replace(frame, pixels_bgr=self._pixelate(frame.pixels_bgr, frame.captured_at))
+            return replace(frame, pixels_bgr=self._pixelate(frame.pixels_bgr, frame.captured_at), covered=True)
 
     # --- with the lock held
 

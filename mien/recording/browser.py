@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mien.clock import Clock
@@ -29,6 +29,7 @@ class _Track:
     recorder: CsvRecorder
     prepare: Prepare
     used_s: float
+    lock: threading.Lock = field(default_factory=threading.Lock)  # held while it starts, and while an image is recorded
     stream: int = 0
     shift: int = 0
     last_face: int = 0
@@ -97,7 +98,8 @@ class BrowserRecorder:
                 track = self._tracks[key] = _Track(self._make_recorder(), self._make_prepare(), 0.0)
             track.used_s = self._clock.monotonic()
             try:
-                started = track.recorder.start(video=video)
+                with track.lock:  # an image on its way was not prepared for a video that begins now
+                    started = track.recorder.start(video=video)
             except RecordingError:
                 del self._tracks[key]
                 raise
@@ -136,11 +138,14 @@ class BrowserRecorder:
         if track is None:
             return
         track.used_s = self._clock.monotonic()
-        if track.recorder.needs_pictures:
-            frame = track.prepare(frame, analysis)
-        faces = tuple(face if face.id is None else replace(face, id=face.id + track.shift) for face in analysis.faces)
-        track.last_face = max([track.last_face, *(face.id for face in faces if face.id is not None)])
-        track.recorder.record(replace(frame, stream=track.stream), replace(analysis, faces=faces))
+        with track.lock:
+            if track.recorder.needs_pictures:
+                frame = track.prepare(frame, analysis)
+            faces = tuple(
+                face if face.id is None else replace(face, id=face.id + track.shift) for face in analysis.faces
+            )
+            track.last_face = max([track.last_face, *(face.id for face in faces if face.id is not None)])
+            track.recorder.record(replace(frame, stream=track.stream), replace(analysis, faces=faces))
 
     def running(self) -> dict[str, Recording]:
         """The recordings that are running, by the id of their session."""

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
@@ -201,6 +201,7 @@ class _CsvWriter:
         self._files = begun.files
         self._clock = clock
         self._video = begun.video
+        self._covered = True  # all pictures of the video so far
         self._describe = describe
         self._changed = changed
         self.size = len(HEADER)
@@ -224,6 +225,7 @@ class _CsvWriter:
         if not self.status().on:
             return
         if self._video is not None:
+            self._covered = self._covered and frame.covered
             self._video.write(frame.pixels_bgr, frame.captured_at)
         if not analysis.faces:
             return
@@ -281,7 +283,10 @@ class _CsvWriter:
     def _write_end(self) -> None:
         """Write how long the session was: nothing else says how long nobody was there at its end."""
         ended_s = self._clock.wall() if self._ended_s is None else self._ended_s
-        end = {"at": round(ended_s, 3), "do": "end", "length_s": round(max(0.0, ended_s - self._since), 3)}
+        end: dict[str, Any] = {"at": round(ended_s, 3), "do": "end"}
+        end["length_s"] = round(max(0.0, ended_s - self._since), 3)
+        if self._video is not None:
+            end["covered"] = self._covered
         try:
             append_edits(self._files.edits, lambda _: [end])
         except (OSError, SessionError) as error:

@@ -85,6 +85,7 @@ class SessionState:
         began_s: When the recording began, in seconds since the epoch; None for those of version 0.1.
         source: "program" or "browser": whose camera was recorded.
         length_s: How long it was recorded; None while it runs, and where the program was killed.
+        covered: Whether privacy mode was on in all of its video; False where that is not known.
         name: Its name; empty for none.
         markers: In order of time.
         names: Names of people, by the number of a face.
@@ -99,6 +100,7 @@ class SessionState:
     began_s: float | None = None
     source: str = "program"
     length_s: float | None = None
+    covered: bool = False
     name: str = ""
     markers: tuple[Marker, ...] = ()
     names: Mapping[int, str] = field(default_factory=dict)
@@ -196,7 +198,7 @@ def _begin(state: SessionState, edit: Edit) -> SessionState:
 
 
 def _end(state: SessionState, edit: Edit) -> SessionState:
-    return replace(state, length_s=_number(edit, "length_s"))
+    return replace(state, length_s=_number(edit, "length_s"), covered=edit.get("covered") is True)
 
 
 def _rename(state: SessionState, edit: Edit) -> SessionState:
