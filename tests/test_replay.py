@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
 from mien.errors import SessionRunningError
 from mien.recording.csv_log import Recording
+from mien.recording.session_files import SessionFiles
 from mien.recording.sessions import Sessions
 from mien.recording.timeline import STEP_S, SessionClock, Timeline, read_frames, read_timeline
+from mien.recording.timelines import KEPT, Timelines
 from mien.types import EXPRESSIONS
+from tests.patience import PATIENCE_S, wait_for
 from tests.test_sessions import EPOCH_S, ID, line, two_people, write_session
 from web import AppOptions, create_app
 
@@ -93,6 +99,21 @@ def test_a_clock_that_is_set_back_does_not_turn_the_session_around() -> None:
     assert times == pytest.approx([1.0, 1.1, 1.2, 1.3], abs=1e-6)
 
 
+def test_a_timeline_that_makes_room_for_others_is_computed_later(tmp_path, monkeypatch) -> None:
+    gate = threading.Event()
+    monkeypatch.setattr("mien.recording.timelines._compute", lambda *_: gate.wait(PATIENCE_S))
+    timelines = Timelines()
+    one, *others = (SessionFiles(tmp_path, f"session-20260131-12000{number}") for number in range(KEPT + 2))
+    assert timelines.get(one, EPOCH_S) is None  # it is being computed, the others wait
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(timelines.get, others[0], EPOCH_S, PATIENCE_S)
+        wait_for(lambda: others[0].id in timelines._known)
+        for files in others[1:]:
+            assert timelines.get(files, EPOCH_S) is None
+        assert waiting.result(PATIENCE_S) is None
+    gate.set()
+
+
 def test_a_session_that_is_being_recorded_is_not_replayed(tmp_path) -> None:
     write_session(tmp_path, session(10))
     sessions = Sessions(tmp_path, lambda: {ID: Recording(on=True, since=EPOCH_S)})
@@ -128,6 +149,7 @@ def test_the_routes_give_lanes_and_frames(client) -> None:
         (f"/api/sessions/{ID}/timeline?points=0", 400),
         (f"/api/sessions/{ID}/timeline?from=-1", 400),
         (f"/api/sessions/{ID}/timeline?from=9", 400),
+        (f"/api/sessions/{ID}/timeline?to=1e300", 400),
         ("/api/sessions/session-20990101-000000/frames?from=0&to=1", 404),
         ("/api/sessions/session-20990101-000000/timeline", 404),
     ],

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -28,7 +30,7 @@ from mien.recording.session_files import find_session
 from mien.recording.sessions import Sessions
 from mien.types import EXPRESSIONS, Analysis, Frame
 from tests.fakes import FakeClock
-from tests.patience import wait_for
+from tests.patience import PATIENCE_S, wait_for
 from tests.test_csv_log import PIXELS, analysis, face, frame
 from tests.web_fakes import face_showing
 
@@ -312,6 +314,35 @@ def test_sums_follow_a_file_that_has_changed(store) -> None:
     with store.files(ID).faces.open("ab") as file:
         file.write(line(20, 2.0, 3))
     assert len(store.get(ID, complete=True).people) == 3
+
+
+def test_sums_follow_an_edit_that_is_made_while_they_are_computed(store, monkeypatch) -> None:
+    calls, gate = [], threading.Event()
+
+    def read(*given):
+        calls.append(given)
+        gate.wait(PATIENCE_S)
+        return read_overview(*given)
+
+    monkeypatch.setattr("mien.recording.overviews.read_overview", read)
+    store.all()
+    wait_for(lambda: calls)
+    store.edit(ID, [{"do": "exclude", "from": 0, "to": 1}])
+    gate.set()
+    wait_for(lambda: len(calls) == 2)
+
+
+def test_a_session_is_deleted_even_if_its_sums_are_written_meanwhile(store, monkeypatch) -> None:
+    remove, files = shutil.rmtree, store.files(ID)
+
+    def interrupted(folder) -> None:
+        monkeypatch.setattr("shutil.rmtree", remove)
+        files.faces.unlink()
+        raise OSError(errno.ENOTEMPTY, "Directory not empty")
+
+    monkeypatch.setattr("shutil.rmtree", interrupted)
+    store.delete(ID)
+    assert not files.folder.exists()
 
 
 def test_files_of_version_0_1_are_sessions_too(tmp_path) -> None:

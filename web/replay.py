@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 MAX_POINTS = 2000
 DEFAULT_POINTS = 600
 MAX_SPAN_S = 60.0
+MAX_S = 1e10
 READY_WITHIN_S = 10.0
 RETRY_AFTER_S = 1
 
@@ -142,7 +143,7 @@ def _query(name: str, otherwise: float | None) -> float:
         value = float(text or "")
     except ValueError:
         value = math.nan
-    if not 0 <= value < math.inf:
+    if not 0 <= value <= MAX_S:
         abort(400, f"Expected seconds as `{name}`, found {(text or 'none')[:20]!r}.")
     return value
 

@@ -123,13 +123,13 @@ class Overviews:
     def _run(self) -> None:
         while True:
             session = self._waiting.get()
+            with self._lock:  # before it is computed: what changes meanwhile is requested again
+                self._queued.discard(session)
             try:
                 self.compute(session, PAUSE_S)
                 self._prepare(session)
             except Exception:  # of any kind: the others must not wait forever
                 log.exception("%s cannot be summed up", session)
-            with self._lock:
-                self._queued.discard(session)
 
 
 def stamp(path: Path) -> Key:

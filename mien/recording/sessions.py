@@ -310,7 +310,7 @@ class Sessions:
                 for path in files.all():
                     path.unlink(missing_ok=True)
             else:
-                shutil.rmtree(files.folder)
+                _remove_folder(files.folder)
         except OSError as error:
             raise SessionError(f"{session} cannot be deleted: {reason_of(error)}") from error
         self.note_change()
@@ -351,12 +351,14 @@ class Sessions:
         """When it began; a session that does not say it began with its first row, or when its name says."""
         if state.began_s is not None:
             return state.began_s
-        if files.id not in self._began:
-            first_s = first_time(files.faces)
-            if first_s is None:
+        began_s = self._began.get(files.id)
+        if began_s is None:
+            began_s = first_time(files.faces)
+            if began_s is None:
                 return _time_of(files.id)
-            self._began[files.id] = first_s
-        return self._began[files.id]
+            with self._lock:
+                self._began[files.id] = began_s
+        return began_s
 
     def _basis(self, session: str) -> tuple[SessionFiles, float, Sequence[Excluded]] | None:
         """What the overview of a session depends on; None if there is none any more."""
@@ -405,6 +407,15 @@ def _timed(edit: Edit, now_s: float, began_s: float | None) -> Edit:
     if edit.get("do") != "mark" or "t" in edit or "id" in edit or began_s is None:
         return edit
     return {**edit, "t": round(max(0.0, now_s - began_s), 3)}
+
+
+def _remove_folder(folder: Path) -> None:
+    """Remove a folder, into which sums may be written meanwhile: without the rows, that does not happen again."""
+    try:
+        shutil.rmtree(folder)
+    except OSError:
+        if folder.exists():
+            shutil.rmtree(folder)
 
 
 def _time_of(session: str) -> float:

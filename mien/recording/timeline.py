@@ -28,7 +28,7 @@ class FaceTimeline:
     """One face over time.
 
     Args:
-        bins: int32 (n,), the bins in which it was seen, ascending.
+        bins: int64 (n,), the bins in which it was seen, ascending.
         means: float32 (n, 8): mean probability of each expression, and the share of its rows that were unsure.
         rows: int32 (n,), how many rows each is the mean of.
     """
@@ -113,7 +113,7 @@ class Timeline:
                 key=np.asarray(key),
                 numbers=numbers,
                 lengths=np.asarray([len(face.bins) for face in faces], np.int64),
-                bins=np.concatenate([np.zeros(0, np.int32), *(face.bins for face in faces)]),
+                bins=np.concatenate([np.zeros(0, np.int64), *(face.bins for face in faces)]),
                 means=np.concatenate([np.zeros((0, len(SHOWN)), np.float32), *(face.means for face in faces)]),
                 rows=np.concatenate([np.zeros(0, np.int32), *(face.rows for face in faces)]),
                 times_s=self.times_s,
@@ -167,7 +167,7 @@ def read_timeline(path: Path, began_s: float, pause_s: float = 0.0) -> Timeline:
                 last_bin = int(at_s / STEP_S)
                 times_s.append(at_s)
                 offsets.append(offset)
-        bins = (rows_s / STEP_S).astype(np.int32)
+        bins = (rows_s / STEP_S).astype(np.int64)
         faces = np.asarray([row[3] for row in chunk])
         values = np.asarray([row[4] for row in chunk], np.float32)
         for face in np.unique(faces):
@@ -227,7 +227,7 @@ class SessionClock:
 def _means(bins: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     seen, place, rows = np.unique(bins, return_inverse=True, return_counts=True)
     sums = np.stack([np.bincount(place, column, minlength=len(seen)) for column in values.T], axis=1)
-    return seen.astype(np.int32), (sums / rows[:, np.newaxis]).astype(np.float32), rows.astype(np.int32)
+    return seen, (sums / rows[:, np.newaxis]).astype(np.float32), rows.astype(np.int32)
 
 
 def _joined(parts: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> FaceTimeline:

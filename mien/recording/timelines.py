@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import OrderedDict
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
 
 from mien.recording.overviews import stamp
@@ -16,7 +16,7 @@ KEPT = 4
 """Timelines in memory: one of an hour with five faces takes about 1.5 MB."""
 
 PAUSE_S = 0.001
-FORM = 1
+FORM = 2
 """Increases when the content of the files changes."""
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ class Timelines:
         key = f"{FORM} {STEP_S} {began_s:.3f} {stamp(files.faces)}"
         try:
             return self._future(files, began_s, key).result(wait_s)
-        except NotYet:
+        except (NotYet, CancelledError):  # cancelled to make room for others: asked for again, it is computed again
             return None
 
     def _future(self, files: SessionFiles, began_s: float, key: str) -> Future[Timeline]:
