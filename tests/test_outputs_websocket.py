@@ -1,7 +1,10 @@
 """WebSocket: real clients, in Python and in Chromium."""
 
+import contextlib
 import json
+import logging
 import socket
+import struct
 import threading
 from contextlib import ExitStack
 
@@ -10,9 +13,10 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from mien.errors import SettingsError
+from mien.outputs import websocket
 from mien.outputs.kinds import create
 from mien.outputs.runner import Runner
-from mien.outputs.websocket import MAX_CLIENTS
+from mien.outputs.websocket import MAX_CLIENTS, MAX_CONNECTIONS
 from tests.outputs_fake import frame_message, page_server, playing
 from tests.patience import PATIENCE_S, wait_for
 from tests.test_readme import block
@@ -73,7 +77,7 @@ def test_after_a_restart_of_the_output_clients_can_connect_again():
                 pass
             serving.output.close()
             serving.output.open()
-    assert not [each for each in threading.enumerate() if each.name == "output-ws-server" and each.is_alive()]
+    wait_for(lambda: not [each.name for each in threading.enumerate() if each.name == "output-ws-server"])
 
 
 @pytest.mark.parametrize(
@@ -110,6 +114,46 @@ def test_a_token_is_needed_where_one_is_set():
             pass
         with connect(serving.url, additional_headers={"Authorization": f"Bearer {TOKEN}"}):
             pass
+        with (
+            socket.create_connection(("127.0.0.1", serving.port)) as connection,
+            connect(f"ws://stage.local:{serving.port}?token={TOKEN}", sock=connection),
+        ):
+            pass
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status"),
+    [
+        ("/", ["Host: 127.0.0.1", "Origin: http://localhost", "Origin: https://evil.example"], 403),
+        ("/", ["Host: 127.0.0.1", "Host: localhost"], 403),
+        ("/", [], 403),
+        ("//[", ["Host: 127.0.0.1", "Authorization: a", "Authorization: b"], 401),
+    ],
+)
+def test_odd_requests_are_refused_without_a_traceback(path, headers, status, caplog):
+    upgrade = [
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        "Sec-WebSocket-Version: 13",
+        f"Sec-WebSocket-Key: {22 * 'A'}==",
+    ]
+    with (
+        caplog.at_level(logging.DEBUG),
+        Serving(f"?token={TOKEN}") as serving,
+        socket.create_connection(("127.0.0.1", serving.port), PATIENCE_S) as connection,
+    ):
+        connection.sendall("\r\n".join([f"GET {path} HTTP/1.1", *headers, *upgrade, "", ""]).encode())
+        assert connection.recv(1000).startswith(f"HTTP/1.1 {status} ".encode())
+    assert not [record for record in caplog.records if record.exc_info]
+
+
+def test_a_client_that_vanishes_is_not_logged(caplog):
+    with caplog.at_level(logging.INFO), Serving() as serving:
+        client = connect(serving.url)
+        client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # as if it was killed
+        client.socket.close()
+        wait_for(lambda: not serving.output._clients)
+    assert not [record for record in caplog.records if record.name.startswith(("websockets", "mien"))]
 
 
 def test_the_number_of_clients_is_limited():
@@ -117,6 +161,17 @@ def test_the_number_of_clients_is_limited():
         for _ in range(MAX_CLIENTS):
             clients.enter_context(connect(serving.url))
         refused(serving.url, 503)
+
+
+def test_connections_that_say_nothing_are_limited(monkeypatch):
+    monkeypatch.setattr(websocket, "OPEN_WITHIN_S", 1000)
+    with Serving() as serving, ExitStack() as silent:
+        connections = [
+            silent.enter_context(socket.create_connection(("127.0.0.1", serving.port), PATIENCE_S))
+            for _ in range(MAX_CONNECTIONS + 1)
+        ]
+        with contextlib.suppress(ConnectionResetError):
+            assert connections[-1].recv(1) == b"", "the last one is ended"
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hmac
+import logging
 import threading
 from collections import deque
 from http import HTTPStatus
@@ -25,6 +26,9 @@ DEFAULT_PORT = 8765
 MIN_TOKEN = 16
 MAX_CLIENTS = 32
 
+MAX_CONNECTIONS = 64
+"""Of clients, and of those that have not said yet what they want."""
+
 MAX_CHANGES = 64
 """Changes that wait for one client; when there are more, the oldest is dropped."""
 
@@ -36,6 +40,9 @@ MAX_RECEIVED_BYTES = 1024
 
 PING_EVERY_S = 10.0
 OPEN_WITHIN_S = 5.0
+
+LIBRARY_LOG = logging.getLogger(f"{__name__}.library")
+LIBRARY_LOG.setLevel(logging.CRITICAL + 1)  # it logs a traceback for each client that vanishes
 
 
 class WebSocket(Output):
@@ -113,6 +120,8 @@ class WebSocket(Output):
             self._at.host,
             self._at.port,
             process_request=self._refusal,
+            create_connection=_Connection,
+            logger=LIBRARY_LOG,
             compression=None,  # costs more time than it saves on one computer or network
             max_size=MAX_RECEIVED_BYTES,
             max_queue=1,
@@ -143,8 +152,9 @@ class WebSocket(Output):
             client.offer(self._newest.json, is_frame=True)
         feeding = asyncio.create_task(client.feed())
         try:
-            async for _ in connection:  # what it says is ignored
-                pass
+            with contextlib.suppress(ConnectionClosed):
+                async for _ in connection:  # what it says is ignored
+                    pass
         finally:
             self._clients.discard(client)
             feeding.cancel()
@@ -154,10 +164,10 @@ class WebSocket(Output):
         headers = request.headers
         if len(self._clients) >= MAX_CLIENTS:
             return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, f"At most {MAX_CLIENTS} clients are served.\n")
-        if len(headers.get_all("Host")) != 1 or not self._is_known(headers["Host"]):
+        hosts = headers.get_all("Host")
+        if len(hosts) != 1 or not self._is_known(hosts[0]):
             return connection.respond(HTTPStatus.FORBIDDEN, "This program does not answer to that name.\n")
-        origin = headers.get("Origin")
-        if origin is not None and not self._admits(origin):
+        if not all(map(self._admits, headers.get_all("Origin"))):
             text = "Pages of other sites are refused; ?origin= in the address of --out admits one.\n"
             return connection.respond(HTTPStatus.FORBIDDEN, text)
         if not self._has_token(request):
@@ -165,13 +175,19 @@ class WebSocket(Output):
         return None
 
     def _is_known(self, host: str) -> bool:
-        """Whether a name is ours: no other site can point its own name at our address and be answered."""
+        """Whether a name is ours: no other site can point its own name at our address and be answered.
+
+        With a token, which no other site has, any name will do, such as one that only the local network knows.
+        """
+        if self._at.options.get("token") is not None:
+            return True
         name = _host_of(host)
         return name == self._at.host.lower() or name == "localhost" or _is_ip(name)
 
     def _admits(self, origin: str) -> bool:
-        """Whether a page may connect: one on this computer, one from a file, or the one that the address names."""
-        if origin.lower() == self._at.options.get("origin", "").lower().rstrip("/"):
+        """Whether a page may connect: one on this computer, or the one that the address names."""
+        named = self._at.options.get("origin")
+        if named and origin.lower() == named.lower().rstrip("/"):
             return True
         name = _host_of(origin.partition("://")[2])
         return name == "localhost" or _is_loopback(name)
@@ -180,10 +196,21 @@ class WebSocket(Output):
         token = self._at.options.get("token")
         if token is None:
             return True
-        scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
-        given = bearer.strip() if scheme.lower() == "bearer" else ""
-        given = given or parse_qs(urlsplit(request.path).query).get("token", [""])[0]
-        return hmac.compare_digest(given.encode(errors="replace"), token.encode())
+        given = parse_qs(request.path.partition("?")[2]).get("token", [])
+        for header in request.headers.get_all("Authorization"):
+            scheme, _, bearer = header.partition(" ")
+            given += [bearer.strip()] if scheme.lower() == "bearer" else []
+        return any(hmac.compare_digest(each.encode(errors="replace"), token.encode()) for each in given)
+
+
+class _Connection(ServerConnection):
+    """A connection, which ends at once if there are too many: silent ones hold a socket, too, until they time out."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Called by asyncio."""
+        super().connection_made(transport)
+        if len(self.server.handler_tasks) > MAX_CONNECTIONS:
+            self.transport.abort()
 
 
 class _Client:
