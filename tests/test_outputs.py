@@ -103,6 +103,12 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(monkeypatc
         create("odd:")
 
 
+def test_a_package_that_cannot_be_used_is_named(monkeypatch):
+    monkeypatch.setitem(KINDS, "odd", Kind("json.no_such_part:Odd", "odd:", "json", "odd-package"))
+    with pytest.raises(SettingsError, match=r"expected a package odd-package as in .*: No module named 'json\.no_such"):
+        create("odd:")
+
+
 def test_outputs_are_read_from_command_line_and_environment():
     assert read_settings(["--out", "a:1", "--out=b:2"], {"MIEN_OUT": "c:3"}).out == ("a:1", "b:2")
     assert read_settings([], {"MIEN_OUT": "c:3  d:4\n", "MIEN_OUT_FPS": "2.5"}).out == ("c:3", "d:4")

@@ -6,7 +6,7 @@ import importlib
 from dataclasses import dataclass
 from importlib.util import find_spec
 
-from mien.errors import SettingsError
+from mien.errors import SettingsError, one_line
 from mien.options import did_you_mean
 from mien.outputs.addresses import parse_address
 from mien.outputs.base import Output
@@ -66,5 +66,12 @@ def create(url: str) -> Output:
             "installs it"
         )
     module, _, name = kind.target.partition(":")
-    made: Output = getattr(importlib.import_module(module), name)(address)
+    try:
+        found = importlib.import_module(module)
+    except (ImportError, OSError, RuntimeError) as error:  # an old version, or a part of it is missing
+        raise SettingsError(
+            f"--out {address.name}: expected a package {kind.package} as in requirements-outputs.txt, found one that "
+            f"cannot be used: {one_line(error)}"
+        ) from None
+    made: Output = getattr(found, name)(address)
     return made
