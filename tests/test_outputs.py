@@ -38,6 +38,7 @@ from web.schemas import Face as FaceSchema
         ("webhook:https://anna:secret@host/path?key=secret", "webhook:https://***@host/***?***"),
         ("webhook:https://host/services/secret", "webhook:https://host/***"),
         ("webhook:https://host", "webhook:https://host"),
+        ("webhook:https:/host/secret", "webhook:***"),
         ("osc://host:9000?token=secret", "osc://host:9000?***"),
         ("mqtt:/anna:secret@broker:1883/home", "mqtt:***@broker:1883/home"),
         ("mqtt:/anna:secret@broker:1883?a=secret", "mqtt:***@broker:1883"),

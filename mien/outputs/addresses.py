@@ -112,6 +112,8 @@ def endpoint(address: Address, default_port: int | None, *, options: tuple[str, 
 def _shown(kind: str, rest: str) -> tuple[str, tuple[str, ...]]:
     """The name of an address, and its secrets; cut by hand, so that no URL is too broken to hide its password."""
     before, slashes, after = rest.partition("//")
+    if not slashes and kind == "webhook":  # an address that lacks a slash; its path may be a password
+        return f"{kind}:{HIDDEN}", (rest,) if rest else ()
     if not slashes:
         user, _, host = rest.rpartition("@")
         if ":" in user and not re.match(r"[A-Za-z]:[\\/]", rest):  # an address that lacks a slash
