@@ -76,13 +76,13 @@ def opened(server, path="/hook?key=1", user=""):
 
 
 def test_changes_are_posted_as_json_on_one_connection():
-    with receiving() as server, opened(server, user="anna:sec%2Fret@") as output:
+    with receiving() as server, opened(server, user="anna:sec%2Fr€t@") as output:
         for _ in range(3):
             output.send(CHANGE)
         path, headers, message = server.received[0]
         assert path == "/hook?key=1"
         assert headers["content-type"] == "application/json"
-        assert headers["authorization"] == "Basic " + base64.b64encode(b"anna:sec/ret").decode()
+        assert headers["authorization"] == "Basic " + base64.b64encode("anna:sec/r€t".encode()).decode()
         assert message["type"] == "source_changed"
         assert len(server.received) == 3
         assert len(server.connections) == 1

@@ -55,7 +55,7 @@ class Webhook(Output):
         self._headers = {"Content-Type": "application/json", "User-Agent": f"Mien/{__version__}"}
         if parts.username is not None:
             user = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-            self._headers |= make_headers(basic_auth=user, disable_cache=False)
+            self._headers |= make_headers(basic_auth=user, basic_auth_encoding="utf-8")
         self._pool: urllib3.PoolManager | None = None
 
     def open(self) -> None:
