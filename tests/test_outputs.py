@@ -307,6 +307,20 @@ def test_a_message_that_is_not_taken_is_dropped_without_connecting_again(run):
     assert output.opened == 1
 
 
+def test_an_output_that_cannot_tell_whether_there_is_a_receiver_is_not_connected_before_something_is_sent(run, caplog):
+    output = FakeOutput()
+    output.connects = False
+    output.fault = OutputError("no device")
+    with caplog.at_level(logging.INFO):
+        runner = run(output)
+        runner.offer(frame_message(0))
+        wait_for(lambda: output.opened > 3)
+        assert (runner.status().state, runner.status().error) == ("waiting", "no device")
+        output.fault = None
+        wait_for(lambda: runner.status().state == "connected")
+    assert [record.message.partition(": ")[2] for record in caplog.records] == ["no device", "connected again"]
+
+
 def test_a_permanent_error_ends_the_output(run):
     output = FakeOutput([OutputError("wrong password", permanent=True)])
     runner = run(output)
@@ -383,6 +397,23 @@ def test_a_stalled_output_delays_no_other_and_not_the_publisher():
     assert not [each.name for each in threading.enumerate() if each.name == "outputs"]
     assert stalled.closed
     assert fine.closed
+
+
+def test_a_picture_that_is_published_again_replaces_the_one_that_is_shown():
+    showing, other = FakeOutput(), FakeOutput()
+    showing.shows_pictures = True
+    outputs, snapshots = Outputs([showing, other], fps=0.1), Latest()
+    snapshots.publish(snapshot(7))
+    outputs.start(snapshots, lambda: LIVE)
+    try:
+        wait_for(lambda: showing.frames == [7] and other.frames == [7])
+        covered = snapshot(7)  # as after privacy mode was switched
+        snapshots.publish(covered)
+        wait_for(lambda: showing.frames == [7, 7])
+        assert showing.received[-1].frame is showing.received[-1].snapshot.frame is covered.frame
+        assert other.frames == [7]
+    finally:
+        outputs.stop()
 
 
 def test_outputs_stop_even_if_one_hangs(caplog, monkeypatch):

@@ -23,9 +23,12 @@ class FakeDevice:
         self.width, self.height, self.fmt, self.device = width, height, fmt, device
         self.pictures = []
         self.closed = False
+        self.is_gone = False
         devices.append(self)
 
     def send(self, picture):
+        if self.is_gone:
+            raise RuntimeError("device is gone")
         assert picture.shape == (self.height, self.width, 3)
         assert picture.dtype == np.uint8
         self.pictures.append(picture)
@@ -80,6 +83,17 @@ def test_no_old_picture_stays_when_frames_cease():
     output.send(nothing)
     assert devices[0].pictures[0].any()
     assert not devices[0].pictures[1].any()
+
+
+def test_a_device_that_is_gone_is_opened_again():
+    output = create("camera:")
+    output.send(frame_message(1))
+    devices[0].is_gone = True
+    with pytest.raises(OutputError, match="device is gone"):
+        output.send(frame_message(2))
+    output.close()
+    output.send(frame_message(3))
+    assert devices[1].pictures
 
 
 def test_a_missing_device_is_named():

@@ -125,9 +125,8 @@ def test_a_receiver_that_was_absent_gets_what_changes_later():
     assert "refused" in runner.status().error
     assert "secret" not in str(runner.status())
     with receiving(port) as server:
+        wait_for(lambda: server.received or runner.offer(CHANGE))
         wait_for(lambda: runner.status().state == "connected")
-        runner.offer(CHANGE)
-        wait_for(lambda: server.received)
     runner.request_stop()
     assert runner.join(PATIENCE_S)
 

@@ -66,6 +66,12 @@ class Output(ABC):
     takes_frames: bool = True
     """Whether frames are sent, and not only changes."""
 
+    connects: ClassVar[bool] = True
+    """Whether `open` fails without a receiver; if not, only a message that was sent shows that there is one."""
+
+    shows_pictures: ClassVar[bool] = False
+    """Whether pictures are shown, so that a sharp one must not stay after privacy mode is switched on."""
+
     def __init__(self, address: Address) -> None:
         self.address = address
         self.stopping = threading.Event()

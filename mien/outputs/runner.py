@@ -9,11 +9,13 @@ import logging
 import random
 import threading
 from collections import deque
+from dataclasses import replace
 
 from mien.clock import Clock
 from mien.errors import NotTakenError, OutputError, one_line
 from mien.outputs.base import Output, OutputState, OutputStatus
 from mien.outputs.messages import ChangeMessage, FrameMessage, Message
+from mien.types import Snapshot
 
 MAX_CHANGES = 64
 """Changes that wait; when there are more, the oldest is dropped."""
@@ -99,6 +101,21 @@ class Runner:
                 self._frame = message
             self._work.notify_all()
 
+    def renew(self, snapshot: Snapshot | None) -> None:
+        """Show another picture of the newest frame, as after privacy mode was switched, if this output shows pictures.
+
+        Args:
+            snapshot: With the picture.
+        """
+        with self._work:
+            newest = self._newest
+            if not self.output.shows_pictures or newest is None or newest.frame is None:
+                return
+            if snapshot is None or snapshot.frame is None or snapshot.frame is newest.frame:
+                return
+            self._newest = self._frame = replace(newest, frame=snapshot.frame, snapshot=snapshot)
+            self._work.notify_all()
+
     def status(self) -> OutputStatus:
         """Its state now."""
         state, error, since_s = self._state, self._error, self._sending_since_s
@@ -113,10 +130,12 @@ class Runner:
         while not stopping.is_set():
             opened_s = None
             try:
-                self._state = "connecting"
+                if self.output.connects or self._error is None:
+                    self._state = "connecting"
                 self.output.open()
                 opened_s = self._clock.monotonic()
-                self._connected()
+                if self.output.connects:
+                    self._connected()
                 self._serve()
             except Exception as error:  # of any kind: other outputs and the picture go on
                 if stopping.is_set():

@@ -93,9 +93,12 @@ class Outputs:
         seen, snapshot = snapshots.peek()
         while not self._stopping.is_set() and not snapshots.closed:
             try:
-                for message in messages.next(snapshot, status()):
-                    for runner in self._runners:
+                new = messages.next(snapshot, status())
+                for runner in self._runners:
+                    for message in new:
                         runner.offer(message)
+                    if not new:
+                        runner.renew(snapshot)
             except Exception:  # of any kind: the next frame may be a better one
                 log.exception("the outputs cannot describe a frame")
             seen, snapshot = snapshots.wait(seen, POLL_S)

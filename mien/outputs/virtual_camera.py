@@ -26,6 +26,9 @@ class VirtualCamera(Output):
         address: `camera:`, or `camera:DEVICE` such as `camera:/dev/video10` (Linux) or `camera:OBS Virtual Camera`.
     """
 
+    connects = False
+    shows_pictures = True
+
     def __init__(self, address: Address) -> None:
         super().__init__(address)
         if address.rest.startswith("//"):
@@ -40,11 +43,11 @@ class VirtualCamera(Output):
         snapshot = message.snapshot
         if message.frame is None or snapshot is None or snapshot.analysis is None:
             if self._camera is not None:
-                self._camera.send(np.zeros((self._camera.height, self._camera.width, 3), np.uint8))
+                _show(self._camera, np.zeros((self._camera.height, self._camera.width, 3), np.uint8))
             return
         picture = annotate(message.frame, snapshot.analysis)
         camera = self._camera or self._open(picture)
-        camera.send(letterbox(picture, (camera.width, camera.height)))
+        _show(camera, letterbox(picture, (camera.width, camera.height)))
 
     def close(self) -> None:
         """End the camera."""
@@ -62,3 +65,10 @@ class VirtualCamera(Output):
         except (RuntimeError, ValueError) as error:
             raise OutputError(str(error)) from None
         return self._camera
+
+
+def _show(camera: pyvirtualcam.Camera, picture: np.ndarray) -> None:
+    try:
+        camera.send(picture)
+    except RuntimeError as error:  # as when the device is gone
+        raise OutputError(str(error)) from None

@@ -35,6 +35,7 @@ class Webhook(Output):
     """
 
     default_fps = 1.0
+    connects = False
 
     def __init__(self, address: Address) -> None:
         super().__init__(address)
