@@ -122,9 +122,9 @@ def test_a_recording_without_video_shows_boxes_and_a_session_that_is_gone_is_nam
     store.delete(ID)
     press(browser, "e")
     press(browser, f"too late{Keys.ENTER}")
-    says(browser, "#note", "there is none")
+    says(browser, "#note", "does not exist")
     press(browser, " ")  # the next frames are fetched
-    says(browser, "#banner", "there is none")
+    says(browser, "#banner", "does not exist")
     browser.get_log("browser")
 
 
@@ -132,5 +132,5 @@ def test_axe_finds_no_serious_violation_in_the_replay(browser, page, axe, store)
     store.edit(ID, [{"do": "mark", "t": 1.0, "text": "x"}])
     browser.refresh()
     lists(browser, ".marker-text", ["x"])
-    assert serious_faults(browser, axe, widths=(375, 1280, 3840)) == {}
+    assert serious_faults(browser, axe, [(375, "light"), (1280, "dark"), (3840, "light")]) == {}
     resize(browser, 1280, 800)

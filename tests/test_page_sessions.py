@@ -90,5 +90,5 @@ def test_a_lost_program_is_told_and_found_again(browser, page, store) -> None:
 def test_axe_finds_no_serious_violation_in_the_list(browser, page, axe) -> None:  # noqa: F811
     see(lambda: len(texts(browser, ".shares li")) >= 3, "the shares")
     click(browser, ".recorded:first-child .recorded-rename")
-    assert serious_faults(browser, axe, widths=(375, 1280, 3840)) == {}
+    assert serious_faults(browser, axe, [(375, "light"), (1280, "dark"), (3840, "light")]) == {}
     resize(browser, 1280, 800)

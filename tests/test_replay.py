@@ -132,7 +132,8 @@ def test_the_routes_give_lanes_and_frames(client) -> None:
     assert [each["face"] for each in found["faces"]] == [1, 2]
     assert found["faces"][1]["happy"] == [None, None, 0.03, 0.03]
     assert found["faces"][0]["unsure"] == [0.0, 0.0, 1.0, 1.0]
-    assert (found["from"], found["points"]) == (0.0, 4)
+    assert (found["from"], found["points"], found["step_s"]) == (0.0, 4, 0.5)
+    assert client.get(f"/api/sessions/{ID}/timeline?from=0&to=1.7&points=2").json["step_s"] == 1.0
     found = client.get(f"/api/sessions/{ID}/frames?from=0.95&to=1.15").json
     assert [each["t"] for each in found["frames"]] == pytest.approx([1.0, 1.1])
     assert [face["label"] for face in found["frames"][0]["faces"]] == ["happy", "sad"]

@@ -79,7 +79,8 @@ def blueprint(options: AppOptions) -> Blueprint:
 
     @routes.get("/api/sessions/<session>/timeline")
     @Operation(
-        "How each face of a session was over time: from, to, points; in faces, a list for each expression and unsure.",
+        "How each face of a session was over time: from, to, points; in faces, a list for each expression and unsure; "
+        "step_s, how long each point is.",
         Answer(200, "Means over equal parts of the time; null where the face was not seen.", JSON),
         Answer(400, "A parameter is not valid."),
         NOT_FOUND,
@@ -103,6 +104,7 @@ def blueprint(options: AppOptions) -> Blueprint:
             "to": end_s,
             "points": max((len(lane) for lane in lanes.values()), default=0),
             "faces": [{"face": face, **_columns(lane)} for face, lane in sorted(lanes.items())],
+            "step_s": known.step_s(start_s, end_s, points),
         }
         return Response(json.dumps(values, allow_nan=False, separators=(",", ":")), mimetype=JSON)
 

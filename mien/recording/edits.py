@@ -209,7 +209,7 @@ def _mark(state: SessionState, edit: Edit) -> SessionState:
     number = _id_number(edit, "m")
     before = next((each for each in state.markers if each.id == edit["id"]), None)
     if before is None and number <= state.last_marker:
-        raise SessionError(f"expected the id of a marker, found {edit['id']}, which there is none of")
+        raise SessionError(f"expected the id of a marker, found {edit['id']}, which does not exist")
     if before is None and len(state.markers) >= MAX_MARKERS:
         raise SessionError(f"expected at most {MAX_MARKERS} markers")
     t = before.t if before and "t" not in edit else _number(edit, "t")

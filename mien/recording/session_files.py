@@ -88,7 +88,7 @@ class SessionFiles:
         with contextlib.suppress(OSError):
             if not self.single:
                 return sorted(path for path in self.folder.iterdir() if path.is_file())
-            known = (self.faces, self.provenance, self.edits, self.overview, self.timeline)
+            known = (self.faces, self.provenance, self.edits, self.overview, self.timeline, self.video)
             return [path for path in known if path.is_file()]
         return []
 

@@ -175,7 +175,7 @@ class Sessions:
         """
         files = find_session(self.root, session)
         if files is None:
-            raise SessionMissingError(f"expected the id of a session, found {session[:64]!r}, which there is none of")
+            raise SessionMissingError(f"expected the id of a session, found {session[:64]!r}, which does not exist")
         return files
 
     def edit(self, session: str, edits: Sequence[Edit]) -> Session:

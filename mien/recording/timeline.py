@@ -80,7 +80,7 @@ class Timeline:
         Returns:
             float32 (points, 8) for each face that was seen in this time: as `FaceTimeline.means`, NaN where it was not.
         """
-        first, last = int(start_s / STEP_S), max(int(start_s / STEP_S) + 1, int(np.ceil(end_s / STEP_S - 1e-6)))
+        first, last = _bins_between(start_s, end_s)
         points = max(1, min(points, last - first))
         lanes: dict[int, np.ndarray] = {}
         for number, face in self.faces.items():
@@ -93,6 +93,18 @@ class Timeline:
             with np.errstate(invalid="ignore"):
                 lanes[number] = np.stack(sums, axis=1).astype(np.float32) / weights[:, np.newaxis].astype(np.float32)
         return lanes
+
+    @staticmethod
+    def step_s(start_s: float, end_s: float, points: int) -> float:
+        """How long each point of the lanes is that `resampled` returns; the first begins at a multiple of STEP_S.
+
+        Args:
+            start_s: As there.
+            end_s: As there.
+            points: As there.
+        """
+        first, last = _bins_between(start_s, end_s)
+        return STEP_S * (last - first) / max(1, min(points, last - first))
 
     def save(self, path: Path, key: str) -> None:
         """Write it to a file, which replaces the one that was there.
@@ -176,6 +188,11 @@ def read_timeline(path: Path, began_s: float, pause_s: float = 0.0) -> Timeline:
         time.sleep(pause_s)
     faces_over_time = {face: _joined(each) for face, each in parts.items()}
     return Timeline(faces_over_time, np.asarray(times_s), np.asarray(offsets), clock.end_s)
+
+
+def _bins_between(start_s: float, end_s: float) -> tuple[int, int]:
+    first = int(start_s / STEP_S)
+    return first, max(first + 1, int(np.ceil(end_s / STEP_S - 1e-6)))
 
 
 class SessionClock:

@@ -10,16 +10,19 @@ const LEAST_DRAG_PX = 4;
 export class Lanes {
   /** seek: called with a time. exclude: called with the two ends of a span. */
   constructor({ seek, exclude }) {
-    Object.assign(this, { seek, exclude, length: 0, people: [], excluded: [], markers: [], selection: null, t: 0 });
+    Object.assign(this, { seek, exclude, length: 0, step: 0, people: [], excluded: [], markers: [], selection: null, t: 0 });
     this.parts = new Map(); // first face of a person -> element
     this.#bind($("lanes"));
     new ResizeObserver(() => this.draw()).observe($("lanes"));
     onThemeChange(() => this.draw());
   }
 
-  /** people: [{first, name, lane}], lane: a list of values for each expression and unsure, null where it was not seen. */
-  show({ length, people, excluded, markers }) {
-    Object.assign(this, { length, people, excluded, markers });
+  /**
+   * length: of the session, step: of a point of a lane, in seconds. people: [{first, name, lane}], lane: a list of values
+   * for each expression and unsure, null where it was not seen.
+   */
+  show({ length, step, people, excluded, markers }) {
+    Object.assign(this, { length, step, people, excluded, markers });
     const old = new Map(this.parts);
     this.parts = new Map();
     for (const person of people) {
@@ -52,7 +55,7 @@ export class Lanes {
     const { width, height } = canvas;
     const colors = theme();
     const points = lane.happy.length;
-    const step = width / points;
+    const step = (width * this.step) / this.length;
     for (let i = 0; i < points; i += 1) {
       let top = 0;
       if (lane.happy[i] === null) continue;

@@ -15,10 +15,21 @@ export function peopleOf(faces, { names, merged }) {
   return [...groups].map(([first, own]) => ({ first, faces: own, name: nameOf(own) ?? TEXT.face(first) }));
 }
 
+/** Replace the items of a list; the focus goes to the same control of the item at its place, else to `otherwise`. */
+export function refill(list, items, otherwise) {
+  const focused = document.activeElement;
+  const at = [...list.children].findIndex((item) => item.contains(focused));
+  list.replaceChildren(...items);
+  if (at < 0) return;
+  const controls = [...(items[Math.min(at, items.length - 1)]?.querySelectorAll("button, select") ?? [])].filter(({ hidden }) => !hidden);
+  const isSame = ({ className }) => className === focused.className && className !== "marker-remove"; // nor removes the next
+  (controls.find(isSame) ?? controls[0] ?? otherwise).focus();
+}
+
 /** Show the list. edit: called with edits. ask: asks for a word, with a title and the present word. */
 export function showPeople(people, persons, { edit, ask }) {
   const seconds = new Map((persons ?? []).map((person) => [person.face, person.seconds]));
-  $("people").replaceChildren(...people.map((person) => {
+  refill($("people"), people.map((person) => {
     const item = cloneOf("person");
     item.dataset.first = person.first;
     setText(item.querySelector(".person-name"), person.name);
@@ -37,7 +48,7 @@ export function showPeople(people, persons, { edit, ask }) {
     split.hidden = person.faces.length < 2;
     split.addEventListener("click", () => edit([{ do: "split", faces: person.faces }]));
     return item;
-  }));
+  }), $("scrub"));
 }
 
 function fillMerge(select, person, people, edit) {

@@ -30,7 +30,7 @@ export class Player {
     this.playing = true;
     this.last = performance.now();
     this.#startVideo();
-    requestAnimationFrame(this.tick);
+    this.#nextTick();
     return this.changed();
   }
 
@@ -52,16 +52,24 @@ export class Player {
     if (this.video && !(this.t >= this.video.duration)) this.video.play().catch(() => {});
   }
 
+  #nextTick() {
+    cancelAnimationFrame(this.request); // of before a short pause
+    this.request = requestAnimationFrame(this.tick);
+  }
+
   tick(now) {
     if (!this.playing) return;
     const { video } = this;
     if (video && !video.ended && !video.error && video.readyState > 0) this.t = Math.min(this.length, video.currentTime);
-    else this.t = Math.min(this.length, this.t + (this.speed * (now - this.last)) / 1000);
+    else {
+      const passedMs = Math.max(0, now - this.last); // the first frame may have begun before play was pressed
+      this.t = Math.min(this.length, this.t + (this.speed * passedMs) / 1000);
+    }
     this.last = now;
     if (this.t >= this.length) this.pause();
     else {
       this.changed();
-      requestAnimationFrame(this.tick);
+      this.#nextTick();
     }
   }
 }

@@ -8,7 +8,7 @@ import { fetchJson } from "../server.js";
 import { TEXT } from "../texts.js";
 import { Frames } from "./frames.js";
 import { Lanes } from "./lanes.js";
-import { peopleOf, showLabels, showPeople } from "./people.js";
+import { peopleOf, refill, showLabels, showPeople } from "./people.js";
 import { Player, SPEEDS } from "./player.js";
 
 const PATH = `../api/sessions/${document.body.dataset.session}`;
@@ -102,6 +102,7 @@ function showSession() {
   const seen = people.filter(({ faces }) => faces.some((face) => byFace.has(face)));
   lanes.show({
     length: player.length,
+    step: timeline.step_s,
     people: seen.map((person) => ({ ...person, lane: joined(person.faces.map((face) => byFace.get(face)).filter(Boolean)) })),
     excluded: session.excluded,
     markers: session.markers,
@@ -123,7 +124,7 @@ function showMarkers() {
     ...session.markers.map((marker) => ({ at: marker.t, text: marker.text || TEXT.replay.marker, remove: { do: "unmark", id: marker.id }, label: TEXT.replay.unmark })),
     ...session.excluded.map((span) => ({ at: span.from, text: TEXT.replay.excluded(span), remove: { do: "include", id: span.id }, label: TEXT.replay.include })),
   ].sort((one, other) => one.at - other.at);
-  $("markers").replaceChildren(...entries.map(({ at, text, remove, label }) => {
+  refill($("markers"), entries.map(({ at, text, remove, label }) => {
     const item = cloneOf("marker");
     const time = item.querySelector(".marker-time");
     setText(time, TEXT.replay.time(at));
@@ -134,7 +135,7 @@ function showMarkers() {
     button.setAttribute("aria-label", `${label}: ${text}`);
     button.addEventListener("click", () => edit([remove]));
     return item;
-  }));
+  }), $("scrub"));
   $("no-markers").hidden = entries.length > 0;
 }
 
@@ -267,6 +268,7 @@ async function start() {
     video.src = `${PATH}/video.mp4`;
     video.hidden = false;
     player.video = video;
+    player.setSpeed(player.speed);
     video.addEventListener("seeked", show);
     video.addEventListener("loadeddata", show);
     video.addEventListener("error", () => {
