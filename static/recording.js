@@ -98,7 +98,8 @@ export async function setRecordedKey(next) {
   try {
     await switchOwn(true, before);
   } catch (error) {
-    showOwnRecording({ ...own, on: false, error: error.message });
+    const hasEnded = error.status === 409; // without images, as while the page was hidden
+    showOwnRecording({ ...own, on: false, error: hasEnded ? null : error.message });
   }
 }
 

@@ -88,6 +88,15 @@ def test_a_recording_goes_on_under_another_key_with_other_faces(recorder, tmp_pa
     assert [(row["frame"], row["face"]) for row in rows] == [("0", "1"), ("0", "2"), ("1", "3")]
 
 
+def test_a_recording_that_has_ended_is_not_continued_by_another_one(recorder, tmp_path) -> None:
+    recorder.start(ONE)
+    recorder.stop(ONE)
+    for _ in range(2):
+        with pytest.raises(RecordingError, match="one that has ended"):
+            recorder.start(OTHER, continues=ONE)
+    assert len(list((tmp_path / "sessions").iterdir())) == 1
+
+
 def test_there_are_at_most_so_many_recordings(recorder, monkeypatch) -> None:
     monkeypatch.setattr(browser, "MAX_RECORDINGS", 2)
     recorder.start("browser-1")

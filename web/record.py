@@ -44,7 +44,10 @@ def blueprint(options: AppOptions, state: StateReader) -> Blueprint:
     @Operation(
         "Start or stop a recording of the program's source, for all viewers, or with track of one browser's images.",
         Answer(200, "What is in force; with track, that recording.", schemas.Controls | schemas.OwnRecording),
-        Answer(409, "The file cannot be written, or no images with this track are being analyzed."),
+        Answer(
+            409,
+            "The file cannot be written, there are no images with this track, or what to continue has ended.",
+        ),
         Answer(429, "There are too many recordings of browsers.", retry=True),
         parameters=(RECORDED_TRACK,),
         body=schemas.RecordSwitch,

@@ -82,14 +82,18 @@ class BrowserRecorder:
 
         Raises:
             BusyError: There are too many recordings.
-            RecordingError: No images with this key are analyzed, or the session cannot be written.
+            RecordingError: No images with this key are analyzed, the recording to continue has ended, or the session
+                cannot be written.
         """
         with self._lock:
             if self._closed.is_set() or not self.is_known(key):
                 raise RecordingError("expected the key of images that are being analyzed, found another")
             track = self._tracks.get(key)
-            if continues is not None and track is None and continues in self._tracks:
-                track = self._tracks[key] = self._tracks.pop(continues)
+            if continues is not None and track is None:
+                track = self._tracks.pop(continues, None)
+                if track is None or not track.recorder.status().on:  # nobody has asked for another one
+                    raise RecordingError("expected the key of a recording that is running, found one that has ended")
+                self._tracks[key] = track
                 track.stream, track.shift = track.stream + 1, track.last_face
             if track is None:
                 self._drop_ended()
