@@ -12,6 +12,7 @@ from typing import Any
 from mien.errors import SessionError
 from mien.recording.edits import SessionState
 from mien.recording.rows import as_csv
+from mien.recording.timeline import SessionClock
 from mien.types import BOX
 
 ADDED = ("marker", "person", "excluded")
@@ -129,7 +130,7 @@ def _annotated(
     whole = (row for row in rows if len(row) >= len(columns))
     people: dict[str, str] = {}
     markers = list(state.markers)
-    frames = ((round(_seconds(of_frame[0][time_at]) - began_s, 3), of_frame) for of_frame in _frames(whole, frame_at))
+    frames = _timed(_frames(whole, frame_at), frame_at, time_at, SessionClock(began_s))
     for t, next_t, of_frame in _with_next(frames):
         texts = []
         while markers and (next_t is None or markers[0].t < next_t):
@@ -146,6 +147,13 @@ def _annotated(
 def _frames(rows: Iterable[list[str]], frame_at: int) -> Iterator[Frame]:
     for _, of_frame in groupby(rows, key=lambda row: row[frame_at]):
         yield list(of_frame)
+
+
+def _timed(frames: Iterable[Frame], frame_at: int, time_at: int, clock: SessionClock) -> Iterator[tuple[float, Frame]]:
+    """Each frame with its time in the session, as the replay shows it."""
+    for of_frame in frames:
+        first = of_frame[0]
+        yield round(clock.at(first[frame_at].encode(), _seconds(first[time_at])), 3), of_frame
 
 
 def _with_next(frames: Iterable[tuple[float, Frame]]) -> Iterator[tuple[float, float | None, Frame]]:

@@ -46,6 +46,7 @@ class Overviews:
         self._prepare = prepare
         self._basis = basis
         self._changed = changed
+        self._computing = threading.Lock()  # held while one is computed: others may wait for the same
         self._lock = threading.Lock()  # guards the rest
         self._known: dict[str, tuple[Key, Overview]] = {}
         self._waiting: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -74,19 +75,12 @@ class Overviews:
         basis = self._basis(session)
         if basis is None:
             return
-        files, began_s, excluded = basis
+        files, _, excluded = basis
         key = _key(files, excluded)
-        if self._find(files, key) is not None:
-            return
-        try:
-            overview = read_overview(files.faces, began_s, excluded, pause_s)
-        except (OSError, ValueError) as error:
-            log.warning("%s cannot be read: %s", files.faces, error)
-            overview = Overview(None, None, 0, 0, {})
-        else:
-            _store(files, key, overview)
-        self._keep(files, key, overview)
-        self._changed()
+        with self._computing:
+            if self._find(files, key) is None:
+                self._keep(files, key, _computed(files, key, basis, pause_s))
+                self._changed()
 
     def forget_others(self, sessions: set[str]) -> None:
         """Forget all overviews but those of these sessions.
@@ -147,6 +141,17 @@ def stamp(path: Path) -> Key:
 
 def _key(files: SessionFiles, excluded: Sequence[Excluded]) -> Key:
     return (*stamp(files.faces), *((span.start_s, span.end_s) for span in excluded))
+
+
+def _computed(files: SessionFiles, key: Key, basis: Basis, pause_s: float) -> Overview:
+    _, began_s, excluded = basis
+    try:
+        overview = read_overview(files.faces, began_s, excluded, pause_s)
+    except (OSError, ValueError) as error:
+        log.warning("%s cannot be read: %s", files.faces, error)
+        return Overview(None, None, 0, 0, {})
+    _store(files, key, overview)
+    return overview
 
 
 def _stored(files: SessionFiles, key: Key) -> Overview | None:
