@@ -147,6 +147,16 @@ class Scene:
 
 
 @with_broker
+def test_the_state_stays_right_if_the_clock_is_set_back(broker, run, retained, monkeypatch):
+    scene, seen = Scene(run(f"mqtt://127.0.0.1:{broker.port}")), retained(broker, "mien/face/1/label")
+    scene.show(face_showing("happy", 7))
+    wait_for(lambda: seen.get("mien/face/1/label") == "happy")
+    monkeypatch.setattr(scene.clock, "wall", lambda: 1_600_000_000.0)
+    scene.show(face_showing("sad", 7))
+    wait_for(lambda: seen["mien/face/1/label"] == "sad")
+
+
+@with_broker
 def test_the_state_is_retained_for_later_subscribers(broker, run, retained):
     runner = run(f"mqtt://127.0.0.1:{broker.port}/home/mien?slots=2")
     Scene(runner).show(face_showing("happy", 7), face_showing("sad", 8))

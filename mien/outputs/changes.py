@@ -71,14 +71,14 @@ class MessageStream:
         source_changed = source != self._source
         if number == self._frame and not source_changed:
             return []
-        at = self._clock.wall()
+        at, made_s = self._clock.wall(), self._clock.monotonic()
         messages: list[ChangeMessage | FrameMessage] = []
         if source_changed:
-            messages.append(ChangeMessage(at, source, "source_changed"))
+            messages.append(ChangeMessage(at, source, "source_changed", made_s=made_s))
         another_stream = number is not None and self._frame is not None and number[0] != self._frame[0]
         self._source, self._frame = source, number
         changes, states = self._follow(frame, snapshot, new=another_stream)
-        messages += [ChangeMessage(at, source, kind, state) for kind, state in changes]
+        messages += [ChangeMessage(at, source, kind, state, made_s=made_s) for kind, state in changes]
         messages.append(
             FrameMessage(
                 at,
@@ -88,6 +88,7 @@ class MessageStream:
                 float(status.fps),
                 snapshot.latency_ms if frame is not None and snapshot is not None else None,
                 snapshot,
+                made_s=made_s,
             )
         )
         return messages

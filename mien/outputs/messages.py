@@ -117,10 +117,12 @@ class Message:
     Args:
         at: When it was made, in seconds since the epoch.
         source: The source.
+        made_s: The same on a clock that is never adjusted, for the order of messages.
     """
 
     at: float
     source: SourceState
+    made_s: float = field(default=0.0, kw_only=True)
 
     @cached_property
     def json(self) -> str:

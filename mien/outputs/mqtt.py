@@ -74,8 +74,8 @@ class Mqtt(Output):
         self._lost: str | None = None
         self._published: dict[str, str] = {}  # retained topics, by what was published since the connection
         self._labels: dict[int, str] = {}  # settled labels by slot
-        self._frame_at = 0.0  # when the last frame and change that were applied were made
-        self._change_at = 0.0
+        self._frame_s = 0.0  # when the last frame and change that were applied were made
+        self._change_s = 0.0
 
     def open(self) -> None:
         """Connect, and publish what does not change."""
@@ -102,15 +102,15 @@ class Mqtt(Output):
             return
         self._retain(f"{self._prefix}/source", json.dumps(message.source.to_dict()))
         if isinstance(message, FrameMessage):
-            if message.at >= self._change_at:  # else it waited for the broker, and the state is newer
-                self._frame_at = message.at
+            if message.made_s >= self._change_s:  # else it waited for the broker, and the state is newer
+                self._frame_s = message.made_s
                 self._labels = {face.slot: _state(face) for face in message.faces}
                 self._retain(f"{self._prefix}/faces", str(len(message.faces)))
                 self._retain_labels(message.faces)
             self._publish(f"{self._prefix}/frame", message.json, AT_MOST_ONCE)
         elif isinstance(message, ChangeMessage):
-            if message.at > self._frame_at:  # as above
-                self._change_at = message.at
+            if message.made_s > self._frame_s:  # as above
+                self._change_s = message.made_s
                 self._note(message)
             self._publish(f"{self._prefix}/event", message.json, AT_LEAST_ONCE)
 
