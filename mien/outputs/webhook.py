@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from urllib.parse import unquote, urlsplit
 
 import urllib3
 from urllib3.exceptions import HTTPError, MaxRetryError, SSLError
-from urllib3.util import Timeout, make_headers
+from urllib3.util import Timeout
 
 from mien import __version__
 from mien.errors import NotTakenError, OutputError, SettingsError
@@ -56,7 +57,7 @@ class Webhook(Output):
         self._headers = {"Content-Type": "application/json", "User-Agent": f"Mien/{__version__}"}
         if parts.username is not None:
             user = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-            self._headers |= make_headers(basic_auth=user, basic_auth_encoding="utf-8")
+            self._headers["Authorization"] = f"Basic {b64encode(user.encode()).decode()}"
         self._pool: urllib3.PoolManager | None = None
 
     def open(self) -> None:
