@@ -491,6 +491,17 @@ def test_the_table_has_what_people_added_and_the_rows_stay(store) -> None:
     }
 
 
+def test_the_table_and_the_replay_agree_though_the_clock_is_set_back(tmp_path) -> None:
+    rows = [line(number, at_s, 1) for number, at_s in enumerate([0.0, 0.1, -5.0, -4.9])]
+    write_session(tmp_path, rows)
+    store = Sessions(tmp_path)
+    frames, _ = store.frames(ID, 0.15, 0.25)
+    assert [each["frame"] for each in frames] == [2]
+    store.edit(ID, [{"do": "exclude", "from": 0.15, "to": 0.25}])
+    table = pd.read_csv(io.BytesIO(b"".join(store.csv(ID))))
+    assert table.excluded.tolist() == [0, 0, 1, 0]
+
+
 def test_the_table_of_a_killed_session_ends_with_a_whole_row(store) -> None:
     with store.files(ID).faces.open("ab") as file:
         file.write(line(20, 2.0, 1)[:-5])
@@ -564,6 +575,9 @@ def test_files_are_made_in_another_process_once(edited, tmp_path, monkeypatch) -
             exports.make("session-20200101-000000", "report.html")
         with pytest.raises(SessionMissingError):
             exports.make("session-20200101-000001", "report.html")
+        edited.delete(ID)
+        exports.forget_deleted()
+        assert not path.parent.exists()
     finally:
         exports.close()
     assert not path.exists()

@@ -143,6 +143,9 @@ class SessionExports(Protocol):
     def make(self, session: str, name: str) -> Path:
         """The file "faces.parquet" or "report.html" of a session. Raises SessionError, BusyError or LoadingError."""
 
+    def forget_deleted(self) -> None:
+        """Remove the files of sessions that were deleted."""
+
 
 class Privacy(Protocol):
     """Privacy mode, in which faces are pixelated."""

@@ -37,7 +37,8 @@ def blueprint(options: AppOptions) -> Blueprint:
     """Routes of the sessions.
 
     Args:
-        options: Its `sessions` are listed and changed; if None, the routes respond with 404.
+        options: Its `sessions` are listed and changed; if None, the routes respond with 404. With a session, the files
+            that its `exports` have made of it are deleted.
     """
     routes = Blueprint("sessions", __name__)
 
@@ -95,6 +96,8 @@ def blueprint(options: AppOptions) -> Blueprint:
     def delete(session: str) -> Response:
         with answering_errors():
             offered().delete(session)
+        if options.exports is not None:
+            options.exports.forget_deleted()
         return Response(status=204)
 
     return routes

@@ -14,6 +14,7 @@ from pathlib import Path
 from mien.errors import BusyError, LoadingError, SessionError, StorageError
 from mien.queue.storage import Storage
 from mien.recording.overviews import stamp
+from mien.recording.session_files import find_session
 from mien.recording.sessions import Sessions
 
 MAKE_WITHIN_S = 300.0
@@ -68,6 +69,7 @@ class SessionExports:
         if not self._lock.acquire(timeout=WAIT_S):
             raise BusyError("expected one file at a time, found others that are being made", 5.0)
         try:
+            self._drop_deleted()
             now = stamp(files.faces) + stamp(files.edits)
             kept = self._made.get((session, name))
             if kept is not None and kept[0] == now and kept[1].is_file():
@@ -81,6 +83,14 @@ class SessionExports:
         finally:
             self._lock.release()
 
+    def forget_deleted(self) -> None:
+        """Remove the files of sessions that were deleted; while another is made, only before the next one."""
+        if self._lock.acquire(blocking=False):
+            try:
+                self._drop_deleted()
+            finally:
+                self._lock.release()
+
     def close(self) -> None:
         """End what is being made, and remove all files."""
         self._closed.set()
@@ -89,6 +99,12 @@ class SessionExports:
             self._storage.close()
 
     # --- with the lock held
+
+    def _drop_deleted(self) -> None:
+        for session, name in list(self._made):
+            if find_session(self._sessions.root, session) is None:
+                _, path = self._made.pop((session, name))
+                self._storage.remove(path.parent)
 
     def _keep(self, key: tuple[str, str], now: Stamp, path: Path) -> None:
         replaced = self._made.pop(key, None)
