@@ -114,7 +114,7 @@ export class FileList {
       const [button] = this.#wanted;
       this.#wanted.delete(button);
       this.#loading += 1;
-      this.#load(button).finally(() => {
+      this.#load(button).catch(() => {}).finally(() => { // as where the connection breaks within a picture
         this.#loading -= 1;
         this.#loadNext();
       });
