@@ -227,7 +227,7 @@ def test_a_report_reads_a_table_of_many_faces_and_shows_those_seen_longest(tmp_p
     folder = write_folder(tmp_path / "clip", results_of(steps), 20.0)
     write_report(folder, None)
     page = read(folder / "report.html")
-    assert re.findall(r"Face (\d+)\n", page.text) == [str(number) for number in range(9, 21)]
+    assert re.findall(r"(?m)^Face (\d+)$", page.text) == [str(number) for number in range(9, 21)]
     assert "the 12 faces that were seen longest; summary.csv has the other 8" in page.text
 
 

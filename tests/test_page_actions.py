@@ -441,7 +441,7 @@ def test_the_help_dialog_says_whom_each_action_affects(browser, page) -> None:
 def test_every_button_has_a_key_and_a_name(browser, page) -> None:
     buttons = browser.find_elements("css selector", ".actions button")
     keys = [button.get_attribute("aria-keyshortcuts") for button in buttons]
-    assert keys == ["p", "s", "r", "b", "m", "g", "l", "?"]
+    assert keys == ["p", "s", "r", "b", "m", "g", "l", "f", "i", "?"]
     for button, key in zip(buttons, keys, strict=True):
         assert button.accessible_name
         assert button.get_attribute("title").endswith(f"({key})")

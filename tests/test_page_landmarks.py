@@ -10,7 +10,7 @@ import pytest
 
 from mien.images.privacy import Privacy
 from mien.types import Head
-from tests.page import is_pressed, press, shows
+from tests.page import click, is_pressed, press, shows
 from tests.patience import wait_for
 from tests.web_fakes import face_showing
 
@@ -78,6 +78,7 @@ def test_landmarks_vanish_in_privacy_mode(browser, page) -> None:
     press(browser, "b")
     wait_for(lambda: not drawn(browser))
     press(browser, "b")
+    click(browser, "#ask-yes")
     wait_for(lambda: drawn(browser))
 
 

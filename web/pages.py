@@ -24,20 +24,20 @@ VIEWS = (
     {
         "name": "view",
         "in": "query",
-        "schema": {"enum": [STAGE, BARS]},
-        "description": "Only the picture with its labels, or only the bars of each face.",
+        "schema": {"type": "string"},
+        "description": f"{STAGE}: only the picture with its labels; {BARS}: only the bars of each face; others: all.",
     },
     {
         "name": "background",
         "in": "query",
-        "schema": {"enum": ["transparent"]},
-        "description": "For these views: nothing is painted around the picture or behind the bars.",
+        "schema": {"type": "string"},
+        "description": "transparent: for these views, nothing is painted around the picture or behind the bars.",
     },
     {
         "name": "picture",
         "in": "query",
-        "schema": {"enum": ["off"]},
-        "description": "For view=stage: boxes and labels without the picture.",
+        "schema": {"type": "string"},
+        "description": "off: for view=stage, boxes and labels without the picture.",
     },
 )
 

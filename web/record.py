@@ -48,6 +48,7 @@ def blueprint(options: AppOptions, state: StateReader) -> Blueprint:
             409,
             "The file cannot be written, there are no images with this track, or what to continue has ended.",
         ),
+        Answer(404, "This program cannot record, or not what browsers send."),
         Answer(429, "There are too many recordings of browsers.", retry=True),
         parameters=(RECORDED_TRACK,),
         body=schemas.RecordSwitch,

@@ -71,7 +71,9 @@ def blueprint(options: AppOptions) -> Blueprint:
         return options.sessions
 
     @routes.get("/sessions/<session>")
-    @Operation("A recorded session, for people.", Answer(200, "HTML.", HTML), NOT_FOUND)
+    @Operation(
+        "A recorded session, for people.", Answer(200, "HTML.", HTML), Answer(404, "There is no such session.", HTML)
+    )
     def page(session: str) -> str:
         with answering_errors():
             found = offered().get(session)
