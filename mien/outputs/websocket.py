@@ -41,7 +41,7 @@ MAX_RECEIVED_BYTES = 1024
 PING_EVERY_S = 10.0
 OPEN_WITHIN_S = 5.0
 
-LIBRARY_LOG = logging.getLogger(f"{__name__}.library")
+LIBRARY_LOG = logging.getLogger(f"{__name__}.websockets")
 LIBRARY_LOG.setLevel(logging.CRITICAL + 1)  # it logs a traceback for each client that vanishes
 
 
