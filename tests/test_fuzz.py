@@ -6,8 +6,6 @@
 from __future__ import annotations
 
 import random
-import struct
-import zlib
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -25,6 +23,7 @@ from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
+from benchmarks.fuzz.targets.media import resized
 from mien.analysis.baseline import Baselines
 from mien.analysis.face_stream import FaceStream
 from mien.analysis.pipeline import Pipeline
@@ -153,24 +152,6 @@ def originals() -> list[bytes]:
     lossless = cv2.imencode(".webp", pixels, [cv2.IMWRITE_WEBP_QUALITY, 101])[1].tobytes()
     progressive = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])[1].tobytes()
     return [*files, lossless, progressive]
-
-
-def resized(data: bytes, width: int, height: int) -> bytes:
-    """The same file, with a header that claims another size."""
-    image = bytearray(data)
-    if image[:4] == b"\x89PNG":
-        image[16:24] = struct.pack(">II", width % 2**32, height % 2**32)
-        image[29:33] = struct.pack(">I", zlib.crc32(image[12:29]))
-    elif image[:3] == b"GIF":
-        image[6:10] = struct.pack("<HH", width % 2**16, height % 2**16)
-    elif image[:2] == b"BM":
-        image[18:26] = struct.pack("<II", width % 2**32, height % 2**32)
-    elif image[:4] == b"RIFF":
-        image[26:30] = struct.pack("<HH", width % 2**14, height % 2**14)
-    else:
-        start = max(image.find(b"\xff\xc0"), image.find(b"\xff\xc2"))
-        image[start + 5 : start + 9] = struct.pack(">HH", height % 2**16, width % 2**16)
-    return bytes(image)
 
 
 SIZES = (0, 1, 2, 119, 161, 255, 4096, 7000, 16383, 65535, 2**24, 2**31 - 1, 2**31, 2**32 - 1)
