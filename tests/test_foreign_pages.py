@@ -5,8 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import parse_qs, urlsplit
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
 
 import pytest
 from selenium.webdriver.common.by import By
@@ -33,20 +35,27 @@ ELEMENTS = {
 
 
 class Foreign(BaseHTTPRequestHandler):
-    """Serves a page with one element, and /to?ADDRESS, which redirects there."""
+    """Serves a page at /, and redirects /to/NAME/ADDRESS to that address; other paths are missing.
 
-    body = b""
+    So no page can contain itself, which would load without end.
+    """
+
+    server: Any
 
     def do_GET(self) -> None:
-        address = urlsplit(self.path)
-        target = parse_qs(address.query).get("to")
-        self.send_response(302 if target else 200)
-        if target:
-            self.send_header("Location", target[0])
+        path = urlsplit(self.path).path  # without the question mark that a form adds
+        _, to, *rest = path.split("/", 3)
+        redirects = to == "to"
+        self.send_response(HTTPStatus.FOUND if redirects else HTTPStatus.OK if path == "/" else HTTPStatus.NOT_FOUND)
+        if redirects:
+            name, address = map(unquote, rest)
+            self.send_header("Location", address)
+            self.server.redirected.append((name, address))
         self.send_header("Content-Type", "text/html")
+        self.send_header("Cache-Control", "no-store")
         self.end_headers()
         with suppress(OSError):  # the browser has left
-            self.wfile.write(b"" if target else self.body)
+            self.wfile.write(self.server.page.encode() if path == "/" else b"")
 
     def log_message(self, *_: object) -> None:
         pass
@@ -56,8 +65,11 @@ pytestmark = pytest.mark.browser
 
 
 @pytest.fixture
-def foreign() -> Iterator[ThreadingHTTPServer]:
+def foreign() -> Iterator[Any]:
+    """A web server with a `page`; what it has `redirected`, and where."""
+    server: Any
     with ThreadingHTTPServer(("127.0.0.1", 0), Foreign) as server:
+        server.page, server.redirected = "", []
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         yield server
@@ -78,11 +90,15 @@ def test_no_element_of_a_foreign_page_opens_the_camera(
     here = f"http://127.0.0.1:{foreign.server_port}"
     for path in paths:
         address = f"http://{name}:{server.port}{path}"
-        if redirects:
-            address = f"{here}/?to={address}"
-        Foreign.body = ("<!doctype html>" + "".join(text.format(address) for text in ELEMENTS.values())).encode()
+        addresses = {
+            element: f"{here}/to/{quote(element)}/{quote(address, safe='')}" if redirects else address
+            for element in ELEMENTS
+        }
+        foreign.page = "<!doctype html>" + "".join(text.format(addresses[each]) for each, text in ELEMENTS.items())
         browser.get(f"{here}/")
         assert len(browser.find_elements(By.TAG_NAME, "iframe")) == 2
+        if redirects:
+            wait_for(lambda found=address: {(each, found) for each in ELEMENTS} <= set(foreign.redirected))
     browser.execute_async_script("setTimeout(arguments[0], 300)")
     assert fake_camera.asked == 0
     assert opened == []
@@ -91,7 +107,7 @@ def test_no_element_of_a_foreign_page_opens_the_camera(
 def test_a_link_on_a_foreign_page_opens_the_page(fake_camera: FakeCamera, serve, foreign, browser) -> None:
     fake_camera.current = SourceStatus("Webcam 0", "resting")
     server = serve(fake_camera)
-    Foreign.body = f'<!doctype html><a href="http://localhost:{server.port}/">Mien</a>'.encode()
+    foreign.page = f'<!doctype html><a href="http://localhost:{server.port}/">Mien</a>'
     browser.get(f"http://127.0.0.1:{foreign.server_port}/")
     browser.find_element(By.TAG_NAME, "a").click()
     wait_for(lambda: fake_camera.asked > 0)
@@ -107,7 +123,7 @@ def test_a_page_that_the_user_has_named_may_show_the_bars_in_a_frame(fake_camera
     pictures: list[str] = []
     answers = {path: lambda path=path: pictures.append(path) for path in ("/api/frames", "/video_feed")}
     server = serve(fake_camera, embed=(here, "https://class.example"), answers=answers)
-    Foreign.body = BARS.format(server.port).encode()
+    foreign.page = BARS.format(server.port)
     browser.get(f"{here}/")
     browser.switch_to.frame(0)
     lists(browser, "#faces .label", ["happy", "sad"])
@@ -123,7 +139,7 @@ def test_a_page_that_was_not_named_neither_shows_the_bars_nor_opens_the_camera(
     fake_camera.current = SourceStatus("Webcam 0", "resting")
     fake_camera.publish()
     server = serve(fake_camera, embed=("https://class.example",))
-    Foreign.body = BARS.format(server.port).encode()
+    foreign.page = BARS.format(server.port)
     browser.get(f"http://127.0.0.1:{foreign.server_port}/")
     wait_for(lambda: any("frame-ancestors" in entry["message"] for entry in browser.get_log("browser")), "a refusal")
     assert fake_camera.asked == 0
