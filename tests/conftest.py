@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +16,14 @@ from flask import request
 import web.server
 from mien.sources import network
 from tests.camera_rig import Rig
-from tests.chromium import missing, start_chromium
-from tests.patience import PATIENCE_S, scaled
+from tests.chromium import Lender, missing
+from tests.patience import scaled
 from tests.web_fakes import FakeCamera, StreamClient, resize
 from web import AppOptions, create_app
 from web.server import Server
+
+REPLACED = "browser replaced"
+"""Property of a test in whose time a browser was replaced."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -42,7 +47,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print one line with the number of skipped tests and the reasons."""
+    """Print one line with the number of skipped tests and the reasons, and one for each browser that was replaced."""
+    reports = [report for listed in terminalreporter.stats.values() for report in listed]
+    notes = {(report.nodeid, *each) for report in reports for each in getattr(report, "user_properties", ())}
+    for test, _, text in sorted(each for each in notes if each[1] == REPLACED):
+        terminalreporter.ensure_newline()
+        terminalreporter.write_line(f"{test}: the browser was replaced {text}", yellow=True)
     skipped = terminalreporter.stats.get("skipped", [])
     if not skipped:
         return
@@ -130,15 +140,9 @@ def watch() -> Iterator[Callable[..., StreamClient]]:
 
 
 @pytest.fixture(scope="session")
-def chromium():
+def chromium() -> Iterator[Lender]:
     """One headless Chromium for all browser tests; they are skipped without one."""
-    pytest.importorskip("selenium", reason="selenium is not installed")
-    if reason := missing():
-        pytest.skip(reason)
-    browser = start_chromium()
-    browser.set_script_timeout(PATIENCE_S)
-    yield browser
-    browser.quit()
+    yield from lender()
 
 
 @pytest.fixture(scope="session")
@@ -148,22 +152,39 @@ def camera_file(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def with_camera(camera_file):
-    """A second Chromium, with a camera; tests.browser_camera.set_permission grants or denies it to a page."""
+def camera_chromium(camera_file) -> Iterator[Lender]:
+    """A second Chromium, with a camera."""
+    yield from lender("--use-fake-device-for-media-stream", f"--use-file-for-fake-video-capture={camera_file}")
+
+
+def lender(*options: str) -> Iterator[Lender]:
     pytest.importorskip("selenium", reason="selenium is not installed")
     if reason := missing():
         pytest.skip(reason)
-    browser = start_chromium("--use-fake-device-for-media-stream", f"--use-file-for-fake-video-capture={camera_file}")
-    browser.set_script_timeout(PATIENCE_S)
-    resize(browser, 1280, 800)
-    yield browser
-    browser.quit()
+    with closing(Lender(*options)) as browsers:
+        yield browsers
 
 
 @pytest.fixture
-def browser(chromium):
+def browser(chromium, request) -> Iterator[Any]:
     """The browser in its initial state: 1280x800, light theme, empty log."""
-    resize(chromium, 1280, 800)
-    chromium.get_log("browser")
-    yield chromium
-    chromium.get("about:blank")
+
+    def prepare(each: Any) -> None:
+        resize(each, 1280, 800)
+        each.get_log("browser")
+
+    with chromium.lend(prepare, partial(note_replacement, request.node)) as lent:
+        yield lent
+
+
+@pytest.fixture
+def with_camera(camera_chromium, request) -> Iterator[Any]:
+    """The browser with a camera; tests.browser_camera.set_permission grants or denies it to a page."""
+    prepare = partial(resize, width=1280, height=800)
+    with camera_chromium.lend(prepare, partial(note_replacement, request.node)) as lent:
+        yield lent
+
+
+def note_replacement(test: pytest.Item, text: str) -> None:
+    """Have the summary say that a browser was replaced: that may be a fault of the page."""
+    test.user_properties.append((REPLACED, text))
