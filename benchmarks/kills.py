@@ -25,6 +25,7 @@ from statistics import median
 import av
 
 from benchmarks.program import Program
+from mien.recording.session_files import find_sessions
 from mien.recording.sessions import Sessions
 
 MOST_LOST_S = 1.0
@@ -129,7 +130,8 @@ def check_markers(folder: Path, confirmed: Sequence[str]) -> None:
     Raises:
         LookupError: One is missing.
     """
-    (session,) = Sessions(folder / "rows").all()
+    (files,) = find_sessions(folder / "rows")
+    session = Sessions(folder / "rows").get(files.id, complete=True)  # nothing is computed in the background, later
     missing = set(confirmed) - {marker.text for marker in session.state.markers}
     if missing or (confirmed and session.state.name != NAME):
         raise LookupError(f"markers are missing: {sorted(missing)}, or the name: {session.state.name!r}")
