@@ -44,7 +44,7 @@ def start_chromium(*more: str) -> Any:
     for option in (*OPTIONS, *more):
         options.add_argument(option)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver")))
+    browser: Any = webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver")))
     browser.command_executor.client_config.timeout = COMMAND_S
     browser.set_page_load_timeout(PAGE_S)
     browser.set_script_timeout(PATIENCE_S)
