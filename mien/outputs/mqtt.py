@@ -36,6 +36,7 @@ KEEPALIVE_S = 10
 
 CONNECT_WITHIN_S = 5.0
 SAY_GOODBYE_WITHIN_S = 0.5
+LOST = "the connection is lost"
 MAX_UNCONFIRMED = 100
 """Messages that wait for the broker's confirmation; beyond them, new ones are dropped."""
 
@@ -161,7 +162,8 @@ class Mqtt(Output):
 
     def _on_disconnect(self, client: Client, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
         if client is self._client and self._lost is None:
-            self._lost = f"the connection is lost: {str(reason).lower()}"
+            cause = str(reason).lower()
+            self._lost = LOST if cause == "unspecified error" else f"{LOST}: {cause}"
 
     # --- in the thread of the output
 
@@ -212,7 +214,7 @@ class Mqtt(Output):
         if info.rc == MQTTErrorCode.MQTT_ERR_QUEUE_SIZE:
             raise NotTakenError("the broker does not confirm messages")
         if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
-            raise OutputError(self._lost or "the connection is lost")
+            raise OutputError(self._lost or LOST)
         return info
 
 
