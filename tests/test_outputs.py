@@ -3,6 +3,7 @@
 import json
 import logging
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -40,6 +41,7 @@ from web.schemas import Face as FaceSchema
         ("webhook:https://host", "webhook:https://host"),
         ("webhook:https:/host/secret", "webhook:***"),
         ("osc://host:9000?token=secret", "osc://host:9000?***"),
+        ("osc://host:9000/token=secret", "osc://host:9000/token=***"),
         ("mqtt:/anna:secret@broker:1883/home", "mqtt:***@broker:1883/home"),
         ("mqtt:/anna:secret@broker:1883?a=secret", "mqtt:***@broker:1883"),
         ("mqtt:/anna:secret@a?b=1mqtt://anna:secret@c", "mqtt:***@a//***@c"),
@@ -374,6 +376,43 @@ def test_frames_above_the_limit_are_left_out_and_not_counted_but_the_last_word_i
     wait_for(lambda: len(output.received) == 2)
     assert output.received[-1].frame is None
     assert runner.status().dropped == 0
+
+
+def test_faces_that_are_covered_are_shown_so_at_once(run):
+    output, clock = FakeOutput(fps=2), FakeClock()
+    output.shows_pictures = True
+    runner = run(output, clock=clock)
+    for index, covered, last in [(0, False, 0), (1, False, 0), (2, True, 2), (3, True, 2)]:
+        message = frame_message(index)
+        runner.offer(replace(message, frame=replace(message.frame, covered=covered)))
+        wait_for(lambda last=last: output.frames[-1:] == [last])
+    clock.advance(1)
+    runner.offer(frame_message(4))
+    wait_for(lambda: output.frames == [0, 2, 4])
+
+
+class CountedWaits(threading.Event):
+    """Keeps how long was to be waited, and does not wait; set after so many times."""
+
+    def __init__(self, most):
+        super().__init__()
+        self.most, self.waited_s = most, []
+
+    def wait(self, timeout=None):
+        self.waited_s.append(timeout)
+        if len(self.waited_s) == self.most:
+            self.set()
+        return self.is_set()
+
+
+def test_pauses_between_attempts_grow_to_half_a_minute(monkeypatch):
+    monkeypatch.setattr("mien.outputs.runner.random.uniform", lambda least, most: most)
+    output = FakeOutput([OutputError("no route")] * 9)
+    output.stopping = CountedWaits(8)
+    runner = Runner(output)
+    runner.start()
+    assert runner.join(30)
+    assert output.stopping.waited_s == pytest.approx([0.6, 1.2, 2.4, 4.8, 9.6, 19.2, 30, 30])
 
 
 # ---- all outputs

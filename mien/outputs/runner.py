@@ -22,6 +22,7 @@ MAX_CHANGES = 64
 
 FIRST_RETRY_S = 0.5
 LAST_RETRY_S = 30.0
+"""The longest pause between two attempts."""
 STABLE_S = 1.0
 """A connection that has lasted this long is tried again soon after it was lost, and not with the last back-off."""
 
@@ -51,10 +52,11 @@ class Runner:
         self.output = output
         self._clock = clock or Clock()
         self._limit = RateLimit(fps or output.default_fps)
-        self._work = threading.Condition()  # guards the next four
+        self._work = threading.Condition()  # guards the next five
         self._frame: FrameMessage | None = None  # that waits
         self._changes: deque[ChangeMessage] = deque()
         self._newest: FrameMessage | None = None  # whether it was sent or not
+        self._covered = False  # whether faces were covered in the newest frame to send
         self._dropped = 0
         self._thread = threading.Thread(target=self._run, name=f"output-{output.address.kind}", daemon=True)
         # The rest is written by that thread only.
@@ -94,11 +96,11 @@ class Runner:
                 self._changes.append(message)
             elif isinstance(message, FrameMessage) and self.output.takes_frames:
                 self._newest = message
-                # A message without a frame says that none will follow, so it is never left out.
-                if not self._limit.admits(self._clock.monotonic()) and message.frame is not None:
+                if not self._limit.admits(self._clock.monotonic()) and not self._is_urgent(message):
                     return
                 self._dropped += self._frame is not None
                 self._frame = message
+                self._covered = message.frame is not None and message.frame.covered
             self._work.notify_all()
 
     def renew(self, snapshot: Snapshot | None) -> None:
@@ -114,6 +116,7 @@ class Runner:
             if snapshot is None or snapshot.frame is None or snapshot.frame is newest.frame:
                 return
             self._newest = self._frame = replace(newest, frame=snapshot.frame, snapshot=snapshot)
+            self._covered = snapshot.frame.covered
             self._work.notify_all()
 
     def status(self) -> OutputStatus:
@@ -122,6 +125,12 @@ class Runner:
         if since_s is not None and state == "connected" and self._clock.monotonic() - since_s > STALLED_S:
             state, error = "waiting", "the receiver takes no messages"
         return OutputStatus(self.output.address.name, state, error, self._sent, self._dropped)
+
+    def _is_urgent(self, message: FrameMessage) -> bool:
+        """Whether a frame must not be left out: none will follow, or faces are covered that are still shown."""
+        if message.frame is None:
+            return True
+        return self.output.shows_pictures and message.frame.covered and not self._covered
 
     # --- in its thread
 
@@ -147,7 +156,8 @@ class Runner:
             finally:
                 self._sending_since_s = None
                 self._close()
-            stopping.wait(self._retry_s * random.uniform(0.8, 1.2))  # so that a restarted receiver is not flooded
+            # Varied, so that a receiver that was restarted is not flooded.
+            stopping.wait(min(LAST_RETRY_S, self._retry_s * random.uniform(0.8, 1.2)))
             self._retry_s = min(LAST_RETRY_S, 2 * self._retry_s)
 
     def _connected(self) -> None:
