@@ -13,6 +13,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple
 from urllib.parse import quote, unquote
 
+from mien.masking import HIDDEN, shown_target
 from mien.names import is_printable
 
 SCHEMES = ("http", "https", "rtsp", "rtsps")
@@ -20,18 +21,13 @@ DEFAULT_PORTS = {"http": 80, "https": 443, "rtsp": 554, "rtsps": 322}
 RTSP_PORTS = (554, 8554)
 """Ports of RTSP, for an address without a scheme."""
 
-HIDDEN = "***"
-
 _SCHEME = re.compile(r"\s*([a-z][a-z0-9+.-]{1,19})://", re.IGNORECASE)
 _MISTYPED = re.compile(r"(https?|rtsps?)(:/?|//?)(?=[^/:])", re.IGNORECASE)
 _PASSWORD = re.compile(r"(?![a-z]:\\)[^/\\?#]*:.*@", re.IGNORECASE | re.DOTALL)
 """What looks like user:password@host; no path of Windows does."""
-_LOGIN = re.compile(r"^([a-z][a-z0-9+.-]*://)(?:[^/]*|[^/:@]*:(?![0-9]*/)[^@]*)@", re.IGNORECASE)
 _HOST = re.compile(r"(\[(?P<v6>[0-9a-f:.%a-z]+)\]|(?P<name>[^\s/?#@:\[\]]{1,253}))(:(?P<port>\d{0,5}))?", re.IGNORECASE)
 _NAMED = re.compile(r"[\w-]+(\.[\w-]+)*\.[^\W\d]{2,63}\.?|localhost", re.IGNORECASE)
 _END = re.compile("[/?#]")
-# Many recorders expect the password inside the path: /user=admin&password=...&channel=1
-_SECRET_IN_PATH = re.compile(r"((?:password|passwd|pass|pwd|token|key)=)[^&/;]+", re.IGNORECASE)
 
 
 class AddressError(ValueError):
@@ -92,13 +88,8 @@ class Address:
 
     def __str__(self) -> str:
         """The URL as it may be shown and logged: without user, password and query, which often contains a key."""
-        path, _, query = self.target.partition("?")
-        _, at, after = path.rpartition("@")
-        if at:
-            path = f"/{HIDDEN}@{after}"
-        path = _SECRET_IN_PATH.sub(rf"\1{HIDDEN}", path)
         secret = "" if self.user is None else f"{HIDDEN}@"
-        return f"{self.scheme}://{secret}{self.netloc}{path}{f'?{HIDDEN}' if query else ''}"
+        return f"{self.scheme}://{secret}{self.netloc}{shown_target(self.target)}"
 
     def __repr__(self) -> str:
         """As `str`, so that no log or traceback shows a secret."""
@@ -175,15 +166,6 @@ def masked(text: str) -> str:
         return str(parse_address(text))
     except AddressError:
         return f"{text.partition('://')[0] if _SCHEME.match(text) else HIDDEN}://{HIDDEN}"
-
-
-def without_login(url: str) -> str:
-    """A URL of any scheme, or a path, as it may be shown and stored: without user and password, otherwise as it is.
-
-    Args:
-        url: The URL, such as sftp://me:secret@host/clips.
-    """
-    return _LOGIN.sub(rf"\1{HIDDEN}@", url, count=1)
 
 
 def _meant(text: str) -> str | None:

@@ -28,7 +28,7 @@ TOPICS = (
     ("images",),
     ("options",),
     ("labels", "addresses"),
-    ("types", "errors", "clock", "loading", "process", "app", "filetypes", "names", "json_text"),
+    ("types", "errors", "clock", "loading", "process", "app", "filetypes", "names", "json_text", "masking"),
 )
 """The topics of mien/, from the top down: each imports only those below it."""
 FOR_WEB = {"mien.types", "mien.errors", "mien.names", "mien.addresses", "mien.stream.latest"}

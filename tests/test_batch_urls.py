@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 import main
-from mien.addresses import without_login
 from mien.batch import destination, urls
 from mien.batch.inputs import NO_FILE, NO_MATCH, OTHER, find_inputs
 from mien.errors import MienError
 from mien.images.codecs import encode_jpeg
+from mien.masking import without_login
 from tests.clips import demo_pictures, files_of, write_video
 
 fsspec = pytest.importorskip("fsspec", reason="fsspec is not installed")

@@ -11,7 +11,6 @@ from dataclasses import replace
 from io import TextIOWrapper
 from pathlib import Path
 
-from mien.addresses import without_login
 from mien.batch import manifest
 from mien.batch.analysis import load_pipeline
 from mien.batch.cluster import run_on_cluster
@@ -27,6 +26,7 @@ from mien.batch.summary import SUMMARY_COLUMNS
 from mien.batch.tables import FORMATS
 from mien.batch.video import video_notes
 from mien.errors import MienError
+from mien.masking import without_login
 
 INPUT_COLUMNS = ("input", "status", "reason", "folder", "sha256", "bytes", "duration_s", "frames", "frames_with_face")
 

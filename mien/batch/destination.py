@@ -9,11 +9,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from mien.addresses import without_login
 from mien.batch import lock, manifest, urls
 from mien.batch.jobs import WORK, Job, products
 from mien.batch.provenance import FILE
 from mien.errors import MienError, SettingsError
+from mien.masking import without_login
 
 SAVE_EVERY_S = 10.0
 """How often the list of jobs is uploaded, or less often if that takes long: a server stores a file only as a whole."""

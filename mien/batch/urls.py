@@ -11,8 +11,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from mien.addresses import without_login
 from mien.errors import MienError, SettingsError, one_line
+from mien.masking import without_login
 
 WEB = ("http", "https")
 """Servers that list no folders; "?" in their URLs is no pattern."""

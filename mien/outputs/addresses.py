@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from mien.errors import SettingsError
+from mien.masking import HIDDEN, shown_url
 from mien.names import printable
-
-HIDDEN = "***"
 
 
 @dataclass(frozen=True)
@@ -110,42 +109,14 @@ def endpoint(address: Address, default_port: int | None, *, options: tuple[str, 
 
 
 def _shown(kind: str, rest: str) -> tuple[str, tuple[str, ...]]:
-    """The name of an address, and its secrets; cut by hand, so that no URL is too broken to hide its password."""
-    before, slashes, after = rest.partition("//")
-    if not slashes and kind == "webhook":  # an address that lacks a slash; its path may be a password
+    """The name of an address, and its secrets; see `mien.masking`."""
+    if "//" in rest:
+        shown, secrets = shown_url(rest, secret_path=kind == "webhook")
+        return printable(f"{kind}:{shown}"), secrets
+    if kind == "webhook":  # an address that lacks a slash; its path may be a password
         return f"{kind}:{HIDDEN}", (rest,) if rest else ()
-    if not slashes:
-        user, _, host = rest.rpartition("@")
-        if ":" in user and not re.match(r"[A-Za-z]:[\\/]", rest):  # an address that lacks a slash
-            return printable(f"{kind}:{HIDDEN}@{host.partition('?')[0]}"), (user,)
-        last = rest.replace("\\", "/").rpartition("/")[2]  # of a file, without its folder
-        return printable(f"{kind}:{last}"), ()
-    user_before, at_before, host_before = before.rpartition("@")
-    if at_before:  # two addresses in one
-        before = f"{HIDDEN}@{host_before.partition('?')[0]}"
-    authority, slash, path = after.partition("/") if "@" not in after else _split_after_user(after)
-    user, at, host = authority.rpartition("@")
-    path, question, query = path.partition("?")
-    host, host_question, host_query = host.partition("?")
-    question, query = question or host_question, query or host_query
-    _, _, password = user.partition(":")
-    found = {
-        user_before,
-        user if password else "",
-        password,
-        unquote(password),
-        query,
-        *(value for _, value in parse_qsl(query)),
-    } - {""}
-    if kind == "webhook" and path:  # the path is the password of many receivers
-        found.add(path)
-        path = HIDDEN
-    name = f"{kind}:{before}//{HIDDEN + '@' if at else ''}{host}{slash}{path}{'?' + HIDDEN if question else ''}"
-    return printable(name), tuple(sorted((each for each in found if len(each) > 2), key=len, reverse=True))
-
-
-def _split_after_user(after: str) -> tuple[str, str, str]:
-    """As `partition("/")`, for passwords that contain a slash which should have been written as %2F."""
-    user, _, rest = after.rpartition("@")
-    host, slash, path = rest.partition("/")
-    return f"{user}@{host}", slash, path
+    user, _, host = rest.rpartition("@")
+    if ":" in user and not re.match(r"[A-Za-z]:[\\/]", rest):  # an address that lacks a slash
+        return printable(f"{kind}:{HIDDEN}@{host.partition('?')[0]}"), (user,)
+    last = rest.replace("\\", "/").rpartition("/")[2]  # of a file, without its folder
+    return printable(f"{kind}:{last}"), ()
