@@ -100,6 +100,13 @@ def test_invalid_bytes_in_a_list_stay_part_of_the_name():
     assert os.fsencode(decode_list(b"caf\xe9.mp4\n", "utf-8")[0]) == b"caf\xe9.mp4"
 
 
+def test_a_name_that_no_file_can_have_matches_nothing(folder):
+    (line,) = decode_list(codecs.BOM_UTF16_LE + "b/\ude62*.mp4".encode("utf-16-le", "surrogatepass"), "utf-8")
+    found = find_inputs([line, "\ude62[x]", "a\0*"])
+    assert not found.found
+    assert [reason for _, reason in found.missing] == [NO_MATCH] * 3
+
+
 @pytest.mark.parametrize("data", ["a.mp4\n".encode("utf-16-le"), b"a.mp4\0b.mp4\0", codecs.BOM_UTF16_LE + b"odd"])
 def test_a_list_that_is_no_text_is_refused(data):
     with pytest.raises(SettingsError, match="-: expected a list of files, one per line"):

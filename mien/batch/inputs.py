@@ -13,11 +13,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from mien.addresses import without_login
 from mien.batch.urls import State, find_files, is_url
 from mien.errors import MienError, SettingsError
 from mien.filetypes import IMAGE_SUFFIXES, SUFFIXES, describe, identify, read_head
 from mien.images.animation import media_type, note_about
+from mien.masking import without_login
 from mien.names import printable
 
 log = logging.getLogger(__name__)
@@ -163,7 +163,10 @@ def _matches(word: str) -> list[Path]:
         return []
     if os.path.exists(word):  # noqa: PTH110  Path.exists raises where a folder is closed or the name is too long
         return [Path(word)]
-    return [Path(each) for each in sorted(glob.glob(word, recursive=True))]  # noqa: PTH207  it may be absolute
+    try:
+        return [Path(each) for each in sorted(glob.glob(word, recursive=True))]  # noqa: PTH207  it may be absolute
+    except ValueError:  # no file can have such a name, as one with half of a pair of UTF-16
+        return []
 
 
 def _add_urls(
