@@ -10,6 +10,8 @@ A new kind is one line in SINKS, and one in `PEERS` of benchmarks/output_peers.p
 from __future__ import annotations
 
 import argparse
+import gc
+import json
 import os
 import shutil
 import statistics
@@ -32,13 +34,17 @@ from camera import VideoCamera
 from mien.analysis.pipeline import Pipeline
 from mien.detectors import create_detector
 from mien.errors import SettingsError
+from mien.outputs.runner import STABLE_S
 from mien.outputs.service import Outputs
+from mien.process import release_memory
 from mien.sources import Source, open_source
 from mien.stream.config import Services
 from mien.types import Analysis, Frame
 from model import FacialExpressionModel
 
 PATIENCE_S = 60.0
+RETAINED_WITHIN_S = 1.0
+"""A broker sends what it retains at once."""
 ALL_FPS = 1000.0
 """More than is analyzed, so that each output gets all frames."""
 
@@ -307,42 +313,73 @@ def print_rates(pace: str, rates: dict[str, list[float]]) -> None:
 def measure_restarts(count: int) -> None:
     """Restart a broker, check what it retains after each restart, and print what is left behind.
 
+    Each restart comes when the connection has lasted a while, as with a broker that is restarted now and then; without
+    that, the pauses before new attempts would grow to half a minute.
+
     Args:
         count: How often.
     """
-    published, process = Published(), psutil.Process()
+    published, process, back_s = Published(), psutil.Process(), []
     with Broker() as running_broker, running(published, paced=True) as camera:
         url = f"mqtt://127.0.0.1:{running_broker.port}"
         with sending(camera, [url], 1) as outputs:
-            before = None
+            rows = [("before the first restart", usage(process))]
             for number in range(1, count + 1):
+                time.sleep(STABLE_S + 0.5)
                 running_broker.kill()
                 running_broker.start()
-                wait_until(lambda: retained(running_broker.port).get("mien/status") == "online")
-                wait_until(lambda: retained(running_broker.port).get("mien/faces") == "3")
-                if number == max(1, count // 10):
-                    before = usage(process)
+                start_s = time.monotonic()
+                wait_until(lambda: retained(running_broker.port) == RIGHT)
+                back_s.append(time.monotonic() - start_s)
+                if number in (max(1, count // 10), max(1, count // 2), count):
+                    rows.append((f"after restart {number}", usage(process)))
             status = outputs.status()[0]
-    after = usage(process)
-    print(f"\n{count} restarts: {status.sent} messages sent, {status.dropped} dropped, retained state right after each")
-    print(f"after {max(1, count // 10)}: {before}; at the end, without outputs: {after}")
+        rows.append(("after the output has ended", usage(process)))
+    print(f"\n{count} restarts: {status.sent} messages sent, {status.dropped} dropped; after each, the broker had")
+    print(f"the right state within {statistics.median(back_s):.1f} s (median), {max(back_s):.1f} s (longest)")
+    print("\n| | threads of outputs | descriptors | memory, MB |\n|---|---|---|---|")
+    for when, found in rows:
+        print(f"| {when} | {' | '.join(map(str, found))} |")
 
 
-def usage(process: psutil.Process) -> str:
-    """Threads of outputs, open files and sockets, and memory."""
+def usage(process: psutil.Process) -> tuple[int, int, int]:
+    """Threads of outputs, open files and sockets, and memory in MB."""
+    gc.collect()
+    release_memory()
     threads = sum(each.name.startswith(("output", "paho")) for each in threading.enumerate())
-    return f"{threads} threads of outputs, {process.num_fds()} descriptors, {process.memory_info().rss / 2**20:.0f} MB"
+    return threads, process.num_fds(), round(process.memory_info().rss / 2**20)
+
+
+RIGHT = {"mien/status": "online", "mien/faces": "3", "mien/source": "demo"}
+"""What the broker retains while the demo is analyzed; of the source, its state."""
 
 
 def retained(port_number: int) -> dict[str, str]:
-    """What the broker retains; empty while it does not answer."""
-    from paho.mqtt import subscribe
+    """What the broker retains of RIGHT; nothing while it does not answer, or has not got all of it."""
+    from paho.mqtt.client import Client
+    from paho.mqtt.enums import CallbackAPIVersion
 
+    found: dict[str, str] = {}
+    complete = threading.Event()
+
+    def note(_client: Client, _data: object, message: Any) -> None:
+        text = message.payload.decode()
+        found[message.topic] = json.loads(text)["state"] if message.topic == "mien/source" else text
+        if len(found) == len(RIGHT):
+            complete.set()
+
+    client = Client(CallbackAPIVersion.VERSION2, reconnect_on_failure=False)
+    client.on_connect = lambda client, *_: client.subscribe([(topic, 0) for topic in RIGHT])
+    client.on_message = note
     try:
-        messages = subscribe.simple(["mien/status", "mien/faces"], msg_count=2, hostname="127.0.0.1", port=port_number)
+        client.connect("127.0.0.1", port_number)
     except OSError:
         return {}
-    return {each.topic: each.payload.decode() for each in messages}
+    client.loop_start()
+    complete.wait(RETAINED_WITHIN_S)
+    client.disconnect()
+    client.loop_stop()
+    return found
 
 
 def main() -> None:

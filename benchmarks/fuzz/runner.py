@@ -71,6 +71,8 @@ def _cause(report: Path, status: int) -> str:
     lines = report.read_text(encoding="utf-8", errors="replace").splitlines() or [f"ended with status {status}"]
     ours = [line.strip() for line in lines if str(ROOT) in line and ".venv" not in line and "benchmarks" not in line]
     where = f" in {ours[0].partition(str(ROOT))[2]}" if ours else ""
+    if lines[0].startswith("Traceback"):  # of an exception outside the parser, as where inputs are made
+        return f"cannot go on: {lines[-1]}"
     return f"{'hangs' if 'Timeout' in lines[0] else 'died: ' + lines[0]}{where}"
 
 
