@@ -55,7 +55,8 @@ def shown_url(url: str, *, secret_path: bool = False) -> tuple[str, tuple[str, .
     if at_before:  # two addresses in one
         before = f"{HIDDEN}@{host_before.partition('?')[0]}"
     user, at, rest = after.rpartition("@")
-    host, target = re.fullmatch(r"([^/?]*)(.*)", rest, re.DOTALL).groups()  # type: ignore[union-attr]  it always fits
+    host = re.split("[/?]", rest, maxsplit=1)[0]
+    target = rest[len(host) :]
     path, _, query = target.partition("?")
     _, _, password = user.partition(":")
     secrets = {user_before, user if password else "", password, unquote(password), query}
