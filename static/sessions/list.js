@@ -4,7 +4,7 @@ import { ask } from "../ask.js";
 import { $, cloneOf, fillTexts, note, setText } from "../dom.js";
 import { fetchJson } from "../server.js";
 import { TEXT } from "../texts.js";
-import { fillShares, newShares } from "./shares.js";
+import { fillShares, newShares } from "../shares.js";
 
 const POLL_MS = 2000;
 

@@ -2,7 +2,7 @@
 
 import { $, cloneOf, setText } from "../dom.js";
 import { TEXT } from "../texts.js";
-import { fillShares, newShares, SHOWN } from "./shares.js";
+import { fillShares, newShares, SHOWN } from "../shares.js";
 
 /** Faces grouped to people, by their edits: [{first, faces, name}], the lowest face first. */
 export function peopleOf(faces, { names, merged }) {

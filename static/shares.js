@@ -1,8 +1,8 @@
 // A strip with the share of time of each of the seven expressions, and of labels that were unsure.
 
-import { EXPRESSIONS } from "../colors.js";
-import { setText } from "../dom.js";
-import { TEXT } from "../texts.js";
+import { EXPRESSIONS } from "./colors.js";
+import { setText } from "./dom.js";
+import { TEXT } from "./texts.js";
 
 export const SHOWN = [...EXPRESSIONS, "unsure"];
 
