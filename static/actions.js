@@ -4,9 +4,12 @@ import { ask } from "./ask.js";
 import { hasPicture, pictureFile, setMirrored } from "./canvas.js";
 import { $, nameControl, note, saveFile, setText, stamp } from "./dom.js";
 import { startHeat, stopHeat } from "./gradcam.js";
+import { mark } from "./marking.js";
 import { togglePresent } from "./present.js";
 import { showRecording, toggleRecord } from "./recording.js";
+import { noteSessionsVersion } from "./running_session.js";
 import { postJson } from "./server.js";
+import { tally } from "./session_panel.js";
 import { toggleSmallWindow } from "./small_window.js";
 import { TEXT } from "./texts.js";
 
@@ -95,11 +98,12 @@ function toggleHelp() {
  */
 export function showProgram({
   settings_version: version, recording, privacy, saving, rare, detector, detectors,
-  privacy_locked: locked, privacy_lifted_at: lifted,
+  privacy_locked: locked, privacy_lifted_at: lifted, sessions_version: sessions,
 }) {
   const behind = actions.version - version;
   if (behind > 0 && behind < MAX_BEHIND) return;
   actions.version = version ?? actions.version;
+  if (version !== undefined) tally.setVersion(version);
   if (rare !== undefined) showRare(rare);
   if (detector !== undefined) showDetector(detector, detectors);
   if (saving !== undefined) showSaving(saving);
@@ -111,9 +115,11 @@ export function showProgram({
   }
   if (locked !== undefined) showLocked(locked);
   if (lifted !== undefined) showLifted(lifted);
-  if (recording === undefined) return;
-  actions.recording = recording;
-  showRecording(recording);
+  if (recording !== undefined) {
+    actions.recording = recording;
+    showRecording(recording);
+  }
+  if (sessions !== undefined) noteSessionsVersion(sessions);
 }
 
 /** Privacy mode that nobody can lift: its button says why. */
@@ -212,6 +218,7 @@ const BUTTONS = {
   pause: togglePause,
   save,
   record: () => toggleRecord(showProgram),
+  mark,
   privacy: togglePrivacy,
   mirror: toggleMirror,
   heat: toggleHeat,
@@ -240,8 +247,10 @@ export function bindActions(callbacks) {
     if (!$("shortcuts").checked) return; // speech input may press letters unintentionally
     if (event.target.closest("input:not([type=range]), textarea, select")) return;
     if (key === " " && event.target.closest("button, a, [tabindex], input")) return; // it has its own function there
-    if ($("ask").open || ($("help").open && key !== "?")) return;
-    if (document.querySelector(`[data-key="${key === " " ? "p" : key}"]`)?.checkVisibility() === false) return; // not in this view
+    const dialog = document.querySelector("dialog[open]");
+    if (dialog && (dialog !== $("help") || key !== "?")) return;
+    const control = document.querySelector(`[data-key="${key === " " ? "p" : key}"]`);
+    if (control?.checkVisibility() === false && control !== $("mark")) return; // not in this view; a marker's key says why
     event.preventDefault();
     keys.get(key)();
   });

@@ -20,8 +20,9 @@ import { showOutputs } from "./outputs.js";
 import { ProgramStream } from "./program_stream.js";
 import { bindRecording, setRecordedKey, setRecordedView, showOwnRecording } from "./recording.js";
 import { takeBaselines } from "./rest.js";
+import { recentMarkers } from "./running_session.js";
 import { fetchJson } from "./server.js";
-import { showSession } from "./session_summary.js";
+import { bindSessionPanel, countFaces, tally } from "./session_panel.js";
 import { bindSmallWindow, drawSmallWindow, isSmallWindowOpen, isSupported } from "./small_window.js";
 import { bindSources, openAgain, openSheet, refreshSheet } from "./sources.js";
 import { bindSteps, showSteps, stepsFor } from "./steps.js";
@@ -34,14 +35,14 @@ const FLOWING = new Set(["live", "file", "demo"]);
 
 fillTexts();
 const history = new History();
-const timeline = new Timeline(history);
+const timeline = new Timeline(history, recentMarkers);
 
 const { only } = document.body.dataset; // "stage" or "bars": for another program's scene or page
 let view = "live"; // or "camera", "images", "files"
 let badge = null; // a state of the page that takes precedence over the source's
 let newest = null; // the state on display
 let lastIndex = null;
-let sourceName = ""; // of the source that timeline and session are about
+let sourceName = ""; // of the source that the timeline is about
 let opening = null; // name of the source of the program that is being opened
 let mirrorsOthers = false; // whether sources other than this browser's camera are mirrored
 let privacyFilter = new PrivacyFilter();
@@ -67,7 +68,7 @@ function show(state) {
   announce(state, { isImage: view === "images" });
 }
 
-/** Add a frame to the history, once; another source starts a new session. */
+/** Add a frame to timeline and session, once; another source starts a new timeline. */
 function addToHistory({ source, frame, faces }) {
   const isOther = source.name !== sourceName;
   if (frame == null) return isOther ? showStale(TEXT.nothingYet(source.name)) : undefined;
@@ -79,7 +80,7 @@ function addToHistory({ source, frame, faces }) {
   const now = performance.now();
   history.add(faces, now / 1000);
   timeline.update(faces);
-  return showSession(history, { now });
+  return countFaces(faces, now, view === "camera" ? "camera" : "program");
 }
 
 /** Remove what was known of the source before, and say why there is nothing. */
@@ -91,7 +92,6 @@ function clearSource(reason) {
 function clearHistory() {
   history.clear();
   timeline.clear();
-  showSession(history, { force: true });
 }
 
 function showFrame(picture, state, filter = null) {
@@ -172,6 +172,7 @@ const camera = new BrowserCamera({
     else showBanner(error.message);
   },
 });
+camera.lastFace = tally.lastOwnFace; // after a reload, another face has another number
 
 const cameraState = (state, canRetry) => ({
   source: { name: TEXT.camera.name, state, canRetry }, fps: null, latency_ms: null, frame: null, faces: [],
@@ -365,6 +366,7 @@ bindSteps({ camera: openCamera, retry: openCamera, again: playAgain, reopen: pla
 if (!only) bindDrops({ onImages: openImages, onQueue: openQueue, isQueueOpen: () => view === "files" });
 bindImages({ isPrivate, wantsLandmarks });
 bindRecording();
+bindSessionPanel();
 bindPresent();
 bindSmallWindow(updateStreams);
 $("small-window").hidden = !isSupported();
@@ -393,6 +395,5 @@ if (query.has("token")) {
 display.threshold = $("threshold").valueAsNumber / 100;
 display.minQuality = Number($("faces").dataset.minQuality);
 $("threshold-value").textContent = TEXT.percent(display.threshold);
-showSession(history, { force: true });
 updateStreams();
 if (!only) queue.restore(openQueue);

@@ -2,6 +2,7 @@
 
 import { ask } from "./ask.js";
 import { $, nameControl, note, setText } from "./dom.js";
+import { followSession } from "./running_session.js";
 import { fetchJson, postJson } from "./server.js";
 import { TEXT } from "./texts.js";
 
@@ -50,6 +51,7 @@ function update() {
   $("recording-own").hidden = !own?.on;
   if (own?.on) setText($("recording-own"), TEXT.recordingOwn((performance.now() - ownSince) / 1000, own.people, own.video));
   $("csv").hidden = !program?.name;
+  followSession(!reason && shown()?.on ? shown().session : null);
 }
 
 /** The program's recording, as reported in a state or an answer. */

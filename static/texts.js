@@ -109,6 +109,21 @@ export const TEXT = {
   recordingOff: (rows) => `Recorded ${rows} rows. Download them with CSV in the session panel.`,
   recorded: (s, people) => `Recorded ${minutes(s)}, ${TEXT.sessions.people(people)}.`,
   recordingVideoBroke: (reason) => `The recording goes on without video: ${reason}.`,
+  markNot: "Markers are set while something is recorded. Press r to record.",
+  markNow: "Marker: what happened?",
+  marked: "The marker is set.",
+  session: {
+    since: {
+      recording: "Since the recording began",
+      page: "Since this page was opened",
+      start: "Since the program was started again",
+    },
+    line: (since, people, s) => `${since}: ${TEXT.sessions.people(people)}, ${minutes(s)}`,
+    reading: (since) => `${since}: the rows are being read …`,
+    ofCamera: (face) => `Face ${face}, this browser's camera`,
+    nobodyElse: "nobody else",
+    split: (faces) => `Faces ${faces.slice(0, -1).join(", ")} and ${faces.at(-1)} are different people after all`,
+  },
   recordNot: {
     images: "images are not recorded; Save JSON keeps what was found",
     files: "files are not recorded; their tables have everything",
@@ -322,7 +337,6 @@ export const TEXT = {
   rareTrained: "as calibrated",
   detectors: { auto: "auto (haar, and a network for what it misses)" },
   foundBy: (detector) => `Found by the detector ${detector}`,
-  allFaces: "All faces",
   more: (n) => `and ${n} more faces, seen for shorter times`,
 
   page: {
@@ -436,6 +450,10 @@ export const TEXT = {
     timelineCursor: "Time within the last 60 seconds",
     session: "Session",
     sessionNone: "The share of time of each expression appears here once a face is detected.",
+    mark: "MARKER",
+    markName: "Marker: note what happens now",
+    whoIs: "Who is it?",
+    change: "Change",
     csv: "CSV",
     csvName: "Download the recording as CSV",
     imageTools: "This image",
@@ -465,6 +483,7 @@ export const TEXT = {
     helpOwn: "source menu",
     helpOwnText: "this browser's camera, images, videos and folders: visible to you only",
     helpRecord: "record faces and probabilities as CSV, without pictures",
+    helpMark: "while recording: set a marker at this moment, then type a word",
     helpPrivacy: "privacy mode: pixelate faces, also in everything that is saved",
     helpSource: "source menu",
     helpSourceText: "demo, cameras, files, addresses",

@@ -13,10 +13,14 @@ const SIZE = 13;
 
 const canvas = $("lines");
 
-/** Displays a History; `face` is the id of the displayed face, null without one. */
+/**
+ * Displays a History; `face` is the id of the displayed face, null without one. recentMarkers: returns [{at, text}], at: in
+ * seconds, as in the history.
+ */
 export class Timeline {
-  constructor(history) {
+  constructor(history, recentMarkers) {
     this.history = history;
+    this.recentMarkers = recentMarkers;
     this.face = null;
     this.chosen = false; // by the user
     this.hidden = new Set();
@@ -103,6 +107,7 @@ export class Timeline {
     drawGrid(context, area);
     for (const name of EXPRESSIONS) if (!this.hidden.has(name)) this.#drawLine(context, area, name);
     this.#drawNames(context, area);
+    if (this.history.now !== null) drawMarkers(context, area, this.recentMarkers(), this.history.now);
     if (this.cursor !== null) this.#drawCursor(context, area);
     this.#showValues();
   }
@@ -185,6 +190,28 @@ export class Timeline {
     canvas.setAttribute("aria-valuenow", String(-Math.round(cursor ?? 0)));
     canvas.setAttribute("aria-valuetext", text);
   }
+}
+
+/** A line for each marker, with its word where that does not cover the next one. */
+function drawMarkers(context, { left, top, w, h, scale }, markers, now) {
+  const places = markers.map(({ at, text }) => ({ x: Math.round(left + w * (1 - Math.max(0, now - at) / SPAN_S)) + 0.5, text }));
+  context.strokeStyle = theme().text;
+  context.lineWidth = 1;
+  context.textAlign = "left";
+  context.textBaseline = "top";
+  places.forEach(({ x, text }, i) => {
+    if (x < left) return;
+    context.beginPath();
+    context.moveTo(x, top);
+    context.lineTo(x, top + h);
+    context.stroke();
+    const [width, room] = [context.measureText(text).width + 8 * scale, (places[i + 1]?.x ?? left + w) - x];
+    if (width > room) return;
+    context.fillStyle = theme().panel;
+    context.fillRect(x + 1, top, width - 1, (SIZE + 3) * scale);
+    context.fillStyle = theme().text;
+    context.fillText(text, x + 4 * scale, top);
+  });
 }
 
 /** The context has the font of the texts. */

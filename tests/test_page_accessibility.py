@@ -45,7 +45,7 @@ def page(browser, fake_camera, serve):
 
 
 def as_it_opens(browser) -> None:
-    wait_for(lambda: len(texts(browser, ".session-row")) == 3)
+    wait_for(lambda: len(texts(browser, ".session-row")) == 2)
 
 
 def with_menu(browser) -> None:

@@ -128,7 +128,6 @@ def test_while_another_source_is_opened_nothing_of_the_old_one_is_shown(browser,
     listed = {"sources": [{"source": "1", "name": "Webcam 1"}], "files": None, "current": "0"}
     browser.get(serve(fake_camera, answers={"/api/sources": lambda: listed, "/api/source": switch}).url)
     lists(browser, "#faces .label", ["happy", "sad"])
-    wait_for(lambda: texts(browser, "#session-rows .session-row") != [])
     for button in ("#source-list button", "#source-retry"):
         if button == "#source-list button":
             click(browser, "#source")
@@ -139,11 +138,9 @@ def test_while_another_source_is_opened_nothing_of_the_old_one_is_shown(browser,
         shows(browser, "#notice", "Opening Webcam 1 …")
         lists(browser, ".timeline .stale-reason", ["Opening Webcam 1 …"])
         vanishes(browser, "#lines")
-        vanishes(browser, "#session-rows")
         go_on.set()
         lists(browser, "#faces .label", ["happy", "sad"])  # of the old source first, then of the new one
         appears(browser, "#lines")
-        appears(browser, "#session-rows")
     shows(browser, "#source-name", "Webcam 1")
     vanishes(browser, "#source-menu")
     browser.get_log("browser")  # says 422
@@ -258,12 +255,15 @@ def test_a_photo_is_shown_without_rates_and_timeline_and_its_faces_are_counted_f
 
 SLOW = """
 const done = arguments[1];
-import("/static/history.js").then(({ History }) => {
-  const history = new History();
+Promise.all(["history", "tally"].map((name) => import(`/static/${name}.js`))).then(([{ History }, { Tally }]) => {
+  sessionStorage.clear();
+  const [history, tally] = [new History(), new Tally()];
   const probabilities = { angry: 0, disgust: 0, fear: 0, happy: 1, neutral: 0, sad: 0, surprise: 0 };
-  for (const at of arguments[0]) history.add([{ id: 1, label: "happy", probabilities }], at);
-  const { bins, total } = history.faces.get(1);
-  done([bins.map(({ afterAway }) => !afterAway), total]);
+  for (const at of arguments[0]) {
+    history.add([{ id: 1, label: "happy", probabilities }], at);
+    tally.add([{ id: 1 }], at, { of: "program", shown: () => "happy" });
+  }
+  done([history.faces.get(1).bins.map(({ afterAway }) => !afterAway), tally.people.get("program 1").total]);
 });
 """
 

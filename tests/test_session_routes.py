@@ -109,6 +109,32 @@ def test_what_is_not_valid_is_refused_and_changes_nothing(client, store, body, s
     assert store.files(ID).edits.read_bytes() == before
 
 
+def test_an_answer_names_the_markers_and_spans_that_were_made(client) -> None:
+    edits = [
+        {"do": "mark", "t": 1.5},
+        {"do": "exclude", "from": 0, "to": 1},
+        {"do": "person", "face": 1, "name": "Anna"},
+    ]
+    assert patch(client, {"edits": edits}).json["made"] == ["m1", "x1"]
+    assert patch(client, {"edits": [{"do": "mark", "id": "m1", "text": "laughs"}, {"do": "mark", "t": 2}]}).json[
+        "made"
+    ] == ["m2"]
+    assert client.get(f"/api/sessions/{ID}").json["made"] == []
+
+
+@pytest.mark.parametrize(("given", "faces"), [("1", [1]), ("0", []), ("7", [1, 2])])
+def test_only_those_seen_longest_are_listed_if_so_many_are_wanted(client, given, faces) -> None:
+    session = client.get(f"/api/sessions/{ID}?persons={given}").json
+    assert ([each["face"] for each in session["persons"]], session["people"]) == (faces, 2)
+
+
+@pytest.mark.parametrize("given", ["", "-1", "x", "1.5"])
+def test_another_number_of_people_is_refused(client, given) -> None:
+    answer = client.get(f"/api/sessions/{ID}?persons={given}")
+    check(answer, ONE)
+    assert answer.status_code == 400
+
+
 def test_a_deleted_session_is_gone(client, store) -> None:
     answer = client.delete(f"/api/sessions/{ID}")
     assert (answer.status_code, answer.data) == (204, b"")
@@ -128,7 +154,9 @@ def test_a_running_session_is_not_deleted(client, running) -> None:
     check(answer, ONE, "delete")
     assert (answer.status_code, "is being recorded" in answer.json["error"]) == (409, True)
     session = client.get(f"/api/sessions/{ID}").json
-    assert (session["recording"], session["people"], session["persons"]) == (True, 3, None)
+    check(client.get(f"/api/sessions/{ID}"), ONE)
+    assert (session["recording"], session["people"]) == (True, 2)
+    assert [each["face"] for each in session["persons"]] == [1, 2]
 
 
 def test_the_state_tells_that_a_session_has_changed(client) -> None:

@@ -37,10 +37,7 @@ class SessionEntry(Schema):
     length_s: float | None = Field(description="Seconds; null if not known yet.")
     recording: bool = Field(description="Whether it is being recorded.")
     source: Literal["program", "browser"] = Field(description="Whose camera was recorded.")
-    people: Count | None = Field(
-        description="How many people were seen, merged faces once; while it is recorded, how many faces; null if not "
-        "known yet."
-    )
+    people: Count | None = Field(description="How many people were seen, merged faces once; null if not known yet.")
     shares: Shares | None = Field(
         description="Of the time of all faces, without excluded spans; null if not known yet, and without a face."
     )
@@ -85,12 +82,13 @@ class Session(SessionEntry):
     """A recorded session, and what people have added to it."""
 
     persons: list[SessionPerson] | None = Field(
-        description="Who was seen, the longest first; null if not known yet, as while it is being recorded."
+        description="Who was seen, the longest first, while it is being recorded so far; null if not known yet."
     )
     names: dict[str, Name] = Field(description="Names of people, by the number of each of their faces.")
     merged: dict[str, int] = Field(description="Faces that are the person with the lower number.")
     markers: list[SessionMarker]
     excluded: list[ExcludedSpan]
+    made: list[str] = Field(description="Ids of the markers and excluded spans that this request has made.")
 
 
 class Mark(Schema):

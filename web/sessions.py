@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,13 @@ COMPLETE = {
     "in": "query",
     "schema": {"type": "integer", "enum": [0, 1], "default": 1},
     "description": "0 does not wait for what is not known yet, and is null then.",
+}
+
+PERSONS = {
+    "name": "persons",
+    "in": "query",
+    "schema": {"type": "integer", "minimum": 0},
+    "description": "At most so many of persons, those seen longest; by default all.",
 }
 
 STATUS = {SessionMissingError: 404, SessionRunningError: 409}
@@ -64,12 +72,17 @@ def blueprint(options: AppOptions) -> Blueprint:
     @Operation(
         "A session.",
         Answer(200, "With what people have added to it.", schemas.Session),
+        Answer(400, "persons is not a number."),
         NOT_FOUND,
-        parameters=(COMPLETE,),
+        parameters=(COMPLETE, PERSONS),
     )
     def one(session: str) -> schemas.Session:
+        most = request.args.get("persons")
+        if most is not None and not re.fullmatch("[0-9]{1,9}", most):
+            abort(400, f"Expected a number as persons, found {most[:20]!r}.")
         with answering_errors():
-            return describe(offered().get(session, complete=request.args.get("complete") != "0"))
+            found = offered().get(session, complete=request.args.get("complete") != "0")
+        return describe(found, None if most is None else int(most))
 
     @routes.patch("/api/sessions/<session>")
     @Operation(
@@ -103,11 +116,12 @@ def blueprint(options: AppOptions) -> Blueprint:
     return routes
 
 
-def describe(session: Session) -> schemas.Session:
+def describe(session: Session, most: int | None = None) -> schemas.Session:
     """A session as JSON.
 
     Args:
         session: What the store knows of it.
+        most: How many of its people are described at most, those seen longest; None for all.
     """
     state = session.state
     persons = None
@@ -119,7 +133,7 @@ def describe(session: Session) -> schemas.Session:
                 name=person.name or None,
                 seconds=Seconds(**_by_name(person.seconds)),
             )
-            for person in session.people
+            for person in session.people[:most]
         ]
     return schemas.Session(
         **_entry(session),
@@ -128,6 +142,7 @@ def describe(session: Session) -> schemas.Session:
         merged={str(face): first for face, first in state.merged.items()},
         markers=[schemas.SessionMarker(id=each.id, t=each.t, text=each.text) for each in state.markers],
         excluded=[_span(each) for each in state.excluded],
+        made=list(session.made),
     )
 
 

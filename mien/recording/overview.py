@@ -23,6 +23,8 @@ NEEDED = (b"frame", b"time", b"face", b"label", b"unsure")
 PAUSE_ROWS = 1000
 _CODES = {name.encode(): code for code, name in enumerate(EXPRESSIONS)}
 
+Row = tuple[bytes, float, int, int]
+
 
 @dataclass(frozen=True, slots=True)
 class Overview:
@@ -82,52 +84,131 @@ def read_overview(
         OSError: It cannot be read.
         ValueError: It is no recording.
     """
-    frame_times, frame_of, face_of, shown_of = array("d"), array("q"), array("q"), array("b")
-    faces: dict[int, int] = {}
-    last_frame: bytes | None = None
-    for number, (frame, time_s, face, shown) in enumerate(_rows(path), start=1):
-        if frame != last_frame:
-            last_frame = frame
-            frame_times.append(time_s)
-        frame_of.append(len(frame_times) - 1)
-        face_of.append(faces.setdefault(face, len(faces)))
-        shown_of.append(shown)
+    sums = RowSums()
+    for number, row in enumerate(_rows(path), start=1):
+        sums.add(row)
         if pause_s and number % PAUSE_ROWS == 0:
             time.sleep(pause_s)
-    if not frame_times:
-        return Overview(None, None, 0, 0, {})
-    times_s, lasts_s = durations(frame_times)
-    times_s = np.round(times_s + (0.0 if began_s is None else frame_times[0] - began_s), 3)
-    counted_s = lasts_s.copy()
-    for span in excluded:
-        counted_s[(times_s >= span.start_s) & (times_s < span.end_s)] = 0.0
-    slots = np.asarray(face_of) * len(SHOWN) + np.asarray(shown_of)
-    sums_s = np.bincount(slots, counted_s[np.asarray(frame_of)], minlength=len(faces) * len(SHOWN))
-    seconds = {
-        face: [round(float(each), 3) for each in sums_s.reshape(-1, len(SHOWN))[at]] for face, at in faces.items()
-    }
-    end_s = (frame_times[0] if began_s is None else began_s) + float(times_s[-1] + lasts_s[-1])
-    return Overview(frame_times[0], round(end_s, 3), len(frame_times), len(frame_of), dict(sorted(seconds.items())))
+    return sums.overview(began_s, excluded)
 
 
-def _rows(path: Path) -> Iterator[tuple[bytes, float, int, int]]:
-    """Frame, time, face and the number of what is shown in SHOWN, of each row.
+class RowSums:
+    """What is needed of the rows of a session to sum them up, also while more are recorded.
 
-    Split by hand, as the csv module takes several times as long: no value before the last one needed has a comma.
+    Example:
+        sums = RowSums()
+        sums.add((b"0", 1764100000.0, 1, 3))
+        sums.overview(1764100000.0).seconds
     """
-    with path.open("rb") as file:
-        names = file.readline().removeprefix(b"\xef\xbb\xbf").rstrip().split(b",")
+
+    def __init__(self) -> None:
+        self._frame_times, self._frame_of = array("d"), array("I")
+        self._face_of, self._shown_of = array("I"), array("b")
+        self._faces: dict[int, int] = {}
+        self._last_frame: bytes | None = None
+
+    def add(self, row: Row) -> None:
+        """Take the next row.
+
+        Args:
+            row: As `Columns.parse` returns it.
+        """
+        frame, time_s, face, shown = row
+        if frame != self._last_frame:
+            self._last_frame = frame
+            self._frame_times.append(time_s)
+        self._frame_of.append(len(self._frame_times) - 1)
+        self._face_of.append(self._faces.setdefault(face, len(self._faces)))
+        self._shown_of.append(shown)
+
+    def overview(self, began_s: float | None = None, excluded: Sequence[Excluded] = ()) -> Overview:
+        """The sums over the rows so far.
+
+        Args:
+            began_s: As `read_overview`.
+            excluded: As `read_overview`.
+        """
+        frame_times, faces = self._frame_times, self._faces
+        if not frame_times:
+            return Overview(None, None, 0, 0, {})
+        times_s, lasts_s = durations(np.array(frame_times))  # a copy: an array in use by NumPy cannot grow
+        times_s = np.round(times_s + (0.0 if began_s is None else frame_times[0] - began_s), 3)
+        counted_s = lasts_s.copy()
+        for span in excluded:
+            counted_s[(times_s >= span.start_s) & (times_s < span.end_s)] = 0.0
+        slots = np.array(self._face_of) * len(SHOWN) + np.array(self._shown_of)
+        sums_s = np.bincount(slots, counted_s[np.array(self._frame_of)], minlength=len(faces) * len(SHOWN))
+        seconds = {
+            face: [round(float(each), 3) for each in sums_s.reshape(-1, len(SHOWN))[at]] for face, at in faces.items()
+        }
+        end_s = (frame_times[0] if began_s is None else began_s) + float(times_s[-1] + lasts_s[-1])
+        rows = len(self._frame_of)
+        return Overview(frame_times[0], round(end_s, 3), len(frame_times), rows, dict(sorted(seconds.items())))
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Where in a row the values are that are summed up.
+
+    Args:
+        frame: Place of the number of the frame.
+        clock: Place of its time.
+        face: Place of the number of the face.
+        label: Place of the label.
+        unsure: Place of whether that is not to be relied on.
+        count: How many values a whole row has at least.
+
+    Example:
+        columns = Columns.of(file.readline(), "faces.csv")
+        row = columns.parse(file.readline())
+    """
+
+    frame: int
+    clock: int
+    face: int
+    label: int
+    unsure: int
+    count: int
+
+    @classmethod
+    def of(cls, line: bytes, name: str) -> Columns:
+        """The columns of a recording.
+
+        Args:
+            line: The first line of the file.
+            name: Name of the file, for the message.
+
+        Raises:
+            ValueError: It is not that of a recording.
+        """
+        names = line.removeprefix(b"\xef\xbb\xbf").rstrip().split(b",")
         if any(name not in names for name in NEEDED):
-            raise ValueError(f"{path.name} is no recording")
-        frame, clock, face, label, unsure = (names.index(name) for name in NEEDED)
-        last = max(frame, clock, face, label, unsure) + 1
+            raise ValueError(f"{name} is no recording")
+        frame, clock, face, label, unsure = (names.index(each) for each in NEEDED)
+        return cls(frame, clock, face, label, unsure, min(len(names), max(frame, clock, face, label, unsure) + 2))
+
+    def parse(self, line: bytes) -> Row | None:
+        """Frame, time, face and the number of what is shown in SHOWN; None if this is no whole row.
+
+        Split by hand, as the csv module takes several times as long: no value before the last one needed has a comma.
+
+        Args:
+            line: A line of the file.
+        """
+        values = line.split(b",", self.count - 1)
+        if len(values) < self.count or not line.endswith(b"\n"):
+            return None
+        try:
+            number = int(values[self.face] or 0)
+            shown = _CODES[values[self.label]] if values[self.unsure].rstrip() == b"0" else len(EXPRESSIONS)
+            return values[self.frame], float(values[self.clock]), number, shown
+        except (KeyError, ValueError):
+            return None
+
+
+def _rows(path: Path) -> Iterator[Row]:
+    with path.open("rb") as file:
+        columns = Columns.of(file.readline(), path.name)
         for line in file:
-            values = line.split(b",", last)
-            if len(values) < len(names[: last + 1]) or not line.endswith(b"\n"):
-                continue
-            try:
-                number = int(values[face] or 0)
-                shown = _CODES[values[label]] if values[unsure].rstrip() == b"0" else len(EXPRESSIONS)
-                yield values[frame], float(values[clock]), number, shown
-            except (KeyError, ValueError):
-                continue
+            if (row := columns.parse(line)) is not None:
+                yield row

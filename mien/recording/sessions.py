@@ -8,7 +8,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from mien.recording.export import csv_chunks, json_chunks, read_rows
 from mien.recording.journal import append_edits, read_journal
 from mien.recording.overview import Overview, first_time
 from mien.recording.overviews import Key, Overviews, stamp
+from mien.recording.running import RunningOverviews
 from mien.recording.session_files import SessionFiles, find_session, find_sessions
 from mien.recording.timeline import Timeline, read_frames
 from mien.recording.timelines import Timelines
@@ -59,7 +60,8 @@ class Session:
         length_s: How long it is; None if that is not known yet.
         recording: The recording, while it is being recorded.
         bytes: Size of all files.
-        people: Who was seen, the longest first; None if that is not known yet, as while it is being recorded.
+        people: Who was seen, the longest first; None if that is not known yet.
+        made: Ids of the markers and excluded spans that the last edits have made.
     """
 
     files: SessionFiles
@@ -69,6 +71,7 @@ class Session:
     recording: Recording | None
     bytes: int
     people: Sequence[Person] | None
+    made: Sequence[str] = ()
 
     @property
     def id(self) -> str:
@@ -77,7 +80,7 @@ class Session:
 
     @property
     def number_of_people(self) -> int | None:
-        """How many people were seen, while it is being recorded how many faces; None if that is not known yet."""
+        """How many people were seen; None if that is not known yet."""
         if self.people is not None:
             return len(self.people)
         return None if self.recording is None else self.recording.people
@@ -130,6 +133,7 @@ class Sessions:
         self._states: dict[str, tuple[Key, SessionState]] = {}
         self._began: dict[str, float] = {}  # of sessions that do not say it themselves
         self._overviews = Overviews(self._basis, self.note_change, self._prepare)
+        self._running_overviews = RunningOverviews(self._clock)
         self._timelines = Timelines()
 
     @property
@@ -145,6 +149,7 @@ class Sessions:
     def all(self) -> list[Session]:
         """All sessions, the newest first; what takes time to compute is not there at first, and computed meanwhile."""
         running = self._running()
+        self._running_overviews.forget_others(running)
         found = [self._describe(files, running) for files in find_sessions(self.root)]
         self._forget_others({session.id for session in found})
         return sorted(found, key=lambda session: (session.began_s, session.id), reverse=True)
@@ -154,7 +159,8 @@ class Sessions:
 
         Args:
             session: Its id.
-            complete: Whether to wait for what takes time to compute, unless it is being recorded.
+            complete: Whether to wait for what takes time to compute, unless it is being recorded: the sums of a
+                recording are those of its rows so far.
 
         Raises:
             SessionMissingError: There is none.
@@ -162,7 +168,9 @@ class Sessions:
         files = self.files(session)
         if complete and session not in self._running():
             self._overviews.compute(session)
-        return self._describe(files, self._running())
+        running = self._running()
+        self._running_overviews.forget_others(running)
+        return self._describe(files, running)
 
     def files(self, session: str) -> SessionFiles:
         """The files of a session.
@@ -189,15 +197,21 @@ class Sessions:
         Raises:
             SessionMissingError: There is no such session.
             SessionError: One of them is not valid, or cannot be written.
+
+        Returns:
+            The session after that, with the ids of what they have made.
         """
         files, at = self.files(session), self._clock.wall()
         recording = self._running().get(session)
         began_s = None if recording is None else recording.since
+        ids: list[str] = []
 
         def complete(state: SessionState) -> list[Edit]:
             made: list[Edit] = []
             for edit in edits:
                 made.append({"at": round(at, 3), **numbered(state, _timed(edit, at, began_s))})
+                if "id" in made[-1] and "id" not in edit:
+                    ids.append(made[-1]["id"])
                 state = apply(state, made[-1])
             return made
 
@@ -206,7 +220,7 @@ class Sessions:
         except OSError as error:
             raise SessionError(f"{files.edits.name} cannot be written: {reason_of(error)}") from error
         self.note_change()
-        return self.get(session)
+        return replace(self.get(session), made=ids)
 
     def csv(self, session: str) -> Iterator[bytes]:
         """The table of a session with what people have added, as CSV in pieces: see `mien.recording.export.read_rows`.
@@ -319,8 +333,11 @@ class Sessions:
 
     def _describe(self, files: SessionFiles, running: Mapping[str, Recording]) -> Session:
         state, recording = self._state(files), running.get(files.id)
-        overview = None if recording else self._overviews.known(files, state.excluded)
         began_s = self._began_s(files, state)
+        if recording:
+            overview = self._running_overviews.known(files, began_s, state.excluded)
+        else:
+            overview = self._overviews.known(files, state.excluded)
         if recording:
             length_s: float | None = max(0.0, self._clock.wall() - began_s)
         elif state.length_s is None and overview is not None:  # the program was killed

@@ -6,6 +6,7 @@ import { fontSize } from "../labels.js";
 import { drawFaces, placement } from "../overlay.js";
 import { fetchJson } from "../server.js";
 import { TEXT } from "../texts.js";
+import { askForWord } from "../word.js";
 import { Frames } from "./frames.js";
 import { Lanes } from "./lanes.js";
 import { peopleOf, refill, showLabels, showPeople } from "./people.js";
@@ -154,26 +155,6 @@ async function edit(edits) {
     note(TEXT.notDone(error.message));
   }
 }
-
-/** Ask for a word; null if the user does not want to. */
-function askForWord(title, word = "") {
-  const dialog = $("word");
-  setText($("word-title"), title);
-  $("word-text").value = word;
-  dialog.returnValue = "";
-  dialog.showModal();
-  $("word-text").select();
-  return new Promise((resolve) => {
-    dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes" ? $("word-text").value : null), { once: true });
-  });
-}
-
-// In a form, Enter presses its first button, which is the one that saves nothing.
-$("word-text").addEventListener("keydown", (event) => {
-  if (event.key !== "Enter") return;
-  event.preventDefault();
-  $("word").close("yes");
-});
 
 async function mark() {
   const { t } = player;
