@@ -21,12 +21,13 @@ import sys
 from training.__main__ import main
 
 data, runs = sys.argv[1:]
+AUGMENTED = "--shear 0.1 --erase 0.2 --coarse 0.2 --gamma 0.2 --vertical-flip --mixup 0.2 --ema 0.5".split()
 words = ["--data", data, "--network", "shallow", "--side-px", "32", "--batch-size", "16", "--epochs", "2"]
 for devices in ("1", "4"):
     assert main([*words, "--devices", devices, "--run", f"{runs}/{devices}"]) == 0
 files = ["--model", f"{runs}/4/model.json", "--weights", f"{runs}/4/model_weights.h5"]
 words_on = ["--data", data, *files, "--batch-size", "16", "--epochs", "1", "--run", f"{runs}/tuned"]
-assert main(["finetune", *words_on, "--self-distil", "0.5", "--pool-first"]) == 0
+assert main(["finetune", *words_on, "--self-distil", "0.5", "--pool-first", *AUGMENTED]) == 0
 for devices in ("5", "3"):
     assert main([*words, "--devices", devices, "--run", f"{runs}/none"]) == 2
 """

@@ -80,7 +80,8 @@ def always(*logits):
 
 def test_the_loss_is_the_divergence_from_the_teachers_of_the_fold():
     one, other = (1.0, 0, 0, 0, 0, 0, 0), (0.0, 2, 0, 0, 0, 0, 0)
-    layer = Distill(Teachers(((always(*one),), (always(*one), always(*other))), np.zeros(1), ""), 0.9, 2.0)
+    ensembles = (always(*one), always(*one)), (always(*one), always(*other))
+    layer = Distill(Teachers(ensembles, np.zeros(1), ""), 0.9, 2.0)
     student = np.full((3, 7), 1 / 7, np.float32)
     view = np.zeros((3, 4, 4, 1), np.float32)
 
@@ -88,10 +89,11 @@ def test_the_loss_is_the_divergence_from_the_teachers_of_the_fold():
         return np.exp(logits) / np.exp(logits).sum()
 
     for fold, taught in ((0, softmax(np.array(one))), (1, (softmax(np.array(one)) + softmax(np.array(other))) / 2)):
-        answer = layer((student, view, np.full(3, fold, np.int32)), training=True)
-        np.testing.assert_array_equal(np.asarray(answer), student)
-        soft = softmax(np.log(taught) / 2)
-        assert float(layer.losses[0]) == pytest.approx(0.9 * 4 * (soft * np.log(soft * 7)).sum(), rel=1e-4)
+        for answers in (student, np.stack([student, 7 - student], axis=1)):
+            answer = layer((answers, view, np.full(3, fold, np.int32)), training=True)
+            np.testing.assert_array_equal(np.asarray(answer), answers)
+            soft = softmax(np.log(taught) / 2)
+            assert float(layer.losses[0]) == pytest.approx(0.9 * 4 * (soft * np.log(soft * 7)).sum(), rel=1e-4)
     layer((student, view, np.zeros(3, np.int32)), training=False)
     assert not layer.losses
 
@@ -105,7 +107,8 @@ def test_teachers_label_only_images_they_were_not_trained_on_and_stay_frozen(dat
     run = prepare(plan, dataset, tmp_path, teachers=teachers)
     (layer,) = [layer for layer in run.trainer.layers if isinstance(layer, Distill)]
     before = [keras.ops.convert_to_numpy(weight).copy() for weight in layer.weights]
-    assert len(before) >= 4 * len(run.network.weights)
+    assert len(before) >= 2 * len(run.network.weights)
+    assert {weight.shape[0] for weight in before} == {2}, "of both folds"
     run.trainer.fit(**run.arguments, verbose=0)
     for one, other in zip(before, layer.weights, strict=True):
         np.testing.assert_array_equal(one, keras.ops.convert_to_numpy(other))

@@ -31,7 +31,7 @@ from training.fit.two_heads import (
     two_headed,
 )
 from training.heads import Head, HeadFacts, head_of, predict_heads, read_other_head, write_other_head
-from training.recipe import Recipe, RunError
+from training.recipe import Recipe, RunError, recipe_from
 from training.run_folder import read_history
 
 SEEN = {"happiness": 8, "neutral": 2}
@@ -164,6 +164,10 @@ def finetune(tmp_path, files, *more, votes=None):
     return main([*words, "--batch-size", "14", *more])
 
 
+def recipe_from_file(run_folder):
+    return recipe_from(json.loads((run_folder / "recipe.json").read_text()))
+
+
 def files_in(folder):
     return folder / "model.json", folder / "model_weights.h5"
 
@@ -230,6 +234,33 @@ def test_each_head_is_distilled_from_its_own_predictions(start, tmp_path):
     for row, name in enumerate(("people", "folders")):
         np.testing.assert_allclose(targets[:, row], (predicted[name] + mirrored[name]) / 2, atol=1e-5)
     assert np.array_equal(targets[:, 2], targets_of(dataset.train)[:, 2]), "validation keeps the votes"
+
+
+def test_teachers_that_learned_votes_teach_the_head_of_people(start, tmp_path, capsys):
+    data, votes = write_folders(tmp_path / "data", train=6), votes_for_folders(tmp_path / "votes.csv")
+    shared = ["--data", str(data), "--votes", str(votes), "--batch-size", "14", "--epochs", "2"]
+    kind = ["--network", "shallow", "--side-px", "32", "--conv-dropout", "0"]
+    assert main(["teach", *shared, *kind, "--folds", "2", "--run", str(tmp_path / "teacher")]) == 0
+    assert "of the training images with a clear majority labeled correctly" in capsys.readouterr().out
+    assert recipe_from_file(tmp_path / "teacher" / "fold0").votes == "votes.csv"
+    taught = ["--teachers", str(tmp_path / "teacher"), "--distil-weight", "0.75", "--epochs", "2"]
+    assert finetune(tmp_path, start, *taught) == 0
+    recipe = recipe_from_file(tmp_path / "run")
+    assert (recipe.votes, recipe.distil_weight, bool(recipe.teachers)) == ("votes.csv", 0.75, True)
+    assert finetune(tmp_path, start, "--epochs", "2", "--run", str(tmp_path / "alone")) == 0
+    with_teachers, alone = (
+        read_heads(load_network(*files_in(tmp_path / name)), tmp_path / name / "model.json")[1]
+        for name in ("run", "alone")
+    )
+    assert not np.allclose(with_teachers["people"].kernel, alone["people"].kernel, atol=1e-4)
+
+
+def test_teachers_take_the_place_of_a_share_of_the_votes():
+    recipe = Recipe(votes="v.csv", people_weight=2, folder_weight=0, distil_weight=0.75)
+    target = np.eye(7, dtype=np.float32)[[[HAPPY, HAPPY, HAPPY]]]
+    alone, distilled = (float(TwoLosses(recipe, distilled=each)(target, answers(FEAR, FEAR))) for each in (False, True))
+    assert alone == pytest.approx(-2 * np.log(0.01), rel=1e-3)
+    assert distilled == pytest.approx(alone / 4, rel=1e-3)
 
 
 def test_ambiguous_images_can_be_excluded(start, tmp_path, capsys):

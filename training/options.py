@@ -34,14 +34,13 @@ def _train(parser: ArgumentParser) -> None:
     """train a network and export its best epoch on the validation images"""
     _add(parser, "--data", "--run", "--export", "--devices", run=Path("runs/default"))
     _add_recipe(parser, (START, VOTES))
-    folders = "distill the teachers that teach trained in these folders"
-    parser.add_argument("--teachers", dest="teacher_folders", type=Path, nargs="+", metavar="DIR", help=folders)
+    _add_teachers(parser)
 
 
 def _teach(parser: ArgumentParser) -> None:
     """train a teacher once for each fold of the training images, without that fold, for train --teachers"""
-    _add(parser, "--data", "--run", "--folds", "--devices", run=Path("runs/teacher"), folds=5)
-    _add_recipe(parser, network="resnet18")
+    _add(parser, "--data", "--votes", "--run", "--folds", "--devices", run=Path("runs/teacher"), folds=5)
+    _add_recipe(parser, (START, DISTILLATION), network="resnet18")
 
 
 def _finetune(parser: ArgumentParser) -> None:
@@ -49,7 +48,8 @@ def _finetune(parser: ArgumentParser) -> None:
     names = ("--data", "--votes", *_NETWORK, "--run", "--export", "--devices")
     _add(parser, *names, run=Path("runs/finetune"))
     parser.add_argument("--head", choices=HEADS, default="people", help="with votes, the head to export (%(default)s)")
-    _add_recipe(parser, (ARCHITECTURE, DISTILLATION), learning_rate=1e-4, epochs=8, warmup_epochs=0.5)
+    _add_teachers(parser)
+    _add_recipe(parser, (ARCHITECTURE,), learning_rate=1e-4, epochs=8, warmup_epochs=0.5)
 
 
 def _search(parser: ArgumentParser) -> None:
@@ -247,6 +247,11 @@ def _add(parser: ArgumentParser, *names: str, **defaults: Any) -> None:
     for name in names:
         parser.add_argument(name, **_SHARED[name])
     parser.set_defaults(**defaults)
+
+
+def _add_teachers(parser: ArgumentParser) -> None:
+    folders = "distill the teachers that teach trained in these folders"
+    parser.add_argument("--teachers", dest="teacher_folders", type=Path, nargs="+", metavar="DIR", help=folders)
 
 
 def _add_out(parser: ArgumentParser, folder: str, shipped: str) -> None:

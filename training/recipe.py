@@ -220,8 +220,6 @@ class Recipe:
                 raise RunError(f"{each.name}: expected {each.kind.expected}, found {value!r}")
         if self.self_distil and not self.start:
             raise RunError("self_distil: expected a trained network to start from, found none")
-        if self.votes and self.teachers:
-            raise RunError("votes: expected a recipe without teachers, found both")
         if self.votes and self.people_weight == self.folder_weight == 0:
             raise RunError("people_weight, folder_weight: expected one above 0, found 0 for both")
         if self.schedule == "cosine" and self.warmup_epochs > self.epochs:

@@ -125,7 +125,7 @@ class Augment(keras.layers.Layer):
     def _lose_detail(self, images: Any) -> Any:
         size = images.shape[1:3]
         half, third = (
-            ops.image.resize(ops.average_pool(images, pool, padding="same"), size, interpolation="bilinear")
+            ops.image.resize(ops.average_pool(images, pool, pool, padding="same"), size, interpolation="bilinear")
             for pool in (2, 3)
         )
         coarser = ops.where(_each(self._uniform(images)) < 0.5, half, third)

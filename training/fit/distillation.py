@@ -22,7 +22,7 @@ class Teachers:
     """An ensemble of teachers for each fold of the training images.
 
     Attributes:
-        networks: For each fold, the networks that were not trained on it.
+        networks: For each fold, the networks that were not trained on it; of the same architectures in each.
         fold: Of each training image, int (n,).
         digest: Of the files they were read from, for the recipe.
 
@@ -40,10 +40,11 @@ class Teachers:
 class Distill(keras.layers.Layer):
     """Adds weight * temperature^2 * KL(teachers || student) to the training loss; returns the student's probabilities.
 
-    Input: the student's probabilities (n, 7), its view of the images (n, h, w, 1), and their fold, int (n,), which all
-    images of a batch share. Student and ensemble, whose probabilities are averaged, are softened by the temperature.
-    The layer holds copies of the teachers' weights: JAX would compile weights that are not the model's into the step,
-    as gigabytes of constants. Checkpoints leave them out.
+    Input: the student's probabilities (n, 7), or those of two heads (n, 2, 7), of which the first is taught; its view
+    of the images (n, h, w, 1), and their fold, int (n,), which all images of a batch share. Student and ensemble, whose
+    probabilities are averaged, are softened by the temperature. The layer holds copies of the teachers' weights: JAX
+    would compile weights that are not the model's into the step, as gigabytes of constants. The copies of all folds are
+    stacked, so that a step contains each teacher once. Checkpoints leave them out.
 
     Example:
         images, fold = keras.Input((48, 48, 1)), keras.Input((), dtype="int32")
@@ -55,27 +56,40 @@ class Distill(keras.layers.Layer):
         super().__init__(dtype="float32")
         self.weight = weight
         self.temperature = temperature
-        self._ensembles = tuple(
-            partial(_predict_mean, tuple(self._copy(network) for network in networks)) for networks in teachers.networks
-        )
+        self._ensemble = [self._copy(networks) for networks in zip(*teachers.networks, strict=True)]
 
-    def _copy(self, network: keras.Model) -> Callable[[Any], Any]:
-        """Copy a teacher's weights into the layer; return a function from a view to its probabilities (n, 7)."""
-        variables = [*network.trainable_variables, *network.non_trainable_variables]
-        copies = [
-            self.add_weight(shape=v.shape, dtype=v.dtype, initializer="zeros", trainable=False, name=f"teacher_{i}")
-            for i, v in enumerate(variables)
-        ]
-        for copy, value in zip(copies, variables, strict=True):
-            copy.assign(ops.convert_to_numpy(value))
-        return partial(_predict, network.stateless_call, copies, len(network.trainable_variables))
+    def _copy(self, networks: Sequence[keras.Model]) -> Callable[[Any, Any], Any]:
+        """Copy a teacher's weights of all folds into the layer.
+
+        Args:
+            networks: The same network, trained without each of the folds.
+
+        Returns:
+            A function from a view (n, h, w, 1) and a fold to the teacher's probabilities (n, 7).
+        """
+        copies = []
+        for i, variables in enumerate(zip(*(_variables(network) for network in networks), strict=True)):
+            values = np.stack([ops.convert_to_numpy(variable) for variable in variables])
+            copies.append(
+                self.add_weight(
+                    shape=values.shape,
+                    dtype=variables[0].dtype,
+                    initializer="zeros",
+                    trainable=False,
+                    name=f"teacher_{i}",
+                )
+            )
+            copies[-1].assign(values)
+        first = networks[0]
+        return partial(_predict, first.stateless_call, copies, len(first.trainable_variables))
 
     def call(self, inputs: tuple[Any, Any, Any], training: bool = False) -> Any:
         """Return the student's probabilities unchanged."""
         student, view, fold = inputs
         if training:
-            teacher = ops.stop_gradient(ops.switch(fold[0], self._ensembles, view))
-            target, predicted = (_log_softened(p, self.temperature) for p in (teacher, student))
+            teacher = ops.mean(ops.stack([predict(view, fold[0]) for predict in self._ensemble]), axis=0)
+            taught = student if len(student.shape) == 2 else student[:, 0]
+            target, predicted = (_log_softened(p, self.temperature) for p in (ops.stop_gradient(teacher), taught))
             divergence = ops.mean(ops.sum(ops.exp(target) * (target - predicted), axis=-1))
             self.add_loss(self.weight * self.temperature**2 * divergence)
         return student
@@ -91,12 +105,12 @@ class Distill(keras.layers.Layer):
         return input_shape[0]
 
 
-def _predict_mean(teachers: Sequence[Callable[[Any], Any]], view: Any) -> Any:
-    return ops.mean(ops.stack([teacher(view) for teacher in teachers]), axis=0)
+def _variables(network: keras.Model) -> list[Any]:
+    return [*network.trainable_variables, *network.non_trainable_variables]
 
 
-def _predict(call: Callable[..., Any], variables: Sequence[Any], trainable: int, view: Any) -> Any:
-    values = [ops.convert_to_tensor(variable) for variable in variables]
+def _predict(call: Callable[..., Any], stacked: Sequence[Any], trainable: int, view: Any, fold: Any) -> Any:
+    values = [ops.take(ops.convert_to_tensor(variables), fold, axis=0) for variables in stacked]
     probabilities, _ = call(values[:trainable], values[trainable:], view, training=False)
     return ops.cast(probabilities, "float32")
 

@@ -116,7 +116,8 @@ def build(
     outputs = model(view)
     if teachers is not None:
         more["fold"] = keras.Input((), dtype="int32", name="fold")
-        outputs = Distill(teachers, recipe.distil_weight, recipe.distil_temperature)((outputs, view, more["fold"]))
+        weight = recipe.distil_weight * (recipe.people_weight if recipe.votes else 1)
+        outputs = Distill(teachers, weight, recipe.distil_temperature)((outputs, view, more["fold"]))
     if recipe.ema > 0:
         outputs = WeightAverage(model)(outputs)
     return network, keras.Model({"images": images, **more} if more else images, outputs)

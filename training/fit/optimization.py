@@ -22,7 +22,10 @@ def make_objective(recipe: Recipe, *, distilled: bool) -> dict[str, Any]:
         Arguments of `compile`.
     """
     if recipe.votes:
-        return {"loss": two_heads.TwoLosses(recipe), "metrics": [two_heads.MajorityAccuracy(), *two_heads.METRICS]}
+        return {
+            "loss": two_heads.TwoLosses(recipe, distilled=distilled),
+            "metrics": [two_heads.MajorityAccuracy(), *two_heads.METRICS],
+        }
     return {
         "loss": keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing),
         "loss_weights": [1 - recipe.distil_weight] if distilled else None,

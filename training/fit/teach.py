@@ -16,14 +16,16 @@ from pathlib import Path
 from typing import Any
 
 import keras
+from keras import ops
 
 from mien.cnn.loader import load_network
 from training.data.splits import Dataset, Split, fold_of
 from training.export import export
-from training.fit.devices import use_devices
+from training.fit.devices import predict_all, use_devices
 from training.fit.distillation import Teachers
 from training.fit.fitting import fit
 from training.fit.graph_edits import computing_in
+from training.fit.two_heads import majority_hits, targets_of
 from training.fit.warm_start import accuracy
 from training.inputs import read_data
 from training.options import recipe_of
@@ -39,10 +41,11 @@ _TEACHER_FILE = "teacher.json"
 def run(options: argparse.Namespace) -> None:
     """Train teachers, and print how well they label images that they have not seen."""
     use_devices(options.devices)
-    recipe = recipe_of(options)
-    dataset = read_data(options, recipe.side_px, recipe.seed)
+    recipe = recipe_of(options, votes=options.votes_file.name if options.votes_file else "")
+    dataset = read_data(options, recipe.side_px, recipe.seed, drop_ambiguous=recipe.drop_ambiguous)
     share = teach(recipe, dataset, options.run, options.folds)
-    print(f"{share:.2%} of the training images labeled correctly by the network that has not seen them")
+    images = "training images with a clear majority" if recipe.votes else "training images"
+    print(f"{share:.2%} of the {images} labeled correctly by the network that has not seen them")
 
 
 def teach(recipe: Recipe, dataset: Dataset, folder: Path, count: int, report: Callable[[str], None] = print) -> float:
@@ -56,7 +59,8 @@ def teach(recipe: Recipe, dataset: Dataset, folder: Path, count: int, report: Ca
         report: Called with each line of progress.
 
     Returns:
-        The share of the training images that the network that has not seen them labels correctly.
+        The share of the training images that the network that has not seen them labels correctly; with votes, of
+        those with a clear majority.
 
     Raises:
         RunError: The folder holds a teacher of other images or folds.
@@ -67,7 +71,7 @@ def teach(recipe: Recipe, dataset: Dataset, folder: Path, count: int, report: Ca
         raise RunError(f"{folder} holds a teacher of {found}, {wanted} asked; choose another run folder")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / _TEACHER_FILE).write_text(json.dumps(wanted) + "\n", encoding="utf-8")
-    correct = 0.0
+    correct = images = 0.0
     for i in range(count):
         keras.utils.clear_session()
         report(f"fold {i + 1} of {count}")
@@ -76,8 +80,21 @@ def teach(recipe: Recipe, dataset: Dataset, folder: Path, count: int, report: Ca
         run_folder = folder / f"fold{i}"
         network = fit(recipe, part, run_folder, report=report)
         export(network, run_folder, recipe=recipe, epochs=len(read_history(run_folder)))
-        correct += accuracy(network, unseen) * len(unseen)
-    return correct / len(dataset.train)
+        hits, counts = _majority_hits(network, unseen) if recipe.votes else _hits(network, unseen)
+        correct, images = correct + hits, images + counts
+    return correct / images
+
+
+def _hits(network: keras.Model, split: Split) -> tuple[float, float]:
+    """How many images the network labels correctly, and how many there are."""
+    return accuracy(network, split) * len(split), len(split)
+
+
+def _majority_hits(network: keras.Model, split: Split) -> tuple[float, float]:
+    """How many images with a clear majority the network names right, and how many there are."""
+    predicted = predict_all(network, split.images)[:, None]
+    hits, counts = (ops.sum(each) for each in majority_hits(targets_of(split), predicted))
+    return float(hits), float(counts)
 
 
 def read_teachers(folders: Sequence[Path], train: Split, precision: str = "float32") -> Teachers:

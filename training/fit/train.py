@@ -7,8 +7,10 @@ from dataclasses import replace
 
 import keras
 
+from training.data.splits import Dataset
 from training.export import export
 from training.fit.devices import use_devices
+from training.fit.distillation import Teachers
 from training.fit.fitting import fit
 from training.fit.teach import read_teachers
 from training.formats import also_compile
@@ -23,11 +25,28 @@ def run(options: argparse.Namespace) -> None:
     use_devices(options.devices)
     recipe = recipe_of(options)
     dataset = read_data(options, recipe.side_px, recipe.seed)
-    teachers = None
-    if options.teacher_folders:
-        teachers = read_teachers(options.teacher_folders, dataset.train, recipe.precision)
-        recipe = replace(recipe, teachers=teachers.digest)
+    recipe, teachers = with_teachers(options, recipe, dataset)
     write(options, recipe, fit(recipe, dataset, options.run, teachers=teachers))
+
+
+def with_teachers(options: argparse.Namespace, recipe: Recipe, dataset: Dataset) -> tuple[Recipe, Teachers | None]:
+    """Read --teachers.
+
+    Args:
+        options: Of the command.
+        recipe: Of the student.
+        dataset: Its training images are those of the teachers.
+
+    Returns:
+        The recipe, which names the teachers, and the teachers; None without.
+
+    Raises:
+        RunError: See `read_teachers`.
+    """
+    if not options.teacher_folders:
+        return recipe, None
+    teachers = read_teachers(options.teacher_folders, dataset.train, recipe.precision)
+    return replace(recipe, teachers=teachers.digest), teachers
 
 
 def write(options: argparse.Namespace, recipe: Recipe, network: keras.Model) -> None:

@@ -60,10 +60,12 @@ def targets_of(split: Split) -> np.ndarray:
 class TwoLosses(keras.losses.Loss):
     """people_weight * cross-entropy with the shares of votes + folder_weight * cross-entropy with the label.
 
-    Only the labels are smoothed by label_smoothing.
+    Only the labels are smoothed by label_smoothing. With teachers, the votes count 1 - distil_weight as much, and a
+    layer adds the teachers' part (`training.fit.distillation`).
 
     Args:
         recipe: Has the weights and the smoothing.
+        distilled: Whether the head `people` also learns from teachers.
 
     Example:
         model = two_headed(network, head_of(network))
@@ -71,9 +73,10 @@ class TwoLosses(keras.losses.Loss):
         model.fit(split.images, targets_of(split))
     """
 
-    def __init__(self, recipe: Recipe) -> None:
+    def __init__(self, recipe: Recipe, *, distilled: bool = False) -> None:
         super().__init__(name="two_losses")
         self.recipe = recipe
+        self.people_weight = recipe.people_weight * (1 - recipe.distil_weight if distilled else 1)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """Return the loss (n,) of targets (n, 3, 7) and predictions (n, 2, 7)."""
@@ -81,7 +84,22 @@ class TwoLosses(keras.losses.Loss):
         labels = y_true[:, _LABEL] * (1 - smooth) + smooth / SEVEN
         people = keras.losses.categorical_crossentropy(y_true[:, _SHARES], y_pred[:, 0])
         folders = keras.losses.categorical_crossentropy(labels, y_pred[:, 1])
-        return self.recipe.people_weight * people + self.recipe.folder_weight * folders
+        return self.people_weight * people + self.recipe.folder_weight * folders
+
+
+def majority_hits(y_true: Any, y_pred: Any) -> tuple[Any, Any]:
+    """Return which of the images with a clear majority the head `people` names right, and which images have one.
+
+    Args:
+        y_true, y_pred: As in `TwoLosses`.
+
+    Returns:
+        Both float32 (n,), 0 or 1. Contempt is a majority that the network cannot name.
+    """
+    majority = ops.cast(y_true[:, _MAJORITY], "float32")
+    named = ops.one_hot(ops.argmax(y_pred[:, 0], axis=-1), SEVEN)
+    hit = ops.sum(named * majority, axis=-1) > 0.5  # contempt gives a seventh
+    return ops.cast(hit, "float32"), ops.sum(majority, axis=-1)
 
 
 class MajorityAccuracy(keras.metrics.Mean):
@@ -98,10 +116,8 @@ class MajorityAccuracy(keras.metrics.Mean):
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Add a batch of targets (n, 3, 7) and predictions (n, 2, 7)."""
-        majority = ops.cast(y_true[:, _MAJORITY], "float32")
-        named = ops.one_hot(ops.argmax(y_pred[:, 0], axis=-1), SEVEN)
-        hit = ops.sum(named * majority, axis=-1) > 0.5  # contempt gives a seventh
-        super().update_state(ops.cast(hit, "float32"), sample_weight=ops.sum(majority, axis=-1))
+        hit, counts = majority_hits(y_true, y_pred)
+        super().update_state(hit, sample_weight=counts)
 
 
 def folder_accuracy(y_true: Any, y_pred: Any) -> Any:
