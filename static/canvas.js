@@ -83,7 +83,7 @@ export function drawOverlay() {
   if (!shown) return;
   const context = clearedContext(overlay);
   const transform = placement(picture.width, picture.height, overlay.width, overlay.height, display.mirrored);
-  const fontPx = fontSize(overlay.clientHeight, textScale()) * devicePixelRatio;
+  const fontPx = fontSize($("stage").clientHeight, textScale()) * devicePixelRatio;
   drawFaces(context, shown.faces, transform, { ...display, unit: devicePixelRatio, fontPx, slots });
   overlay.dataset.frame = picture.dataset.frame;
 }

@@ -111,7 +111,7 @@ const { fillText } = CanvasRenderingContext2D.prototype;
 CanvasRenderingContext2D.prototype.fillText = function (text, ...at) {
   if (this.canvas.id === "overlay") {
     CanvasRenderingContext2D.prototype.fillText = fillText;
-    done([parseFloat(this.font.match(/[0-9.]+px/)[0]), text, document.getElementById("overlay").clientHeight]);
+    done([parseFloat(this.font.match(/[0-9.]+px/)[0]), text, document.getElementById("stage").clientHeight]);
   }
   return fillText.call(this, text, ...at);
 };

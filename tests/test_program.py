@@ -32,8 +32,9 @@ from tests.patience import PATIENCE_S, scaled, wait_for
 from tests.web_fakes import StreamClient, free_port
 from web.server import Server
 
-# Without the variables that importing Keras has set here: the program has to silence the logs itself.
-ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+# Without the variable that importing Keras has set here: the program has to silence the logs itself. Nor that of tests.
+NOT_PASSED_ON = {"TF_CPP_MIN_LOG_LEVEL", "MIEN_TEST_PATIENCE"}
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in NOT_PASSED_ON}
 ENVIRONMENT["MIEN_CACHE"] = "0"
 START_WITHIN_S = 60
 LOADING = "loading the network ..."
