@@ -165,7 +165,14 @@ class FakeJobs:
         number = secrets.token_urlsafe(16)
         kind = "video" if name.endswith((".mp4", ".avi")) else "image"
         size = len(data) if is_whole else request.get_json()["bytes"]
-        job = {"id": number, "group": group, "name": name, "kind": kind, "state": "uploading", "reason": None}
+        job: dict[str, Any] = {
+            "id": number,
+            "group": group,
+            "name": name,
+            "kind": kind,
+            "state": "uploading",
+            "reason": None,
+        }
         job |= {"bytes": size, "received": len(data), "progress": 0, "frames": 0, "frames_per_second": None}
         job |= {"seconds_left": None, "result": None, "piece_bytes": PIECE_BYTES}
         self.jobs[number], self.content[number] = job, data
