@@ -415,6 +415,8 @@ export const TEXT = {
     sessionKeep: "Cancel",
     parquet: "Parquet",
     json: "JSON",
+    events: "Events",
+    eventsTitle: "When each person showed which expression, with markers, as CSV",
     report: "Report",
     video: "Video",
     rename: "Rename",

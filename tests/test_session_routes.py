@@ -232,12 +232,40 @@ def test_privacy_mode_shows_only_videos_in_which_it_was_on(fake_camera, store, c
         assert answer.status_code == 200
 
 
-def test_the_page_offers_parquet_only_where_it_can_be_made(fake_camera, store) -> None:
-    class Exports:
-        parquet = True
+class Exports:
+    """Fake of what makes files of sessions."""
 
+    parquet = True
+
+    def __init__(self, folder=None) -> None:
+        self.folder = folder
+
+    def make(self, session: str, name: str):
+        path = self.folder / name
+        path.write_text(f"{name} of {session}")
+        return path
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "download"),
+    [
+        ("events.csv", "text/csv", "Pilot_events.csv"),
+        ("faces.parquet", "application/vnd.apache.parquet", "Pilot.parquet"),
+    ],
+)
+def test_what_is_made_of_a_session_is_downloaded(fake_camera, store, tmp_path, name, kind, download) -> None:
+    store.edit(ID, [{"do": "rename", "name": "Pilot"}])
+    (tmp_path / "made").mkdir()
+    client = create_app(fake_camera, AppOptions(sessions=store, exports=Exports(tmp_path / "made"))).test_client()
+    with client.get(f"/api/sessions/{ID}/{name}") as answer:
+        assert (answer.status_code, answer.mimetype, answer.text) == (200, kind, f"{name} of {ID}")
+        assert f'"{download}"' in answer.headers["Content-Disposition"]
+    assert client.get(f"/api/sessions/session-20200101-000000/{name}").status_code == 404
+
+
+def test_the_page_offers_parquet_and_events_only_where_they_can_be_made(fake_camera, store) -> None:
     assert (
         "faces.parquet" not in create_app(fake_camera, AppOptions(sessions=store)).test_client().get("/sessions").text
     )
     client = create_app(fake_camera, AppOptions(sessions=store, exports=Exports())).test_client()
-    assert "faces.parquet" in client.get("/sessions").text
+    assert all(name in client.get("/sessions").text for name in ("faces.parquet", "events.csv"))

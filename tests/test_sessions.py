@@ -18,6 +18,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from mien.batch.events import SESSION_EVENT_COLUMNS
 from mien.batch.session_files import make_session_file
 from mien.errors import SessionError, SessionMissingError, SessionRunningError
 from mien.queue.session_exports import SessionExports
@@ -550,6 +551,23 @@ def test_merged_faces_are_one_person_in_the_report(edited, tmp_path) -> None:
     edited.edit(ID, [{"do": "merge", "faces": [1, 2]}])
     page = make_session_file(edited.root, ID, "report.html", tmp_path / "made").read_text()
     assert "Face 2" not in page
+
+
+def test_events_have_names_markers_and_excluded_spans(edited, tmp_path) -> None:
+    edited.edit(ID, [{"do": "mark", "t": 0.1}, {"do": "person", "face": 2, "name": ""}])
+    path = edited.files(ID).faces
+    path.write_bytes(HEADER + b"".join(line(number, 0.2 + number / 10, 1) for number in range(20)) + line(19, 2.1, 2))
+    events = pd.read_csv(make_session_file(edited.root, ID, "events.csv", tmp_path / "made"), keep_default_na=False)
+    assert tuple(events.columns) == SESSION_EVENT_COLUMNS
+    found = events[["onset", "duration", "trial_type", "face", "person", "text"]].astype(str).values.tolist()
+    assert found == [  # from the first row on, which is 0.2 s after the session began
+        ["-0.2", "0.5", "excluded", "", "", ""],
+        ["-0.1", "0.0", "marker", "", "", ""],
+        ["0.3", "1.7", "happy", "1", "Anna <b>", ""],
+        ["1.05", "0.0", "marker", "", "", "laughs"],
+        ["1.9", "0.1", "happy", "2", "Face 2", ""],
+    ]
+    assert set(events["input"]) == {"Pilot $1$"}
 
 
 def test_the_table_is_written_as_parquet(edited, tmp_path) -> None:

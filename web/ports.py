@@ -141,7 +141,10 @@ class SessionExports(Protocol):
         """Whether tables can be written as Parquet."""
 
     def make(self, session: str, name: str) -> Path:
-        """The file "faces.parquet" or "report.html" of a session. Raises SessionError, BusyError or LoadingError."""
+        """The file "faces.parquet", "events.csv" or "report.html" of a session.
+
+        Raises SessionError, BusyError or LoadingError.
+        """
 
     def forget_deleted(self) -> None:
         """Remove the files of sessions that were deleted."""

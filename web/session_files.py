@@ -17,8 +17,7 @@ from web.state import sentence
 RETRY_AFTER_S = 2
 
 MAX_MAKING = 4
-"""Concurrent requests for reports and Parquet files, of which one is made at a time: each occupies a worker of the
-server."""
+"""Concurrent requests for files that are made, one at a time: each occupies a worker of the server."""
 
 PARQUET = "application/vnd.apache.parquet"
 
@@ -33,8 +32,8 @@ def blueprint(options: AppOptions) -> Blueprint:
     """Routes of the page and the files.
 
     Args:
-        options: Its `sessions` are shown; if None, the routes of files respond with 404. Its `exports` make reports and
-            Parquet files; if None, they cannot be made. In its `privacy` mode no uncovered video is sent.
+        options: Its `sessions` are shown; if None, the routes of files respond with 404. Its `exports` make reports,
+            events and Parquet files; if None, they cannot be made. In its `privacy` mode no uncovered video is sent.
     """
     routes = Blueprint("session_files", __name__)
     exports, privacy = options.exports, options.privacy
@@ -48,7 +47,8 @@ def blueprint(options: AppOptions) -> Blueprint:
     @routes.get("/sessions")
     @Operation("The recorded sessions, for people.", Answer(200, "HTML.", HTML))
     def page() -> str:
-        return render_template("sessions.html", parquet=exports is not None and exports.parquet)
+        parquet = exports is not None and exports.parquet
+        return render_template("sessions.html", events=exports is not None, parquet=parquet)
 
     @routes.get("/api/sessions/<session>/faces.csv")
     @Operation(
@@ -84,6 +84,18 @@ def blueprint(options: AppOptions) -> Blueprint:
     def faces_parquet(session: str) -> Response:
         response = made(session, "faces.parquet", PARQUET)
         response.headers.update(attachment(f"{_name(offered(), session)}.parquet"))
+        return response
+
+    @routes.get("/api/sessions/<session>/events.csv")
+    @Operation(
+        "When each person showed which expression and for how long, with markers and excluded spans.",
+        Answer(200, "CSV with a header.", "text/csv"),
+        NOT_FOUND,
+        *MAKING,
+    )
+    def events_csv(session: str) -> Response:
+        response = made(session, "events.csv", "text/csv")
+        response.headers.update(attachment(f"{_name(offered(), session)} events.csv"))
         return response
 
     @routes.get("/api/sessions/<session>/report")

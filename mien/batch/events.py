@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mien.recording.edits import SessionState
 from mien.results import Result
 
 EVENT_COLUMNS = ("onset", "duration", "trial_type", "face", "confidence", "unsure_share", "input")
+SESSION_EVENT_COLUMNS = (*EVENT_COLUMNS, "person", "text")
+"""With what people have added to a recorded session."""
+
+MARKER = "marker"
+EXCLUDED = "excluded"
 
 
 @dataclass(slots=True)
@@ -73,3 +80,26 @@ class Events:
             }
             for face, event in events
         ]
+
+
+def with_added(rows: Sequence[dict[str, Any]], added: SessionState, name: str) -> list[dict[str, Any]]:
+    """Events of a recorded session with the names of its people, its markers and its excluded spans.
+
+    Args:
+        rows: Rows of EVENT_COLUMNS.
+        added: What people have added, with times as in the rows.
+        name: The input's name in the rows.
+
+    Returns:
+        Rows of SESSION_EVENT_COLUMNS, by onset. Markers and spans have no face; a marker before the first frame has a
+        negative onset, as BIDS allows.
+    """
+    events = [{**row, "person": added.person(row["face"]), "text": None} for row in rows]
+    events += [_added(each.t, 0.0, MARKER, name, each.text) for each in added.markers]
+    events += [_added(each.start_s, each.end_s - each.start_s, EXCLUDED, name) for each in added.excluded]
+    return sorted(events, key=lambda event: event["onset"])  # stable: what people added comes after faces of that time
+
+
+def _added(onset_s: float, duration_s: float, kind: str, name: str, text: str | None = None) -> dict[str, Any]:
+    times = {"onset": round(onset_s, 6), "duration": round(duration_s, 6)}
+    return {**dict.fromkeys(SESSION_EVENT_COLUMNS), **times, "trial_type": kind, "input": name, "text": text}

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from mien.batch.events import EVENT_COLUMNS, Events
+from mien.batch.events import SESSION_EVENT_COLUMNS, Events, with_added
 from mien.batch.options import AnalyzeSettings
 from mien.batch.outputs import FaceTables, write_provenance, write_table
 from mien.batch.recordings import describe_recording, read_added, read_results, read_times
 from mien.batch.report import write_report
 from mien.batch.summary import SUMMARY_COLUMNS, Summary
+
+EVENTS = "events.csv"
 
 
 def write_recording_report(path: Path, folder: Path, command: Sequence[str], name: str | None = None) -> None:
@@ -21,6 +23,23 @@ def write_recording_report(path: Path, folder: Path, command: Sequence[str], nam
         folder: A folder that does not exist, for the results.
         command: The command that makes them, for `mien.json`.
         name: What to call the recording; by default by its path.
+
+    Raises:
+        SettingsError: It is broken, or has no rows.
+        OSError: A file cannot be read or written.
+    """
+    write_recording_tables(path, folder, command, name)
+    write_report(folder, None)
+
+
+def write_recording_tables(path: Path, folder: Path, command: Sequence[str], name: str | None = None) -> None:
+    """Write the tables of a recording, and `mien.json`.
+
+    Args:
+        path: As `write_recording_report`, and so are the others.
+        folder: A folder that does not exist.
+        command: The command that makes them.
+        name: What to call the recording.
 
     Raises:
         SettingsError: It is broken, or has no rows.
@@ -39,7 +58,6 @@ def write_recording_report(path: Path, folder: Path, command: Sequence[str], nam
             summary.add(result, duration_s)
     finally:
         tables.close()
-    write_table(folder / "events.csv", EVENT_COLUMNS, events.rows())
+    write_table(folder / EVENTS, SESSION_EVENT_COLUMNS, with_added(events.rows(), added, name))
     write_table(folder / "summary.csv", SUMMARY_COLUMNS, summary.rows())
     write_provenance(folder, described, command)
-    write_report(folder, None)

@@ -1,4 +1,4 @@
-"""Files that are made of a recorded session: its report, and its table as Parquet."""
+"""Files that are made of a recorded session: its report, its events, and its table as Parquet."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from pathlib import Path
 
 from mien.batch.figures import check_figures
 from mien.batch.page import REPORT
-from mien.batch.recording_report import write_recording_report
+from mien.batch.recording_report import EVENTS, write_recording_report, write_recording_tables
 from mien.batch.tables import check_format, open_table
 from mien.recording.export import as_values
 from mien.recording.sessions import Sessions
 
 PARQUET = "faces.parquet"
-NAMES = (PARQUET, REPORT)
+NAMES = (PARQUET, REPORT, EVENTS)
 
 
 def make_session_file(root: Path, session: str, name: str, folder: Path) -> Path:
@@ -33,10 +33,13 @@ def make_session_file(root: Path, session: str, name: str, folder: Path) -> Path
         OSError: A file cannot be read or written.
     """
     found = Sessions(root).get(session)
-    if name == REPORT:
-        check_figures()
-        write_recording_report(found.files.faces, folder, ["report", session], found.state.name or session)
-        return folder / REPORT
+    if name in (REPORT, EVENTS):
+        write = write_recording_tables
+        if name == REPORT:
+            check_figures()
+            write = write_recording_report
+        write(found.files.faces, folder, ["report", session], found.state.name or session)
+        return folder / name
     check_format("parquet")
     folder.mkdir()
     columns, rows = found.rows()
