@@ -1,6 +1,7 @@
 // The page: which view is displayed (the program's source, this browser's camera, or images), and what updates it.
 
 import { actions, bindActions, isPrivate, mirror, setHeat, setPaused, showProgram, wantsLandmarks } from "./actions.js";
+import { ask } from "./ask.js";
 import { BrowserCamera } from "./browser_camera.js";
 import { filterShown, display, drawOverlay, hasPicture, showLandmarks, showNotice, showPicture } from "./canvas.js";
 import { choices, remember } from "./choices.js";
@@ -12,6 +13,7 @@ import { EventStream } from "./event_stream.js";
 import { FilesLink } from "./files_link.js";
 import { announce, hintFor, showBadge, showBanner, showHeader, showHint, showNothing } from "./header.js";
 import { History } from "./history.js";
+import { bindLanguage } from "./language.js";
 import { showNoData, showStale } from "./no_data.js";
 import { isPhoto, numbered } from "./photo.js";
 import { bindPresent, showStrips } from "./present.js";
@@ -369,6 +371,7 @@ bindRecording();
 bindSessionPanel();
 bindPresent();
 bindSmallWindow(updateStreams);
+bindLanguage(async () => view === "live" || ask(TEXT.reload));
 $("small-window").hidden = !isSupported();
 onThemeChange(drawOverlay);
 onChoose((id) => {

@@ -181,5 +181,5 @@ function toCameraError(error) {
     NotReadableError: ["nocamera", TEXT.camera.busy],
     AbortError: ["nocamera", TEXT.camera.busy],
   };
-  return new CameraError(...(known[error.name] ?? ["nocamera", TEXT.camera.other(error.message)]));
+  return new CameraError(...(known[error.name] ?? ["nocamera", TEXT.camera.failed(error.message)]));
 }

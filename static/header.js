@@ -21,9 +21,8 @@ export function showHeader(state, badge = null) {
   if (badge ?? photo) showBadge(badge ?? "image");
   else showBadge(source.state, retry ? TEXT.seconds(source.retry_in_s) : "");
   setText($("source-name"), source.name);
-  const truths = source.truths?.map((label) => label ?? TEXT.unknown) ?? [];
-  setText($("truth"), truths.length > 0 ? TEXT.truth(truths.join(", ")) : "");
-  setText($("fps"), state.fps == null ? TEXT.unknown : state.fps.toFixed(state.fps > 0 && state.fps < 2 ? 1 : 0));
+  setText($("truth"), source.truths?.length ? TEXT.truth(source.truths) : "");
+  setText($("fps"), state.fps == null ? TEXT.unknown : TEXT.number(state.fps, state.fps > 0 && state.fps < 2 ? 1 : 0));
   setText($("latency"), state.latency_ms == null ? TEXT.unknown : state.latency_ms.toFixed(0));
   setText($("viewers"), state.viewers == null ? "" : TEXT.viewers(state.viewers));
   $("no-face").hidden = frame == null || faces.length > 0;
@@ -52,7 +51,7 @@ export function hintFor({ source, frame, faces }) {
   const { state, reason, failing, kind } = source;
   if (state === "resting") return TEXT.hints.resting;
   if (state === "ended") return sentence(reason) || TEXT.hints.ended;
-  const remedy = failing === "source" ? (TEXT.hints.missing[kind] ?? TEXT.hints.missing.other) : TEXT.hints[failing];
+  const remedy = failing === "source" ? (TEXT.hints.missing[kind] ?? TEXT.hints.missing.any) : TEXT.hints[failing];
   if (reason || remedy) return [sentence(reason), remedy].filter(Boolean).join(" ");
   if (frame == null) return TEXT.hints.noPicture;
   return faces.length === 0 ? TEXT.hints.noFace : "";

@@ -88,6 +88,6 @@ function fillStrip(strip, face) {
   for (const piece of strip.querySelector(".strip-bar").children) {
     const share = face.probabilities[piece.dataset.expression];
     piece.style.flexGrow = share.toFixed(3);
-    setText(piece, share >= NAMED_SHARE ? piece.dataset.expression : "");
+    setText(piece, share >= NAMED_SHARE ? TEXT.expression(piece.dataset.expression) : "");
   }
 }

@@ -25,6 +25,6 @@ export function fillShares(strip, list, shares) {
     strip.children[i].style.flexGrow = String(share);
     strip.children[i].hidden = share === 0;
     list.children[i].hidden = share < LEAST;
-    setText(list.children[i], `${name} ${TEXT.percent(share)}`);
+    setText(list.children[i], TEXT.shareOf(TEXT.expression(name), share));
   });
 }

@@ -64,7 +64,7 @@ export class Timeline {
       const item = cloneOf("legend-item");
       const button = item.querySelector("button");
       item.dataset.expression = name;
-      setText(item.querySelector(".name"), name);
+      setText(item.querySelector(".name"), TEXT.expression(name));
       item.querySelector("line").setAttribute("stroke-dasharray", DASHES[name].join(" ") || "none");
       button.title = TEXT.lineOf(name);
       button.addEventListener("click", () => {
@@ -116,7 +116,7 @@ export class Timeline {
   #measure(context) {
     const scale = textScale();
     context.font = `400 ${SIZE * scale}px system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif`;
-    const right = nameWidth(context, EXPRESSIONS, { width: canvas.clientWidth, scale });
+    const right = nameWidth(context, EXPRESSIONS.map(TEXT.expression), { width: canvas.clientWidth, scale });
     this.pad = { left: PAD.left * scale, right: Math.max(PAD.right, right), top: PAD.top, bottom: PAD.bottom * scale };
     const { left, right: end, top, bottom } = this.pad;
     return { left, top, w: canvas.clientWidth - left - end, h: canvas.clientHeight - top - bottom, scale, named: right > 0 };
@@ -150,7 +150,7 @@ export class Timeline {
     const values = area.named && this.history.now !== null ? this.history.at(this.face, this.history.now) : null;
     if (!values) return;
     const lines = EXPRESSIONS.filter((name) => !this.hidden.has(name))
-      .map((name) => ({ name, y: area.top + area.h * (1 - values[name]), color: theme()[name] }));
+      .map((name) => ({ name: TEXT.expression(name), y: area.top + area.h * (1 - values[name]), color: theme()[name] }));
     const { left, w, top, h, scale } = area;
     drawNames(context, lines, { x: left + w, top: top + 4 * scale, bottom: top + h - 4 * scale, scale, color: theme().text });
   }
@@ -235,6 +235,6 @@ function drawGrid(context, { left, top, w, h, scale }) {
   for (let ago = SPAN_S; ago >= 0; ago -= step) {
     context.textAlign = ago === SPAN_S ? "left" : ago === 0 ? "right" : "center";
     const x = left + w * (1 - ago / SPAN_S);
-    context.fillText(ago === 0 ? TEXT.ago(0) : `−${ago} s`, x, top + h + PAD.bottom * scale - 2);
+    context.fillText(TEXT.axis(ago), x, top + h + PAD.bottom * scale - 2);
   }
 }

@@ -20,6 +20,8 @@ OPTIONS = (
     "--disable-component-update",
     "--disable-sync",
     "--no-first-run",
+    "--lang=en-US",  # tests look for English texts
+    "--accept-lang=en-US",
 )
 
 PAGE_S = 2 * PATIENCE_S

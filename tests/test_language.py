@@ -57,6 +57,7 @@ BRITISH = re.compile(
 def test_spelling_is_american() -> None:
     texts = tracked_texts()
     del texts[Path(__file__).relative_to(ROOT).as_posix()]
+    texts = {name: text for name, text in texts.items() if not re.fullmatch(r"static/texts/(?!en)\w+\.json", name)}
     found = {name: sorted({match[0] for match in BRITISH.finditer(text)}) for name, text in texts.items()}
     assert {name: words for name, words in found.items() if words} == {}
 

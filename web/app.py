@@ -16,6 +16,7 @@ from web import (
     errors,
     explain,
     jobs,
+    languages,
     openapi,
     pages,
     record,
@@ -65,6 +66,7 @@ def create_app(camera: Camera, options: AppOptions | None = None) -> Flask:
     options = options or AppOptions()
     app = Flask(__name__, template_folder=str(pages.ROOT / "templates"), static_folder=str(pages.ROOT / "static"))
     app.json = StrictJson(app)
+    languages.add_languages(app, pages.ROOT / "static" / "texts")
     app.request_class = analyze.InMemoryRequest
     viewers, readers = Slots(options.max_streams), Slots(min(options.max_streams, MAX_EVENT_STREAMS))
     app.config["MAX_STREAMS"] = viewers.limit + readers.limit  # the number of workers that the server adds

@@ -13,7 +13,7 @@ from typing import Any
 
 from flask import Flask, Response, request
 
-TYPES = frozenset({"text/javascript", "application/javascript", "text/css", "image/svg+xml"})
+TYPES = frozenset({"text/javascript", "application/javascript", "text/css", "image/svg+xml", "application/json"})
 
 MAX_FILES = 200
 """Files kept compressed; there are about sixty."""

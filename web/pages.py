@@ -9,6 +9,7 @@ from flask import Blueprint, current_app, render_template, request
 from markupsafe import Markup, escape
 
 from mien.types import EXPRESSIONS
+from web import languages
 from web.openapi import HTML, Answer, Operation, document
 from web.ports import AppOptions, Camera
 from web.security import BARS, is_framed
@@ -39,6 +40,7 @@ VIEWS = (
         "schema": {"type": "string"},
         "description": "off: for view=stage, boxes and labels without the picture.",
     },
+    languages.PARAMETER,
 )
 
 NO_LANDMARKS = "This program finds no landmarks."

@@ -56,7 +56,7 @@ export class ResultTable {
     button.dataset.expression = kind;
     button.setAttribute("aria-pressed", "false");
     button.append(...["key", "name", "value"].map((name) => Object.assign(document.createElement("span"), { className: name })));
-    setText(button.querySelector(".name"), WORDS.kinds[kind] ?? kind);
+    setText(button.querySelector(".name"), WORDS.kinds[kind] ?? TEXT.expression(kind));
     button.addEventListener("click", () => {
       if (!this.#kinds.delete(kind)) this.#kinds.add(kind);
       button.setAttribute("aria-pressed", String(this.#kinds.has(kind)));
@@ -185,7 +185,7 @@ function fillShares(cell, face) {
   const parts = face?.seconds ?? face?.probabilities ?? {};
   const total = Object.values(parts).reduce((sum, part) => sum + part, 0);
   const shares = PARTS.map((name) => [name, total ? (parts[name] ?? 0) / total : 0]).filter(([, share]) => share > 0);
-  cell.title = shares.filter(([, share]) => share >= 0.005).map(([name, share]) => `${name} ${TEXT.percent(share)}`).join(", ");
+  cell.title = shares.filter(([, share]) => share >= 0.005).map(([name, share]) => TEXT.shareOf(TEXT.expression(name), share)).join(", ");
   strip.replaceChildren(...shares.map(([name, share]) => {
     const piece = document.createElement("span");
     piece.dataset.expression = name;

@@ -2,6 +2,7 @@
 
 import { ask } from "../ask.js";
 import { $, cloneOf, fillTexts, note, setText } from "../dom.js";
+import { bindLanguage } from "../language.js";
 import { fetchJson } from "../server.js";
 import { TEXT } from "../texts.js";
 import { fillShares, newShares } from "../shares.js";
@@ -126,6 +127,7 @@ async function drop(item) {
 }
 
 fillTexts();
+bindLanguage();
 if (new URLSearchParams(location.search).has("token")) window.history.replaceState(null, "", location.pathname);
 setInterval(update, POLL_MS);
 document.addEventListener("visibilitychange", update);

@@ -238,7 +238,7 @@ async function start() {
   for (const name of [...EXPRESSIONS, "unsure"]) {
     const item = document.createElement("li");
     item.dataset.expression = name;
-    setText(item, name);
+    setText(item, TEXT.expression(name));
     $("legend").append(item);
   }
   setText($("lanes-hint"), TEXT.replay.loading);
