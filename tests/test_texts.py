@@ -23,7 +23,7 @@ FOLDER = ROOT / "static" / "texts"
 CODES = sorted(path.stem for path in FOLDER.glob("*.json"))
 TRANSLATED = [code for code in CODES if code != "en"]
 MODULES = sorted(path for path in (ROOT / "static").rglob("*.js"))
-TEMPLATES = [ROOT / "templates" / f"{name}.html" for name in ("index", "sessions", "replay", "language")]
+TEMPLATES = [ROOT / "templates" / f"{name}.html" for name in ("index", "sessions", "replay", "language", "word")]
 
 PLURALS = {"zero", "one", "two", "few", "many", "other"}
 """The plural forms of all languages: https://cldr.unicode.org/index/cldr-spec/plural-rules"""
