@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 
 import numpy as np
@@ -12,10 +13,12 @@ from selenium.webdriver.support.select import Select
 
 from mien.recording.sessions import Sessions
 from mien.recording.video import VideoWriter
+from mien.types import EXPRESSIONS
+from tests.color_vision import SIMULATIONS, delta_e, simulated
 from tests.page import appears, click, find, lists, says, see, shows, texts
 from tests.test_page_accessibility import axe, serious_faults  # noqa: F401 - a fixture
 from tests.test_replay import session
-from tests.test_sessions import EPOCH_S, ID, write_session
+from tests.test_sessions import EPOCH_S, ID, line, write_session
 from tests.web_fakes import free_port, resize
 
 pytestmark = pytest.mark.browser
@@ -94,6 +97,39 @@ def test_markers_names_and_people_are_kept_with_the_session(browser, page, store
     click(browser, ".marker-remove")
     lists(browser, ".marker-text", [])
     assert store.get(ID).state.markers == ()
+
+
+AREAS = """
+const done = arguments[0];
+Promise.all([import("/static/colors.js"), import("/static/sessions/marks.js")]).then(([{ EXPRESSIONS }, { MARKS }]) => {
+  const style = getComputedStyle(document.documentElement);
+  done(EXPRESSIONS.map((name) => [name, style.getPropertyValue(`--${name}`).trim(), String(MARKS[name] ?? "")]));
+});
+"""
+
+COLORS_IN_LANE = """
+const canvas = document.querySelector(".lane-chart");
+const { data } = canvas.getContext("2d").getImageData(0, 10, canvas.width, canvas.height - 20); // almost all is fear
+return [...new Set(Array.from({ length: data.length / 4 }, (_, i) => data.slice(4 * i, 4 * i + 3).join()))];
+"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_two_areas_of_a_lane_differ_for_color_blind_people_too(browser, page, scheme) -> None:
+    resize(browser, 1280, 800, scheme)
+    areas = browser.execute_async_script(AREAS)
+    assert [name for name, *_ in areas] == list(EXPRESSIONS)
+    for (one, color, mark), (other, color2, mark2) in itertools.combinations(areas, 2):
+        seen = {vision: delta_e(simulated(color, vision), simulated(color2, vision)) for vision in SIMULATIONS}
+        assert mark != mark2 or min(seen.values()) >= 10, (one, other, seen)
+
+
+def test_marked_areas_of_lanes_are_drawn_with_their_marks(browser, fake_camera, serve, tmp_path) -> None:
+    write_session(tmp_path / "marked", [line(number, number / 10, 1, "fear") for number in range(40)])
+    server = serve(fake_camera, port=free_port(), sessions=Sessions(tmp_path / "marked"))
+    browser.get(f"{server.url}/sessions/{ID}")
+    lists(browser, ".lane-name", ["Face 1"])
+    see(lambda: len(browser.execute_script(COLORS_IN_LANE)) > 1, "light dots on the color of fear")
 
 
 def test_a_span_is_excluded_by_two_presses_or_by_dragging(browser, page, store) -> None:

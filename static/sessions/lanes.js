@@ -3,6 +3,7 @@
 import { EXPRESSIONS, onThemeChange, theme } from "../colors.js";
 import { $, clearedContext, cloneOf, setText } from "../dom.js";
 import { TEXT } from "../texts.js";
+import { patterns } from "./marks.js";
 
 const HATCH_PX = 6;
 const LEAST_DRAG_PX = 4;
@@ -54,21 +55,28 @@ export class Lanes {
     const context = clearedContext(canvas);
     const { width, height } = canvas;
     const colors = theme();
+    const marks = patterns(context, colors.panel);
+    const styles = Object.fromEntries(EXPRESSIONS.map((name) => [name, [colors[name], marks[name]].filter(Boolean)]));
     const points = lane.happy.length;
     const step = (width * this.step) / this.length;
     for (let i = 0; i < points; i += 1) {
-      let top = 0;
       if (lane.happy[i] === null) continue;
+      const x = Math.round(i * step);
+      const w = Math.round((i + 1) * step) - x;
+      let below = 0;
       for (const name of EXPRESSIONS) {
-        const share = lane[name][i];
-        context.fillStyle = colors[name];
-        context.fillRect(i * step, height * (1 - top - share), step + 0.5, height * share + 0.5);
-        top += share;
+        const bottom = Math.round(height * (1 - below));
+        below += lane[name][i];
+        const y = Math.round(height * (1 - below));
+        for (const style of styles[name]) {
+          context.fillStyle = style;
+          context.fillRect(x, y, w, bottom - y);
+        }
       }
       if (lane.unsure[i] >= 0.5) {
         context.fillStyle = colors.panel;
         context.globalAlpha = 0.65;
-        context.fillRect(i * step, 0, step + 0.5, height);
+        context.fillRect(x, 0, w, height);
         context.globalAlpha = 1;
       }
     }
