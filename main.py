@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # imported where they are used, so that --help, --version and
     from mien.analysis.baseline import Rest
     from mien.analysis.detector_switch import DetectorSwitch
     from mien.analysis.pipeline import Pipeline
+    from mien.analysis.uploads import UploadSessions
     from mien.detectors import Detector
     from mien.loading import Loading
     from mien.outputs.service import Outputs
@@ -282,10 +283,26 @@ class Components:
 
     def _store_baselines(self, rests: Mapping[int, Rest | None]) -> None:
         """Add the resting faces of people, None for forgotten ones, to the session that is being recorded."""
+        running = self.recorder.status()
+        if running.on and running.session is not None:
+            self._add_baselines(running.session, rests)
+
+    def store_browser_baselines(self, key: str, rests: Mapping[int, Rest | None]) -> None:
+        """The same for those of one browser's camera.
+
+        Args:
+            key: The key of its images.
+            rests: Resting faces by the numbers of the faces in its images; None for forgotten ones.
+        """
+        found = self.browser_recorder.session_of(key)
+        if found is not None:
+            session, shift = found
+            self._add_baselines(session, {face + shift: rest for face, rest in rests.items()})
+
+    def _add_baselines(self, session: str, rests: Mapping[int, Rest | None]) -> None:
         from mien.errors import SessionError
 
-        running = self.recorder.status()
-        if not rests or not running.on or running.session is None:
+        if not rests:
             return
         forgotten = {"log_odds": None}
         edits = [
@@ -293,7 +310,7 @@ class Components:
             for face, rest in rests.items()
         ]
         try:
-            self.sessions.edit(running.session, edits)
+            self.sessions.edit(session, edits)
         except SessionError as error:  # the differences are in the rows
             log.warning("a resting face cannot be stored: %s", error)
 
@@ -512,6 +529,37 @@ def build_queue(components: Components, detectors: DetectorSwitch) -> FileQueue:
     return FileQueue(present, lambda: components.privacy.on)
 
 
+def build_upload_sessions(components: Components, pipeline: Loading[Pipeline]) -> UploadSessions:
+    """Build what follows the faces of browsers' cameras, and passes them to their recordings.
+
+    Args:
+        components: With the recordings.
+        pipeline: Analyzes the images.
+    """
+    from mien.analysis.baseline import Baselines
+    from mien.analysis.face_stream import FaceStream
+    from mien.analysis.uploads import UploadSessions
+    from mien.errors import BaselineError
+
+    def make_baselines(key: str) -> Baselines:
+        return Baselines(
+            components.settings.min_quality, lambda face, rest: components.store_browser_baselines(key, {face: rest})
+        )
+
+    def note_started(key: str) -> None:
+        with suppress(BaselineError):  # its images have ended meanwhile
+            components.store_browser_baselines(key, sessions.baselines(key).known())
+
+    sessions = UploadSessions(
+        lambda: FaceStream(pipeline.result()),
+        record=components.browser_recorder.record,
+        make_baselines=make_baselines,
+    )
+    components.browser_recorder.is_known = sessions.__contains__
+    components.browser_recorder.started = note_started
+    return sessions
+
+
 def build_app(
     components: Components,
     pipeline: Loading[Pipeline],
@@ -530,21 +578,14 @@ def build_app(
         jobs: The queue of files.
         token: Secret required with every request, or None.
     """
-    from mien.analysis.baseline import Baselines
-    from mien.analysis.face_stream import FaceStream
-    from mien.analysis.uploads import UploadSessions, analyze_image
+    from mien.analysis.uploads import analyze_image
     from mien.cnn.gradcam import Explainer
     from mien.images.codecs import jpeg_to_png
     from web import AppOptions, create_app
 
     settings = components.settings
     explainer = cache(lambda: Explainer(pipeline.result()))
-    sessions = UploadSessions(
-        lambda: FaceStream(pipeline.result()),
-        record=components.browser_recorder.record,
-        make_baselines=lambda: Baselines(settings.min_quality),
-    )
-    components.browser_recorder.is_known = sessions.__contains__
+    sessions = build_upload_sessions(components, pipeline)
 
     def analyze(data: bytes, *, landmarks: bool = settings.landmarks) -> Analysis:
         return analyze_image(data, partial(pipeline.result().analyze, landmarks=landmarks))

@@ -175,6 +175,8 @@ export const TEXT = {
     excludeFrom: (s) => fill(words.replay.excludeFrom, { time: minutes(s) }),
     rename: (name) => fill(words.replay.rename, { name }),
     merge: (name) => fill(words.replay.merge, { name }),
+    rest: (n) => fill(words.replay.rest, { n }),
+    change: (changes) => fill(words.replay.change, { changes: changes.join(", ") }),
   },
   ago: (s) => (s < 0.5 ? words.now : fill(words.ago, { n: Math.round(s) })),
   axis: (s) => (s === 0 ? words.now : fill(words.axis, { n: s })),

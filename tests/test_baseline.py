@@ -6,12 +6,13 @@ import csv
 import io
 import json
 import re
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 
 from benchmarks.baseline import Seen, compare, risen
-from main import Components
+from main import Components, build_upload_sessions
 from mien.analysis.baseline import MAX_RESTS, Baselines, Rest, log_odds, mean_of
 from mien.analysis.face_stream import FaceStream
 from mien.analysis.uploads import UploadSessions
@@ -275,6 +276,37 @@ def test_resting_faces_are_stored_with_the_session_that_is_recorded(tmp_path) ->
     measured(baselines, 3)  # after it
     assert [json.loads(line)["face"] for line in lines if '"baseline"' in line] == [1, 2, 1]
     assert list(stored()) == [2]
+
+
+def test_those_of_a_browsers_camera_are_stored_with_its_session(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("mien.analysis.face_stream.FaceStream", lambda _: Still())
+    components = Components(Settings(sessions=tmp_path / "sessions"))
+    recorder, sessions = components.browser_recorder, build_upload_sessions(components, Mock())
+    jpeg = encode_jpeg(np.zeros((48, 64, 3), np.uint8))
+
+    def stored() -> dict:
+        return dict(components.sessions.get(session).state.baselines)
+
+    try:
+        sessions.analyze("browser-1", jpeg)
+        measured(sessions.baselines("browser-1"), 1)  # before the recording
+        session = recorder.start("browser-1").session
+        assert list(stored()) == [1]
+        measured(sessions.baselines("browser-1"), 2, SMILE)
+        assert stored()[2].log_odds == pytest.approx(log_odds(SMILE), abs=1e-4)
+        sessions.baselines("browser-1").forget(1)
+        assert list(stored()) == [2]
+        sessions.analyze("browser-1", jpeg)  # its face is number 1
+        sessions.analyze("browser-2", jpeg)  # after a pause: faces count from 1, and go on in the recording
+        recorder.start("browser-2", continues="browser-1")
+        measured(sessions.baselines("browser-2"), 1)
+        assert list(stored()) == [2]  # then 1 + 1, and so the last one of face 2
+        assert stored()[2].log_odds == pytest.approx(log_odds(GLOOMY), abs=1e-4)
+        recorder.stop("browser-2")
+        measured(sessions.baselines("browser-2"), 7)
+        assert list(stored()) == [2]
+    finally:
+        recorder.close()
 
 
 # ---- over HTTP

@@ -17,11 +17,14 @@ from mien.types import EXPRESSIONS
 from tests.color_vision import SIMULATIONS, delta_e, simulated
 from tests.page import appears, click, find, lists, says, see, shows, texts
 from tests.test_page_accessibility import axe, serious_faults  # noqa: F401 - a fixture
-from tests.test_replay import session
+from tests.test_replay import against_rest, session
 from tests.test_sessions import EPOCH_S, ID, line, write_session
 from tests.web_fakes import free_port, resize
 
 pytestmark = pytest.mark.browser
+
+CHANGES = [-1.5, 0, 0, 0, 0, 3, 0]
+"""From the resting face of face 2."""
 
 
 def write_video(path) -> None:
@@ -34,7 +37,8 @@ def write_video(path) -> None:
 
 @pytest.fixture
 def store(tmp_path) -> Sessions:
-    faces = write_session(tmp_path / "sessions", session(40, faces=2))
+    rows = [against_rest(row, CHANGES) if number % 2 else row for number, row in enumerate(session(40, faces=2))]
+    faces = write_session(tmp_path / "sessions", rows)
     write_video(faces.with_name("video.mp4"))
     return Sessions(tmp_path / "sessions")
 
@@ -89,8 +93,13 @@ def test_markers_names_and_people_are_kept_with_the_session(browser, page, store
     Select(find(browser, ".person:first-child .person-merge")).select_by_visible_text("Anna")
     lists(browser, ".lane-name", ["Anna"])
     assert [list(each.faces) for each in store.get(ID, complete=True).people] == [[1, 2]]
+    odds = dict.fromkeys(EXPRESSIONS, 0.0)
+    store.edit(ID, [{"do": "baseline", "face": 2, "frames": 84, "log_odds": odds}])
+    browser.refresh()
+    lists(browser, ".person-rest", ["Resting face measured, the mean of 84 frames."])
     click(browser, ".person-split")
     see(lambda: len(texts(browser, ".lane-name")) == 2, "two people again")
+    lists(browser, ".person-change", ["", "Against rest: sad +3.0, angry −1.5"])
     seek(browser, 0)
     click(browser, ".marker-time")
     shows(browser, "#clock", "0:01 of 0:04")

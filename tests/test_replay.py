@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -27,6 +28,11 @@ def session(count: int, *, faces: int = 1) -> list[bytes]:
         for number in range(count)
         for face in range(1, faces + 1)
     ]
+
+
+def against_rest(row: bytes, changes: Sequence[float]) -> bytes:
+    """The row with its last columns, how it differs from a resting face."""
+    return row.removesuffix(b",,,,,,\n") + b",".join(b"%.3f" % change for change in changes) + b"\n"
 
 
 def test_a_timeline_has_the_means_of_each_face(tmp_path) -> None:
@@ -91,6 +97,16 @@ def test_too_many_rows_end_with_a_whole_frame(tmp_path) -> None:
     frames, complete_s = read_frames(path, EPOCH_S, 0, 4, read_timeline(path, EPOCH_S), 10)
     assert [len(each["faces"]) for each in frames] == [2] * 5
     assert complete_s == pytest.approx(0.5)
+
+
+def test_frames_have_the_differences_from_a_resting_face_where_it_was_measured(tmp_path) -> None:
+    first, second = session(2)
+    path = write_session(tmp_path, [first, against_rest(second, [place - 3 for place in range(7)])])
+    frames, _ = read_frames(path, EPOCH_S, 0, 1, None, 10)
+    assert [each["faces"][0]["rest"] for each in frames] == [
+        None,
+        {name: place - 3 for place, name in enumerate(EXPRESSIONS)},
+    ]
 
 
 def test_a_clock_that_is_set_back_does_not_turn_the_session_around() -> None:

@@ -9,6 +9,7 @@ import pytest
 from mien.images.privacy import Privacy
 from mien.recording.csv_log import Recording
 from mien.recording.sessions import Sessions
+from mien.types import EXPRESSIONS
 from tests.test_openapi import check
 from tests.test_sessions import EPOCH_S, ID, two_people, write_session
 from tests.web_fakes import FakeCamera
@@ -107,6 +108,14 @@ def test_what_is_not_valid_is_refused_and_changes_nothing(client, store, body, s
     assert (answer.status_code, says in answer.json["error"]) == (status, True), answer.json
     check(answer, ONE, "patch")
     assert store.files(ID).edits.read_bytes() == before
+
+
+def test_resting_faces_that_were_measured_are_listed(client, store) -> None:
+    odds = {name: place - 3.5 for place, name in enumerate(EXPRESSIONS)}
+    store.edit(ID, [{"do": "baseline", "face": 2, "frames": 84, "rare": 0.5, "log_odds": odds}])
+    answer = client.get(f"/api/sessions/{ID}")
+    check(answer, ONE)
+    assert answer.json["baselines"] == [{"face": 2, "frames": 84, "rare": 0.5, "log_odds": odds}]
 
 
 def test_an_answer_names_the_markers_and_spans_that_were_made(client) -> None:

@@ -546,11 +546,14 @@ def test_the_report_has_names_markers_and_no_excluded_spans(edited, tmp_path) ->
     assert summary.to_dict() == {1: pytest.approx(1.5), 2: pytest.approx(1.0)}
 
 
-def test_merged_faces_are_one_person_in_the_report(edited, tmp_path) -> None:
+def test_merged_faces_are_one_person_in_the_report_with_its_resting_face(edited, tmp_path) -> None:
     pytest.importorskip("matplotlib", reason="matplotlib is not installed")
-    edited.edit(ID, [{"do": "merge", "faces": [1, 2]}])
+    odds = dict.fromkeys(EXPRESSIONS, -1.25) | {"neutral": 1.25}
+    rest = {"do": "baseline", "face": 2, "frames": 84, "log_odds": odds}
+    edited.edit(ID, [{"do": "merge", "faces": [1, 2]}, rest])
     page = make_session_file(edited.root, ID, "report.html", tmp_path / "made").read_text()
     assert "Face 2" not in page
+    assert "the mean of 84 frames, in log odds: angry −1.2, disgust −1.2, fear −1.2, happy −1.2, neutral +1.2" in page
 
 
 def test_events_have_names_markers_and_excluded_spans(edited, tmp_path) -> None:

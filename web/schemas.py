@@ -91,7 +91,7 @@ class Head(Schema):
 
 
 class LogOdds(Schema):
-    """Differences of log odds of the seven expressions."""
+    """Log odds of the seven expressions, or differences of them."""
 
     angry: float
     disgust: float

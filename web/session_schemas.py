@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
-from web.schemas import Body, Count, Probability, Schema, Seconds
+from web.schemas import Body, Count, LogOdds, Probability, Schema, Seconds
 from web.texts import Name
 
 MAX_EDITS = 50
@@ -78,6 +78,15 @@ class ExcludedSpan(Schema):
     to: float = Field(description="Seconds since the session began.")
 
 
+class RestingFace(Schema):
+    """A resting face that was measured while the session was recorded."""
+
+    face: int = Field(description="The number of the face.")
+    frames: Count = Field(description="How many frames it is the mean of.")
+    rare: Probability | None = Field(description="How often rare expressions were expected meanwhile.")
+    log_odds: LogOdds = Field(description="Those of each expression.")
+
+
 class Session(SessionEntry):
     """A recorded session, and what people have added to it."""
 
@@ -89,6 +98,7 @@ class Session(SessionEntry):
     markers: list[SessionMarker]
     excluded: list[ExcludedSpan]
     made: list[str] = Field(description="Ids of the markers and excluded spans that this request has made.")
+    baselines: list[RestingFace] = Field(description="The last one of each face; rows compare with them.")
 
 
 class Mark(Schema):

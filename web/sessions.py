@@ -14,7 +14,7 @@ from mien.types import EXPRESSIONS
 from web import session_schemas as schemas
 from web.openapi import Answer, Operation
 from web.ports import AppOptions, SessionStore
-from web.schemas import Seconds
+from web.schemas import LogOdds, Seconds
 from web.state import sentence
 
 if TYPE_CHECKING:
@@ -143,6 +143,15 @@ def describe(session: Session, most: int | None = None) -> schemas.Session:
         markers=[schemas.SessionMarker(id=each.id, t=each.t, text=each.text) for each in state.markers],
         excluded=[_span(each) for each in state.excluded],
         made=list(session.made),
+        baselines=[
+            schemas.RestingFace(
+                face=face,
+                frames=rest.frames,
+                rare=rest.rare,
+                log_odds=LogOdds(**dict(zip(EXPRESSIONS, rest.log_odds, strict=True))),
+            )
+            for face, rest in sorted(state.baselines.items())
+        ],
     )
 
 

@@ -82,7 +82,7 @@ class UploadSessions:
         make_stream: Makes the FaceStream of a new session.
         clock: Where the time comes from. A session without images for EXPIRE_AFTER_S ends.
         record: Called with the key of each image, the image as it was analyzed, and what was found in it.
-        make_baselines: Makes what measures the resting faces of a new session.
+        make_baselines: Makes what measures the resting faces of a new session, by its key.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class UploadSessions:
         make_stream: Callable[[], FaceStream],
         clock: Clock | None = None,
         record: Callable[[str, Frame, Analysis], object] = lambda *_: None,
-        make_baselines: Callable[[], Baselines] = Baselines,
+        make_baselines: Callable[[str], Baselines] = lambda _: Baselines(),
     ) -> None:
         self._make_stream = make_stream
         self._record = record
@@ -164,7 +164,7 @@ class UploadSessions:
             if session is None:
                 if len(self._sessions) >= MAX_SESSIONS:
                     raise BusyError(f"expected at most {MAX_SESSIONS} keys at once", self._slot_free_in_s())
-                session = self._sessions[key] = _Session(self._make_stream(), self._make_baselines())
+                session = self._sessions[key] = _Session(self._make_stream(), self._make_baselines(key))
             elif session.busy:
                 raise BusyError("expected one image of a key at a time", RETRY_IN_S)
             session.busy = True

@@ -18,7 +18,7 @@ from mien.batch.provenance import digest, lacking
 from mien.errors import SettingsError, one_line
 from mien.json_text import is_number, read_json
 from mien.recording.durations import durations
-from mien.recording.edits import SessionState
+from mien.recording.edits import RestingFace, SessionState
 from mien.recording.journal import read_journal
 from mien.recording.rows import COLUMNS
 from mien.recording.session_files import EDITS, FACES, PROVENANCE
@@ -169,8 +169,14 @@ def _describe_added(added: SessionState) -> dict[str, Any]:
                 {"from_s": round(max(0.0, each.start_s), 3), "to_s": round(max(0.0, each.end_s), 3)}
                 for each in added.excluded
             ],
+            "baselines": {str(face): _describe_rest(rest) for face, rest in sorted(added.baselines.items())},
         }
     }
+
+
+def _describe_rest(rest: RestingFace) -> dict[str, Any]:
+    log_odds = {name: round(each, 4) for name, each in zip(EXPRESSIONS, rest.log_odds, strict=True)}
+    return {"log_odds": log_odds, "frames": rest.frames, "rare": rest.rare}
 
 
 def _beside(path: Path, name: str) -> Path:

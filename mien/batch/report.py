@@ -82,7 +82,8 @@ class VideoReport:
     @property
     def session(self) -> Row:
         """What people have added to a recorded session; nothing for other videos."""
-        return {"name": "", "people": {}, "markers": [], "excluded": [], **self.described.get("session", {})}
+        nothing = {"name": "", "people": {}, "merged": {}, "markers": [], "excluded": [], "baselines": {}}
+        return {**nothing, **self.described.get("session", {})}
 
     def person(self, face: int) -> str:
         """The name of a person, else "Face 1".
@@ -91,6 +92,16 @@ class VideoReport:
             face: Number of the face.
         """
         return str(self.session["people"].get(str(face)) or f"Face {face}")
+
+    def resting_faces(self, face: int) -> list[Row]:
+        """The resting faces that were measured of a person: `log_odds` of each expression, and of how many `frames`.
+
+        Args:
+            face: Number of the face.
+        """
+        session = self.session
+        found = session["baselines"].items()
+        return [rest for each, rest in found if int(session["merged"].get(each, each)) == face]
 
 
 def write_report(folder: Path, thumbnails: Thumbnails | None) -> None:

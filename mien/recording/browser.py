@@ -52,6 +52,7 @@ class BrowserRecorder:
         is_known: Returns whether images with a key have been analyzed lately.
         describe: As of `CsvRecorder`.
         changed: As of `CsvRecorder`.
+        started: Called with a key when the recording of its images has begun, or goes on with them.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class BrowserRecorder:
         self.is_known: Callable[[str], bool] = lambda _: False
         self.describe: Callable[[], str] | None = None
         self.changed: Callable[[], object] = lambda: None
+        self.started: Callable[[str], object] = lambda _: None
         self._folder = folder
         self._make_prepare = make_prepare
         self._clock = clock or Clock()
@@ -85,6 +87,11 @@ class BrowserRecorder:
             RecordingError: No images with this key are analyzed, the recording to continue has ended, or the session
                 cannot be written.
         """
+        started = self._start(key, video=video, continues=continues)
+        self.started(key)
+        return started
+
+    def _start(self, key: str, *, video: bool, continues: str | None) -> Recording:
         with self._lock:
             if self._closed.is_set() or not self.is_known(key):
                 raise RecordingError("expected the key of images that are being analyzed, found another")
@@ -150,6 +157,21 @@ class BrowserRecorder:
             )
             track.last_face = max([track.last_face, *(face.id for face in faces if face.id is not None)])
             track.recorder.record(replace(frame, stream=track.stream), replace(analysis, faces=faces))
+
+    def session_of(self, key: str) -> tuple[str, int] | None:
+        """The session to which the images of a key are recorded; None while they are not.
+
+        Args:
+            key: The key of the images.
+
+        Returns:
+            Its id, and by how much the numbers of its faces are above those of the images.
+        """
+        track = self._tracks.get(key)
+        status = None if track is None else track.recorder.status()
+        if track is None or status is None or not status.on or status.session is None:
+            return None
+        return status.session, track.shift
 
     def running(self) -> dict[str, Recording]:
         """The recordings that are running, by the id of their session."""

@@ -13,7 +13,7 @@ import numpy as np
 
 from mien.recording.durations import LONGEST_S
 from mien.recording.overview import SHOWN
-from mien.types import EXPRESSIONS
+from mien.types import EXPRESSIONS, REST_COLUMNS
 
 STEP_S = 0.5
 """Length of a bin of the timeline."""
@@ -379,6 +379,7 @@ def _place_before(file: BinaryIO, column: int, clock_s: float) -> int:
 
 def _face(values: Sequence[bytes], names: Mapping[str, int]) -> dict[str, Any]:
     quality = values[names["quality"]] if "quality" in names else b""
+    rest = [values[names[name]] for name in REST_COLUMNS] if REST_COLUMNS[-1] in names else [b""]
     return {
         "face": int(values[names["face"]] or 0),
         "box": {side: int(float(values[names[side]])) for side in ("x", "y", "w", "h")},
@@ -386,4 +387,5 @@ def _face(values: Sequence[bytes], names: Mapping[str, int]) -> dict[str, Any]:
         "unsure": values[names["unsure"]] == b"1",
         "quality": float(quality) if quality else None,
         "probabilities": {name: float(values[names[name]]) for name in EXPRESSIONS},
+        "rest": dict(zip(EXPRESSIONS, map(float, rest), strict=True)) if all(rest) else None,
     }

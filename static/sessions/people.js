@@ -26,8 +26,12 @@ export function refill(list, items, otherwise) {
   (controls.find(isSame) ?? controls[0] ?? otherwise).focus();
 }
 
+/** What is known of the resting faces of a person: how many frames each is the mean of. */
+const restOf = ({ faces }, baselines) =>
+  baselines.filter(({ face }) => faces.includes(face)).map(({ frames }) => TEXT.replay.rest(frames)).join(" ");
+
 /** Show the list. edit: called with edits. ask: asks for a word, with a title and the present word. */
-export function showPeople(people, persons, { edit, ask }) {
+export function showPeople(people, { persons, baselines }, { edit, ask }) {
   const seconds = new Map((persons ?? []).map((person) => [person.face, person.seconds]));
   refill($("people"), people.map((person) => {
     const item = cloneOf("person");
@@ -37,6 +41,7 @@ export function showPeople(people, persons, { edit, ask }) {
     newShares(item.querySelector(".strip-bar"), list);
     fillShares(item.querySelector(".strip-bar"), list, sharesOf(seconds.get(person.first)));
     item.querySelector(".strip-bar").title = [...list.children].filter(({ hidden }) => !hidden).map((each) => each.textContent).join(", ");
+    setText(item.querySelector(".person-rest"), restOf(person, baselines));
     const rename = item.querySelector(".person-rename");
     rename.setAttribute("aria-label", TEXT.replay.rename(person.name));
     rename.addEventListener("click", async () => {
@@ -76,5 +81,12 @@ export function showLabels(people, faces) {
     if (!label) continue;
     const text = face ? TEXT.shareOf(TEXT.labelOf(face.label, face.unsure), face.probabilities[face.label]) : "";
     setText(label, text);
+    setText(item.querySelector(".person-change"), face?.rest ? changesOf(face.rest) : "");
   }
+}
+
+/** The two expressions that differ most from the resting face. */
+function changesOf(rest) {
+  const most = Object.entries(rest).sort(([, one], [, other]) => Math.abs(other) - Math.abs(one)).slice(0, 2);
+  return TEXT.replay.change(most.map(([name, change]) => `${TEXT.expression(name)} ${TEXT.rest.change(change)}`));
 }

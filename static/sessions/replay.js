@@ -98,7 +98,7 @@ function showSession() {
   setText($("facts"), TEXT.sessions.facts(session));
   const known = new Set([...timeline.faces.map(({ face }) => face), ...(session.persons ?? []).flatMap(({ faces }) => faces)]);
   people = peopleOf([...known].sort((one, other) => one - other), session);
-  showPeople(people, session.persons, { edit, ask: askForWord });
+  showPeople(people, session, { edit, ask: askForWord });
   const byFace = new Map(timeline.faces.map((lane) => [lane.face, lane]));
   const seen = people.filter(({ faces }) => faces.some((face) => byFace.has(face)));
   lanes.show({
