@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import tiny_networks as tiny
 
-from mien.cnn.hdf5 import MAX_ATTRIBUTE_VALUES, check_content, check_hdf5
+from mien.cnn.hdf5 import MAX_ATTRIBUTE_VALUES, Texts, check_content, check_hdf5
 from mien.cnn.keras2 import upgrade
 from mien.cnn.loader import _attribute_list, import_keras, load_network
 from mien.errors import ModelError
@@ -242,6 +242,7 @@ def test_an_attribute_of_an_absurd_size_is_not_read(tmp_path: Path) -> None:
 def test_a_structure_that_h5py_cannot_walk_through_is_broken(error: type[Exception]) -> None:
     class Broken:
         attrs: dict[str, Any] = {}  # noqa: RUF012
+        filename = __file__
 
         def visititems_links(self, visit: Any) -> None:
             raise error
@@ -265,6 +266,34 @@ def test_a_broken_heap_of_texts_is_refused_before_the_library_reads_it(piece: by
     path.write_bytes(data)
     with pytest.raises(ModelError, match="a broken heap of texts"):
         check_hdf5(path)
+
+
+@pytest.mark.parametrize("libver", ["earliest", "latest"])
+def test_a_text_that_claims_to_be_longer_than_the_file_is_noticed_before_it_is_read(
+    libver: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "texts.h5"
+    with h5py.File(path, "w", libver=libver) as file:
+        file.create_group("model_weights").attrs["layer_names"] = ["first", "the last one"]
+    with h5py.File(path) as file:
+        check_content(file, path.stat().st_size)
+    data = bytearray(path.read_bytes())
+    first = data.index(len("first").to_bytes(4, "little"), data.index(b"layer_names\0") + 40)
+    assert data[first + 16 : first + 20] == len("the last one").to_bytes(4, "little")
+    data[first + 16 : first + 20] = b"\0\0\0\x70"
+    path.write_bytes(data)
+    with Texts(path) as texts:
+        assert not texts.are_sound("layer_names")
+    if libver == "earliest":  # the other format has checksums
+        with h5py.File(path) as file, pytest.raises(ModelError, match="expected texts that are shorter than the file"):
+            check_content(file, path.stat().st_size)
+
+
+def test_arrays_of_texts_are_refused_before_they_are_read(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "texts.h5", "w") as file:
+        file["layers/a"] = ["first", "second"]
+        with pytest.raises(ModelError, match="expected arrays of numbers, found one of texts or lists at 'layers/a'"):
+            check_content(file, 1 << 20)
 
 
 def test_other_sizes_of_lengths_than_those_of_keras_are_refused(files: tuple[Path, Path]) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+import os
+from collections.abc import Iterator
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,10 @@ MAX_ATTRIBUTE_VALUES = 100_000
 """Of one attribute, such as the list of the layers."""
 
 _HEAP = b"GCOL\x01\0\0\0"
+_MESSAGES = {1: 8, 2: 8, 3: 9}
+"""Versions of the message of an attribute, and how many bytes are before its name."""
+_VARIABLE = 9
+"""Class of types of variable length."""
 _PIECE_HEADER_BYTES, _LENGTH_BYTES = 16, 8
 
 MAX_REST_BYTES = 64 << 20
@@ -62,6 +69,68 @@ def _heaps_are_sound(data: mmap) -> bool:
     return True
 
 
+class Texts:
+    """The lengths of the texts of attributes, before the library reads them: it would allocate any length.
+
+        with Texts(path) as texts:
+            texts.are_sound("layer_names")
+
+    Args:
+        path: The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        with path.open("rb") as file:
+            self._data = mmap(file.fileno(), 0, access=ACCESS_READ)
+        self._found: dict[str, bool] = {}
+
+    def __enter__(self) -> Texts:
+        """Nothing else is needed to begin."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the file."""
+        self._data.close()
+
+    def are_sound(self, name: str) -> bool:
+        """Whether no text in the attributes of this name claims to be longer than the file.
+
+        Args:
+            name: Of the attributes; all groups may have one.
+        """
+        if name not in self._found:
+            lengths = list(self._lengths(name.encode("utf-8", "surrogateescape") + b"\0"))
+            self._found[name] = bool(lengths) and max(lengths) <= len(self._data)
+        return self._found[name]
+
+    def _lengths(self, name: bytes) -> Iterator[int]:
+        """Lengths of the texts in all attributes of this name.
+
+        https://support.hdfgroup.org/documentation/hdf5/latest/_f_m_t3.html , IV.A.2.m: the attribute message
+        """
+        at = self._data.find(name)
+        while at >= 0:
+            for version, header_bytes in _MESSAGES.items():
+                start = at - header_bytes
+                if start >= 0 and self._data[start] == version and self._number(start + 2, 2) == len(name):
+                    yield from self._lengths_in(start, at, 8 if version == 1 else 1)
+            at = self._data.find(name, at + 1)
+
+    def _lengths_in(self, start: int, at: int, unit: int) -> Iterator[int]:
+        """Lengths of the texts in one attribute, whose parts have multiples of `unit` bytes."""
+        parts = [-(-self._number(start + here, 2) // unit) * unit for here in (2, 4, 6)]
+        kind, space, values = (at + size for size in itertools.accumulate(parts))
+        if self._number(kind, 1) & 15 != _VARIABLE:
+            return
+        rank, dimensions = self._number(space + 1, 1), space + (8 if self._number(space, 1) == 1 else 4)
+        count = math.prod(self._number(dimensions + 8 * number, 8) for number in range(rank))
+        for number in range(min(count, MAX_ATTRIBUTE_VALUES)):
+            yield self._number(values + 16 * number, 4)
+
+    def _number(self, at: int, size: int) -> int:
+        return int.from_bytes(self._data[at : at + size], "little")
+
+
 def check_content(file: Any, size_bytes: int) -> None:
     """Refuse content that would read other files, or take much more memory than a network needs.
 
@@ -87,21 +156,17 @@ def check_content(file: Any, size_bytes: int) -> None:
         objects += 1
         if objects > MAX_OBJECTS:
             return f"expected at most {MAX_OBJECTS} groups and arrays, found more"
-        if (found := _large_attribute(item)) is not None:
-            return f"expected at most {MAX_ATTRIBUTE_VALUES} values in an attribute, found more in {_short(found)}"
-        if not isinstance(item, h5py.Dataset):
-            return None
-        if item.external or item.is_virtual:
-            return f"expected arrays in the file itself, found one in another file at {_short(name)}"
+        reason = _attributes_to_refuse(item, texts, size_bytes)
+        if reason is not None or not isinstance(item, h5py.Dataset):
+            return reason
         array_bytes += (item.size or 0) * item.dtype.itemsize
         stored_bytes += item.id.get_storage_size()
-        if array_bytes > MAX_WEIGHTS_BYTES:
-            return f"expected at most {MAX_WEIGHTS_BYTES >> 20} MB of arrays, found more"
-        return None
+        return _array_to_refuse(name, item, array_bytes)
 
     try:
-        refused = object_to_refuse("", file) or file.visititems_links(link_to_refuse)
-        refused = refused or file.visititems(object_to_refuse)
+        with Texts(Path(os.fsdecode(file.filename))) as texts:
+            refused = object_to_refuse("", file) or file.visititems_links(link_to_refuse)
+            refused = refused or file.visititems(object_to_refuse)
     except (SystemError, RuntimeError, KeyError, TypeError, ValueError) as error:  # how h5py finds a broken structure
         raise OSError("its structure is broken") from error
     if refused is not None:
@@ -111,13 +176,26 @@ def check_content(file: Any, size_bytes: int) -> None:
         raise ModelError(f"expected at most {MAX_REST_BYTES >> 20} MB beside the arrays, found {found} MB")
 
 
-def _large_attribute(item: Any) -> str | None:
-    """The name of an attribute that would take much time and memory to read: a broken file may state any size."""
+def _attributes_to_refuse(item: Any, texts: Texts, size_bytes: int) -> str | None:
+    """What is wrong with an attribute that takes much time and memory to read: a broken file may state any size."""
     for name in item.attrs:
         stored = item.attrs.get_id(name)
         count = math.prod(stored.shape or ())
-        if count > MAX_ATTRIBUTE_VALUES or count * stored.dtype.itemsize > MAX_REST_BYTES:
-            return str(name)
+        if count > MAX_ATTRIBUTE_VALUES or count * stored.dtype.itemsize > min(MAX_REST_BYTES, size_bytes):
+            return f"expected at most {MAX_ATTRIBUTE_VALUES} values in an attribute, found more in {_short(name)}"
+        if stored.dtype.hasobject and not texts.are_sound(name):
+            return f"expected texts that are shorter than the file, found a longer one in {_short(name)}"
+    return None
+
+
+def _array_to_refuse(name: str, item: Any, array_bytes: int) -> str | None:
+    """What is wrong with an array; array_bytes: the size of this one and of all before."""
+    if item.external or item.is_virtual:
+        return f"expected arrays in the file itself, found one in another file at {_short(name)}"
+    if item.dtype.hasobject:  # whose length is not known before it is read
+        return f"expected arrays of numbers, found one of texts or lists at {_short(name)}"
+    if array_bytes > MAX_WEIGHTS_BYTES:
+        return f"expected at most {MAX_WEIGHTS_BYTES >> 20} MB of arrays, found more"
     return None
 
 
