@@ -113,6 +113,8 @@ def test_without_base_rates_there_is_no_adjustment(tmp_path):
         {"shares": dict.fromkeys(EXPRESSIONS, "a")},
         {"shares": dict.fromkeys(EXPRESSIONS, 0.1), "tau": 2},
         {"shares": dict.fromkeys(EXPRESSIONS, 0.1), "tau": None},
+        {"shares": dict.fromkeys(EXPRESSIONS, 10**400)},
+        {"shares": dict.fromkeys(EXPRESSIONS, 0.1), "tau": 10**400},
         {"shares": [0.1] * 7},
         {"shares": None},
     ],

@@ -97,7 +97,7 @@ def read_adjustment(model_json_file: str | Path) -> LogitAdjustment | None:
     try:
         rates = np.array([float(facts["shares"][expression]) for expression in EXPRESSIONS])
         tau = float(facts.get("tau", 0.0))
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, OverflowError, TypeError, ValueError) as error:
         expected = "expected shares of the seven expressions and tau"
         raise ModelError(f"{model_json_file}: {expected}, found {error}") from error
     if not (np.isfinite(rates).all() and rates.min() > 0 and 0 <= tau <= 1):
