@@ -308,6 +308,17 @@ def test_after_kill_9_all_but_the_last_second_can_be_played(tmp_path):
     assert times_s == pytest.approx([i / 10 for i in range(len(levels))], abs=0.002)
 
 
+def test_a_video_of_two_frames_can_be_played_after_a_kill(tmp_path):
+    path = tmp_path / "out.mp4"
+    with VideoWriter(path) as writer:
+        write_all(writer, [(flat(100), START), (flat(100), START + 0.03)])
+        left = tmp_path / "left.mp4"
+        left.write_bytes(path.read_bytes())  # what a kill would leave now
+    levels, times_s, _ = read_back(left)
+    assert levels == pytest.approx([100], abs=4.9)
+    assert times_s == [0]
+
+
 def test_without_pyav_one_line_says_what_to_install(monkeypatch, tmp_path):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(SettingsError, match="expected the package av to save a video, found none; pip install av"):

@@ -243,6 +243,7 @@ class _Encoder:
         self._time_s = 0.0
         self._pts = -1
         self._next_key_s = 0.0
+        self._frames = 0
 
     def add(self, pixels_bgr: np.ndarray, captured_at: float) -> None:
         if self._captured_at is not None and self._began_at is not None:
@@ -253,9 +254,10 @@ class _Encoder:
         self._pts = max(self._pts + 1, round(self._time_s / _TIME_BASE))
         frame = self._av.VideoFrame.from_ndarray(letterbox(pixels_bgr, self._size), format="bgr24")
         frame.pts, frame.time_base = self._pts, _TIME_BASE
-        if self._time_s >= self._next_key_s:
+        if self._time_s >= self._next_key_s:  # begins a fragment; the first one ends at once, so that there is a video
             frame.pict_type = self._av.video.frame.PictureType.I
-            self._next_key_s = self._time_s + KEYFRAME_EVERY_S
+            self._next_key_s = self._time_s + (KEYFRAME_EVERY_S if self._frames > 0 else 0.0)
+        self._frames += 1
         self._container.mux(self._stream.encode(frame))
 
     def _step_s(self, passed_s: float) -> float:
