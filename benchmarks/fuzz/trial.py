@@ -30,12 +30,13 @@ MOST_GROWTH_MB = 50.0
 BATCH = 250
 """Inputs of one run of Hypothesis, which remembers them all until its end."""
 TRIES = 3
-"""A slow input is tried again: another program may have kept the processor busy."""
+"""A slow input is tried again: another program may have kept the memory or the disk busy."""
 LEAST = 20
 """The first inputs of each run of Hypothesis are the simplest ones."""
 KEPT = 3
 """Inputs of the same fault that are kept."""
 MB = 2**20
+_SCHEDULED = Path("/proc/thread-self/schedstat")
 ROOT = Path(__file__).parents[2]
 
 
@@ -166,14 +167,14 @@ class Trial:
         fault = None
         if self._watchdog is not None:
             faulthandler.dump_traceback_later(HANG_S, exit=True, file=self._watchdog)
-        start_s = time.perf_counter()
+        start_s, waited_s = time.perf_counter(), processor_wait_s()
         try:
             self._call(data)
         except self._target.clear:
             pass
         except BaseException as error:
             fault = describe_fault(error)
-        took_s = time.perf_counter() - start_s
+        took_s = time.perf_counter() - start_s - (processor_wait_s() - waited_s)
         if self._watchdog is not None:
             faulthandler.cancel_dump_traceback_later()
         return took_s, fault
@@ -185,6 +186,14 @@ def describe_fault(error: BaseException) -> str:
     ours = [each for each in frames if ROOT in Path(each.filename).parents and ".venv" not in each.filename]
     last = ours[-1]
     return f"{type(error).__name__} in {Path(last.filename).relative_to(ROOT).as_posix()}:{last.lineno}"
+
+
+def processor_wait_s() -> float:
+    """How long this thread has waited for a processor that other programs kept busy; 0 where that is not known."""
+    try:
+        return int(_SCHEDULED.read_text(encoding="ascii").split()[1]) / 1e9
+    except (OSError, IndexError, ValueError):
+        return 0.0
 
 
 def keep(folder: Path, name: str, data: bytes) -> Path:

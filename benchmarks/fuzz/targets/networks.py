@@ -222,14 +222,14 @@ _ATTRIBUTES = ("layer_names", "weight_names", "keras_version", "model_config")
 def _break_hdf5(dice: random.Random, file: Any) -> None:
     names: list[str] = []
     file.visit(names.append)
+    names = [name for name in names if name.partition("/")[0] != "extra"]  # of what an earlier fault has added
     name = dice.choice([*names, "/"])
     item = file[name]
     match dice.randrange(7):
         case 0 if item.attrs:
             key = dice.choice(list(item.attrs))
-            if key == "model_config":
-                text = item.attrs[key]
-                broken = dump(break_structure(dice, json.loads(text)))
+            if key == "model_config" and (structure := _structure(item.attrs[key])) is not None:
+                broken = dump(break_structure(dice, structure))
                 item.attrs[key] = dice.choice((broken, broken.decode("utf-8", "replace").replace("\0", "")))
             else:
                 item.attrs[key] = _any_attribute(dice)
@@ -250,8 +250,15 @@ def _break_hdf5(dice: random.Random, file: Any) -> None:
             item[...] = dice.choice((np.nan, np.inf, 3e38, 0.0))
         case _ if names:
             other = dice.choice(names)
-            if other not in file.get("extra", {}):
-                file.require_group("extra").copy(file[other], f"y{dice.randrange(10**6)}")
+            file.require_group("extra").copy(file[other], f"y{dice.randrange(10**6)}")
+
+
+def _structure(text: Any) -> Any:
+    """What JSON describes; None if an earlier fault has left none."""
+    try:
+        return json.loads(text)
+    except (TypeError, ValueError):
+        return None
 
 
 def _any_attribute(dice: random.Random) -> Any:
