@@ -91,11 +91,13 @@ def test_markers_names_and_people_are_kept_with_the_session(browser, page, store
     press(browser, f"Anna{Keys.ENTER}")
     lists(browser, ".lane-name", ["Face 1", "Anna"])
     Select(find(browser, ".person:first-child .person-merge")).select_by_visible_text("Anna")
+    appears(browser, ".person:first-child .person-join")
+    assert store.get(ID).state.merged == {}, "an arrow key in the list merges nobody"
+    click(browser, ".person:first-child .person-join")
     lists(browser, ".lane-name", ["Anna"])
     assert [list(each.faces) for each in store.get(ID, complete=True).people] == [[1, 2]]
     odds = dict.fromkeys(EXPRESSIONS, 0.0)
-    store.edit(ID, [{"do": "baseline", "face": 2, "frames": 84, "log_odds": odds}])
-    browser.refresh()
+    store.edit(ID, [{"do": "baseline", "face": 2, "frames": 84, "log_odds": odds}])  # elsewhere: the page follows
     lists(browser, ".person-rest", ["Resting face measured, the mean of 84 frames."])
     click(browser, ".person-split")
     see(lambda: len(texts(browser, ".lane-name")) == 2, "two people again")

@@ -84,6 +84,16 @@ def test_a_session_is_renamed_and_edited_in_one_request(client) -> None:
     assert answer.json["markers"] == []
 
 
+def test_fifty_markers_with_the_longest_words_are_one_request(client) -> None:
+    longest = "\N{GRINNING FACE}" * 120  # twelve bytes each where they are escaped
+    body = json.dumps({"name": longest, "edits": [{"do": "mark", "t": 1234.567, "text": longest}] * 50})
+    answer = client.patch(f"/api/sessions/{ID}", data=body, content_type="application/json")
+    assert answer.status_code == 200, answer.json
+    assert (len(answer.json["markers"]), answer.json["markers"][49]["text"]) == (50, longest)
+    refused = client.patch(f"/api/sessions/{ID}", data=body + " " * 30_000, content_type="application/json")
+    assert refused.status_code == 413
+
+
 @pytest.mark.parametrize(
     ("body", "status", "says"),
     [
@@ -96,6 +106,7 @@ def test_a_session_is_renamed_and_edited_in_one_request(client) -> None:
         ({"edits": [{"do": "person", "face": True, "name": ""}]}, 400, "face"),
         ({"edits": [{"do": "mark", "t": 1, "more": 1}]}, 400, "more"),
         ({"edits": [{"do": "mark", "t": 1}] * 51}, 400, "at most 50"),
+        ({"edits": [{"do": "mark", "t": 1, "text": "x" * 121}]}, 400, "at most 120"),
         ({"edits": [{"do": "mark"}]}, 422, "seconds from 0"),
         ({"edits": [{"do": "unmark", "id": "m1"}]}, 422, "the id of a marker, found 'm1'"),
         ({"edits": [{"do": "exclude", "from": 2, "to": 1}]}, 422, "ends after it begins"),
@@ -236,7 +247,10 @@ def test_privacy_mode_shows_only_videos_in_which_it_was_on(fake_camera, store, c
     client = create_app(fake_camera, AppOptions(sessions=store, privacy=privacy)).test_client()
     with client.get(f"/api/sessions/{ID}/video.mp4") as answer:
         assert answer.status_code == status
+    listed = [client.get("/api/sessions").json["sessions"][0], client.get(f"/api/sessions/{ID}").json]
+    assert [each["has_video"] for each in listed] == [status == 200] * 2
     privacy.switch(False)
+    assert client.get("/api/sessions").json["sessions"][0]["has_video"]
     with client.get(f"/api/sessions/{ID}/video.mp4") as answer:
         assert answer.status_code == 200
 

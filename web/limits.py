@@ -165,7 +165,7 @@ def limit_bodies(app: Flask) -> None:
         if operation is not None and operation.takes_content:
             limit_body(operation.max_bytes)
         else:
-            _set_limit(MAX_JSON_BYTES)
+            _set_limit(MAX_JSON_BYTES if operation is None else operation.max_bytes)
 
 
 def check_client() -> None:

@@ -146,6 +146,7 @@ class Operation:
     ) -> None:
         self.takes_content = other_body is not None
         self.max_bytes = max_bytes or (MAX_BODY_BYTES if other_body else MAX_JSON_BYTES)
+        self._json_bytes = MAX_JSON_BYTES if other_body else self.max_bytes
         self._summary = summary
         self._answers = answers
         self._parameters = parameters
@@ -157,7 +158,7 @@ class Operation:
 
         @wraps(view)
         def run(**values: Any) -> Any:
-            result = view(read_json(self._body), **values) if self._body else view(**values)
+            result = view(read_json(self._body, self._json_bytes), **values) if self._body else view(**values)
             answer, status = result if isinstance(result, tuple) else (result, 200)
             if not isinstance(answer, Schema):
                 return result
@@ -198,11 +199,12 @@ class Operation:
         return {model for content in contents for model in get_args(content) or [content] if isinstance(model, type)}
 
 
-def read_json(model: type[BodyModel]) -> BodyModel:
+def read_json(model: type[BodyModel], max_bytes: int = MAX_JSON_BYTES) -> BodyModel:
     """The JSON body of the request.
 
     Args:
         model: What the body must match.
+        max_bytes: Its greatest length.
 
     Raises:
         HTTPException: 400, 413 or 415 where it does not.
@@ -210,7 +212,7 @@ def read_json(model: type[BodyModel]) -> BodyModel:
     expected = f"Expected JSON such as {json.dumps(model.EXAMPLE)}"
     if not request.is_json:
         abort(415, f"{expected}, found {request.mimetype or 'no type'}.")
-    limit_body(MAX_JSON_BYTES)
+    limit_body(max_bytes)
     try:
         return model.model_validate_json(request.get_data())
     except ValidationError as error:

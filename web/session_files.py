@@ -70,7 +70,7 @@ def blueprint(options: AppOptions) -> Blueprint:
     def faces_json(session: str) -> Response:
         with answering_errors():
             found = offered().get(session, complete=True)
-            pieces = offered().json(session, describe(found).to_json())
+            pieces = offered().json(session, describe(found, private=privacy is not None and privacy.on).to_json())
         headers = attachment(f"{found.state.name or session}.json")
         return Response(pieces, mimetype="application/json", headers=headers)
 

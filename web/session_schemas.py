@@ -10,6 +10,8 @@ from web.schemas import Body, Count, LogOdds, Probability, Schema, Seconds
 from web.texts import Name
 
 MAX_EDITS = 50
+MAX_TEXT = 120
+"""Characters of the word of a marker."""
 
 FaceNumber = Annotated[int, Field(ge=1, strict=True)]
 Time = Annotated[float, Field(ge=0, le=1e7, strict=True)]
@@ -42,7 +44,7 @@ class SessionEntry(Schema):
         description="Of the time of all faces, without excluded spans; null if not known yet, and without a face."
     )
     bytes: Count = Field(description="Size of all its files.")
-    has_video: bool
+    has_video: bool = Field(description="Whether it has a video that is shown: in privacy mode, not all are.")
 
 
 class Sessions(Schema):
@@ -109,7 +111,7 @@ class Mark(Schema):
     t: Time | None = Field(
         default=None, description="Seconds since the session began; by default now, while it is being recorded."
     )
-    text: str | None = Field(default=None, description="What happened; may be empty.")
+    text: str | None = Field(default=None, max_length=MAX_TEXT, description="What happened; may be empty.")
 
 
 class Unmark(Schema):

@@ -31,6 +31,9 @@ COMPLETE = {
     "description": "0 does not wait for what is not known yet, and is null then.",
 }
 
+MAX_CHANGE_BYTES = 96 * 1024
+"""Length of a body: that of the longest edits, each character escaped."""
+
 PERSONS = {
     "name": "persons",
     "in": "query",
@@ -49,6 +52,10 @@ def blueprint(options: AppOptions) -> Blueprint:
             that its `exports` have made of it are deleted.
     """
     routes = Blueprint("sessions", __name__)
+    privacy = options.privacy
+
+    def described(session: Session, most: int | None = None) -> schemas.Session:
+        return describe(session, most, private=privacy is not None and privacy.on)
 
     def offered() -> SessionStore:
         if options.sessions is None:
@@ -66,7 +73,10 @@ def blueprint(options: AppOptions) -> Blueprint:
         Answer(404, "This program keeps no sessions."),
     )
     def listed() -> schemas.Sessions:
-        return schemas.Sessions(sessions=[schemas.SessionEntry(**_entry(each)) for each in offered().all()])
+        private = privacy is not None and privacy.on
+        return schemas.Sessions(
+            sessions=[schemas.SessionEntry(**_entry(each, private=private)) for each in offered().all()]
+        )
 
     @routes.get("/api/sessions/<session>")
     @Operation(
@@ -82,7 +92,7 @@ def blueprint(options: AppOptions) -> Blueprint:
             abort(400, f"Expected a number as persons, found {most[:20]!r}.")
         with answering_errors():
             found = offered().get(session, complete=request.args.get("complete") != "0")
-        return describe(found, None if most is None else int(most))
+        return described(found, None if most is None else int(most))
 
     @routes.patch("/api/sessions/<session>")
     @Operation(
@@ -91,12 +101,13 @@ def blueprint(options: AppOptions) -> Blueprint:
         NOT_FOUND,
         NOT_VALID,
         body=schemas.SessionChange,
+        max_bytes=MAX_CHANGE_BYTES,
     )
     def change(body: schemas.SessionChange, session: str) -> schemas.Session:
         renamed: list[dict[str, Any]] = [] if body.name is None else [{"do": "rename", "name": body.name}]
         edits = [each.model_dump(by_alias=True, exclude_none=True) for each in body.edits]
         with answering_errors():
-            return describe(offered().edit(session, [*renamed, *edits]))
+            return described(offered().edit(session, [*renamed, *edits]))
 
     @routes.delete("/api/sessions/<session>")
     @Operation(
@@ -116,12 +127,13 @@ def blueprint(options: AppOptions) -> Blueprint:
     return routes
 
 
-def describe(session: Session, most: int | None = None) -> schemas.Session:
+def describe(session: Session, most: int | None = None, *, private: bool = False) -> schemas.Session:
     """A session as JSON.
 
     Args:
         session: What the store knows of it.
         most: How many of its people are described at most, those seen longest; None for all.
+        private: Whether privacy mode is on, in which not all videos are shown.
     """
     state = session.state
     persons = None
@@ -136,7 +148,7 @@ def describe(session: Session, most: int | None = None) -> schemas.Session:
             for person in session.people[:most]
         ]
     return schemas.Session(
-        **_entry(session),
+        **_entry(session, private=private),
         persons=persons,
         names={str(face): name for face, name in state.names.items()},
         merged={str(face): first for face, first in state.merged.items()},
@@ -164,7 +176,7 @@ def answering_errors() -> Iterator[None]:
         abort(STATUS.get(type(error), 422), sentence(error))
 
 
-def _entry(session: Session) -> dict[str, Any]:
+def _entry(session: Session, *, private: bool) -> dict[str, Any]:
     shares = session.shares
     return {
         "id": session.id,
@@ -176,7 +188,7 @@ def _entry(session: Session) -> dict[str, Any]:
         "people": session.number_of_people,
         "shares": None if shares is None else schemas.Shares(**_by_name([round(each, 5) for each in shares])),
         "bytes": session.bytes,
-        "has_video": session.has_video,
+        "has_video": session.has_video and (session.state.covered or not private),
     }
 
 

@@ -35,7 +35,8 @@ async function load() {
 async function update() {
   if (document.hidden) return;
   try {
-    const { sessions_version: newest } = await fetchJson("api/controls"); // lets the source become idle
+    const { sessions_version: sessions, privacy } = await fetchJson("api/controls"); // lets the source become idle
+    const newest = `${sessions} ${privacy}`; // in privacy mode, not all videos are shown
     const isRunning = [...items.values()].some(({ session }) => session.recording);
     if (newest !== version || isRunning || isLost) await load();
     version = newest;

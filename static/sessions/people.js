@@ -48,7 +48,7 @@ export function showPeople(people, { persons, baselines }, { edit, ask }) {
       const word = await ask(TEXT.replay.rename(person.name), person.name === TEXT.face(person.first) ? "" : person.name);
       if (word !== null) edit([{ do: "person", face: person.first, name: word }]);
     });
-    fillMerge(item.querySelector(".person-merge"), person, people, edit);
+    fillMerge(item, person, people, edit);
     const split = item.querySelector(".person-split");
     split.hidden = person.faces.length < 2;
     split.addEventListener("click", () => edit([{ do: "split", faces: person.faces }]));
@@ -56,13 +56,16 @@ export function showPeople(people, { persons, baselines }, { edit, ask }) {
   }), $("scrub"));
 }
 
-function fillMerge(select, person, people, edit) {
+/** Choosing another person offers a button, which merges both. */
+function fillMerge(item, person, people, edit) {
+  const [select, join] = ["merge", "join"].map((name) => item.querySelector(`.person-${name}`));
   const others = people.filter(({ first }) => first !== person.first);
   select.hidden = others.length === 0;
   select.setAttribute("aria-label", TEXT.replay.merge(person.name));
   select.append(new Option(TEXT.replay.sameAs, ""), ...others.map(({ first, name }) => new Option(name, first)));
-  select.addEventListener("change", () => {
-    if (select.value) edit([{ do: "merge", faces: [person.first, Number(select.value)].sort((one, other) => one - other) }]);
+  select.addEventListener("change", () => (join.hidden = !select.value)); // each arrow key changes it
+  join.addEventListener("click", () => {
+    edit([{ do: "merge", faces: [person.first, Number(select.value)].sort((one, other) => one - other) }]);
   });
 }
 

@@ -15,6 +15,7 @@ import { Player, SPEEDS } from "./player.js";
 const PATH = `../api/sessions/${document.body.dataset.session}`;
 const POINTS = 1200;
 const RETRY_MS = 500;
+const FOLLOW_MS = 2000;
 const STEP_S = 1;
 const FAR_S = 10;
 const FRAME_S = 1 / 30;
@@ -24,6 +25,7 @@ let session = null;
 let timeline = { faces: [] };
 let people = [];
 let excludeFrom = null;
+let started = false; // everything is known
 let isLost = false; // frames could not be fetched
 const slots = new Map();
 
@@ -267,6 +269,24 @@ async function start() {
   showSession();
   session = await fetchJson(PATH);
   showSession();
+  started = true;
+}
+
+let version = null; // of all sessions, and privacy mode, as last reported
+
+/** Show what others have changed; controls let the source become idle. */
+async function follow() {
+  if (document.hidden || !started) return;
+  try {
+    const { sessions_version: sessions, privacy } = await fetchJson("../api/controls");
+    const newest = `${sessions} ${privacy}`;
+    if (newest === version) return;
+    const found = version === null ? session : await fetchJson(PATH);
+    version = newest;
+    if (JSON.stringify(found) === JSON.stringify(session)) return;
+    session = found;
+    showSession();
+  } catch {} // what is shown stays, and it is tried again
 }
 
 function setLength(length) {
@@ -275,4 +295,6 @@ function setLength(length) {
 }
 
 if (new URLSearchParams(location.search).has("token")) window.history.replaceState(null, "", location.pathname);
+setInterval(follow, FOLLOW_MS);
+document.addEventListener("visibilitychange", follow);
 start().catch((error) => showBanner(TEXT.replay.broke(error.message)));
