@@ -153,10 +153,22 @@ def last_row_s(folder: Path) -> float:
 
 
 def video_duration_s(folder: Path) -> float:
-    """The time of the last frame of the video that can be decoded, in seconds from the first."""
+    """The time of the last frame of the video that can be decoded, in seconds from the first.
+
+    Raises:
+        av.FFmpegError: There is none.
+    """
+    last_s = None
     with av.open(str(folder / "video.mp4")) as container:
-        *_, last = container.decode(video=0)
-    return float(last.time)
+        try:
+            for frame in container.decode(video=0):
+                last_s = float(frame.time)
+        except av.FFmpegError:  # the kill has cut the last fragment off
+            if last_s is None:
+                raise
+    if last_s is None:
+        raise ValueError("the video has no frame")
+    return last_s
 
 
 if __name__ == "__main__":
