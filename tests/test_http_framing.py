@@ -24,6 +24,7 @@ from web.body import Body, BodyError
 from web.framing import FramingError, Head, check_head, read_head
 from web.limits import MAX_BODY_BYTES, MAX_JSON_BYTES
 from web.server import Server
+from web.sessions import MAX_CHANGE_BYTES
 
 IMAGE = encode_png(np.full((240, 320, 3), 90, np.uint8))
 
@@ -317,7 +318,7 @@ def test_no_route_receives_more_than_its_limit(fake_camera, framing: str, mimety
             assert answer.status_code == 413 or stream.count == 0, (method, path)
             most = max(most, stream.count)
     if framing == "chunks":
-        assert most == {"image/png": MAX_BODY_BYTES + 1, "application/json": MAX_JSON_BYTES + 1}.get(mimetype, most)
+        assert most == {"image/png": MAX_BODY_BYTES + 1, "application/json": MAX_CHANGE_BYTES + 1}.get(mimetype, most)
     else:
         assert most == 0
 
