@@ -178,6 +178,10 @@ export const TEXT = {
     rest: (n) => fill(words.replay.rest, { n }),
     change: (changes) => fill(words.replay.change, { changes: changes.join(", ") }),
   },
+  programs: {
+    ...words.programs,
+    status: (status, type, ms) => fill(words.programs.status, { status, type, ms: Math.round(ms) }),
+  },
   ago: (s) => (s < 0.5 ? words.now : fill(words.ago, { n: Math.round(s) })),
   axis: (s) => (s === 0 ? words.now : fill(words.axis, { n: s })),
   lineOf: (label) => fill(words.lineOf, { label: expression(label) }),

@@ -17,13 +17,16 @@ from tests.patience import wait_for
 from tests.web_fakes import FakeCamera
 from web import create_app, languages
 from web.languages import Language, merged, read_languages
+from web.programs import EXAMPLES
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "static" / "texts"
 CODES = sorted(path.stem for path in FOLDER.glob("*.json"))
 TRANSLATED = [code for code in CODES if code != "en"]
 MODULES = sorted(path for path in (ROOT / "static").rglob("*.js"))
-TEMPLATES = [ROOT / "templates" / f"{name}.html" for name in ("index", "sessions", "replay", "language", "word")]
+TEMPLATES = [
+    ROOT / "templates" / f"{name}.html" for name in ("index", "sessions", "replay", "programs", "language", "word")
+]
 
 PLURALS = {"zero", "one", "two", "few", "many", "other"}
 """The plural forms of all languages: https://cldr.unicode.org/index/cldr-spec/plural-rules"""
@@ -89,7 +92,8 @@ def test_each_expression_has_another_name(code: str) -> None:
 def test_every_text_is_used_and_every_text_used_is_defined() -> None:
     templates = "".join(path.read_text(encoding="utf-8") for path in TEMPLATES)
     in_templates = {f"page.{key}" for key in re.findall(r'data-(?:text|title|name)="(\w+)"', templates)}
-    in_templates |= set(re.findall(r"language\.texts\.([\w.]+)", templates))
+    in_templates |= {f"page.{key}{part}" for key in EXAMPLES for part in ("", "How")}
+    in_templates |= set(re.findall(r"language\.texts\.([\w.]+\w)", templates)) - {"page"}
     assert {key for key in in_templates if key not in ENGLISH} <= {"expressions"}
     scripts = "".join(path.read_text(encoding="utf-8") for path in MODULES)
     in_scripts = set(re.findall(r"TEXT\.page\.\w+", scripts))

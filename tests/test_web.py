@@ -48,7 +48,7 @@ def test_everything_the_page_refers_to_is_served_locally(client) -> None:
     modules = {f"static/{path.name}" for path in (ROOT / "static").glob("*.js")}
     assert modules | {"static/style.css", "static/favicon.svg", "model-card"} <= set(addresses)
     for address in sorted(set(addresses) - {"video_feed", "api/session.csv"}):
-        assert address.startswith(("static/", "model-card", "sessions"))
+        assert address.startswith(("static/", "model-card", "sessions", "programs"))
         with client.get(f"/{address}") as answer:
             assert answer.status_code == 200
 

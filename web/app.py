@@ -19,6 +19,7 @@ from web import (
     languages,
     openapi,
     pages,
+    programs,
     record,
     replay,
     security,
@@ -75,6 +76,7 @@ def create_app(camera: Camera, options: AppOptions | None = None) -> Flask:
     state_of = state.StateReader(camera, options, viewers)
     for blueprint in (
         pages.blueprint(camera, options),
+        programs.blueprint(options),
         openapi.blueprint(),
         streams.blueprint(camera, options, viewers, readers, state_of),
         streams.snapshot_blueprint(camera, options.to_png),

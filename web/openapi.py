@@ -184,7 +184,10 @@ class Operation:
             answers.append(Answer(429, "This address has sent too many wrong tokens.", refusal, retry=True))
         body = self._other_body
         if self._body:
-            body = {"required": True, "content": {"application/json": {"schema": _reference(self._body)}}}
+            body = {
+                "required": True,
+                "content": {"application/json": {"schema": _reference(self._body), "example": self._body.EXAMPLE}},
+            }
         parameters = [*(PATH_VALUES[name] for name in re.findall(r"{(\w+)}", path)), *self._parameters]
         return {
             "summary": self._summary,
