@@ -105,6 +105,7 @@ VIEWS: dict[str, tuple[str, Callable[[Any], None]]] = {
     "replay": (f"/sessions/{ID}", _replay),
     "model card": ("/model-card", _as_it_is),
     "HTTP API": ("/api", _as_it_is),
+    "for programs": ("/programs", _as_it_is),
     "files": ("/", _files),  # the last one: its queue is opened again with the page
 }
 

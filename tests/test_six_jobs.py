@@ -146,6 +146,17 @@ def test_a_researcher_opens_a_session_of_two_minutes_after_two_clicks(with_camer
     assert user.clicks <= 4
 
 
+def test_a_maker_sees_the_events_of_the_faces_after_two_clicks(with_camera, user) -> None:
+    user.open()
+    user.click(".foot a[href=programs]")
+    events = "[data-method=GET][data-path='/api/events']"
+    user.click(f"{events} .try button")
+    says(with_camera, f"{events} .result", '"faces"')
+    examples = " ".join(texts(with_camera, ".example pre"))
+    assert f"{user.url}/api/" in examples, "what to copy has the address of this program"
+    assert user.clicks <= 2
+
+
 def test_of_202_photos_there_is_a_table_after_one_drop(with_camera, user, tmp_path) -> None:
     faces = [encode_jpeg(cv2.resize(composite_frame(label)[0], (320, 240))) for label in ("happy", "surprise")]
     paths = [tmp_path / f"photo-{number}.jpg" for number in range(1, PHOTOS + 1)]
