@@ -269,6 +269,7 @@ def test_the_page_of_the_interface_has_every_route(fake_camera) -> None:
         "/api",
         "/api/openapi.json",
         "/model-card",
+        "/programs",
         "/sessions",
         "/sessions/<session>",
         "/static/<path:filename>",
