@@ -89,6 +89,14 @@ def test_a_gap_is_a_row_without_a_face(reports):
     assert table[0]["happy"] == "0.82000"
 
 
+def test_of_a_recording_that_goes_on_the_frames_whose_times_were_read_are_reported(tmp_path):
+    frames = minute()
+    times = read_times(write_recording(tmp_path / "session-1.csv", frames[:20]))
+    path = write_recording(tmp_path / "session-1.csv", frames)
+    results = list(read_results(path, "now", times))
+    assert [result.frame for result, _ in results] == list(range(20))
+
+
 def test_the_report_says_what_was_recorded_when_and_how(reports):
     page = read(reports / "session-1/report.html")
     assert "2023-11-14 22:13:20 UTC" in page.text

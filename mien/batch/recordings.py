@@ -100,7 +100,7 @@ def read_results(
     Args:
         path: The CSV file.
         name: Its name in the results.
-        times: Of its frames.
+        times: Of its frames; later ones are left out.
         added: What people have added: merged faces get the lowest of their numbers, and the frames of excluded spans
             have no faces, and the reason EXCLUDED.
 
@@ -113,7 +113,9 @@ def read_results(
     """
     added = added or SessionState()
     ends_s = [*times.times_s[1:], times.end_s]
-    for (number, rows), time_s, lasts_s, end_s in zip(_frames(path), times.times_s, times.lasts_s, ends_s, strict=True):
+    known = zip(times.times_s, times.lasts_s, ends_s, strict=True)
+    # While it is being recorded, frames have been added since their times were read.
+    for (time_s, lasts_s, end_s), (number, rows) in zip(known, _frames(path), strict=False):
         with _as_written(path):
             size = int(_number(path, rows[0], "width")), int(_number(path, rows[0], "height"))
             faces = () if added.is_excluded(float(time_s)) else tuple(_face(path, row) for row in rows)
