@@ -6,8 +6,8 @@ import pytest
 
 from mien.recording.csv_log import Recording
 from mien.recording.edits import Excluded
-from mien.recording.overview import SHOWN, read_overview
-from mien.recording.running import EVERY_S, RunningOverviews
+from mien.recording.overview import SHOWN, RowSums, read_overview
+from mien.recording.running import EVERY_S, MAX_SHARE, RunningOverviews
 from mien.recording.session_files import SessionFiles
 from mien.recording.sessions import Sessions
 from tests.fakes import FakeClock
@@ -51,6 +51,24 @@ def test_an_excluded_span_counts_at_once_and_rows_are_read_twice_a_second(growin
     known = running.known(files, EPOCH_S, (Excluded("x1", 0.0, 0.5),))
     assert (known.rows, known.seconds[1][happy]) == (10, pytest.approx(0.5))
     clock.advance(0.1 * EVERY_S)
+    assert running.known(files, EPOCH_S, ()).rows == 30
+
+
+def test_where_summing_up_takes_long_it_is_done_less_often(growing, monkeypatch) -> None:
+    files, append, running, clock = growing
+    rows, overview = two_people(), RowSums.overview
+
+    def slowly(*values):
+        clock.advance(0.2)
+        return overview(*values)
+
+    monkeypatch.setattr(RowSums, "overview", slowly)
+    append(b"".join(rows[:10]))
+    assert running.known(files, EPOCH_S, ()).rows == 10
+    append(b"".join(rows[10:]))
+    clock.advance(0.2 / MAX_SHARE - 0.2 - EVERY_S - 0.1)
+    assert running.known(files, EPOCH_S, ()).rows == 10
+    clock.advance(0.2)
     assert running.known(files, EPOCH_S, ()).rows == 30
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from collections.abc import Iterable, Sequence
 
@@ -13,6 +14,8 @@ from mien.recording.session_files import SessionFiles
 
 EVERY_S = 0.5
 """How often new rows are read at most, however many ask."""
+MAX_SHARE = 0.05
+"""Share of the time in which rows are read and summed up, at most: that of a recording of many hours takes long."""
 MAX_ROWS = 50_000
 """Most rows that are read at once, in about a tenth of a second, so that the live picture does not wait: of a recording
 that has been running for hours, there are more when somebody asks for the first time."""
@@ -44,9 +47,9 @@ class RunningOverviews:
             excluded: Its excluded spans.
         """
         with self._lock:
-            reader = self._readers.setdefault(files.id, _Reader(files))
+            reader = self._readers.setdefault(files.id, _Reader(files, self._clock))
         try:
-            return reader.overview(began_s, tuple(excluded), self._clock.monotonic())
+            return reader.overview(began_s, tuple(excluded))
         except (OSError, ValueError) as error:
             log.debug("%s cannot be read: %s", files.faces, error)
             return None
@@ -65,26 +68,30 @@ class RunningOverviews:
 class _Reader:
     """Reads one file as it grows."""
 
-    def __init__(self, files: SessionFiles) -> None:
+    def __init__(self, files: SessionFiles, clock: Clock) -> None:
         self._path = files.faces
+        self._clock = clock
         self._lock = threading.Lock()  # guards the rest
         self._columns: Columns | None = None
         self._sums = RowSums()
         self._offset = 0
         self._is_behind = False
-        self._read_s: float | None = None
+        self._next_s = -math.inf
         self._known: tuple[tuple[float, tuple[Excluded, ...]], Overview] | None = None
 
-    def overview(self, began_s: float, excluded: tuple[Excluded, ...], now_s: float) -> Overview | None:
+    def overview(self, began_s: float, excluded: tuple[Excluded, ...]) -> Overview | None:
         with self._lock:
-            if self._read_s is None or now_s - self._read_s >= EVERY_S:
-                self._read_s, self._known = now_s, None
+            now_s = self._clock.monotonic()
+            if now_s >= self._next_s:
+                self._next_s, self._known = now_s + EVERY_S, None
                 self._read()
             if self._is_behind:
                 return None
             basis = began_s, excluded
             if self._known is None or self._known[0] != basis:
                 self._known = basis, self._sums.overview(began_s, excluded)
+                took_s = self._clock.monotonic() - now_s
+                self._next_s = max(self._next_s, now_s + took_s / MAX_SHARE)
             return self._known[1]
 
     def _read(self) -> None:
