@@ -10,6 +10,8 @@ let id = null; // null while nothing is recorded
 let session = null; // the newest answer; null before the first one
 let receivedAt = 0;
 let version = null; // of all sessions, as last reported
+let requests = 0; // made so far
+let newest = 0; // the number of the request that `session` answers
 let timer = 0;
 let changed = () => {};
 
@@ -30,9 +32,9 @@ export function followSession(next) {
 }
 
 /** Take notice of a reported version of all sessions: with another one, somebody has changed something. */
-export function noteSessionsVersion(newest) {
-  if (newest === version) return;
-  version = newest;
+export function noteSessionsVersion(reported) {
+  if (reported === version) return;
+  version = reported;
   if (id !== null) fetchSession();
 }
 
@@ -50,8 +52,10 @@ export function recentMarkers() {
   return recent.map(({ t, text }) => ({ at: performance.now() / 1000 - (now - t), text }));
 }
 
-function take(which, answer) {
-  if (which !== id) return;
+/** Answers may arrive in another order than that of their requests. */
+function take(which, answer, request) {
+  if (which !== id || request < newest) return;
+  newest = request;
   session = answer;
   receivedAt = performance.now();
   changed();
@@ -63,8 +67,9 @@ async function fetchSession() {
   const which = id;
   timer = setTimeout(fetchSession, POLL_MS);
   if (document.hidden && session) return;
+  const request = (requests += 1);
   const answer = await fetchJson(`${pathOf(which)}?persons=${PERSONS}`).catch(() => null); // what is known stays, and it is fetched again
-  if (answer) take(which, answer);
+  if (answer) take(which, answer, request);
 }
 
 /** Add edits to a session, by default the one that is being recorded; returns it. Throws an Error for the user. */
@@ -74,6 +79,6 @@ export async function editSession(edits, which = id) {
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify({ edits }),
   });
-  take(which, answer);
+  take(which, answer, (requests += 1)); // newer than what was requested before: that may lack the edits
   return answer;
 }

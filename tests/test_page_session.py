@@ -198,6 +198,28 @@ def test_while_it_records_the_panel_is_that_session_with_markers_and_names(brows
     assert browser.get_log("browser") == []
 
 
+ANSWERS = """
+const done = arguments[0];
+import("/static/running_session.js").then(async ({ followSession, editSession, runningSession }) => {
+  const answers = [];
+  const answerOf = (known) => ({ ok: true, json: async () => known });
+  window.fetch = () => new Promise((resolve) => answers.push((known) => resolve(answerOf(known))));
+  followSession("session");
+  const edited = editSession([{ do: "mark" }]);
+  answers[1]({ markers: ["m1"] });
+  await edited;
+  answers[0]({ markers: [] });
+  await new Promise((resolve) => setTimeout(resolve)); // after all that waits for the answer
+  done(runningSession().known.markers);
+});
+"""
+
+
+def test_an_answer_from_before_an_edit_does_not_undo_it_on_the_page(browser, fake_camera, serve) -> None:
+    browser.get(f"{serve(fake_camera, port=free_port()).url}/programs")
+    assert browser.execute_async_script(ANSWERS) == ["m1"]
+
+
 def test_a_marker_is_set_in_the_recording_of_this_browsers_camera(with_camera, camera_file, server, recorders) -> None:
     film(camera_file, demo_pictures(0.5))
     set_permission(with_camera, server)
