@@ -135,6 +135,16 @@ def test_two_areas_of_a_lane_differ_for_color_blind_people_too(browser, page, sc
         assert mark != mark2 or min(seen.values()) >= 10, (one, other, seen)
 
 
+def test_what_others_change_while_the_page_loads_appears(browser, fake_camera, serve, store) -> None:
+    def mark() -> None:  # after the page has read the session, before it first asks whether something has changed
+        if not store.get(ID).state.markers:
+            store.edit(ID, [{"do": "mark", "t": 1.0, "text": "a joke"}])
+
+    server = serve(fake_camera, port=free_port(), answers={"/api/controls": mark}, sessions=store)
+    browser.get(f"{server.url}/sessions/{ID}")
+    lists(browser, ".marker-text", ["a joke"])
+
+
 def test_marked_areas_of_lanes_are_drawn_with_their_marks(browser, fake_camera, serve, tmp_path) -> None:
     write_session(tmp_path / "marked", [line(number, number / 10, 1, "fear") for number in range(40)])
     server = serve(fake_camera, port=free_port(), sessions=Sessions(tmp_path / "marked"))

@@ -281,7 +281,7 @@ async function follow() {
     const { sessions_version: sessions, privacy } = await fetchJson("../api/controls");
     const newest = `${sessions} ${privacy}`;
     if (newest === version) return;
-    const found = version === null ? session : await fetchJson(PATH);
+    const found = await fetchJson(PATH);
     version = newest;
     if (JSON.stringify(found) === JSON.stringify(session)) return;
     session = found;
