@@ -82,6 +82,11 @@ def test_texts_have_no_stray_braces_and_no_markup(code: str) -> None:
             assert not re.search(r"[{}<]", re.sub(r"{\w+}", "", form)), key
 
 
+def test_no_line_begins_with_a_french_punctuation_mark() -> None:
+    for key, forms in leaves(own_texts("fr")):
+        assert not re.search(r" [:;?!»]|« ", " ".join(forms)), f"{key}: expected a no-break space"
+
+
 @pytest.mark.parametrize("code", CODES)
 def test_each_expression_has_another_name(code: str) -> None:
     names = own_texts(code)["expressions"]
@@ -293,6 +298,15 @@ def test_the_page_speaks_the_language_of_the_browser_until_another_is_chosen(ger
     german.get(f"{server.url}/sessions")
     says(german, ".sessions-foot", fr["page"]["sessionsNotice"])
     assert find(german, "html").get_attribute("lang") == "fr"
+
+
+def test_a_single_one_has_the_form_for_that(browser, fake_camera, serve) -> None:
+    server = serve(fake_camera)
+    script = "const done = arguments[0]; import('/static/texts.js').then(({ TEXT }) => done([1, 2].map(TEXT.more)))"
+    for code, forms in (("en", ["1 more face", "2 more faces"]), ("fr", ["1 autre visage", "2 autres visages"])):
+        browser.get(f"{server.url}/programs?lang={code}")
+        for found, form in zip(browser.execute_async_script(script), forms, strict=True):
+            assert f" {form}," in found
 
 
 def test_a_text_that_a_language_lacks_appears_in_english(german, serve, fake_camera, monkeypatch) -> None:
