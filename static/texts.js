@@ -4,8 +4,17 @@
 /** The language of this page, such as "de". The server has chosen it. */
 export const LANGUAGE = document.documentElement.lang;
 
+/** Some browsers have names of languages that are none, such as en-US@posix. */
+function isLocale(name) {
+  try {
+    return Intl.getCanonicalLocales(name).length > 0;
+  } catch {
+    return false;
+  }
+}
+
 /** The same with the viewer's country, if the browser names it: dates are written as in that country. */
-const locale = navigator.languages.find((each) => each.split("-")[0] === LANGUAGE) ?? LANGUAGE;
+const locale = navigator.languages.find((each) => each.split("-")[0] === LANGUAGE && isLocale(each)) ?? LANGUAGE;
 
 const plural = new Intl.PluralRules(LANGUAGE);
 
