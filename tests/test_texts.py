@@ -17,6 +17,7 @@ from tests.patience import wait_for
 from tests.web_fakes import FakeCamera
 from web import create_app, languages
 from web.languages import Language, merged, read_languages
+from web.openapi import document
 from web.programs import EXAMPLES
 
 ROOT = Path(__file__).parent.parent
@@ -237,6 +238,14 @@ def test_the_address_then_the_choice_then_the_browser_decide(path, query, cookie
     assert re.search(rf'<option value="{expected}" lang="{expected}" selected>', page)
 
 
+def test_the_interface_describes_the_parameter_of_each_page() -> None:
+    app = create_app(FakeCamera())
+    with app.app_context():
+        paths = document(app)["paths"]
+    for path in ("/", "/sessions", "/sessions/{session}", "/programs"):
+        assert languages.PARAMETER in paths[path]["get"]["parameters"], path
+
+
 def test_the_template_is_in_the_language_of_the_viewer() -> None:
     page = create_app(FakeCamera()).test_client().get("/?lang=de").text
     german = own_texts("de")
@@ -298,6 +307,15 @@ def test_the_page_speaks_the_language_of_the_browser_until_another_is_chosen(ger
     german.get(f"{server.url}/sessions")
     says(german, ".sessions-foot", fr["page"]["sessionsNotice"])
     assert find(german, "html").get_attribute("lang") == "fr"
+
+
+def test_a_page_appears_although_the_browser_misnames_its_language(german, serve, fake_camera) -> None:
+    agent = german.execute_script("return navigator.userAgent")
+    posix = {"userAgent": agent, "acceptLanguage": "de-DE@posix"}  # as in older browsers where LANG is C
+    german.execute_cdp_cmd("Network.setUserAgentOverride", posix)
+    german.get(f"{serve(fake_camera).url}/sessions?lang=de")
+    assert "de-DE@posix" in german.execute_script("return navigator.languages")
+    says(german, ".sessions-foot", own_texts("de")["page"]["sessionsNotice"])
 
 
 def test_a_single_one_has_the_form_for_that(browser, fake_camera, serve) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from flask import Blueprint, current_app, render_template
 
+from web import languages
 from web.openapi import HTML, Answer, Operation, document
 from web.pages import ROOT
 from web.ports import AppOptions
@@ -54,7 +55,9 @@ def blueprint(options: AppOptions) -> Blueprint:
     routes = Blueprint("programs", __name__)
 
     @routes.get("/programs")
-    @Operation("This description with examples, to be tried.", Answer(200, "HTML.", HTML))
+    @Operation(
+        "This description with examples, to be tried.", Answer(200, "HTML.", HTML), parameters=(languages.PARAMETER,)
+    )
     def programs() -> str:
         return render_template(
             "programs.html",

@@ -10,6 +10,7 @@ from flask import Blueprint, Response, abort, render_template, request
 from werkzeug.exceptions import ServiceUnavailable
 
 from mien.types import EXPRESSIONS
+from web import languages
 from web.limits import Slots, check_client
 from web.openapi import HTML, Answer, Operation
 from web.ports import AppOptions, SessionStore
@@ -72,7 +73,10 @@ def blueprint(options: AppOptions) -> Blueprint:
 
     @routes.get("/sessions/<session>")
     @Operation(
-        "A recorded session, for people.", Answer(200, "HTML.", HTML), Answer(404, "There is no such session.", HTML)
+        "A recorded session, for people.",
+        Answer(200, "HTML.", HTML),
+        Answer(404, "There is no such session.", HTML),
+        parameters=(languages.PARAMETER,),
     )
     def page(session: str) -> str:
         with answering_errors():

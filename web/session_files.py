@@ -6,6 +6,7 @@ from flask import Blueprint, Response, abort, render_template, send_file
 from werkzeug.exceptions import ServiceUnavailable, TooManyRequests
 
 from mien.errors import BusyError, LoadingError
+from web import languages
 from web.job_answers import attachment
 from web.jobs import REPORT_POLICY
 from web.limits import Slots
@@ -45,7 +46,7 @@ def blueprint(options: AppOptions) -> Blueprint:
         return options.sessions
 
     @routes.get("/sessions")
-    @Operation("The recorded sessions, for people.", Answer(200, "HTML.", HTML))
+    @Operation("The recorded sessions, for people.", Answer(200, "HTML.", HTML), parameters=(languages.PARAMETER,))
     def page() -> str:
         parquet = exports is not None and exports.parquet
         return render_template("sessions.html", events=exports is not None, parquet=parquet)
