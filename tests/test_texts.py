@@ -83,6 +83,14 @@ def test_texts_have_no_stray_braces_and_no_markup(code: str) -> None:
             assert not re.search(r"[{}<]", re.sub(r"{\w+}", "", form)), key
 
 
+@pytest.mark.parametrize("code", CODES)
+def test_the_name_of_a_button_contains_the_word_on_it(code: str) -> None:
+    """So that speech input finds it: https://www.w3.org/TR/WCAG22/#label-in-name"""
+    page = own_texts(code)["page"]
+    for word, name in (("wordSave", "save"), ("wordSmallWindow", "smallWindow"), ("wordPrivacy", "privacy")):
+        assert page[word].lower() in page[name].lower(), word
+
+
 def test_no_line_begins_with_a_french_punctuation_mark() -> None:
     for key, forms in leaves(own_texts("fr")):
         assert not re.search(r" [:;?!»]|« ", " ".join(forms)), f"{key}: expected a no-break space"
