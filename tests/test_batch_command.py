@@ -27,6 +27,7 @@ from mien.batch import jobs
 from mien.batch.analysis import load_pipeline
 from mien.batch.options import AnalyzeSettings, read_analyze_settings
 from mien.batch.provenance import digest
+from mien.cnn.logit_adjustment import read_adjustment
 from mien.errors import ModelError, SettingsError
 from mien.images.codecs import encode_jpeg, encode_png
 from mien.results import COLUMNS
@@ -159,7 +160,8 @@ def test_provenance_says_how_the_result_came_about(mixed, media):
         "dropped": 0,
         "unreadable": [],
     }
-    assert found["network"]["rare"] == found["network"]["tau"] == 0.5
+    shipped = read_adjustment(ROOT / "model.json")
+    assert found["network"]["rare"] == found["network"]["tau"] == shipped.tau > 0
     assert all(len(each) == 64 for each in (found["network"]["sha256"], *found["detector"]["sha256"].values()))
     assert found["settings"]["unsure"] == 0.5
     assert found["settings"]["model"] == "model.json"

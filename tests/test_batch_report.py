@@ -80,7 +80,8 @@ def test_a_report_says_what_the_tables_say(reported):
             page.text.split("\n")
         )
     described = json.loads((folder / "mien.json").read_text(encoding="utf-8"))
-    for part in ("Face 1", "Face 2", "What this cannot tell", "Goodfellow", described["input"]["sha256"], "tau 0.5"):
+    tau = f"tau {described['network']['tau']:g}"
+    for part in ("Face 1", "Face 2", "What this cannot tell", "Goodfellow", described["input"]["sha256"], tau):
         assert part in page.text
     assert described["packages"]["numpy"] in page.text
     assert page.all("html") == [{"lang": "en"}]

@@ -25,7 +25,7 @@ from mien.images.resize import letterbox
 from mien.recording import GONE, has_name, new_file, reason_of
 
 QUEUE_FRAMES = 8  # 22 MB at 1280x720: enough for a disk that is slow for a quarter of a second
-KEYFRAME_EVERY_S = 1.0
+KEYFRAME_EVERY_S = 0.5
 CHECK_EVERY_S = 1.0
 """How often to check that the file has not been deleted."""
 LONGEST_STEP_S = 60.0
@@ -58,7 +58,7 @@ class Saving:
 class VideoWriter:
     """Writes frames to an MP4 file in its own thread, each shown for as long as it really lasted.
 
-    The file consists of fragments of about a second, so that all but the last second can be played even after the
+    The file consists of fragments of about half a second, so that all but the last second can be played even after the
     process was killed; `close` turns it into an ordinary MP4 file. If the encoder cannot keep up, frames are dropped
     and counted instead of slowing the caller.
 
