@@ -45,6 +45,9 @@ COLORS = 256
 SETTLE_S = 15
 """Time on the live page before a screenshot, in seconds, so that chart and session have something to show."""
 
+REPAINT_S = 0.5
+"""Until the browser has painted the frame of a video that it has decoded."""
+
 FPS = 15
 """Of the recorded sessions."""
 
@@ -131,8 +134,12 @@ def _replay(browser: Any, program: Program) -> None:
     seek = "const s = document.getElementById('scrub'); s.value = 29; s.dispatchEvent(new Event('input'))"
     browser.execute_script(seek)
     wait_for(lambda: all(texts(browser, ".person-label")), "the labels")
-    shown = "const v = document.getElementById('video'); return v.readyState >= 2 && !v.seeking"
+    shown = (
+        "const v = document.getElementById('video');"
+        "return v.readyState >= 2 && !v.seeking && Math.abs(v.currentTime - 29) < 1"
+    )
     wait_for(lambda: browser.execute_script(shown), "the picture")
+    time.sleep(REPAINT_S)
 
 
 SHOTS = (
