@@ -18,6 +18,7 @@ from mien.sources import network
 from tests.camera_rig import Rig
 from tests.chromium import Lender, missing
 from tests.patience import scaled
+from tests.thread_order import let_others_go_first, let_threads_begin_late
 from tests.web_fakes import FakeCamera, StreamClient, resize
 from web import AppOptions, create_app
 from web.server import Server
@@ -40,10 +41,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=sys.getswitchinterval(),
         help="seconds between two switches of threads; 1e-6 finds what depends on their order",
     )
+    parser.addoption(
+        "--others-first", type=float, metavar="SECONDS", help="pause of the main thread when it has woken another one"
+    )
+    parser.addoption(
+        "--threads-late", type=float, metavar="SECONDS", help="how long each new thread waits before it does anything"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     sys.setswitchinterval(config.getoption("--switch-interval"))
+    if config.getoption("--others-first"):
+        let_others_go_first(config.getoption("--others-first"))
+    if config.getoption("--threads-late"):
+        let_threads_begin_late(config.getoption("--threads-late"))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

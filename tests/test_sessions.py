@@ -299,9 +299,9 @@ def test_a_session_without_a_face_has_no_shares(tmp_path) -> None:
 
 
 def test_sums_are_computed_in_the_background_and_found_again(store, monkeypatch) -> None:
+    version = store.version
     (session,) = store.all()
     assert session.people is None
-    version = store.version
     wait_for(lambda: store.version > version)
     (session,) = store.all()
     assert len(session.people) == 2
