@@ -11,6 +11,7 @@ encoded on demand, once for all viewers. A third thread replaces the inference t
 
 from __future__ import annotations
 
+import itertools
 import logging
 import threading
 import time
@@ -76,6 +77,7 @@ class VideoCamera:
     ) -> None:
         self._pipeline = Loading(default_pipeline) if pipeline is None else pipeline
         self._loaded: Pipeline | None = None
+        self._numbers = itertools.count(1)  # of faces, never used again, also after an analysis was abandoned
         self._options = options = replace(options or CameraOptions(), **changes)
         self._timeouts = timeouts = timeouts or Timeouts()
         self._services = services = services or Services()
@@ -260,7 +262,7 @@ class VideoCamera:
     def _infer(self, current: Callable[[], bool]) -> None:
         """Analyze frames until `current` returns False: the camera was stopped, or this thread has been replaced."""
         assert self._loaded is not None
-        faces = self._services.make_stream(self._loaded)
+        faces = self._services.make_stream(self._loaded, self._numbers)
         seen = 0
         while current():
             try:

@@ -31,6 +31,7 @@ class Rig:
         self.clock = FakeClock()
         self.placeholders = []
         self.streams = []
+        self.numbers = []  # of their faces, an iterator for each
         given = {
             "open": self.opener,
             "clock": self.clock,
@@ -53,7 +54,8 @@ class Rig:
         self.placeholders.append(list(lines))
         return np.full((height, width, 3), 255, np.uint8)
 
-    def make_stream(self, pipeline):
+    def make_stream(self, pipeline, numbers):
+        self.numbers.append(numbers)
         self.streams.append(FakeFaceStream(pipeline))
         return self.streams[-1]
 

@@ -471,6 +471,7 @@ def test_an_analysis_that_hangs_is_abandoned_and_another_thread_takes_over(rig, 
     assert not abandoned.is_alive()
     assert it.camera.snapshots.peek()[1].frame.index == 1, "what an abandoned thread finds is not shown"
     assert len(it.streams) == 2, "the new thread begins without the faces of the old one"
+    assert it.numbers[0] is it.numbers[1], "no number of theirs is used again: a recording would mix up people"
 
 
 def test_an_analysis_that_always_hangs_is_a_failure_and_does_not_fill_the_computer_with_threads(rig):
@@ -529,7 +530,7 @@ def test_a_placeholder_that_cannot_be_drawn_does_not_end_the_analysis(rig, caplo
 
 
 def test_an_analysis_that_ends_is_started_again_a_few_times(rig, caplog):
-    def broken(pipeline):
+    def broken(pipeline, numbers):
         raise SystemExit(1)
 
     it = rig(FakeSource([FRAME] * 3), make_stream=broken)
@@ -689,7 +690,7 @@ def test_a_missing_file_is_refused_by_the_real_source(tmp_path):
 def test_without_a_pipeline_the_default_one_is_built_when_it_starts(rig, monkeypatch):
     built = []
     monkeypatch.setattr(door, "default_pipeline", lambda: built.append(FakePipeline()) or built[0])
-    services = Services(open=FakeOpener(FakeSource([FRAME])), make_stream=FakeFaceStream)
+    services = Services(open=FakeOpener(FakeSource([FRAME])), make_stream=lambda pipeline, _: FakeFaceStream(pipeline))
     camera = VideoCamera("0", services=services)
     assert not built
     with camera:

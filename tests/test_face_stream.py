@@ -1,5 +1,7 @@
 """FaceStream: the state kept from one frame of a stream to the next, and the state dropped."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -148,3 +150,11 @@ def test_a_deferred_detection_that_never_ran_is_pending_in_the_next_frame():
     assert [face.id for face in last] == [1]
     stream.detect_deferred()
     assert [face.missed for face in stream.analyze(Frame(picture(LEFT)), 20 / 30).faces] == [True]
+
+
+def test_streams_that_share_numbers_use_none_of_them_twice():
+    numbers = itertools.count(1)
+    for expected in (1, 2):
+        stream = stream_of([LEFT], numbers=numbers)
+        shown = [stream.analyze(Frame(picture(LEFT), i), i / 30).faces for i in range(3)]
+        assert [face.id for face in shown[-1]] == [expected]

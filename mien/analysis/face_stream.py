@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -54,12 +54,16 @@ class FaceStream:
         defer_detection: Whether a detection that is due while faces are known is left to `detect_deferred`, so that
             the frame can be shown first. The thorough stage of a detector with two stages is always deferred then, and
             its share of the time is limited; otherwise the times of the frames alone decide when it runs.
+        numbers: Where the numbers of faces come from, 1, 2, 3, ... by default; streams that share an iterator never
+            use a number twice.
     """
 
-    def __init__(self, pipeline: Pipeline, *, defer_detection: bool = False) -> None:
+    def __init__(
+        self, pipeline: Pipeline, *, defer_detection: bool = False, numbers: Iterator[int] | None = None
+    ) -> None:
         self._pipeline = pipeline
         self._defers = defer_detection
-        self._numbers = itertools.count(1)
+        self._numbers = itertools.count(1) if numbers is None else numbers
         self._deferred_ms = 0.0  # what deferred detection took, until an analysis reports it
         self.reset()
 

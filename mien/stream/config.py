@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -102,7 +102,7 @@ class Services:
 
     Args:
         open: Opens a source, called as open(spec, size=..., fps=..., loop=..., insecure=..., wanted=...).
-        make_stream: Makes the `FaceStream` that analyzes the frames, given the pipeline.
+        make_stream: Makes the `FaceStream` that analyzes the frames, given the pipeline and the numbers of its faces.
         draw: Draws the analysis on a copy of the frame: uint8 (height, width, 3), BGR.
         placeholder: Draws lines of text on a picture of (width, height).
         clock: Where the time comes from.
@@ -118,7 +118,9 @@ class Services:
     """
 
     open: Callable[..., Source] = open_source
-    make_stream: Callable[[Pipeline], FaceStream] = lambda pipeline: FaceStream(pipeline, defer_detection=True)
+    make_stream: Callable[[Pipeline, Iterator[int]], FaceStream] = lambda pipeline, numbers: FaceStream(
+        pipeline, defer_detection=True, numbers=numbers
+    )
     draw: Callable[[Frame, Analysis], np.ndarray] = drawing.annotate
     placeholder: Callable[[int, int, Sequence[str]], np.ndarray] = drawing.placeholder
     clock: Clock = field(default_factory=Clock)
