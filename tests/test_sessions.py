@@ -492,6 +492,16 @@ def test_the_table_has_what_people_added_and_the_rows_stay(store) -> None:
     }
 
 
+@pytest.mark.parametrize("typed", ["=1+1", "+1", "-1", "@SUM(A1)", "=HYPERLINK(A1); b"])
+def test_no_spreadsheet_takes_a_name_or_marker_for_a_formula(store, typed) -> None:
+    store.edit(ID, [{"do": "mark", "t": 1.04, "text": typed}, {"do": "person", "face": 2, "name": typed}])
+    rows = table(store)
+    assert {row["marker"] for row in rows} == {"", f"'{typed}"}
+    assert {row["person"] for row in rows} == {"Face 1", f"'{typed}"}
+    whole = json.loads(b"".join(store.json(ID, "{}")))["rows"]
+    assert {row["person"] for row in whole} == {"Face 1", typed}, "JSON has texts as they are"
+
+
 def test_the_table_and_the_replay_agree_though_the_clock_is_set_back(tmp_path) -> None:
     rows = [line(number, at_s, 1) for number, at_s in enumerate([0.0, 0.1, -5.0, -4.9])]
     write_session(tmp_path, rows)
@@ -571,6 +581,16 @@ def test_events_have_names_markers_and_excluded_spans(edited, tmp_path) -> None:
         ["1.9", "0.1", "happy", "2", "Face 2", ""],
     ]
     assert set(events["input"]) == {"Pilot $1$"}
+
+
+def test_no_spreadsheet_takes_what_was_typed_for_a_formula_in_events(edited, tmp_path) -> None:
+    typed = "=1+1"
+    named = [{"do": "rename", "name": typed}, {"do": "person", "face": 1, "name": typed}]
+    edited.edit(ID, [*named, {"do": "mark", "t": 1.0, "text": typed}])
+    events = pd.read_csv(make_session_file(edited.root, ID, "events.csv", tmp_path / "made"), keep_default_na=False)
+    assert set(events["input"]) == {f"'{typed}"}
+    assert set(events["person"]) == {"", "Face 2", f"'{typed}"}
+    assert set(events["text"]) == {"", "laughs", f"'{typed}"}
 
 
 def test_the_table_is_written_as_parquet(edited, tmp_path) -> None:

@@ -11,6 +11,7 @@ from mien.batch.outputs import FaceTables, write_provenance, write_table
 from mien.batch.recordings import describe_recording, read_added, read_results, read_times
 from mien.batch.report import write_report
 from mien.batch.summary import SUMMARY_COLUMNS, Summary
+from mien.recording.rows import as_typed
 
 EVENTS = "events.csv"
 
@@ -49,6 +50,7 @@ def write_recording_tables(path: Path, folder: Path, command: Sequence[str], nam
     added = read_added(path, times)
     described = describe_recording(path, name, times, added)
     folder.mkdir()
+    name = as_typed("text", name)  # people may have typed it
     tables, events, summary = FaceTables(folder, AnalyzeSettings()), Events(name), Summary(name)
     try:
         for result, duration_s in read_results(path, name, times, added):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from mien.errors import MienError
+from mien.recording.rows import as_typed
 from mien.results import COLUMNS
 from mien.types import BOX
 
@@ -79,7 +80,7 @@ class CsvTable:
 
     def add(self, rows: Iterable[Row]) -> None:
         """Append rows."""
-        self._writer.writerows([as_text(name, row.get(name)) for name in self._columns] for row in rows)
+        self._writer.writerows([as_typed(name, as_text(name, row.get(name))) for name in self._columns] for row in rows)
 
     def close(self, metadata: str = "") -> None:
         """Close the file."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from mien.errors import SessionError
 from mien.recording.edits import SessionState
-from mien.recording.rows import as_csv
+from mien.recording.rows import as_csv, as_typed
 from mien.recording.timeline import SessionClock
 from mien.types import BOX
 
@@ -61,7 +61,7 @@ def csv_chunks(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterato
     """
     waiting: list[Sequence[str]] = [columns]
     for row in rows:
-        waiting.append(row)
+        waiting.append([as_typed(name, text) for name, text in zip(columns, row, strict=False)])
         if len(waiting) >= CHUNK_ROWS:
             yield as_csv(waiting)
             waiting = []

@@ -16,6 +16,21 @@ COLUMNS = (
     *REST_COLUMNS,
 )
 
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+TYPED = {"marker", "person", "text"}
+"""Columns with what people have typed, in tables of sessions and their events."""
+
+
+def as_typed(column: str, text: str) -> str:
+    """A text for CSV: one that people have typed begins with an apostrophe where a spreadsheet would see a formula.
+
+    Args:
+        column: Name of its column.
+        text: The text.
+    """
+    return f"'{text}" if column in TYPED and text.startswith(FORMULA_STARTS) else text
+
 
 def as_csv(rows: Iterable[Sequence[object]]) -> bytes:
     """Write rows as lines of a CSV file.
