@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +17,9 @@ def test_after_all_that_viewers_do_no_answer_and_no_line_of_the_log_is_unexpecte
     outcome = soak(tmp_path, Plan(minutes=0.01, viewers=3, quiet_s=0, pause_s=0.1, heavy=False))
     assert not outcome.wrong
     assert outcome.start.threads["inference"] == outcome.end.threads["inference"] == 1
+    assert outcome.start.objects > 0
+    if Path("/proc/self/fd").is_dir():
+        assert len(outcome.start.targets) > 3
 
 
 @pytest.mark.parametrize(
@@ -26,6 +30,10 @@ def test_after_all_that_viewers_do_no_answer_and_no_line_of_the_log_is_unexpecte
         ({"memory_mb": 400.0}, []),
         ({"memory_mb": 521.0}, ["memory grew by 21.0 MB, expected at most 20"]),
         ({"descriptors": 10}, ["descriptors: 9 at the start, 10 at the end"]),
+        (
+            {"descriptors": 10, "targets": ("clip.mp4",)},
+            ["descriptors: 9 at the start, 10 at the end", "open at the end: clip.mp4"],
+        ),
         ({"native": 3}, ["threads of libraries: 4 at the start, 3 at the end"]),
         ({"threads": {"MainThread": 1}}, ["threads 'capture': 1 at the start, 0 at the end"]),
         ({"threads": {**SAMPLE.threads, "job": 2}}, ["threads 'job': 0 at the start, 2 at the end"]),

@@ -95,8 +95,8 @@ def soak(folder: Path, plan: Plan, seed: int = 0) -> Outcome:
         client = Client(program.port)
         print("| minute | rounds | answers | memory, MB | descriptors | threads | of the web server |")
         print("|---|---|---|---|---|---|---|")
-        for extra in range(FIRST_ROUNDS, 0, -1):  # with more streams than later, as each needs a worker of the server
-            play_round(client, media, order, plan, streams=plan.viewers + 4 * extra)
+        for extra in range(FIRST_ROUNDS, 0, -1):  # with more at once than later: what that needs once is not a leak
+            play_round(client, media, order, plan, streams=plan.viewers + 4 * extra, times=2)
         start = _measure_quiet(program, client, plan, "start")
         begun_s, rounds, next_s = time.monotonic(), 0, EVERY_S
         while (elapsed_s := time.monotonic() - begun_s) < plan.minutes * 60:
@@ -114,7 +114,7 @@ def soak(folder: Path, plan: Plan, seed: int = 0) -> Outcome:
         return Outcome(start, end, wrong)
 
 
-def play_round(client: Client, media: Media, order: random.Random, plan: Plan, streams: int) -> None:
+def play_round(client: Client, media: Media, order: random.Random, plan: Plan, streams: int, times: int = 1) -> None:
     """Do everything once, and much of it again and again meanwhile.
 
     Args:
@@ -123,12 +123,14 @@ def play_round(client: Client, media: Media, order: random.Random, plan: Plan, s
         order: Of what is done.
         plan: How much is done.
         streams: So many viewers, and as many readers of events.
+        times: By how many clients images and files are sent at once.
     """
     over = threading.Event()
     activities = Activities(client, media, order, over, plan.pause_s)
     tasks = [activities.upload_images, activities.be_browser_cameras]
     if plan.heavy:
         tasks.append(activities.queue_files)
+    tasks *= times
     with ThreadPoolExecutor(len(tasks)) as pool, Streams(client.port, streams, streams, stalled=2) as open_streams:
         running = [pool.submit(task) for task in tasks]
         try:
@@ -160,6 +162,9 @@ def judge(outcome: Outcome) -> list[str]:
     ):
         if before != after:
             failures.append(f"{what}: {before} at the start, {after} at the end")
+    if start.descriptors != end.descriptors:
+        failures += [f"open at the start: {target}" for target in start.targets]
+        failures += [f"open at the end: {target}" for target in end.targets]
     return failures
 
 
@@ -173,7 +178,11 @@ def _measure_quiet(program: Observed, client: Client, plan: Plan, name: str) -> 
     sample = program.sample()
     _print_row(name, None, client, sample)
     trimmed = program.sample(trim=True)
-    print(f"{name}, free memory returned: {trimmed.memory_mb:.0f} MB; threads: {sample.threads}", file=sys.stderr)
+    print(
+        f"{name}: {trimmed.memory_mb:.0f} MB with free memory returned, {trimmed.in_use_mb:.1f} MB handed out by the C "
+        f"library, {trimmed.objects} blocks of Python objects; threads: {sample.threads}",
+        file=sys.stderr,
+    )
     return sample
 
 

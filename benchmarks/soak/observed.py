@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import json
 import os
 import re
@@ -37,7 +38,8 @@ def answer(to: int) -> None:
     for line in sys.stdin:
         if line.strip() == "trim":
             trim()
-        os.write(to, json.dumps(threads()).encode() + b"\n")
+        known = {"threads": threads(), "in_use_mb": in_use_mb(), "objects": sys.getallocatedblocks()}
+        os.write(to, json.dumps(known).encode() + b"\n")
 
 
 def threads() -> Counter[str]:
@@ -45,8 +47,29 @@ def threads() -> Counter[str]:
     return Counter(re.sub(r"[-_ ]?\d+.*", "", each.name) for each in threading.enumerate())
 
 
+class _Malloc(ctypes.Structure):
+    """`struct mallinfo2` of glibc, see mallinfo(3): ten sizes in bytes."""
+
+    _fields_ = [("sizes", ctypes.c_size_t * 10)]
+
+
+MAPPED, IN_ARENAS = 4, 7
+"""Places in `_Malloc` of what is handed out: large blocks, which have mappings of their own, and all others."""
+
+
+def in_use_mb() -> float:
+    """What the C library has handed out and not got back, in MiB; 0 where it does not tell."""
+    with suppress(OSError, AttributeError):
+        ask = ctypes.CDLL(None).mallinfo2
+        ask.restype = _Malloc
+        sizes = ask().sizes
+        return float(sizes[MAPPED] + sizes[IN_ARENAS]) / 2**20
+    return 0.0
+
+
 def trim() -> None:
-    """Return memory that is free to the system, where the C library can (glibc); see malloc_trim(3)."""
+    """Collect garbage and return memory that is free to the system, where the C library can: see malloc_trim(3)."""
+    gc.collect()
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
 
