@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mien.queue.jobs import JobStatus
     from mien.queue.uploads import Limits
     from mien.recording.csv_log import Recording
-    from mien.recording.sessions import Session
+    from mien.recording.session import Session
     from mien.recording.timeline import Timeline
     from mien.recording.video import Saving
 

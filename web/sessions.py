@@ -19,7 +19,7 @@ from web.state import sentence
 
 if TYPE_CHECKING:
     from mien.recording.edits import Excluded
-    from mien.recording.sessions import Session
+    from mien.recording.session import Session
 
 NOT_FOUND = Answer(404, "There is no such session, or none any more.")
 NOT_VALID = Answer(422, "An edit is not valid, or cannot be written; none of them was made.")
