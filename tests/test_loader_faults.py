@@ -289,6 +289,15 @@ def test_a_text_that_claims_to_be_longer_than_the_file_is_noticed_before_it_is_r
             check_content(file, path.stat().st_size)
 
 
+@pytest.mark.parametrize("nothing", [np.empty(0, object), h5py.Empty(h5py.string_dtype())], ids=["empty", "null"])
+def test_a_list_of_no_texts_is_no_fault(nothing: object, tmp_path: Path) -> None:
+    path = tmp_path / "texts.h5"
+    with h5py.File(path, "w") as file:
+        file.create_group("layer").attrs.create("weight_names", nothing, dtype=h5py.string_dtype())
+    with h5py.File(path) as file:
+        check_content(file, path.stat().st_size)
+
+
 def test_arrays_of_texts_are_refused_before_they_are_read(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "texts.h5", "w") as file:
         file["layers/a"] = ["first", "second"]
