@@ -175,3 +175,13 @@ def test_what_is_not_there_or_not_valid_is_named(client, path: str, status: int)
     answer = client.get(path)
     assert answer.status_code == status
     assert answer.json["error"]
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["", "2001", "4.0", "1_0", "٤", "000000001000000000", "000000001" + "0" * 5000],
+    ids=lambda given: given[:20],
+)
+def test_another_number_of_points_is_refused(client, given: str) -> None:
+    answer = client.get(f"/api/sessions/{ID}/timeline", query_string={"points": given})
+    assert (answer.status_code, "1 to 2000 as `points`" in answer.json["error"]) == (400, True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, Response, abort, render_template, request
@@ -158,7 +159,7 @@ def _query(name: str, otherwise: float | None) -> float:
 
 def _points() -> int:
     text = request.args.get("points", str(DEFAULT_POINTS))
-    if not text.isdecimal() or not 1 <= int(text[:9]) <= MAX_POINTS:
+    if not re.fullmatch("[0-9]{1,4}", text) or not 1 <= int(text) <= MAX_POINTS:
         abort(400, f"Expected 1 to {MAX_POINTS} as `points`, found {text[:20]!r}.")
     return int(text)
 
