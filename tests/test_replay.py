@@ -17,7 +17,7 @@ from mien.recording.timeline import STEP_S, SessionClock, Timeline, read_frames,
 from mien.recording.timelines import KEPT, Timelines
 from mien.types import EXPRESSIONS
 from tests.patience import PATIENCE_S, wait_for
-from tests.test_sessions import EPOCH_S, ID, line, two_people, write_session
+from tests.test_sessions import EPOCH_S, ID, line, shown_for_long, two_people, write_session
 from web import AppOptions, create_app
 
 
@@ -90,6 +90,16 @@ def test_the_frames_of_any_moment_are_found(tmp_path, monkeypatch, start_s: floa
     assert [each["t"] for each in frames] == pytest.approx([number / 10 for number in expected])
     assert all([face["face"] for face in each["faces"]] == [1, 2] for each in frames)
     assert complete_s == start_s + 1
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_frame_that_is_recorded_again_has_each_face_once(tmp_path, known: bool) -> None:
+    path = write_session(tmp_path, shown_for_long())
+    timeline = read_timeline(path, EPOCH_S)
+    frames, _ = read_frames(path, EPOCH_S, 0, 6, timeline if known else None, 1000)
+    assert [[face["label"] for face in each["faces"]] for each in frames] == [["happy"]] * 6
+    assert timeline.faces[1].rows.tolist() == [1] * 6
+    assert timeline.faces[1].means[:, EXPRESSIONS.index("happy")] == pytest.approx(0.82)
 
 
 def test_too_many_rows_end_with_a_whole_frame(tmp_path) -> None:

@@ -11,7 +11,7 @@ from mien.recording.running import EVERY_S, MAX_SHARE, RunningOverviews
 from mien.recording.session_files import SessionFiles
 from mien.recording.sessions import Sessions
 from tests.fakes import FakeClock
-from tests.test_sessions import EPOCH_S, ID, two_people, write_session
+from tests.test_sessions import EPOCH_S, ID, shown_for_long, two_people, write_session
 
 
 @pytest.fixture
@@ -37,6 +37,15 @@ def test_at_any_time_the_sums_are_those_of_the_rows_so_far(growing, excluded) ->
         append(line)
         known = running.known(files, EPOCH_S, excluded)
         assert (known.rows, known) == (number, read_overview(files.faces, EPOCH_S, excluded))
+
+
+def test_a_frame_that_is_recorded_again_counts_once_while_it_is_recorded(growing) -> None:
+    files, append, running, _ = growing
+    for number, line in enumerate(shown_for_long()):
+        append(line)
+        known = running.known(files, EPOCH_S, ())
+        assert (known.rows, known.frames) == (number // 2 + 1, number // 2 + 1)
+    assert sum(known.seconds[1]) == known.seconds[1][SHOWN.index("happy")] == pytest.approx(6)
 
 
 def test_an_excluded_span_counts_at_once_and_rows_are_read_twice_a_second(growing) -> None:

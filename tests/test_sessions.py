@@ -19,6 +19,7 @@ import pandas as pd
 import pytest
 
 from mien.batch.events import SESSION_EVENT_COLUMNS
+from mien.batch.recordings import read_results, read_times
 from mien.batch.session_files import make_session_file
 from mien.errors import SessionError, SessionMissingError, SessionRunningError
 from mien.queue.session_exports import SessionExports
@@ -26,6 +27,7 @@ from mien.recording.csv_log import HEADER, CsvRecorder
 from mien.recording.edits import SessionState, apply
 from mien.recording.journal import append_edits, read_journal
 from mien.recording.overview import SHOWN, read_overview
+from mien.recording.overviews import stamp
 from mien.recording.rows import COLUMNS, as_csv, row
 from mien.recording.session_files import find_session
 from mien.recording.sessions import Sessions
@@ -38,6 +40,7 @@ from tests.web_fakes import face_showing
 ID = "session-20231114-221500"
 ROOT = Path(__file__).resolve().parents[1]
 EPOCH_S = 1_700_000_000.0
+REPEATED = ((0.0, "happy"), (0.5, "sad"))
 
 
 def line(number: int, at_s: float, who: int, label: str = "happy", unsure: int = 0) -> bytes:
@@ -67,6 +70,11 @@ def two_people() -> list[bytes]:
         if number >= 10:
             rows.append(line(number, number / 10, 2, "sad"))
     return rows
+
+
+def shown_for_long() -> list[bytes]:
+    """Six frames, one a second, each recorded again after half a second: face 1 is happy, and in the repeats sad."""
+    return [line(number, number + late_s, 1, label) for number in range(6) for late_s, label in REPEATED]
 
 
 @pytest.fixture
@@ -261,6 +269,25 @@ def test_frames_count_by_time_and_gaps_do_not(tmp_path) -> None:
     assert happy == pytest.approx(0.9 + 0.3)  # of the gap, three usual intervals
     assert sad == pytest.approx(0.09 + 0.1)
     assert (overview.frames, overview.rows) == (20, 20)
+
+
+def test_a_frame_that_is_shown_for_long_counts_once_on_the_page_and_in_the_report(tmp_path) -> None:
+    path = write_session(tmp_path, shown_for_long())
+    (person,) = Sessions(tmp_path).get(ID, complete=True).people
+    assert person.seconds == seconds(happy=6.0)
+    reported_s = dict.fromkeys(SHOWN, 0.0)
+    for result, lasts_s in read_results(path, "session", read_times(path)):
+        for each in result.faces:
+            reported_s[each.label] += lasts_s
+    assert person.seconds == seconds(**reported_s)
+
+
+def test_stored_sums_in_which_repeated_frames_count_twice_are_computed_again(tmp_path) -> None:
+    path = write_session(tmp_path, shown_for_long())
+    overview = {"began_s": EPOCH_S, "end_s": EPOCH_S + 6, "frames": 6, "rows": 12, "seconds": {"1": [1.5] * len(SHOWN)}}
+    path.with_name("overview.json").write_text(json.dumps({"of": stamp(path), "overview": overview}))
+    (person,) = Sessions(tmp_path).get(ID, complete=True).people
+    assert person.seconds == seconds(happy=6.0)
 
 
 def test_excluded_spans_do_not_count_and_merged_faces_are_one_person(store) -> None:

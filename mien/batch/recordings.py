@@ -216,13 +216,19 @@ def _as_written(path: Path) -> Iterator[None]:
 
 
 def _frames(path: Path) -> Iterator[tuple[int, list[Mapping[str, str]]]]:
-    """Number and rows of each frame; a last line that a kill has cut off is left out."""
+    """Number and rows of each frame; a last line that a kill has cut off is left out.
+
+    A frame that is shown for long is analyzed and recorded again: the first row of each face counts.
+    """
     with path.open(encoding="utf-8-sig", newline="") as file:
         rows = csv.DictReader(file)
         if tuple(rows.fieldnames or ())[: len(NEEDED)] != NEEDED:
             raise SettingsError(f"report: expected a CSV recording of the live program, found {path}, which is none")
         for number, of_frame in groupby(_complete(rows), key=lambda row: row["frame"]):
-            yield int(_number(path, {"frame": number}, "frame")), list(of_frame)
+            faces: dict[str, Mapping[str, str]] = {}
+            for row in of_frame:
+                faces.setdefault(row["face"], row)
+            yield int(_number(path, {"frame": number}, "frame")), list(faces.values())
 
 
 def _complete(rows: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, str]]:

@@ -34,7 +34,7 @@ class Overview:
         began_s: Time of the first row, in seconds since the epoch; None without rows.
         end_s: When the last frame ends.
         frames: Frames with a face.
-        rows: Rows.
+        rows: Rows; those of a frame that was recorded again do not count.
         seconds: How long each face showed each of SHOWN, by its number; excluded spans do not count.
     """
 
@@ -92,6 +92,35 @@ def read_overview(
     return sums.overview(began_s, excluded)
 
 
+class Repeats:
+    """Finds the rows of frames that were recorded again: one that is shown for long is analyzed more than once.
+
+    Example:
+        repeats = Repeats()
+        repeats.has(b"0", 1)  # False
+        repeats.has(b"0", 1)  # True
+    """
+
+    def __init__(self) -> None:
+        self._frame: bytes | None = None
+        self._faces: set[int] = set()
+
+    def has(self, frame: bytes, face: int) -> bool:
+        """Whether the next row has a face that an earlier row of the same frame had.
+
+        Args:
+            frame: The number of its frame.
+            face: The number of its face.
+        """
+        if frame != self._frame:
+            self._frame, self._faces = frame, {face}
+            return False
+        if face in self._faces:
+            return True
+        self._faces.add(face)
+        return False
+
+
 class RowSums:
     """What is needed of the rows of a session to sum them up, also while more are recorded.
 
@@ -106,14 +135,17 @@ class RowSums:
         self._face_of, self._shown_of = array("I"), array("b")
         self._faces: dict[int, int] = {}
         self._last_frame: bytes | None = None
+        self._repeats = Repeats()
 
     def add(self, row: Row) -> None:
-        """Take the next row.
+        """Take the next row; one of a frame that was recorded again does not count.
 
         Args:
             row: As `Columns.parse` returns it.
         """
         frame, time_s, face, shown = row
+        if self._repeats.has(frame, face):
+            return
         if frame != self._last_frame:
             self._last_frame = frame
             self._frame_times.append(time_s)

@@ -17,6 +17,9 @@ from mien.recording.session_files import SessionFiles
 PAUSE_S = 0.002
 """How long to wait after each thousand rows, so that the live picture does not wait."""
 
+FORM = 2
+"""Increases when sums that are stored would now be others."""
+
 Key = tuple[object, ...]
 
 Basis = tuple[SessionFiles, float, Sequence[Excluded]]
@@ -140,7 +143,7 @@ def stamp(path: Path) -> Key:
 
 
 def _key(files: SessionFiles, excluded: Sequence[Excluded]) -> Key:
-    return (*stamp(files.faces), *((span.start_s, span.end_s) for span in excluded))
+    return (FORM, *stamp(files.faces), *((span.start_s, span.end_s) for span in excluded))
 
 
 def _computed(files: SessionFiles, key: Key, basis: Basis, pause_s: float) -> Overview:

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from mien.recording.durations import LONGEST_S
-from mien.recording.overview import SHOWN
+from mien.recording.overview import SHOWN, Repeats
 from mien.types import EXPRESSIONS, REST_COLUMNS
 
 STEP_S = 0.5
@@ -260,14 +260,14 @@ Row = tuple[int, bytes, float, int, list[float]]
 
 
 def _chunks(path: Path) -> Iterator[list[Row]]:
-    """Rows: where it is, frame, time, face, probabilities and whether it is unsure."""
+    """Rows: where it is, frame, time, face, probabilities and whether it is unsure; a face once for each frame."""
     with path.open("rb") as file:
         columns = header_columns(file.readline(), path.name)
         frame, clock, face, unsure, *expressions = (columns[name] for name in NEEDED)
         together = slice(expressions[0], expressions[-1] + 1)
         if expressions != list(range(together.start, together.stop)):
             raise ValueError(f"{path.name} is no recording: its expressions are in another order")
-        offset, chunk = file.tell(), list[Row]()
+        offset, chunk, repeats = file.tell(), list[Row](), Repeats()
         for line in file:
             here, offset = offset, offset + len(line)
             values = line.split(b",")
@@ -275,9 +275,12 @@ def _chunks(path: Path) -> Iterator[list[Row]]:
                 continue
             try:
                 numbers = [*map(float, values[together]), float(values[unsure])]
-                chunk.append((here, values[frame], float(values[clock]), int(values[face] or 0), numbers))
+                row = here, values[frame], float(values[clock]), int(values[face] or 0), numbers
             except ValueError:
                 continue
+            if repeats.has(row[1], row[3]):
+                continue
+            chunk.append(row)
             if len(chunk) == CHUNK_ROWS:
                 yield chunk
                 chunk = []
@@ -304,7 +307,7 @@ def header_columns(line: bytes, name: str) -> dict[bytes, int]:
 def read_frames(
     path: Path, began_s: float, start_s: float, end_s: float, timeline: Timeline | None, max_rows: int
 ) -> tuple[list[dict[str, Any]], float]:
-    """The frames of a short time, with all their faces.
+    """The frames of a short time, with all their faces; of a frame that was recorded again, the first row of each.
 
     Args:
         path: The CSV file.
@@ -331,7 +334,7 @@ def read_frames(
             clock.start(known[0])
             file.seek(known[1])
         names = {name.decode(): place for name, place in columns.items()}
-        read, last = 0, None
+        read, last, repeats = 0, None, Repeats()
         for line in file:
             values = line.rstrip(b"\r\n").split(b",")
             if len(values) < len(columns) or not line.endswith(b"\n"):
@@ -343,7 +346,7 @@ def read_frames(
                 continue
             if at_s >= end_s:
                 break
-            if at_s < start_s:
+            if at_s < start_s or repeats.has(values[names["frame"]], face["face"]):
                 continue
             if values[names["frame"]] != last:
                 if read >= max_rows:

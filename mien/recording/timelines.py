@@ -16,7 +16,7 @@ KEPT = 4
 """Timelines in memory: one of an hour with five faces takes about 1.5 MB."""
 
 PAUSE_S = 0.001
-FORM = 2
+FORM = 3
 """Increases when the content of the files changes."""
 
 log = logging.getLogger(__name__)
