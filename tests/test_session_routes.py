@@ -108,6 +108,7 @@ def test_fifty_markers_with_the_longest_words_are_one_request(client) -> None:
         ({"edits": [{"do": "mark", "t": 1}] * 51}, 400, "at most 50"),
         ({"edits": [{"do": "mark", "t": 1, "text": "x" * 121}]}, 400, "at most 120"),
         ({"edits": [{"do": "mark"}]}, 422, "seconds from 0"),
+        ({"edits": [{"do": "mark", "id": "m99999999", "t": 1}]}, 422, "the id of a marker, found 'm99999999'"),
         ({"edits": [{"do": "unmark", "id": "m1"}]}, 422, "the id of a marker, found 'm1'"),
         ({"edits": [{"do": "exclude", "from": 2, "to": 1}]}, 422, "ends after it begins"),
         ({"name": "two\nlines"}, 422, "printable"),

@@ -167,6 +167,31 @@ def test_markers_and_spans_get_ids_that_are_never_used_again(store) -> None:
     assert [(each.id, each.t, each.text) for each in state.markers] == [("m3", 1.0, "changed"), ("m2", 2.0, "b")]
 
 
+@pytest.mark.parametrize("unknown", ["m1", "m2", "m99999999", "x1", "", 1])
+def test_a_marker_with_an_unknown_id_is_refused_and_new_ones_go_on(store, unknown) -> None:
+    store.edit(ID, [{"do": "mark", "t": 1.0}, {"do": "unmark", "id": "m1"}])
+    before = store.files(ID).edits.read_bytes()
+    with pytest.raises(SessionError, match="expected the id of a marker, found"):
+        store.edit(ID, [{"do": "mark", "id": unknown, "t": 1.0}])
+    assert store.files(ID).edits.read_bytes() == before
+    assert store.edit(ID, [{"do": "mark", "t": 1.0}]).made == ["m2"]
+
+
+def test_an_id_of_an_excluded_span_is_not_chosen_by_who_adds_it(store) -> None:
+    exclude = {"do": "exclude", "from": 0.0, "to": 0.5}
+    assert [each.id for each in store.edit(ID, [{**exclude, "id": "x99999999"}, exclude]).state.excluded] == [
+        "x1",
+        "x2",
+    ]
+
+
+def test_a_marker_in_the_journal_whose_id_was_chosen_is_still_read(store) -> None:
+    with store.files(ID).edits.open("a") as file:
+        file.write('{"at": 1.0, "do": "mark", "id": "m7", "t": 2.0, "text": "laughs"}\n')
+    state = store.edit(ID, [{"do": "mark", "id": "m7", "text": "sings"}, {"do": "mark", "t": 3.0}]).state
+    assert [(each.id, each.text) for each in state.markers] == [("m7", "sings"), ("m8", "")]
+
+
 def test_edits_are_made_together_or_not_at_all(store) -> None:
     path = store.files(ID).edits
     before = path.read_bytes()

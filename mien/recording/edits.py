@@ -181,10 +181,15 @@ def numbered(state: SessionState, edit: Edit) -> Edit:
 
     Args:
         state: The state before.
-        edit: The edit; one with an id changes what has it.
+        edit: The edit; one with the id of a marker changes it.
+
+    Raises:
+        SessionError: There is no marker with this id. Only the journal of a session may have a new one with an id.
     """
     if edit.get("do") == "mark" and "id" not in edit:
         return {**edit, "id": f"m{state.last_marker + 1}"}
+    if edit.get("do") == "mark" and all(each.id != edit["id"] for each in state.markers):
+        raise SessionError(f"expected the id of a marker, found {str(edit['id'])[:20]!r}")
     if edit.get("do") == "exclude":
         return {**edit, "id": f"x{state.last_excluded + 1}"}
     return edit

@@ -115,8 +115,8 @@ class Sessions:
 
         Args:
             session: Its id.
-            edits: As `mien.recording.edits` describes them, without "at" and without ids of what is new. A marker
-                without a time is set to now.
+            edits: As `mien.recording.edits` describes them, without "at" and without ids of what is new: an id that no
+                marker has is refused. A marker without a time is set to now.
 
         Raises:
             SessionMissingError: There is no such session.
