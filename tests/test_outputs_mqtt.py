@@ -82,17 +82,29 @@ def broker(start_broker):
     return start_broker()
 
 
+class Received(dict):
+    """The last text of each topic; `history` has all of them, also those that were replaced at once."""
+
+    def __init__(self):
+        super().__init__()
+        self.history = {}
+
+    def add(self, topic, text):
+        self.history.setdefault(topic, []).append(text)
+        self[topic] = text
+
+
 @pytest.fixture
 def retained():
     """What a program that subscribes now receives: retained(broker) is a dictionary that fills itself."""
     clients = []
 
     def subscribe(broker, topics="#", stored_only=False):
-        received = {}
+        received = Received()
 
         def note(_client, _data, message):
             if message.retain or not stored_only:
-                received[message.topic] = message.payload.decode()
+                received.add(message.topic, message.payload.decode())
 
         client = Client(CallbackAPIVersion.VERSION2)
         client.on_message = note
@@ -208,14 +220,14 @@ def test_it_is_offline_after_its_end_and_after_a_broken_connection(broker, run, 
     got = retained(broker)
     runner = run(f"mqtt://127.0.0.1:{broker.port}")
     wait_for(lambda: got.get("mien/status") == "online")
-    got.clear()
+    states = got.history["mien/status"]
     runner.output._client.socket().shutdown(socket.SHUT_RDWR)
-    wait_for(lambda: got.get("mien/status") == "offline", "the last will")
+    wait_for(lambda: states[1:2] == ["offline"], "the last will")
     runner.offer(FrameMessage(0.0, SourceState("Webcam 0", "live")))
-    wait_for(lambda: got.get("mien/status") == "online", "a new connection")
+    wait_for(lambda: states[2:] == ["online"], "a new connection")
     runner.request_stop()
     assert runner.join(PATIENCE_S)
-    wait_for(lambda: got.get("mien/status") == "offline", "the goodbye")
+    wait_for(lambda: states[3:] == ["offline"], "the goodbye")
 
 
 @with_broker
