@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import io
+import multiprocessing
+import threading
 import time
+from multiprocessing.connection import Connection
 
 import pytest
 
 import mien.queue.scheduler
 from mien.errors import JobMissingError, JobStateError, LoadingError, MienError, StorageError
 from mien.queue import service
+from mien.queue.child import Child
 from mien.queue.service import FileQueue
 from mien.queue.storage import Storage
 from mien.settings import AnalysisSettings
 from mien.types import EXPRESSIONS
 from tests.fakes import FakeChild
+from tests.patience import wait_for
 from tests.web_fakes import FakeCamera
 from web import AppOptions, create_app
 
@@ -267,13 +272,79 @@ def test_an_old_process_that_ends_late_changes_nothing(queue) -> None:
     assert len(FakeChild.started) == 2
 
 
-def test_a_process_that_cannot_be_started_fails_the_jobs(queue, monkeypatch) -> None:
-    def refuse(*_):
-        raise OSError(12, "Cannot allocate memory")
+SHORTAGES = [
+    (OSError(12, "Cannot allocate memory"), "Cannot allocate memory"),
+    (RuntimeError("can't start new thread"), "can't start new thread"),
+]
 
-    monkeypatch.setattr(mien.queue.scheduler, "Child", refuse)
+
+def refuse_with(error: Exception):
+    def refuse(*_):
+        raise error
+
+    return refuse
+
+
+@pytest.mark.parametrize(("error", "says"), SHORTAGES)
+def test_a_process_that_cannot_be_started_fails_its_job_and_the_next_one_is_analyzed(
+    queue, monkeypatch, error, says
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(mien.queue.scheduler, "Child", refuse_with(error))
+        number = add(queue, "a.mp4")
+    assert queue.get(number).reason == f"no process can be started: {says}"
+    add(queue, "b.mp4")
+    assert states(queue) == ["failed", "analyzing"]
+
+
+@pytest.mark.parametrize(("error", "says"), SHORTAGES)
+def test_a_report_for_which_no_process_can_be_started_says_so_and_can_be_asked_for_again(
+    queue, monkeypatch, error, says
+) -> None:
     number = add(queue, "a.mp4")
-    assert queue.get(number).reason == "no process can be started: Cannot allocate memory"
+    FakeChild.started[0].finish(number)
+    queue.tidy(time.monotonic() + 61)  # ends the process, as it is idle
+    with monkeypatch.context() as patched:
+        patched.setattr(mien.queue.scheduler, "Child", refuse_with(error))
+        with pytest.raises(MienError, match=f"no process can be started: {says}"):
+            queue.report(number)
+    monkeypatch.setattr(service, "REPORT_S", 0)
+    with pytest.raises(LoadingError):
+        queue.report(number)
+    assert FakeChild.started[1].kinds() == ["report"]
+
+
+def test_a_process_whose_messages_nobody_could_read_is_not_left_behind(monkeypatch) -> None:
+    monkeypatch.setattr(threading.Thread, "start", refuse_with(RuntimeError("can't start new thread")))
+    with pytest.raises(RuntimeError):
+        Child(print, print, target=Connection.recv)
+    assert [child.name for child in multiprocessing.active_children() if child.name == "mien jobs"] == []
+
+
+def test_the_jobs_are_looked_after_again_after_a_fault(queue, monkeypatch, caplog) -> None:
+    monkeypatch.setattr(service, "TICK_S", 0.01)
+    times = []
+
+    def tidy(now_s: float) -> None:
+        times.append(now_s)
+        raise ValueError("odd")
+
+    monkeypatch.setattr(queue, "tidy", tidy)
+    queue.create("a.mp4", len(VIDEO), GROUP)
+    wait_for(lambda: len(times) > 1)
+    assert "the jobs cannot be looked after" in caplog.text
+
+
+def test_a_job_is_taken_without_a_thread_that_looks_after_it_and_the_next_one_tries_again(queue, monkeypatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse_with(RuntimeError("can't start new thread")))
+        add(queue, "a.mp4")
+    assert states(queue) == ["analyzing"]
+    looked = threading.Event()
+    monkeypatch.setattr(service, "TICK_S", 0.01)
+    monkeypatch.setattr(queue, "tidy", lambda now_s: looked.set())
+    add(queue, "b.mp4")
+    wait_for(looked.is_set)
 
 
 def test_a_process_that_does_not_end_a_canceled_job_is_killed(queue) -> None:

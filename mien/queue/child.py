@@ -25,6 +25,9 @@ class Child:
         receive: Is called with each message, in another thread.
         lost: Is called once, after the last message, with this object and why the process has ended.
         target: What the process runs, with its connection.
+
+    Raises:
+        OSError, RuntimeError: The system allows no more processes or threads.
     """
 
     def __init__(
@@ -37,12 +40,17 @@ class Child:
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
         self._process = context.Process(target=target or _serve, args=(theirs,), name="mien jobs", daemon=True)
-        self._process.start()
-        theirs.close()
         self._receive, self._lost = receive, lost
         self._sending = threading.Lock()
         self._reader = threading.Thread(target=self._read, name="jobs", daemon=True)
-        self._reader.start()
+        try:
+            self._process.start()
+            self._start_reader()
+        except BaseException:
+            self._connection.close()
+            raise
+        finally:
+            theirs.close()
 
     @property
     def pid(self) -> int | None:
@@ -65,6 +73,14 @@ class Child:
         if self._process.is_alive():
             self.kill()
         self._reader.join(END_S)
+
+    def _start_reader(self) -> None:
+        try:
+            self._reader.start()
+        except BaseException:  # nobody would notice what the process says, or that it has ended
+            self._process.kill()
+            self._process.join()
+            raise
 
     def _read(self) -> None:
         try:

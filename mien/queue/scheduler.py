@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any
 
-from mien.errors import JobMissingError, JobStateError, LoadingError, MienError, StorageError
+from mien.errors import JobMissingError, JobStateError, LoadingError, MienError, StorageError, one_line
 from mien.queue.board import Board
 from mien.queue.child import Child
 from mien.queue.jobs import UNFINISHED, FileJob, Kind, Order
@@ -26,6 +26,9 @@ MOST_SUSPENDED = 4
 
 ATTEMPTS = 2
 """A process may end before it has begun with a job: that is not the fault of its file."""
+
+SHORTAGES = (OSError, RuntimeError)
+"""What starting a process raises: OSError if there is no memory, RuntimeError if the system allows no more threads."""
 
 log = logging.getLogger(__name__)
 
@@ -109,8 +112,8 @@ class Scheduler:
             drawn = job.reports[pictures] = Future()
             try:
                 self._send("report", job.id, job.files, pictures)
-            except OSError as error:
-                drawn.set_exception(MienError(f"no process can be started: {error.strerror or error}"))
+            except SHORTAGES as error:
+                drawn.set_exception(MienError(f"no process can be started: {one_line(error)}"))
         return drawn
 
     def forget_pictures(self) -> None:
@@ -162,7 +165,7 @@ class Scheduler:
         return child
 
     def _send(self, *message: Any) -> None:
-        """Send to the process, and start it if there is none. Raises OSError if it cannot be started."""
+        """Send to the process, and start it if there is none. Raises one of SHORTAGES if it cannot start."""
         self._last_work_s = time.monotonic()
         if self._child is None:
             self._child = Child(self._receive, self._lost)
@@ -178,9 +181,9 @@ class Scheduler:
                 return
             try:
                 self._analyze(job)
-            except OSError as error:
+            except SHORTAGES as error:
                 self._active = None
-                board.end(job, "failed", f"no process can be started: {error.strerror or error}")
+                board.end(job, "failed", f"no process can be started: {one_line(error)}")
 
     def _limit_suspended(self, newest: FileJob) -> None:
         """Give up what the oldest jobs that are paused midway have analyzed, if there are too many with the newest."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator
@@ -25,6 +26,8 @@ UNUSED_S = 3600.0
 
 REPORT_S = 120.0
 """So long a request for a report waits until it is drawn."""
+
+log = logging.getLogger(__name__)
 
 
 class FileQueue:
@@ -81,8 +84,7 @@ class FileQueue:
         with self._board.lock:
             status = self._uploads.create(name, size_bytes, group)
             if self._keeper is None:
-                self._keeper = threading.Thread(target=self._keep_house, name="jobs keeper", daemon=True)
-                self._keeper.start()
+                self._start_keeper()
             return status
 
     def temporary_file(self) -> IO[bytes]:
@@ -293,6 +295,15 @@ class FileQueue:
             self._scheduler.tidy(now_s)
             board.storage.remove_leftover()
 
+    def _start_keeper(self) -> None:
+        keeper = threading.Thread(target=self._keep_house, name="jobs keeper", daemon=True)
+        try:
+            keeper.start()
+        except RuntimeError as error:  # the system allows no more threads: the next job tries again
+            log.warning("unused jobs are not removed at present: %s", error)
+        else:
+            self._keeper = keeper
+
     def _keep_house(self) -> None:
         board = self._board
         with board.lock:
@@ -302,7 +313,10 @@ class FileQueue:
                     board.lock.wait(wait_s)
                 else:
                     next_s = time.monotonic() + TICK_S
-                    self.tidy(time.monotonic())
+                    try:
+                        self.tidy(time.monotonic())
+                    except Exception:  # of any kind: nothing would begin the next job, or end a process that hangs
+                        log.exception("the jobs cannot be looked after")
 
 
 def _joined(paths: list[Path]) -> Iterator[bytes]:
