@@ -195,6 +195,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
         app = build_app(components, pipeline, camera, detectors, jobs, token)
         cleanup.callback(jobs.close)  # again after the server, whose requests may have files open
         server = cleanup.enter_context(Server(app, settings.host, port))
+        cleanup.callback(components.exports.close)  # before the server, which waits for its requests
         cleanup.callback(jobs.close)
         cleanup.callback(camera.stop)  # before the server: its streams end with camera and queue
         while not stop.is_set():  # waits without timeout could not be interrupted on Windows

@@ -21,6 +21,8 @@ import main
 from camera import VideoCamera
 from mien.detectors import HaarDetector
 from mien.errors import SourceError
+from mien.queue.service import FileQueue
+from mien.queue.session_exports import SessionExports
 from mien.settings import Settings
 from mien.sources import webcam
 from mien.sources.catalog import SourceCatalog
@@ -264,6 +266,22 @@ def test_it_ends_immediately_while_the_source_is_still_opening(monkeypatch):
     monkeypatch.setattr(SourceCatalog, "open", hang)
     main.run(Settings(source="0", port=free_port()), stop)
     never.set()
+
+
+def test_what_requests_wait_for_ends_before_the_server_stops(monkeypatch):
+    ended = []
+
+    def noting(name, real):
+        return lambda *given: (ended.append(name), real(*given))[1]
+
+    for name, owner in (("exports", SessionExports), ("jobs", FileQueue), ("camera", VideoCamera), ("server", Server)):
+        method = "stop" if hasattr(owner, "stop") else "close"
+        monkeypatch.setattr(owner, method, noting(name, getattr(owner, method)))
+    stop = threading.Event()
+    stop.set()
+    monkeypatch.setattr(main, "build_pipeline", lambda *_: FakePipeline())
+    main.run(Settings(source="demo", port=free_port()), stop)
+    assert set(ended[: ended.index("server")]) == {"camera", "jobs", "exports"}
 
 
 @pytest.mark.parametrize("ends", ["camera", "server"])

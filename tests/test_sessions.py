@@ -21,7 +21,7 @@ import pytest
 from mien.batch.events import SESSION_EVENT_COLUMNS
 from mien.batch.recordings import read_results, read_times
 from mien.batch.session_files import make_session_file
-from mien.errors import SessionError, SessionMissingError, SessionRunningError
+from mien.errors import LoadingError, SessionError, SessionMissingError, SessionRunningError
 from mien.queue.session_exports import SessionExports
 from mien.recording.csv_log import HEADER, CsvRecorder
 from mien.recording.edits import SessionState, apply
@@ -674,6 +674,15 @@ def test_files_are_made_in_another_process_once(edited, tmp_path, monkeypatch) -
     finally:
         exports.close()
     assert not path.exists()
+
+
+def test_a_request_that_waited_while_the_program_stopped_makes_no_file_and_no_folder(edited, monkeypatch) -> None:
+    exports = SessionExports(edited)
+    monkeypatch.setattr(SessionExports, "_run", lambda self, *_: pytest.fail("a file is made"))
+    exports.close()
+    with pytest.raises(LoadingError, match="one that is stopping"):
+        exports.make(ID, "report.html")
+    assert exports._storage._root is None
 
 
 CHILD = """

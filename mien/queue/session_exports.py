@@ -69,6 +69,8 @@ class SessionExports:
         if not self._lock.acquire(timeout=WAIT_S):
             raise BusyError("expected one file at a time, found others that are being made", 5.0)
         try:
+            if self._closed.is_set():  # else it would create another folder
+                raise LoadingError("expected a program that is running, found one that is stopping")
             self._drop_deleted()
             now = stamp(files.faces) + stamp(files.edits)
             kept = self._made.get((session, name))
@@ -92,7 +94,10 @@ class SessionExports:
                 self._lock.release()
 
     def close(self) -> None:
-        """End what is being made, and remove all files."""
+        """End what is being made, and remove all files; nothing is made any more.
+
+        Repeated, it removes what a request still had open the first time (on Windows).
+        """
         self._closed.set()
         with self._lock:
             self._made.clear()
