@@ -5,12 +5,14 @@ from __future__ import annotations
 import errno
 import io
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from jsonschema import Draft202012Validator
 
 import mien.queue.scheduler
+import mien.queue.service
 from mien.queue.jobs import clean_name
 from mien.queue.service import FileQueue
 from mien.queue.storage import Storage
@@ -164,6 +166,33 @@ def test_a_second_piece_at_the_same_time_is_refused_and_a_deleted_job_leaves_not
     thread.join(PATIENCE_S)
     assert [str(error) for error in failed] == ["expected a job, found one that was canceled"]
     assert stored(tmp_path) == []
+
+
+class Repeating(threading.Condition):
+    """A lock of the queue after whose release a test does something, in the thread that has released it."""
+
+    released: Callable[[], None] = staticmethod(lambda: None)
+
+    def __exit__(self, *reason: object) -> None:
+        super().__exit__(*reason)
+        self.released()
+
+
+def test_a_piece_that_is_repeated_before_its_answer_counts_once(queue, monkeypatch) -> None:
+    monkeypatch.setattr(mien.queue.service, "TICK_S", 1e6)
+    queue._board.lock = lock = Repeating(threading.RLock())
+    number, piece = queue.create("anna.mp4", len(VIDEO)).id, VIDEO[:2000]
+    content = queue._board.jobs[number].files.content
+
+    def repeat() -> None:
+        if content.is_file() and content.stat().st_size == len(piece):
+            del lock.released
+            queue.write(number, 0, io.BytesIO(piece), len(piece))
+
+    lock.released = repeat
+    queue.write(number, 0, io.BytesIO(piece), len(piece))
+    assert "released" not in vars(lock)
+    assert queue.get(number).received == len(piece)
 
 
 @pytest.mark.parametrize(

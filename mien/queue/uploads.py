@@ -89,12 +89,12 @@ class Uploads:
             job.receiving = True
         try:
             written = _append(job.files.content, offset, source, length)
-        finally:
+        except BaseException:
             with board.lock:
-                job.receiving = False
-                if job.state == "canceled":
-                    board.storage.remove(job.files.folder)
-        with board.lock:
+                self._end_piece(job)
+            raise
+        with board.lock:  # until the piece counts: a repeated one would be taken as a new one
+            self._end_piece(job)
             board.check_open()
             if job.state == "canceled":
                 raise JobMissingError("expected a job, found one that was canceled")
@@ -107,6 +107,11 @@ class Uploads:
             return board.change(job)
 
     # --- with the lock held
+
+    def _end_piece(self, job: FileJob) -> None:
+        job.receiving = False
+        if job.state == "canceled":
+            self._board.storage.remove(job.files.folder)
 
     def _check_limits(self, size_bytes: int) -> None:
         limits, jobs = self._limits, self._board.jobs
