@@ -46,12 +46,12 @@ class FakeOutput(Output):
     """Keeps what is sent. `errors` are raised by the next calls of `open`; `fault` by `send`; `gate` holds it."""
 
     def __init__(
-        self, errors: Sequence[Exception] = (), *, url: str = "fake://anna:secret@host", fps: float | None = None
+        self, errors: Sequence[BaseException] = (), *, url: str = "fake://anna:secret@host", fps: float | None = None
     ) -> None:
         super().__init__(parse_address(url))
         self.default_fps = fps  # type: ignore[misc]
         self.errors = list(errors)
-        self.fault: Exception | None = None
+        self.fault: BaseException | None = None
         self.received: list[Message] = []
         self.opened = 0
         self.closed = 0

@@ -20,7 +20,7 @@ from mien.stream.latest import Latest
 from mien.types import SourceStatus
 from tests.fakes import FakeClock
 from tests.outputs_fake import LIVE, FakeOutput, face_showing, frame_message, snapshot, unsure
-from tests.patience import wait_for
+from tests.patience import PATIENCE_S, wait_for
 from web import AppOptions, create_app
 from web.schemas import Face as FaceSchema
 
@@ -338,6 +338,55 @@ def test_an_error_of_any_kind_is_reported_without_the_password(run, caplog):
     assert "cannot log in with ***" in [record.message.partition(": ")[2] for record in caplog.records]
 
 
+@pytest.mark.parametrize("error", [SystemExit("no device"), KeyboardInterrupt("no device")])
+@pytest.mark.parametrize("where", ["open", "send"])
+def test_no_exception_of_a_library_ends_an_output(run, error, where):
+    output = FakeOutput([error] if where == "open" else [])
+    output.fault = error if where == "send" else None
+    runner = run(output)
+    runner.offer(frame_message(0))
+    if where == "send":
+        wait_for(lambda: runner.status().error == "no device")
+        output.fault = None
+    wait_for(lambda: output.opened > 1)
+    wait_for(lambda: (runner.status().state, runner.status().error) == ("connected", None))
+    wait_for(lambda: output.frames[-1:] == [0])
+
+
+def test_no_exception_of_a_library_that_disconnects_ends_an_output(run, monkeypatch):
+    output = FakeOutput()
+
+    def close():
+        output.closed += 1
+        raise SystemExit("no device")
+
+    monkeypatch.setattr(output, "close", close)
+    output.fault = OutputError("no route")
+    runner = run(output)
+    runner.offer(frame_message(0))
+    wait_for(lambda: output.opened > 2)
+    output.fault = None
+    wait_for(lambda: runner.status().state == "connected")
+
+
+def test_an_output_whose_thread_has_ended_has_failed(monkeypatch):
+    monkeypatch.setattr("threading.excepthook", lambda _: None)
+    output = FakeOutput([OutputError("no route")])
+
+    def end(_timeout_s=None):
+        raise SystemExit
+
+    output.stopping.wait = end
+    runner = Runner(output)
+    assert runner.status().state == "connecting"
+    runner.start()
+    runner._thread.join(PATIENCE_S)
+    assert (runner.status().state, runner.status().error) == ("failed", "its thread has ended")
+    runner.request_stop()
+    assert runner.join(PATIENCE_S)
+    assert runner.status().state != "failed", "it was asked to end"
+
+
 def test_a_receiver_that_takes_nothing_is_reported_as_waiting(run):
     output, clock = FakeOutput(), FakeClock()
     output.gate.clear()
@@ -435,6 +484,25 @@ def test_a_stalled_output_delays_no_other_and_not_the_publisher():
     assert not [each.name for each in threading.enumerate() if each.name == "outputs"]
     assert stalled.closed
     assert fine.closed
+
+
+def test_no_exception_ends_what_makes_the_messages(caplog):
+    output, snapshots, faults = FakeOutput(), Latest(), [SystemExit("odd")]
+
+    def status():
+        if faults:
+            raise faults.pop()
+        return LIVE
+
+    outputs = Outputs([output])
+    outputs.start(snapshots, status)
+    try:
+        wait_for(lambda: not faults)
+        snapshots.publish(snapshot(3))
+        wait_for(lambda: output.frames == [3])
+    finally:
+        outputs.stop()
+    assert "the outputs cannot describe a frame" in caplog.text
 
 
 def test_a_picture_that_is_published_again_replaces_the_one_that_is_shown():

@@ -124,7 +124,12 @@ class Runner:
         state, error, since_s = self._state, self._error, self._sending_since_s
         if since_s is not None and state == "connected" and self._clock.monotonic() - since_s > STALLED_S:
             state, error = "waiting", "the receiver takes no messages"
+        if state != "failed" and self._has_died():
+            state, error = "failed", "its thread has ended"
         return OutputStatus(self.output.address.name, state, error, self._sent, self._dropped)
+
+    def _has_died(self) -> bool:
+        return self._thread.ident is not None and not self._thread.is_alive() and not self.output.stopping.is_set()
 
     def _is_urgent(self, message: FrameMessage) -> bool:
         """Whether a frame must not be left out: none will follow, or faces are covered that are still shown."""
@@ -146,7 +151,7 @@ class Runner:
                 if self.output.connects:
                     self._connected()
                 self._serve()
-            except Exception as error:  # of any kind: other outputs and the picture go on
+            except BaseException as error:  # of any kind, also SystemExit: other outputs and the picture go on
                 if stopping.is_set():
                     break
                 if opened_s is not None and self._clock.monotonic() - opened_s >= STABLE_S:
@@ -207,7 +212,7 @@ class Runner:
         with self._work:
             self._dropped += 1
 
-    def _give_up(self, error: Exception) -> bool:
+    def _give_up(self, error: BaseException) -> bool:
         """Note a fault; returns whether it is permanent."""
         if not isinstance(error, OutputError | OSError) and self._error is None:
             log.error("output %s failed: %s", self.output.address.name, type(error).__name__, exc_info=error)
@@ -217,7 +222,7 @@ class Runner:
             return True
         return False
 
-    def _report(self, error: Exception) -> None:
+    def _report(self, error: BaseException) -> None:
         text = self.output.address.hide(one_line(error))
         if text != self._error:
             log.warning("output %s: %s", self.output.address.name, text)
@@ -226,7 +231,7 @@ class Runner:
     def _close(self) -> None:
         try:
             self.output.close()
-        except Exception as error:  # of any kind: it is opened again, or the program ends
+        except BaseException as error:  # of any kind: it is opened again, or the program ends
             log.debug("output %s: %s", self.output.address.name, self.output.address.hide(one_line(error)))
 
 

@@ -99,6 +99,6 @@ class Outputs:
                         runner.offer(message)
                     if not new:
                         runner.renew(snapshot)
-            except Exception:  # of any kind: the next frame may be a better one
+            except BaseException:  # of any kind: the next frame may be a better one
                 log.exception("the outputs cannot describe a frame")
             seen, snapshot = snapshots.wait(seen, POLL_S)
