@@ -7,18 +7,20 @@ import socket
 import subprocess
 import sys
 import threading
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from paho.mqtt.client import Client
-from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
-from mien.errors import SettingsError
+from mien.errors import NotTakenError, SettingsError
 from mien.outputs import mqtt as mqtt_module
 from mien.outputs import runner as runner_module
 from mien.outputs.changes import MessageStream
 from mien.outputs.home_assistant import discovery
 from mien.outputs.kinds import create
-from mien.outputs.messages import FrameMessage, SourceState
+from mien.outputs.messages import ChangeMessage, FrameMessage, SourceState
 from mien.outputs.runner import Runner
 from mien.types import EXPRESSIONS, SourceStatus
 from tests.fakes import FakeClock
@@ -210,7 +212,7 @@ def test_frames_and_changes_are_published_as_json(broker, run, retained):
     scene.show()
     wait_for(lambda: json.loads(got.get("mien/event", "{}")).get("type") == "face_left")
     wait_for(lambda: got["mien/face/1/label"] == "none")
-    assert got["mien/face/1"] == "{}"
+    assert got["mien/face/1"] == "{}", "published before the label"
     wait_for(lambda: scene.show() or got["mien/faces"] == "0")
     assert got["mien/smile"] == "OFF"
 
@@ -297,6 +299,39 @@ def test_mqtts_verifies_the_certificate(start_broker, run, tmp_path):
     wait_for(lambda: known.status().state == "connected")
     other_host = run(f"mqtts://localhost:{broker.port}?ca={certificate}")
     wait_for(lambda: "certificate verify failed" in (other_host.status().error or "").lower())
+
+
+class FullClient:
+    """Takes messages for a broker, except the next one of the topic `refused`."""
+
+    def __init__(self, refused):
+        self.refused, self.retained = refused, {}
+
+    def want_write(self):
+        return False
+
+    def publish(self, topic, text, _quality, *, retain):
+        if topic == self.refused:
+            self.refused = None
+            return SimpleNamespace(rc=MQTTErrorCode.MQTT_ERR_QUEUE_SIZE)
+        if retain:
+            self.retained[topic] = text
+        return SimpleNamespace(rc=MQTTErrorCode.MQTT_ERR_SUCCESS)
+
+
+@pytest.mark.parametrize("refused", [f"mien/{each}" for each in ("face/1", "face/1/label", "face/2", "face/2/label")])
+def test_the_state_gets_right_after_a_message_that_the_broker_did_not_take(refused):
+    messages = []
+    Scene(SimpleNamespace(offer=messages.append)).show(face_showing("happy", 7), face_showing("sad", 8))
+    frame = [each for each in messages if isinstance(each, FrameMessage)][-1]
+    settled = [each for each in messages if isinstance(each, ChangeMessage) and each.face and each.face.slot == 1][-1]
+    output = create("mqtt://broker?slots=2")
+    output._client = client = FullClient(refused)
+    with pytest.raises(NotTakenError):
+        output.send(frame)
+    output.send(replace(settled, made_s=frame.made_s + 1))  # is about the other face only
+    assert [client.retained[f"mien/face/{slot}/label"] for slot in (1, 2)] == ["happy", "sad"]
+    assert [json.loads(client.retained[f"mien/face/{slot}"])["id"] for slot in (1, 2)] == [7, 8]
 
 
 def test_an_absent_broker_is_waited_for(run):

@@ -74,7 +74,7 @@ class Mqtt(Output):
         self._connected = threading.Event()
         self._lost: str | None = None
         self._published: dict[str, str] = {}  # retained topics, by what was published since the connection
-        self._labels: dict[int, str] = {}  # settled labels by slot
+        self._faces: dict[int, FaceState] = {}  # by slot
         self._frame_s = 0.0  # when the last frame and change that were applied were made
         self._change_s = 0.0
 
@@ -83,7 +83,7 @@ class Mqtt(Output):
         self._connected.clear()
         self._lost = None
         self._published.clear()
-        self._labels.clear()
+        self._faces.clear()
         self._client = client = self._new_client()
         client.connect(self._endpoint.host, self._endpoint.port, keepalive=KEEPALIVE_S)
         client.loop_start()
@@ -105,9 +105,9 @@ class Mqtt(Output):
         if isinstance(message, FrameMessage):
             if message.made_s >= self._change_s:  # else it waited for the broker, and the state is newer
                 self._frame_s = message.made_s
-                self._labels = {face.slot: _state(face) for face in message.faces}
+                self._faces = {face.slot: face for face in message.faces}
                 self._retain(f"{self._prefix}/faces", str(len(message.faces)))
-                self._retain_labels(message.faces)
+                self._retain_faces()
             self._publish(f"{self._prefix}/frame", message.json, AT_MOST_ONCE)
         elif isinstance(message, ChangeMessage):
             if message.made_s > self._frame_s:  # as above
@@ -185,28 +185,27 @@ class Mqtt(Output):
         if face is None:
             return
         if message.type == "face_left":
-            self._labels.pop(face.slot, None)
+            self._faces.pop(face.slot, None)
         else:
-            self._labels[face.slot] = _state(face)
-        self._retain_labels(() if message.type == "face_left" else (face,))
+            self._faces[face.slot] = face
+        self._retain_faces()
 
-    def _retain_labels(self, faces: tuple[FaceState, ...]) -> None:
-        details = {face.slot: face for face in faces}
+    def _retain_faces(self) -> None:
         for slot in range(1, self._slots + 1):
-            label = self._labels.get(slot, NO_FACE)
-            if self._retain(f"{self._prefix}/face/{slot}/label", label):
-                face = details.get(slot)
-                self._retain(f"{self._prefix}/face/{slot}", json.dumps({} if face is None else face.plain))
-        smiles = "happy" in self._labels.values()
+            topic, face = f"{self._prefix}/face/{slot}", self._faces.get(slot)
+            label = _state(face)
+            if self._published.get(f"{topic}/label") != label:
+                # Before the label: if the broker does not take one of them, both are tried again.
+                self._retain(topic, json.dumps({} if face is None else face.plain))
+                self._retain(f"{topic}/label", label)
+        smiles = any(_state(face) == "happy" for face in self._faces.values())
         self._retain(f"{self._prefix}/smile", "ON" if smiles else "OFF")
 
-    def _retain(self, topic: str, text: str) -> bool:
-        """Publish a retained topic; returns whether it had to be, as it was another text."""
-        if self._published.get(topic) == text:
-            return False
-        self._publish(topic, text, AT_LEAST_ONCE, retain=True)
-        self._published[topic] = text
-        return True
+    def _retain(self, topic: str, text: str) -> None:
+        """Publish a retained topic if its text has changed."""
+        if self._published.get(topic) != text:
+            self._publish(topic, text, AT_LEAST_ONCE, retain=True)
+            self._published[topic] = text
 
     def _publish(self, topic: str, text: str, quality: int, *, retain: bool = False) -> MQTTMessageInfo:
         assert self._client is not None
@@ -218,5 +217,5 @@ class Mqtt(Output):
         return info
 
 
-def _state(face: FaceState) -> str:
-    return face.settled_label or NOT_SETTLED
+def _state(face: FaceState | None) -> str:
+    return NO_FACE if face is None else face.settled_label or NOT_SETTLED
