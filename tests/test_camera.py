@@ -474,6 +474,39 @@ def test_an_analysis_that_hangs_is_abandoned_and_another_thread_takes_over(rig, 
     assert it.numbers[0] is it.numbers[1], "no number of theirs is used again: a recording would mix up people"
 
 
+def test_an_analysis_that_hangs_is_replaced_with_the_old_detector_if_no_new_one_can_be_made(rig, caplog):
+    def renew():
+        raise SystemExit(1)
+
+    it = rig(FakeSource([FRAME] * 3, stepped=True), renew=renew)
+    go_on, hung, analyze = threading.Event(), threading.Event(), it.pipeline.analyze
+    it.pipeline.analyze = lambda frame: hung.set() or go_on.wait(PATIENCE_S)
+    it.camera.start()
+    it.sources[0].step()
+    assert hung.wait(PATIENCE_S)
+    it.pipeline.analyze = analyze
+    abandoned = it.camera._inference._thread
+    wait_for(lambda: it.clock.advance(5) or it.camera._inference._thread is not abandoned)
+    go_on.set()
+    assert it.camera._inference._thread.is_alive()
+    assert "what hangs cannot be replaced" in caplog.text
+
+
+def test_no_exception_ends_the_supervision_of_the_analysis(rig, monkeypatch, caplog):
+    it = rig(FakeSource([FRAME]))
+    checked, faults = threading.Event(), [SystemExit(1)]
+
+    def check():
+        if faults:
+            raise faults.pop()
+        checked.set()
+
+    it.camera.start()
+    monkeypatch.setattr(it.camera._inference, "_check", check)
+    assert checked.wait(PATIENCE_S)
+    assert "the analysis cannot be started again" in caplog.text
+
+
 def test_an_analysis_that_always_hangs_is_a_failure_and_does_not_fill_the_computer_with_threads(rig):
     it = rig(FakeSource([FRAME] * 20))
     go_on, hung = threading.Event(), []

@@ -108,7 +108,7 @@ class Supervisor:
             checked_s = now_s
             try:
                 self._check()
-            except Exception:  # such as no more threads: the next check tries again
+            except BaseException:  # such as no more threads: the next check tries again
                 log.exception("the analysis cannot be started again")
                 self._stopping.wait(1.0)
 
@@ -139,7 +139,7 @@ class Supervisor:
             return
         try:
             self._services.renew()
-        except Exception:  # go on with the old ones
+        except BaseException:  # of any kind, also SystemExit: go on with the old ones
             log.exception("what hangs cannot be replaced")
         self._health.forget_busy()
         self._start_thread()
