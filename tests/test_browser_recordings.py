@@ -18,6 +18,7 @@ from mien.recording.browser import BrowserRecorder
 from mien.recording.journal import read_journal
 from mien.types import Analysis, Frame
 from tests.fakes import FakeClock
+from tests.patience import wait_for
 from tests.test_csv_log import analysis, face
 from tests.test_openapi import check
 from tests.web_fakes import face_showing
@@ -75,6 +76,22 @@ def test_a_recording_ends_when_its_images_stay_away(recorder, clock) -> None:
     clock.advance(EXPIRE_AFTER_S + 1)
     recorder.end_unused()
     assert recorder.running() == {}
+
+
+def test_recordings_whose_images_stay_away_end_also_after_a_fault(recorder, clock, monkeypatch, caplog) -> None:
+    monkeypatch.setattr(browser, "CHECK_EVERY_S", 0.01)
+    faults, end_unused = [ValueError("odd")], recorder.end_unused
+
+    def end() -> None:
+        if faults:
+            raise faults.pop()
+        end_unused()
+
+    monkeypatch.setattr(recorder, "end_unused", end)
+    recorder.start(ONE)
+    clock.advance(EXPIRE_AFTER_S + 1)
+    wait_for(lambda: recorder.status(ONE) is None)
+    assert "unused recordings of browsers cannot be ended" in caplog.text
 
 
 def test_a_recording_goes_on_under_another_key_with_other_faces(recorder, tmp_path) -> None:

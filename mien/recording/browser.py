@@ -201,7 +201,10 @@ class BrowserRecorder:
 
     def _end_unused(self) -> None:
         while not self._closed.wait(CHECK_EVERY_S):
-            self.end_unused()
+            try:
+                self.end_unused()
+            except Exception:  # of any kind: the next check tries again
+                log.exception("unused recordings of browsers cannot be ended")
             with self._lock:
                 if not self._tracks:
                     self._watch = None
