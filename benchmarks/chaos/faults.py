@@ -5,10 +5,10 @@ from __future__ import annotations
 import errno
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 
-from mien.errors import SourceError
+from mien.errors import OutputError, SourceError
 
 
 class Switchboard:
@@ -66,12 +66,18 @@ class Fault:
         cause: Causes it; a context that ends it.
         loses: What may end because of it and has to say so, "recording" or "video"; it is begun anew afterwards.
         seconds: How long it lasts.
+        place: That has to be reached while it lasts, else nothing was tried; None if its cause is all there is.
+        hangs: Whether it is a hang, which lasts for seconds.
+        spares_rows: Whether rows must go on while it lasts.
     """
 
     name: str
     cause: Callable[[], AbstractContextManager[object]] = field(repr=False)
     loses: Sequence[str] = ()
     seconds: float = 0.5
+    place: str | None = None
+    hangs: bool = False
+    spares_rows: bool = False
 
 
 NO_SPACE = OSError(errno.ENOSPC, "No space left on device")
@@ -86,8 +92,12 @@ BROKEN: dict[str, tuple[tuple[BaseException | None, ...], tuple[str, ...]]] = {
     "encode": ((ValueError("JPEG"), MemoryError()), ()),
     "rows": ((NO_SPACE, ValueError("row"), MemoryError(), SystemExit(1)), ("recording",)),
     "frames": ((NO_SPACE, ValueError("frame"), MemoryError(), SystemExit(1)), ("video",)),
+    "output": ((OutputError("gone"), NO_SPACE, ValueError("message"), MemoryError(), None), ()),
 }
 """Places of the program, what they raise (None: they hang), and what may end because of that."""
+
+REACHED_BY: dict[str, tuple[str, BaseException]] = {"open": ("read", SourceError("unplugged"))}
+"""What has to fail so that a place is reached: a source is opened again when it cannot be read."""
 
 
 def broken_places(board: Switchboard) -> list[Fault]:
@@ -103,7 +113,17 @@ def broken_places(board: Switchboard) -> list[Fault]:
             seconds = 3.0 if error is None else 0.5
 
             def cause(place: str = place, error: BaseException | None = error) -> AbstractContextManager[None]:
-                return board.breaking(place, error)
+                return _breaking(board, place, error)
 
-            faults.append(Fault(f"{place}: {kind}", cause, loses, seconds))
+            name, spares = f"{place}: {kind}", place == "output"
+            faults.append(Fault(name, cause, loses, seconds, place, hangs=error is None, spares_rows=spares))
     return faults
+
+
+@contextmanager
+def _breaking(board: Switchboard, place: str, error: BaseException | None) -> Iterator[None]:
+    with ExitStack() as stack:
+        stack.enter_context(board.breaking(place, error))
+        if place in REACHED_BY:
+            stack.enter_context(board.breaking(*REACHED_BY[place]))
+        yield

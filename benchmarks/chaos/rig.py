@@ -26,9 +26,15 @@ from camera import VideoCamera
 from mien.analysis.pipeline import Pipeline
 from mien.clock import Clock
 from mien.images import draw
-from mien.images.codecs import encode_jpeg
+from mien.images.codecs import encode_jpeg, jpeg_to_png
+from mien.outputs.addresses import parse_address
+from mien.outputs.base import Output
+from mien.outputs.messages import Message
+from mien.outputs.service import Outputs
+from mien.process import release_memory
 from mien.recording import csv_log, video
-from mien.recording.csv_log import CsvRecorder
+from mien.recording.csv_log import CsvRecorder, Recording
+from mien.recording.sessions import Sessions
 from mien.recording.video import VideoWriter
 from mien.sources.base import Source
 from mien.stream import publisher
@@ -38,9 +44,16 @@ from web import AppOptions, create_app
 from web.server import Server
 
 SIZE = 160, 120
-FRAMES_PER_S = 20
+FRAMES_PER_S = 30
 TIMEOUTS = Timeouts(hang_after_s=0.7, abandon_after_s=1.0, open_within_s=1.0, backoff_s=(0.1, 0.5), tick_s=0.05)
-PATHS = ("/", "/healthz", "/api/state", "/api/controls", "/api/openapi.json", "/static/app.js")
+PAGES = ("/", "/?view=bars", "/sessions", "/programs", "/model-card", "/api", "/static/app.js")
+ROUTES = ("/healthz", "/api/state", "/api/controls", "/api/openapi.json", "/api/sessions", "/api/session.csv")
+PATHS = (*PAGES, *ROUTES, "/api/snapshot.png")
+SESSION_PATHS = ("/sessions/{}", "/api/sessions/{}", "/api/sessions/{}/faces.json")
+STREAMS = {"/video_feed": b"\xff\xd8", "/api/frames": b"\xff\xd8", "/api/events": b"data: "}
+"""What never ends, and what it has to bring: the start of a JPEG, or an event."""
+REACHED_WITHIN_S = 10.0
+SETTLED_WITHIN_S = 10.0
 
 
 class SteppingClock(Clock):
@@ -106,6 +119,18 @@ class StubClassifier:
         return shares
 
 
+class StubOutput(Output):
+    """Takes all messages."""
+
+    def __init__(self, board: Switchboard) -> None:
+        super().__init__(parse_address("stub:taker"))
+        self._board = board
+
+    def send(self, message: Message) -> None:
+        """Take a message, or raise what is broken."""
+        self._board.strike("output")
+
+
 class Rig:
     """The program, the faults it can be given, and what has to be true after each.
 
@@ -126,6 +151,9 @@ class Rig:
         self._pipeline = Pipeline(StubDetector(self._board), StubClassifier(self._board))
         self._recorder = CsvRecorder(folder / "sessions", self._clock)
         self._video = VideoWriter(folder / "video.mp4")
+        self._sessions = Sessions(folder / "sessions", self._running, self._clock)
+        self._recorder.changed = self._sessions.note_change
+        self._outputs = Outputs([StubOutput(self._board)], clock=self._clock)
         self._camera = VideoCamera(
             "0",
             self._pipeline,
@@ -140,8 +168,13 @@ class Rig:
                 clock=self._clock,
             ),
         )
-        app = create_app(self._camera, AppOptions(recorder=self._recorder))
-        self._server = Server(app, port=0)
+        options = AppOptions(
+            recorder=self._recorder,
+            sessions=self._sessions,
+            outputs=self._outputs,
+            to_png=lambda snapshot: jpeg_to_png(snapshot.jpeg),
+        )
+        self._server = Server(create_app(self._camera, options), port=0)
         self._before: dict[str, Counter[str]] = {}
 
     def __enter__(self) -> Rig:
@@ -157,8 +190,12 @@ class Rig:
         self._cleanup.callback(self._recorder.stop)
         self._cleanup.enter_context(self._server)
         self._cleanup.enter_context(self._camera)
+        self._outputs.start(self._camera.snapshots, self._camera.status)
+        self._cleanup.callback(self._outputs.stop)
+        self._use_sessions()
         self._recorder.start()
         self._settled()
+        release_memory()  # as the program does once it has started
         self._before = self._resources()
         return self
 
@@ -181,18 +218,20 @@ class Rig:
             Fault("system: no more descriptors", self._without_descriptors),
         ]
 
-    def try_fault(self, fault: Fault) -> str | None:
+    def try_fault(self, fault: Fault, *, most_s: float = 60.0) -> str | None:
         """Cause a fault, end it, and check what has to be true.
 
         Args:
             fault: One of `faults()`.
+            most_s: End it after this long even if it would last longer, but not before its place was reached.
 
         Returns:
             What is not true; None if all is well.
         """
-        with fault.cause():
-            time.sleep(fault.seconds)
         try:
+            with self._view("/video_feed"), fault.cause():  # pictures are drawn only if somebody watches
+                self._check_meanwhile(fault)
+                time.sleep(min(fault.seconds, most_s))
             self._begin_again(fault)
             self._settled()
         except TimeoutError as error:
@@ -200,6 +239,14 @@ class Rig:
         return self._growth()
 
     # --- the parts
+
+    def _use_sessions(self) -> None:
+        """Record a session and look at it: two threads that are started for that stay from then on."""
+        self._recorder.start()
+        self._check_flow()
+        self._recorder.stop()
+        self._get("/api/sessions")
+        wait_until(lambda: self._resources()["threads"]["timelines_0"] > 0, "the session is not summed up")
 
     def _breakable(self, place: str, real: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any) -> Any:
@@ -215,6 +262,11 @@ class Rig:
     def _prepare(self, frame: Frame, analysis: Analysis) -> Frame:
         self._board.strike("prepare")
         return frame
+
+    def _running(self) -> dict[str, Recording]:
+        """The recording that is running, by the id of its session."""
+        status = self._recorder.status()
+        return {status.session: status} if status.on and status.session is not None else {}
 
     def _record(self, frame: Frame, analysis: Analysis) -> None:
         self._recorder.record(frame, analysis)
@@ -249,7 +301,7 @@ class Rig:
 
     @contextmanager
     def _stalled_viewers(self) -> Iterator[None]:
-        viewers = [self._view() for _ in range(8)]
+        viewers = [self._view("/video_feed") for _ in range(8)]
         yield
         for viewer in viewers:
             viewer.close()
@@ -257,7 +309,7 @@ class Rig:
     @contextmanager
     def _gone_viewers(self) -> Iterator[None]:
         for _ in range(8):
-            self._view().close()
+            self._view("/video_feed").close()
         yield
 
     @contextmanager
@@ -293,6 +345,14 @@ class Rig:
 
     # --- what has to be true
 
+    def _check_meanwhile(self, fault: Fault) -> None:
+        """While a fault lasts: it has reached its place, and rows go on unless they are what it breaks."""
+        if fault.place is not None:
+            struck, place = self._board.struck, fault.place
+            wait_until(lambda: place in struck, f"the fault never reached its place {place}", REACHED_WITHIN_S)
+        if fault.spares_rows:
+            self._check_flow()
+
     def _begin_again(self, fault: Fault) -> None:
         """What the fault may have ended has to say so; it is begun anew."""
         if "recording" in fault.loses:
@@ -315,21 +375,24 @@ class Rig:
                 raise TimeoutError(f"{status.rows} rows are counted, {lines} are in the file")
 
     def _settled(self) -> None:
-        """Wait until frames, rows and video go on, and every page answers."""
+        """Wait until frames, rows, video and output go on, and every page answers."""
         wait_until(lambda: self._get("/healthz")[0] == 200, "/healthz is not 200")
         health = json.loads(self._get("/healthz")[1])
         if health["not_written"]:
             raise TimeoutError(f"/healthz: {health['not_written']}")
-        rows, frames = self._recorder.status().rows, self._video.written
-        wait_until(lambda: self._recorder.status().rows > rows + 2, "no rows are written")
+        frames, sent = self._video.written, self._outputs.status()[0].sent
+        self._check_flow()
         wait_until(lambda: self._video.written > frames + 2, "no video is written")
-        for path in PATHS:
+        wait_until(lambda: self._outputs.status()[0].sent > sent + 2, "the output is sent nothing")
+        session = self._recorder.status().session
+        for path in (*PATHS, *(each.format(session) for each in SESSION_PATHS)):
             wait_until(partial(self._answers, path), f"{path} does not answer")
-        with self._view() as viewer:
-            viewer.settimeout(10)
-            received = b""
-            while b"\xff\xd8" not in received:  # the start of a JPEG
-                received = received[-1:] + viewer.recv(4096)
+        for path, sign in STREAMS.items():
+            wait_until(partial(self._streams, path, sign), f"{path} sends nothing")
+
+    def _check_flow(self) -> None:
+        rows = self._recorder.status().rows
+        wait_until(lambda: self._recorder.status().rows > rows + 2, "no rows are written")
 
     def _growth(self) -> str | None:
         """What there is more of than at the start, after some time to settle."""
@@ -338,9 +401,9 @@ class Rig:
             grown = {kind: counts - self._before[kind] for kind, counts in self._resources().items()}
             return "; ".join(f"more {kind}: {', '.join(sorted(more))}" for kind, more in grown.items() if more) or None
 
-        deadline_s = time.monotonic() + 10
+        deadline_s = time.monotonic() + SETTLED_WITHIN_S
         while (found := more()) is not None and time.monotonic() < deadline_s:
-            time.sleep(0.2)
+            time.sleep(0.05)
         return found
 
     def _resources(self) -> dict[str, Counter[str]]:
@@ -369,10 +432,18 @@ class Rig:
         except OSError:
             return 0, b""
 
-    def _view(self) -> socket.socket:
+    def _view(self, path: str) -> socket.socket:
         viewer = socket.create_connection(("127.0.0.1", self._server.port))
-        viewer.sendall(b"GET /video_feed HTTP/1.1\r\nHost: localhost:%d\r\n\r\n" % self._server.port)
+        viewer.sendall(b"GET %s HTTP/1.1\r\nHost: localhost:%d\r\n\r\n" % (path.encode(), self._server.port))
         return viewer
+
+    def _streams(self, path: str, sign: bytes) -> bool:
+        received = b""
+        with suppress(OSError), self._view(path) as viewer:
+            viewer.settimeout(10)
+            while sign not in received and (piece := viewer.recv(4096)):
+                received = received[-len(sign) :] + piece
+        return sign in received
 
 
 def _descriptors() -> Iterator[str]:
@@ -387,7 +458,7 @@ def wait_until(condition: Callable[[], bool], otherwise: str, timeout_s: float =
     """Wait for a condition.
 
     Args:
-        condition: Is asked ten times a second.
+        condition: Is asked fifty times a second.
         otherwise: What is wrong if it never becomes true.
         timeout_s: How long to wait, in seconds.
 
@@ -398,4 +469,4 @@ def wait_until(condition: Callable[[], bool], otherwise: str, timeout_s: float =
     while not condition():
         if time.monotonic() > deadline_s:
             raise TimeoutError(otherwise)
-        time.sleep(0.1)
+        time.sleep(0.02)
