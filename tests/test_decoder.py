@@ -183,6 +183,37 @@ def test_motion_jpeg_without_a_container_is_played(tmp_path):
     assert [round(frame.mean(), -1) for frame in played(path)] == [40, 100, 160]
 
 
+def with_preview(jpeg: bytes) -> bytes:
+    """A JPEG with a smaller one in its EXIF data, as cameras write it."""
+    exif = b"Exif\0\0" + codecs.encode_jpeg(quarters(32, 24))
+    return jpeg[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + jpeg[2:]
+
+
+HEADERS = b"\r\n--frame\r\nContent-Type: image/jpeg\r\n\r\n"
+
+
+@pytest.mark.parametrize("name", ["a.mjpeg", "a.jpg"])
+@pytest.mark.parametrize(
+    ("change", "gap"),
+    [(with_preview, b""), (bytes, b"\0" * 16), (bytes, HEADERS), (with_preview, HEADERS)],
+    ids=["previews", "padding", "headers", "both"],
+)
+def test_motion_jpeg_with_previews_or_bytes_between_its_pictures_is_played(tmp_path, name, change, gap):
+    pictures = [codecs.encode_jpeg(np.full((48, 64, 3), level, np.uint8)) for level in (40, 100, 160)]
+    (tmp_path / name).write_bytes(gap.join(change(each) for each in pictures))
+    assert [round(frame.mean(), -1) for frame in played(tmp_path / name)] == [40, 100, 160]
+
+
+def test_a_photo_with_a_preview_of_its_own_size_in_front_is_an_image(tmp_path):
+    preview = codecs.encode_jpeg(quarters())
+    exif = b"Exif\0\0" + preview + preview
+    photo = codecs.encode_jpeg(quarters())
+    data = photo[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + photo[2:]
+    (tmp_path / "a.jpg").write_bytes(data)
+    with open_source(str(tmp_path / "a.jpg")) as source:
+        assert isinstance(source, ImageSource)
+
+
 @pytest.mark.parametrize("mark", [b"", b"\xff\xe2\0\x06MPF\0"])
 def test_a_photo_with_a_preview_or_depth_map_behind_it_is_an_image(tmp_path, mark):
     photo, other = codecs.encode_jpeg(quarters()), codecs.encode_jpeg(quarters() if mark else quarters(32, 24))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,12 +9,15 @@ from pathlib import Path
 from mien.errors import ImageError
 from mien.filetypes import MJPEG, FileType, identify, read_head
 from mien.images.codecs import MAX_IMAGE_BYTES, MAX_SEGMENTS, image_size
+from mien.images.jpeg import first_scan_and_end
 
 _PNG_SIGNATURE_BYTES = 8
 _GIF_HEADER_BYTES = 13
 _MPF = b"MPF\0"
 """Marks a JPEG file with further pictures of the same scene, such as a depth map: CIPA DC-007."""
-_START_OF_SCAN = re.compile(rb"\xff\xda")
+_START_OF_JPEG = b"\xff\xd8\xff"
+_MAX_GAP_BYTES = 1024
+"""Between two pictures of Motion JPEG, such as padding, or the boundary and headers of a stream that was stored."""
 
 
 def media_type(path: Path) -> FileType | None:
@@ -99,16 +101,16 @@ def _color_table_bytes(data: bytes, position: int) -> int:
 
 
 def _jpeg(data: bytes) -> bool:
-    """Whether a picture of the same size follows directly, as in Motion JPEG without a container."""
-    scan = _START_OF_SCAN.search(data)
-    if scan is None or _MPF in data[: scan.start()]:
+    """Whether a picture of the same size follows closely, as in Motion JPEG without a container."""
+    found = first_scan_and_end(data)
+    if found is None or _MPF in data[: found[0]]:
         return False
-    end = data.find(b"\xff\xd9", scan.end()) + 2  # within a scan, 0xFF is followed by 0
-    following = data[end:]
-    if end < 2 or not following.startswith(b"\xff\xd8\xff"):
+    end = found[1]
+    start = data.find(_START_OF_JPEG, end, end + _MAX_GAP_BYTES + len(_START_OF_JPEG))
+    if start < 0:
         return False
     try:
-        return image_size(data) == image_size(following)
+        return image_size(data) == image_size(data[start:])
     except ImageError:
         return False
 
