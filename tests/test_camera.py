@@ -286,7 +286,7 @@ def test_opening_that_hangs_is_given_up(rig):
     assert not third.closed.is_set()
 
 
-def test_a_driver_that_always_hangs_does_not_fill_the_computer_with_threads(rig):
+def test_a_driver_that_always_hangs_does_not_fill_the_computer_with_threads(rig, caplog):
     it = rig(*[FakeSource([FRAME, HANG]) for _ in range(12)])
     it.camera.start()
     before = threading.active_count()
@@ -294,15 +294,35 @@ def test_a_driver_that_always_hangs_does_not_fill_the_computer_with_threads(rig)
         assert source.hanging.wait(PATIENCE_S)
         it.until_analyzed(number)
         it.clock.advance(5)
-        it.until_reason("gave no picture")
+        it.until_reason("gave no picture" if number < 4 else "hangs in 4 threads")
         it.clock.advance(11)
     for _ in range(20):
         it.clock.advance(11)
         it.camera._switcher.watch()
     assert len(it.opener.specs) == 4
     assert threading.active_count() <= before + 4
+    status = it.camera.status()
+    assert (status.retry_in_s, status.failing) == (None, "source")
+    assert status.reason == "Webcam 0 hangs in 4 threads; choose another source, or start Mien again"
+    wait_for(lambda: it.placeholders[-1] == ["Waiting for Webcam 0", status.reason])
+    assert "Webcam 0 gave no picture for 5 s, in 4 threads by now; no further try" in caplog.text
+    assert it.camera.failed is None, "so that the program does not end: another source can be chosen"
     it.sources[0].release.set()  # one returns: then there is a new attempt
     wait_for(lambda: len(it.opener.specs) == 5)
+    it.until("live")
+
+
+def test_another_source_can_be_chosen_while_a_driver_hangs_in_all_its_threads(rig):
+    it = rig(*[FakeSource([FRAME, HANG]) for _ in range(4)], FakeSource([FRAME], name="Demo", spec="demo"))
+    it.camera.start()
+    for number, source in enumerate(it.sources[:4], 1):
+        assert source.hanging.wait(PATIENCE_S)
+        it.until_analyzed(number)
+        it.clock.advance(5)
+        it.until_reason("gave no picture" if number < 4 else "hangs in 4 threads")
+        it.clock.advance(11)
+    status = it.camera.switch("demo")
+    assert (status.name, status.reason, status.retry_in_s) == ("Demo", None, None)
 
 
 def test_a_change_of_size_does_not_interrupt_the_stream(rig):

@@ -37,6 +37,9 @@ class Capture:
     returns, it closes its device and its frame is ignored. So each thread has a number, and only the thread with the
     current number may change anything.
 
+    While `MAX_HUNG_THREADS` hang, nothing more is tried, and the status says so. Unlike an analysis that hangs, this
+    does not end the program: another source can be chosen, and jobs, uploads and sessions are still served.
+
         capture = Capture("0", "Webcam 0", open_source, receiver, Services(), Timeouts())
         capture.start(background=False)
         capture.watch()  # regularly
@@ -131,7 +134,7 @@ class Capture:
             if self._current == 0 or self._stopping.is_set() or self._state == "ended":
                 return
             if self._thread is None:
-                if len(self._hung) < MAX_HUNG_THREADS:
+                if not self._is_stuck:
                     self._start_thread()
                 return
             if self._retry_at_s is not None:
@@ -144,15 +147,20 @@ class Capture:
                 self._fail(SourceError(f"{self._name} {what} for {limit_s:g} s"))
 
     def status(self) -> SourceStatus:
-        """The state of the source, without a frame rate; retry_in_s is 0 during an attempt to open it."""
+        """The state of the source, without a frame rate; retry_in_s is 0 during an attempt to open it.
+
+        While no attempt follows, since too many threads hang, it is None, and the reason says what can be done.
+        """
         with self._change:
-            retry_in_s = None
-            if self._state == "reconnecting":
+            retry_in_s, reason = None, self._reason
+            if self._is_stuck:
+                reason = f"{self._name} hangs in {MAX_HUNG_THREADS} threads; choose another source, or start Mien again"
+            elif self._state == "reconnecting":
                 retry_in_s = max(0.0, (self._retry_at_s or 0.0) - self._clock.monotonic())
             return SourceStatus(
                 self._name,
                 self._state,
-                self._reason,
+                reason,
                 retry_in_s,
                 kind=self._kind,
                 failing="source" if self._state == "reconnecting" and self._failures else None,
@@ -160,6 +168,10 @@ class Capture:
             )
 
     # --- with the lock held
+
+    @property
+    def _is_stuck(self) -> bool:
+        return self._thread is None and len(self._hung) >= MAX_HUNG_THREADS
 
     def _start_thread(self) -> None:
         self._current += 1
@@ -177,7 +189,9 @@ class Capture:
         self._failures += 1
         self._state, self._reason = "reconnecting", str(error)
         self._retry_at_s = self._clock.monotonic() + wait_s
-        if self._background or self._opened:
+        if self._is_stuck:
+            log.error("%s, in %d threads by now; no further try until one of them returns", error, MAX_HUNG_THREADS)
+        elif self._background or self._opened:
             log.warning("%s; next try in %g s", error, wait_s)
         else:
             self._error = error  # `start` is about to raise it
