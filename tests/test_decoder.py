@@ -139,6 +139,20 @@ def test_a_title_in_any_encoding_is_no_error(tmp_path):
     assert len(played(path)) == 1
 
 
+@pytest.mark.parametrize(("fps", "last_s"), [(1000, 59 / 25), (960, 59 / 960)])
+def test_a_rate_of_a_thousand_is_not_believed_while_slow_motion_is(tmp_path, fps, last_s):
+    path = tmp_path / "fast.avi"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mjpeg", rate=fps)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuvj420p"
+        for _ in range(60):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(quarters(), format="bgr24")))
+        container.mux(stream.encode())
+    with open_source(str(path), loop=False, paced=False) as source:
+        times_s = [source.read().media_time_s for _ in range(60)]
+    assert times_s[-1] == pytest.approx(last_s)
+
+
 # --- animated images
 
 

@@ -363,9 +363,18 @@ def test_slow_motion_plays_at_its_own_rate(fps):
         assert [source.read().media_time_s for _ in range(4)] == pytest.approx([i / fps for i in range(4)])
 
 
-def test_times_a_thousandth_of_a_second_apart_are_kept():
-    times = PictureTimes(Fraction(1000))
-    assert [times.next_s(Fraction(i, 1000)) for i in range(4)] == pytest.approx([0, 0.001, 0.002, 0.003])
+@pytest.mark.parametrize(
+    ("fps", "stamps_ms", "times_s"),
+    [
+        (1000, [0, 1, 2, 3], [0, 0.04, 0.08, 0.12]),
+        (1000, [0, 1, 2, 4, 5], [0, 0.04, 0.08, 0.082, 0.122]),  # a picture is missing
+        (1000, [0, 33, 67, 68, 101], [0, 0.033, 0.067, 0.068, 0.101]),  # two in quick succession at a variable rate
+        (960, [0, 1, 2, 3, 4], [0, 0.001, 0.002, 0.003, 0.004]),  # as Matroska rounds them
+    ],
+)
+def test_times_a_thousandth_of_a_second_apart_are_kept_where_the_rate_can_be_true(fps, stamps_ms, times_s):
+    times = PictureTimes(Fraction(fps))
+    assert [times.next_s(Fraction(stamp, 1000)) for stamp in stamps_ms] == pytest.approx(times_s)
 
 
 def test_true_times_are_kept_where_the_rate_is_only_the_finest_step_of_time():

@@ -25,8 +25,8 @@ DECODER_THREADS = 2
 FALLBACK_FPS = 25
 """Frame rate of a video that states none and has no time stamps."""
 MAX_FPS = 1000
-"""Slow motion has up to 960. A video that states more, with times that are as close, is taken to have FALLBACK_FPS; one
-that states just this, too, unless its times say otherwise: it is the finest step of time in Matroska files."""
+"""Slow motion has up to 960. A video that states this or more, with times that are as close, is taken to have
+FALLBACK_FPS. Where most times are further apart, they count: this is also the finest step of time in Matroska files."""
 MAX_UNREADABLE = 1000
 """So many unreadable parts in a row end a video; a camera may begin with those of some seconds."""
 
@@ -236,6 +236,7 @@ class PictureTimes:
         self.interval_s = 1 / (FALLBACK_FPS if self._is_absurd else fps)
         self._first: Fraction | None = None
         self._stamp = Fraction(0)  # of the previous picture, from the first one on
+        self._surplus = 0  # steps of time as short as at MAX_FPS, less the longer ones
         self._time_s: float | None = None  # of the previous picture
         self._added_s = 0.0
 
@@ -254,13 +255,19 @@ class PictureTimes:
             self._first = stamp if self._first is None else self._first
             stamp -= self._first
             stamp_s = float(stamp)
-            if self._is_absurd and stamp - self._stamp < Fraction(1, MAX_FPS):
+            if self._is_absurd and self._is_too_close(stamp - self._stamp):
                 self._added_s = time_s - stamp_s
             self._stamp = stamp
             if stamp_s + self._added_s > self._time_s:
                 time_s = stamp_s + self._added_s
         self._time_s = time_s
         return time_s
+
+    def _is_too_close(self, step: Fraction) -> bool:
+        """Whether a time between two pictures cannot be true; one of just 1 / MAX_FPS, if most have been as short."""
+        shortest = Fraction(1, MAX_FPS)
+        self._surplus += 1 if step <= shortest else -1
+        return step < shortest or (step == shortest and self._surplus > 0)
 
 
 class Decoder:
