@@ -6,7 +6,6 @@ import logging
 import threading
 import warnings
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -15,6 +14,7 @@ import numpy as np
 from mien.cnn.cache import CompiledCache, find_compiled
 from mien.cnn.facts import stored_outputs, stored_pixels
 from mien.cnn.feeding import DEFAULT, Pixels, feed, wanted_pixels
+from mien.cnn.files import short_cause
 from mien.cnn.guess import guess_pixels
 from mien.cnn.litert import LiteRtRuntime, MissingError, UnusableError, compiled_file, source_digest
 from mien.cnn.loader import load_network
@@ -197,11 +197,19 @@ class FacialExpressionModel:
         stored = None if file is None else Readings.load(file)
         if stored is not None and (stored.asked or self._network is None):
             return stored
-        guess = None if self._network is None else partial(guess_pixels, self._network)
+        guess = None if self._network is None else self._guess
         readings = read_demo_faces(self._forward, self._forward.input_shape, guess)
         if file is not None:
             readings.save(file)
         return readings
+
+    def _guess(self, faces: np.ndarray) -> tuple[Pixels, str] | None:
+        """As `guess_pixels`; a network whose layers cannot be judged is loaded all the same."""
+        try:
+            return guess_pixels(self._network, faces)
+        except Exception as error:  # of any kind: it is only a hint
+            log.info("which pixels the network expects, its layers do not tell: %s", short_cause(error))
+            return None
 
     def predict(self, faces: np.ndarray) -> np.ndarray:
         """Compute the probabilities of the seven expressions for a batch of faces.

@@ -152,6 +152,36 @@ def test_the_first_batch_normalization_tells_the_range(pixels, direct):
     assert found == (pixels, "its first batch normalization")
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("axis", [1, 2, 3, (1, 2), (1, 2, 3), None])
+def test_a_normalization_of_any_axes_tells_the_range(axis, channels):
+    image = keras.layers.Input((SIDE_PX, SIDE_PX, channels))
+    norm = keras.layers.Normalization(axis=axis)
+    seen = np.repeat(faces(), channels, axis=3)
+    norm.adapt(feed(0.8 * seen + 20, "0..1"))
+    network = keras.Model(image, keras.layers.Flatten()(norm(image)))
+    assert guess_pixels(network, seen) == ("0..1", "its Normalization layer")
+
+
+def test_a_batch_normalization_over_rows_tells_the_range_too(tmp_path):
+    image = keras.layers.Input((SIDE_PX, SIDE_PX, 1))
+    maps = keras.layers.Conv2D(8, 3, activation="relu")(image)
+    norm = keras.layers.BatchNormalization(axis=1)
+    network = keras.Model(image, keras.layers.Dense(7, "softmax")(keras.layers.Flatten()(norm(maps))))
+    seen = np.asarray(keras.Model(image, maps)(feed(faces(), "0..1")))
+    norm.moving_mean.assign(seen.mean(axis=(0, 2, 3)))
+    norm.moving_variance.assign(seen.var(axis=(0, 2, 3)))
+    assert FacialExpressionModel(*tiny.write_keras_3(network, tmp_path)).pixels == "0..1"
+
+
+def test_a_network_whose_layers_cannot_be_judged_loads(tmp_path, monkeypatch):
+    def fail(*_: Any) -> None:
+        raise ValueError("shapes")
+
+    monkeypatch.setattr("model.guess_pixels", fail)
+    assert FacialExpressionModel(*tiny.write_keras_3(tiny.sequential(keras), tmp_path), runtime="keras").pixels
+
+
 def starting_with(*first: Any) -> Any:
     body = [keras.layers.Flatten(), keras.layers.Dense(7)]
     return keras.Sequential([keras.layers.InputLayer((SIDE_PX, SIDE_PX, 1)), *first, *body])

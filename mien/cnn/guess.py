@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -63,11 +64,13 @@ def _nearest(
     keras: Any, graph: Any, layer: Any, faces: np.ndarray, stored: tuple[np.ndarray, np.ndarray], teller: str
 ) -> tuple[Pixels, str] | None:
     """The range of pixels with which the layer's inputs have the stored means and variances; None if none is near."""
+    axes = (layer.axis,) if isinstance(layer.axis, int) else tuple(layer.axis)  # each place on them has its own values
     before = keras.Model(graph.inputs[0], layer._inbound_nodes[-1].input_tensors[0])  # the call in this copy
     divergences = []
     for pixels in PIXELS:
         inputs = np.asarray(keras.ops.convert_to_numpy(before(feed(faces, pixels), training=False)), np.float64)
-        inputs = inputs.reshape(-1, inputs.shape[-1])
+        inputs = np.moveaxis(inputs, axes, range(-len(axes), 0))
+        inputs = inputs.reshape(-1, math.prod(inputs.shape[inputs.ndim - len(axes) :]))
         divergences.append(_divergence(inputs.mean(axis=0), inputs.var(axis=0), *stored))
     first, second, *_ = np.sort(divergences)
     if not first < _MAX_DIVERGENCE or second - first < _MIN_MARGIN:
