@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
 import pickle
+import re
 import socket
+import tempfile
 import warnings
 import zipfile
 from pathlib import Path
@@ -408,6 +411,40 @@ def test_absurd_networks_are_refused_before_they_take_memory(absurd: Any, cause:
     assert len(str(caught.value)) < 600
     network = FacialExpressionModel(*tiny.write_keras_3(tiny.sequential(keras), tmp_path))
     assert np.isfinite(network.predict(tiny.faces())).all(), "a refused network must not disturb the next one"
+
+
+class FullFile(io.BytesIO):
+    """A file on a full disk."""
+
+    def writelines(self, parts: Any) -> None:
+        next(iter(parts))
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("name", ["whole.keras", "weights.bin"])
+@pytest.mark.parametrize("fault", ["no folder", "full"])
+def test_without_room_for_temporary_files_one_line_says_so(name, fault, tmp_path, monkeypatch) -> None:
+    network = tiny.sequential(keras)
+    model, weights = tiny.write_keras_3(network, tmp_path)
+    if name == "whole.keras":
+        network.save(tmp_path / name)
+        model = weights = tmp_path / name
+    else:  # Keras needs a copy with the suffix of the format
+        weights = weights.rename(tmp_path / name)
+    if fault == "no folder":
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+        found = "No such file or directory"
+    else:
+        opened = Path.open
+        monkeypatch.setattr(
+            Path, "open", lambda path, mode="r", **how: FullFile() if mode == "wb" else opened(path, mode, **how)
+        )
+        found = "No space left on device"
+    expected = (
+        f"{weights}: expected a folder for temporary files (TMPDIR) with room for its weights, found none: {found}"
+    )
+    with pytest.raises(ModelError, match=f"^{re.escape(expected)}$"):
+        FacialExpressionModel(model, weights, runtime="keras")
 
 
 def test_huge_json_is_refused(tmp_path: Path) -> None:

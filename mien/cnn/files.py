@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 import stat
+import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from mien.errors import ModelError
 from mien.names import printable
@@ -144,6 +146,41 @@ def check_size(path: Path) -> None:
     size = path.stat().st_size
     if size > MAX_WEIGHTS_BYTES:
         raise ModelError(f"{path}: expected at most {MAX_WEIGHTS_BYTES >> 20} MB of weights, found {size >> 20} MB")
+
+
+@contextmanager
+def temporary_file(path: Path, name: str, parts: Iterable[bytes]) -> Iterator[Path]:
+    """A copy of a file, or of something inside it, in a temporary folder that is removed afterwards.
+
+    Args:
+        path: The file, for messages.
+        name: Of the copy.
+        parts: The content; errors in reading it are ModelErrors already.
+
+    Raises:
+        ModelError: There is no folder for temporary files, or no room in it.
+    """
+    with _written(path):
+        temporary = tempfile.TemporaryDirectory(prefix="mien-", ignore_cleanup_errors=True)
+    with temporary as folder:
+        copy = Path(folder) / name
+        with _written(path), copy.open("wb") as file:
+            file.writelines(parts)
+        yield copy
+
+
+@contextmanager
+def _written(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        expected = "expected a folder for temporary files (TMPDIR) with room for its weights"
+        raise ModelError(f"{path}: {expected}, found none: {error.strerror or error}") from error
+
+
+def parts_of(file: IO[bytes]) -> Iterator[bytes]:
+    """The content of an open file in parts of a megabyte."""
+    return iter(lambda: file.read(1 << 20), b"")
 
 
 def name_content(path: Path, start: bytes) -> str:

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import itertools
 import os
-import shutil
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +18,7 @@ import numpy as np
 
 from mien.cnn import savedmodel
 from mien.cnn.build import build_network
-from mien.cnn.files import check_regular, short_cause
+from mien.cnn.files import check_regular, parts_of, short_cause, temporary_file
 from mien.cnn.hdf5 import check_content
 from mien.cnn.whole import read_document, weights_in_hdf5
 from mien.errors import ModelError
@@ -122,17 +120,23 @@ def _load_hdf5(network: Any, hdf5: Path, path: Path, json_path: Path) -> None:
     """Load weights from `hdf5`, which is `path` or from inside it."""
     import h5py
 
+    with _named_in_errors(path, json_path), h5py.File(hdf5, "r") as file:
+        check_content(file, hdf5.stat().st_size)
+        if "layer_names" in file.attrs or "layer_names0" in file.attrs or "model_weights" in file:
+            suffix, options = ".h5", _check_legacy(file, network)
+        elif "layers" in file or "_layer_checkpoint_dependencies" in file:
+            suffix, options = ".weights.h5", _check_native(file, network)
+        else:
+            raise ModelError(f"expected weights as Keras saves them, found HDF5 holding {sorted(file)[:5]}")
+    with _named(hdf5, suffix) as named, _named_in_errors(path, json_path):
+        network.load_weights(named, **options)
+
+
+@contextmanager
+def _named_in_errors(path: Path, json_path: Path) -> Iterator[None]:
+    """Raise what goes wrong with weights as a ModelError that names their file."""
     try:
-        with h5py.File(hdf5, "r") as file:
-            check_content(file, hdf5.stat().st_size)
-            if "layer_names" in file.attrs or "layer_names0" in file.attrs or "model_weights" in file:
-                suffix, options = ".h5", _check_legacy(file, network)
-            elif "layers" in file or "_layer_checkpoint_dependencies" in file:
-                suffix, options = ".weights.h5", _check_native(file, network)
-            else:
-                raise ModelError(f"expected weights as Keras saves them, found HDF5 holding {sorted(file)[:5]}")
-        with _named(hdf5, suffix) as named:
-            network.load_weights(named, **options)
+        yield
     except ModelError as error:
         raise ModelError(f"{path} does not fit {json_path}: {error}") from error
     except OSError as error:
@@ -188,10 +192,16 @@ def _named(path: Path, suffix: str) -> Iterator[Path]:
     if path.name.endswith(suffix) and path.name.endswith(".weights.h5") == (suffix == ".weights.h5"):
         yield path
         return
-    with tempfile.TemporaryDirectory(prefix="mien-") as folder:
-        copy = Path(folder) / f"model{suffix}"
-        shutil.copyfile(path, copy)
+    with temporary_file(path, f"model{suffix}", _parts(path)) as copy:
         yield copy
+
+
+def _parts(path: Path) -> Iterator[bytes]:
+    try:
+        with path.open("rb") as file:
+            yield from parts_of(file)
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def _some(names: list[str]) -> str:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-import tempfile
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,8 +22,10 @@ from mien.cnn.files import (
     check_size,
     name_content,
     parse_document,
+    parts_of,
     read_bytes,
     read_start,
+    temporary_file,
 )
 from mien.cnn.hdf5 import check_content, check_hdf5
 from mien.errors import ModelError
@@ -94,12 +94,7 @@ def weights_in_hdf5(path: Path) -> Iterator[Path]:
         check_hdf5(path)
         yield path
         return
-    with tempfile.TemporaryDirectory(prefix="mien-") as folder:
-        copy = Path(folder) / WEIGHTS
-        with _opened(path) as archive:
-            entry = _entry(archive, path, WEIGHTS, MAX_WEIGHTS_BYTES)
-            with archive.open(entry) as packed, copy.open("wb") as unpacked:
-                shutil.copyfileobj(packed, unpacked)
+    with temporary_file(path, WEIGHTS, _unpacked(path)) as copy:
         check_hdf5(copy)
         yield copy
 
@@ -166,6 +161,12 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
             yield archive
     except ZIP_ERRORS as error:
         raise ModelError(f"{path}: expected a complete .keras archive, found a broken or truncated one") from error
+
+
+def _unpacked(path: Path) -> Iterator[bytes]:
+    """The weights inside a .keras archive, in parts."""
+    with _opened(path) as archive, archive.open(_entry(archive, path, WEIGHTS, MAX_WEIGHTS_BYTES)) as packed:
+        yield from parts_of(packed)
 
 
 def _entry(archive: zipfile.ZipFile, path: Path, name: str, limit: int) -> zipfile.ZipInfo:
