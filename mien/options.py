@@ -351,7 +351,7 @@ def path(metavar: str = "FILE", expected: str = "a path") -> Kind:
         metavar: Placeholder for the value in --help.
         expected: The accepted values in words.
     """
-    return Kind(expected, metavar, lambda text: Path(from_home(_not_empty(text))))
+    return Kind(expected, metavar, _parse_path)
 
 
 def from_home(text: str) -> str:
@@ -361,6 +361,13 @@ def from_home(text: str) -> str:
         text: Any text; one that does not begin with the home folder of a user is returned as it is.
     """
     return os.path.expanduser(text)  # noqa: PTH111  Path.expanduser raises where there is no such user
+
+
+def _parse_path(text: str) -> Path:
+    found = Path(from_home(_not_empty(text)))
+    if found.parts[:1] == ("~",):  # of a user without a home folder: it would be created where the program runs
+        raise ValueError
+    return found
 
 
 def _not_empty(text: str) -> str:

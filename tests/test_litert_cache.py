@@ -6,6 +6,7 @@ import importlib.util
 import logging
 import os
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -170,3 +171,16 @@ def test_use_renews_a_file(files, tmp_path) -> None:
 
 def test_the_folder_is_this_users() -> None:
     assert "mien" in cache_folder().parts
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows asks the system for this folder")
+@pytest.mark.parametrize("raises", [True, False], ids=["raises", "relative"])
+def test_a_user_without_a_home_folder_has_none(monkeypatch, raises: bool) -> None:
+    import pwd
+
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)
+    if not raises:  # as older versions of platformdirs
+        monkeypatch.setattr("platformdirs.user_cache_path", lambda *_, **__: Path("~/.cache/mien"))
+    assert cache_folder() is None

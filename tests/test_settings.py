@@ -1,3 +1,4 @@
+import sys
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -241,6 +242,19 @@ def test_any_dataclass_can_declare_options(words, values):
     parser = Parser(prog="sample")
     parser.add_options(Sample)
     assert parser.read(words, {}) == values
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows asks the system for this folder")
+@pytest.mark.parametrize("given", ["~", "~/sessions"])
+def test_a_path_from_home_is_refused_where_there_is_no_home(monkeypatch, given):
+    import pwd
+
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)
+    parser = Parser(prog="sample")
+    parser.add_options(Sample)
+    with pytest.raises(SettingsError, match=f"--folder: expected a folder, found '{given}'"):
+        parser.read([f"--folder={given}"], {})
 
 
 def test_declared_defaults_are_shown_as_typed():

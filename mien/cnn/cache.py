@@ -22,15 +22,22 @@ LIMIT_MB = 200
 FAILED = ".failed"
 
 
-def cache_folder() -> Path:
+def cache_folder() -> Path | None:
     """The folder of this user for compiled networks, which may not exist yet.
+
+    Returns:
+        None for a user without a home folder, as in some containers.
 
     Raises:
         ImportError: platformdirs is not installed.
     """
     from platformdirs import user_cache_path
 
-    return user_cache_path("mien", appauthor=False) / f"networks-{mien.__version__}"
+    try:
+        folder = user_cache_path("mien", appauthor=False)
+    except RuntimeError:  # older versions of platformdirs return a path that begins with "~"
+        return None
+    return folder / f"networks-{mien.__version__}" if folder.is_absolute() else None
 
 
 _compiling: list[subprocess.Popen[bytes]] = []
@@ -44,7 +51,7 @@ class FailedError(UnusableError):
 class CompiledCache:
     """Compiled networks in one folder, named by the digest of the files that they were compiled from.
 
-        cache = CompiledCache(cache_folder())
+        cache = CompiledCache(Path("compiled"))
         runtime = cache.open(source)
 
     Args:
