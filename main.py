@@ -57,7 +57,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     from mien.errors import FatalError, MienError
     from mien.names import PrintableFormatter, printable
+    from mien.process import escape_standard_output
 
+    escape_standard_output()
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(PrintableFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler])

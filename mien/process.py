@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import io
 import os
 import sys
 import tempfile
@@ -62,6 +63,12 @@ def copy_standard_error() -> None:
         sys.stderr = open(  # noqa: PTH123, SIM115  open as long as the process runs
             os.dup(sys.stderr.fileno()), "w", buffering=1, encoding=sys.stderr.encoding, errors="backslashreplace"
         )
+
+
+def escape_standard_output() -> None:
+    """Write characters that standard output cannot express as escapes, as Python does on standard error."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # not in a notebook, or without a console
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def raise_open_file_limit(count: int = OPEN_FILES) -> None:

@@ -192,6 +192,23 @@ def test_messages_need_neither_a_home_nor_a_temporary_folder() -> None:
     assert (found.stdout, found.returncode) == ("x.csv: no space\n", 0), found.stderr
 
 
+PRINTING = {
+    "main": "main.COMMANDS['methods'] = lambda words: print(NAME) or 0; sys.exit(main.main(['methods']))",
+    "training": "from training import __main__ as program; program._load = lambda command: "
+    "SimpleNamespace(run=lambda options: print(NAME)); sys.exit(program.main(['train', '--data', 'x']))",
+}
+
+
+@pytest.mark.parametrize("program", PRINTING)
+def test_what_a_terminal_cannot_express_is_escaped(program: str) -> None:
+    code = f"import sys, main; from types import SimpleNamespace; NAME = 'M\xfcller \u9854'; {PRINTING[program]}"
+    environ = {**os.environ, "LC_ALL": "C", "PYTHONIOENCODING": "ascii"}
+    found = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environ, capture_output=True, text=True, check=False
+    )
+    assert (found.stdout, found.returncode) == ("M\\xfcller \\u9854\n", 0), found.stderr
+
+
 # ---- texts
 
 

@@ -13,6 +13,7 @@ from mien.cnn.whole import is_whole
 from mien.errors import MienError, SettingsError
 from mien.names import printable
 from mien.options import with_joined_values
+from mien.process import escape_standard_output
 from training.options import COMMANDS, WEIGHTS
 
 _RESUMABLE = ("train", "teach", "finetune", "search")
@@ -39,6 +40,7 @@ def main(argv: list[str] | None = None) -> int:
         SystemExit: --help was given.
     """
     command = ""
+    escape_standard_output()
     try:
         options = parse(sys.argv[1:] if argv is None else argv)
         command = options.command
