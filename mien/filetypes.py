@@ -184,6 +184,9 @@ _BMP_HEADERS = frozenset((12, 40, 52, 56, 64, 108, 124))
 """Sizes of the header that follows: texts may begin with "BM" too."""
 
 _HEIC_BRANDS = frozenset((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"))
+_HEIF_BRAND = b"mif1"
+"""Among the brands of any image in HEIF, whatever its codec: ISO/IEC 23008-12, 10.2.1."""
+_MP4_BRANDS = frozenset((b"isom", *(b"iso%d" % number for number in range(2, 7)), b"mp41", b"mp42", b"avc1"))
 _BRANDS = {
     **dict.fromkeys((b"M4A ", b"M4B ", b"M4P ", b"F4A "), _audio("an M4A")),
     b"avif": _AVIF,
@@ -268,7 +271,7 @@ def _iso_media(head: bytes) -> FileType | None:
     brands = {major, *(head[at : at + 4] for at in range(16, length - 3, 4))}
     if major in _BRANDS:
         return _BRANDS[major]
-    if major in _HEIC_BRANDS:
+    if major in _HEIC_BRANDS or (_HEIF_BRAND in brands and not brands & _MP4_BRANDS):
         return _AVIF if brands & {b"avif", b"avis"} else _HEIC
     return _MP4
 

@@ -59,6 +59,16 @@ def tarred():
         (saved("PPM"), "Netpbm", "image", False),
         (HEIC, "HEIC", "image", False),
         (b"\0\0\0\x18ftypmif1\0\0\0\0heicmif1", "HEIC", "image", False),
+        *(
+            (b"\0\0\0\x18ftyp" + major + b"\0\0\0\0mif1miaf", "HEIC", "image", False)
+            for major in (b"avci", b"vvic", b"j2ki", b"jpeg", b"miaf", b"MiHE", b"MiHB", b"unif")
+        ),
+        (b"\0\0\0\x1cftypMA1B\0\0\0\0avifmif1miaf", "AVIF", "image", False),
+        *(
+            (b"\0\0\0\x18ftypXAVC\0\0\0\0mif1" + brand, "MP4", "video", True)
+            for brand in (b"isom", b"iso2", b"iso6", b"mp41", b"mp42", b"avc1")
+        ),
+        (b"\0\0\0\x14ftypdash\0\0\0\0iso9", "MP4", "video", True),
         (b"\xff\x0a\x00", "JPEG XL", "image", False),
         (b"\0\0\0\x0cJXL \r\n\x87\n\0", "JPEG XL", "image", False),
         (b"\0\0\0\x18ftypcrx \0\0\0\1crx isom", "Canon raw", "image", False),
