@@ -1,5 +1,7 @@
 import dataclasses
 import io
+import os
+import sys
 import tarfile
 import zipfile
 import zlib
@@ -119,6 +121,9 @@ def test_unreadable_files_are_named_and_skipped(tmp_path):
     (root / "train" / "sad" / "empty.png").write_bytes(b"")
     (root / "train" / "sad" / "notes.txt").write_text("counted")
     (root / "train" / "sad" / "gone.png").symlink_to("nowhere")
+    heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(300)
+    for name in ("phone.heic", "phone.jpg"):
+        (root / "train" / "sad" / name).write_bytes(heic)
     (root / "train" / "sad" / ".DS_Store").write_text("not counted")
     (root / "train" / "sad" / "Thumbs.db").write_text("not counted")
     (root / "train" / ".ipynb_checkpoints").mkdir()
@@ -129,7 +134,16 @@ def test_unreadable_files_are_named_and_skipped(tmp_path):
         "empty.png: not a readable image",
         "gone.png: No such file or directory",
         "notes.txt: its name is not that of an image",
+        "phone.heic: a HEIC image: convert it to JPEG or PNG",
+        "phone.jpg: a HEIC image: convert it to JPEG or PNG",
     ]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no named pipes in folders")
+def test_a_pipe_is_not_read(tmp_path):
+    os.mkfifo(tmp_path / "x.jpg")
+    with pytest.raises(ValueError, match="it is no regular file"):
+        read_image(tmp_path / "x.jpg")
 
 
 @pytest.mark.parametrize(

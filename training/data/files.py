@@ -12,6 +12,7 @@ import numpy as np
 
 from mien.cnn.files import name_content
 from mien.errors import MienError
+from mien.filetypes import describe, identify, read_head
 
 CSV_SIDE_PX = 48
 _START_BYTES = 4096
@@ -53,12 +54,12 @@ def read_image(path: Path) -> np.ndarray:
     """Read an image as gray, upright by its EXIF data: uint8 (height, width).
 
     Raises:
-        ValueError: It is not an image, is broken, or cannot be opened.
+        ValueError: It is not an image, is broken, or cannot be opened; of an image in another format, which.
     """
-    if path.suffix.lower() not in _IMAGE_SUFFIXES:
-        raise ValueError("its name is not that of an image")
+    named = path.suffix.lower() in _IMAGE_SUFFIXES
     try:
-        data = np.frombuffer(path.read_bytes() or b"\0", np.uint8)
+        head = read_head(path)  # first: to open a pipe would wait for ever
+        data = np.frombuffer((path.read_bytes() if named else b"") or b"\0", np.uint8)
     except OSError as error:
         raise ValueError(error.strerror or "cannot be opened") from error
     try:
@@ -66,7 +67,10 @@ def read_image(path: Path) -> np.ndarray:
     except cv2.error:  # too large for OpenCV, or broken in a way its decoder does not expect
         image = None
     if image is None:
-        raise ValueError("not a readable image")
+        kind = identify(head)
+        if kind is not None and kind.media == "image" and not kind.usable:
+            raise ValueError(describe(head))
+        raise ValueError("not a readable image" if named else "its name is not that of an image")
     return image
 
 
