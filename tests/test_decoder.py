@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -22,6 +23,7 @@ from mien.sources import decoder, open_source
 from mien.sources.files import ImageSource
 from mien.sources.upright import tone_curve, turned
 from tests.clips import trim_by_edit_list, turn_by_metadata, write_video
+from tests.patience import scaled
 
 RED, GREEN, BLUE, WHITE = (0, 0, 255), (0, 255, 0), (255, 0, 0), (255, 255, 255)
 
@@ -272,6 +274,19 @@ def test_a_hdr_video_is_shown_as_bright_as_it_was_meant(tmp_path):
     path = encoded(tmp_path / "a.mp4", [gray] * 3, "libx265", color_trc=16, color_primaries=9, colorspace=9)
     for frame in played(path):
         assert abs(frame.mean() - 255 * (1.055 * 0.126 ** (1 / 2.4) - 0.055)) < 8
+
+
+def test_a_hdr_video_goes_on_at_once_when_it_begins_anew(tmp_path):
+    pictures = [np.full((720, 1280, 3), level, np.uint8) for level in (60, 98, 140)]
+    path = encoded(tmp_path / "a.mp4", pictures, "libx265", color_trc=16, color_primaries=9, colorspace=9)
+    times_s, durations_s = [], []
+    with open_source(str(path), loop=True, paced=False) as source:
+        for _ in range(3 * len(pictures)):
+            begun_s = time.perf_counter()
+            times_s.append(source.read().media_time_s)
+            durations_s.append(time.perf_counter() - begun_s)
+    assert times_s == pytest.approx([0, 0.04, 0.08] * 3)
+    assert max(durations_s) < scaled(0.5), durations_s
 
 
 @pytest.mark.parametrize("way", ["file", "url"])
