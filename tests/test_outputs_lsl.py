@@ -61,7 +61,9 @@ def test_the_example_in_the_documentation_prints_values():
         assert re.fullmatch(r"\d+\.\d{3} happy 0\.82\n", peer.stdout.readline())
 
 
-@pytest.mark.parametrize("url", ["lsl:?slots=0", "lsl:?slots=99", "lsl:?color=red", "lsl://host"])
+@pytest.mark.parametrize(
+    "url", ["lsl:?slots=0", "lsl:?slots=99", "lsl:?slots=" + 5000 * "1", "lsl:?color=red", "lsl://host"]
+)
 def test_a_bad_address_is_refused(url):
     with pytest.raises(SettingsError, match=r"^--out"):
         create(url)

@@ -55,7 +55,7 @@ class Lsl(Output):
         slots = given.pop("slots", str(DEFAULT_SLOTS))
         if given or not re.fullmatch(r"[^/?#]*", name):
             raise SettingsError("--out: expected lsl:NAME?slots=NUMBER, both optional, found something else after lsl:")
-        if not slots.isdecimal() or not 1 <= int(slots) <= MAX_SLOTS:
+        if not re.fullmatch("[0-9]{1,4}", slots) or not 1 <= int(slots) <= MAX_SLOTS:
             raise SettingsError(f"--out lsl: expected slots=1 to {MAX_SLOTS}, found {slots[:20]!r}")
         self._name = name or DEFAULT_NAME
         self._slots = int(slots)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -140,7 +141,7 @@ def _annotated(
         for row in of_frame:
             face = row[face_at]
             if face not in people:
-                people[face] = state.person(int(face)) if face.isdecimal() else ""
+                people[face] = state.person(int(face)) if re.fullmatch("[0-9]{1,18}", face) else ""
             yield [*row[: len(columns)], "; ".join(texts), people[face], excluded]
 
 
