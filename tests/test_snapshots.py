@@ -95,6 +95,7 @@ def test_other_images_and_framings_are_read_too(image):
 LOGINS = {
     "Basic": needs_basic("me", TRICKY, changing),
     "Digest": needs_digest("me", TRICKY, changing),
+    "Digest of a camera with a quoted name": needs_digest("me", TRICKY, changing, realm='IP "Camera" \\ 2'),
     "Digest without qop": needs_digest("me", TRICKY, changing, quality=""),
     "Digest SHA-256": needs_digest("me", TRICKY, changing, algorithm="SHA-256"),
     "Digest with a choice": needs_digest("me", TRICKY, changing, quality=', qop="auth,auth-int"'),

@@ -112,21 +112,28 @@ def needs_basic(user: str, password: str, then: Callable[[Request], None]) -> Ca
 
 
 def needs_digest(
-    user: str, password: str, then: Callable[[Request], None], *, algorithm: str = "MD5", quality: str = ', qop="auth"'
+    user: str,
+    password: str,
+    then: Callable[[Request], None],
+    *,
+    algorithm: str = "MD5",
+    quality: str = ', qop="auth"',
+    realm: str = "a camera",
 ) -> Callable[[Request], None]:
     """An answer only for those who know the password, by Digest; each nonce is good for three answers."""
     used = [0]
-    name = algorithm.replace("-", "").lower()
+    name, quoted = algorithm.replace("-", "").lower(), realm.replace("\\", "\\\\").replace('"', '\\"')
 
     def digest(text: str) -> str:
         return hashlib.new(name, text.encode()).hexdigest()
 
     def is_right(header: str, path: str) -> bool:
         fields = parse_keqv_list(parse_http_list(header.removeprefix("Digest ")))
-        first, second = digest(f"{user}:a camera:{password}"), digest(f"GET:{path}")
+        first, second = digest(f"{user}:{realm}:{password}"), digest(f"GET:{path}")
         number = ":".join(fields[each] for each in ("nc", "cnonce", "qop")) + ":" if quality else ""
         response = digest(f"{first}:{fields['nonce']}:{number}{second}")
-        return fields["username"] == user and fields["response"] == response and fields["uri"] == path
+        given = [fields[each] for each in ("username", "realm", "uri", "response")]
+        return given == [user, realm, path, response]
 
     def answer(request: Request) -> None:
         header = request.headers.get("Authorization") or ""
@@ -138,7 +145,7 @@ def needs_digest(
             then(request)
         else:
             stale = ", stale=true" if right else ""
-            challenge = f'Digest realm="a camera", nonce="n{used[0] // 3}", algorithm={algorithm}{quality}{stale}'
+            challenge = f'Digest realm="{quoted}", nonce="n{used[0] // 3}", algorithm={algorithm}{quality}{stale}'
             request.send(b"no", "text/plain", 401, WWW_Authenticate=challenge)
 
     return answer

@@ -48,7 +48,8 @@ class Login:
             None if it offers nothing known.
         """
         offered: dict[str, Login] = {}
-        for challenge in re.split(r",\s*(?=(?:basic|digest)\s)", ", ".join(challenges), flags=re.IGNORECASE):
+        lines = re.sub(r"\r?\n[ \t]+", " ", ", ".join(challenges))  # folded lines, RFC 9112, 5.2
+        for challenge in re.split(r",\s*(?=(?:basic|digest)\s)", lines, flags=re.IGNORECASE):
             scheme, _, rest = challenge.partition(" ")
             fields = _fields(rest)
             if scheme.lower() == "digest" and _is_known(fields):
@@ -81,9 +82,8 @@ class Login:
             bare = ""
         if "opaque" in fields:
             parts["opaque"] = fields["opaque"]
-        user = self._user.decode("latin-1").replace("\\", "\\\\").replace('"', '\\"')
-        quoted = "".join(f', {name}="{value}"' for name, value in parts.items())
-        return f'Digest username="{user}"{quoted}, algorithm={algorithm}{bare}'
+        quoted = "".join(f", {name}={_quoted(value)}" for name, value in parts.items())
+        return f"Digest username={_quoted(self._user.decode('latin-1'))}{quoted}, algorithm={algorithm}{bare}"
 
     def _hash(self, data: bytes) -> str:
         name = _ALGORITHMS[self._fields.get("algorithm", "MD5").upper()]
@@ -91,9 +91,17 @@ class Login:
 
 
 def _is_known(fields: Mapping[str, str]) -> bool:
-    """Whether a challenge can be answered."""
+    """Whether a challenge can be answered, which repeats parts of it: no control characters may be in it."""
+    if re.search(r"[\x00-\x1f\x7f]", "".join(fields.values())):
+        return False
     qualities = re.split(r"[,\s]+", fields.get("qop", "auth").lower())
     return "nonce" in fields and "auth" in qualities and fields.get("algorithm", "MD5").upper() in _ALGORITHMS
+
+
+def _quoted(text: str) -> str:
+    """A quoted string, RFC 9110, 5.6.4; `_fields` gives it without its quotes and escapes."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def _fields(text: str) -> dict[str, str]:
