@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from benchmarks.fuzz.target import Target
-from benchmarks.fuzz.targets import http, media, networks, options, records, tables, web
+from benchmarks.fuzz.targets import cameras, http, media, networks, options, records, tables, web
 
 TARGETS: dict[str, Target] = {
     target.name: target
-    for module in (options, tables, records, http, web, networks, media)
+    for module in (options, tables, records, http, cameras, web, networks, media)
     for target in module.TARGETS
 }
