@@ -15,7 +15,7 @@ from benchmarks.fuzz.mutations import break_bytes, break_structure, dump
 from benchmarks.fuzz.runner import run_target
 from benchmarks.fuzz.target import Target
 from benchmarks.fuzz.targets import TARGETS as REAL
-from benchmarks.fuzz.trial import Trial
+from benchmarks.fuzz.trial import LEAST, Trial
 
 SEED = 1
 """The same inputs in each run: what new ones find is for `make fuzz` to say."""
@@ -42,13 +42,18 @@ TARGETS = {name: Target(name, 1, _prepare(call), clear=(ValueError,)) for name, 
 """Faulty parsers, which the processes of `run_target` import from here."""
 
 
-@pytest.mark.parametrize("name", [name for name, target in REAL.items() if not target.heavy])
+LEFT_OUT = {"network-build", "network-bytes", "saved-model"}
+"""Heavy targets, which are for `make fuzz`; of the heavy ones, the broken structures of HDF5 found most."""
+
+
+@pytest.mark.parametrize("name", [name for name in REAL if name not in LEFT_OUT])
 def test_no_input_crashes_or_hangs_a_parser(name: str, fuzz: int, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "files").mkdir()
-    outcome = Trial(REAL[name], tmp_path / "files", tmp_path / "failures").run(max(20, fuzz // 6), SEED)
+    count = LEAST if REAL[name].heavy else max(LEAST, fuzz // 6)
+    outcome = Trial(REAL[name], tmp_path / "files", tmp_path / "failures").run(count, SEED)
     assert not outcome.faults
-    assert outcome.inputs >= 20
+    assert outcome.inputs >= LEAST
 
 
 @pytest.mark.parametrize(("name", "what"), [("dies", "died: Fatal Python error: Aborted"), ("hangs", "hangs")])

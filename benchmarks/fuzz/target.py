@@ -28,7 +28,8 @@ class Target:
         share: Of all inputs, relative to the shares of the others.
         prepare: Makes the inputs and what takes them.
         clear: The errors that say clearly what is wrong with an input; anything else that is raised counts as a crash.
-        heavy: Whether it needs seconds or a gigabyte to start, so that the short form in the tests leaves it out.
+        heavy: Whether it needs seconds or a gigabyte to start, so that the short form in the tests leaves it out, or
+            tries the fewest inputs.
     """
 
     name: str

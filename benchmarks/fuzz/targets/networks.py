@@ -6,6 +6,7 @@ import io
 import json
 import random
 import shutil
+import warnings
 import zipfile
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -151,7 +152,8 @@ class Networks:
             for package in (keras, tf_keras):
                 network = build(package)
                 self.documents.append(json.loads(network.to_json()))
-                network.save(folder / "a.h5")
+                with warnings.catch_warnings(action="ignore"):  # the format is old, as it has to be
+                    network.save(folder / "a.h5")
                 self.whole.append((folder / "a.h5").read_bytes())
         network = tiny.sequential(keras)
         network.save(folder / "a.keras")
@@ -160,8 +162,17 @@ class Networks:
         self.weights.append((folder / "a.weights.h5").read_bytes())
         tiny.sequential(tf_keras).save_weights(folder / "b.h5")
         self.weights.append((folder / "b.h5").read_bytes())
-        self.folder = folder / "saved"
-        tiny.sequential(tf_keras).save(self.folder, save_format="tf")
+
+
+def _save_folder(folder: Path) -> Path:
+    """A SavedModel in a folder below; takes seconds."""
+    import tf_keras
+
+    from tests import tiny_networks as tiny
+
+    saved = folder / "saved"
+    tiny.sequential(tf_keras).save(saved, save_format="tf")
+    return saved
 
 
 def _build(folder: Path, cleanup: ExitStack) -> tuple[SearchStrategy[bytes], Call]:
@@ -272,8 +283,8 @@ def _saved_model(folder: Path, cleanup: ExitStack) -> tuple[SearchStrategy[bytes
     """SavedModel folders of which one file has broken bytes."""
     from mien.cnn.loader import load_network
 
-    networks = Networks(folder)
-    files = savedmodel.files_of(networks.folder)
+    saved = _save_folder(folder)
+    files = savedmodel.files_of(saved)
     whole = {each: each.read_bytes() for each in files}
 
     def make(seed: int) -> bytes:
@@ -285,11 +296,11 @@ def _saved_model(folder: Path, cleanup: ExitStack) -> tuple[SearchStrategy[bytes
         broken = files[data[0] % len(files)]
         broken.write_bytes(data[1:])
         try:
-            load_network(networks.folder, networks.folder)
+            load_network(saved, saved)
         finally:
             broken.write_bytes(whole[broken])
 
-    cleanup.callback(shutil.rmtree, networks.folder, ignore_errors=True)
+    cleanup.callback(shutil.rmtree, saved, ignore_errors=True)
     return st.integers(0, 2**63 - 1).map(make), call
 
 
