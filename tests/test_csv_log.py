@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
 import os
@@ -342,6 +343,49 @@ def test_a_recording_whose_file_is_deleted_ends_with_the_reason(recorder, monkey
     assert sum("moved or deleted" in entry.message for entry in caplog.records) == 1
     wait_for(lambda: not recorder._writer._thread.is_alive())
     assert recorder.start().on, "another attempt is possible"
+
+
+def fail_in_sync_thread(monkeypatch, call: str, error: int, asked: threading.Semaphore | None = None) -> None:
+    real, before = getattr(os, call), threading.enumerate()  # such as that of the previous test, which is ending
+
+    def fail(descriptor: int) -> object:
+        thread = threading.current_thread()
+        if thread.name != "csv-sync" or thread in before:
+            return real(descriptor)
+        if asked is not None:
+            asked.release()
+        raise OSError(error, os.strerror(error))
+
+    monkeypatch.setattr(csv_log.os, call, fail)
+
+
+@pytest.mark.parametrize("call", ["fsync", "fstat"])
+def test_a_disk_that_loses_rows_later_ends_the_recording_with_the_reason(recorder, monkeypatch, caplog, call) -> None:
+    monkeypatch.setattr(csv_log, "SYNC_EVERY_S", 0.01)
+    fail_in_sync_thread(monkeypatch, call, errno.EIO)
+    recorder.start()
+    assert os.strerror(errno.EIO) in wait_for(lambda: recorder.status().error)
+    assert not recorder.status().on
+    assert sum(os.strerror(errno.EIO) in entry.message for entry in caplog.records) == 1
+
+
+def test_rows_that_cannot_be_kept_when_the_recording_ends_are_an_error(recorder, monkeypatch) -> None:
+    monkeypatch.setattr(csv_log, "SYNC_EVERY_S", PATIENCE_S)
+    fail_in_sync_thread(monkeypatch, "fsync", errno.ENOSPC)
+    recorder.start()
+    recorder.stop()
+    assert os.strerror(errno.ENOSPC) in wait_for(lambda: recorder.status().error)
+
+
+def test_a_file_system_that_cannot_sync_can_be_recorded_to(recorder, monkeypatch) -> None:
+    asked = threading.Semaphore(0)
+    monkeypatch.setattr(csv_log, "SYNC_EVERY_S", 0.01)
+    fail_in_sync_thread(monkeypatch, "fsync", errno.EINVAL, asked)
+    recorder.start()
+    assert all(asked.acquire(timeout=PATIENCE_S) for _ in range(3))
+    recorder.record(frame(0), analysis(face()))
+    ended = recorder.stop()
+    assert (ended.rows, ended.error) == (1, None)
 
 
 @pytest.mark.parametrize("error", [ValueError("no such rows"), MemoryError(), SystemExit(3), KeyboardInterrupt()])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import queue
@@ -29,6 +30,7 @@ QUEUE_FRAMES = 1000
 """Frames that wait while the disk does not respond, about half a minute; beyond that the recording fails."""
 SYNC_EVERY_S = 1.0
 CHUNK_BYTES = 64 * 1024
+_NO_SYNC = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}  # not every file system supports it
 _NO_PIXELS = np.zeros((1, 1, 3), np.uint8)  # of the frames that wait: their pictures would fill the memory
 
 log = logging.getLogger(__name__)
@@ -322,10 +324,11 @@ class _CsvWriter:
                 if not has_name(os.fstat(descriptor), self.path):
                     self._fail(GONE)
                     return
-                with contextlib.suppress(OSError):  # not every file system supports it
-                    os.fsync(descriptor)
-            with contextlib.suppress(OSError):
-                os.fsync(descriptor)
+                _sync_file(descriptor)
+            _sync_file(descriptor)
+        except OSError as error:  # some file systems only report here that there is no room
+            if self._error is None:
+                self._fail(reason_of(error))
         finally:
             os.close(descriptor)
 
@@ -370,6 +373,14 @@ def _write_all(file: IO[bytes], data: bytes) -> None:
     rest = memoryview(data)
     while rest:  # an unbuffered file may write less than it was given
         rest = rest[file.write(rest) :]
+
+
+def _sync_file(descriptor: int) -> None:
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
 
 
 def _chunks(path: Path, size: int) -> Iterator[bytes]:
