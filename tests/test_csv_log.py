@@ -388,6 +388,16 @@ def test_a_file_system_that_cannot_sync_can_be_recorded_to(recorder, monkeypatch
     assert (ended.rows, ended.error) == (1, None)
 
 
+def test_whoever_sees_an_error_finds_it_in_the_log(recorder, monkeypatch) -> None:
+    seen = []
+    monkeypatch.setattr(csv_log, "SYNC_EVERY_S", 0.01)
+    monkeypatch.setattr(csv_log.log, "error", lambda *_: seen.append(recorder._writer._error))
+    fail_in_sync_thread(monkeypatch, "fsync", errno.EIO)
+    recorder.start()
+    wait_for(lambda: recorder.status().error)
+    assert seen == [None]
+
+
 @pytest.mark.parametrize("error", [ValueError("no such rows"), MemoryError(), SystemExit(3), KeyboardInterrupt()])
 def test_any_exception_in_the_writer_ends_the_recording_with_the_reason(recorder, monkeypatch, caplog, error) -> None:
     def broken(*_) -> None:

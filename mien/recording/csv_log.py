@@ -258,8 +258,9 @@ class _CsvWriter:
             log.warning("%s is not complete after %g s", self.path, timeout_s)
 
     def _fail(self, reason: str) -> None:
-        self._error = f"{self.path} cannot be written any more: {reason}"
-        log.error("%s", self._error)
+        error = f"{self.path} cannot be written any more: {reason}"
+        log.error("%s", error)  # first, so that whoever sees the error finds it in the log
+        self._error = error
         with contextlib.suppress(queue.Full):  # else the thread does not wait
             self._queue.put_nowait(None)
 
