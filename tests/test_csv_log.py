@@ -262,6 +262,38 @@ def test_a_folder_without_permission_is_a_clear_error(tmp_path, monkeypatch) -> 
         CsvRecorder(tmp_path).start()
 
 
+@pytest.mark.parametrize("name", ["csv-writer", "csv-sync", "video-writer"])
+def test_without_a_thread_nothing_is_left_and_the_reason_is_reported(at_once, monkeypatch, name) -> None:
+    pytest.importorskip("av", reason="av is not installed")
+    real, opened = threading.Thread.start, []
+
+    def start(thread: threading.Thread) -> None:
+        if thread.name == name:
+            raise RuntimeError("can't start new thread")
+        opened.append(thread)
+        real(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with pytest.raises(RecordingError, match=r"cannot be recorded: .*can't start new thread"):
+        at_once.start(video=True)
+    assert list(at_once.folder.iterdir()) == []
+    for thread in opened:
+        thread.join(PATIENCE_S)
+    assert not any(thread.is_alive() for thread in opened)
+    monkeypatch.undo()
+    assert at_once.start().on, "another attempt is possible"
+
+
+def test_a_recording_without_descriptors_is_reported_and_the_picture_continues(at_once, monkeypatch) -> None:
+    def dup(_) -> int:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(csv_log.os, "dup", dup)
+    at_once.record(frame(0), analysis(face()))
+    assert os.strerror(errno.EMFILE) in at_once.status().error
+    assert list(at_once.folder.iterdir()) == []
+
+
 class FullDisk:
     """A file on a disk that is full after this number of bytes; writes what fits, as real disks do."""
 

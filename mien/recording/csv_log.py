@@ -128,8 +128,7 @@ class CsvRecorder:
     def check(self) -> None:
         """Check that a file can be written, and remove it. Raises RecordingError if it cannot."""
         begun = _begin(self.folder, self._clock.wall(), self._source)
-        begun.file.close()
-        _remove(begun.files)
+        begun.undo()
 
     def record(self, frame: Frame, analysis: Analysis) -> None:
         """Record a frame, one row for each face that was not missed; returns at once.
@@ -219,9 +218,22 @@ class _CsvWriter:
         self._numbers = FrameNumbers()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="csv-writer", daemon=True)
-        self._thread.start()
-        # A disk may take seconds, so this runs in a separate thread.
-        threading.Thread(target=self._sync, args=(os.dup(begun.file.fileno()),), name="csv-sync", daemon=True).start()
+        try:
+            self._start_threads()
+        except (OSError, RuntimeError) as error:
+            self._ended.set()
+            begun.undo()
+            raise RecordingError(f"{self._files.id} cannot be recorded: {reason_of(error)}") from error
+
+    def _start_threads(self) -> None:
+        descriptor = os.dup(self._file.fileno())
+        try:
+            # A disk may take seconds, so this runs in a separate thread.
+            threading.Thread(target=self._sync, args=(descriptor,), name="csv-sync", daemon=True).start()
+        except RuntimeError:
+            os.close(descriptor)
+            raise
+        self._thread.start()  # last: nothing has to be undone in it
 
     def add(self, frame: Frame, analysis: Analysis) -> None:
         if not self.status().on:
@@ -343,6 +355,12 @@ class _Begun:
     since: float
     video: VideoWriter | None
 
+    def undo(self) -> None:
+        self.file.close()
+        if self.video is not None:
+            self.video.close()
+        _remove(self.files)
+
 
 def _begin(folder: Path, now_s: float, source: str, *, video: bool = False) -> _Begun:
     """Create a session; without one of its files there is none."""
@@ -359,6 +377,8 @@ def _begin(folder: Path, now_s: float, source: str, *, video: bool = False) -> _
             raise RecordingError(f"{expected}, which cannot be written: {error.strerror}") from error
         except SettingsError as error:
             raise RecordingError(str(error)) from error
+        except RuntimeError as error:  # no thread for the video
+            raise RecordingError(f"{files.id} cannot be recorded: {reason_of(error)}") from error
         undo.pop_all()
     return _Begun(files, file, now_s, kept)
 
