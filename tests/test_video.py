@@ -1,5 +1,6 @@
 """The annotated video on disk: playable whatever happens, and never a delay."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -238,6 +239,66 @@ def test_a_full_disk_is_reported_once_and_stops_nothing(tmp_path, monkeypatch, c
     writer.close()
     assert writer.status() == Saving(None, reason, 0)
     assert sum("cannot be written any more" in record.message for record in caplog.records) == 1
+
+
+class FullAtTheEnd(video._Encoder):
+    """The disk is full when the file is finished."""
+
+    def finish(self):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("end", ["close", "finish_file"])
+def test_a_video_that_cannot_be_finished_says_so(tmp_path, monkeypatch, caplog, end):
+    monkeypatch.setattr(video, "_Encoder", FullAtTheEnd)
+    writer = VideoWriter(tmp_path / "out.mp4")
+    write_all(writer, [(flat(100), START)])
+    getattr(writer, end)()
+    reason = "out.mp4 cannot be written any more: No space left on device"
+    assert wait_for(lambda: writer.status().error) == reason
+    assert not writer.write(flat(100), START + 1)
+    writer.close()
+    assert writer.status() == Saving(None, reason, 0)
+    assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
+    assert sum("No space left" in record.message for record in caplog.records) == 1
+
+
+FULL_CHILD = """
+    import resource, sys
+    from pathlib import Path
+    import numpy as np
+    from mien.recording.video import VideoWriter
+    from tests.patience import PATIENCE_S, wait_for
+
+    def write(name, most_bytes=None):
+        path = Path(sys.argv[1], name)
+        writer = VideoWriter(path, fps=10)
+        for number in range(45):
+            writer.write(np.full((48, 64, 3), 10 * number % 250, np.uint8), 1.7e9 + number / 10)
+            wait_for(lambda: writer.written > number)
+        written = path.stat().st_size
+        unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
+        if most_bytes is not None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, unlimited[1]))
+        writer.close(PATIENCE_S)
+        resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
+        return writer.error, written, path.stat().st_size
+
+    error, written, whole = write("whole.mp4")
+    assert error is None and written < whole - 100
+    assert write("nothing-more.mp4", written)[0]
+    assert write("all-but-the-last.mp4", whole - 100)[0]
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit to the size of files")
+def test_a_video_that_could_not_be_finished_can_be_played(tmp_path):
+    code = textwrap.dedent(FULL_CHILD)
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, check=True, timeout=4 * PATIENCE_S)
+    for name in ("nothing-more.mp4", "all-but-the-last.mp4"):
+        levels = read_back(tmp_path / name)[0]
+        assert len(levels) >= 35
+        assert levels == pytest.approx([10 * i % 250 for i in range(len(levels))], abs=4.9)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows keeps an open file from being moved or deleted")

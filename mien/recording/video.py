@@ -173,14 +173,18 @@ class VideoWriter:
                     self._end()
                 else:
                     self._encode(*item)
+            self._end()
         except BaseException as error:  # of any kind: the live picture continues; the reason is kept
             self._fail(reason_of(error))
             self._drain()
-        self._end()
+            with contextlib.suppress(Exception):  # the first reason counts
+                self._end()
+            self.path = None
 
     def _fail(self, reason: str) -> None:
-        self.error = f"{(self.path or self._wanted).name} cannot be written any more: {reason}"
-        log.error("%s", self.error)
+        error = f"{(self.path or self._wanted).name} cannot be written any more: {reason}"
+        log.error("%s", error)  # first, so that whoever sees the error finds it in the log
+        self.error = error
 
     def _encode(self, pixels_bgr: np.ndarray, captured_at: float) -> None:
         if self._encoder is None:
@@ -202,9 +206,11 @@ class VideoWriter:
         return _Encoder(self.path, (pixels_bgr.shape[1], pixels_bgr.shape[0]), self._rate, self._began_at)
 
     def _end(self) -> None:
-        if self._encoder is not None:
-            self._encoder.finish()
-        self._encoder = self.path = None
+        """Finish the file; if that fails, it can be played as far as it was written."""
+        encoder, self._encoder = self._encoder, None
+        if encoder is not None:
+            encoder.finish()
+        self.path = None
 
     def _drain(self) -> None:
         """Discard the queued frames, so that `close` finds room."""
@@ -223,7 +229,6 @@ class _Encoder:
         import av
 
         self._av = av
-        self._path = path
         self._size = (max(2, size[0] // 2 * 2), max(2, size[1] // 2 * 2))
         # flush_packets: a finished fragment is passed to the operating system at once, so that it survives a kill
         self._container: Any = av.open(
@@ -266,11 +271,8 @@ class _Encoder:
         return passed_s if passed_s <= LONGEST_STEP_S else 1.0
 
     def finish(self) -> None:
-        try:
-            self._container.mux(self._stream.encode(None))
-            self._container.close()
-        except (self._av.FFmpegError, OSError, ValueError) as error:
-            log.error("%s cannot be finished: %s", self._path, error)
+        self._container.mux(self._stream.encode(None))
+        self._container.close()
 
 
 def _check_writable(path: Path) -> None:
