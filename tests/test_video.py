@@ -92,6 +92,23 @@ def test_timestamps_only_increase_and_never_jump_far(tmp_path, captured_s, expec
 
 
 @pytest.mark.parametrize(
+    ("captured_s", "expected_s"),
+    [
+        ([0.5, 600.0, 600.1, -2999.8, -2999.7, -2999.5], [0.0, 600.0, 600.1, 600.2, 600.3, 600.5]),
+        ([-3600.0, -3599.9, -3599.8], [0.0, 0.001, 0.1]),
+        ([-0.05, 0.05, 0.15], [0.0, 0.05, 0.15]),
+        ([0.0, 0.1, 3600.1, 3600.2], [0.0, 0.1, 3600.1, 3600.2]),
+        ([0.0, 0.1, 0.1, 0.2], [0.0, 0.1, 0.101, 0.2]),
+    ],
+    ids=["clock set back", "before the first frame", "a frame from before", "an hour on", "the same frame again"],
+)
+def test_frames_of_a_session_are_at_their_time_since_it_began(tmp_path, captured_s, expected_s):
+    with VideoWriter(tmp_path / "out.mp4", began_at=START) as writer:
+        write_all(writer, [(flat(100), START + at_s) for at_s in captured_s])
+    assert read_back(tmp_path / "out.mp4")[1] == pytest.approx(expected_s, abs=0.002)
+
+
+@pytest.mark.parametrize(
     ("size", "expected"),
     [((64, 48), (64, 48)), ((65, 49), (64, 48)), ((641, 360), (640, 360)), ((3, 3), (2, 2)), ((1, 1), (2, 2))],
 )

@@ -23,6 +23,7 @@ import numpy as np
 from mien.errors import SettingsError
 from mien.images.resize import letterbox
 from mien.recording import GONE, has_name, new_file, reason_of
+from mien.recording.timeline import SessionClock
 
 QUEUE_FRAMES = 8  # 22 MB at 1280x720: enough for a disk that is slow for a quarter of a second
 KEYFRAME_EVERY_S = 0.5
@@ -243,7 +244,7 @@ class _Encoder:
         self._stream.codec_context.thread_count = 1
         self._stream.codec_context.colorspace = _BT601
         self._default_step_s = float(1 / rate)
-        self._began_at = began_at
+        self._clock = None if began_at is None else SessionClock(began_at)  # that of the rows: they go together
         self._captured_at: float | None = None
         self._time_s = 0.0
         self._pts = -1
@@ -251,8 +252,8 @@ class _Encoder:
         self._frames = 0
 
     def add(self, pixels_bgr: np.ndarray, captured_at: float) -> None:
-        if self._captured_at is not None and self._began_at is not None:
-            self._time_s = max(self._time_s, captured_at - self._began_at)
+        if self._captured_at is not None and self._clock is not None:
+            self._time_s = self._clock.at(repr(captured_at).encode(), captured_at)
         elif self._captured_at is not None:
             self._time_s += self._step_s(captured_at - self._captured_at)
         self._captured_at = captured_at
