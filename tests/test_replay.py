@@ -11,6 +11,7 @@ import pytest
 
 from mien.errors import SessionRunningError
 from mien.recording.csv_log import Recording
+from mien.recording.journal import append_edits
 from mien.recording.session_files import SessionFiles
 from mien.recording.sessions import Sessions
 from mien.recording.timeline import STEP_S, SessionClock, Timeline, read_frames, read_timeline
@@ -151,6 +152,12 @@ def test_a_session_that_is_being_recorded_is_not_replayed(tmp_path) -> None:
 def client(fake_camera, tmp_path):
     write_session(tmp_path, two_people())
     return create_app(fake_camera, AppOptions(sessions=Sessions(tmp_path))).test_client()
+
+
+@pytest.mark.parametrize(("length_s", "end_s"), [(0.0, 2.0), (5.0, 5.0)])
+def test_lanes_end_with_the_session_and_not_before_its_rows(client, tmp_path, length_s, end_s) -> None:
+    append_edits(SessionFiles(tmp_path, ID).edits, lambda _: [{"at": EPOCH_S, "do": "end", "length_s": length_s}])
+    assert client.get(f"/api/sessions/{ID}/timeline").json["to"] == pytest.approx(end_s)
 
 
 def test_the_routes_give_lanes_and_frames(client) -> None:

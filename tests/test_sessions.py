@@ -466,6 +466,28 @@ def recorded(tmp_path):
     recorder.stop()
 
 
+def test_a_session_is_as_long_as_it_was_although_the_clock_is_set_back(recorded, monkeypatch) -> None:
+    recorder, store, clock = recorded
+    session = recorder.start().session
+    for number in range(3):
+        recorder.record(frame(number, 100 + 5.0 * number), analysis(face(1)))
+    wait_for(lambda: recorder.status().rows == 3)
+    clock.advance(12)
+    before_s = clock.wall()
+    monkeypatch.setattr(clock, "wall", lambda: before_s - 3600)
+    assert store.get(session).length_s > 10  # as far as its rows say
+    clock.advance(3)
+    recorder.stop()
+    wait_for(lambda: store.get(session).state.length_s is not None)
+    assert store.get(session).length_s == 15
+
+
+def test_a_session_whose_length_was_written_too_short_is_as_long_as_its_rows(store) -> None:
+    edits = store.files(ID).edits
+    append_edits(edits, lambda _: [{"at": EPOCH_S - 3590, "do": "end", "length_s": 0.0}])
+    assert store.get(ID, complete=True).length_s == pytest.approx(2)
+
+
 def test_a_running_session_is_listed_can_be_edited_and_not_deleted(recorded) -> None:
     recorder, store, clock = recorded
     session = recorder.start().session

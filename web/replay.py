@@ -102,7 +102,7 @@ def blueprint(options: AppOptions) -> Blueprint:
         with answering_errors(), readers.hold("Other timelines are being read.", RETRY_AFTER_S):
             found = offered().get(session)
             known = _ready(session)
-            end_s = _query("to", known.end_s if found.length_s is None else found.length_s)
+            end_s = _query("to", max(known.end_s, found.length_s or 0.0))
             if end_s < start_s:
                 abort(400, f"Expected `to` not before `from`, found {end_s:g} and {start_s:g}.")
             lanes = known.resampled(start_s, end_s, points)

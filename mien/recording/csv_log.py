@@ -208,8 +208,8 @@ class _CsvWriter:
         self.size = len(HEADER)
         """Bytes of complete frames; readers read no further."""
         self._file = begun.file
-        self._since = begun.since
-        self._ended_s: float | None = None  # when it was closed
+        self._since, self._since_s = begun.since, clock.monotonic()
+        self._end: tuple[float, float] | None = None  # when it was closed, and its length then
         self._faces: set[int | None] = set()
         self._rows = 0
         self._error: str | None = None
@@ -260,7 +260,7 @@ class _CsvWriter:
         if self._closed:
             return
         self._closed = True
-        self._ended_s = self._clock.wall()
+        self._end = self._now()
         deadline_s = time.monotonic() + timeout_s
         if self._thread.is_alive():
             with contextlib.suppress(queue.Full):
@@ -295,11 +295,15 @@ class _CsvWriter:
             self._write_end()
             self._changed()
 
+    def _now(self) -> tuple[float, float]:
+        """The time, and how long the session has been running: the computer's clock may have been set back."""
+        at_s = self._clock.wall()
+        return at_s, max(self._clock.monotonic() - self._since_s, at_s - self._since)
+
     def _write_end(self) -> None:
         """Write how long the session was: nothing else says how long nobody was there at its end."""
-        ended_s = self._clock.wall() if self._ended_s is None else self._ended_s
-        end: dict[str, Any] = {"at": round(ended_s, 3), "do": "end"}
-        end["length_s"] = round(max(0.0, ended_s - self._since), 3)
+        at_s, length_s = self._end or self._now()
+        end: dict[str, Any] = {"at": round(at_s, 3), "do": "end", "length_s": round(length_s, 3)}
         if self._video is not None:
             end["covered"] = self._covered
         try:

@@ -262,12 +262,10 @@ class Sessions:
             overview = self._running_overviews.known(files, began_s, state.excluded)
         else:
             overview = self._overviews.known(files, state.excluded)
-        if recording:
-            length_s: float | None = max(0.0, self._clock.wall() - began_s)
-        elif state.length_s is None and overview is not None:  # the program was killed
-            length_s = 0.0 if overview.end_s is None else max(0.0, overview.end_s - began_s)
-        else:
-            length_s = state.length_s
+        length_s = max(0.0, self._clock.wall() - began_s) if recording else state.length_s
+        if overview is not None:  # the program may have been killed, and the computer's clock set back
+            rows_s = 0.0 if overview.end_s is None else overview.end_s - began_s
+            length_s = max(length_s or 0.0, rows_s)
         sizes = 0
         for path in files.all():
             with contextlib.suppress(OSError):
