@@ -105,6 +105,32 @@ def test_a_recording_goes_on_under_another_key_with_other_faces(recorder, tmp_pa
     assert [(row["frame"], row["face"]) for row in rows] == [("0", "1"), ("0", "2"), ("1", "3")]
 
 
+@pytest.mark.parametrize("fault", ["an error", "silence"])
+def test_faces_that_the_program_has_forgotten_are_other_people_of_the_recording(
+    recorder, tmp_path, clock, fault
+) -> None:
+    stream = Stream()
+    sessions = UploadSessions(lambda: stream, clock, recorder.record)  # type: ignore[arg-type, return-value]
+    sessions.analyze(ONE, IMAGE)
+    session = recorder.start(ONE).session
+    for _ in range(2):
+        sessions.analyze(ONE, IMAGE)
+    assert recorder.session_of(ONE) == (session, 0)
+    if fault == "an error":
+        stream.error = RuntimeError("boom")
+        with pytest.raises(RuntimeError):
+            sessions.analyze(ONE, IMAGE)
+        stream.error = None
+    else:
+        clock.advance(EXPIRE_AFTER_S)
+    for _ in range(2):
+        assert sessions.analyze(ONE, IMAGE).faces[0].id == 1
+    assert recorder.session_of(ONE) == (session, 1)
+    recorder.stop(ONE)
+    rows = rows_of(tmp_path, session)
+    assert [(row["frame"], row["face"]) for row in rows] == [("1", "1"), ("2", "1"), ("3", "2"), ("4", "2")]
+
+
 def test_a_recording_that_has_ended_is_not_continued_by_another_one(recorder, tmp_path) -> None:
     recorder.start(ONE)
     recorder.stop(ONE)
@@ -177,7 +203,11 @@ def test_a_session_says_whether_all_pictures_were_covered(tmp_path, clock, last:
 class Stream:
     """Finds a face in each image."""
 
+    error: Exception | None = None
+
     def analyze(self, picture: Frame, time_s: float, *, landmarks: bool = False) -> Analysis:
+        if self.error is not None:
+            raise self.error
         return Analysis(picture.width, picture.height, (face_showing("happy", 1),))
 
 

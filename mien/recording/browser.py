@@ -33,6 +33,11 @@ class _Track:
     stream: int = 0
     shift: int = 0
     last_face: int = 0
+    last_image: int = -1
+
+    def begin_stream(self) -> None:
+        """The next images count themselves and their faces from the start."""
+        self.stream, self.shift = self.stream + 1, self.last_face
 
 
 class BrowserRecorder:
@@ -101,7 +106,7 @@ class BrowserRecorder:
                 if track is None or not track.recorder.status().on:  # nobody has asked for another one
                     raise RecordingError("expected the key of a recording that is running, found one that has ended")
                 self._tracks[key] = track
-                track.stream, track.shift = track.stream + 1, track.last_face
+                track.begin_stream()
             if track is None:
                 self._drop_ended()
                 if len(self._tracks) >= MAX_RECORDINGS:
@@ -142,7 +147,7 @@ class BrowserRecorder:
 
         Args:
             key: The key of the image.
-            frame: The image as it was analyzed.
+            frame: The image as it was analyzed; `index` starts again when the program has forgotten the faces.
             analysis: What was found in it.
         """
         track = self._tracks.get(key)
@@ -150,6 +155,9 @@ class BrowserRecorder:
             return
         track.used_s = self._clock.monotonic()
         with track.lock:
+            if frame.index <= track.last_image:
+                track.begin_stream()
+            track.last_image = frame.index
             if track.recorder.needs_pictures:
                 frame = track.prepare(frame, analysis)
             faces = tuple(
