@@ -385,6 +385,22 @@ def test_sums_follow_an_edit_that_is_made_while_they_are_computed(store, monkeyp
     wait_for(lambda: len(calls) == 2)
 
 
+@pytest.mark.parametrize(("error", "kept"), [(errno.EIO, False), (errno.ENOSPC, False), (errno.EINVAL, True)])
+def test_an_edit_that_does_not_reach_the_disk_is_refused(store, monkeypatch, error, kept) -> None:
+    before = store.files(ID).edits.read_bytes()
+
+    def fail(descriptor: int) -> None:
+        raise OSError(error, os.strerror(error))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    if kept:  # the file system knows no such call
+        assert store.edit(ID, [{"do": "rename", "name": "Pilot"}]).state.name == "Pilot"
+        return
+    with pytest.raises(SessionError, match=f"cannot be written: {os.strerror(error)}"):
+        store.edit(ID, [{"do": "rename", "name": "Pilot"}])
+    assert store.files(ID).edits.read_bytes() == before
+
+
 def test_a_session_is_deleted_even_if_its_sums_are_written_meanwhile(store, monkeypatch) -> None:
     remove, files = shutil.rmtree, store.files(ID)
 

@@ -12,6 +12,8 @@ MAX_NUMBER = 9999
 
 GONE = "it was moved or deleted"
 
+_NO_SYNC = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}  # not every file system supports it
+
 
 def new_file(path: Path) -> tuple[Path, IO[bytes]]:
     """Create a file of this name or, if it exists, of the first free name among NAME-2.EXT, NAME-3.EXT, ...
@@ -45,6 +47,22 @@ def has_name(file: os.stat_result, path: Path) -> bool:
         return False
     except OSError:  # a network drive that does not respond proves nothing
         return True
+
+
+def sync_file(descriptor: int) -> None:
+    """Wait until what was written is on the disk, where the file system can say so.
+
+    Args:
+        descriptor: Of the open file.
+
+    Raises:
+        OSError: It cannot be brought to the disk.
+    """
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
 
 
 def reason_of(error: BaseException) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import logging
 import os
 import queue
@@ -18,7 +17,7 @@ import numpy as np
 
 from mien.clock import Clock
 from mien.errors import RecordingError, SessionError, SettingsError
-from mien.recording import GONE, has_name, reason_of
+from mien.recording import GONE, has_name, reason_of, sync_file
 from mien.recording.journal import append_edits, create_journal
 from mien.recording.rows import COLUMNS, FrameNumbers, as_csv, row
 from mien.recording.session_files import SessionFiles, new_session
@@ -30,7 +29,6 @@ QUEUE_FRAMES = 1000
 """Frames that wait while the disk does not respond, about half a minute; beyond that the recording fails."""
 SYNC_EVERY_S = 1.0
 CHUNK_BYTES = 64 * 1024
-_NO_SYNC = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}  # not every file system supports it
 _NO_PIXELS = np.zeros((1, 1, 3), np.uint8)  # of the frames that wait: their pictures would fill the memory
 
 log = logging.getLogger(__name__)
@@ -341,8 +339,8 @@ class _CsvWriter:
                 if not has_name(os.fstat(descriptor), self.path):
                     self._fail(GONE)
                     return
-                _sync_file(descriptor)
-            _sync_file(descriptor)
+                sync_file(descriptor)
+            sync_file(descriptor)
         except OSError as error:  # some file systems only report here that there is no room
             if self._error is None:
                 self._fail(reason_of(error))
@@ -398,14 +396,6 @@ def _write_all(file: IO[bytes], data: bytes) -> None:
     rest = memoryview(data)
     while rest:  # an unbuffered file may write less than it was given
         rest = rest[file.write(rest) :]
-
-
-def _sync_file(descriptor: int) -> None:
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in _NO_SYNC:
-            raise
 
 
 def _chunks(path: Path, size: int) -> Iterator[bytes]:

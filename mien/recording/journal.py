@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from mien.errors import SessionError
+from mien.recording import sync_file
 from mien.recording.edits import Edit, SessionState, apply
 
 try:
@@ -112,8 +113,7 @@ def _write(descriptor: int, edits: Sequence[Edit], *, dry: bool = False) -> int:
     rest = memoryview(data)
     while rest:
         rest = rest[os.write(descriptor, rest) :]
-    with contextlib.suppress(OSError):  # not every file system supports it
-        os.fsync(descriptor)
+    sync_file(descriptor)
     return len(data)
 
 
