@@ -492,6 +492,8 @@ def test_a_session_is_as_long_as_it_was_although_the_clock_is_set_back(recorded,
     before_s = clock.wall()
     monkeypatch.setattr(clock, "wall", lambda: before_s - 3600)
     assert store.get(session).length_s > 10  # as far as its rows say
+    (marker,) = store.edit(session, [{"do": "mark"}]).state.markers
+    assert marker.t > 10
     clock.advance(3)
     recorder.stop()
     wait_for(lambda: store.get(session).state.length_s is not None)

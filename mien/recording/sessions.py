@@ -126,14 +126,13 @@ class Sessions:
             The session after that, with the ids of what they have made.
         """
         files, at = self.files(session), self._clock.wall()
-        recording = self._running().get(session)
-        began_s = None if recording is None else recording.since
+        now_s = self.get(session).length_s if session in self._running() else None
         ids: list[str] = []
 
         def complete(state: SessionState) -> list[Edit]:
             made: list[Edit] = []
             for edit in edits:
-                made.append({"at": round(at, 3), **numbered(state, _timed(edit, at, began_s))})
+                made.append({"at": round(at, 3), **numbered(state, _timed(edit, now_s))})
                 if "id" in made[-1] and "id" not in edit:
                     ids.append(made[-1]["id"])
                 state = apply(state, made[-1])
@@ -319,11 +318,11 @@ class Sessions:
         self._overviews.forget_others(ids)
 
 
-def _timed(edit: Edit, now_s: float, began_s: float | None) -> Edit:
-    """A new marker without a time is set to now, while the session is being recorded."""
-    if edit.get("do") != "mark" or "t" in edit or "id" in edit or began_s is None:
+def _timed(edit: Edit, now_s: float | None) -> Edit:
+    """A new marker without a time is set to now, in seconds since the session began, while it is being recorded."""
+    if edit.get("do") != "mark" or "t" in edit or "id" in edit or now_s is None:
         return edit
-    return {**edit, "t": round(max(0.0, now_s - began_s), 3)}
+    return {**edit, "t": round(now_s, 3)}
 
 
 def _remove_folder(folder: Path) -> None:
