@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
+from unittest import mock
 
 import cv2
 import numpy as np
@@ -48,6 +49,20 @@ class FakeClock(Clock):
 
     def advance(self, seconds: float) -> None:
         self.now_s += seconds
+
+
+@contextmanager
+def without_threads(name: str) -> Iterator[None]:
+    """A context in which the system allows no more threads, as far as those of this name are concerned."""
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name == name:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    with mock.patch.object(threading.Thread, "start", refuse):
+        yield
 
 
 class FakeSource(Source):

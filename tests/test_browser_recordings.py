@@ -17,7 +17,7 @@ from mien.recording import browser, video
 from mien.recording.browser import BrowserRecorder
 from mien.recording.journal import read_journal
 from mien.types import Analysis, Frame
-from tests.fakes import FakeClock
+from tests.fakes import FakeClock, without_threads
 from tests.patience import wait_for
 from tests.test_csv_log import analysis, face
 from tests.test_openapi import check
@@ -92,6 +92,17 @@ def test_recordings_whose_images_stay_away_end_also_after_a_fault(recorder, cloc
     clock.advance(EXPIRE_AFTER_S + 1)
     wait_for(lambda: recorder.status(ONE) is None)
     assert "unused recordings of browsers cannot be ended" in caplog.text
+
+
+def test_recordings_whose_images_stay_away_end_also_if_no_thread_could_be_started_at_first(
+    recorder, clock, monkeypatch
+) -> None:
+    monkeypatch.setattr(browser, "CHECK_EVERY_S", 0.01)
+    with without_threads("browser-recordings"), pytest.raises(RuntimeError, match="new thread"):
+        recorder.start(ONE)
+    recorder.start(ONE)
+    clock.advance(EXPIRE_AFTER_S + 1)
+    wait_for(lambda: recorder.status(ONE) is None)
 
 
 def test_a_recording_goes_on_under_another_key_with_other_faces(recorder, tmp_path) -> None:

@@ -32,7 +32,7 @@ from mien.recording.rows import COLUMNS, as_csv, row
 from mien.recording.session_files import find_session
 from mien.recording.sessions import Sessions
 from mien.types import EXPRESSIONS, Analysis, Frame
-from tests.fakes import FakeClock
+from tests.fakes import FakeClock, without_threads
 from tests.patience import PATIENCE_S, wait_for
 from tests.test_csv_log import PIXELS, analysis, face, frame
 from tests.web_fakes import face_showing
@@ -360,6 +360,13 @@ def test_sums_are_computed_in_the_background_and_found_again(store, monkeypatch)
     monkeypatch.setattr("mien.recording.overviews.read_overview", None)  # as after a restart of the program
     (session,) = Sessions(store.root).all()
     assert len(session.people) == 2
+
+
+def test_sums_are_computed_once_the_system_allows_threads_again(store, caplog) -> None:
+    with without_threads("sessions"):
+        assert [session.people for session in store.all()] == [None]
+    assert f"{ID} is not summed up: can't start new thread" in caplog.text
+    wait_for(lambda: store.all()[0].people is not None)
 
 
 def test_sums_follow_a_file_that_has_changed(store) -> None:

@@ -120,8 +120,9 @@ class BrowserRecorder:
                 del self._tracks[key]
                 raise
             if self._watch is None:
-                self._watch = threading.Thread(target=self._end_unused, name="browser-recordings", daemon=True)
-                self._watch.start()
+                watch = threading.Thread(target=self._end_unused, name="browser-recordings", daemon=True)
+                watch.start()
+                self._watch = watch  # only once it runs: else the next recording starts it
             return started
 
     def stop(self, key: str) -> Recording:

@@ -109,13 +109,17 @@ class Overviews:
 
     def _request(self, session: str) -> None:
         with self._lock:
-            if session in self._queued:
-                return
-            self._queued.add(session)
-            self._waiting.put(session)
             if self._worker is None:
-                self._worker = threading.Thread(target=self._run, name="sessions", daemon=True)
-                self._worker.start()
+                worker = threading.Thread(target=self._run, name="sessions", daemon=True)
+                try:
+                    worker.start()
+                except RuntimeError as error:  # the system allows no more threads: the next request tries again
+                    log.warning("%s is not summed up: %s", session, error)
+                    return
+                self._worker = worker
+            if session not in self._queued:
+                self._queued.add(session)
+                self._waiting.put(session)
 
     def _run(self) -> None:
         while True:
