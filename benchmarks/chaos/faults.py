@@ -92,7 +92,7 @@ BROKEN: dict[str, tuple[tuple[BaseException | None, ...], tuple[str, ...]]] = {
     "encode": ((ValueError("JPEG"), MemoryError()), ()),
     "rows": ((NO_SPACE, ValueError("row"), MemoryError(), SystemExit(1)), ("recording",)),
     "frames": ((NO_SPACE, ValueError("frame"), MemoryError(), SystemExit(1)), ("video",)),
-    "output": ((OutputError("gone"), NO_SPACE, ValueError("message"), MemoryError(), None), ()),
+    "output": ((OutputError("gone"), NO_SPACE, ValueError("message"), MemoryError(), SystemExit(1), None), ()),
 }
 """Places of the program, what they raise (None: they hang), and what may end because of that."""
 
