@@ -364,10 +364,10 @@ def from_home(text: str) -> str:
 
 
 def _parse_path(text: str) -> Path:
-    found = Path(from_home(_not_empty(text)))
-    if found.parts[:1] == ("~",):  # of a user without a home folder: it would be created where the program runs
+    found = from_home(_not_empty(text))
+    if re.match(r"~[/\\]|~$", found):  # of a user without a home folder: it would be created where the program runs
         raise ValueError
-    return found
+    return Path(found)
 
 
 def _not_empty(text: str) -> str:

@@ -508,7 +508,7 @@ def test_an_analysis_that_hangs_is_replaced_with_the_old_detector_if_no_new_one_
     abandoned = it.camera._inference._thread
     wait_for(lambda: it.clock.advance(5) or it.camera._inference._thread is not abandoned)
     go_on.set()
-    assert it.camera._inference._thread.is_alive()
+    wait_for(it.camera._inference._thread.is_alive)
     assert "what hangs cannot be replaced" in caplog.text
 
 

@@ -35,7 +35,8 @@ def test_after_each_fault_all_works_and_nothing_is_left_behind(tmp_path) -> None
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=scaled(240), check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     caused = [line.removeprefix("caused ") for line in done.stdout.splitlines() if line.startswith("caused ")]
-    faults = Rig(tmp_path).faults()
+    with Rig(tmp_path) as rig:
+        faults = rig.faults()
     assert sorted(caused) == sorted(fault.name for fault in faults if not fault.hangs)
     assert {fault.place for fault in faults} >= {*BROKEN}
 

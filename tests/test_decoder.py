@@ -286,7 +286,8 @@ def test_a_hdr_video_goes_on_at_once_when_it_begins_anew(tmp_path):
             times_s.append(source.read().media_time_s)
             durations_s.append(time.perf_counter() - begun_s)
     assert times_s == pytest.approx([0, 0.04, 0.08] * 3)
-    assert max(durations_s) < scaled(0.5), durations_s
+    _first, *later = durations_s  # the threads of the decoder start with the first one
+    assert max(later) < scaled(0.5), durations_s
 
 
 @pytest.mark.parametrize("way", ["file", "url"])

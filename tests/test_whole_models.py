@@ -433,7 +433,7 @@ def test_without_room_for_temporary_files_one_line_says_so(name, fault, tmp_path
         weights = weights.rename(tmp_path / name)
     if fault == "no folder":
         monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
-        found = "No such file or directory"
+        found = os.strerror(errno.ENOENT) if os.name != "nt" else ""
     else:
         opened = Path.open
         monkeypatch.setattr(

@@ -109,7 +109,7 @@ class WorkerPool(ThreadPool):
                 if len(self._threads) > self.min and self.idle - self._queue.qsize() > IDLE_WORKERS:
                     worker = threading.current_thread()
                     self._threads.remove(worker)
-                    self.server.stats["Worker Threads"].pop(worker.name, None)  # would keep it for ever
+                    self.server.stats["Worker Threads"].pop(worker.name, None)  # would keep it forever
                     return _SHUTDOWNREQUEST
 
     def _add(self) -> bool:

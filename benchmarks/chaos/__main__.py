@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.chaos", description=__doc__)
     parser.add_argument("--minutes", type=float, default=20.0)
     parser.add_argument("--seed", type=int, default=None, help="of the order; random by default, and printed")
-    parser.add_argument("--once", action="store_true", help="each fault but hangs once, briefly, instead")
+    parser.add_argument("--once", action="store_true", help="instead, each fault except hangs, once and briefly")
     options = parser.parse_args(argv)
     seed = random.randrange(10**6) if options.seed is None else options.seed
     print(f"seed {seed}")

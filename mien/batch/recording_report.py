@@ -46,20 +46,20 @@ def write_recording_tables(path: Path, folder: Path, command: Sequence[str], nam
         SettingsError: It is broken, or has no rows.
         OSError: A file cannot be read or written.
     """
+    in_tables = path.as_posix() if name is None else as_typed("text", name)
     name, times = name or path.as_posix(), read_times(path)
     added = read_added(path, times)
     described = describe_recording(path, name, times, added)
     folder.mkdir()
-    name = as_typed("text", name)  # people may have typed it
-    tables, events, summary = FaceTables(folder, AnalyzeSettings()), Events(name), Summary(name)
+    tables, events, summary = FaceTables(folder, AnalyzeSettings()), Events(in_tables), Summary(in_tables)
     try:
-        for result, duration_s in read_results(path, name, times, added):
+        for result, duration_s in read_results(path, in_tables, times, added):
             # A recording has no probabilities of the frame alone.
             tables.add({key: row[key] for key in row if not key.startswith("raw_")} for row in result.rows())
             events.add(result, duration_s)
             summary.add(result, duration_s)
     finally:
         tables.close()
-    write_table(folder / EVENTS, SESSION_EVENT_COLUMNS, with_added(events.rows(), added, name))
+    write_table(folder / EVENTS, SESSION_EVENT_COLUMNS, with_added(events.rows(), added, in_tables))
     write_table(folder / "summary.csv", SUMMARY_COLUMNS, summary.rows())
     write_provenance(folder, described, command)

@@ -77,7 +77,7 @@ _SUFFIXES = {
 
 
 def check_regular(path: Path, *, folder: bool = False) -> None:
-    """Refuse what is missing, or is no regular file: opening a named pipe would wait for ever.
+    """Refuse what is missing, or is no regular file: opening a named pipe would wait forever.
 
     Args:
         path: Of the file.

@@ -184,6 +184,7 @@ class Scheduler:
             except SHORTAGES as error:
                 self._active = None
                 board.end(job, "failed", f"no process can be started: {one_line(error)}")
+                return  # the next one is tried with the next change, or by `tidy`
 
     def _limit_suspended(self, newest: FileJob) -> None:
         """Give up what the oldest jobs that are paused midway have analyzed, if there are too many with the newest."""

@@ -28,6 +28,7 @@ HEADER = as_csv([COLUMNS])
 QUEUE_FRAMES = 1000
 """Frames that wait while the disk does not respond, about half a minute; beyond that the recording fails."""
 SYNC_EVERY_S = 1.0
+UNDO_S = 2.0
 CHUNK_BYTES = 64 * 1024
 _NO_PIXELS = np.zeros((1, 1, 3), np.uint8)  # of the frames that wait: their pictures would fill the memory
 
@@ -211,6 +212,7 @@ class _CsvWriter:
         self._faces: set[int | None] = set()
         self._rows = 0
         self._error: str | None = None
+        self._failing = threading.Lock()  # held while that is set
         self._closed = False
         self._queue: queue.Queue[tuple[Frame, Analysis] | None] = queue.Queue(QUEUE_FRAMES)
         self._numbers = FrameNumbers()
@@ -219,19 +221,24 @@ class _CsvWriter:
         try:
             self._start_threads()
         except (OSError, RuntimeError) as error:
-            self._ended.set()
             begun.undo()
             raise RecordingError(f"{self._files.id} cannot be recorded: {reason_of(error)}") from error
 
     def _start_threads(self) -> None:
         descriptor = os.dup(self._file.fileno())
+        # A disk may take seconds, so this runs in a separate thread.
+        syncing = threading.Thread(target=self._sync, args=(descriptor,), name="csv-sync", daemon=True)
         try:
-            # A disk may take seconds, so this runs in a separate thread.
-            threading.Thread(target=self._sync, args=(descriptor,), name="csv-sync", daemon=True).start()
+            syncing.start()
         except RuntimeError:
             os.close(descriptor)
             raise
-        self._thread.start()  # last: nothing has to be undone in it
+        try:
+            self._thread.start()  # last: nothing has to be undone in it
+        except RuntimeError:
+            self._ended.set()
+            syncing.join(UNDO_S)  # Windows removes no file that is open
+            raise
 
     def add(self, frame: Frame, analysis: Analysis) -> None:
         if not self.status().on:
@@ -268,9 +275,12 @@ class _CsvWriter:
             log.warning("%s is not complete after %g s", self.path, timeout_s)
 
     def _fail(self, reason: str) -> None:
-        error = f"{self.path} cannot be written any more: {reason}"
-        log.error("%s", error)  # first, so that whoever sees the error finds it in the log
-        self._error = error
+        with self._failing:  # the writer and the sync thread may find the same fault
+            if self._error is not None:
+                return
+            error = f"{self.path} cannot be written any more: {reason}"
+            log.error("%s", error)  # first, so that whoever sees the error finds it in the log
+            self._error = error
         with contextlib.suppress(queue.Full):  # else the thread does not wait
             self._queue.put_nowait(None)
 
@@ -342,8 +352,7 @@ class _CsvWriter:
                 sync_file(descriptor)
             sync_file(descriptor)
         except OSError as error:  # some file systems only report here that there is no room
-            if self._error is None:
-                self._fail(reason_of(error))
+            self._fail(reason_of(error))
         finally:
             os.close(descriptor)
 

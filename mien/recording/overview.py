@@ -36,6 +36,7 @@ class Overview:
         frames: Frames with a face.
         rows: Rows; those of a frame that was recorded again do not count.
         seconds: How long each face showed each of SHOWN, by its number; excluded spans do not count.
+        last_s: When the last frame begins.
     """
 
     began_s: float | None
@@ -43,6 +44,7 @@ class Overview:
     frames: int
     rows: int
     seconds: Mapping[int, Sequence[float]]
+    last_s: float | None = None
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Overview:
@@ -50,9 +52,10 @@ class Overview:
         seconds = {int(face): [float(each) for each in shown] for face, shown in dict(values["seconds"]).items()}
         if any(len(shown) != len(SHOWN) for shown in seconds.values()):
             raise ValueError(f"expected {len(SHOWN)} sums for each face")
-        began_s, end_s = values["began_s"], values["end_s"]
-        known = None if began_s is None else float(began_s), None if end_s is None else float(end_s)
-        return cls(*known, int(values["frames"]), int(values["rows"]), seconds)
+        began_s, end_s, last_s = (
+            None if values[name] is None else float(values[name]) for name in ("began_s", "end_s", "last_s")
+        )
+        return cls(began_s, end_s, int(values["frames"]), int(values["rows"]), seconds, last_s)
 
 
 def first_time(path: Path) -> float | None:
@@ -173,9 +176,9 @@ class RowSums:
         seconds = {
             face: [round(float(each), 3) for each in sums_s.reshape(-1, len(SHOWN))[at]] for face, at in faces.items()
         }
-        end_s = (frame_times[0] if began_s is None else began_s) + float(times_s[-1] + lasts_s[-1])
-        rows = len(self._frame_of)
-        return Overview(frame_times[0], round(end_s, 3), len(frame_times), rows, dict(sorted(seconds.items())))
+        last_s = (frame_times[0] if began_s is None else began_s) + float(times_s[-1])
+        end_s, frames, rows = round(last_s + float(lasts_s[-1]), 3), len(frame_times), len(self._frame_of)
+        return Overview(frame_times[0], end_s, frames, rows, dict(sorted(seconds.items())), round(last_s, 3))
 
 
 @dataclass(frozen=True, slots=True)

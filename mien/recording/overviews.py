@@ -17,7 +17,7 @@ from mien.recording.session_files import SessionFiles
 PAUSE_S = 0.002
 """How long to wait after each thousand rows, so that the live picture does not wait."""
 
-FORM = 2
+FORM = 3
 """Increases when sums that are stored would now be others."""
 
 Key = tuple[object, ...]

@@ -126,7 +126,7 @@ class Sessions:
             The session after that, with the ids of what they have made.
         """
         files, at = self.files(session), self._clock.wall()
-        now_s = self.get(session).length_s if session in self._running() else None
+        now_s = self.get(session).length_s if session in self._running() else None  # by the clock, and by its rows
         ids: list[str] = []
 
         def complete(state: SessionState) -> list[Edit]:
@@ -262,9 +262,10 @@ class Sessions:
         else:
             overview = self._overviews.known(files, state.excluded)
         length_s = max(0.0, self._clock.wall() - began_s) if recording else state.length_s
-        if overview is not None:  # the program may have been killed, and the computer's clock set back
-            rows_s = 0.0 if overview.end_s is None else overview.end_s - began_s
-            length_s = max(length_s or 0.0, rows_s)
+        if overview is not None:
+            # Without a length, the program was killed; else the computer's clock may have been set back.
+            rows_end_s = overview.end_s if length_s is None else overview.last_s
+            length_s = max(length_s or 0.0, (rows_end_s or began_s) - began_s)
         sizes = 0
         for path in files.all():
             with contextlib.suppress(OSError):

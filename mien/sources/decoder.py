@@ -38,7 +38,7 @@ class Access:
     Args:
         formats: Names of its demuxers.
         protocols: Names of its protocols.
-        timeout_s: Longest wait for a connection, and then for each part; None to wait for ever.
+        timeout_s: Longest wait for a connection, and then for each part; None to wait forever.
         options: Further options of its demuxers.
     """
 

@@ -58,7 +58,7 @@ def read_image(path: Path) -> np.ndarray:
     """
     named = path.suffix.lower() in _IMAGE_SUFFIXES
     try:
-        head = read_head(path)  # first: to open a pipe would wait for ever
+        head = read_head(path)  # first: to open a pipe would wait forever
         data = np.frombuffer((path.read_bytes() if named else b"") or b"\0", np.uint8)
     except OSError as error:
         raise ValueError(error.strerror or "cannot be opened") from error
