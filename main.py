@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from functools import cache, partial
@@ -41,6 +42,9 @@ IDLE_AFTER_S = 10.0
 
 TICK_S = 0.5
 """How often the program checks whether it still works."""
+
+TRIM_EVERY_S = 30.0
+"""How often free memory is returned to the system while nobody watches; some is given up later."""
 
 log = logging.getLogger("mien")
 
@@ -212,7 +216,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
 
 
 def watch(camera: VideoCamera, server: Server, stop: threading.Event) -> None:
-    """Wait for the end; whenever the camera is released because nobody watches, return free memory to the system.
+    """Wait for the end; while the camera is released because nobody watches, return free memory to the system.
 
     Args:
         camera, server: Running.
@@ -224,13 +228,15 @@ def watch(camera: VideoCamera, server: Server, stop: threading.Event) -> None:
     from mien.errors import FatalError
     from mien.process import trim_memory
 
-    idle = False
+    trim_at_s = 0.0
     while not stop.wait(TICK_S):
         if reason := camera.failed or server.failed:
             raise FatalError(f"{reason}; the program ends, so that it can be started again")
-        was_idle, idle = idle, camera.in_use is None
-        if idle and not was_idle:
+        if camera.in_use is not None:
+            trim_at_s = 0.0
+        elif (now_s := time.monotonic()) >= trim_at_s:
             trim_memory()
+            trim_at_s = now_s + TRIM_EVERY_S
 
 
 class Components:

@@ -110,7 +110,8 @@ def test_many_threads_keep_no_memory_that_each_needed_for_a_moment():
     assert grown("limited") < 0.5 * grown("free")
 
 
-def test_memory_is_trimmed_each_time_the_camera_is_released(monkeypatch) -> None:
+@pytest.mark.parametrize(("every_s", "expected"), [(1e9, 2), (0.0, 3)])
+def test_memory_is_trimmed_each_time_the_camera_is_released_and_again(every_s, expected, monkeypatch) -> None:
     trimmed, stop = [], threading.Event()
     in_use = iter(["demo", None, None, "demo", None])
 
@@ -123,11 +124,13 @@ def test_memory_is_trimmed_each_time_the_camera_is_released(monkeypatch) -> None
                 return next(in_use)
             except StopIteration:
                 stop.set()
+                return "demo"
 
     monkeypatch.setattr(main, "TICK_S", 0)
+    monkeypatch.setattr(main, "TRIM_EVERY_S", every_s)
     monkeypatch.setattr(process, "trim_memory", lambda: trimmed.append(True))
     main.watch(Camera(), SimpleNamespace(failed=None), stop)
-    assert len(trimmed) == 2
+    assert len(trimmed) == expected
 
 
 def test_another_c_library_is_not_an_error(monkeypatch):
