@@ -373,6 +373,17 @@ def test_files_with_odd_names_are_analyzed_once(media, tmp_path, monkeypatch, ca
     assert json.loads(Path("out", row["folder"], "mien.json").read_text(encoding="utf-8"))["input"]["name"] == shown
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has file names of any bytes")
+def test_a_bad_file_whose_name_is_no_utf8_is_listed_with_a_reason(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    name = os.fsdecode(b"caf\xe9.avi")
+    Path(name).write_bytes(b"")
+    assert main.main(["analyze", name, "--out", "out", "--jobs", "1"]) == 1
+    (row,) = rows(Path("out/inputs.csv"))
+    assert (row["input"], row["status"]) == ("caf\\udce9.avi", "failed")
+    assert row["reason"].endswith("found caf\\udce9.avi, which is empty")
+
+
 def test_inputs_that_do_not_exist_fail_alone(media, tmp_path):
     words = [str(media / "gray.png"), str(tmp_path / "missing.mp4"), str(tmp_path / "*.mkv")]
     assert main.main(["analyze", *words, "--out", str(tmp_path / "out")]) == 1

@@ -103,23 +103,23 @@ def find_inputs(words: Sequence[str], lines: Iterable[str] = (), leave_out: Path
             continue
         matches = _matches(word)
         if not matches:
-            missing[_text(word)] = NO_MATCH if glob.has_magic(word) else NO_FILE
+            missing[storable(word)] = NO_MATCH if glob.has_magic(word) else NO_FILE
         for match in matches:
             if _is_special(match):
-                missing[_text(match.as_posix())] = NOT_A_FILE
+                missing[storable(match.as_posix())] = NOT_A_FILE
                 continue
             if outside is not None and Path(os.path.realpath(match)).is_relative_to(outside):
                 continue
             is_folder = os.path.isdir(match)  # noqa: PTH112  Path.is_dir raises in a closed folder
             files = _files_below(match, outside, missing) if is_folder else [match]
             reasons = {} if not is_folder else {file: reason for file in files if (reason := _why_skipped(file))}
-            skipped |= {_text(file.as_posix()): reason for file, reason in reasons.items()}
+            skipped |= {storable(file.as_posix()): reason for file, reason in reasons.items()}
             media = [file for file in files if file not in reasons]
             if not media:
-                missing.setdefault(_text(match.as_posix()), EMPTY)
+                missing.setdefault(storable(match.as_posix()), EMPTY)
             for file in media:
                 below = Path(file.name) if file == match else file.relative_to(match)
-                each = Input(file, _text(file.as_posix()), below.with_suffix("").as_posix(), _is_image(file))
+                each = Input(file, storable(file.as_posix()), below.with_suffix("").as_posix(), _is_image(file))
                 found.setdefault(os.path.realpath(file), each)
     for each in found.values():
         skipped.pop(each.name, None)
@@ -190,20 +190,20 @@ def _add_urls(
             skipped[without_login(file.url)] = OTHER
             continue
         is_image, folder = path.suffix.lower() in IMAGE_SUFFIXES, path.with_suffix("").as_posix()
-        each = Input(Path(path.name), _text(without_login(file.url)), folder, is_image, file.url, file.state)
+        each = Input(Path(path.name), storable(without_login(file.url)), folder, is_image, file.url, file.state)
         found.setdefault(file.url, each)
 
 
-def _text(name: str) -> str:
-    """A name that any file can store, even if its bytes are no UTF-8."""
-    return name.encode("utf-8", "backslashreplace").decode("utf-8")
+def storable(text: str) -> str:
+    """A text that any file can store, even if it has a name whose bytes are no UTF-8."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _files_below(folder: Path, leave_out: Path | None, missing: dict[str, str]) -> list[Path]:
     """Sorted by path; hidden ones, whose names begin with a dot, are left out. Adds unreadable folders to `missing`."""
 
     def unreadable(error: OSError) -> None:
-        missing[_text(Path(error.filename).as_posix())] = f"this folder cannot be read: {error.strerror}"
+        missing[storable(Path(error.filename).as_posix())] = f"this folder cannot be read: {error.strerror}"
 
     files = []
     for parent, folders, names in os.walk(folder, onerror=unreadable):
@@ -258,8 +258,8 @@ def _why_skipped(path: Path) -> str | None:
 
 def file_name(text: str) -> str:
     """A text as the name of a file or folder on any system, without suffix; empty if nothing of it is left."""
-    storable = text.replace("/", "-").encode("utf-8", "surrogatepass")[:FOLDER_BYTES]
-    return storable.decode("utf-8", "ignore").lstrip(".").rstrip(". ")  # Windows drops dots at the end
+    data = text.replace("/", "-").encode("utf-8", "surrogatepass")[:FOLDER_BYTES]
+    return data.decode("utf-8", "ignore").lstrip(".").rstrip(". ")  # Windows drops dots at the end
 
 
 class Names:

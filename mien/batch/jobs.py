@@ -19,7 +19,7 @@ from mien.analysis.pipeline import Pipeline
 from mien.batch.analysis import Watcher, image_result, video_results, with_durations
 from mien.batch.frames import Reading, Sampling
 from mien.batch.image_outputs import ImageOutputs, ImagePictures
-from mien.batch.inputs import IMAGES, Input
+from mien.batch.inputs import IMAGES, Input, storable
 from mien.batch.options import ABOUT_RUN, AnalyzeSettings
 from mien.batch.outputs import VideoOutputs
 from mien.batch.provenance import describe, digest
@@ -289,10 +289,11 @@ def whole_folder(out: Path, name: str, work: Path | None = None) -> Iterator[Pat
 
 def _failure(each: Input, error: Exception) -> str:
     """Why an input failed; a fault of the program, which ends no run, is logged with its traceback."""
+    reason = storable(one_line(error))
     if isinstance(error, (*FAILURES, OSError)):
-        return one_line(error)
+        return reason
     log.error("%s: unexpected error", each.name, exc_info=error)
-    return f"unexpected {type(error).__name__}: {one_line(error)}"
+    return f"unexpected {type(error).__name__}: {reason}"
 
 
 def _file_facts(each: Input) -> dict[str, Any]:
