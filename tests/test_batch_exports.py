@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import sys
 from contextlib import closing
@@ -18,6 +19,7 @@ from mien.batch.layouts import grid_rows
 from mien.batch.methods import REFERENCES, describe_methods
 from mien.batch.tables import open_table
 from mien.errors import SettingsError
+from mien.recording.rows import as_csv
 from mien.results import COLUMNS, Result
 from mien.types import Head, Quality
 from tests.clips import demo_pictures, write_video
@@ -116,6 +118,16 @@ def test_a_grid_shows_at_each_point_the_frame_of_that_time(results):
     for row in grid.itertuples():
         assert row.frame == table[table.time_s <= row.time_s + 1e-6]["frame"].max()
     assert list(grid.columns) == list(table.columns)
+
+
+def test_a_carriage_return_in_a_name_divides_no_row_of_a_csv_file(tmp_path):
+    table = [["input", "reason"], ["Icon\r", "skipped"], ["a\rb.mp4", 'a "b"\r\n'], ["c\nd.mp4", ""]]
+    with closing(open_table(tmp_path / "table.csv", table[0])) as written:
+        written.add(dict(zip(table[0], row, strict=True)) for row in table[1:])
+    expected = b'input,reason\n"Icon\r",skipped\n"a\rb.mp4","a ""b""\r\n"\n"c\nd.mp4",\n'
+    assert (tmp_path / "table.csv").read_bytes() == as_csv(table) == expected
+    with (tmp_path / "table.csv").open(encoding="utf-8", newline="") as file:
+        assert list(csv.reader(file)) == table
 
 
 @pytest.mark.parametrize(

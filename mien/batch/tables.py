@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from mien.errors import MienError
-from mien.recording.rows import as_typed
+from mien.recording.rows import as_typed, csv_writer
 from mien.results import COLUMNS
 from mien.types import BOX
 
@@ -75,7 +74,7 @@ class CsvTable:
     def __init__(self, path: Path, columns: Sequence[str]) -> None:
         self._columns = columns
         self._file = path.open("w", encoding="utf-8", newline="")
-        self._writer = csv.writer(self._file, lineterminator="\n")
+        self._writer = csv_writer(self._file)
         self._writer.writerow(columns)
 
     def add(self, rows: Iterable[Row]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Sequence
+from typing import Any, TextIO
 
 from mien.types import BOX, EXPRESSIONS, HEAD_COLUMNS, REST_COLUMNS, Analysis, Face, Frame
 
@@ -42,8 +43,27 @@ def as_csv(rows: Iterable[Sequence[object]]) -> bytes:
         The lines, in UTF-8.
     """
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
+    csv_writer(text).writerows(rows)
     return text.getvalue().encode()
+
+
+def csv_writer(file: TextIO) -> Any:
+    """A `csv.writer` whose lines end with a line feed.
+
+    Args:
+        file: Opened with `newline=""`.
+    """
+    return csv.writer(_LineFeeds(file))
+
+
+class _LineFeeds:
+    """Before Python 3.13, `csv.writer` quotes a carriage return only if it ends its own lines with one."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, line: str) -> int:
+        return self._file.write(line.removesuffix("\r\n") + "\n")
 
 
 def row(number: int, frame: Frame, face: Face, analysis: Analysis) -> list[object]:
