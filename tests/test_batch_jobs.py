@@ -116,6 +116,21 @@ def test_a_new_or_changed_file_is_analyzed_when_a_run_continues(tmp_path):
     assert counts == [8, 12, 4]
 
 
+def test_a_video_that_breaks_before_a_run_continues_leaves_no_old_results(tmp_path):
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    clips = [write_video(tmp_path / f"{name}.mp4", demo_pictures(4)) for name in "ab"]
+    out = tmp_path / "out"
+    words = ["analyze", *map(str, clips), "--out", str(out), "--jobs", "1", "--report", "--resume"]
+    assert main.main(words) == 0
+    assert {"a", "b", "summary.csv", "report.html"} < {path.name for path in out.iterdir()}
+    clips[1].write_bytes(b"no video")
+    assert main.main(words) == 1
+    assert sorted(path.name for path in out.iterdir()) == ["a", "inputs.csv", "jobs.jsonl", "summary.csv"]
+    clips[0].write_bytes(b"no video")
+    assert main.main(words) == 1
+    assert sorted(path.name for path in out.iterdir()) == ["inputs.csv", "jobs.jsonl"]
+
+
 def test_two_runs_do_not_write_to_one_folder_at_once(media, tmp_path, capsys):
     out = tmp_path / "out"
     words = ["analyze", str(media / "00.jpg"), "--out", str(out), "--jobs", "1", "--resume"]

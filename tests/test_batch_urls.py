@@ -146,6 +146,16 @@ def test_a_changed_file_is_analyzed_again_and_its_old_result_is_gone(memory, med
     assert "a/old.png" not in found
 
 
+def test_a_video_that_breaks_leaves_no_old_results_at_a_url(memory, media):
+    words = ["analyze", "memory://media/a.mp4", "--out", "memory://results", "--jobs", "1"]
+    memory.pipe_file("/media/a.mp4", (media / "b.mp4").read_bytes())
+    assert main.main(words) == 0
+    assert {"a/mien.json", "summary.csv"} < set(content(memory, "results"))
+    memory.pipe_file("/media/a.mp4", b"no video")
+    assert main.main([*words, "--resume"]) == 1
+    assert set(content(memory, "results")) == {"inputs.csv", "jobs.jsonl"}
+
+
 def test_a_url_with_other_files_is_refused(memory, media, capsys):
     memory.pipe_file("/results/notes.txt", b"1")
     assert main.main(["analyze", str(media / "a.mp4"), "--out", "memory://results"]) == 2

@@ -21,7 +21,7 @@ from mien.batch.options import AnalyzeSettings, read_analyze_settings
 from mien.batch.outputs import check_packages, write_table
 from mien.batch.pool import run_jobs
 from mien.batch.progress import Bar
-from mien.batch.report import MOST_COMPARED, write_comparison
+from mien.batch.report import COMPARISON, MOST_COMPARED, write_comparison
 from mien.batch.summary import SUMMARY_COLUMNS
 from mien.batch.tables import FORMATS
 from mien.batch.video import video_notes
@@ -106,6 +106,8 @@ def _run(
         run = run_on_cluster(worker, settings, todo, bar) if on_cluster else run_jobs(worker, local, todo, bar)
         for job, done in run:
             destination.publish(job)
+            if job.is_video and done[0].status == "failed":
+                destination.remove(job.name)  # an earlier version of the file was done
             known.add(job, done)
             destination.save_manifest()
             outcomes[job.name] = done
@@ -150,6 +152,7 @@ def _finish(settings: AnalyzeSettings, destination: Destination, inputs: Inputs,
     write_table(out / WORK / "inputs.csv", INPUT_COLUMNS, [_input_row(each) for each in listed])
     (out / WORK / "inputs.csv").replace(out / "inputs.csv")
     videos = [each.folder for each in listed if each.status == "done" and each.folder and "analyzed" in each.facts]
+    destination.remove(*(COMPARISON if videos else ("summary.csv", *COMPARISON)))
     if videos:
         destination.fetch_summaries(videos)
         _join_summaries(out, videos)

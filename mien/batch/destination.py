@@ -52,6 +52,11 @@ class Destination:
     def publish_folder(self, name: str) -> None:
         """Make the folder of a result available, which has to be complete by now."""
 
+    def remove(self, *names: str) -> None:
+        """Remove files and folders of an earlier run, as far as they exist."""
+        for path in map(self.path.joinpath, names):
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
     def save_manifest(self) -> None:
         """Make the list of jobs available."""
 
@@ -110,6 +115,12 @@ class UrlDestination(Destination):
         """Upload the folder of a result, and delete it here."""
         _upload_folder(self.path / name, urls.join(self.name, name))
         shutil.rmtree(self.path / name)
+
+    def remove(self, *names: str) -> None:
+        """Remove files and folders of an earlier run, here and there, as far as they exist."""
+        super().remove(*names)
+        for name in urls.list_names(self.name).intersection(names):
+            urls.remove(urls.join(self.name, name))
 
     def save_manifest(self, now: bool = False) -> None:
         """Upload the list of jobs, unless that was done just now: a kill costs what was done since."""

@@ -24,6 +24,8 @@ from mien.types import EXPRESSIONS
 MOST_FACES = 12
 """Of so many faces, those seen longest, a report shows everything."""
 MOST_COMPARED = 6
+COMPARISON = ("report.html", "report-strips.png", "report-shares.png")
+"""Names of the files that compare several videos."""
 
 
 @dataclass(frozen=True, slots=True)
