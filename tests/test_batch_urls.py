@@ -146,6 +146,26 @@ def test_a_changed_file_is_analyzed_again_and_its_old_result_is_gone(memory, med
     assert "a/old.png" not in found
 
 
+def test_a_run_killed_in_its_first_upload_can_be_continued(memory, media, monkeypatch):
+    words = ["analyze", str(media / "a.mp4"), "--out", "memory://results", "--jobs", "1"]
+    upload = urls.upload
+    left: dict[str, bytes] = {}
+
+    def watch(path: Path, url: str) -> None:
+        upload(path, url)
+        if not left and "/a/" in url:
+            left.update(content(memory, "results"))
+
+    monkeypatch.setattr(urls, "upload", watch)
+    assert main.main(words) == 0
+    whole = content(memory, "results")
+    memory.store.clear()
+    for name, data in left.items():
+        memory.pipe_file(f"/results/{name}", data)
+    assert main.main([*words, "--resume"]) == 0
+    assert content(memory, "results") == whole
+
+
 def test_a_video_that_breaks_leaves_no_old_results_at_a_url(memory, media):
     words = ["analyze", "memory://media/a.mp4", "--out", "memory://results", "--jobs", "1"]
     memory.pipe_file("/media/a.mp4", (media / "b.mp4").read_bytes())

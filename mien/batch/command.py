@@ -91,6 +91,7 @@ def _run(
     local = replace(settings, out=destination.path)
     worker = Worker(local, load_pipeline(settings), command)
     known = manifest.Manifest(destination.path / manifest.FILE, worker.described)
+    destination.save_manifest()  # before any result, without which --resume would take these for files of others
     images = [job for job in jobs if not job.is_video]
     joined = known.joined(IMAGES, images) and destination.has(IMAGES)
     outcomes: dict[str, list[Done]] = {}
