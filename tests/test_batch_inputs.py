@@ -12,7 +12,18 @@ import cv2
 import numpy as np
 import pytest
 
-from mien.batch.inputs import EMPTY, FOLDER_BYTES, NO_FILE, NO_MATCH, NOT_A_FILE, OTHER, decode_list, find_inputs
+from mien.batch.inputs import (
+    EMPTY,
+    FOLDER_BYTES,
+    LINK,
+    NO_FILE,
+    NO_MATCH,
+    NOT_A_FILE,
+    OTHER,
+    RESULT,
+    decode_list,
+    find_inputs,
+)
 from mien.errors import SettingsError
 from mien.images.codecs import encode_png
 from tests.fakes import write_clip
@@ -128,6 +139,31 @@ def test_pipes_and_sockets_are_not_opened(folder):
 def test_the_folder_of_the_results_is_not_searched(folder):
     assert names("day", leave_out=Path("day/1")) == ["day/2/a.png", "day/B.AVI"]
     assert names("day/?", "day/1/a.png", leave_out=Path("day/1")) == ["day/2/a.png"]
+
+
+@pytest.mark.parametrize(
+    ("word", "skipped"),
+    [
+        ("day/1/a.png", (("day/1/a.png", RESULT),)),
+        ("day/1/*.png", ()),
+        ("day/1", ()),
+        ("day", (("day/notes.txt", OTHER),)),
+    ],
+)
+def test_a_file_of_the_results_that_is_named_is_listed_as_skipped(folder, word, skipped):
+    assert find_inputs([word], leave_out=Path("day/1")).skipped == skipped
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights on Windows")
+def test_a_link_to_a_folder_is_listed_as_skipped_unless_it_is_named(folder):
+    Path("day/2/link").symlink_to("..")
+    Path("day/2/.hidden").symlink_to("..")
+    found = find_inputs(["day/2"])
+    assert ([each.name for each in found.found], found.skipped) == (["day/2/a.png"], (("day/2/link", LINK),))
+    for words in (["day/2", "day/2/link"], ["day/2/link", "day/2"]):
+        found = find_inputs(words)
+        assert len(found.found) == 4
+        assert "day/2/link" not in dict(found.skipped)
 
 
 def test_a_folder_that_cannot_be_read_is_named(folder, monkeypatch):

@@ -12,7 +12,7 @@ import pytest
 
 import main
 from mien.batch import destination, urls
-from mien.batch.inputs import NO_FILE, NO_MATCH, OTHER, find_inputs
+from mien.batch.inputs import NO_FILE, NO_MATCH, OTHER, RESULT, find_inputs
 from mien.errors import MienError
 from mien.images.codecs import encode_jpeg
 from mien.masking import without_login
@@ -85,6 +85,8 @@ def test_a_file_is_named_as_it_was_typed_and_found_once(memory):
     assert not found.skipped
     assert find_inputs(["memory://day"]).skipped == (("memory://day/notes.txt", OTHER),)
     assert find_inputs(["memory://day"], leave_out="memory://day/1").found == ()
+    named = find_inputs(["memory://day/1/a.mp4"], leave_out="memory://day/1")
+    assert (named.found, named.skipped) == ((), (("memory://day/1/a.mp4", RESULT),))
 
 
 def test_a_run_from_url_to_url_gives_the_files_of_a_run_on_this_computer(memory, media, tmp_path):

@@ -29,6 +29,8 @@ NO_FILE = "there is no such file or folder"
 NO_MATCH = "no file or folder matches it"
 EMPTY = "there is no video or image in this folder"
 OTHER = "neither a video nor an image, judging by its name"
+LINK = "a link to a folder, which is searched only if it is named itself"
+RESULT = "in the folder of the results"
 NOT_A_FILE = "not a file but a pipe, socket or device"
 
 _MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
@@ -69,7 +71,8 @@ class Inputs:
 
     Args:
         found: Files to analyze, in the order in which they were named; those of a folder sorted by path.
-        skipped: Files of folders that are neither video nor image: (name, reason).
+        skipped: Files of folders that are neither video nor image, links to folders in them, and what was named below
+            the folder of the results: (name, reason).
         missing: Words that name nothing: (word, reason).
     """
 
@@ -96,6 +99,7 @@ def find_inputs(words: Sequence[str], lines: Iterable[str] = (), leave_out: Path
     found: dict[str, Input] = {}
     skipped: dict[str, str] = {}
     missing: dict[str, str] = {}
+    searched: list[str] = []
     outside = Path(os.path.realpath(leave_out)) if isinstance(leave_out, Path) else None
     for word in _with_lists(words, lines):
         if is_url(word):
@@ -108,12 +112,15 @@ def find_inputs(words: Sequence[str], lines: Iterable[str] = (), leave_out: Path
             if _is_special(match):
                 missing[storable(match.as_posix())] = NOT_A_FILE
                 continue
-            if outside is not None and Path(os.path.realpath(match)).is_relative_to(outside):
+            if outside is not None and (real := Path(os.path.realpath(match))).is_relative_to(outside):
+                if match == Path(word) and real != outside:
+                    skipped[storable(match.as_posix())] = RESULT
                 continue
             is_folder = os.path.isdir(match)  # noqa: PTH112  Path.is_dir raises in a closed folder
-            files = _files_below(match, outside, missing) if is_folder else [match]
+            files = _files_below(match, outside, skipped, missing) if is_folder else [match]
             reasons = {} if not is_folder else {file: reason for file in files if (reason := _why_skipped(file))}
             skipped |= {storable(file.as_posix()): reason for file, reason in reasons.items()}
+            searched += [storable(match.as_posix())] if is_folder else []
             media = [file for file in files if file not in reasons]
             if not media:
                 missing.setdefault(storable(match.as_posix()), EMPTY)
@@ -121,8 +128,8 @@ def find_inputs(words: Sequence[str], lines: Iterable[str] = (), leave_out: Path
                 below = Path(file.name) if file == match else file.relative_to(match)
                 each = Input(file, storable(file.as_posix()), below.with_suffix("").as_posix(), _is_image(file))
                 found.setdefault(os.path.realpath(file), each)
-    for each in found.values():
-        skipped.pop(each.name, None)
+    for name in (*(each.name for each in found.values()), *searched):
+        skipped.pop(name, None)
     return Inputs(tuple(_in_folders(found.values())), tuple(skipped.items()), tuple(missing.items()))
 
 
@@ -185,6 +192,8 @@ def _add_urls(
     for file in files:
         path = PurePosixPath(file.below)
         if leave_out is not None and file.url.startswith(leave_out.rstrip("/") + "/"):
+            if file.url == word:
+                skipped[storable(without_login(word))] = RESULT
             continue
         if file.url != word and path.suffix.lower() not in SUFFIXES:
             skipped[without_login(file.url)] = OTHER
@@ -199,8 +208,11 @@ def storable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _files_below(folder: Path, leave_out: Path | None, missing: dict[str, str]) -> list[Path]:
-    """Sorted by path; hidden ones, whose names begin with a dot, are left out. Adds unreadable folders to `missing`."""
+def _files_below(folder: Path, leave_out: Path | None, skipped: dict[str, str], missing: dict[str, str]) -> list[Path]:
+    """Sorted by path; hidden ones, whose names begin with a dot, are left out.
+
+    Adds links to folders to `skipped`, as they could lead anywhere, and unreadable folders to `missing`.
+    """
 
     def unreadable(error: OSError) -> None:
         missing[storable(Path(error.filename).as_posix())] = f"this folder cannot be read: {error.strerror}"
@@ -213,6 +225,8 @@ def _files_below(folder: Path, leave_out: Path | None, missing: dict[str, str]) 
             if not name.startswith(".")
             and (leave_out is None or Path(os.path.realpath(Path(parent, name))) != leave_out)
         ]
+        links = sorted(path for name in folders if (path := Path(parent, name)).is_symlink())
+        skipped |= {storable(path.as_posix()): LINK for path in links}  # os.walk does not enter them
         files += [Path(parent, name) for name in names if not name.startswith(".")]
     return sorted(files, key=Path.as_posix)
 
