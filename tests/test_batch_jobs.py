@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import errno
 import json
 import logging
@@ -13,12 +14,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import main
 from mien.batch import command, lock, pool
 from mien.batch.inputs import Input
-from mien.batch.jobs import Done, Job, plan, whole_folder
+from mien.batch.jobs import Done, Job, Worker, plan, whole_folder
 from mien.batch.manifest import Manifest
 from mien.batch.options import AnalyzeSettings
 from mien.errors import SettingsError, one_line
@@ -275,6 +277,25 @@ def test_a_part_of_a_video_does_not_give_the_rows_of_the_whole_however_long_it_i
     whole, part = last
     assert len(whole) == len(part) == 3
     assert whole != part
+
+
+def test_an_image_that_changed_before_all_were_put_together_is_analyzed_again(tmp_path, monkeypatch):
+    before, after = (encode_jpeg(picture) for picture in (demo_pictures(1)[0], np.full((40, 50, 3), 90, np.uint8)))
+    image, out = tmp_path / "a.jpg", tmp_path / "out"
+    image.write_bytes(before)
+    words = ["analyze", str(image), "--out", str(out), "--jobs", "1", "--resume"]
+    join_images = Worker.join_images
+
+    def change(worker, jobs):
+        image.write_bytes(after)
+        join_images(worker, jobs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Worker, "join_images", change)
+        assert main.main(words) == 0
+    assert main.main(words) == 0
+    (row,) = csv.DictReader((out / "images" / "faces.csv").read_text().splitlines())
+    assert row["success"] == "0", "of the new picture, which has no face"
 
 
 def test_a_file_that_changed_while_it_was_analyzed_is_not_done(tmp_path):

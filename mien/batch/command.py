@@ -93,10 +93,12 @@ def _run(
     known = manifest.Manifest(destination.path / manifest.FILE, worker.described)
     destination.save_manifest()  # before any result, without which --resume would take these for files of others
     images = [job for job in jobs if not job.is_video]
-    joined = known.joined(IMAGES, images) and destination.has(IMAGES)
+    known_done = {job.name: known.done(job) for job in jobs}
+    unchanged = all(known_done[job.name] is not None for job in images)
+    joined = unchanged and known.joined(IMAGES, images) and destination.has(IMAGES)
     outcomes: dict[str, list[Done]] = {}
     for job in jobs:
-        done = known.done(job)
+        done = known_done[job.name]
         if done is not None and (destination.has(job.name) if job.is_video else joined or worker.has_part(job)):
             outcomes[job.name] = done
     todo = [job for job in jobs if job.name not in outcomes]

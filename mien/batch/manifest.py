@@ -68,17 +68,20 @@ class Manifest:
             job: The job.
             done: What became of its inputs.
         """
-        inputs = self._before.get(job.name) or _inputs(job)  # a file that has changed since is analyzed again
-        self._append({"job": job.name, "inputs": inputs, "done": [asdict(each) for each in done]})
+        self._append({"job": job.name, "inputs": self._found(job), "done": [asdict(each) for each in done]})
 
     def joined(self, name: str, jobs: Iterable[Job]) -> bool:
         """Whether the results of several jobs were put together under this name."""
         line = self._done.get(name)
-        return line is not None and line.get("jobs") == [_inputs(job) for job in jobs]
+        return line is not None and line.get("jobs") == [self._found(job) for job in jobs]
 
     def add_joined(self, name: str, jobs: Iterable[Job]) -> None:
         """Record that the results of several jobs were put together."""
-        self._append({"job": name, "jobs": [_inputs(job) for job in jobs]})
+        self._append({"job": name, "jobs": [self._found(job) for job in jobs]})
+
+    def _found(self, job: Job) -> list[list[Any]]:
+        """Inputs of a job before they were analyzed: a file that has changed since is analyzed again."""
+        return self._before.get(job.name) or _inputs(job)
 
     def _append(self, line: dict[str, Any]) -> None:
         self._done[line["job"]] = line
