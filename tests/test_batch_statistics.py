@@ -59,6 +59,13 @@ def test_events_join_frames_of_one_face_and_label():
     assert rows[0]["confidence"] == pytest.approx(result(0, "happy").faces[0].confidence)
 
 
+def test_an_event_ends_where_a_gap_in_the_times_begins():
+    events = Events("a.mp4")
+    for time_s in (0.0, 1.0, 3600.0, 3601.0):
+        events.add(result(time_s, "happy"), 1.0)
+    assert [(row["onset"], row["duration"]) for row in events.rows()] == [(0.0, 2.0), (3600.0, 2.0)]
+
+
 def test_a_summary_has_seven_rows_for_each_face():
     results = [result(i / 10, "happy" if i < 7 else "sad", "neutral", unsure=i < 5) for i in range(10)]
     rows = collect(Summary("a.mp4"), results, 1.0)

@@ -27,7 +27,7 @@ class _Event:
 
 
 class Events:
-    """Joins analyzed frames into events: a face with one label in consecutive frames.
+    """Joins analyzed frames into events: a face with one label in consecutive frames without a gap between them.
 
         events = Events("clip.mp4")
         for result, duration_s in with_durations(results, reading):
@@ -42,6 +42,7 @@ class Events:
         self._name = name
         self._open: dict[int, _Event] = {}
         self._closed: list[tuple[int, _Event]] = []
+        self._shown_until_s = 0.0
 
     def add(self, result: Result, duration_s: float) -> None:
         """Take the next analyzed frame.
@@ -50,6 +51,10 @@ class Events:
             result: What was found in it.
             duration_s: How long it is shown, in seconds.
         """
+        if result.time_s > self._shown_until_s + 1e-6:  # no frame counts as shown in between
+            self._closed += self._open.items()
+            self._open = {}
+        self._shown_until_s = result.time_s + duration_s
         before, self._open = self._open, {}
         for face in result.faces:
             assert face.id is not None
