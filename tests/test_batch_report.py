@@ -18,8 +18,10 @@ import pytest
 pytest.importorskip("matplotlib", reason="matplotlib is not installed")
 
 import main
+from mien.batch.events import EVENT_COLUMNS
 from mien.batch.figures import clock, themes
 from mien.batch.options import AnalyzeSettings
+from mien.batch.outputs import VideoOutputs, write_table
 from mien.batch.report import MOST_COMPARED, write_comparison, write_report
 from mien.batch.series import BINS, Span, read_series, runs
 from mien.batch.tables import FORMATS, open_table
@@ -192,8 +194,6 @@ def results_of(faces: list[tuple[float, tuple[Face, ...]]]) -> list[Result]:
 
 def write_folder(folder: Path, results: list[Result], end_s: float, formats=("csv",)) -> Path:
     """A folder of results as `analyze` leaves it, as far as a report reads it."""
-    from mien.batch.outputs import VideoOutputs
-
     folder.mkdir(parents=True)
     outputs = VideoOutputs(folder, AnalyzeSettings(format=formats), "clip.mp4")
     for result, following in zip(results, [*results[1:], None], strict=True):
@@ -214,6 +214,9 @@ def test_series_hold_the_seconds_of_the_table_in_any_format(tmp_path, kind):
     with closing(open_table(tmp_path / f"faces.{kind}", COLUMNS)) as table:
         for result in found:
             table.add(result.rows())
+    events = [(0, 1, "happy", 1), (0, 1, "fear", 2), (1, 1.5, "sad", 1), (7, 3, "sad", 1), (7, 3, "fear", 2)]
+    columns = EVENT_COLUMNS[:4]
+    write_table(tmp_path / "events.csv", columns, [dict(zip(columns, event, strict=True)) for event in events])
     series = read_series(tmp_path, [1], Span(0.0, 10.0))[1]
     assert series.seen_s.sum() == pytest.approx(5.5)
     assert series.labels_s.sum(axis=0)[[3, 5]] == pytest.approx([1.0, 4.5])
@@ -221,6 +224,19 @@ def test_series_hold_the_seconds_of_the_table_in_any_format(tmp_path, kind):
     assert np.isnan(series.probabilities[BINS // 2]).all()
     assert series.probabilities[0] == pytest.approx([0.03, 0.03, 0.03, 0.82, 0.03, 0.03, 0.03])
     assert series.mean_quality is None
+
+
+def test_a_face_is_not_shown_as_seen_while_time_stamps_jump(tmp_path):
+    outputs = VideoOutputs(tmp_path, AnalyzeSettings(), "clip.mp4")
+    times_s = [i / 30 for i in range(4)] + [3600 + i / 30 for i in range(4)]
+    lasts_s = [1 / 30] * 3 + [10.0] + [1 / 30] * 4
+    results = results_of([(time_s, (face_showing("sad", 1),)) for time_s in times_s])
+    for result, duration_s in zip(results, lasts_s, strict=True):
+        outputs.add(result, duration_s)
+    outputs.close({}, [])
+    series = read_series(tmp_path, [1], Span(0.0, 3601.0))[1]
+    assert series.seen_s.sum() == pytest.approx(sum(lasts_s), abs=1e-4)
+    assert [state[0] for state in runs(series.label)] == [5, -1, 5]
 
 
 def test_a_report_reads_a_table_of_many_faces_and_shows_those_seen_longest(tmp_path):

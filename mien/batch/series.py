@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import math
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -127,24 +129,42 @@ class Series:
 
 
 def read_series(folder: Path, faces: Iterable[int], span: Span) -> dict[int, Series]:
-    """Read the table of faces in a folder of results; memory does not grow with its length.
+    """Read the table of faces in a folder of results; memory grows with the number of events alone.
 
     Args:
-        folder: With faces.csv, faces.parquet or faces.jsonl.
+        folder: With faces.csv, faces.parquet or faces.jsonl, and events.csv.
         faces: Numbers of the faces to read.
-        span: The time to read; the last frame lasts until its end.
+        span: The time to read; the last frame lasts at most until its end.
 
     Raises:
         OSError: The table cannot be read.
     """
     series = {face: Series(span) for face in faces}
+    events = _read_events(folder / "events.csv", series)
     path = next(path for path in (folder / f"faces.{each}" for each in FORMATS) if path.exists())
     frames = (list(rows) for _, rows in groupby(_rows(path), key=itemgetter("frame", "time_s")))
     for rows, following in pairwise(chain(frames, [[{"time_s": span.end_s}]])):
         for row in rows:
             if row["face"] in series:
-                series[row["face"]].add(row, following[0]["time_s"])
+                seen_until_s = _end_of_event(events[row["face"]], row["time_s"])  # earlier, if a gap follows
+                series[row["face"]].add(row, min(following[0]["time_s"], seen_until_s))
     return series
+
+
+def _read_events(path: Path, faces: Iterable[int]) -> dict[int, list[tuple[float, float]]]:
+    """Begin and end of the events of each face, in seconds and in order."""
+    events: dict[int, list[tuple[float, float]]] = {face: [] for face in faces}
+    with path.open(encoding="utf-8", newline="") as lines:
+        for row in csv.DictReader(lines):
+            if row["face"] and int(row["face"]) in events:
+                onset_s = float(row["onset"])
+                events[int(row["face"])].append((onset_s, onset_s + float(row["duration"])))
+    return events
+
+
+def _end_of_event(events: list[tuple[float, float]], time_s: float) -> float:
+    """When the event ends to which a frame belongs."""
+    return events[bisect_right(events, (time_s, math.inf)) - 1][1]
 
 
 def runs(values: np.ndarray) -> list[tuple[int, int, int]]:
