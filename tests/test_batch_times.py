@@ -7,7 +7,7 @@ from fractions import Fraction
 import pytest
 
 from mien.batch.analysis import with_durations
-from mien.batch.frames import Reading, read_frames
+from mien.batch.frames import Reading, Sampling, read_frames
 from mien.batch.times import LONGEST_S, MediaTimes
 from mien.results import Result
 from tests.clips import write_video
@@ -57,6 +57,16 @@ def test_jumps_are_counted_and_the_first_is_described():
     assert times_of(0, 1, 2)[1].described == ""
     assert times_of(0, 1, 101, 102)[1].described == "time stamps jump by +100.0 s after 1.0 s"
     assert times_of(50, 51, 0, 1, 101)[1].described == "time stamps jump by -51.0 s after 1.0 s, and 1 more time"
+
+
+@pytest.mark.parametrize(("end_s", "lasts_s"), [(60, LONGEST_S), (5, 3), (3601, LONGEST_S)])
+def test_an_end_within_a_gap_leaves_the_last_frame_its_duration(tmp_path, end_s, lasts_s):
+    clip = write_video(tmp_path / "gap.mkv", [gray(30 * i) for i in range(5)], [0.0, 1.0, 2.0, 3600.0, 3601.0])
+    reading = Reading()
+    frames = read_frames(clip, Sampling(end_s=end_s), reading)
+    results = (Result("gap.mkv", frame.index, frame.media_time_s, 64, 48, ()) for frame in frames)
+    timed = [duration_s for _, duration_s in with_durations(results, reading)]
+    assert timed[:3] == pytest.approx([1, 1, lasts_s])
 
 
 def test_a_gap_is_in_the_times_but_not_in_the_durations(tmp_path):

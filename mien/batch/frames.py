@@ -177,11 +177,12 @@ def read_frames(
     sampling = sampling or Sampling()
     reading = reading or Reading()
     end_s = math.inf if sampling.end_s is None else sampling.end_s
-    next_s = 0.0
+    next_s = gap_s = 0.0
     for index, time_s, convert in _decoded(Path(path), reading, sampling.start_s):
-        reading.end_s = min(reading.end_s, end_s)
-        if time_s >= end_s:
+        if time_s >= end_s:  # the frame before may end earlier, if a gap follows it
+            reading.end_s, reading.gap_s = min(end_s, time_s - (reading.gap_s - gap_s)), gap_s
             return
+        reading.end_s, gap_s = min(reading.end_s, end_s), reading.gap_s
         if time_s < sampling.start_s:
             continue
         if time_s < next_s - 1e-6:
