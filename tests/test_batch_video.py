@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import main
+import mien.batch.sound as sound_module
 from mien.batch.frames import Reading, Sampling, Timing, read_frames
 from mien.batch.options import read_analyze_settings
 from mien.batch.sound import Sound
@@ -209,6 +210,29 @@ def test_a_packet_of_sound_that_cannot_be_written_ends_the_sound_and_not_the_vid
     assert packets_of(written)[-1][0] == pytest.approx(0.5, abs=0.05)
     (note,) = video_notes(facts)
     assert note.startswith("annotated.mp4 has not all of the sound: it cannot be written further")
+
+
+class GrowingContainer:
+    """A container in which another stream has appeared: PyAV fails after the last packet."""
+
+    def __init__(self, container):
+        self._container = container
+
+    def __getattr__(self, name):
+        return getattr(self._container, name)
+
+    def demux(self, streams):
+        yield from self._container.demux(streams)
+        raise IndexError("list index out of range")
+
+
+def test_a_stream_that_appears_meanwhile_costs_no_sound(tmp_path, monkeypatch):
+    opened = sound_module.open_video_file
+    monkeypatch.setattr(sound_module, "open_video_file", lambda *args: GrowingContainer(opened(*args)))
+    clip = write_video(tmp_path / "clip.mp4", [gray(9)] * 10, sound="aac")
+    written, facts = rewrite(clip)
+    assert len(packets_of(written)) == len(packets_of(clip))
+    assert "sound_problem" not in facts
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")

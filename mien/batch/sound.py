@@ -10,7 +10,7 @@ from typing import Any
 
 from mien.batch.frames import Timing
 from mien.batch.times import LONGEST_S
-from mien.sources.decoder import file_type, open_video_file
+from mien.sources.decoder import file_type, open_video_file, packets_of
 
 MP4_CODECS = frozenset({"aac", "mp3", "ac3", "eac3", "alac", "opus", "flac"})
 """What players expect in an MP4 file; FFmpeg can write others, such as PCM, that browsers do not play."""
@@ -81,7 +81,8 @@ class Sound:
                 self.problem = str(error)
         self._counts = dict.fromkeys(self._copies, 0)
         if self._copies:
-            self._packets = self._container.demux([each for each in self._streams if each.index in self._copies])
+            copied = [each for each in self._streams if each.index in self._copies]
+            self._packets = packets_of(self._container, copied)
 
     def packets(self, until_s: float | None) -> Iterator[Any]:
         """Return the next packets, with times from the first picture on.

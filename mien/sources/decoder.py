@@ -195,13 +195,13 @@ def choose_stream(container: Any, name: str) -> Any:
 
 
 def packets_of(container: Any, video: Any) -> Iterator[Any]:
-    """The packets of a stream, as `demux` of PyAV yields them.
+    """The packets of a stream, or of several, as `demux` of PyAV yields them.
 
     That fails after the last one where another stream has appeared meanwhile, as in MPEG-TS.
 
     Args:
         container: The open container.
-        video: The stream.
+        video: The stream, or a list of them.
     """
     packets = container.demux(video)
     while True:
