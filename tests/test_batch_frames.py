@@ -106,6 +106,14 @@ def test_parts_that_cannot_be_decoded_are_listed_and_the_rest_is_read(tmp_path):
     assert all(reason for _, reason in reading.unreadable)
 
 
+def test_a_part_that_cannot_be_decoded_before_the_first_frame_has_no_time(tmp_path):
+    clip = write_video(tmp_path / "broken.avi", [gray(5 * i) for i in range(40)], codec="mjpeg")
+    damage(clip, 0, 20)
+    reading = Reading()
+    assert len(list(read_frames(clip, reading=reading))) == 38
+    assert [time_s for time_s, _ in reading.unreadable] == [None, pytest.approx(0.76)]
+
+
 def test_pictures_are_freed_without_waiting_for_the_garbage_collector(steps):
     gc.collect()
     gc.disable()

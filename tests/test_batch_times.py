@@ -53,6 +53,12 @@ def test_no_frame_counts_as_shown_over_a_jump(stamps, gap_s, end_s):
     assert (times.gap_s, float(times.end)) == (gap_s, end_s)
 
 
+def test_a_time_stamp_near_the_last_frame_has_a_time_once_there_is_a_frame():
+    assert MediaTimes(Fraction(1)).of(Fraction(5000)) is None
+    assert times_of(5000, 5001)[1].of(Fraction(5002)) == 2
+    assert times_of(90, 91, 0, 1)[1].of(Fraction(2)) == 3.5, "0 came half a second after 91"
+
+
 def test_jumps_are_counted_and_the_first_is_described():
     assert times_of(0, 1, 2)[1].described == ""
     assert times_of(0, 1, 101, 102)[1].described == "time stamps jump by +100.0 s after 1.0 s"

@@ -274,5 +274,5 @@ def _without_faults(path: Path, decoded: Iterable[Any], reading: Reading, times:
         else:
             if not reading.unreadable_parts:
                 log.warning("%s: a part of the video cannot be decoded: %s", path.name, each.error)
-            time_s = None if each.stamp is None else float(each.stamp - times.first)
-            reading.cannot_decode(time_s, str(each.error.strerror))
+            time = None if each.stamp is None else times.of(each.stamp)
+            reading.cannot_decode(None if time is None else float(time), str(each.error.strerror))

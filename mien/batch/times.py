@@ -61,6 +61,10 @@ class MediaTimes:
         self.end = at + self._shown
         return at
 
+    def of(self, stamp: Fraction) -> Fraction | None:
+        """The time that belongs to a time stamp near the last frame, in seconds; None before the first frame."""
+        return None if self._last is None else stamp - self.first + self._shift
+
     @property
     def described(self) -> str:
         """The jumps in words; empty if there are none."""
