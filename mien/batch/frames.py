@@ -241,8 +241,8 @@ def _in_time(
     if key is None:
         packets = packets_of(container, video)
     else:
-        for stamp in key.before.tolist():
-            times.next(stamp * video.time_base)
+        for stamp in key.before:
+            times.next(int(stamp) * video.time_base)
         reading.passed_over = len(key.before)
         packets = packets_from(container, video, key)
     with closing(read_ahead(pictures_and_faults(path, packets, video), FRAMES_AHEAD)) as decoded:
