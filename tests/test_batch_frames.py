@@ -12,6 +12,7 @@ import av
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 import mien.batch.frames as frames_module
 from mien.batch.frames import Reading, Sampling, read_frames
@@ -192,6 +193,14 @@ def test_a_video_whose_last_frame_lasts_long_is_complete(tmp_path, name):
     reading = Reading()
     assert len(list(read_frames(tmp_path / name, reading=reading))) == 8
     assert (reading.end_s, reading.faults) == (40.0, None)
+
+
+def test_the_end_of_an_animation_is_held_for_as_long_as_it_says(tmp_path):
+    first, *others = (Image.fromarray(gray(60 * level)) for level in range(4))
+    first.save(tmp_path / "held.gif", save_all=True, append_images=others, duration=[100, 100, 100, 5000])
+    reading = Reading()
+    assert len(list(read_frames(tmp_path / "held.gif", reading=reading))) == 4
+    assert reading.end_s == pytest.approx(5.3)
 
 
 @pytest.mark.parametrize("name", ["cut.mkv", "cut.avi"])

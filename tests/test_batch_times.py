@@ -53,6 +53,25 @@ def test_no_frame_counts_as_shown_over_a_jump(stamps, gap_s, end_s):
     assert (times.gap_s, float(times.end)) == (gap_s, end_s)
 
 
+@pytest.mark.parametrize(
+    ("frames", "end_s"),
+    [
+        ([(0, 1), (1, 49), (50, 9.96), (59.96, 0.04)], 60),
+        ([(0, 0.1), (0.1, 0.1), (0.2, 5)], 5.2),
+        ([(0, 0.1), (0.1, 0.1), (0.2, 50)], 0.2 + LONGEST_S),
+        ([(0, 1), (1, 1), (2, None)], 3),
+        ([(0, 0.04), (2, 0.04), (4, 0.04)], 6),
+        ([(0, 0.04), (0.04, 0.04), (2, 0.04)], 3.96),
+    ],
+    ids=["short", "long", "too long", "not said", "average", "average of some"],
+)
+def test_the_last_frame_lasts_as_long_as_the_file_says_if_that_was_right_before(frames, end_s):
+    times = MediaTimes(Fraction(1, 25))
+    for stamp, lasts in frames:
+        times.next(Fraction(str(stamp)), None if lasts is None else Fraction(str(lasts)))
+    assert float(times.end) == pytest.approx(end_s)
+
+
 def test_a_time_stamp_near_the_last_frame_has_a_time_once_there_is_a_frame():
     assert MediaTimes(Fraction(1)).of(Fraction(5000)) is None
     assert times_of(5000, 5001)[1].of(Fraction(5002)) == 2

@@ -249,12 +249,14 @@ def _in_time(
         pictures = _without_faults(path, decoded, reading, times)
         try:
             for picture in pictures if key is None else check_following(pictures, key):
-                at = times.next(None if picture.pts is None else picture.pts * (picture.time_base or video.time_base))
+                unit = picture.time_base or video.time_base
+                lasts = (picture.duration or 0) * unit
+                at = times.next(None if picture.pts is None else picture.pts * unit, lasts or None)
                 reading.frames += 1
                 if reading.timing is None:
                     reading.timing = Timing(times.first, Fraction(video.time_base), interval)
                 reading.end_s, reading.gap_s = float(times.end), times.gap_s
-                reading.last_lasts_s = float((picture.duration or 0) * (picture.time_base or video.time_base))
+                reading.last_lasts_s = float(lasts)
                 yield float(at), picture
         finally:
             if times.jumps:

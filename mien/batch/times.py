@@ -25,7 +25,8 @@ class MediaTimes:
     Attributes:
         first: Time stamp of the first frame, in seconds.
         gap_s: Seconds in which no frame counts as shown, so far.
-        end: When the last frame ends, in seconds.
+        end: When the last frame ends, in seconds: it lasts as long as the file says, if that was right for the frame
+            before, else as long as the frame before.
         jumps: Jumps so far.
         first_jump: The first of them: (seconds of media time, seconds forward or, below 0, back).
     """
@@ -36,17 +37,21 @@ class MediaTimes:
         self._last: Fraction | None = None
         self._shift = Fraction(0)
         self._shown = interval  # how long the frame before the last one counts as shown
+        self._stated: Fraction | None = None  # how long the last one lasts
         self.gap_s = 0.0
         self.end = Fraction(0)
         self.jumps = 0
         self.first_jump: tuple[float, float] | None = None
 
-    def next(self, stamp: Fraction | None) -> Fraction:
+    def next(self, stamp: Fraction | None, lasts: Fraction | None = None) -> Fraction:
         """The time of the next frame, in seconds.
 
         Args:
             stamp: Its time stamp in seconds, from any origin; None if it has none.
+            lasts: How long the file says that it lasts, in seconds; None if it does not say. In some files this is an
+                average, or the time to the frame that is decoded next.
         """
+        ends = None
         if self._last is None:
             self.first = stamp or Fraction(0)
             at = Fraction(0)
@@ -54,11 +59,13 @@ class MediaTimes:
             at = self._after(self._last, stamp)
             longest = max(Fraction(LONGEST_S), LONGEST_RATIO * self._shown)
             self._shown = min(at - self._last, longest)
+            if lasts and at - self._last == self._stated:
+                ends = at + min(lasts, max(Fraction(LONGEST_S), LONGEST_RATIO * self._shown))
             if at - self._last > longest:
                 self.gap_s += float(at - self._last - longest)
                 self._jump(self._last, at - self._last)
-        self._last = at
-        self.end = at + self._shown
+        self._last, self._stated = at, lasts
+        self.end = ends or at + self._shown
         return at
 
     def of(self, stamp: Fraction) -> Fraction | None:
