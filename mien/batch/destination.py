@@ -150,6 +150,7 @@ class UrlDestination(Destination):
             has_face = (self.path / folder / "summary.csv").read_bytes().count(b"\n") > 1
             if has_face and with_face < most:
                 self._fetch(folder, table)
+                self._fetch(folder, "events.csv")
             with_face += has_face
 
     def finish(self) -> None:

@@ -163,8 +163,9 @@ def _read_events(path: Path, faces: Iterable[int]) -> dict[int, list[tuple[float
 
 
 def _end_of_event(events: list[tuple[float, float]], time_s: float) -> float:
-    """When the event ends to which a frame belongs."""
-    return events[bisect_right(events, (time_s, math.inf)) - 1][1]
+    """When the event ends to which a frame belongs; infinity if there is none."""
+    found = bisect_right(events, (time_s, math.inf))
+    return events[found - 1][1] if found else math.inf
 
 
 def runs(values: np.ndarray) -> list[tuple[int, int, int]]:
