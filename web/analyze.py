@@ -112,7 +112,7 @@ def _analyze_request(
     analyze: Callable[[bytes], Analysis], max_images: int = schemas.MAX_IMAGES
 ) -> schemas.Image | schemas.Images:
     if request.mimetype.startswith("image/"):
-        return _analyze_one(analyze, request.get_data(cache=False))
+        return _describe(analyze(request.get_data(cache=False)))
     if request.mimetype != "multipart/form-data":
         abort(415, f"Expected an image/* body or a multipart field image, found {request.mimetype or 'no type'}.")
     files = request.files.getlist("image")
@@ -121,7 +121,7 @@ def _analyze_request(
     if len(files) > max_images:
         abort(413, f"Expected at most {max_images} image{'s' * (max_images > 1)}, found {len(files)}.")
     if len(files) == 1:
-        return _analyze_one(analyze, files[0].read())
+        return _describe(analyze(files[0].read()))
     return schemas.Images(images=[_analyze_one_of_many(analyze, file.read()) for file in files])
 
 
@@ -136,15 +136,11 @@ def _describe(found: Analysis) -> schemas.Image:
     )
 
 
-def _analyze_one(analyze: Callable[[bytes], Analysis], data: bytes) -> schemas.Image:
-    check_client()
-    return _describe(analyze(data))
-
-
 def _analyze_one_of_many(analyze: Callable[[bytes], Analysis], data: bytes) -> schemas.Image | schemas.ImageError:
     """A damaged image does not prevent the answer to the others."""
+    check_client()
     try:
-        return _analyze_one(analyze, data)
+        return _describe(analyze(data))
     except ImageError as error:
         return schemas.ImageError(error=sentence(error), status=_status_of(error))
 
