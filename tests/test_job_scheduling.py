@@ -19,7 +19,7 @@ from mien.queue.storage import Storage
 from mien.settings import AnalysisSettings
 from mien.types import EXPRESSIONS
 from tests.fakes import FakeChild
-from tests.patience import wait_for
+from tests.patience import PATIENCE_S, wait_for
 from tests.web_fakes import FakeCamera
 from web import AppOptions, create_app
 
@@ -319,6 +319,27 @@ def test_a_process_whose_messages_nobody_could_read_is_not_left_behind(monkeypat
     with pytest.raises(RuntimeError):
         Child(print, print, target=Connection.recv)
     assert [child.name for child in multiprocessing.active_children() if child.name == "mien jobs"] == []
+
+
+class EndsTheProcess:
+    """A message during whose sending the process ends; `lost` is given time to be called too early."""
+
+    def __init__(self, child: Child, lost: threading.Event) -> None:
+        self._child, self._lost = child, lost
+
+    def __reduce__(self):
+        self._child.kill()
+        assert not self._lost.wait(0.5)
+        return str, ()
+
+
+def test_the_connection_to_a_process_that_ends_is_not_closed_while_something_is_sent() -> None:
+    lost = threading.Event()
+    child = Child(print, lambda *_: lost.set(), target=Connection.recv)
+    child.send(EndsTheProcess(child, lost))
+    assert lost.wait(PATIENCE_S)
+    child.send("nobody hears this")
+    child.end()
 
 
 def test_the_jobs_are_looked_after_again_after_a_fault(queue, monkeypatch, caplog) -> None:

@@ -91,7 +91,8 @@ class Child:
             if self._process.is_alive():
                 self.kill()
                 self._process.join()
-            self._connection.close()
+            with self._sending:  # closed while another thread sends, its message would go to nowhere or another file
+                self._connection.close()
             self._lost(self, _cause(self._process.exitcode))
 
     def _next_message(self) -> tuple[Any, ...] | None:
