@@ -187,6 +187,7 @@ def test_a_killed_program_leaves_no_process_and_the_next_one_no_files(tmp_path) 
         with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
             number = json.load(answer)["id"]
         wait_for(lambda: json.loads(first.get(f"/api/jobs/{number}")[1])["frames"], "the first frames")
+        assert first.process.poll() is None, first.process.communicate()
         children = psutil.Process(first.process.pid).children(recursive=True)
         assert children
     finally:

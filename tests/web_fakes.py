@@ -6,10 +6,11 @@ import contextlib
 import http.client
 import itertools
 import os
+import re
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import cv2
@@ -162,9 +163,15 @@ class StreamClient:
         self.connection.close()
 
 
-_ports = itertools.cycle(range(10_000, 30_000))
-for _ in range(os.getpid() * 97 % 20_000):  # another test process starts with another port
-    next(_ports)
+def _own_ports() -> Iterator[int]:
+    """Ports that no other process of this run of the tests takes, if it has up to ten; another run starts elsewhere."""
+    worker = int(re.sub(r"\D", "", os.environ.get("PYTEST_XDIST_WORKER", "")) or 0)
+    begin, count = 10_000 + 2_000 * (worker % 10), 2_000
+    start = os.getppid() * 97 % count
+    return itertools.cycle([*range(begin + start, begin + count), *range(begin, begin + start)])
+
+
+_ports = _own_ports()
 
 
 def free_port() -> int:
