@@ -2,8 +2,8 @@
 
 The program plays the demo. In rounds of about half a minute, 20 viewers watch pictures and 20 read events, images are
 uploaded singly and in sequences, files are queued, and everything that the page can switch is switched. After the first
-rounds, in which each thing is done once, and at the end, the program is left alone for more than a minute, so that all
-it keeps only for some time is gone. Between these two moments memory may grow by 20 MB; descriptors and threads must be
+rounds, with more at once than later, and at the end, the program is left alone for more than a minute, so that all it
+keeps only for some time is gone. Between these two moments memory may grow by 20 MB; descriptors and threads must be
 the same, and each answer and each line of the log must be expected.
 """
 
@@ -29,6 +29,9 @@ EVERY_S = 60.0
 QUIET_S = 80.0
 """Longer than anything is kept: 60 s the process that analyzes files, 10 s the camera and sequences of images."""
 FIRST_ROUNDS = 2
+MORE_VIEWERS = 8
+WARM_UP = 0.1
+"""For at least this share of the time, more is done at once than later: what that needs once is not a leak."""
 
 
 @dataclass(frozen=True)
@@ -95,8 +98,10 @@ def soak(folder: Path, plan: Plan, seed: int = 0) -> Outcome:
         client = Client(program.port)
         print("| minute | rounds | answers | memory, MB | descriptors | threads | of the web server |")
         print("|---|---|---|---|---|---|---|")
-        for extra in range(FIRST_ROUNDS, 0, -1):  # with more at once than later: what that needs once is not a leak
-            play_round(client, media, order, plan, streams=plan.viewers + 4 * extra, times=2)
+        begun_s, rounds = time.monotonic(), 0
+        while rounds < FIRST_ROUNDS or time.monotonic() - begun_s < WARM_UP * plan.minutes * 60:
+            play_round(client, media, order, plan, streams=plan.viewers + MORE_VIEWERS, times=2)
+            rounds += 1
         start = _measure_quiet(program, client, plan, "start")
         begun_s, rounds, next_s = time.monotonic(), 0, EVERY_S
         while (elapsed_s := time.monotonic() - begun_s) < plan.minutes * 60:
