@@ -5,12 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import islice
 from types import SimpleNamespace
 from unittest.mock import Mock
 
 import pytest
 
-from tests import chromium
+from tests import chromium, web_fakes
 from tests.patience import PATIENCE_S
 
 pytest.importorskip("selenium", reason="selenium is not installed")
@@ -81,3 +82,12 @@ def test_a_failed_test_fails_although_its_browser_is_replaced(started) -> None:
 
 def test_time_limits_of_the_browser_end_before_that_of_its_driver() -> None:
     assert PATIENCE_S <= chromium.PAGE_S < chromium.COMMAND_S
+
+
+@pytest.mark.parametrize("worker", ["", "gw0", "gw1", "gw9"])
+def test_browsers_open_every_port_of_a_test_server(monkeypatch, worker: str) -> None:
+    monkeypatch.setenv("PYTEST_XDIST_WORKER", worker)
+    ports = set(islice(web_fakes._own_ports(), 5_000))
+    assert 10_080 not in ports  # ERR_UNSAFE_PORT
+    assert min(ports) > 10_000
+    assert max(ports) < 32_768, "the system assigns the others on request"

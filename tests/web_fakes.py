@@ -166,7 +166,7 @@ class StreamClient:
 def _own_ports() -> Iterator[int]:
     """Ports that no other process of this run of the tests takes, if it has up to ten; another run starts elsewhere."""
     worker = int(re.sub(r"\D", "", os.environ.get("PYTEST_XDIST_WORKER", "")) or 0)
-    begin, count = 10_000 + 2_000 * (worker % 10), 2_000
+    begin, count = 10_100 + 2_000 * (worker % 10), 2_000  # browsers refuse to open port 10080
     start = os.getppid() * 97 % count
     return itertools.cycle([*range(begin + start, begin + count), *range(begin, begin + start)])
 
