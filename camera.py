@@ -33,6 +33,8 @@ from mien.stream.switcher import Switcher
 from mien.types import Frame, SourceStatus
 
 STOP_WITHIN_S = 2.5
+REPEAT_AFTER_S = 1.0
+"""`get_frame` returns a frame again that is still the newest after this long."""
 
 log = logging.getLogger(__name__)
 
@@ -155,7 +157,7 @@ class VideoCamera:
     def get_frame(self) -> bytes:
         """The next annotated frame as JPEG; starts the camera if necessary.
 
-        A thread never gets a frame twice, unless there is no new one within 1 s; a slow one skips frames.
+        A thread never gets a frame twice, unless there is no new one within REPEAT_AFTER_S; a slow one skips frames.
 
         Raises:
             SourceError: The camera is stopped.
@@ -164,7 +166,7 @@ class VideoCamera:
         self.start()
         while not self.snapshots.closed:
             self.keep_awake()
-            sequence, snapshot = self.snapshots.wait(getattr(self._seen, "sequence", 0), timeout_s=1.0)
+            sequence, snapshot = self.snapshots.wait(getattr(self._seen, "sequence", 0), REPEAT_AFTER_S)
             if snapshot is not None:
                 self._seen.sequence = sequence
                 return snapshot.jpeg
@@ -282,7 +284,7 @@ class VideoCamera:
                     self._process(frame, faces, current)
         if current():
             self._switcher.watch()
-            self._publish_placeholder(caught_up=self._switcher.frames.peek()[0] == seen)
+            self._publish_placeholder(seen)
         return seen
 
     def _process(self, frame: Frame, faces: FaceStream, current: Callable[[], bool]) -> None:
@@ -308,10 +310,11 @@ class VideoCamera:
         if self._health.succeeded():
             log.info("frames can be analyzed again")
 
-    def _publish_placeholder(self, caught_up: bool) -> None:
-        """While there are no analyzed frames, publish a placeholder with the reason."""
+    def _publish_placeholder(self, seen: int = 0) -> None:
+        """While there are no analyzed frames after number `seen`, publish a placeholder with the reason."""
         status = self.status()
         if status.state == "ended":
+            caught_up = self._switcher.frames.peek()[0] == seen  # read last: a frame may come just before the end
             if caught_up and self._writer is not None:
                 self._writer.finish_file()
             if not caught_up or self.snapshots.peek()[1] is not None:

@@ -845,6 +845,25 @@ def test_the_annotated_video_is_saved_and_finished_when_the_source_ends(rig, tmp
     assert read_back(tmp_path / "out.mp4")[0] == pytest.approx([50, 100, 150], abs=4)
 
 
+def test_the_last_frame_is_saved_to_the_same_file_even_if_it_comes_just_before_the_end(rig, tmp_path):
+    source = FakeSource([FRAME, FRAME, SourceEndedError("over")], stepped=True)
+    it = rig(source, save=tmp_path / "out.mp4")
+    status = it.camera.status
+
+    def status_after_the_end():
+        if threading.current_thread().name == "inference" and len(it.pipeline.seen) == 1:
+            source.step()
+            source.step()
+            wait_for(lambda: it.camera._switcher.status().state == "ended")
+        return status()
+
+    it.camera.status = status_after_the_end
+    it.camera.start()
+    source.step()
+    wait_for(lambda: it.camera._writer.written == 2 and it.camera._writer.path is None)
+    assert len(read_back(tmp_path / "out.mp4")[0]) == 2
+
+
 def test_after_the_end_another_source_is_saved_to_its_own_file(rig, tmp_path):
     over = SourceEndedError("over")
     sources = FakeSource([FRAME, over]), FakeSource([(64, 48), over])
