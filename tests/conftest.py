@@ -13,11 +13,13 @@ from typing import Any
 import pytest
 from flask import request
 
+import camera as door
 import web.server
+from mien.recording import csv_log, video
 from mien.sources import network
 from tests.camera_rig import Rig
 from tests.chromium import Lender, missing
-from tests.patience import scaled
+from tests.patience import PATIENCE_S, scaled
 from tests.thread_order import let_others_go_first, let_threads_begin_late
 from tests.web_fakes import FakeCamera, StreamClient, resize
 from web import AppOptions, create_app
@@ -80,12 +82,19 @@ def fuzz(request: pytest.FixtureRequest) -> int:
 
 
 @pytest.fixture(autouse=True)
-def patient_program(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Scale the program's timeouts, so that on a busy machine they fire only in tests about them."""
-    monkeypatch.setattr(web.server, "SOCKET_TIMEOUT_S", scaled(web.server.SOCKET_TIMEOUT_S))
-    monkeypatch.setattr(web.server, "REQUEST_GRACE_S", scaled(web.server.REQUEST_GRACE_S))
-    monkeypatch.setattr(web.server, "STOP_S", scaled(web.server.STOP_S))
-    monkeypatch.setattr(network, "URL_TIMEOUT_S", scaled(network.URL_TIMEOUT_S))
+def patient_program() -> Iterator[None]:
+    """Scale the program's timeouts, so that on a busy machine they fire only in tests about them.
+
+    Files may take as long to finish as a test waits for anything: it reads them next.
+    """
+    with pytest.MonkeyPatch.context() as patch:  # not that of the test, which may undo its own changes
+        for name in ("SOCKET_TIMEOUT_S", "REQUEST_GRACE_S", "STOP_S"):
+            patch.setattr(web.server, name, scaled(getattr(web.server, name)))
+        patch.setattr(network, "URL_TIMEOUT_S", scaled(network.URL_TIMEOUT_S))
+        patch.setattr(door, "STOP_WITHIN_S", PATIENCE_S)
+        for module in (csv_log, video):
+            patch.setattr(module, "CLOSE_WITHIN_S", PATIENCE_S)
+        yield
 
 
 @pytest.fixture

@@ -474,6 +474,30 @@ def test_an_unresponsive_disk_never_delays_the_frames(recorder, monkeypatch) -> 
     go_on.set()
 
 
+def test_a_recording_that_cannot_be_ended_in_time_is_completed_later(recorder, monkeypatch) -> None:
+    asked, go_on = threading.Event(), threading.Event()
+    real = csv_log._write_all
+
+    def slow(file, data) -> None:
+        if data != csv_log.HEADER:
+            asked.set()
+            assert go_on.wait(PATIENCE_S)
+        real(file, data)
+
+    monkeypatch.setattr(csv_log, "_write_all", slow)
+    monkeypatch.setattr(csv_log, "QUEUE_FRAMES", 1)
+    monkeypatch.setattr(csv_log, "CLOSE_WITHIN_S", 0.05)
+    recorder.start()
+    recorder.record(frame(0), analysis(face()))
+    assert asked.wait(PATIENCE_S)
+    recorder.record(frame(1), analysis(face()))
+    assert recorder.stop().rows == 0
+    go_on.set()
+    recorder._writer._thread.join(PATIENCE_S)
+    assert not recorder._writer._thread.is_alive()
+    assert [entry["frame"] for entry in read(file_of(recorder))] == ["0", "1"]
+
+
 def test_queued_frames_do_not_hold_their_pixels(recorder, monkeypatch) -> None:
     recorder.start()
     kept = []

@@ -236,6 +236,10 @@ def test_a_slow_encoder_drops_and_counts_frames_and_never_blocks(tmp_path, monke
     assert writer.dropped == 5
     writer.close(timeout_s=0.05)  # gives up in time although the queue is full
     SlowEncoder.release.set()
+    writer._thread.join(PATIENCE_S)
+    assert not writer._thread.is_alive(), "it finishes the file later"
+    assert writer.written == QUEUE_FRAMES + 1
+    assert writer.path is None
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, a disk that is always full")

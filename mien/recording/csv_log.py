@@ -28,6 +28,7 @@ HEADER = as_csv([COLUMNS])
 QUEUE_FRAMES = 1000
 """Frames that wait while the disk does not respond, about half a minute; beyond that the recording fails."""
 SYNC_EVERY_S = 1.0
+CLOSE_WITHIN_S = 2.0
 UNDO_S = 2.0
 CHUNK_BYTES = 64 * 1024
 _NO_PIXELS = np.zeros((1, 1, 3), np.uint8)  # of the frames that wait: their pictures would fill the memory
@@ -261,18 +262,18 @@ class _CsvWriter:
         kept = self._video is not None, None if self._video is None else self._video.error
         return Recording(on, self._since, self._rows, *found, *kept)
 
-    def close(self, timeout_s: float = 2.0) -> None:
+    def close(self) -> None:
         if self._closed:
             return
-        self._closed = True
         self._end = self._now()
-        deadline_s = time.monotonic() + timeout_s
+        self._closed = True  # from now on the thread may end
+        deadline_s = time.monotonic() + CLOSE_WITHIN_S
         if self._thread.is_alive():
             with contextlib.suppress(queue.Full):
-                self._queue.put(None, timeout=timeout_s)
+                self._queue.put(None, timeout=CLOSE_WITHIN_S)
         self._thread.join(max(0.0, deadline_s - time.monotonic()))
         if self._thread.is_alive():
-            log.warning("%s is not complete after %g s", self.path, timeout_s)
+            log.warning("%s is not complete after %g s", self.path, CLOSE_WITHIN_S)
 
     def _fail(self, reason: str) -> None:
         with self._failing:  # the writer and the sync thread may find the same fault
@@ -292,6 +293,8 @@ class _CsvWriter:
                 self._write_description()
                 while (item := self._queue.get()) is not None and self._error is None:
                     self._write(*item)
+                    if self._closed and self._queue.empty():  # there may have been no room for None
+                        break
         except BaseException as error:  # of any kind: a recording that loses rows must not look as if it went on
             if not isinstance(error, OSError):
                 log.exception("%s: unexpected error", self.path)

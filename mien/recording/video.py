@@ -27,6 +27,7 @@ from mien.recording.timeline import SessionClock
 
 QUEUE_FRAMES = 8  # 22 MB at 1280x720: enough for a disk that is slow for a quarter of a second
 KEYFRAME_EVERY_S = 0.5
+CLOSE_WITHIN_S = 2.0
 CHECK_EVERY_S = 1.0
 """How often to check that the file has not been deleted."""
 LONGEST_STEP_S = 60.0
@@ -142,10 +143,15 @@ class VideoWriter:
                 self._queue.put_nowait("end of file")
                 self._unfinished = False
 
-    def close(self, timeout_s: float = 2.0) -> None:
-        """Encode the queued frames and finish the file within about `timeout_s`; may be called twice."""
+    def close(self, timeout_s: float | None = None) -> None:
+        """Encode the queued frames and finish the file within about `timeout_s`; may be called twice.
+
+        Args:
+            timeout_s: How long to wait for that, by default CLOSE_WITHIN_S.
+        """
         if self._closed:
             return
+        timeout_s = CLOSE_WITHIN_S if timeout_s is None else timeout_s
         self._closed = True
         deadline_s = time.monotonic() + timeout_s
         with contextlib.suppress(queue.Full):
@@ -174,6 +180,8 @@ class VideoWriter:
                     self._end()
                 else:
                     self._encode(*item)
+                if self._closed and self._queue.empty():  # there may have been no room for None
+                    break
             self._end()
         except BaseException as error:  # of any kind: the live picture continues; the reason is kept
             self._fail(reason_of(error))
