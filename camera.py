@@ -255,7 +255,7 @@ class VideoCamera:
                     return
                 if self._stopping.is_set():
                     raise SourceError("the camera was stopped while it started")
-                self._publish_placeholder(caught_up=True)
+                self._publish_placeholder()
             pipeline = pipeline.result()
         self._loaded = pipeline
 
