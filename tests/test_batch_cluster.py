@@ -43,7 +43,7 @@ class Dask:
 
     def start_scheduler(self) -> None:
         self.start("scheduler", "scheduler", "--port", "0", "--scheduler-file", str(self.folder / "scheduler.json"))
-        wait_for((self.folder / "scheduler.json").exists, "the scheduler's file")
+        wait_for(self._has_address, "the scheduler's file")
 
     def start_worker(self) -> None:
         name = f"worker-{len(self.processes)}"
@@ -53,6 +53,13 @@ class Dask:
     @property
     def address(self) -> str:
         return json.loads((self.folder / "scheduler.json").read_text())["address"]
+
+    def _has_address(self) -> bool:
+        """Whether the scheduler's file is complete."""
+        try:
+            return bool(self.address)
+        except (FileNotFoundError, json.JSONDecodeError):
+            return False
 
     def kill(self, name: str) -> None:
         self.processes[name].kill()
@@ -128,25 +135,24 @@ def worker_of(client, job: str) -> str | None:
 
 
 @contextmanager
-def meanwhile(dask: Dask, job: str, act: Callable[[str], None]) -> Iterator[list[str]]:
-    """Calls `act` with the name of the worker that does a job, once one does; yields a list of the names."""
-    names: list[str] = []
-
-    def watch() -> None:
-        with distributed.Client(dask.address, set_as_default=False) as client:
-            name = wait_for(lambda: worker_of(client, job), f"{job} on a worker")
-            act(name)
-            names.append(name)
-
-    thread = threading.Thread(target=watch)
+def meanwhile(act: Callable[[], object]) -> Iterator[None]:
+    """Calls `act` in another thread."""
+    thread = threading.Thread(target=act)
     thread.start()
-    yield names
+    yield
     thread.join(PATIENCE_S)
 
 
 def test_a_worker_that_is_killed_costs_nothing_and_doubles_nothing(dask, media, unbroken, tmp_path):
-    out = tmp_path / "out"
-    with meanwhile(dask, "-long", dask.kill) as killed:
+    out, killed = tmp_path / "out", []
+
+    def kill() -> None:
+        with distributed.Client(dask.address, set_as_default=False) as client:
+            name = wait_for(lambda: worker_of(client, "-long"), "the long video on a worker")
+            dask.kill(name)
+            killed.append(name)
+
+    with meanwhile(kill):
         assert main.main(["analyze", str(media), "--out", str(out), "--scheduler", dask.address]) == 1
     dask.start_worker()
     assert len(killed) == 1
@@ -156,15 +162,19 @@ def test_a_worker_that_is_killed_costs_nothing_and_doubles_nothing(dask, media, 
 
 def test_a_run_whose_scheduler_is_killed_continues_on_this_computer(media, unbroken, tmp_path, capsys):
     out, words = tmp_path / "out", ["analyze", str(media), "--out", str(tmp_path / "out")]
-    dask = Dask(tmp_path)
+    dask, listed = Dask(tmp_path), out / "jobs.jsonl"
+
+    def kill() -> None:
+        wait_for(lambda: listed.exists() and listed.read_text().count("\n") > 1, "the first job that is done")
+        dask.kill("scheduler")
+
     try:
         dask.start_scheduler()
         dask.start_worker()
-        with meanwhile(dask, "-clip1", lambda _: dask.kill("scheduler")) as killed:
+        with meanwhile(kill):
             assert main.main([*words, "--scheduler", dask.address]) == 2
     finally:
         dask.stop()
-    assert killed
     (line,) = capsys.readouterr().err.splitlines()
     assert line == f"mien: --scheduler: the connection to {dask.address} was lost; {cluster.RESUME}"
     first = json.loads((out / "jobs.jsonl").read_text().splitlines()[1])["job"]
