@@ -45,7 +45,7 @@ from web.server import Server
 
 SIZE = 160, 120
 FRAMES_PER_S = 30
-TIMEOUTS = Timeouts(hang_after_s=0.7, abandon_after_s=1.0, open_within_s=1.0, backoff_s=(0.1, 0.5), tick_s=0.05)
+TIMEOUTS = Timeouts(hang_after_s=0.7, abandon_after_s=1.0, open_within_s=2.0, backoff_s=(0.1, 0.5), tick_s=0.05)
 PAGES = ("/", "/?view=bars", "/sessions", "/programs", "/model-card", "/api", "/static/app.js")
 ROUTES = ("/healthz", "/api/state", "/api/controls", "/api/openapi.json", "/api/sessions", "/api/session.csv")
 PATHS = (*PAGES, *ROUTES, "/api/snapshot.png")
