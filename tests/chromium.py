@@ -97,7 +97,12 @@ class Lender:
         self._kill()
 
     def _start(self) -> None:
-        self._browser = start_chromium(*self._more)
+        from selenium.common import WebDriverException
+
+        try:
+            self._browser = start_chromium(*self._more)
+        except WebDriverException:  # once more, since all browser tests depend on it: a busy computer may be too slow
+            self._browser = start_chromium(*self._more)
         driver = psutil.Process(self._browser.service.process.pid)
         self._processes = [driver, *driver.children(recursive=True)]
 

@@ -80,6 +80,22 @@ def test_a_failed_test_fails_although_its_browser_is_replaced(started) -> None:
     lender.close()
 
 
+def test_a_browser_that_does_not_start_is_started_once_more(started, monkeypatch) -> None:
+    from selenium.common import SessionNotCreatedException
+
+    faults, start = [SessionNotCreatedException("it crashed")], chromium.start_chromium
+
+    def start_at_last(*more: str) -> Mock:
+        if faults:
+            raise faults.pop()
+        return start(*more)
+
+    monkeypatch.setattr(chromium, "start_chromium", start_at_last)
+    lender = chromium.Lender()
+    assert len(started) == 1
+    lender.close()
+
+
 def test_time_limits_of_the_browser_end_before_that_of_its_driver() -> None:
     assert PATIENCE_S <= chromium.PAGE_S < chromium.COMMAND_S
 
