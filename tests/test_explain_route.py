@@ -156,11 +156,12 @@ def test_one_explanation_serves_all_waiting_requests(monkeypatch):
     throttle = Throttle(clock.monotonic, clock.sleep)
     lock = CountingLock()
     monkeypatch.setattr(throttle, "_lock", lock)
-    go_on = threading.Event()
+    begun, go_on = threading.Event(), threading.Event()
     computed, answers = [], []
 
     def compute():
         computed.append(1)
+        begun.set()
         assert go_on.wait(PATIENCE_S)
         return len(computed)
 
@@ -168,6 +169,7 @@ def test_one_explanation_serves_all_waiting_requests(monkeypatch):
     for thread in threads:
         thread.start()
         assert lock.came.acquire(timeout=PATIENCE_S)
+        assert begun.wait(PATIENCE_S)
     go_on.set()
     for thread in threads:
         thread.join(PATIENCE_S)
