@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import strategies as st
@@ -16,6 +17,7 @@ from benchmarks.fuzz.runner import run_target
 from benchmarks.fuzz.target import Target
 from benchmarks.fuzz.targets import TARGETS as REAL
 from benchmarks.fuzz.trial import LEAST, Trial
+from tests.fakes import FakeClock
 
 SEED = 1
 """The same inputs in each run: what new ones find is for `make fuzz` to say."""
@@ -82,9 +84,10 @@ def test_growing_memory_is_counted(tmp_path) -> None:
 
 
 def test_a_slow_input_is_tried_again_before_it_counts(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(trial, "MOST_S", 0.05)
-    delays = iter([0.1, 0.0, *[0.1] * 3])
-    target = Target("slow", 1, lambda folder, cleanup: (st.just(b""), lambda data: time.sleep(next(delays))))
+    clock, delays = FakeClock(), iter([3, 0, *[3] * 3])
+    monkeypatch.setattr(trial, "time", SimpleNamespace(perf_counter=clock.monotonic))
+    monkeypatch.setattr(trial, "processor_wait_s", lambda: 0.0)
+    target = Target("slow", 1, lambda folder, cleanup: (st.just(b""), lambda data: clock.sleep(next(delays))))
     waits = Trial(target, tmp_path, tmp_path / "failures")
     waits.run(0, SEED)  # prepares it alone
     waits.try_input(b"once")
