@@ -388,7 +388,7 @@ def test_an_idle_process_is_ended_and_another_one_started_when_needed(queue) -> 
     queue.tidy(time.monotonic() + 61)
     assert "end" not in child.kinds(), "it works"
     child.finish(number)
-    queue.tidy(time.monotonic() + 59)
+    queue.tidy(time.monotonic() + 20)
     assert "end" not in child.kinds()
     queue.tidy(time.monotonic() + 61)
     assert child.kinds()[-1] == "end"
@@ -400,7 +400,7 @@ def test_an_idle_process_is_ended_and_another_one_started_when_needed(queue) -> 
 def test_a_job_that_nobody_asks_for_is_forgotten_after_an_hour(queue, tmp_path) -> None:
     number = add(queue, "a.mp4")
     FakeChild.started[0].finish(number)
-    queue.tidy(time.monotonic() + service.UNUSED_S - 1)
+    queue.tidy(time.monotonic() + service.UNUSED_S - 60)
     assert queue.get(number).state == "done"
     queue.tidy(time.monotonic() + service.UNUSED_S + 1)
     with pytest.raises(JobMissingError):
