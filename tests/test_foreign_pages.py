@@ -110,8 +110,8 @@ def test_a_link_on_a_foreign_page_opens_the_page(fake_camera: FakeCamera, serve,
     foreign.page = f'<!doctype html><a href="http://localhost:{server.port}/">Mien</a>'
     browser.get(f"http://127.0.0.1:{foreign.server_port}/")
     browser.find_element(By.TAG_NAME, "a").click()
-    wait_for(lambda: fake_camera.asked > 0)
-    assert browser.title == "Mien"
+    wait_for(lambda: browser.title == "Mien")
+    assert fake_camera.asked > 0
 
 
 BARS = '<!doctype html><iframe src="http://localhost:{}/?view=bars"></iframe>'

@@ -108,8 +108,10 @@ def test_a_webcam_opens_while_the_network_is_loaded(rig, gate):
 
 
 def test_a_placeholder_says_that_the_network_is_loaded(rig, gate):
-    it = rig(FakeSource([FRAME]), load=gate())
+    source = FakeSource([FRAME])
+    it = rig(source, load=gate())
     starting(it)
+    assert source.hanging.wait(PATIENCE_S)  # it is open: a clock that goes on would let opening it take too long
     wait_for(lambda: it.clock.advance(1) or it.placeholders)
     assert it.snapshot(lambda found: found.frame is None).analysis is None
     assert it.placeholders[0] == ["Waiting for Webcam 0", "loading the network"]
