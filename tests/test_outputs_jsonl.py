@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import signal
+import threading
 
 import pytest
 
@@ -91,14 +92,21 @@ def test_a_reader_that_does_not_read_gets_whole_lines_later_and_no_thread_hangs(
 def test_the_program_writes_each_frame_and_change_to_file_and_standard_output(tmp_path):
     path = tmp_path / "faces.jsonl"
     words = ("--source", "demo", "--out", f"jsonl:{path}", "--out", "jsonl:-", "--out-fps", "10")
-    program = Running(*words)
-    state = program.wait_for(lambda state: len(state["outputs"]) == 2 and state["outputs"][0]["sent"] > 20)
+    program, printed = Running(*words), []
+    reader = threading.Thread(target=lambda: printed.extend(program.process.stdout), daemon=True)
+    reader.start()  # the program says so where nobody reads
+
+    def writes(state):
+        outputs = state["outputs"]
+        return len(outputs) == 2 and outputs[0]["sent"] > 20 and {each["state"] for each in outputs} == {"connected"}
+
+    state = program.wait_for(writes)
     assert [each["name"] for each in state["outputs"]] == ["jsonl:faces.jsonl", "jsonl:-"]
-    assert {each["state"] for each in state["outputs"]} == {"connected"}
     program.process.send_signal(signal.SIGINT)
-    printed, _ = program.process.communicate(timeout=PATIENCE_S)
+    reader.join(PATIENCE_S)
+    program.process.communicate(timeout=PATIENCE_S)
     assert program.process.returncode == 0
-    messages = [json.loads(line) for line in printed.splitlines()]
+    messages = [json.loads(line) for line in printed]
     assert {"frame", "face_appeared", "source_changed"} <= {each["type"] for each in messages}
     faces = [face for each in messages if each["type"] == "frame" for face in each["faces"]]
     assert {1, 2, 3} <= {face["slot"] for face in faces}

@@ -32,6 +32,8 @@ def test_an_inlet_gets_faces_and_changes_with_their_times():
     messages = MessageStream()
     try:
         faces, changes = inlet(f"{unique} face 1"), inlet(f"{unique} changes")
+        for outlet in (output._faces[0], output._changes):  # which may know of its inlet later than the inlet itself
+            assert outlet.wait_for_consumers(PATIENCE_S)
         channel = faces.info(PATIENCE_S).desc().child("channels").child("channel")
         assert (channel.child_value("label"), channel.child_value("unit")) == ("angry", "probability")
         assert faces.info().nominal_srate() == pylsl.IRREGULAR_RATE

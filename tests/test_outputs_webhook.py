@@ -2,6 +2,7 @@
 
 import base64
 import json
+import socket
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,11 +15,17 @@ from mien.outputs.kinds import create
 from mien.outputs.messages import ChangeMessage, SourceState
 from mien.outputs.runner import Runner
 from tests.outputs_fake import frame_message, playing, printing
-from tests.patience import PATIENCE_S, wait_for
+from tests.patience import PATIENCE_S, scaled, wait_for
 from tests.test_readme import block
 from tests.web_fakes import free_port
 
 CHANGE = ChangeMessage(1_700_000_000.0, SourceState("Webcam 0", "live"), "source_changed")
+
+
+@pytest.fixture(autouse=True)
+def patient_output(monkeypatch):
+    monkeypatch.setattr(webhook, "CONNECT_WITHIN_S", scaled(webhook.CONNECT_WITHIN_S))
+    monkeypatch.setattr(webhook, "ANSWER_WITHIN_S", scaled(webhook.ANSWER_WITHIN_S))
 
 
 class Receiver(ThreadingHTTPServer):
@@ -147,12 +154,22 @@ def test_frames_are_posted_only_if_the_address_asks_for_them():
             server.received.clear()
 
 
+def listens(port):
+    try:
+        socket.create_connection(("127.0.0.1", port), PATIENCE_S).close()
+    except OSError:
+        return False
+    return True
+
+
 def test_the_example_in_the_documentation_prints_changes():
     port = free_port()
     code = block("docs/outputs.md", "from http.server").replace("8000", str(port))
-    with printing(code) as peer, playing(f"webhook:http://127.0.0.1:{port}/", "sad"):
-        while (line := peer.stdout.readline()) != "label_settled sad\n":
-            assert line
+    with printing(code) as peer:
+        wait_for(lambda: listens(port), "the example's server")  # what changes before is lost
+        with playing(f"webhook:http://127.0.0.1:{port}/", "sad"):
+            while (line := peer.stdout.readline()) != "label_settled sad\n":
+                assert line
 
 
 @pytest.mark.parametrize("url", ["webhook:", "webhook:ftp://host/a", "webhook:https://", "webhook:https://host/a#all"])

@@ -18,11 +18,17 @@ from mien.outputs.kinds import create
 from mien.outputs.runner import Runner
 from mien.outputs.websocket import MAX_CLIENTS, MAX_CONNECTIONS
 from tests.outputs_fake import frame_message, page_server, playing
-from tests.patience import PATIENCE_S, wait_for
+from tests.patience import PATIENCE_S, scaled, wait_for
 from tests.test_readme import block
 from tests.web_fakes import free_port
 
 TOKEN = "a-token-of-24-characters"
+
+
+@pytest.fixture(autouse=True)
+def patient_output(monkeypatch):
+    monkeypatch.setattr(websocket, "OPEN_WITHIN_S", scaled(websocket.OPEN_WITHIN_S))
+    monkeypatch.setattr(websocket, "PING_EVERY_S", scaled(websocket.PING_EVERY_S))
 
 
 class Serving:
@@ -70,14 +76,19 @@ def test_a_client_that_does_not_read_delays_nobody():
             newest = index_of(reading.recv(PATIENCE_S))
 
 
+def servers():
+    return [each.name for each in threading.enumerate() if each.name == "output-ws-server"]
+
+
 def test_after_a_restart_of_the_output_clients_can_connect_again():
     with Serving() as serving:
         for _ in range(3):
             with connect(serving.url):
                 pass
             serving.output.close()
+            wait_for(lambda: not servers())
             serving.output.open()
-    wait_for(lambda: not [each.name for each in threading.enumerate() if each.name == "output-ws-server"])
+    wait_for(lambda: not servers())
 
 
 @pytest.mark.parametrize(
@@ -205,6 +216,7 @@ def test_an_occupied_port_is_tried_again():
 def test_the_page_in_the_documentation_shows_labels_in_chromium(browser):
     page = block("docs/outputs.md", "<script>")
     port = free_port()
-    with page_server(page.replace("8765", str(port))) as url, playing(f"ws://127.0.0.1:{port}", "surprise"):
+    with page_server(page.replace("8765", str(port))) as url, playing(f"ws://127.0.0.1:{port}", "surprise") as output:
+        wait_for(lambda: output.status().state == "connected", "an output that listens")
         browser.get(url)
-        wait_for(lambda: browser.title == "surprise" or browser.refresh())  # the output may not listen yet
+        wait_for(lambda: browser.title == "surprise")
