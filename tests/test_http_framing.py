@@ -15,9 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from werkzeug.exceptions import HTTPException
 
+import web.server
 from mien.images.codecs import encode_png
 from mien.types import Analysis
-from tests.patience import PATIENCE_S
+from tests.patience import PATIENCE_S, scaled
 from tests.web_fakes import FakeCamera, face_showing
 from web import AppOptions, create_app
 from web.body import Body, BodyError
@@ -78,7 +79,10 @@ def analyze(data: bytes) -> Analysis:
 def program() -> Iterator[tuple[CountedPrivacy, int]]:
     """What a running server has switched, and its port."""
     camera, privacy = FakeCamera(), CountedPrivacy()
-    with Server(create_app(camera, AppOptions(privacy=privacy)), port=0) as server:
+    with pytest.MonkeyPatch.context() as patch:  # as `patient_program` does, which comes after this one
+        patch.setattr(web.server, "SOCKET_TIMEOUT_S", scaled(web.server.SOCKET_TIMEOUT_S))
+        server = Server(create_app(camera, AppOptions(privacy=privacy)), port=0)
+    with server:
         yield privacy, server.port
         camera.close()
 
@@ -259,10 +263,10 @@ def test_any_bytes_are_a_body_or_a_body_error(data: bytes, length: int | None, p
 def test_the_rest_of_a_body_is_discarded_up_to_a_limit() -> None:
     rest = Body(BytesIO(bytes(200_000)), 200_000)
     rest.read(10)
-    assert rest.discard(1_000_000)
+    assert rest.discard(1_000_000, PATIENCE_S)
     assert not Body(Endless(), 10**9).discard(1_000_000)  # without receiving anything
     stream = Endless()
-    assert not Body(stream, None).discard(1_000_000)
+    assert not Body(stream, None).discard(1_000_000, PATIENCE_S)
     assert 1_000_000 < stream.count < 1_200_000
     assert not Body(Endless(), None).discard(10**15, max_s=0.01)
     assert not Body(BytesIO(b"cut off"), 100).discard(1000)
@@ -385,6 +389,6 @@ def test_a_huge_chunk_costs_no_memory(fake_camera, serve) -> None:
                 most_kb = max(most_kb, resident_kb())
         except OSError:  # refused, and the connection closed
             pass
-    assert most_kb - before_kb < 20_000
+    assert most_kb - before_kb < 100_000, "of 600 MB; other threads of this process need some, too"
     with urlopen(f"{server.url}/api/state") as answer:
         assert answer.status == 200

@@ -109,9 +109,9 @@ class Kernel:
 
     def __init__(self, notebook):
         self.notebook = notebook
-        self.client = nbclient.NotebookClient(
-            notebook, timeout=round(scaled(300)), resources={"metadata": {"path": str(ROOT)}}
-        )
+        patience = {"timeout": round(scaled(300)), "startup_timeout": round(scaled(60))}
+        patience["iopub_timeout"] = round(PATIENCE_S)  # for what a cell has shown until it ended
+        self.client = nbclient.NotebookClient(notebook, resources={"metadata": {"path": str(ROOT)}}, **patience)
 
     def run(self, cells, **parameters):
         """What the cells print and how many pictures they show, after setting the parameters."""
