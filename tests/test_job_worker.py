@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import queue
 import sys
+import threading
 from types import SimpleNamespace
 
 from mien.queue import worker
@@ -37,6 +38,35 @@ def test_a_job_that_is_paused_before_its_turn_says_so(tmp_path) -> None:
     analyst.take("cancel", "a")
     assert sent.next() == ("canceled", "a")
     assert analyst.turn.acquire(blocking=False)
+
+
+class ClearedAfterwards(threading.Event):
+    """Set, and cleared just after somebody has asked whether it is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.set()
+
+    def is_set(self) -> bool:
+        answer = super().is_set()
+        self.clear()
+        return answer
+
+
+def test_a_job_that_is_paused_while_it_takes_its_turn_says_so(tmp_path) -> None:
+    sent = Sent()
+    order = Order("a", "a.mp4", JobFiles(tmp_path), AnalysisSettings(), pictures=False)
+    analyst = Analyst(sent)
+    task = worker._Task(analyst, order)
+    task._goes_on = ClearedAfterwards()
+    waiting = threading.Thread(target=task.wait_for_turn)
+    waiting.start()
+    assert sent.next() == ("paused", "a")
+    assert analyst.turn.acquire(timeout=PATIENCE_S), "it does not hold its turn"
+    analyst.turn.release()
+    task.resume()
+    waiting.join(PATIENCE_S)
+    assert analyst.turn.locked()
 
 
 def test_on_windows_other_processes_come_first(monkeypatch) -> None:

@@ -219,9 +219,9 @@ class _Task:
     def wait_for_turn(self) -> None:
         """Wait until it may run, and no other job does. Raises CanceledError."""
         while not self._has_turn:
-            if not self._goes_on.is_set():
+            if not self._goes_on.is_set():  # if it is paused just after this, it says so in the next round
                 self._analyst.send("paused", self.order.id)
-            self._goes_on.wait()
+                self._goes_on.wait()
             if self._canceled:
                 raise CanceledError
             self._analyst.turn.acquire()
