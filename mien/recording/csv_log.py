@@ -341,8 +341,8 @@ class _CsvWriter:
                 self._file.truncate(self.size)  # a full disk may have taken half a row
             raise
         self.size += len(data)
-        self._rows += len(rows)
         self._faces |= {face.id for face in analysis.faces if not face.missed}
+        self._rows += len(rows)  # last: whoever sees the rows sees their faces
 
     # --- in the sync thread
 
