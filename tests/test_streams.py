@@ -7,6 +7,7 @@ import json
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from unittest.mock import Mock
 
 import pytest
 
@@ -346,6 +347,18 @@ def test_the_server_stops_in_time_with_streams_open_and_one_stalled(fake_camera,
     assert not stopping.is_alive()
     wait_for(lambda: not [t for t in threading.enumerate() if t.name.startswith("CP Server")])
     assert get(serve(fake_camera, port=server.port), "/")[0] == 200  # the port is free again at once
+
+
+def test_a_late_end_is_reported_only_while_a_request_is_open(fake_camera, monkeypatch, caplog) -> None:
+    monkeypatch.setattr(web.server, "STOP_S", 0.01)
+    server, over = Server(create_app(fake_camera), port=0), threading.Event()
+    monkeypatch.setattr(server._cheroot, "stop", lambda: over.wait(PATIENCE_S))
+    server.stop()
+    assert not caplog.text
+    server._cheroot.open_connections.add(Mock())
+    server.stop()
+    assert "a request did not end" in caplog.text
+    over.set()
 
 
 def test_stopping_twice_or_before_the_start_is_harmless(fake_camera) -> None:
