@@ -68,7 +68,11 @@ class FakeJobs:
 
     def named(self, name: str) -> dict[str, Any] | None:
         """The job of the file with this name."""
-        return next((job for job in list(self.jobs.values()) if job["name"] == name), None)
+        return next((job for job in self.all() if job["name"] == name), None)
+
+    def all(self) -> list[dict[str, Any]]:
+        """All jobs at one moment, though others are added meanwhile."""
+        return list(self.jobs.values())
 
     def change(self, name: str, **values: Any) -> None:
         """Change a job, and report it."""
@@ -133,7 +137,7 @@ class FakeJobs:
 
     def _answer_group(self, method: str, last: str) -> Any:
         group = request.args["group"]
-        jobs = [job for job in list(self.jobs.values()) if job["group"] == group]
+        jobs = [job for job in self.all() if job["group"] == group]
         if last == "events":
             return Response(self._events(group), mimetype="text/event-stream")
         if last == "faces.csv":
@@ -175,9 +179,11 @@ class FakeJobs:
         }
         job |= {"bytes": size, "received": len(data), "progress": 0, "frames": 0, "frames_per_second": None}
         job |= {"seconds_left": None, "result": None, "piece_bytes": PIECE_BYTES}
-        self.jobs[number], self.content[number] = job, data
-        at_first = dict(job)
-        self._advance(job)
+        if is_whole:
+            job["state"] = "waiting"
+        at_first, self.content[number] = dict(job), data
+        self.jobs[number] = job  # last: from now on a test may change it
+        self._announce(job)
         if self.late_answers is not None:
             assert self.late_answers.wait(PATIENCE_S)
             return at_first | {"state": "waiting"}, 201
@@ -190,7 +196,9 @@ class FakeJobs:
             return {"error": f"expected offset {job['received']}, found {offset}"}, 409
         self.content[job["id"]] += data
         job["received"] += len(data)
-        self._advance(job)
+        if job["received"] == job["bytes"]:
+            job["state"] = "waiting"
+        self._announce(job)
         return job
 
     def _wait(self) -> None:
@@ -201,12 +209,12 @@ class FakeJobs:
         with self._changed:
             self.sending -= 1
 
-    def _advance(self, job: dict[str, Any]) -> None:
-        if job["received"] < job["bytes"]:
-            return self._report(job)
-        job["state"] = "waiting"
-        outcome = self.outcome(job["name"])
-        return self._report(job) if outcome is None else self.finish(job["name"], outcome)
+    def _announce(self, job: dict[str, Any]) -> None:
+        outcome = self.outcome(job["name"]) if job["state"] == "waiting" else None
+        if outcome is None:
+            self._report(job)
+        else:
+            self.finish(job["name"], outcome)
 
     def _pause(self, job: dict[str, Any], action: str) -> Any:
         before = ("waiting", "analyzing") if action == "pause" else ("paused",)
@@ -241,7 +249,7 @@ class FakeJobs:
     def _changes(self, group: str, seen: dict[str, int]) -> list[dict[str, Any]]:
         """The jobs that have changed since they were seen, as copies; they count as seen from now on."""
         with self._changed:
-            jobs = [job for job in list(self.jobs.values()) if job["group"] == group]
+            jobs = [job for job in self.all() if job["group"] == group]
             changed = [dict(job) for job in jobs if seen.get(job["id"]) != self._versions.get(job["id"], 0)]
             seen |= {job["id"]: self._versions.get(job["id"], 0) for job in changed}
             return changed

@@ -165,13 +165,13 @@ def test_while_all_are_paused_nothing_is_sent(browser, page, jobs) -> None:
     wait_for(lambda: jobs.sending == 2)
     click(browser, "#queue-pause")
     jobs.open.set()
-    wait_for(lambda: [job["state"] for job in jobs.jobs.values()] == ["paused", "paused"])
+    wait_for(lambda: [job["state"] for job in jobs.all()] == ["paused", "paused"])
     lists(browser, "#queue-rows .job-state", ["paused"] * 20)
     find(browser, "#queue-rows .job-pause").click()
     lists(browser, "#queue-rows .job-state", ["waiting", *["paused"] * 19])
     click(browser, "#queue-pause")
     click(browser, "#queue-pause")
-    wait_for(lambda: [job["state"] for job in jobs.jobs.values()] == ["waiting"] * 20)
+    wait_for(lambda: [job["state"] for job in jobs.all()] == ["waiting"] * 20)
 
 
 def test_a_file_that_is_being_sent_can_be_canceled(browser, page, jobs) -> None:
@@ -182,7 +182,7 @@ def test_a_file_that_is_being_sent_can_be_canceled(browser, page, jobs) -> None:
     lists(browser, "#queue-rows .job-name", ["three.mp4", "two.mp4"])
     jobs.open.set()
     wait_for(lambda: jobs.deleted == ["one.mp4"])
-    wait_for(lambda: sorted(job["name"] for job in jobs.jobs.values()) == ["three.mp4", "two.mp4"])
+    wait_for(lambda: sorted(job["name"] for job in jobs.all()) == ["three.mp4", "two.mp4"])
     lists(browser, "#queue-rows .job-state", ["waiting", "waiting"])
 
 
@@ -336,7 +336,7 @@ def test_files_that_a_restarted_program_has_lost_are_sent_again(browser, page, j
     jobs.finish("done.mp4", result(face("happy"), duration_s=1.0))
     lists(browser, "#results-rows .cell-links a", ["Report"])
     jobs.forget_all()
-    wait_for(lambda: [job["name"] for job in jobs.jobs.values()] == ["waits.mp4"])
+    wait_for(lambda: [job["name"] for job in jobs.all()] == ["waits.mp4"])
     says(browser, "#files-notes", "no longer has the pictures, reports and tables")
     lists(browser, "#results-rows .file-name", ["done.mp4"])
     lists(browser, "#results-rows .cell-links a", [])
@@ -353,7 +353,7 @@ def test_after_a_restart_what_failed_is_not_sent_again_and_what_was_paused_stays
     wait_for(lambda: jobs.named("waits.mp4"))
     lists(browser, "#queue-rows .job-state", ["paused", "waiting"])
     lists(browser, "#results-rows .label", ["failed"])
-    assert [job["name"] for job in jobs.jobs.values()] == ["waits.mp4"]
+    assert [job["name"] for job in jobs.all()] == ["waits.mp4"]
     find(browser, "#queue-rows .job-pause").click()
     wait_for(lambda: jobs.named("paused.mp4"))
     lists(browser, "#queue-rows .job-state", ["waiting", "waiting"])
@@ -377,7 +377,7 @@ def test_a_chosen_folder_is_read_with_those_below_it(browser, page, jobs, tmp_pa
     find(browser, "#folder").send_keys(str(tmp_path / "may"))
     lists(browser, "#queue-rows .job-name", ["a.jpg may/", "c.jpg may/day-2/", "b.mp4 may/day-10/"])
     lists(browser, "#files-notes span", ["1 file left out, neither images nor videos: may/notes.txt."])
-    wait_for(lambda: sorted(job["name"] for job in jobs.jobs.values())[0] == "may/a.jpg")
+    wait_for(lambda: sorted(job["name"] for job in jobs.all())[0] == "may/a.jpg")
 
 
 def test_a_dropped_folder_is_read_with_those_below_it(browser, page, jobs, tmp_path) -> None:
@@ -480,7 +480,7 @@ def test_the_queue_stays_when_results_are_removed(browser, results, jobs) -> Non
     lists(browser, "#queue-rows .job-state", ["waiting"])
     click(browser, "#results-clear")
     browser.switch_to.alert.accept()
-    wait_for(lambda: [job["name"] for job in list(jobs.jobs.values())] == ["waits.mp4"])
+    wait_for(lambda: [job["name"] for job in jobs.all()] == ["waits.mp4"])
     lists(browser, "#queue-rows .job-name", ["waits.mp4"])
 
 
@@ -553,7 +553,8 @@ def test_the_program_analyzes_what_is_dropped(browser, fake_camera, serve, tmp_p
         shows(browser, "#status", "LIVE")
         choose = "\n".join(str(path) for path in sorted(tmp_path.iterdir()))
         find(browser, "#files").send_keys(choose)
-        see(lambda: "4 of 4 files done" in find(browser, "#files-summary").text, "all done")
+        done = "4 of 4 files done"
+        wait_for(lambda: done in " ".join(texts(browser, "#files-summary")), done, patience_s=120)
         files = ["empty.jpg", "film.mp4", "film.mp4", "other.jpg", "two.jpg", "two.jpg"]
         lists(browser, "#results-rows .file-name", files)
         assert [labels(browser)[i] for i in (0, 3)] == ["no face", "failed"]
