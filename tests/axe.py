@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -40,13 +41,21 @@ def axe_source() -> str:
     if not AXE.exists():
         if not shutil.which("npm"):
             raise MissingError("there is no npm on this computer to fetch axe-core with")
-        options = ("--no-package-lock", "--ignore-scripts", "--no-audit", "--no-fund", "--silent")
-        done = subprocess.run(
-            ["npm", "install", *options], cwd=HERE, capture_output=True, text=True, timeout=scaled(300), check=False
-        )
-        if done.returncode:
-            raise MissingError(f"npm cannot fetch axe-core: {done.stderr.strip()[-200:]}")
+        with tempfile.TemporaryDirectory(dir=HERE) as folder:  # another test process may be fetching it, too
+            _fetch(Path(folder))
+            AXE.parent.mkdir(parents=True, exist_ok=True)
+            (Path(folder) / AXE.relative_to(HERE)).replace(AXE)
     return AXE.read_text(encoding="utf-8")
+
+
+def _fetch(folder: Path) -> None:
+    shutil.copy(HERE / "package.json", folder)
+    options = ("--no-package-lock", "--ignore-scripts", "--no-audit", "--no-fund", "--silent")
+    done = subprocess.run(
+        ["npm", "install", *options], cwd=folder, capture_output=True, text=True, timeout=scaled(300), check=False
+    )
+    if done.returncode:
+        raise MissingError(f"npm cannot fetch axe-core: {done.stderr.strip()[-200:]}")
 
 
 def set_mode(browser: Any, width: int, mode: str, height: int = 812) -> None:
