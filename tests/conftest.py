@@ -21,7 +21,7 @@ from tests.camera_rig import Rig
 from tests.chromium import Lender, missing
 from tests.patience import PATIENCE_S, scaled
 from tests.thread_order import let_others_go_first, let_threads_begin_late
-from tests.web_fakes import FakeCamera, StreamClient, resize
+from tests.web_fakes import FakeCamera, StreamClient, free_port, resize
 from web import AppOptions, create_app
 from web.server import Server
 
@@ -127,13 +127,19 @@ def serve() -> Iterator[Callable[..., Server]]:
     cameras: list[FakeCamera] = []
 
     def start(
-        camera: FakeCamera, port: int = 0, answers: dict[str, Callable[[], Any]] | None = None, **options: Any
+        camera: FakeCamera,
+        port: int | None = None,
+        answers: dict[str, Callable[[], Any]] | None = None,
+        **options: Any,
     ) -> Server:
-        """answers: by path, a function whose result replaces the app's answer; None keeps the app's."""
+        """port: by default one that no other test has used, as browsers keep what a page has stored at its address.
+
+        answers: by path, a function whose result replaces the app's answer; None keeps the app's.
+        """
         cameras.append(camera)
         app = create_app(camera, AppOptions(**options))
         app.before_request(lambda: answers[request.path]() if answers and request.path in answers else None)
-        server = Server(app, port=port)
+        server = Server(app, port=free_port() if port is None else port)
         server.start()
         servers.append(server)
         return server
