@@ -26,7 +26,7 @@ from mien.sources.network import StreamSource, masked_url
 from mien.sources.webcam import Webcams, WebcamSource, webcam_indices
 from mien.types import EXPRESSIONS, Box
 from tests.fakes import FakeCapture, FakeClock, FakeVideo, gray_faces, network_camera, write_clip
-from tests.patience import scaled
+from tests.patience import PATIENCE_S, scaled
 
 SHARED_CLIP = Path(__file__).resolve().parents[2] / "shared" / "media" / "expressions.mp4"
 LEVELS = list(range(0, 250, 10))
@@ -668,7 +668,7 @@ def test_a_camera_that_stops_sending_times_out(monkeypatch):
         with pytest.raises(SourceError), open_source(f"{url}/silent") as source:
             for _ in range(3):
                 source.read()
-        assert time.monotonic() - begun_s < scaled(5)
+        assert time.monotonic() - begun_s < PATIENCE_S / 2, "not when the camera ends"
 
 
 def test_no_camera_at_the_address_is_a_source_error_without_the_password(capfd):
@@ -821,10 +821,13 @@ def test_the_unpaced_demo_returns_every_frame_of_a_cycle():
 
 
 def test_a_demo_frame_is_cheap(faces_demo):
-    begun_s = time.process_time()  # processor time, not wall time: this computer may be busy with other tasks
-    for i in range(100):
-        faces_demo.render(i / 10)
-    assert (time.process_time() - begun_s) / 100 < 0.003
+    def cost_s():  # processor time of this thread: this computer may be busy with other tasks
+        begun_s = time.thread_time()
+        for i in range(20):
+            faces_demo.render(i / 2)
+        return (time.thread_time() - begun_s) / 20
+
+    assert min(cost_s() for _ in range(5)) < scaled(0.005)
 
 
 def test_faces_are_read_from_the_file_they_were_written_to(tmp_path):

@@ -257,7 +257,7 @@ def test_real_files_are_switched(tmp_path):
     with VideoCamera(str(one), FakePipeline()) as camera:
         camera.get_frame()
         assert camera.switch(str(two)).name == "two.avi"
-        wait_for(lambda: camera.snapshots.peek()[1].frame.pixels_bgr.mean() > 150)
+        wait_for(lambda: (frame := camera.snapshots.peek()[1].frame) and frame.pixels_bgr.mean() > 150)
         with pytest.raises(SourceMissingError):
             camera.switch(str(tmp_path / "three.avi"))
         assert camera.status().name == "two.avi"
@@ -393,6 +393,7 @@ def test_a_failed_source_is_not_retried_without_viewers(rig):
     it.until_reason("it died")
     it.clock.advance(11)
     it.until("resting")
+    wait_for(lambda: "Webcam 0 is idle" in it.placeholders[-1], "the end of the tries, which comes after the state")
     it.clock.advance(3600)
     it.camera._switcher.watch()
     assert it.opener.specs == ["0"]
