@@ -116,9 +116,11 @@ def saved(browser, folder, press_save):
 
 
 def test_the_newest_picture_is_saved(browser, page, tmp_path) -> None:
-    picture = saved(browser, tmp_path, lambda: press(browser, "s"))
-    assert picture.shape == (240, 320, 3)
-    says(browser, "#note", "Saved as mien-")
+    def save() -> None:
+        press(browser, "s")
+        says(browser, "#note", "Saved as mien-")  # first: a note stays for a few seconds only
+
+    assert saved(browser, tmp_path, save).shape == (240, 320, 3)
 
 
 def test_while_paused_the_displayed_picture_is_saved(browser, page, tmp_path) -> None:
@@ -274,9 +276,9 @@ def test_a_paused_picture_is_pixelated_when_another_viewer_turns_privacy_on(brow
 
 def test_privacy_mode_is_switched_on_and_off(browser, fake_camera, page) -> None:
     press(browser, "b")
+    says(browser, "#note", "pixelated for all viewers")
     caught_up(browser, fake_camera)
     is_pressed(browser, "#privacy")
-    says(browser, "#note", "pixelated for all viewers")
     press(browser, "b")
     says(browser, "#ask", "Privacy mode is for everybody")
     wait_for(lambda: browser.switch_to.active_element == find(browser, "#ask-no"))

@@ -194,8 +194,9 @@ def test_a_restarted_server_with_a_token_asks_for_it(browser, fake_camera, page,
 
 def test_an_interrupted_stream_is_resumed(browser, fake_camera, page) -> None:
     changes(browser)
+    cut_off = page._cheroot.open_connections.copy()
     page.hang_up()
-    wait_for(lambda: viewers(page) == 0)
+    wait_for(lambda: not cut_off & page._cheroot.open_connections, "the end of all connections there were")
     wait_for(lambda: viewers(page) == 1)
     changes(browser)
 
@@ -238,6 +239,7 @@ def test_picture_and_overlay_always_belong_to_the_same_frame(browser, fake_camer
     const probe = new OffscreenCanvas(1, 1).getContext("2d");
     const seen = [];
     document.addEventListener("mien:frame", ({ detail }) => {
+      if (seen.at(-1)?.[1] === detail.state.frame.index % 256) return; // sent again, as when there is no new one
       probe.drawImage(picture, 10, 10, 1, 1, 0, 0, 1, 1);
       seen.push([probe.getImageData(0, 0, 1, 1).data[0], detail.state.frame.index % 256,
                  Number(picture.dataset.frame) % 256, Number(overlay.dataset.frame) % 256]);
@@ -307,10 +309,13 @@ def test_the_stream_requested_before_the_modules_loaded_is_the_one_displayed(bro
 
 
 def test_one_connection_carries_everything(browser, fake_camera, page) -> None:
-    browser.execute_script("performance.clearResourceTimings()")
-    published = fake_camera.snapshots.peek()[0]
-    wait_for(lambda: fake_camera.snapshots.peek()[0] > published + 20)
-    assert asked(browser, "/api/") == 0
+    def asks_nothing_else() -> bool:
+        browser.execute_script("performance.clearResourceTimings()")
+        published = fake_camera.snapshots.peek()[0]
+        wait_for(lambda: fake_camera.snapshots.peek()[0] > published + 20)
+        return asked(browser, "/api/") == 0
+
+    wait_for(asks_nothing_else)  # for the state it asks only while no picture comes, as on a busy computer
     assert viewers(page) == 1
 
 
