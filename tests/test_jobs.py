@@ -17,19 +17,22 @@ import pytest
 import main
 from mien.batch.times import LONGEST_S
 from mien.images.codecs import encode_jpeg
+from mien.queue import service
 from mien.queue.service import FileQueue
 from mien.queue.storage import Storage
 from mien.settings import AnalysisSettings
 from mien.sources.demo import DemoSource
 from tests.clips import files_of, write_video
 from tests.media import time_of
-from tests.patience import wait_for
+from tests.patience import scaled, wait_for
 from tests.test_job_uploads import check
 from tests.web_fakes import FakeCamera
 from web import AppOptions, create_app
 
 GROUP = "g" * 22
 LONG_FRAMES = 200
+JOB_S = 120
+"""So long one takes at most, on a fast computer: its process loads much before it begins, and all at low priority."""
 GIF = b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0;"
 
 
@@ -72,7 +75,8 @@ def privacy() -> Privacy:
 
 
 @pytest.fixture
-def queue(privacy, tmp_path):
+def queue(privacy, tmp_path, monkeypatch):
+    monkeypatch.setattr(service, "REPORT_S", scaled(service.REPORT_S))
     queue = FileQueue(AnalysisSettings, lambda: privacy.on, storage=Storage(tmp_path))
     yield queue
     queue.close()
@@ -95,7 +99,7 @@ def until(client, number: str, *states: str) -> dict:
         job = check(client.get(f"/api/jobs/{number}"), 200, "/api/jobs/{job}", "get")
         return job["state"] in states and job
 
-    return wait_for(look, f"a job that is {states}")
+    return wait_for(look, f"a job that is {states}", JOB_S)
 
 
 def ended(client, number: str) -> dict:
@@ -103,7 +107,7 @@ def ended(client, number: str) -> dict:
 
 
 def under_way(client, number: str) -> dict:
-    return wait_for(lambda: (job := client.get(f"/api/jobs/{number}").json)["progress"] and job, "some progress")
+    return wait_for(lambda: (job := client.get(f"/api/jobs/{number}").json)["progress"] and job, "some progress", JOB_S)
 
 
 def data(client, path: str) -> bytes:
@@ -225,7 +229,7 @@ def test_switching_privacy_mode_on_removes_pictures_for_good(client, media, tmp_
     assert b"data:image/jpeg" in shown
     under_way(client, under)
     assert client.post("/api/privacy", json={"on": True}).status_code == 200
-    assert [path for path in tmp_path.rglob("*") if path.suffix == ".jpg" or "faces.html" in path.name] == []
+    assert showing_faces(tmp_path, number) == []
     assert client.get(face["thumbnail"]).status_code == 404
     hidden = data(client, f"/api/jobs/{number}/report.html")
     assert b"data:image/jpeg" not in hidden
@@ -233,6 +237,12 @@ def test_switching_privacy_mode_on_removes_pictures_for_good(client, media, tmp_
     assert client.get(face["thumbnail"]).status_code == 404
     assert data(client, f"/api/jobs/{number}/report.html") == hidden
     assert ended(client, under)["result"]["faces"][0]["thumbnail"] is None
+    assert showing_faces(tmp_path, under) == []
+
+
+def showing_faces(folder: Path, number: str) -> list[Path]:
+    """The files of a job that show faces."""
+    return [*folder.glob(f"*/{number}/*.jpg"), *folder.glob(f"*/{number}/*faces.html")]
 
 
 # ---- while a job runs
