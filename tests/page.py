@@ -100,7 +100,7 @@ def click(browser: Any, selector: str) -> None:
 def caught_up(browser: Any, camera: Any) -> None:
     """Wait until a picture is displayed that the camera published after this call."""
     now = camera.snapshots.peek()[1].frame.index
-    see(lambda: int(find(browser, "#picture").get_attribute("data-frame")) > now, "a newer picture")
+    see(lambda: int(find(browser, "#picture").get_attribute("data-frame") or -1) > now, "a newer picture")
 
 
 def changes(browser: Any) -> None:
