@@ -166,6 +166,21 @@ def test_a_link_to_a_folder_is_listed_as_skipped_unless_it_is_named(folder):
         assert "day/2/link" not in dict(found.skipped)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights on Windows")
+def test_links_are_listed_in_the_order_of_their_names(folder, monkeypatch):
+    walk = os.walk
+
+    def other_order(top, **options):
+        for parent, folders, files in walk(top, **options):
+            folders.sort(reverse=True)
+            yield parent, folders, files
+
+    monkeypatch.setattr(os, "walk", other_order)
+    for name in ("day/1/link", "day/2/link"):
+        Path(name).symlink_to("..")
+    assert find_inputs(["day"]).skipped[:2] == (("day/1/link", LINK), ("day/2/link", LINK))
+
+
 def test_a_folder_that_cannot_be_read_is_named(folder, monkeypatch):
     scan = os.scandir
 

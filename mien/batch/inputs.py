@@ -221,7 +221,7 @@ def _files_below(folder: Path, leave_out: Path | None, skipped: dict[str, str], 
     for parent, folders, names in os.walk(folder, onerror=unreadable):
         folders[:] = [
             name
-            for name in folders
+            for name in sorted(folders)  # the system names them in any order
             if not name.startswith(".")
             and (leave_out is None or Path(os.path.realpath(Path(parent, name))) != leave_out)
         ]
