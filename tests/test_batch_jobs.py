@@ -54,11 +54,12 @@ def unbroken(media, tmp_path_factory) -> dict[str, bytes]:
 
 
 def test_two_processes_give_the_same_results_as_one(media, unbroken, tmp_path):
+    before = multiprocessing.active_children()
     assert main.main(["analyze", str(media), "--out", str(tmp_path / "out"), "--jobs", "2"]) == 1
     found = results(tmp_path / "out")
     assert list(found) == list(unbroken)
     assert [name for name in found if found[name] != unbroken[name]] == []
-    assert multiprocessing.active_children() == []
+    assert set(multiprocessing.active_children()) <= set(before)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
