@@ -733,6 +733,35 @@ def test_a_request_that_waited_while_the_program_stopped_makes_no_file_and_no_fo
     assert exports._storage._root is None
 
 
+def test_a_process_that_has_ended_without_an_answer_is_said_to_have(edited) -> None:
+    class Ended:
+        """As a pipe of Windows whose other end is closed."""
+
+        def poll(self, timeout_s):
+            raise BrokenPipeError(109, "The pipe has been ended")
+
+    exports = SessionExports(edited)
+    assert exports._answer(Ended()) == "the process that makes it has ended, perhaps for lack of memory"
+    exports.close()
+
+
+INTERRUPTED = """
+    import signal
+    from pathlib import Path
+    from types import SimpleNamespace
+    from mien.batch import session_files
+    from mien.queue.session_exports import _make
+    session_files.make_session_file = lambda *_: signal.raise_signal(signal.SIGINT) or "made"
+    _make(SimpleNamespace(send=print), Path(), "session", "report.html", Path())
+"""
+
+
+def test_the_process_that_makes_a_file_leaves_ctrl_c_to_the_program() -> None:
+    words = [sys.executable, "-c", textwrap.dedent(INTERRUPTED)]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("made\n", "")
+
+
 CHILD = """
     import itertools, sys
     from pathlib import Path

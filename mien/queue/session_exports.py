@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import multiprocessing
 import os
+import signal
 import threading
 from contextlib import suppress
 from itertools import count
@@ -145,16 +146,18 @@ class SessionExports:
         for _ in range(int(MAKE_WITHIN_S / 0.5)):
             if self._closed.is_set():
                 return None
-            if connection.poll(0.5):
-                with suppress(EOFError, OSError):
+            try:
+                if connection.poll(0.5):
                     found: Path | str = connection.recv()
                     return found
+            except (EOFError, OSError):  # on Windows, asking fails already
                 return "the process that makes it has ended, perhaps for lack of memory"
         return None
 
 
 def _make(connection: Connection, root: Path, session: str, name: str, folder: Path) -> None:
     """In the other process: here it would import all that figures need."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the first one decides
     from mien.batch.session_files import make_session_file
     from mien.errors import MienError, one_line
 
