@@ -485,6 +485,17 @@ def test_closing_kills_the_process_and_leaves_nothing(queue, tmp_path) -> None:
     queue.close()
 
 
+def test_what_is_asked_for_after_the_end_starts_no_other_process(queue) -> None:
+    first, second = add(queue, "a.mp4"), add(queue, "b.mp4")
+    queue.close()
+    queue.pause(first)
+    queue.resume(first)
+    queue.delete(first)
+    queue.delete(second)
+    queue.tidy(time.monotonic())
+    assert len(FakeChild.started) == 1
+
+
 def test_the_picture_of_a_face_has_its_path_also_behind_a_proxy(queue) -> None:
     number = add(queue, "a.mp4")
     (child,) = FakeChild.started

@@ -166,6 +166,8 @@ class Scheduler:
 
     def _send(self, *message: Any) -> None:
         """Send to the process, and start it if there is none. Raises one of SHORTAGES if it cannot start."""
+        if self._board.closed:  # another process would have to be ended
+            return
         self._last_work_s = time.monotonic()
         if self._child is None:
             self._child = Child(self._receive, self._lost)
