@@ -35,10 +35,9 @@ class Loading(Generic[T]):
     def start(self) -> None:
         """Start loading, unless it has been started already."""
         with self._lock:
-            if self._started:
-                return
-            self._started = True
-        threading.Thread(target=self._run, name="loading", daemon=True).start()
+            if not self._started:
+                threading.Thread(target=self._run, name="loading", daemon=True).start()
+                self._started = True  # only once it runs: else the next call tries again
 
     @property
     def done(self) -> bool:

@@ -6,7 +6,7 @@ import pytest
 
 from mien.errors import ModelError, SourceEndedError, SourceError, SourceMissingError
 from mien.loading import Loading
-from tests.fakes import FakePipeline, FakeSource
+from tests.fakes import FakePipeline, FakeSource, without_threads
 from tests.patience import PATIENCE_S, wait_for
 
 FRAME = (8, 8)
@@ -73,6 +73,15 @@ def test_everybody_who_asks_gets_the_error_with_the_place_where_it_arose_alone()
             loading.result()
         lengths.append(len(caught.traceback))
     assert lengths[0] == lengths[1] == lengths[2], "frames would keep alive what they refer to"
+
+
+def test_if_the_system_allows_no_more_threads_the_next_call_loads():
+    loading = Loading(lambda: "value")
+    with without_threads("loading"), pytest.raises(RuntimeError):
+        loading.result()
+    loading.start()
+    assert loading.wait(PATIENCE_S)
+    assert loading.result() == "value"
 
 
 # --- the camera
