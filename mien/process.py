@@ -8,6 +8,7 @@ import io
 import os
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
@@ -18,6 +19,10 @@ _M_ARENA_MAX = -8  # from malloc.h
 
 OPEN_FILES = 4096
 """Enough for all streams and waiting connections; macOS allows a program 256 unless it asks for more."""
+
+standard_error_lock = threading.RLock()
+"""Held while file descriptor 2 leads elsewhere: a second thread would take that for where it belongs, and put it back
+there for good."""
 
 
 def limit_arenas(count: int = ARENAS) -> None:
@@ -97,12 +102,13 @@ def without_notes(start: bytes) -> Iterator[None]:
         start: Of the lines to leave out.
     """
     sys.stderr.flush()
-    try:
-        kept = os.dup(2)
-    except OSError:  # there is no standard error, as without a console
-        yield
-        return
     with ExitStack() as stack:
+        stack.enter_context(standard_error_lock)
+        try:
+            kept = os.dup(2)
+        except OSError:  # there is no standard error, as without a console
+            yield
+            return
         stack.callback(os.close, kept)
         try:
             written = stack.enter_context(tempfile.TemporaryFile())

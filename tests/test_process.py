@@ -2,20 +2,25 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import os
 import platform
 import subprocess
 import sys
 import threading
 import weakref
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from types import SimpleNamespace
 
 import pytest
 
 import main
 from mien import process
+from mien.cnn import loader
 from mien.settings import Settings
 from tests.fakes import FakePipeline
 from tests.media import ROOT
+from tests.patience import PATIENCE_S
 from tests.web_fakes import free_port
 
 
@@ -155,6 +160,40 @@ print("our line", file=sys.stderr)
 def test_own_lines_appear_while_file_descriptor_2_is_silenced() -> None:
     done = subprocess.run([sys.executable, "-c", COPY], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stderr == "our line\n"
+
+
+@contextmanager
+def _in_a_thread(silenced: AbstractContextManager[None], entered: threading.Event) -> Iterator[None]:
+    """A context of a thread of its own that enters `silenced`, and leaves it at the end."""
+    leave = threading.Event()
+
+    def run() -> None:
+        with silenced:
+            entered.set()
+            assert leave.wait(PATIENCE_S)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    yield
+    leave.set()
+    thread.join()
+
+
+@pytest.mark.parametrize("first", [lambda: process.without_notes(b"INFO"), loader._quiet_standard_error])
+@pytest.mark.parametrize("second", [lambda: process.without_notes(b"INFO"), loader._quiet_standard_error])
+def test_after_two_threads_have_silenced_standard_error_it_leads_where_it_did(first, second, monkeypatch) -> None:
+    monkeypatch.setattr(loader, "_standard_error", lambda: -1)  # Python writes elsewhere, as in the program
+    before, kept = os.fstat(2), os.dup(2)
+    entered, entered_too = threading.Event(), threading.Event()
+    try:
+        with ExitStack() as later, _in_a_thread(first(), entered):
+            assert entered.wait(PATIENCE_S)
+            later.enter_context(_in_a_thread(second(), entered_too))
+            entered_too.wait(0.1)  # has to wait for the first one
+        assert os.path.samestat(os.fstat(2), before)
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def test_a_process_without_standard_error_stays_without(monkeypatch) -> None:

@@ -22,6 +22,7 @@ from mien.cnn.files import check_regular, parts_of, short_cause, temporary_file
 from mien.cnn.hdf5 import check_content
 from mien.cnn.whole import read_document, weights_in_hdf5
 from mien.errors import ModelError
+from mien.process import standard_error_lock
 
 
 def import_keras() -> Any:
@@ -47,16 +48,17 @@ def _quiet_standard_error() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread() and _standard_error() == 2:
         yield
         return
-    sys.stderr.flush()
-    kept = os.dup(2)
-    nothing = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nothing, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nothing)
+    with standard_error_lock:
+        sys.stderr.flush()
+        kept = os.dup(2)
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        try:
+            os.dup2(nothing, 2)
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            os.close(nothing)
 
 
 def _standard_error() -> int:
