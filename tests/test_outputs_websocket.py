@@ -1,5 +1,6 @@
 """WebSocket: real clients, in Python and in Chromium."""
 
+import asyncio
 import contextlib
 import json
 import logging
@@ -89,6 +90,28 @@ def test_after_a_restart_of_the_output_clients_can_connect_again():
             wait_for(lambda: not servers())
             serving.output.open()
     wait_for(lambda: not servers())
+
+
+def test_a_server_that_takes_long_to_end_takes_no_clients_from_the_next_one(monkeypatch):
+    end, close, servers = threading.Event(), websocket._close, []
+
+    async def close_late(server):
+        await close(server)
+        servers.append(server)
+        if len(servers) == 1:
+            await asyncio.to_thread(end.wait, PATIENCE_S)
+
+    monkeypatch.setattr(websocket, "_close", close_late)
+    with Serving() as serving:
+        late = serving.output._thread
+        serving.output.close()
+        serving.output.open()
+        with connect(serving.url) as client:
+            wait_for(lambda: serving.output._clients)
+            end.set()
+            late.join(PATIENCE_S)
+            serving.output.send(frame_message(1))
+            assert index_of(client.recv(PATIENCE_S)) == 1
 
 
 @pytest.mark.parametrize(

@@ -115,6 +115,7 @@ class WebSocket(Output):
 
     async def _serve(self, ready: threading.Event) -> None:
         self._loop, self._ended = asyncio.get_running_loop(), asyncio.Event()
+        self._clients = set()  # not those of a server that is still ending
         server = await serve(
             self._handle,
             self._at.host,
@@ -137,7 +138,6 @@ class WebSocket(Output):
             await self._ended.wait()
         finally:
             await _close(server)
-            self._clients.clear()
 
     def _offer(self, message: Message, text: str) -> None:
         if isinstance(message, FrameMessage):
