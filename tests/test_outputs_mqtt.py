@@ -4,6 +4,7 @@ import json
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -304,6 +305,19 @@ def test_mqtts_verifies_the_certificate(start_broker, run, tmp_path):
     wait_for(lambda: known.status().state == "connected")
     other_host = run(f"mqtts://localhost:{broker.port}?ca={certificate}")
     wait_for(lambda: "certificate verify failed" in (other_host.status().error or "").lower())
+
+
+def test_the_end_of_a_connection_leaves_the_thread_of_the_library_its_encryption(monkeypatch):
+    monkeypatch.setattr(ssl.SSLSocket, "shutdown", lambda *_: pytest.fail("what that thread encrypts with is gone"))
+    ours, theirs = socket.socketpair()
+    context = ssl.create_default_context()
+    encrypted = context.wrap_socket(ours, server_hostname="broker", do_handshake_on_connect=False)
+    output = create("mqtts://broker")
+    output._client = SimpleNamespace(socket=lambda: encrypted, loop_stop=lambda: None)
+    with encrypted, theirs:
+        theirs.settimeout(PATIENCE_S)
+        output.close()
+        assert theirs.recv(1) == b""
 
 
 class FullClient:

@@ -133,7 +133,8 @@ class Mqtt(Output):
         # The library's thread does not end while there is something to send, so what it waits for has to end.
         if (connection := client.socket()) is not None:
             with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)  # type: ignore[attr-defined]
+                # Not that of TLS, which first takes away what the library's thread encrypts with.
+                socket.socket.shutdown(connection, socket.SHUT_RDWR)  # type: ignore[arg-type]
         client.loop_stop()
 
     def _new_client(self) -> Client:
