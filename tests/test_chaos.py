@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import http.client
 import logging
 import subprocess
 import sys
 import threading
+import urllib.request
 from contextlib import nullcontext
 
+import numpy as np
 import pytest
 
 from benchmarks.chaos import rig as chaos_rig
 from benchmarks.chaos.faults import BROKEN, Fault, Switchboard, broken_places
 from benchmarks.chaos.memory import MOST_GROWTH_MB, MOST_LATER_MB, Memory
 from benchmarks.chaos.rig import Rig
+from mien.recording import csv_log
+from mien.recording.video import VideoWriter
 from tests.media import ROOT
 from tests.patience import scaled
 
@@ -63,6 +68,32 @@ def test_a_fault_that_never_reaches_its_place_is_noticed(tmp_path, monkeypatch) 
     with Rig(tmp_path) as rig:
         found = rig.try_fault(Fault("nowhere", nullcontext, seconds=0.0, place="nowhere"))
     assert found == "the fault never reached its place nowhere"
+
+
+def test_a_program_that_does_not_start_is_stopped_again(tmp_path, monkeypatch) -> None:
+    write_rows = csv_log._write_all
+    monkeypatch.setattr(Rig, "_use_sessions", lambda _: (_ for _ in ()).throw(TimeoutError("no rows are written")))
+    rig = Rig(tmp_path)
+    with pytest.raises(TimeoutError, match="no rows"), rig:
+        pass
+    assert csv_log._write_all is write_rows
+    assert not rig._video.write(np.zeros((8, 8, 3), np.uint8), 0.0)
+
+
+def test_the_video_that_was_begun_anew_is_finished_at_the_end(tmp_path) -> None:
+    with Rig(tmp_path) as rig:
+        rig._video.close()
+        rig._video = newest = VideoWriter(tmp_path / "newest.mp4")
+    assert not newest.write(np.zeros((8, 8, 3), np.uint8), 0.0)
+
+
+def test_an_answer_that_breaks_off_is_none(tmp_path, monkeypatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise http.client.IncompleteRead(b"{")
+
+    with Rig(tmp_path) as rig, monkeypatch.context() as patched:
+        patched.setattr(urllib.request, "urlopen", broken)
+        assert rig._get("/healthz") == (0, b"")
 
 
 def test_memory_may_grow_at_first_and_has_to_stay_flat_afterwards() -> None:

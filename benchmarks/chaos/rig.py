@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import gc
+import http.client
 import json
 import re
 import socket
@@ -178,25 +179,11 @@ class Rig:
         self._before: dict[str, Counter[str]] = {}
 
     def __enter__(self) -> Rig:
-        """Start it, and wait until all works."""
-        write_rows, add_frame, encode = csv_log._write_all, video._Encoder.add, encode_jpeg
-        for owner, name, place, real in (
-            (csv_log, "_write_all", "rows", write_rows),
-            (video._Encoder, "add", "frames", add_frame),
-            (publisher, "encode_jpeg", "encode", encode),
-        ):
-            self._cleanup.enter_context(mock.patch.object(owner, name, self._breakable(place, real)))
-        self._cleanup.callback(self._video.close)
-        self._cleanup.callback(self._recorder.stop)
-        self._cleanup.enter_context(self._server)
-        self._cleanup.enter_context(self._camera)
-        self._outputs.start(self._camera.snapshots, self._camera.status)
-        self._cleanup.callback(self._outputs.stop)
-        self._use_sessions()
-        self._recorder.start()
-        self._settled()
-        release_memory()  # as the program does once it has started
-        self._before = self._resources()
+        """Start it, and wait until all works; if that fails, stop it again."""
+        with ExitStack() as undo:
+            undo.callback(self._cleanup.close)
+            self._start()
+            undo.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -239,6 +226,26 @@ class Rig:
         return self._growth()
 
     # --- the parts
+
+    def _start(self) -> None:
+        write_rows, add_frame, encode = csv_log._write_all, video._Encoder.add, encode_jpeg
+        for owner, name, place, real in (
+            (csv_log, "_write_all", "rows", write_rows),
+            (video._Encoder, "add", "frames", add_frame),
+            (publisher, "encode_jpeg", "encode", encode),
+        ):
+            self._cleanup.enter_context(mock.patch.object(owner, name, self._breakable(place, real)))
+        self._cleanup.callback(lambda: self._video.close())  # noqa: PLW0108  the one that is written then
+        self._cleanup.callback(self._recorder.stop)
+        self._cleanup.enter_context(self._server)
+        self._cleanup.enter_context(self._camera)
+        self._outputs.start(self._camera.snapshots, self._camera.status)
+        self._cleanup.callback(self._outputs.stop)
+        self._use_sessions()
+        self._recorder.start()
+        self._settled()
+        release_memory()  # as the program does once it has started
+        self._before = self._resources()
 
     def _use_sessions(self) -> None:
         """Record a session and look at it: two threads that are started for that stay from then on."""
@@ -423,14 +430,15 @@ class Rig:
         return self._get(path)[0] == 200
 
     def _get(self, path: str) -> tuple[int, bytes]:
-        try:
-            with urllib.request.urlopen(self._server.url + path, timeout=10) as answer:
+        answer: Any
+        with suppress(OSError, http.client.HTTPException):  # the latter if the answer breaks off
+            try:
+                answer = urllib.request.urlopen(self._server.url + path, timeout=10)
+            except urllib.error.HTTPError as error:
+                answer = error
+            with answer:
                 return answer.status, answer.read()
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, error.read()
-        except OSError:
-            return 0, b""
+        return 0, b""
 
     def _view(self, path: str) -> socket.socket:
         viewer = socket.create_connection(("127.0.0.1", self._server.port))
