@@ -177,7 +177,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
         components = Components(settings)
         port = check_early(components)
         log.info("loading the network ...")
-        cleanup.callback(components.recorder.stop)  # registered before the camera, so stopped after it
+        cleanup.callback(components.recorder.close)  # registered before the camera, so stopped after it
         pipeline = Loading(lambda: build_pipeline(components))
         cleanup.callback(components.browser_recorder.close)
         components.recorder.describe = lambda: describe_session(components, pipeline)

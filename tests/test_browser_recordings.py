@@ -13,13 +13,13 @@ import pytest
 from mien.analysis.uploads import EXPIRE_AFTER_S, UploadSessions
 from mien.errors import BusyError, RecordingError
 from mien.images.codecs import encode_png
-from mien.recording import browser, video
+from mien.recording import browser, csv_log, video
 from mien.recording.browser import BrowserRecorder
 from mien.recording.journal import read_journal
 from mien.types import Analysis, Frame
 from tests.fakes import FakeClock, without_threads
 from tests.patience import wait_for
-from tests.test_csv_log import analysis, face
+from tests.test_csv_log import analysis, beginning, face
 from tests.test_openapi import check
 from tests.web_fakes import face_showing
 from web import AppOptions, create_app
@@ -61,6 +61,16 @@ def test_each_key_has_its_own_session(recorder, tmp_path) -> None:
     assert [row["face"] for row in rows_of(tmp_path, sessions[OTHER])] == ["1", "2"]
     begin = json.loads((tmp_path / "sessions" / sessions[ONE] / "edits.jsonl").read_text().splitlines()[0])
     assert begin["source"] == "browser"
+
+
+def test_the_end_of_the_program_does_not_wait_for_a_disk_that_lets_no_recording_begin(recorder, monkeypatch) -> None:
+    running = recorder.start(OTHER)
+    for module in (csv_log, browser):
+        monkeypatch.setattr(module, "BEGIN_WITHIN_S", 0.1)
+    with beginning(lambda: recorder.start(ONE), monkeypatch) as thread:
+        recorder.close()
+        assert thread.is_alive()
+        assert (running.on, recorder.status(OTHER).on) == (True, False)
 
 
 def test_a_recording_ends_when_its_images_stay_away(recorder, clock) -> None:

@@ -12,6 +12,8 @@ import subprocess
 import sys
 import textwrap
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -51,6 +53,29 @@ def analysis(*faces: Face) -> Analysis:
 
 def read(path: Path) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(path.read_text())))
+
+
+@contextmanager
+def beginning(start: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Thread]:
+    """A thread in which a recording begins on a disk that does not respond until the end."""
+    hangs, responds = threading.Event(), threading.Event()
+
+    def hang(*_: object, **__: object) -> None:
+        hangs.set()
+        responds.wait(PATIENCE_S)
+        raise RecordingError("the disk has responded")
+
+    def run() -> None:
+        with suppress(RecordingError):
+            start()
+
+    monkeypatch.setattr(csv_log, "_begin", hang)
+    thread = threading.Thread(target=run)
+    thread.start()
+    assert hangs.wait(PATIENCE_S)
+    yield thread
+    responds.set()
+    thread.join()
 
 
 @pytest.fixture
@@ -502,6 +527,16 @@ def test_a_recording_that_cannot_be_ended_in_time_is_completed_later(recorder, m
     recorder._writer._thread.join(PATIENCE_S)
     assert not recorder._writer._thread.is_alive()
     assert [entry["frame"] for entry in read(file_of(recorder))] == ["0", "1"]
+
+
+def test_the_end_of_the_program_does_not_wait_for_a_disk_that_lets_no_recording_begin(
+    recorder, monkeypatch, caplog
+) -> None:
+    monkeypatch.setattr(csv_log, "BEGIN_WITHIN_S", 0.1)
+    with beginning(recorder.start, monkeypatch) as thread:
+        recorder.close()
+        assert thread.is_alive()
+    assert "does not respond" in caplog.text
 
 
 def test_queued_frames_do_not_hold_their_pixels(recorder, monkeypatch) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mien.clock import Clock
 from mien.errors import BusyError, RecordingError
-from mien.recording.csv_log import CsvRecorder, Recording
+from mien.recording.csv_log import BEGIN_WITHIN_S, CsvRecorder, Recording
 from mien.types import Analysis, Frame
 
 MAX_RECORDINGS = 8
@@ -191,10 +191,10 @@ class BrowserRecorder:
     def close(self) -> None:
         """End all recordings."""
         self._closed.set()
-        with self._lock:
-            tracks = list(self._tracks.values())
-        for track in tracks:
-            track.recorder.stop()
+        if self._lock.acquire(timeout=BEGIN_WITHIN_S):  # after one that is just beginning
+            self._lock.release()
+        for track in list(self._tracks.values()):
+            track.recorder.close()
 
     def _make_recorder(self) -> CsvRecorder:
         recorder = CsvRecorder(self._folder, self._clock, source="browser")

@@ -30,6 +30,8 @@ QUEUE_FRAMES = 1000
 SYNC_EVERY_S = 1.0
 CLOSE_WITHIN_S = 2.0
 UNDO_S = 2.0
+BEGIN_WITHIN_S = 3.0
+"""So long the end of the program waits for the beginning of a recording, as on a disk that does not respond."""
 CHUNK_BYTES = 64 * 1024
 _NO_PIXELS = np.zeros((1, 1, 3), np.uint8)  # of the frames that wait: their pictures would fill the memory
 
@@ -119,10 +121,23 @@ class CsvRecorder:
 
     def stop(self) -> Recording:
         """Write what is waiting and close the file; does nothing if none is open."""
-        with self._lock:
-            self._at_once = False
-            if self._writer is not None:
-                self._writer.close()
+        return self._stop(-1)
+
+    def close(self) -> None:
+        """As `stop`, at the end of the program, which does not wait for a recording that cannot even begin."""
+        self._stop(BEGIN_WITHIN_S)
+
+    def _stop(self, wait_s: float) -> Recording:
+        """wait_s: how long a recording that is just beginning may take; -1 for as long as it does."""
+        if self._lock.acquire(timeout=wait_s):
+            try:
+                self._at_once = False
+                if self._writer is not None:
+                    self._writer.close()
+            finally:
+                self._lock.release()
+        else:
+            log.warning("%s does not respond", self.folder)
         return self.status()
 
     def check(self) -> None:
