@@ -7,6 +7,7 @@ import multiprocessing
 import threading
 import time
 from multiprocessing.connection import Connection
+from typing import Any
 
 import pytest
 
@@ -483,6 +484,47 @@ def test_closing_kills_the_process_and_leaves_nothing(queue, tmp_path) -> None:
         queue.create("b.mp4", 5)
     assert queue.get(number).state == "analyzing"
     queue.close()
+
+
+class StuckChild(FakeChild):
+    """A process that takes nothing any more after its first message."""
+
+    def __init__(self, *functions: Any) -> None:
+        super().__init__(*functions)
+        self.stuck, self.ended = threading.Event(), threading.Event()
+
+    def send(self, *message: Any) -> None:
+        if self.sent:
+            self.stuck.set()
+            self.ended.wait()
+        super().send(*message)
+
+    def kill(self) -> None:
+        super().kill()
+        self.ended.set()
+
+
+def test_closing_does_not_wait_for_a_process_that_takes_no_message(queue, monkeypatch) -> None:
+    monkeypatch.setattr(mien.queue.scheduler, "Child", StuckChild)
+    number = add(queue, "a.mp4")
+    (child,) = FakeChild.started
+    threading.Thread(target=queue.pause, args=(number,), daemon=True).start()
+    assert child.stuck.wait(PATIENCE_S)
+    closing = threading.Thread(target=queue.close, daemon=True)
+    closing.start()
+    closing.join(PATIENCE_S)
+    has_closed = not closing.is_alive()
+    child.ended.set()  # else the end of this test would wait, too
+    assert has_closed
+
+
+def test_the_end_of_the_process_is_no_fault_of_its_job_once_the_queue_is_closed(queue, caplog) -> None:
+    add(queue, "a.mp4")
+    (child,) = FakeChild.started
+    child.receive("started", child.sent[0][1].id)
+    child.kill = child.die  # its end is noticed before anything else happens
+    queue.close()
+    assert not caplog.messages
 
 
 def test_what_is_asked_for_after_the_end_starts_no_other_process(queue) -> None:

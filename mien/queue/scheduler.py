@@ -157,8 +157,14 @@ class Scheduler:
             self._child = None
             child.send("end")
 
+    def kill(self) -> None:
+        """Kill the process, if there is one, because nothing that it does is needed any more; without the lock."""
+        child = self._child
+        if child is not None:
+            child.kill()
+
     def close(self) -> Child | None:
-        """Stop; the process, if there is one, is to be killed without the lock."""
+        """Stop; the process, if there was one, is to be waited for without the lock."""
         child, self._child = self._child, None
         for job in self._board.jobs.values():
             job.fail_reports(LoadingError("the program is stopping"))
@@ -311,7 +317,7 @@ class Scheduler:
         """The process has ended, by itself or because it was killed; jobs that it had paused begin again."""
         board = self._board
         with board.lock:
-            if child is not self._child:
+            if child is not self._child or board.closed:
                 return
             self._child = None
             active, self._active = self._active, None

@@ -272,12 +272,13 @@ class FileQueue:
 
         Repeated, it removes what a request still had open the first time (on Windows).
         """
+        self._board.closed = True
+        self._scheduler.kill()  # without the lock, which is held by whoever sends something to a process that hangs
         with self._board.lock:
-            self._board.closed = True
             self._board.lock.notify_all()
             child = self._scheduler.close()
         if child is not None:
-            child.kill()  # nothing that it does is needed any more
+            child.kill()  # it may have been started just now
             child.end()
         with self._board.lock:
             self._board.storage.close()
