@@ -69,6 +69,21 @@ def test_a_job_that_is_paused_while_it_takes_its_turn_says_so(tmp_path) -> None:
     assert analyst.turn.locked()
 
 
+def test_what_tries_to_end_the_process_ends_only_its_job_or_report(tmp_path, monkeypatch) -> None:
+    def leave(*_: object) -> None:
+        raise SystemExit("leaving")
+
+    monkeypatch.setattr(worker._Task, "run", leave)
+    monkeypatch.setattr(worker, "_draw_report", leave)
+    monkeypatch.setattr(worker, "check_figures", lambda: None)
+    sent = Sent()
+    analyst, files = Analyst(sent), JobFiles(tmp_path)
+    analyst.take("analyze", Order("a", "a.mp4", files, AnalysisSettings(), pictures=False))
+    assert [sent.next(), sent.next()] == [("started", "a"), ("failed", "a", "unexpected SystemExit: leaving")]
+    analyst.take("report", "b", files, False)
+    assert sent.next() == ("report", "b", False, "leaving")
+
+
 def test_on_windows_other_processes_come_first(monkeypatch) -> None:
     classes = []
 

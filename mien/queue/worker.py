@@ -147,7 +147,7 @@ class Analyst:
             message = task.run()
         except CanceledError:
             message = ("canceled",)
-        except Exception as error:  # also faults of the program: they end only this job
+        except BaseException as error:  # also faults of the program, and attempts to exit: they end only this job
             known = isinstance(error, (*FAILURES, OSError))
             reason = one_line(error) if known else f"unexpected {type(error).__name__}: {one_line(error)}"
             message = ("failed", _without_path(reason, order))
@@ -162,7 +162,7 @@ class Analyst:
             with self._drawing:
                 check_figures()
                 _draw_report(files, pictures)
-        except Exception as error:
+        except BaseException as error:  # of any kind: somebody waits for it
             reason = one_line(error)
         self.send("report", job, pictures, reason)
 
