@@ -80,7 +80,9 @@ def test_a_program_that_does_not_start_is_stopped_again(tmp_path, monkeypatch) -
     assert not rig._video.write(np.zeros((8, 8, 3), np.uint8), 0.0)
 
 
-def test_the_video_that_was_begun_anew_is_finished_at_the_end(tmp_path) -> None:
+def test_the_video_that_was_begun_anew_is_finished_at_the_end(tmp_path, monkeypatch) -> None:
+    for name in ("_use_sessions", "_settled"):
+        monkeypatch.setattr(Rig, name, lambda _: None)
     with Rig(tmp_path) as rig:
         rig._video.close()
         rig._video = newest = VideoWriter(tmp_path / "newest.mp4")
@@ -91,9 +93,10 @@ def test_an_answer_that_breaks_off_is_none(tmp_path, monkeypatch) -> None:
     def broken(*_: object, **__: object) -> None:
         raise http.client.IncompleteRead(b"{")
 
-    with Rig(tmp_path) as rig, monkeypatch.context() as patched:
-        patched.setattr(urllib.request, "urlopen", broken)
-        assert rig._get("/healthz") == (0, b"")
+    monkeypatch.setattr(urllib.request, "urlopen", broken)
+    rig = Rig(tmp_path)
+    assert rig._get("/healthz") == (0, b"")
+    rig._video.close()
 
 
 def test_memory_may_grow_at_first_and_has_to_stay_flat_afterwards() -> None:
