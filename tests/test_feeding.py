@@ -165,7 +165,7 @@ def test_a_normalization_of_any_axes_tells_the_range(axis, channels):
 
 def test_a_batch_normalization_over_rows_tells_the_range_too(tmp_path):
     image = keras.layers.Input((SIDE_PX, SIDE_PX, 1))
-    maps = keras.layers.Conv2D(8, 3, activation="relu")(image)
+    maps = keras.layers.Conv2D(8, 3, activation="relu", kernel_initializer="ones")(image)
     norm = keras.layers.BatchNormalization(axis=1)
     network = keras.Model(image, keras.layers.Dense(7, "softmax")(keras.layers.Flatten()(norm(maps))))
     seen = np.asarray(keras.Model(image, maps)(feed(faces(), "0..1")))
