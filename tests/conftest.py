@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -73,6 +74,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     terminalreporter.ensure_newline()
     listed = "; ".join(f"{count} because {reason}" for reason, count in reasons.most_common())
     terminalreporter.write_line(f"{len(skipped)} of the tests were skipped: {listed}")
+
+
+@pytest.hookimpl(tryfirst=True)  # before all fixtures
+def pytest_runtest_setup() -> None:
+    """Let networks begin with the same weights whatever tests came before: Keras takes their seeds from `random`."""
+    random.seed(0)
 
 
 @pytest.fixture

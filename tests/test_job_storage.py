@@ -186,7 +186,7 @@ def test_a_killed_program_leaves_no_process_and_the_next_one_no_files(tmp_path) 
         request = urllib.request.Request(f"{first.url}/api/jobs?name=a.mp4", video, {"Content-Type": "video/mp4"})
         with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
             number = json.load(answer)["id"]
-        wait_for(lambda: json.loads(first.get(f"/api/jobs/{number}")[1])["frames"], "the first frames")
+        wait_for(lambda: json.loads(first.get(f"/api/jobs/{number}")[1])["frames"], "the first frames", 120)
         assert first.process.poll() is None, first.process.communicate()
         children = psutil.Process(first.process.pid).children(recursive=True)
         assert children
