@@ -84,7 +84,7 @@ def chain(random: np.random.Generator, n: int, stay: float) -> np.ndarray:
     return np.cumsum(random.random(n) > stay) % 2
 
 
-def coverage(stay: float, n: int = 3000, trials: int = 60) -> tuple[float, float]:
+def coverage(stay: float, n: int = 3000, trials: int = 24) -> tuple[float, float]:
     """How often the interval contains the true share, and its mean width."""
     random = np.random.default_rng(3)
     intervals = [share_intervals(chain(random, n, stay), np.ones(n), 2)[0] for _ in range(trials)]
