@@ -93,6 +93,12 @@ def check(case, answer, counts: Counter) -> None:
     case.validate_response(answer, excluded_checks=excluded)
 
 
+def can_be_invalid(operation) -> bool:
+    """Whether there are invalid requests: not if all it takes is any text in its path, which takes long to find out."""
+    other = [*operation.query, *operation.headers, *operation.cookies, *operation.body]
+    return bool(other) or any(each.definition["schema"] != {"type": "string"} for each in operation.path_parameters)
+
+
 def ask(operation, mode: GenerationMode, most: int, dice: int, counts: Counter) -> int:
     """Send up to this number of different requests to an operation; returns how many there were."""
     asked = 0
@@ -120,7 +126,10 @@ def ask(operation, mode: GenerationMode, most: int, dice: int, counts: Counter) 
 
 def test_every_answer_matches_its_description(app, fuzz: int) -> None:
     schema = schemathesis.openapi.from_wsgi("/api/openapi.json", app)
-    kinds = [(found.ok(), mode) for found in schema.get_all_operations() for mode in MODES]
+    operations = [found.ok() for found in schema.get_all_operations()]
+    kinds = [
+        (each, mode) for each in operations for mode in MODES if mode is GenerationMode.POSITIVE or can_be_invalid(each)
+    ]
     assert {operation.path for operation, _ in kinds} == set(PATHS) - {"/api/openapi.json"}
     counts: Counter = Counter()
     asked = 0
