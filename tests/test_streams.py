@@ -361,6 +361,24 @@ def test_a_late_end_is_reported_only_while_a_request_is_open(fake_camera, monkey
     over.set()
 
 
+def test_a_connection_that_is_free_again_just_when_the_server_stops_is_closed(fake_camera, serve, monkeypatch) -> None:
+    cheroot = serve(fake_camera)._cheroot
+
+    def refuse(connection: Mock) -> None:
+        cheroot.ready = connection is watched
+        raise ValueError("I/O operation on closed epoll object")
+
+    watched, late = Mock(), Mock()
+    with monkeypatch.context() as patched:
+        patched.setattr(cheroot._connections, "put", refuse)
+        with pytest.raises(ValueError, match="closed epoll"):
+            cheroot.put_conn(watched)
+        cheroot.put_conn(late)
+    cheroot.ready = True
+    assert late.close.called
+    assert not watched.close.called
+
+
 def test_stopping_twice_or_before_the_start_is_harmless(fake_camera) -> None:
     server = Server(create_app(fake_camera), port=0)
     server.stop()

@@ -223,6 +223,15 @@ class _Cheroot(wsgi.Server):
         else:
             super().process_conn(conn)
 
+    def put_conn(self, conn: Any) -> None:
+        """Let a connection wait for its next request, or close it if the server has stopped."""
+        try:
+            super().put_conn(conn)
+        except ValueError:  # it stopped just after this was asked, and has closed what watches all connections
+            if self.ready:
+                raise
+            conn.close()
+
     def error_log(self, msg: str = "", level: int = logging.INFO, traceback: bool = False) -> None:
         if not self.shortage.notice(sys.exc_info()[1]):
             log.log(level, "%s", msg, exc_info=traceback)
