@@ -484,7 +484,9 @@ def test_a_recording_without_its_thread_says_that_it_ended(recorder, monkeypatch
     assert not recorder.status().on
 
 
-def test_an_unresponsive_disk_never_delays_the_frames(recorder, monkeypatch) -> None:
+@pytest.fixture
+def unresponsive_disk(monkeypatch) -> tuple[threading.Event, threading.Event]:
+    """Set when rows are to be written; to be set when they may be."""
     asked, go_on = threading.Event(), threading.Event()
     real = csv_log._write_all
 
@@ -495,6 +497,11 @@ def test_an_unresponsive_disk_never_delays_the_frames(recorder, monkeypatch) -> 
         real(file, data)
 
     monkeypatch.setattr(csv_log, "_write_all", slow)
+    return asked, go_on
+
+
+def test_an_unresponsive_disk_never_delays_the_frames(recorder, unresponsive_disk, monkeypatch) -> None:
+    asked, go_on = unresponsive_disk
     monkeypatch.setattr(csv_log, "QUEUE_FRAMES", 20)
     recorder.start()
     recorder.record(frame(0), analysis(face()))
@@ -505,17 +512,8 @@ def test_an_unresponsive_disk_never_delays_the_frames(recorder, monkeypatch) -> 
     go_on.set()
 
 
-def test_a_recording_that_cannot_be_ended_in_time_is_completed_later(recorder, monkeypatch) -> None:
-    asked, go_on = threading.Event(), threading.Event()
-    real = csv_log._write_all
-
-    def slow(file, data) -> None:
-        if data != csv_log.HEADER:
-            asked.set()
-            assert go_on.wait(PATIENCE_S)
-        real(file, data)
-
-    monkeypatch.setattr(csv_log, "_write_all", slow)
+def test_a_recording_that_cannot_be_ended_in_time_is_completed_later(recorder, unresponsive_disk, monkeypatch) -> None:
+    asked, go_on = unresponsive_disk
     monkeypatch.setattr(csv_log, "QUEUE_FRAMES", 1)
     monkeypatch.setattr(csv_log, "CLOSE_WITHIN_S", 0.05)
     recorder.start()
